@@ -1,0 +1,57 @@
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+IMAGES := tokenize train train-tpu evaluate serve
+LOCK := pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+  --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: install
+install: .venv/ready ## Make .venv and install the locked requirements and Seqline in it
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.PHONY: demo
+demo: install ## The whole pipeline on the built-in sample, up to a live endpoint
+	@test -f build/sample.tsv || $(BIN)/seqline sample build/sample.tsv
+	$(BIN)/seqline compile --output build/training.yaml
+	$(BIN)/seqline run --spec build/training.yaml --data build/sample.tsv --endpoint demo
+
+.PHONY: test
+test: install ## All tests: the quick ones on all cores, then the end-to-end ones
+	$(BIN)/pytest -n 2 -m "not e2e"
+	$(BIN)/pytest -m e2e
+
+.PHONY: lint
+lint: install ## Ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: compile
+compile: install ## Compile the pipelines to build/
+	$(BIN)/seqline compile --output build/training.yaml
+
+.PHONY: golden
+golden: install ## Regenerate the golden compiled specs, on purpose
+	$(BIN)/python tests/golden/regenerate.py
+
+.PHONY: lock
+lock: install ## Resolve every locked set of requirements anew
+	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
+	for image in $(IMAGES); do \
+	  $(UV) pip compile --quiet $(LOCK) --extra $$image --output-file containers/$$image/requirements.txt || exit 1; done
+
+.PHONY: clean
+clean: ## Remove builds, caches and the laptop's runs; stops its endpoints first
+	-@test -x $(BIN)/seqline && $(BIN)/seqline endpoint stop --all
+	rm -rf .seqline build dist .mypy_cache .pytest_cache .ruff_cache

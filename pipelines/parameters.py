@@ -1,0 +1,111 @@
+"""The parameters of a compiled pipeline: their names, types and texts on the command line."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+
+TYPES = {
+    "STRING": "text",
+    "NUMBER_INTEGER": "a whole number",
+    "NUMBER_DOUBLE": "a number",
+    "BOOLEAN": "true or false",
+    "STRUCT": "a JSON object",
+    "LIST": "a JSON list",
+}
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns a hint naming the closest valid name.
+
+    Args:
+        name: What was given.
+        names: What there is.
+    """
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A compiled pipeline's parameters.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        types: KFP's parameter type by parameter name.
+    """
+
+    pipeline: str
+    types: dict[str, str]
+
+    def require(self, name: str) -> str:
+        """Returns the type of a parameter.
+
+        Args:
+            name: The parameter's name.
+
+        Raises:
+            UserError: If the pipeline has none of that name; the message has the closest one.
+        """
+        if name not in self.types:
+            raise UserError(
+                f"pipeline {self.pipeline} has no parameter {name!r}; {nearest(name, self.types)}"
+            )
+        return self.types[name]
+
+    def parse(self, setting: str) -> tuple[str, Any]:
+        """Reads `name=value` as the command line gives it.
+
+        Args:
+            setting: The text; the value is JSON where the parameter is an object or a list.
+
+        Returns:
+            The parameter's name and its typed value.
+
+        Raises:
+            UserError: If the form, the name or the value is wrong.
+        """
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set takes name=value, not {setting!r}")
+        kind = self.require(name)
+        value: Any
+        try:
+            value = text if kind == "STRING" else json.loads(text.lower() if kind == "BOOLEAN" else text)
+        except json.JSONDecodeError:
+            value = None
+        python = {"STRING": str, "BOOLEAN": bool, "STRUCT": dict, "LIST": list, "NUMBER_INTEGER": int}
+        wanted = python.get(kind, (int, float))
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind.startswith("NUMBER")):  # type: ignore[arg-type]
+            raise UserError(f"parameter {name} takes {TYPES[kind]}, not {text!r}")
+        return name, float(value) if kind == "NUMBER_DOUBLE" else value
+
+
+def read_parameters(spec: Path) -> Parameters:
+    """Reads the parameters of a compiled pipeline.
+
+    Args:
+        spec: The compiled YAML.
+
+    Raises:
+        UserError: If the file is missing or is not a compiled pipeline.
+    """
+    import yaml
+
+    try:
+        document = next(yaml.safe_load_all(spec.read_text(encoding="utf-8")))
+        given = document["root"].get("inputDefinitions", {}).get("parameters", {})
+        return Parameters(
+            document["pipelineInfo"]["name"], {name: entry["parameterType"] for name, entry in given.items()}
+        )
+    except FileNotFoundError:
+        raise UserError(
+            f"no compiled pipeline at {spec}; make one with `seqline compile --output {spec}`"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, StopIteration):
+        raise UserError(f"{spec} is not a compiled pipeline; make one with `seqline compile`") from None

@@ -1,0 +1,109 @@
+"""What `kfp.local` does not offer: events of each task, and a log file for each.
+
+kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. The three
+functions wrapped here are private names of its own; the tests of this module fail when a new kfp moves them.
+"""
+
+import contextlib
+import io
+import os
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from unittest import mock
+
+State = Literal["running", "succeeded", "cached", "failed"]
+
+
+@dataclass
+class Task:
+    """One task of a local run.
+
+    Attributes:
+        name: Its name, as the console shows it.
+        run: Folder of the run that it belongs to.
+        log: The file that holds what the stage printed.
+        state: `running`, then `succeeded`, `cached` or `failed`.
+        started: Start, seconds since the epoch.
+        seconds: Wall time; 0 while it runs.
+        outputs: Output parameters and artifacts by name, once it succeeded.
+    """
+
+    name: str
+    run: Path
+    log: Path
+    state: State = "running"
+    started: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
+    """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
+
+    Args:
+        on_change: Called when a task starts and again when it ends.
+    """
+    from kfp.local import cache, status, subprocess_task_handler
+    from kfp.local.orchestrator import task_executor
+
+    execute, look_up = task_executor.execute_single_task, cache.LocalCache.get
+    running: list[Task] = []
+
+    def execute_single_task(task_name: str, task_spec: Any, **rest: Any) -> Any:
+        run = Path(rest["pipeline_root"]) / rest["pipeline_resource_name"]
+        task = Task(task_spec.task_info.name or task_name, run, run / "logs" / f"{task_name}.log")
+        running.append(task)
+        on_change(task)
+        try:
+            outputs, result = execute(task_name=task_name, task_spec=task_spec, **rest)
+            if result != status.Status.SUCCESS:
+                task.state = "failed"
+            elif task.state == "running":
+                task.state = "succeeded"
+            task.outputs = dict(outputs)
+            return outputs, result
+        except BaseException:
+            task.state = "failed"
+            raise
+        finally:
+            task.seconds = time.time() - task.started
+            running.remove(task)
+            on_change(task)
+
+    def get(self: Any, key: str) -> Any:
+        found = look_up(self, key)
+        if found is not None and running:
+            running[-1].state = "cached"
+        return found
+
+    def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
+        log = running[-1].log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})}
+        with log.open("w", encoding="utf-8") as file:
+            process = subprocess.Popen(full_command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+            try:
+                return process.wait()
+            except BaseException:
+                # Ctrl-C reaches the stage too: let it save before this process goes.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=30)
+                process.kill()
+                raise
+
+    with (
+        mock.patch.object(task_executor, "execute_single_task", execute_single_task),
+        mock.patch.object(cache.LocalCache, "get", get),
+        mock.patch.object(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
+        # kfp prints its own account of the run, and warns that images are not used here.
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
