@@ -9,13 +9,22 @@ from typing import Any
 
 from components.errors import UserError
 
+
+@dataclass(frozen=True)
+class Type:
+    """A parameter type of KFP: what it is in Python, and in words."""
+
+    python: type
+    words: str
+
+
 TYPES = {
-    "STRING": "text",
-    "NUMBER_INTEGER": "a whole number",
-    "NUMBER_DOUBLE": "a number",
-    "BOOLEAN": "true or false",
-    "STRUCT": "a JSON object",
-    "LIST": "a JSON list",
+    "STRING": Type(str, "text"),
+    "NUMBER_INTEGER": Type(int, "a whole number"),
+    "NUMBER_DOUBLE": Type(float, "a number"),
+    "BOOLEAN": Type(bool, "true or false"),
+    "STRUCT": Type(dict, "a JSON object"),
+    "LIST": Type(list, "a JSON list"),
 }
 
 
@@ -79,11 +88,12 @@ class Parameters:
             value = text if kind == "STRING" else json.loads(text.lower() if kind == "BOOLEAN" else text)
         except json.JSONDecodeError:
             value = None
-        python = {"STRING": str, "BOOLEAN": bool, "STRUCT": dict, "LIST": list, "NUMBER_INTEGER": int}
-        wanted = python.get(kind, (int, float))
-        if not isinstance(value, wanted) or (isinstance(value, bool) and kind.startswith("NUMBER")):  # type: ignore[arg-type]
-            raise UserError(f"parameter {name} takes {TYPES[kind]}, not {text!r}")
-        return name, float(value) if kind == "NUMBER_DOUBLE" else value
+        if kind == "NUMBER_DOUBLE" and type(value) is int:
+            value = float(value)
+        # type() and not isinstance(): true is no number.
+        if type(value) is not TYPES[kind].python:
+            raise UserError(f"parameter {name} takes {TYPES[kind].words}, not {text!r}")
+        return name, value
 
 
 def read_parameters(spec: Path) -> Parameters:

@@ -6,6 +6,7 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Output
 
 from components.errors import UserError
+from pipelines.targets.kfp_local import Task
 from pipelines.targets.laptop import Home, Run, run
 
 
@@ -58,9 +59,11 @@ def states(result: Run) -> dict[str, str]:
 
 def test_a_run_reports_every_task_and_keeps_what_it_printed(spec: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
-    result = run(
-        spec, {"text": "hello"}, Home(tmp_path), on_change=lambda task: seen.append((task.name, task.state))
-    )
+
+    def note(task: Task) -> None:
+        seen.append((task.name, task.state))
+
+    result = run(spec, {"text": "hello"}, Home(tmp_path), on_change=note)
     assert seen == [
         ("write", "running"),
         ("write", "succeeded"),
