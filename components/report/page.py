@@ -1,0 +1,66 @@
+"""Renders a stage's report template to one self-contained HTML page."""
+
+import math
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+HERE = Path(__file__).parent
+MISSING = "—"
+
+
+def render(template: str | Path, **values: object) -> str:
+    """Renders a template that extends `page.html`.
+
+    Beside jinja2's own filters a template has `figure` (a number with fixed decimals), `count` (a whole
+    number with its thousands apart), `percent` (of a share) and `duration` (of seconds). They print a dash
+    for None and NaN.
+
+    Args:
+        template: The stage's template file; templates beside it can be included by name.
+        **values: What the template shows. A name that it uses and that is not given is an error.
+
+    Returns:
+        The HTML text.
+    """
+    template = Path(template)
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, HERE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(figure=figure, count=count, percent=percent, duration=duration)
+    return environment.get_template(template.name).render(**values)
+
+
+def figure(value: float | None, digits: int = 2) -> str:
+    """A number with fixed decimals: 1234.5 -> "1,234.50"."""
+    return MISSING if _absent(value) else f"{value:,.{digits}f}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with its thousands apart: 29000 -> "29,000"."""
+    return MISSING if _absent(value) else f"{value:,}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of one as a percentage: 0.125 -> "12.5%"."""
+    return MISSING if share is None or math.isnan(share) else f"{100 * share:.{digits}f}%"
+
+
+def duration(seconds: float | None) -> str:
+    """A time in the two units that matter: 3725.0 -> "1 h 2 min"."""
+    if seconds is None or math.isnan(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60) if seconds >= 3600 else int(seconds // 60)
+    if seconds < 3600:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _absent(value: float | None) -> bool:
+    return value is None or math.isnan(value)
