@@ -1,0 +1,1 @@
+"""Train: a corpus in, a checkpoint out."""
