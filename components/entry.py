@@ -1,5 +1,6 @@
 """A stage's own command line: `python -m components.<stage>`."""
 
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -36,6 +37,7 @@ def run(stage: Callable[..., Any], arguments: list[str] | None = None) -> int:
     values = {name: given[name] for name in signature(stage).parameters if name not in options}
     for name, kind in options.items():
         values[name] = kind(**{field: given[field] for field in fields[name]})
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         stage(**values)
     except UserError as error:

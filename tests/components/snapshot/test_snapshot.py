@@ -1,0 +1,122 @@
+"""The snapshot stage: what its fingerprint depends on, and what it refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.snapshot.files import InputFile, describe, find_files
+from components.snapshot.stage import fingerprint_of, snapshot
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.tsv").write_text("one\teins\n")
+    (data / "b.tsv").write_text("two\tzwei\n")
+    return data
+
+
+def take(data: object, tmp_path: Path) -> str:
+    return snapshot(str(data), tmp_path / "snapshot")
+
+
+def test_lists_every_file_with_size_and_checksum(folder: Path, tmp_path: Path) -> None:
+    fingerprint = take(folder / "*.tsv", tmp_path)
+    record = json.loads((tmp_path / "snapshot" / "snapshot.json").read_text())
+    assert record["schema_version"] == 1
+    assert record["data"] == f"{folder}/*.tsv"
+    assert record["fingerprint"] == fingerprint
+    assert [(Path(file["path"]).name, file["size"]) for file in record["files"]] == [("a.tsv", 9), ("b.tsv", 9)]
+    assert all(file["checksum"].startswith("sha256:") for file in record["files"])
+
+
+def test_order_pattern_and_repetition_do_not_matter(folder: Path, tmp_path: Path) -> None:
+    a, b = folder / "a.tsv", folder / "b.tsv"
+    given = (f"{a},{b}", f" {b} , {a},", f"{folder}/*.tsv", f"{folder}/?.tsv,{a}")
+    assert len({take(data, tmp_path) for data in given}) == 1
+
+
+def test_folder_and_time_do_not_matter(folder: Path, tmp_path: Path) -> None:
+    first = take(folder / "a.tsv", tmp_path)
+    other = tmp_path / "elsewhere" / "a.tsv"
+    other.parent.mkdir()
+    other.write_bytes((folder / "a.tsv").read_bytes())
+    os.utime(other, (1, 1))
+    assert take(other, tmp_path) == first
+
+
+def test_content_and_name_matter(folder: Path, tmp_path: Path) -> None:
+    first = take(folder / "a.tsv", tmp_path)
+    renamed = (folder / "a.tsv").rename(folder / "a.jsonl")
+    assert take(renamed, tmp_path) != first
+    renamed.rename(folder / "a.tsv").write_text("one\tEins\n")
+    assert take(folder / "a.tsv", tmp_path) != first
+
+
+def test_relative_paths_are_written_out(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert find_files("a.tsv") == [str(folder / "a.tsv")]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "data is empty"),
+        (" , ", "data is empty"),
+        ("{folder}/c.tsv", "no such file: .*c.tsv"),
+        ("{folder}/*.jsonl", r"pattern .*\*.jsonl matches no file"),
+        ("{folder}", "is a folder; .*pattern such as .*data/\\*.tsv"),
+        ("{folder}/empty.tsv", "empty.tsv is empty"),
+        ("nowhere://bucket/a.tsv", "nowhere://"),
+    ],
+)
+def test_bad_data_is_one_message_and_no_output(data: str, message: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "empty.tsv").touch()
+    with pytest.raises(UserError, match=message):
+        take(data.format(folder=folder), tmp_path)
+    assert not (tmp_path / "snapshot").exists()
+
+
+def test_a_url_is_read_through_fsspec(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/bucket/a.tsv", b"one\teins\n")
+    (tmp_path / "a.tsv").write_bytes(b"one\teins\n")
+    assert find_files("memory://bucket/*.tsv") == ["memory:///bucket/a.tsv"]
+    assert take("memory://bucket/a.tsv", tmp_path) == take(tmp_path / "a.tsv", tmp_path)
+
+
+def test_an_object_is_known_by_what_the_store_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/bucket/a.tsv", b"x")
+    info = {"size": 7, "generation": 1717, "crc32c": "AAAAAA=="}
+    monkeypatch.setattr(type(memory), "info", lambda self, path: info)
+    assert describe("memory://bucket/a.tsv") == InputFile("memory://bucket/a.tsv", 7, "crc32c:AAAAAA==", "1717")
+
+
+files = st.lists(st.builds(InputFile, st.text("ab/", min_size=1), st.integers(1, 9), st.text("01")), max_size=5)
+
+
+@given(files, st.randoms())
+def test_the_fingerprint_ignores_order(listed: list[InputFile], random: object) -> None:
+    shuffled = list(listed)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert fingerprint_of(shuffled) == fingerprint_of(listed)
+
+
+def test_runs_alone(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "components.snapshot", "--output", str(tmp_path / "s"), "--data"]
+    good = subprocess.run([*command, str(folder / "a.tsv")], capture_output=True, text=True, check=True)
+    assert "fingerprint" in good.stderr
+    bad = subprocess.run([*command, str(folder / "z.tsv")], capture_output=True, text=True)
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("error: data: no such file")
+    assert "Traceback" not in bad.stderr
