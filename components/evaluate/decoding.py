@@ -1,0 +1,115 @@
+"""Runs text through an exported model's serving signature."""
+
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+
+SIGNATURE = "serving_default"
+SECONDS_BETWEEN_LINES = 10.0
+
+log = logging.getLogger(__name__)
+
+
+def load(model: Path) -> Any:
+    """Loads the serving signature of a SavedModel.
+
+    Args:
+        model: The SavedModel's folder.
+
+    Returns:
+        The signature, which takes `text` and gives `text` and `score`. It keeps its model alive.
+
+    Raises:
+        UserError: If the folder does not load, or the signature is not text in, text and score out.
+    """
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 (registers the tokenizer's ops)
+
+    try:
+        loaded = tf.saved_model.load(str(model))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{model} does not load with TensorFlow {tf.__version__}: {reason}; export the model again"
+        ) from error
+    if SIGNATURE not in loaded.signatures:
+        has = ", ".join(loaded.signatures) or "none"
+        raise UserError(f"{model} has no signature {SIGNATURE!r}, only {has}; export the model again")
+    signature = loaded.signatures[SIGNATURE]
+    takes = sorted(signature.structured_input_signature[1])
+    gives = sorted(signature.structured_outputs)
+    if takes != ["text"] or not {"text", "score"} <= set(gives):
+        raise UserError(
+            f"the signature {SIGNATURE!r} of {model} takes {takes} and gives {gives}; it must take text and give "
+            "text and score: export the model again"
+        )
+    signature.keeps = loaded
+    return signature
+
+
+def decode(signature: Any, texts: list[str], batch_size: int) -> tuple[list[str], list[float]]:
+    """Runs texts through a signature, long ones first, in batches of one size and of similar lengths.
+
+    Long texts first: a batch that does not fit the memory fails at once, and the time left is not
+    underestimated. The last batch is filled up with its own texts, so that every batch has one shape.
+
+    Args:
+        signature: From `load`.
+        texts: The inputs.
+        batch_size: Texts in a batch.
+
+    Returns:
+        The outputs and their scores, in the order of the inputs.
+
+    Raises:
+        UserError: If a score is not a number.
+    """
+    import tensorflow as tf
+
+    outputs = [""] * len(texts)
+    scores = [0.0] * len(texts)
+    order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))
+    progress = _Progress(len(texts))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        filled = [texts[chosen[place % len(chosen)]] for place in range(batch_size)]
+        answer = signature(text=tf.constant(filled))
+        for index, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=False):
+            outputs[index] = output.decode("utf-8", errors="replace")
+            scores[index] = float(score)
+            if not math.isfinite(scores[index]):
+                raise UserError(
+                    f"the model's score for test sentence {index + 1} is {scores[index]}, not a number: its weights "
+                    f"are broken, train again; the sentence is {texts[index]!r}"
+                )
+        progress.advance(len(chosen))
+    return outputs, scores
+
+
+class _Progress:
+    """A bar where a person watches, a line now and then where not."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.start = self.spoke = time.monotonic()
+        self.bar: Any = None
+        if sys.stdout.isatty():
+            from keras.utils import Progbar
+
+            self.bar = Progbar(total, unit_name="sentence")
+
+    def advance(self, sentences: int) -> None:
+        """Counts sentences, and shows it."""
+        self.done += sentences
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(self.done)
+        elif self.done == self.total or now - self.spoke >= SECONDS_BETWEEN_LINES:
+            self.spoke = now
+            rate = self.done / max(now - self.start, 1e-9)
+            log.info("decoded %d of %d sentences, %.0f a second", self.done, self.total, rate)

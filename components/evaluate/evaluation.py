@@ -1,0 +1,148 @@
+"""Layout of the evaluation artifact: what *evaluate* writes, and *bless* and *summary* read.
+
+evaluation/
+  evaluation.json   figures of the whole test text
+  sentences.jsonl   one line a sentence, in the order of the test text
+
+Standard library only: other images import this module.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+
+SCHEMA_VERSION = 1
+FIGURES = "evaluation.json"
+SENTENCES = "sentences.jsonl"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric's figure, with what is needed to compare it.
+
+    Attributes:
+        value: The figure, on the metric's own scale.
+        higher_is_better: The metric's direction; None where neither is better.
+        signature: How it was measured. Figures are comparable only when their signatures are equal.
+    """
+
+    value: float
+    higher_is_better: bool | None
+    signature: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of the test text.
+
+    Attributes:
+        source: What the model was given.
+        reference: The target text that was expected.
+        output: What the model answered.
+        score: The model's own score of its answer, a length-normalised log probability.
+    """
+
+    source: str
+    reference: str
+    output: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's figures on one test text.
+
+    Attributes:
+        absent: There was no model: no champion yet, or the champion is the challenger itself.
+        model_fingerprint: Of the exported model; empty when absent.
+        corpus_fingerprint: Of the corpus that the test text belongs to.
+        sentences: Pairs in the test text; 0 when absent.
+        metrics: Figures by the metric's name; empty when absent.
+        seconds: Wall time of decoding and scoring.
+    """
+
+    absent: bool
+    model_fingerprint: str
+    corpus_fingerprint: str
+    sentences: int = 0
+    metrics: dict[str, Figure] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, sentences: Iterable[Sentence]) -> None:
+    """Writes an evaluation into an existing folder.
+
+    Args:
+        folder: Where `evaluation.json` and `sentences.jsonl` go.
+        evaluation: The figures.
+        sentences: What they were measured on.
+    """
+    with (folder / SENTENCES).open("w", encoding="utf-8") as file:
+        for sentence in sentences:
+            file.write(json.dumps(asdict(sentence), ensure_ascii=False, allow_nan=False) + "\n")
+    content = {"schema_version": SCHEMA_VERSION, **asdict(evaluation)}
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / FIGURES).write_text(text + "\n", encoding="utf-8")
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Reads the figures of an evaluation.
+
+    Args:
+        folder: The artifact's folder.
+
+    Returns:
+        The figures. A NaN that someone wrote is kept as NaN: judging it is the reader's business.
+
+    Raises:
+        UserError: If the folder holds no evaluation, or one of another schema version.
+    """
+    path = Path(folder) / FIGURES
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {content['schema_version']}, this Seqline reads {SCHEMA_VERSION}: "
+                "evaluate the model again"
+            )
+        return Evaluation(
+            absent=content["absent"],
+            model_fingerprint=content["model_fingerprint"],
+            corpus_fingerprint=content["corpus_fingerprint"],
+            sentences=content["sentences"],
+            metrics=figures(content["metrics"]),
+            seconds=content["seconds"],
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds no evaluation ({FIGURES} is missing): run evaluate first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not an evaluation ({error!r}): evaluate the model again") from error
+
+
+def read_sentences(folder: Path, most: int | None = None) -> Iterator[Sentence]:
+    """Reads the sentences of an evaluation, one at a time.
+
+    Args:
+        folder: The artifact's folder.
+        most: Stop after this many; all by default.
+
+    Yields:
+        The sentences in the order of the test text.
+    """
+    with (Path(folder) / SENTENCES).open(encoding="utf-8") as file:
+        for line in islice(file, most):
+            yield Sentence(**json.loads(line))
+
+
+def figures(content: dict[str, dict[str, Any]]) -> dict[str, Figure]:
+    """Figures from their JSON form.
+
+    Args:
+        content: Metric name to `{"value", "higher_is_better", "signature"}`.
+    """
+    return {name: Figure(**figure) for name, figure in content.items()}
