@@ -35,10 +35,10 @@ def run(stage: Callable[..., Any], arguments: list[str] | None = None) -> int:
     }
     given = parser.instantiate_classes(parser.parse_args(arguments))
     values = {name: given[name] for name in signature(stage).parameters if name not in options}
-    for name, kind in options.items():
-        values[name] = kind(**{field: given[field] for field in fields[name]})
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        for name, kind in options.items():
+            values[name] = kind(**{field: given[field] for field in fields[name]})
         stage(**values)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,0 +1,126 @@
+"""Layout of the decision artifact: what *bless* writes, and *deploy* and *summary* read.
+
+decision/
+  decision.json   the verdict, every rule with its figures and reason, both models' figures, samples
+
+Standard library only: other images import this module.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from components.errors import UserError
+from components.evaluate.evaluation import Figure, Sentence, figures
+from components.whole import whole_folder
+
+SCHEMA_VERSION = 1
+FILE = "decision.json"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rule said.
+
+    Attributes:
+        rule: The rule, in a few words.
+        figure: The challenger's figure; None where it is not a number.
+        limit: The worst figure that the rule lets pass; None where there was nothing to compare with.
+        passed: Whether the challenger passed.
+        reason: The verdict as a sentence.
+    """
+
+    rule: str
+    figure: float | None
+    limit: float | None
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the challenger may go live, and why.
+
+    Attributes:
+        blessed: The verdict: every rule passed.
+        model_fingerprint: The challenger that was judged; no other model may be deployed on this decision.
+        rules: What each rule said; never empty.
+        challenger: The challenger's figures.
+        champion: The champion's figures; None where there was none to compare with.
+        samples: The first sentences of the test text as the challenger answers them.
+    """
+
+    blessed: bool
+    model_fingerprint: str
+    rules: list[Verdict]
+    challenger: dict[str, Figure]
+    champion: dict[str, Figure] | None = None
+    samples: list[Sentence] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.blessed and not (self.rules and all(rule.passed for rule in self.rules)):
+            raise UserError("a decision that blesses needs rules, and every one of them passed")
+
+    def to_json(self) -> str:
+        """The text of decision.json."""
+        content = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> "Decision":
+        """Reads the text of a decision.json.
+
+        Args:
+            text: The file's content.
+            origin: Where it was found, for the message.
+
+        Raises:
+            UserError: If it is no decision, has another schema version, or blesses against its own rules.
+        """
+        try:
+            content = json.loads(text)
+            if content["schema_version"] != SCHEMA_VERSION:
+                raise UserError(
+                    f"{origin} has schema version {content['schema_version']}, this Seqline reads {SCHEMA_VERSION}: "
+                    "run the pipeline again"
+                )
+            champion = content["champion"]
+            return cls(
+                # Not bool(...): the text "false" is no blessing.
+                blessed=content["blessed"] is True,
+                model_fingerprint=content["model_fingerprint"],
+                rules=[Verdict(**rule) for rule in content["rules"]],
+                challenger=figures(content["challenger"]),
+                champion=None if champion is None else figures(champion),
+                samples=[Sentence(**sample) for sample in content["samples"]],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{origin} is not a decision ({error!r}): run bless again") from error
+
+
+def write_decision(folder: Path, decision: Decision) -> None:
+    """Writes the artifact.
+
+    Args:
+        folder: The folder to write; it appears whole.
+        decision: What was decided.
+    """
+    with whole_folder(folder) as unfinished:
+        (unfinished / FILE).write_text(decision.to_json(), encoding="utf-8")
+
+
+def read_decision(folder: Path) -> Decision:
+    """Reads the artifact.
+
+    Args:
+        folder: The artifact's folder.
+
+    Raises:
+        UserError: If the folder holds no decision, or a broken one.
+    """
+    path = Path(folder) / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds no decision ({FILE} is missing): run bless first") from error
+    return Decision.from_json(text, str(path))
