@@ -23,8 +23,7 @@ def bless(
         challenger: The evaluation of the model that was just trained.
         champion: The evaluation of the live version; absent where there is none.
         decision: The verdict, every rule with figure, limit and reason, both models' figures.
-        limits: Fixed limits by metric, such as {"bleu": 20, "empty_outputs": 1}: the least figure, or the
-            greatest where lower is better.
+        limits: The worst figure allowed by metric, such as {"bleu": 20, "empty_outputs": 1}.
         metric: The metric in which the challenger must not fall behind the champion.
         margin: The loss in that metric that is tolerated, on its own scale.
 

@@ -21,8 +21,8 @@ class Options:
     """The gate's rules.
 
     Attributes:
-        limits: Fixed limits by metric, such as {"bleu": 20, "empty_outputs": 1}: the least figure, or the
-            greatest where lower is better. By default a model that mostly says nothing is held back.
+        limits: The worst figure allowed by metric, such as {"bleu": 20, "empty_outputs": 1}. By default a
+            model that mostly says nothing is held back.
         metric: The metric in which the challenger must not fall behind the champion.
         margin: The loss in that metric that is tolerated, on its own scale.
     """

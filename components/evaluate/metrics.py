@@ -37,11 +37,11 @@ class Metric:
     score: Callable[[list[str], list[str], str], tuple[float, str]]
 
 
-def measure(task: Task, references: list[str], outputs: list[str], language: str) -> dict[str, Figure]:
+def measure(task: str, references: list[str], outputs: list[str], language: str) -> dict[str, Figure]:
     """Computes every metric of a task.
 
     Args:
-        task: What the model was trained for.
+        task: What the model was trained for, one of `TASKS`.
         references: The expected texts, at least one.
         outputs: The model's texts, as many and in the same order.
         language: Code of the target language, such as `de` or `zh-Hans`.
@@ -83,6 +83,8 @@ def sentence_scores(references: list[str], outputs: list[str]) -> list[float]:
     Returns:
         chrF of each, from 0 to 100.
     """
+    if not references:
+        return []
     from sacrebleu.metrics import CHRF
 
     chrf = CHRF()

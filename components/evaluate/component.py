@@ -1,0 +1,36 @@
+"""The KFP contract of evaluate."""
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="seqline/evaluate:0.1.0", install_kfp_package=False)
+def evaluate(
+    model: Input[Model],
+    corpus: Input[Dataset],
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    task: str = "translate",
+    batch_size: int = 64,
+) -> None:
+    """Measures an exported model on the test text, through the signature that will be served.
+
+    Args:
+        model: The SavedModel; an empty folder means that there is no champion to measure.
+        corpus: The corpus whose test text is decoded and compared.
+        evaluation: Figures with their signatures, and every test sentence with its output.
+        metrics: The same figures, for the console.
+        report: One page: the figures, and sentences near to and far from their references.
+        task: What the model was trained for, which decides the metrics: translate, summarize or answer.
+        batch_size: Sentences decoded at a time.
+    """
+    from pathlib import Path
+
+    from components.evaluate.stage import Options
+    from components.evaluate.stage import evaluate as run
+
+    options = Options(task, batch_size)
+    measured = run(Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path), options)
+    metrics.metadata.update({name: figure.value for name, figure in measured.metrics.items()})
+    evaluation.metadata.update(absent=measured.absent, model_fingerprint=measured.model_fingerprint)

@@ -1,0 +1,229 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.evaluate.evaluation import Evaluation, read_evaluation, read_sentences
+from components.evaluate.stage import Options, evaluate
+from components.export.exported import Decoding, Description, ExportedModel
+from components.tokenize.corpus import Corpus, Counts, Manifest
+
+PAIRS = [
+    (f"a sentence number {n} " + "long " * (n % 7), f"A SENTENCE NUMBER {n} " + "LONG " * (n % 7)) for n in range(50)
+]
+MARKUP = "<script>alert('x')</script>"
+
+
+def write_corpus(folder: Path, pairs: list[tuple[str, str]], target_language: str = "de") -> Path:
+    folder.mkdir(parents=True)
+    counts = Counts(read=len(pairs), kept=len(pairs), rejected={}, train=0, valid=0, test=len(pairs))
+    manifest = Manifest("corpus-fingerprint", {}, counts, [], 32, "en", target_language)
+    corpus = Corpus(folder)
+    corpus.manifest.write_text(manifest.to_json(), encoding="utf-8")
+    rows = [json.dumps({"source": source, "target": target}) + "\n" for source, target in pairs]
+    corpus.text("test").write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "corpus", PAIRS)
+
+
+def save(folder: Path, outputs: Any = None, signature: str = "serving_default") -> Path:
+    """A SavedModel whose answer is its input in capitals; "nan" scores NaN, "mute" is answered with nothing."""
+    import tensorflow as tf
+
+    class Upper(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def answer(self, text: Any) -> dict[str, Any]:
+            score = -0.01 * tf.cast(tf.strings.length(text), tf.float32)
+            score = tf.where(tf.strings.regex_full_match(text, "nan.*"), float("nan"), score)
+            mute = tf.strings.regex_full_match(text, "mute.*")
+            found = {"text": tf.where(mute, "", tf.strings.upper(text)), "score": score, "rows": tf.size(text)}
+            return {name: found[name] for name in outputs or ("text", "score")}
+
+    module = Upper()
+    tf.saved_model.save(module, str(folder), {signature: module.answer})
+    ExportedModel(folder).write_description(
+        Description("model-fingerprint", "en", "de", Decoding(), "corpus-fingerprint", "2026-01-01", "2")
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("toy") / "model")
+
+
+@pytest.fixture(scope="session")
+def signature(model: Path) -> Any:
+    from components.evaluate.decoding import load
+
+    return load(model)
+
+
+def measure(model: Path, corpus: Path, options: Options = Options()) -> Evaluation:  # noqa: B008
+    home = corpus.parent
+    measured = evaluate(model, corpus, home / "evaluation", home / "report.html", options)
+    assert read_evaluation(home / "evaluation") == measured
+    return measured
+
+
+def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, corpus: Path) -> None:
+    measured = measure(model, corpus)
+    assert (measured.absent, measured.sentences) == (False, 50)
+    assert (measured.model_fingerprint, measured.corpus_fingerprint) == ("model-fingerprint", "corpus-fingerprint")
+    assert measured.metrics["bleu"].value == pytest.approx(100)
+    assert "tok:13a" in measured.metrics["bleu"].signature
+    assert {"chrf", "rouge1", "rouge2", "rougeL", "exact_match", "length_ratio", "empty_outputs"} < set(
+        measured.metrics
+    )
+    sentences = list(read_sentences(corpus.parent / "evaluation"))
+    assert [(one.source, one.reference, one.output) for one in sentences] == [(s, t, s.upper()) for s, t in PAIRS]
+    assert sentences[1].score == pytest.approx(-0.01 * len(PAIRS[1][0]))
+
+
+def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
+    import numpy as np
+
+    from components.evaluate.decoding import decode
+
+    seen: list[list[int]] = []
+
+    class Answer(list):
+        def numpy(self) -> Any:
+            return np.array(self)
+
+    def signature(text: Any) -> dict[str, Any]:
+        texts = list(text.numpy())
+        seen.append([len(one) for one in texts])
+        return {"text": Answer(texts), "score": Answer([-1.0] * len(texts))}
+
+    texts = [source for source, _ in PAIRS]
+    outputs, scores = decode(signature, texts, 16)
+    assert outputs == texts
+    assert scores == [-1.0] * 50
+    assert [len(batch) for batch in seen] == [16, 16, 16, 16]
+    assert max(seen[1]) <= min(seen[0])
+    assert max(seen[2]) <= min(seen[1])
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=20), st.integers(1, 30))
+@settings(max_examples=40, deadline=None)
+def test_every_text_gets_its_own_answer_whatever_the_batch_size(signature: Any, texts: list[str], size: int) -> None:
+    from components.evaluate.decoding import decode
+
+    texts = [f"t {text}" for text in texts]
+    outputs, _ = decode(signature, texts, size)
+    # tf.strings.upper knows ASCII only.
+    assert outputs == ["".join(c.upper() if c.isascii() else c for c in text) for text in texts]
+
+
+def test_the_report_shows_figures_signatures_and_sentences_as_text(model: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", [*PAIRS, (MARKUP, MARKUP), ("mute now", "STUMM")])
+    measured = measure(model, corpus)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"{measured.metrics['chrf'].value:.2f}" in html
+    assert measured.metrics["bleu"].signature in html
+    for heading in ("Nearest to the reference", "Furthest from the reference", "Chosen at random"):
+        assert heading in html
+    assert ">empty<" in html
+    assert "<script" not in html.lower()
+    assert "&lt;SCRIPT&gt;" in html
+
+
+def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
+    measured = measure(model, write_corpus(tmp_path / "corpus", [("one", "ONE")]))
+    assert measured.metrics["exact_match"].value == 100
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<dt>Output</dt>") == 1
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(corpus: Path, made: bool) -> None:
+    if made:
+        (corpus.parent / "none").mkdir()
+    code = (
+        "import sys; from components.entry import run; from components.evaluate.stage import evaluate; "
+        "assert run(evaluate) == 0; print({'tensorflow', 'sacrebleu'} & set(sys.modules))"
+    )
+    flags = ["--model", "none", "--corpus", "corpus", "--evaluation", "evaluation", "--report", "report.html"]
+    command = [sys.executable, "-c", code, *flags]
+    done = subprocess.run(command, cwd=corpus.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    found = read_evaluation(corpus.parent / "evaluation")
+    assert found == Evaluation(True, "", "corpus-fingerprint")
+    assert list(read_sentences(corpus.parent / "evaluation")) == []
+    assert "no champion" in (corpus.parent / "report.html").read_text(encoding="utf-8")
+
+
+def refused(model: Path, corpus: Path, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        measure(model, corpus)
+    assert {path.name for path in corpus.parent.iterdir()} <= {"corpus", "model"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([], r"test\.jsonl is empty"),
+        ([("a", "b"), ("c", "  ")], r"test\.jsonl line 2 has no target text"),
+        ([("", "b")], r"test\.jsonl line 1 has no source text"),
+        ([("nan", "b")], "score for test sentence 1 is nan, not a number"),
+    ],
+)
+def test_a_test_text_that_cannot_be_measured_is_refused(
+    model: Path, tmp_path: Path, pairs: list[tuple[str, str]], message: str
+) -> None:
+    refused(model, write_corpus(tmp_path / "corpus", pairs), message)
+
+
+@pytest.mark.parametrize("line", ['{"source": "a"}', '{"source": "a", "target": null}'])
+def test_a_missing_reference_is_refused(model: Path, corpus: Path, line: str) -> None:
+    Corpus(corpus).text("test").write_text(line + "\n")
+    refused(model, corpus, "line 1 has no target text")
+
+
+def test_a_test_text_that_is_no_json_is_refused(model: Path, corpus: Path) -> None:
+    Corpus(corpus).text("test").write_text("a\tb\n")
+    refused(model, corpus, "not JSON Lines")
+
+
+def test_a_folder_that_is_no_model_is_refused(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("hello")
+    refused(folder, corpus, "holds no exported model")
+
+
+def test_a_damaged_model_is_refused(corpus: Path, tmp_path: Path) -> None:
+    damaged = save(tmp_path / "model")
+    (damaged / "saved_model.pb").write_bytes(b"damaged")
+    refused(damaged, corpus, "does not load")
+
+
+def test_a_model_without_the_serving_signature_is_refused(corpus: Path, tmp_path: Path) -> None:
+    refused(save(tmp_path / "model", signature="other"), corpus, "no signature 'serving_default', only other")
+
+
+def test_a_signature_without_scores_is_refused(corpus: Path, tmp_path: Path) -> None:
+    refused(save(tmp_path / "model", outputs=("text", "rows")), corpus, "must take text and give text and score")
+
+
+def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"manifest\.json is missing"):
+        measure(model, tmp_path / "corpus")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"task": "sing"}, "task must be"), ({"batch_size": 0}, "batch_size")]
+)
+def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Options(**options)
