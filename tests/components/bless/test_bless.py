@@ -219,3 +219,17 @@ def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert not read_decision(tmp_path / "alone").blessed
     assert run(bless, [*flags, "--metric", "blue"]) == 1
     assert "error: metric: 'blue'" in capsys.readouterr().err
+
+
+def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
+    from kfp.dsl import Artifact
+
+    from components.bless.component import bless as component
+
+    decide(tmp_path, evaluation(bleu=31), evaluation("old"))
+    decision = Artifact(uri=str(tmp_path / "by-component"))
+    inputs = {name: Artifact(uri=str(tmp_path / name)) for name in ("challenger", "champion")}
+    assert component.python_func(**inputs, decision=decision) == (True,)
+    assert component.python_func(**inputs, decision=decision, limits={"bleu": 99}) == (False,)
+    assert decision.metadata["blessed"] is False
+    assert decision.metadata["reasons"][0] == "BLEU is 31.00, which misses the limit of at least 99."

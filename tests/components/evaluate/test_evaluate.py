@@ -227,3 +227,17 @@ def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> N
 def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Options(**options)
+
+
+def test_the_component_shows_the_figures_to_the_console(model: Path, corpus: Path, tmp_path: Path) -> None:
+    from kfp.dsl import HTML, Artifact, Dataset, Metrics, Model
+
+    from components.evaluate.component import evaluate as component
+
+    metrics, written = Metrics(uri=str(tmp_path / "metrics")), Artifact(uri=str(tmp_path / "out" / "evaluation"))
+    inputs = {"model": Model(uri=str(model)), "corpus": Dataset(uri=str(corpus))}
+    component.python_func(**inputs, evaluation=written, metrics=metrics, report=HTML(uri=str(tmp_path / "page")))
+    assert metrics.metadata["bleu"] == pytest.approx(100)
+    assert written.metadata == {"absent": False, "model_fingerprint": "model-fingerprint"}
+    assert read_evaluation(tmp_path / "out" / "evaluation").metrics["bleu"].value == metrics.metadata["bleu"]
+    assert (tmp_path / "page").read_text(encoding="utf-8").startswith("<!doctype html>")

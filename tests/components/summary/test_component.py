@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from kfp import compiler, dsl
+
+from components.snapshot.component import snapshot
+from components.summary.component import summarize
+from components.summary.summary import read_summary
+from pipelines.targets.laptop import Home, run
+
+
+@dsl.pipeline(name="only-a-snapshot")
+def only_a_snapshot(data: str):
+    ending = summarize(runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
+    with dsl.ExitHandler(ending):
+        snapshot(data=data)
+
+
+def test_an_exit_handler_run_by_kfp_tells_which_task_failed_and_why(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    compiler.Compiler().compile(only_a_snapshot, str(spec))
+    result = run(spec, {"data": "missing.tsv"}, Home(tmp_path))
+    assert [(task.name, task.state) for task in result.tasks] == [("snapshot", "failed"), ("summarize", "succeeded")]
+    found = read_summary(result.folder / "summarize" / "summary")
+    assert (found.run, found.state, found.failed_task) == (result.folder.name, "FAILED", "snapshot")
+    assert "missing.tsv" in found.error
+    assert "Traceback" not in found.error
+    assert (result.folder / "summarize" / "report").is_file()

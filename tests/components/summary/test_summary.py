@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from components.bless.decision import Decision, Verdict, write_decision
+from components.entry import run
+from components.errors import UserError
+from components.evaluate.evaluation import Figure, Sentence
+from components.summary.stage import Ending, summarize
+from components.summary.summary import Summary, read_summary
+
+RUN = "training-20260101-120000-1"
+SAMPLES = [Sentence(f"source {n}", f"Ziel {n}", f"Ausgabe {n}", -0.5) for n in range(5)]
+FAILED = Ending("FAILED", "exit-handler-1", "Task exit-handler-1 failed.")
+TRACEBACK = """loading
+Traceback (most recent call last):
+  File "component.py", line 3, in snapshot
+components.errors.UserError: data names no file: pairs.tsv
+Give another path.
+"""
+
+
+def decision(blessed: bool = True, champion: bool = True) -> Decision:
+    figures = {"bleu": Figure(31.2, True, "tok:13a"), "empty_outputs": Figure(1.5, False, "percent")}
+    before = {"bleu": Figure(30.0, True, "tok:13a"), "empty_outputs": Figure(0.5, False, "percent")}
+    rule = Verdict("BLEU at least 20", 31.2, 20.0, blessed, "BLEU is 31.20 <b>.")
+    return Decision(blessed, "model-1", [rule], figures, before if champion else None, SAMPLES)
+
+
+def put(root: Path, task: str, output: str, file: str, content: object) -> None:
+    folder = root / RUN / task / output
+    folder.mkdir(parents=True)
+    (folder / file).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def complete(root: Path, prefix: str = "") -> None:
+    """The artifacts of a run that ended with a live version."""
+    put(root, f"{prefix}snapshot", "snapshot", "snapshot.json", {"data": "pairs.tsv", "fingerprint": "f" * 64})
+    write_decision(root / RUN / f"{prefix}bless" / "decision", decision())
+    smoke = {"text": "hello", "answer": "hallo", "milliseconds": 12}
+    deployment = {"endpoint": "demo", "version": 2, "url": "http://127.0.0.1:8501", "live": True, "smoke": smoke}
+    put(root, f"{prefix}deploy", "deployment", "deployment.json", deployment)
+
+
+def sum_up(root: Path, ending: Ending = Ending(), runs_root: str = "", name: str = RUN) -> tuple[Summary, str]:  # noqa: B008
+    own = root / RUN / "summarize"
+    found = summarize(runs_root or str(root), name, own / "summary", own / "report", ending)
+    assert read_summary(own / "summary") == found
+    return found, (own / "report").read_text(encoding="utf-8")
+
+
+def test_a_run_that_went_live_is_told_whole(tmp_path: Path) -> None:
+    complete(tmp_path)
+    found, html = sum_up(tmp_path)
+    assert found.headline() == "The challenger was blessed and is live as version 2."
+    assert (found.state, found.failed_task, found.error, found.notes) == ("SUCCEEDED", "", "", [])
+    assert (found.data, found.data_fingerprint) == ("pairs.tsv", "f" * 64)
+    assert found.metrics["bleu"].value == 31.2
+    assert found.champion_metrics is not None
+    assert found.samples == SAMPLES
+    for shown in ("31.20", "30.00", "+1.20", "Ausgabe 4", "http://127.0.0.1:8501", "hallo", "&lt;b&gt;"):
+        assert shown in html
+    assert "<b>" not in html
+
+
+def test_a_difference_is_good_or_bad_by_the_metrics_direction(tmp_path: Path) -> None:
+    complete(tmp_path)
+    html = sum_up(tmp_path)[1]
+    assert '<td class="number up">+1.20</td>' in html
+    assert '<td class="number down">+1.00</td>' in html
+
+
+@pytest.mark.parametrize("runs_root", ["{root}", "{root}/1234", "{root}/1234/" + RUN])
+def test_the_layout_of_vertex_is_found_too(tmp_path: Path, runs_root: str) -> None:
+    complete(tmp_path / "1234", prefix="-8812_")
+    found, _ = sum_up(tmp_path / "1234", runs_root=runs_root.format(root=tmp_path))
+    assert found.decision is not None
+    assert found.deployment is not None
+    assert found.notes == []
+
+
+def test_other_runs_are_not_looked_at(tmp_path: Path) -> None:
+    complete(tmp_path)
+    (tmp_path / RUN).rename(tmp_path / "another-run")
+    found, _ = sum_up(tmp_path)
+    assert found.decision is None
+
+
+def test_a_bucket_is_looked_at_the_same_way(tmp_path: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    complete(tmp_path)
+    memory.put(str(tmp_path / RUN), f"/bucket/runs/99/{RUN}", recursive=True)
+    try:
+        found, _ = sum_up(tmp_path / "elsewhere", runs_root="memory://bucket/runs")
+    finally:
+        memory.rm("/bucket", recursive=True)
+    assert found.headline() == "The challenger was blessed and is live as version 2."
+
+
+def test_a_rejected_challenger_is_no_failure(tmp_path: Path) -> None:
+    write_decision(tmp_path / RUN / "bless" / "decision", decision(blessed=False, champion=False))
+    found, html = sum_up(tmp_path)
+    assert found.headline() == (
+        "The challenger was not blessed: BLEU is 31.20 <b>. What was live before is still live."
+    )
+    assert "not blessed" in html
+    assert "Champion</th>" not in html
+
+
+def test_nothing_ran_but_a_snapshot_that_failed(tmp_path: Path) -> None:
+    (tmp_path / RUN / "logs").mkdir(parents=True)
+    (tmp_path / RUN / "logs" / "snapshot.log").write_text(TRACEBACK)
+    (tmp_path / RUN / "logs" / "summarize.log").write_text("")
+    found, html = sum_up(tmp_path, FAILED)
+    assert (found.state, found.failed_task) == ("FAILED", "snapshot")
+    assert found.error == "data names no file: pairs.tsv\nGive another path."
+    assert found.decision is None
+    assert found.deployment is None
+    assert found.headline() == "The run failed in snapshot. What was live before is still live."
+    assert "data names no file: pairs.tsv" in html
+
+
+def test_a_defect_keeps_the_end_of_its_log_and_tasks_that_ended_well_are_not_blamed(tmp_path: Path) -> None:
+    (tmp_path / RUN / "logs").mkdir(parents=True)
+    (tmp_path / RUN / "logs" / "snapshot.log").write_text("fine\n")
+    (tmp_path / RUN / "snapshot").mkdir()
+    (tmp_path / RUN / "snapshot" / "executor_output.json").write_text("{}")
+    (tmp_path / RUN / "logs" / "train.log").write_text("".join(f"line {n}\n" for n in range(9)) + "MemoryError\n")
+    found, _ = sum_up(tmp_path, FAILED)
+    assert found.failed_task == "train"
+    assert found.error == "line 5\nline 6\nline 7\nline 8\nMemoryError"
+
+
+def test_vertex_names_the_failed_tasks_in_its_message(tmp_path: Path) -> None:
+    message = (
+        "The DAG failed because some tasks failed. The failed tasks are: [train].; Job (project_id = p) is failed."
+    )
+    found, html = sum_up(tmp_path, Ending("FAILED", "exit-handler-1", message))
+    assert (found.failed_task, found.error) == ("train", message)
+    assert "What failed: train" in html
+
+
+def test_a_cancelled_run_and_an_unknown_state_are_told(tmp_path: Path) -> None:
+    assert sum_up(tmp_path, Ending("CANCELLED"))[0].headline() == "The run was cancelled."
+    assert "failed" in sum_up(tmp_path, Ending("SOMETHING_NEW"))[0].headline()
+
+
+@pytest.mark.parametrize("file", ["snapshot.json", "decision.json", "deployment.json"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"smoke": "text"}', "\x00\xff"])
+def test_a_file_that_cannot_be_read_is_noted_and_the_rest_told(tmp_path: Path, file: str, content: str) -> None:
+    complete(tmp_path)
+    (broken,) = tmp_path.rglob(file)
+    broken.write_text(content, encoding="latin-1")
+    found, html = sum_up(tmp_path)
+    told = [found.data == "pairs.tsv", found.decision is not None, (found.deployment or {}).get("version") == 2]
+    assert told.count(True) == 2
+    if content in ("", "[]", "\x00\xff") or file == "decision.json":
+        assert any(file in note for note in found.notes)
+        assert "could not find out" in html
+
+
+@pytest.mark.parametrize(("runs_root", "name"), [("unknown://x", RUN), ("/nowhere", RUN), ("", RUN), ("/tmp", "")])
+def test_a_root_that_cannot_be_looked_at_is_noted(tmp_path: Path, runs_root: str, name: str) -> None:
+    own = tmp_path / "summarize"
+    found = summarize(runs_root, name, own / "summary", own / "report", FAILED)
+    assert found.notes
+    assert found.error == FAILED.error
+    assert (own / "report").is_file()
+
+
+def test_a_blessed_model_that_was_deployed_nowhere_is_said(tmp_path: Path) -> None:
+    write_decision(tmp_path / RUN / "bless" / "decision", decision())
+    assert sum_up(tmp_path)[0].headline() == "The challenger was blessed, and deployed nowhere."
+
+
+def test_a_folder_without_a_summary_is_a_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"summary\.json is missing"):
+        read_summary(tmp_path)
+    (tmp_path / "summary.json").write_text('{"schema_version": 1}')
+    with pytest.raises(UserError, match="is not a summary"):
+        read_summary(tmp_path)
+
+
+def test_it_runs_alone(tmp_path: Path) -> None:
+    complete(tmp_path)
+    flags = ["--runs_root", str(tmp_path), "--run_name", RUN, "--state", "FAILED", "--error", "out of memory"]
+    assert run(summarize, [*flags, "--summary", str(tmp_path / "out"), "--report", str(tmp_path / "out.html")]) == 0
+    assert read_summary(tmp_path / "out").error == "out of memory"
