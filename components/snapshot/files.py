@@ -19,12 +19,34 @@ class InputFile:
         size: Bytes.
         checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content.
         generation: Cloud Storage's generation of the object; empty elsewhere.
+        parameter: The parameter that names it: "data", "valid_data" or "test_data".
     """
 
     path: str
     size: int
     checksum: str
     generation: str = ""
+    parameter: str = "data"
+
+
+def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tuple[str, str]]:
+    """Lists a corpus's input files.
+
+    Args:
+        data: Files of all pairs, or of the training pairs, in the form that `find_files` takes.
+        valid_data: Validation files; empty for none.
+        test_data: Test files; empty for none.
+
+    Returns:
+        (parameter's name, path) of each file.
+
+    Raises:
+        UserError: As `find_files`.
+    """
+    inputs = [("data", path) for path in find_files(data, "data")]
+    for parameter, given in (("valid_data", valid_data), ("test_data", test_data)):
+        inputs += [(parameter, path) for path in (find_files(given, parameter) if given.strip(" ,") else ())]
+    return inputs
 
 
 def find_files(data: str, parameter: str = "data") -> list[str]:
@@ -47,11 +69,12 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
     return sorted(found, key=lambda path: (path.rpartition("/")[2], path))
 
 
-def describe(path: str) -> InputFile:
+def describe(path: str, parameter: str = "data") -> InputFile:
     """Reads a file's size and checksum; an object's are asked for, not computed.
 
     Args:
         path: As `find_files` returns it.
+        parameter: The parameter that names it.
 
     Raises:
         UserError: The file is empty or cannot be read.
@@ -63,14 +86,14 @@ def describe(path: str) -> InputFile:
             raise UserError(f"{path} is empty; give a file with at least one pair")
         for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c")):
             if info.get(name):
-                return InputFile(path, info["size"], f"{kind}:{info[name]}", str(info.get("generation", "")))
+                return InputFile(path, info["size"], f"{kind}:{info[name]}", str(info.get("generation", "")), parameter)
         digest = hashlib.sha256()
         with system.open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}")
+    return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
 
 
 def _expand(pattern: str, parameter: str) -> list[str]:

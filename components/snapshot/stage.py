@@ -6,21 +6,21 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from components.snapshot.files import InputFile, describe, find_files
+from components.snapshot.files import InputFile, describe, find_inputs
 from components.whole import whole_folder, write_whole
 
 SCHEMA_VERSION = 1
 
 
-def snapshot(data: str, output: Path) -> str:
+def snapshot(data: str, output: Path, valid_data: str = "", test_data: str = "") -> str:
     """Lists the input files and fingerprints their content.
 
     Writes into the output folder:
 
-        snapshot.json   {"schema_version", "data" as given, "fingerprint",
-                         "files": [{"path", "size", "checksum", "generation"}]}
+        snapshot.json   {"schema_version", "data" and so on as given, "fingerprint",
+                         "files": [{"path", "size", "checksum", "generation", "parameter"}]}
 
-    The fingerprint depends on each file's base name, size and checksum, and on nothing else: the same files
+    The fingerprint depends on each file's base name, size, checksum and parameter, and on nothing else: the same files
     in another folder, in another order, listed by a pattern or one by one, or touched without a change give
     the same one. A base name counts because its suffix says how the file is read. Checksums are SHA-256 for
     local files and what Cloud Storage keeps (MD5, else CRC32C) for gs:// objects, which are not downloaded;
@@ -30,18 +30,22 @@ def snapshot(data: str, output: Path) -> str:
         data: Input files: a path, a pattern such as folder/*.tsv.gz, or several separated by commas; local
             or gs://.
         output: The artifact folder to write.
+        valid_data: Validation files in the same form, where there are some.
+        test_data: Test files, likewise.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
 
     Raises:
-        UserError: `data` is empty, or names a missing, empty or unreadable file or a folder.
+        UserError: `data` is empty, or a parameter names a missing, empty or unreadable file or a folder.
     """
-    files = [describe(path) for path in find_files(data, parameter="data")]
+    files = describe_all(data, valid_data, test_data)
     fingerprint = fingerprint_of(files)
     record = {
         "schema_version": SCHEMA_VERSION,
         "data": data,
+        "valid_data": valid_data,
+        "test_data": test_data,
         "fingerprint": fingerprint,
         "files": [asdict(file) for file in files],
     }
@@ -52,7 +56,12 @@ def snapshot(data: str, output: Path) -> str:
     return fingerprint
 
 
+def describe_all(data: str, valid_data: str = "", test_data: str = "") -> list[InputFile]:
+    """Describes the input files; arguments and errors are those of `snapshot`."""
+    return [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
+
+
 def fingerprint_of(files: list[InputFile]) -> str:
-    """SHA-256 over base names, sizes and checksums in an order of their own."""
-    content = sorted((file.path.rpartition("/")[2], file.size, file.checksum) for file in files)
+    """SHA-256 over parameters, base names, sizes and checksums in an order of their own."""
+    content = sorted((file.parameter, file.path.rpartition("/")[2], file.size, file.checksum) for file in files)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

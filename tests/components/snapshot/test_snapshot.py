@@ -62,6 +62,15 @@ def test_content_and_name_matter(folder: Path, tmp_path: Path) -> None:
     assert take(folder / "a.tsv", tmp_path) != first
 
 
+def test_validation_and_test_files_count_by_their_part(folder: Path, tmp_path: Path) -> None:
+    a, b = str(folder / "a.tsv"), str(folder / "b.tsv")
+    output = tmp_path / "snapshot"
+    parts = [(a, "", ""), (f"{a},{b}", "", ""), (a, b, ""), (a, "", b), (b, a, "")]
+    assert len({snapshot(data, output, valid, test) for data, valid, test in parts}) == len(parts)
+    with pytest.raises(UserError, match=r"test_data: no such file: .*c.tsv"):
+        snapshot(a, output, b, str(folder / "c.tsv"))
+
+
 def test_relative_paths_are_written_out(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert find_files("a.tsv") == [str(folder / "a.tsv")]
