@@ -1,7 +1,5 @@
 """The KFP contract of bless."""
 
-from typing import NamedTuple
-
 from kfp import dsl
 from kfp.dsl import Artifact, Input, Output
 
@@ -14,7 +12,7 @@ def bless(
     limits: dict = {"empty_outputs": 50},  # noqa: B006 (KFP reads the default, nothing changes it)
     metric: str = "bleu",
     margin: float = 0.5,
-) -> NamedTuple("Outputs", [("blessed", bool)]):  # type: ignore[valid-type]
+) -> bool:
     """Decides whether the challenger may go live: by fixed limits, and against the champion.
 
     Never cache this task: the decision is about the version that is live now.
@@ -28,7 +26,7 @@ def bless(
         margin: The loss in that metric that is tolerated, on its own scale.
 
     Returns:
-        blessed: Whether every rule passed.
+        Whether every rule passed. A single unnamed value, because kfp 2.17 evaluates `dsl.If` locally only on those.
     """
     from pathlib import Path
 
@@ -38,4 +36,4 @@ def bless(
     options = Options(limits, metric, margin)
     made = run(Path(challenger.path), Path(champion.path), Path(decision.path), options)
     decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
-    return (made.blessed,)
+    return made.blessed

@@ -15,16 +15,14 @@ class MultiHeadAttention(keras.layers.Layer):
     Args:
         width: Size of inputs and outputs.
         heads: Number of heads; must divide `width`.
-        dropout: Share of attention weights dropped in training.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, width: int, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.heads, self.dropout_rate = width, heads, dropout
+        self.width, self.heads = width, heads
         self.scale = (width // heads) ** -0.5
         self.project_in = keras.layers.Dense(3 * width, name="project_in")
         self.project_out = keras.layers.Dense(width, name="project_out")
-        self.dropout = keras.layers.Dropout(dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights.
@@ -44,8 +42,11 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def queries_keys_values(self, states: Any) -> tuple[Any, Any, Any]:
         """Projects the states of self-attention, each to `[batch, heads, length, width / heads]`."""
-        queries, keys, values = ops.split(self.project_in(states), 3, axis=-1)
-        return self.split(queries), self.split(keys), self.split(values)
+        batch, length = ops.shape(states)[0], ops.shape(states)[1]
+        projected = ops.reshape(self.project_in(states), (batch, length, 3, self.heads, self.width // self.heads))
+        # One transposition, then slices of the first axis, which cost nothing.
+        queries, keys, values = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), 3, axis=0)
+        return queries, keys, values
 
     def queries(self, states: Any) -> Any:
         """Projects what asks in cross-attention to `[batch, heads, length, width / heads]`."""
@@ -61,7 +62,7 @@ class MultiHeadAttention(keras.layers.Layer):
         kernel = ops.cast(self.project_in.kernel[:, columns], self.compute_dtype)
         return ops.matmul(states, kernel) + ops.cast(self.project_in.bias[columns], self.compute_dtype)
 
-    def attend(self, queries: Any, keys: Any, values: Any, bias: Any, training: bool = False) -> Any:
+    def attend(self, queries: Any, keys: Any, values: Any, bias: Any) -> Any:
         """Mixes the values by how well each key answers each query.
 
         Args:
@@ -69,39 +70,31 @@ class MultiHeadAttention(keras.layers.Layer):
             keys: `[batch, heads, keys, width / heads]`.
             values: As the keys.
             bias: Added to the logits, `[batch or 1, 1, queries or 1, keys]`: 0, or very negative where masked.
-            training: Whether to drop weights.
 
         Returns:
             `[batch, queries, width]`.
         """
         logits = ops.matmul(queries * self.scale, ops.transpose(keys, (0, 1, 3, 2))) + bias
         weights = ops.cast(ops.softmax(ops.cast(logits, "float32")), self.compute_dtype)
-        weights = self.dropout(weights, training=training)
         mixed = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))
         shape = ops.shape(mixed)
         return self.project_out(ops.reshape(mixed, (shape[0], shape[1], self.width)))
 
-    def call(self, states: Any, bias: Any, memory: Any = None, training: bool = False) -> Any:
+    def call(self, states: Any, bias: Any, memory: Any = None) -> Any:
         """Attends from the states to themselves, or to a memory.
 
         Args:
             states: `[batch, length, width]`.
             bias: See `attend`.
             memory: `[batch, memory length, width]` for cross-attention.
-            training: Whether to drop weights.
 
         Returns:
             `[batch, length, width]`.
         """
         if memory is None:
-            return self.attend(*self.queries_keys_values(states), bias, training)
-        return self.attend(self.queries(states), *self.keys_values(memory), bias, training)
+            return self.attend(*self.queries_keys_values(states), bias)
+        return self.attend(self.queries(states), *self.keys_values(memory), bias)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "heads": self.heads,
-            "dropout": self.dropout_rate,
-        }
+        return {**super().get_config(), "width": self.width, "heads": self.heads}

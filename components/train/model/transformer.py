@@ -22,9 +22,7 @@ def sinusoids(length: int, width: int) -> np.ndarray:
     Returns:
         float32 `[length, width]`.
     """
-    angles = (
-        np.arange(length)[:, None] * np.exp(-np.log(10000.0) * np.arange(width // 2) / (width // 2))[None]
-    )
+    angles = np.arange(length)[:, None] * np.exp(-np.log(10000.0) * np.arange(width // 2) / (width // 2))[None]
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
@@ -56,11 +54,9 @@ class Transformer(keras.Model):
         self.encoder = [
             TransformerLayer(*shape, cross=False, name=f"encoder_{i}") for i in range(config.encoder_layers)
         ]
-        self.decoder = [
-            TransformerLayer(*shape, cross=True, name=f"decoder_{i}") for i in range(config.decoder_layers)
-        ]
-        self.encoder_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="encoder_norm")
-        self.decoder_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="decoder_norm")
+        self.decoder = [TransformerLayer(*shape, cross=True, name=f"decoder_{i}") for i in range(config.decoder_layers)]
+        self.encoder_norm = keras.layers.RMSNormalization(epsilon=1e-6, name="encoder_norm")
+        self.decoder_norm = keras.layers.RMSNormalization(epsilon=1e-6, name="decoder_norm")
         self.dropout = keras.layers.Dropout(config.dropout)
         self.positions = sinusoids(config.max_length, config.width)
         self.embedding = self.add_weight(
@@ -141,9 +137,7 @@ class Transformer(keras.Model):
         """
         return [layer.cross_attention.keys_values(memory) for layer in self.decoder]
 
-    def step(
-        self, ids: Any, position: Any, caches: Any, cross: list[tuple[Any, Any]], memory_bias: Any
-    ) -> Any:
+    def step(self, ids: Any, position: Any, caches: Any, cross: list[tuple[Any, Any]], memory_bias: Any) -> Any:
         """Decodes one more piece of several hypotheses of each sentence.
 
         Args:
@@ -170,9 +164,7 @@ class Transformer(keras.Model):
             states += attention.attend(queries, keys, values, ops.zeros((1, 1, 1, 1), self.compute_dtype))
             # The hypotheses of a sentence stand where a whole sequence's positions stand in training.
             asked = ops.reshape(layer.cross_norm(states), (sentences, hypotheses, width))
-            answer = layer.cross_attention.attend(
-                layer.cross_attention.queries(asked), *cross[number], memory_bias
-            )
+            answer = layer.cross_attention.attend(layer.cross_attention.queries(asked), *cross[number], memory_bias)
             states += ops.reshape(answer, (rows, 1, width))
             states += layer.feed_forward(layer.feed_forward_norm(states))
         logits = self.logits(ops.reshape(states, (sentences, hypotheses, width)))

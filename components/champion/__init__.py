@@ -1,0 +1,1 @@
+"""Champion: which version the challenger must beat."""

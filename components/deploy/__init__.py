@@ -1,0 +1,1 @@
+"""Deploy: a blessed model becomes the endpoint's live version."""

@@ -1,0 +1,147 @@
+"""The retraining pipeline: raw text pairs in, a live endpoint out."""
+
+from kfp import dsl
+
+from components.bless.component import bless
+from components.champion.component import champion
+from components.deploy.component import deploy
+from components.evaluate.component import evaluate
+from components.export.component import export
+from components.snapshot.component import snapshot
+from components.summary.component import summarize
+from components.tokenize.component import tokenize
+from components.train.component import train
+
+
+def uncached(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Marks a task whose answer depends on more than its inputs: the data, the endpoint, the run itself."""
+    return task.set_caching_options(enable_caching=False)
+
+
+@dsl.pipeline(name="seqline-training")
+def training(
+    data: str = "",
+    valid_data: str = "",
+    test_data: str = "",
+    source_language: str = "en",
+    target_language: str = "de",
+    source_field: str = "source",
+    target_field: str = "target",
+    vocabulary_size: int = 8000,
+    max_malformed_share: float = 0.0,
+    preset: str = "tiny",
+    epochs: int = 20,
+    minutes: float = 0.0,
+    patience: int = 5,
+    batch_tokens: int = 4096,
+    learning_rate: float = 0.002,
+    warmup_steps: int = 400,
+    dropout: float = 0.1,
+    average: float = 0.99,
+    precision: str = "auto",
+    seed: int = 1,
+    checkpoints: str = "",
+    beam_size: int = 4,
+    length_penalty: float = 0.6,
+    max_output_length: int = 128,
+    limits: dict = {"empty_outputs": 50},  # noqa: B006 (KFP reads the default, nothing changes it)
+    metric: str = "bleu",
+    margin: float = 0.5,
+    endpoint: str = "",
+    port: int = 8501,
+) -> None:
+    """Retrains a text-to-text model and makes it live if it is good enough.
+
+    Args:
+        data: Pairs of source and target (.tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several
+            with commas.
+        valid_data: Validation pairs in the same form; empty to split them off by a hash of the source.
+        test_data: Test pairs in the same form; empty to split them off by a hash of the source.
+        source_language: Language code of the sources, such as en.
+        target_language: Language code of the targets, such as de.
+        source_field: Field of a JSONL object that holds the source.
+        target_field: Field of a JSONL object that holds the target.
+        vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
+        max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
+        preset: The model's size: demo, tiny, small, base or big.
+        epochs: Passes over the data, at most.
+        minutes: Training time, at most; 0 for no limit.
+        patience: Epochs without a better validation loss before training stops; 0 for no limit.
+        batch_tokens: Target tokens in a batch, padding included.
+        learning_rate: The highest learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises.
+        dropout: Share of activations dropped in training, 0 to 1.
+        average: Momentum of the moving average of the weights that are kept; 0 for none.
+        precision: float32, bfloat16, or auto for bfloat16 on a TPU.
+        seed: Decides initial weights, dropout and the order of the data.
+        checkpoints: Folder of the trainer's working state, from which a killed run continues; empty for a place
+            beside its output.
+        beam_size: Hypotheses kept while decoding; 1 is greedy.
+        length_penalty: Exponent of the length by which a score is divided; 0 for none.
+        max_output_length: Longest output in pieces.
+        limits: The worst figure allowed by metric, such as {"bleu" (colon) 20}.
+        metric: The metric in which the challenger must not fall behind the champion.
+        margin: The loss in that metric that is tolerated, on its own scale.
+        endpoint: Where the model goes live: a folder for a local endpoint; empty for nowhere.
+        port: Port of a local endpoint's server.
+    """
+    summary = summarize(runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
+    with dsl.ExitHandler(uncached(summary), name="retraining"):
+        taken = uncached(snapshot(data=data, valid_data=valid_data, test_data=test_data))
+
+        tokenized = tokenize(
+            data=data,
+            valid_data=valid_data,
+            test_data=test_data,
+            fingerprint=taken.outputs["fingerprint"],
+            source_language=source_language,
+            target_language=target_language,
+            source_field=source_field,
+            target_field=target_field,
+            vocabulary_size=vocabulary_size,
+            max_malformed_share=max_malformed_share,
+        )
+
+        trained = train(
+            corpus=tokenized.outputs["corpus"],
+            preset=preset,
+            epochs=epochs,
+            minutes=minutes,
+            patience=patience,
+            batch_tokens=batch_tokens,
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            dropout=dropout,
+            average=average,
+            precision=precision,
+            seed=seed,
+            checkpoints=checkpoints,
+        )
+
+        exported = export(
+            checkpoint=trained.outputs["checkpoint"],
+            corpus=tokenized.outputs["corpus"],
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            max_output_length=max_output_length,
+        )
+        challenger = exported.outputs["model"]
+
+        live = uncached(champion(model=challenger, endpoint=endpoint))
+
+        measured = evaluate(model=challenger, corpus=tokenized.outputs["corpus"])
+        compared = evaluate(model=live.outputs["champion"], corpus=tokenized.outputs["corpus"])
+        compared.set_display_name("evaluate champion")
+
+        judged = uncached(
+            bless(
+                challenger=measured.outputs["evaluation"],
+                champion=compared.outputs["evaluation"],
+                limits=limits,
+                metric=metric,
+                margin=margin,
+            )
+        )
+
+        with dsl.If(judged.outputs["Output"] == True, name="blessed"):  # noqa: E712 (KFP records the comparison)
+            uncached(deploy(model=challenger, decision=judged.outputs["decision"], endpoint=endpoint, port=port))
