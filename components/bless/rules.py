@@ -28,10 +28,16 @@ class Limit:
         word = "at least" if metric.higher_is_better else "at most"
         rule = f"{metric.label} {word} {self.value:g}"
         if not math.isfinite(figure.value):
-            return Verdict(rule, None, self.value, False, f"{metric.label} is {figure.value}, not a number.")
+            return Verdict(
+                rule,
+                None,
+                self.value,
+                False,
+                f"{metric.label}: the challenger's figure is {figure.value}, not a number.",
+            )
         passed = _worse_by(figure.value, self.value, metric.higher_is_better) <= 0
         verb = "meets" if passed else "misses"
-        reason = f"{metric.label} is {figure.value:.2f}, which {verb} the limit of {word} {self.value:g}."
+        reason = f"{metric.label}: {figure.value:.2f} {verb} the limit of {word} {self.value:g}."
         return Verdict(rule, figure.value, self.value, passed, reason)
 
 
@@ -53,15 +59,17 @@ class NoRegression:
         rule = f"{metric.label} within {self.margin:g} of the champion's"
         figure = _figure(challenger, self.metric)
         if not math.isfinite(figure.value):
-            return Verdict(rule, None, None, False, f"{metric.label} is {figure.value}, not a number.")
+            return Verdict(
+                rule, None, None, False, f"{metric.label}: the challenger's figure is {figure.value}, not a number."
+            )
         if champion is None:
-            reason = "There is no champion to compare with: no version is live, or this very model is the live one."
+            reason = "There is no champion to compare with: no version is live, or this very model is."
             return Verdict(rule, figure.value, None, True, reason)
         if champion.model_fingerprint == challenger.model_fingerprint:
             return Verdict(rule, figure.value, None, True, "The challenger is itself the live version.")
         other = _figure(champion, self.metric)
         if not math.isfinite(other.value):
-            reason = f"The champion's {metric.label} is {other.value}: what is not a number cannot be compared with."
+            reason = f"{metric.label}: the champion's figure is {other.value}, and cannot be compared with."
             return Verdict(rule, figure.value, None, False, reason)
         if figure.signature != other.signature:
             raise UserError(
@@ -77,7 +85,7 @@ class NoRegression:
         else:
             outcome = f"is worse by {loss:.2f} than"
         tolerated = f"; a loss of {self.margin:g} is tolerated" if loss > 0 else ""
-        reason = f"{metric.label} is {figure.value:.2f}, which {outcome} the champion's {other.value:.2f}{tolerated}."
+        reason = f"{metric.label}: {figure.value:.2f} {outcome} the champion's {other.value:.2f}{tolerated}."
         return Verdict(rule, figure.value, other.value - sign * self.margin, passed, reason)
 
 

@@ -72,15 +72,15 @@ class Summary:
             return "The run was cancelled."
         if self.state != "SUCCEEDED":
             where = f" in {self.failed_task}" if self.failed_task else ""
-            return f"The run failed{where}. What was live before is still live."
+            return f"The run failed{where}."
         if self.decision is None:
             return "The run ended without a decision."
         if not self.decision.blessed:
             reasons = " ".join(rule.reason for rule in self.decision.rules if not rule.passed)
-            return f"The challenger was not blessed: {reasons} What was live before is still live."
-        if self.deployment is None:
+            return f"The challenger was not blessed, and so not deployed. {reasons}"
+        if not (self.deployment or {}).get("endpoint"):
             return "The challenger was blessed, and deployed nowhere."
-        if self.deployment.get("live") is not True:
+        if self.deployment is None or self.deployment.get("live") is not True:
             return "The challenger was blessed, but its deployment did not go live."
         version = self.deployment.get("version", "?")
         return f"The challenger was blessed and is live as version {version}."

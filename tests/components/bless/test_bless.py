@@ -53,7 +53,7 @@ def test_a_better_challenger_is_blessed_and_the_decision_says_why(tmp_path: Path
         figure=31.2,
         limit=29.5,
         passed=True,
-        reason="BLEU is 31.20, which is better by 1.20 than the champion's 30.00.",
+        reason="BLEU: 31.20 is better by 1.20 than the champion's 30.00.",
     )
     assert made.champion is not None
     assert made.champion["bleu"].value == 30.0
@@ -66,7 +66,7 @@ def test_a_loss_within_the_margin_is_tolerated_and_one_beyond_is_not(tmp_path: P
     assert within.blessed
     assert not beyond.blessed
     assert beyond.rules[-1].reason == (
-        "BLEU is 39.49, which is worse by 0.51 than the champion's 40.00; a loss of 0.5 is tolerated."
+        "BLEU: 39.49 is worse by 0.51 than the champion's 40.00; a loss of 0.5 is tolerated."
     )
 
 
@@ -229,7 +229,7 @@ def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
     decide(tmp_path, evaluation(bleu=31), evaluation("old"))
     decision = Artifact(uri=str(tmp_path / "by-component"))
     inputs = {name: Artifact(uri=str(tmp_path / name)) for name in ("challenger", "champion")}
-    assert component.python_func(**inputs, decision=decision) == (True,)
-    assert component.python_func(**inputs, decision=decision, limits={"bleu": 99}) == (False,)
+    assert component.python_func(**inputs, decision=decision) is True
+    assert component.python_func(**inputs, decision=decision, limits={"bleu": 99}) is False
     assert decision.metadata["blessed"] is False
-    assert decision.metadata["reasons"][0] == "BLEU is 31.00, which misses the limit of at least 99."
+    assert decision.metadata["reasons"][0] == "BLEU: 31.00 misses the limit of at least 99."

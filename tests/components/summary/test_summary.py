@@ -103,9 +103,7 @@ def test_a_bucket_is_looked_at_the_same_way(tmp_path: Path) -> None:
 def test_a_rejected_challenger_is_no_failure(tmp_path: Path) -> None:
     write_decision(tmp_path / RUN / "bless" / "decision", decision(blessed=False, champion=False))
     found, html = sum_up(tmp_path)
-    assert found.headline() == (
-        "The challenger was not blessed: BLEU is 31.20 <b>. What was live before is still live."
-    )
+    assert found.headline() == ("The challenger was not blessed, and so not deployed. BLEU is 31.20 <b>.")
     assert "not blessed" in html
     assert "Champion</th>" not in html
 
@@ -119,7 +117,7 @@ def test_nothing_ran_but_a_snapshot_that_failed(tmp_path: Path) -> None:
     assert found.error == "data names no file: pairs.tsv\nGive another path."
     assert found.decision is None
     assert found.deployment is None
-    assert found.headline() == "The run failed in snapshot. What was live before is still live."
+    assert found.headline() == "The run failed in snapshot."
     assert "data names no file: pairs.tsv" in html
 
 
@@ -174,6 +172,10 @@ def test_a_root_that_cannot_be_looked_at_is_noted(tmp_path: Path, runs_root: str
 def test_a_blessed_model_that_was_deployed_nowhere_is_said(tmp_path: Path) -> None:
     write_decision(tmp_path / RUN / "bless" / "decision", decision())
     assert sum_up(tmp_path)[0].headline() == "The challenger was blessed, and deployed nowhere."
+    put(tmp_path, "deploy", "deployment", "deployment.json", {"endpoint": "", "live": False, "smoke": None})
+    found, html = sum_up(tmp_path)
+    assert found.headline() == "The challenger was blessed, and deployed nowhere."
+    assert "Deployment" not in html
 
 
 def test_a_folder_without_a_summary_is_a_users_error(tmp_path: Path) -> None:
