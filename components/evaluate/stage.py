@@ -1,10 +1,13 @@
 """The evaluate stage: an exported model and the corpus's test text in, figures out."""
 
 import logging
+import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.errors import UserError
 from components.evaluate.evaluation import Evaluation, Sentence, write_evaluation
@@ -76,8 +79,10 @@ def evaluate(
         return absent
     pairs = _test_text(corpus)
     description = ExportedModel(model).read_description()
+    decode, signature = _decoder(model)
     start = time.monotonic()
-    outputs, scores = _decode(model, [source for source, _ in pairs], options.batch_size)
+    log.info("decoding %d sentences in batches of %d", len(pairs), options.batch_size)
+    outputs, scores = decode(signature, [source for source, _ in pairs], options.batch_size)
     decoded = time.monotonic()
     references = [reference for _, reference in pairs]
     metrics = measure(options.task, references, outputs, manifest.target_language)
@@ -116,13 +121,12 @@ def _test_text(corpus: Path) -> list[tuple[str, str]]:
     return [(row["source"], row["target"]) for row in rows]
 
 
-def _decode(model: Path, texts: list[str], batch_size: int) -> tuple[list[str], list[float]]:
+def _decoder(model: Path) -> tuple[Callable[[Any, list[str], int], tuple[list[str], list[float]]], Any]:
     # Here and not above: an absent model is written down without the seconds that TensorFlow takes to import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from components.evaluate.decoding import decode, load
 
-    signature = load(model)
-    log.info("decoding %d sentences in batches of %d", len(texts), batch_size)
-    return decode(signature, texts, batch_size)
+    return decode, load(model)
 
 
 def _write(evaluation: Path, report: Path, measured: Evaluation, sentences: list[Sentence], direction: str) -> None:

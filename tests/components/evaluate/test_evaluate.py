@@ -32,7 +32,7 @@ def write_corpus(folder: Path, pairs: list[tuple[str, str]], target_language: st
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> Path:
+def small_corpus(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "corpus", PAIRS)
 
 
@@ -76,8 +76,8 @@ def measure(model: Path, corpus: Path, options: Options = Options()) -> Evaluati
     return measured
 
 
-def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, corpus: Path) -> None:
-    measured = measure(model, corpus)
+def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, small_corpus: Path) -> None:
+    measured = measure(model, small_corpus)
     assert (measured.absent, measured.sentences) == (False, 50)
     assert (measured.model_fingerprint, measured.corpus_fingerprint) == ("model-fingerprint", "corpus-fingerprint")
     assert measured.metrics["bleu"].value == pytest.approx(100)
@@ -85,7 +85,7 @@ def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, cor
     assert {"chrf", "rouge1", "rouge2", "rougeL", "exact_match", "length_ratio", "empty_outputs"} < set(
         measured.metrics
     )
-    sentences = list(read_sentences(corpus.parent / "evaluation"))
+    sentences = list(read_sentences(small_corpus.parent / "evaluation"))
     assert [(one.source, one.reference, one.output) for one in sentences] == [(s, t, s.upper()) for s, t in PAIRS]
     assert sentences[1].score == pytest.approx(-0.01 * len(PAIRS[1][0]))
 
@@ -146,21 +146,21 @@ def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(corpus: Path, made: bool) -> None:
+def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(small_corpus: Path, made: bool) -> None:
     if made:
-        (corpus.parent / "none").mkdir()
+        (small_corpus.parent / "none").mkdir()
     code = (
         "import sys; from components.entry import run; from components.evaluate.stage import evaluate; "
         "assert run(evaluate) == 0; print({'tensorflow', 'sacrebleu'} & set(sys.modules))"
     )
     flags = ["--model", "none", "--corpus", "corpus", "--evaluation", "evaluation", "--report", "report.html"]
     command = [sys.executable, "-c", code, *flags]
-    done = subprocess.run(command, cwd=corpus.parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=small_corpus.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-    found = read_evaluation(corpus.parent / "evaluation")
+    found = read_evaluation(small_corpus.parent / "evaluation")
     assert found == Evaluation(True, "", "corpus-fingerprint")
-    assert list(read_sentences(corpus.parent / "evaluation")) == []
-    assert "no champion" in (corpus.parent / "report.html").read_text(encoding="utf-8")
+    assert list(read_sentences(small_corpus.parent / "evaluation")) == []
+    assert "no champion" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
 
 def refused(model: Path, corpus: Path, message: str) -> None:
@@ -185,35 +185,35 @@ def test_a_test_text_that_cannot_be_measured_is_refused(
 
 
 @pytest.mark.parametrize("line", ['{"source": "a"}', '{"source": "a", "target": null}'])
-def test_a_missing_reference_is_refused(model: Path, corpus: Path, line: str) -> None:
-    Corpus(corpus).text("test").write_text(line + "\n")
-    refused(model, corpus, "line 1 has no target text")
+def test_a_missing_reference_is_refused(model: Path, small_corpus: Path, line: str) -> None:
+    Corpus(small_corpus).text("test").write_text(line + "\n")
+    refused(model, small_corpus, "line 1 has no target text")
 
 
-def test_a_test_text_that_is_no_json_is_refused(model: Path, corpus: Path) -> None:
-    Corpus(corpus).text("test").write_text("a\tb\n")
-    refused(model, corpus, "not JSON Lines")
+def test_a_test_text_that_is_no_json_is_refused(model: Path, small_corpus: Path) -> None:
+    Corpus(small_corpus).text("test").write_text("a\tb\n")
+    refused(model, small_corpus, "not JSON Lines")
 
 
-def test_a_folder_that_is_no_model_is_refused(corpus: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_model_is_refused(small_corpus: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
-    refused(folder, corpus, "holds no exported model")
+    refused(folder, small_corpus, "holds no exported model")
 
 
-def test_a_damaged_model_is_refused(corpus: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused(small_corpus: Path, tmp_path: Path) -> None:
     damaged = save(tmp_path / "model")
     (damaged / "saved_model.pb").write_bytes(b"damaged")
-    refused(damaged, corpus, "does not load")
+    refused(damaged, small_corpus, "does not load")
 
 
-def test_a_model_without_the_serving_signature_is_refused(corpus: Path, tmp_path: Path) -> None:
-    refused(save(tmp_path / "model", signature="other"), corpus, "no signature 'serving_default', only other")
+def test_a_model_without_the_serving_signature_is_refused(small_corpus: Path, tmp_path: Path) -> None:
+    refused(save(tmp_path / "model", signature="other"), small_corpus, "no signature 'serving_default', only other")
 
 
-def test_a_signature_without_scores_is_refused(corpus: Path, tmp_path: Path) -> None:
-    refused(save(tmp_path / "model", outputs=("text", "rows")), corpus, "must take text and give text and score")
+def test_a_signature_without_scores_is_refused(small_corpus: Path, tmp_path: Path) -> None:
+    refused(save(tmp_path / "model", outputs=("text", "rows")), small_corpus, "must take text and give text and score")
 
 
 def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> None:
@@ -229,15 +229,25 @@ def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> 
         Options(**options)
 
 
-def test_the_component_shows_the_figures_to_the_console(model: Path, corpus: Path, tmp_path: Path) -> None:
+def test_the_component_shows_the_figures_to_the_console(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     from kfp.dsl import HTML, Artifact, Dataset, Metrics, Model
 
     from components.evaluate.component import evaluate as component
 
     metrics, written = Metrics(uri=str(tmp_path / "metrics")), Artifact(uri=str(tmp_path / "out" / "evaluation"))
-    inputs = {"model": Model(uri=str(model)), "corpus": Dataset(uri=str(corpus))}
+    inputs = {"model": Model(uri=str(model)), "corpus": Dataset(uri=str(small_corpus))}
     component.python_func(**inputs, evaluation=written, metrics=metrics, report=HTML(uri=str(tmp_path / "page")))
     assert metrics.metadata["bleu"] == pytest.approx(100)
     assert written.metadata == {"absent": False, "model_fingerprint": "model-fingerprint"}
     assert read_evaluation(tmp_path / "out" / "evaluation").metrics["bleu"].value == metrics.metadata["bleu"]
     assert (tmp_path / "page").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.e2e
+def test_a_trained_and_exported_model_is_measured(exported_model: Path, corpus: Path, tmp_path: Path) -> None:
+    measured = evaluate(exported_model, corpus, tmp_path / "evaluation", tmp_path / "report.html")
+    assert measured.model_fingerprint == ExportedModel(exported_model).read_description().fingerprint
+    assert measured.corpus_fingerprint == Corpus(corpus).read_manifest().fingerprint
+    assert measured.sentences == len(Corpus(corpus).read_text("test"))
+    assert measured.metrics["empty_outputs"].value < 100
+    assert all(sentence.score <= 0 for sentence in read_sentences(tmp_path / "evaluation"))
