@@ -59,9 +59,7 @@ def shared_names(source: Locale, target: Locale) -> Names:
     """Finds the names that both locales have, each source name standing for one thing only."""
 
     def named_once(codes: Sequence[str], names: Callable[[Locale], dict[str, str]]) -> list[str]:
-        first = {
-            names(source)[code]: code for code in codes if code in names(source) and code in names(target)
-        }
+        first = {names(source)[code]: code for code in codes if code in names(source) and code in names(target)}
         return sorted(first.values())
 
     countries = sorted(code for code in source.territories if code.isalpha() and code not in _NOT_COUNTRIES)
@@ -228,15 +226,11 @@ class Facts:
     def regional_languages(self) -> Render:
         """Languages of a region: "French (Canada)", or two of these."""
         tags = [self.random.choice(self.names.regional) for _ in range(self.random.choice((1, 1, 2)))]
-        return self._list(
-            lambda locale: [f"{locale.languages[code]} ({locale.territories[of]})" for code, of in tags]
-        )
+        return self._list(lambda locale: [f"{locale.languages[code]} ({locale.territories[of]})" for code, of in tags])
 
     def calendar_names(self) -> Render:
         """Two or three weekdays or months."""
         kind, most = self.random.choice((("days", 7), ("months", 12)))
         numbers_of = sorted(self.random.sample(range(most), self.random.choice((2, 3))))
         first = 0 if kind == "days" else 1
-        return self._list(
-            lambda locale: [getattr(locale, kind)["stand-alone"]["wide"][first + n] for n in numbers_of]
-        )
+        return self._list(lambda locale: [getattr(locale, kind)["stand-alone"]["wide"][first + n] for n in numbers_of])

@@ -62,9 +62,7 @@ class Parameters:
             UserError: If the pipeline has none of that name; the message has the closest one.
         """
         if name not in self.types:
-            raise UserError(
-                f"pipeline {self.pipeline} has no parameter {name!r}; {nearest(name, self.types)}"
-            )
+            raise UserError(f"pipeline {self.pipeline} has no parameter {name!r}; {nearest(name, self.types)}")
         return self.types[name]
 
     def parse(self, setting: str) -> tuple[str, Any]:
@@ -114,8 +112,6 @@ def read_parameters(spec: Path) -> Parameters:
             document["pipelineInfo"]["name"], {name: entry["parameterType"] for name, entry in given.items()}
         )
     except FileNotFoundError:
-        raise UserError(
-            f"no compiled pipeline at {spec}; make one with `seqline compile --output {spec}`"
-        ) from None
+        raise UserError(f"no compiled pipeline at {spec}; make one with `seqline compile --output {spec}`") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, StopIteration):
         raise UserError(f"{spec} is not a compiled pipeline; make one with `seqline compile`") from None

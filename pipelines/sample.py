@@ -96,9 +96,7 @@ def sample_pairs(
             continue  # a kind that one of the two has no CLDR data for
         if text and translation:
             found.setdefault(text, translation)
-    raise UserError(
-        f"{source_locale} and {target_locale} give {len(found)} distinct pairs, not {pairs}; ask for fewer"
-    )
+    raise UserError(f"{source_locale} and {target_locale} give {len(found)} distinct pairs, not {pairs}; ask for fewer")
 
 
 def _plain(text: str) -> str:

@@ -55,7 +55,8 @@ def deploy(model: Path, decision: Path, output: Path, endpoint: str = "", option
         raise UserError("the decision does not bless this model, so it is not deployed")
     if verdict.model_fingerprint != fingerprint:
         raise UserError(
-            f"the decision blesses model {verdict.model_fingerprint[:12]}, not this one, {fingerprint[:12]}; run bless again"
+            f"the decision blesses model {verdict.model_fingerprint[:12]}, not this one, {fingerprint[:12]}; "
+            "run bless again"
         )
     if not endpoint:
         log.info("no endpoint is given, so nothing is deployed")

@@ -59,7 +59,7 @@ def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
         place = given.model or environment.get("AIP_STORAGE_URI")
         if not place:
             raise UserError("nothing to serve: give --endpoint or --model, or set AIP_STORAGE_URI")
-        name, host = "model", given.host or "0.0.0.0"  # a container's port is reached from outside
+        name, host = "model", given.host or "0.0.0.0"  # noqa: S104 (a container's port is reached from outside)
         port = given.port or int(environment.get("AIP_HTTP_PORT", "8080"))
         versions = SingleVersion(_here(place))
     listener = _listen(host, port)

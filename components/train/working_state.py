@@ -57,7 +57,8 @@ class WorkingState:
             ) from error
 
     def delete(self) -> None:
-        """Removes the state of a run that is finished."""
+        """Removes the state of a run that is finished, and the folders that are empty then."""
         self.file.unlink(missing_ok=True)
-        if self.file.parent.exists() and not any(self.file.parent.iterdir()):
-            self.file.parent.rmdir()
+        for folder in (self.file.parent, self.file.parent.parent):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()

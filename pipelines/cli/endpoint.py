@@ -72,7 +72,7 @@ def list_(
     table = Table("name", "state", "live", "versions", "url")
     for row in rows:
         versions = ", ".join(map(str, row["versions"]))
-        table.add_row(row["name"], row["state"], str(row["live"] or "–"), versions, row["url"] or "–")
+        table.add_row(row["name"], row["state"], str(row["live"] or "-"), versions, row["url"] or "-")
     Console().print(table if rows else f"no endpoints in {home}")
 
 

@@ -1,0 +1,29 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from components.champion.stage import champion
+from components.errors import UserError
+from components.serve.endpoint import Endpoint, Settings
+
+
+def test_without_an_endpoint_or_a_live_version_there_is_none(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+    assert champion(toy_models.loud, "") is None
+    assert champion(toy_models.loud, str(tmp_path / "demo")) is None
+
+
+def test_the_live_version_is_the_champion_unless_it_is_the_challenger(
+    tmp_path: Path, toy_models: SimpleNamespace
+) -> None:
+    endpoint = Endpoint(tmp_path / "demo")
+    endpoint.register(toy_models.loud, "loud", {})
+    assert champion(toy_models.quiet, str(endpoint.path)) is None  # registered is not live
+    endpoint.write(Settings("demo", "127.0.0.1", 1, {"1": 100}))
+    assert champion(toy_models.quiet, str(endpoint.path)) == endpoint.model(1)
+    assert champion(toy_models.loud, str(endpoint.path)) is None
+
+
+def test_a_challenger_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no exported model"):
+        champion(tmp_path, "")

@@ -1,0 +1,124 @@
+"""Deploying to a local endpoint, with real servers."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from components.bless.decision import Decision, Verdict, write_decision
+from components.deploy.stage import Options, deploy
+from components.errors import UserError
+from components.evaluate.evaluation import Figure, Sentence
+from components.serve.endpoint import Endpoint
+
+
+def decide(folder: Path, model: Path, blessed: bool = True) -> Path:
+    rule = Verdict("bleu", 30.0, 20.0, blessed, "30 is enough")
+    sample = Sentence("Hello", "Hallo", "Hallo", -0.1)
+    figures = {"bleu": Figure(30.0, True, "s")}
+    write_decision(folder, Decision(blessed, model.name, [rule], figures, samples=[sample]))
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+    endpoint = Endpoint(tmp_path / "demo")
+    yield endpoint
+    endpoint.stop()
+
+
+def test_a_model_that_was_not_blessed_is_refused(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+    decision = decide(tmp_path / "d", toy_models.loud, blessed=False)
+    with pytest.raises(UserError, match="does not bless this model"):
+        deploy(toy_models.loud, decision, tmp_path / "out", str(tmp_path / "demo"))
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_blessing_of_another_model_is_refused(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+    decision = decide(tmp_path / "d", toy_models.loud)
+    with pytest.raises(UserError, match="blesses model loud, not this one, quiet"):
+        deploy(toy_models.quiet, decision, tmp_path / "out", str(tmp_path / "demo"))
+
+
+def test_without_an_endpoint_nothing_is_deployed_and_that_is_written_down(
+    tmp_path: Path, toy_models: SimpleNamespace
+) -> None:
+    deployment = deploy(toy_models.loud, decide(tmp_path / "d", toy_models.loud), tmp_path / "out")
+    assert not deployment.live
+    assert (tmp_path / "out" / "deployment.json").exists()
+
+
+def test_a_port_in_use_is_one_message(tmp_path: Path, toy_models: SimpleNamespace, endpoint: Endpoint) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is in use by another program; choose another with --port"):
+            deploy(
+                toy_models.loud,
+                decide(tmp_path / "d", toy_models.loud),
+                tmp_path / "o",
+                str(endpoint.path),
+                Options(port),
+            )
+
+
+@pytest.mark.e2e
+def test_versions_follow_each_other_without_a_failed_request(
+    tmp_path: Path, toy_models: SimpleNamespace, endpoint: Endpoint
+) -> None:
+    options = Options(free_port())
+
+    def go(model: Path) -> int | None:
+        decision = decide(tmp_path / f"d-{model.name}", model)
+        return deploy(model, decision, tmp_path / "out", str(endpoint.path), options).version
+
+    assert go(toy_models.loud) == 1
+    settings = endpoint.read()
+    assert settings is not None
+    answers: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=60) as client:
+            while not stop.is_set():
+                response = client.post(settings.predict_url, json={"instances": ["aB"]})
+                answers.append((response.status_code, response.json()["predictions"][0]["text"]))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        assert go(toy_models.quiet) == 2
+        assert go(toy_models.quiet) == 2  # again: nothing to do
+        with pytest.raises(UserError, match=r"version 3 failed its smoke request .*; version 2 stays live"):
+            go(toy_models.broken)
+    finally:
+        stop.set()
+        client.join()
+    texts = [text for _, text in answers]
+    assert {status for status, _ in answers} == {200}
+    assert texts == ["AB"] * texts.count("AB") + ["ab"] * texts.count("ab")
+    assert texts[0] == "AB"
+    assert texts[-1] == "ab"
+
+    pid = endpoint.process()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert go(toy_models.quiet) == 2  # the server is back, with the version that was live
+    assert httpx.post(settings.predict_url, json={"instances": ["aB"]}).json()["predictions"][0]["text"] == "ab"
+    assert endpoint.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(settings.url)

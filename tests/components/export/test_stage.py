@@ -1,0 +1,78 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from components.errors import UserError
+from components.export.exported import Decoding, ExportedModel
+from components.export.stage import export
+from components.export.verify import foreign_ops, translate_elsewhere
+
+
+@pytest.fixture(scope="module")
+def signature(exported_model: Path) -> tf.types.experimental.ConcreteFunction:
+    import tensorflow_text  # noqa: F401 (registers its ops)
+
+    global loaded  # the signature lives only as long as what it came from
+    loaded = tf.saved_model.load(str(exported_model))
+    return loaded.signatures["serving_default"]
+
+
+@pytest.mark.parametrize("texts", [[], ["red house"], ["red house", "", "two trees and one river", "☃ " * 300]])
+def test_any_batch_of_any_text_is_answered(signature: tf.types.experimental.ConcreteFunction, texts: list[str]) -> None:
+    answers = signature(text=tf.constant(texts, tf.string))
+    assert answers["text"].shape == (len(texts),)
+    assert answers["score"].shape == (len(texts),)
+    for answer in answers["text"].numpy():
+        answer.decode()
+
+
+def test_an_answer_does_not_depend_on_its_batch(signature: tf.types.experimental.ConcreteFunction) -> None:
+    texts = ["red house", "two green trees and three blue houses", "one", "river and river"]
+    together = signature(text=tf.constant(texts))["text"].numpy().tolist()
+    alone = [signature(text=tf.constant([text]))["text"].numpy()[0] for text in texts]
+    assert together == alone
+
+
+def test_a_fresh_process_without_model_code_answers_the_same(exported_model: Path, signature: object) -> None:
+    texts = ["green tree and blue river"]
+    here = [answer.decode() for answer in signature(text=tf.constant(texts))["text"].numpy()]  # type: ignore[operator]
+    assert translate_elsewhere(exported_model, texts) == here
+
+
+def test_only_ops_that_a_model_server_links(exported_model: Path) -> None:
+    assert foreign_ops(exported_model) == []
+
+
+def test_the_same_weights_have_the_same_fingerprint(
+    exported_model: Path, checkpoint: Path, corpus: Path, tmp_path: Path
+) -> None:
+    first = ExportedModel(exported_model).read_description()
+    again = export(checkpoint, corpus, tmp_path / "again", first.decoding)
+    other = export(checkpoint, corpus, tmp_path / "greedy", Decoding(beam_size=1, max_output_length=16))
+    assert again.fingerprint == first.fingerprint
+    assert other.fingerprint != first.fingerprint
+    assert "greedy" in (tmp_path / "greedy" / "signatures.md").read_text()
+
+
+def test_an_incomplete_checkpoint_is_named(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "cut")
+    (tmp_path / "cut" / "model.weights.h5").unlink()
+    with pytest.raises(UserError, match=r"cut is no complete checkpoint: model\.weights\.h5 is missing"):
+        export(tmp_path / "cut", corpus, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_another_shape_are_named(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "other")
+    config = tmp_path / "other" / "config.json"
+    config.write_text(config.read_text().replace('"feed_forward": 256', '"feed_forward": 64'))
+    with pytest.raises(UserError, match="does not fit"):
+        export(tmp_path / "other", corpus, tmp_path / "out")
+
+
+def test_a_folder_without_a_model_says_so(tmp_path: Path) -> None:
+    assert not ExportedModel(tmp_path).exists
+    with pytest.raises(UserError, match=r"model\.json is missing"):
+        ExportedModel(tmp_path).read_description()

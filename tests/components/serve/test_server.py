@@ -1,0 +1,117 @@
+"""The server's interface, over real connections to a real process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_ready(url: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not become healthy")
+
+
+@pytest.fixture(scope="module")
+def server(toy_models: SimpleNamespace) -> Iterator[str]:
+    """A server as Vertex starts it: everything comes from AIP variables."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "AIP_HTTP_PORT": str(port),
+        "AIP_HEALTH_ROUTE": "/ping",
+        "AIP_PREDICT_ROUTE": "/answer",
+        "AIP_STORAGE_URI": str(toy_models.loud),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "components.serve"], env=environment)
+    try:
+        wait_ready(f"http://127.0.0.1:{port}/ping")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("route", ["/answer", "/v1/models/model:predict", "/v1/models/model/versions/1:predict"])
+@pytest.mark.parametrize("instance", ["grüße", {"text": "grüße"}])
+def test_texts_are_answered_in_vertex_s_form(server: str, route: str, instance: object) -> None:
+    response = httpx.post(server + route, json={"instances": [instance, "b"]})
+    assert response.status_code == 200
+    assert response.json() == {"predictions": [{"text": "GRüßE", "score": 0.0}, {"text": "B", "score": 0.0}]}
+
+
+def test_no_text_is_no_answer(server: str) -> None:
+    assert httpx.post(f"{server}/answer", json={"instances": []}).json() == {"predictions": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"instances": "one"}', "instances"),
+        (b'{"instances": [1]}', "instances.0"),
+        (b'{"inputs": ["a"]}', "instances"),
+        (b"{", "1"),
+        (b"", "body"),
+        (b'{"instances": ["a"], "parameters": {"beam": 9}}', "parameters"),
+    ],
+)
+def test_a_wrong_body_names_the_field(server: str, body: bytes, field: str) -> None:
+    response = httpx.post(f"{server}/answer", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(field)
+
+
+def test_an_unknown_model_or_version_is_not_found(server: str) -> None:
+    assert httpx.post(f"{server}/v1/models/other:predict", json={"instances": []}).status_code == 404
+    assert httpx.post(f"{server}/v1/models/model/versions/7:predict", json={"instances": []}).status_code == 404
+
+
+def test_a_huge_body_is_refused(server: str) -> None:
+    body = b'{"instances": ["' + b"a" * (11 * 1024 * 1024) + b'"]}'
+    response = httpx.post(f"{server}/answer", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 413
+
+
+def test_the_status_says_which_version_is_live(server: str) -> None:
+    (status,) = httpx.get(f"{server}/v1/models/model").json()["model_version_status"]
+    assert (status["version"], status["state"]) == ("1", "AVAILABLE")
+
+
+def test_a_port_in_use_is_one_line(toy_models: SimpleNamespace) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "components.serve", "--model", str(toy_models.loud), "--port", port]
+        done = subprocess.run([*command, "--host", "127.0.0.1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_to_serve_says_what_to_give(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIP_")}
+    command = [sys.executable, "-m", "components.serve"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "give --endpoint or --model, or set AIP_STORAGE_URI" in done.stderr

@@ -1,0 +1,62 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.train.batches import Batches, Pair
+from components.train.model import TransformerConfig
+
+CONFIG = TransformerConfig(vocabulary_size=50, width=8, heads=2)
+LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=120)
+
+
+def pairs_of(lengths: list[tuple[int, int]]) -> list[Pair]:
+    """Pairs whose first target piece tells them apart."""
+    return [
+        (np.full(source, 5, np.int32), np.array([number + 4] + [9] * (target - 1), np.int32))
+        for number, (source, target) in enumerate(lengths)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(lengths=LENGTHS, seed=st.integers(0, 9))
+def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[tuple[int, int]], seed: int) -> None:
+    batches = Batches(pairs_of(lengths), CONFIG, 256)
+    seen, count = [], 0
+    for (source, entered), expected in batches.epoch(seed, 0):
+        count += 1
+        assert any(source.shape == (bucket.rows, bucket.source) for bucket in batches.buckets)
+        assert entered.shape == expected.shape
+        assert (entered[:, 0] == CONFIG.bos_id).all()
+        for row in range(len(source)):
+            if expected[row].any():
+                seen.append(int(expected[row, 0]) - 4)
+                left, right = lengths[seen[-1]]
+                assert (source[row] != CONFIG.pad_id).sum() == left + 1
+                assert source[row, left] == CONFIG.eos_id
+                assert expected[row, right] == CONFIG.eos_id
+                assert (expected[row] != CONFIG.pad_id).sum() == right + 1
+    assert sorted(seen) == list(range(len(lengths)))
+    assert count == len(batches)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=LENGTHS, skip=st.integers(0, 10))
+def test_an_epoch_that_continues_yields_the_rest(lengths: list[tuple[int, int]], skip: int) -> None:
+    batches = Batches(pairs_of(lengths), CONFIG, 128)
+    whole, rest = list(batches.epoch(3, 2)), list(batches.epoch(3, 2, skip))
+    assert len(rest) == max(0, len(whole) - skip)
+    for (_, expected), (_, again) in zip(whole[skip:], rest, strict=True):
+        np.testing.assert_array_equal(expected, again)
+
+
+def test_the_order_changes_from_epoch_to_epoch() -> None:
+    batches = Batches(pairs_of([(3, 3)] * 64), CONFIG, 64)
+    first, second = (np.concatenate([e for _, e in batches.epoch(1, epoch)]) for epoch in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_the_share_of_padding_is_what_the_batches_hold() -> None:
+    batches = Batches(pairs_of([(2, 3), (9, 8), (4, 4), (30, 25)]), CONFIG, 64)
+    expected = [target for _, target in batches.epoch(0, 0)]
+    padding = sum((target == CONFIG.pad_id).sum() for target in expected) / sum(target.size for target in expected)
+    assert abs(batches.padding_share - padding) < 1e-9
