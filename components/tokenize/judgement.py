@@ -1,0 +1,33 @@
+"""Whether a corpus can be made of what was found."""
+
+from components.errors import UserError
+from components.tokenize.options import Options
+from components.tokenize.tally import Tally
+
+MINIMUM = {"train": 10, "valid": 1, "test": 1}
+
+
+def judge(tally: Tally, options: Options, kept: dict[str, int]) -> None:
+    """Refuses data that no corpus should be made of.
+
+    Args:
+        tally: What was counted.
+        options: The stage's options.
+        kept: Pairs of each split.
+
+    Raises:
+        UserError: Too many rows are malformed, or a split has too few pairs.
+    """
+    first = tally.first_malformed
+    if first and tally.malformed > options.max_malformed_share * tally.read:
+        raise UserError(
+            f"{first.path}, line {first.line}: {first.fault}. {tally.malformed} of {tally.read} rows are malformed: "
+            "correct them, or raise max_malformed_share to leave them out"
+        )
+    if any(kept.get(split, 0) < least for split, least in MINIMUM.items()):
+        counts = ", ".join(f"{split} {kept.get(split, 0)} (at least {least})" for split, least in MINIMUM.items())
+        rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.rejected.items())) or "none"
+        raise UserError(
+            f"too few pairs to split: {counts}; {tally.read} rows read, rejected: {rejected}. Give more pairs, larger "
+            "valid_share and test_share, or files of their own with valid_data and test_data"
+        )

@@ -1,0 +1,102 @@
+"""Learning and loading the SentencePiece tokenizer."""
+
+import io
+import re
+import tempfile
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from components.errors import UserError
+from components.tokenize.options import Options
+from components.tokenize.text import sentencepiece_rules
+
+PAD, UNKNOWN, BEGIN, END = range(4)
+
+# The result depends on how many threads share the sums, not on how many run at once.
+_THREADS = 16
+_LONGEST_BYTES = 16384
+
+
+def learn(texts: Iterable[str], options: Options) -> bytes:
+    """Learns a unigram model with byte fallback, one vocabulary for both languages.
+
+    Args:
+        texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
+        options: vocabulary_size and character_coverage count here.
+
+    Returns:
+        The serialized SentencePiece model.
+
+    Raises:
+        UserError: The vocabulary is too small for the characters of the texts.
+    """
+    model = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.tsv"
+        rules.write_text(sentencepiece_rules(), encoding="ascii")
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                model_type="unigram",
+                vocab_size=options.vocabulary_size,
+                hard_vocab_limit=False,
+                character_coverage=options.character_coverage,
+                byte_fallback=True,
+                split_digits=True,
+                normalization_rule_tsv=str(rules),
+                max_sentence_length=_LONGEST_BYTES,
+                num_threads=_THREADS,
+                pad_id=PAD,
+                unk_id=UNKNOWN,
+                bos_id=BEGIN,
+                eos_id=END,
+                minloglevel=1,
+            )
+        except (RuntimeError, ValueError) as error:
+            needed = re.search(r"smaller than required_chars.* vs (\d+)", str(error))
+            if not needed:
+                raise
+            raise UserError(
+                f"vocabulary_size={options.vocabulary_size} is too small: the characters alone need {needed[1]}; "
+                "raise it, or lower character_coverage"
+            ) from None
+    return _without_path(model.getvalue())
+
+
+@lru_cache(maxsize=2)
+def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
+    """The processor of a serialized model, loaded once in a process."""
+    return sentencepiece.SentencePieceProcessor(model_proto=model)
+
+
+def listing(model: bytes) -> str:
+    """The pieces with their scores, one a line, as SentencePiece's own .vocab files have them."""
+    processor = load(model)
+    pieces = range(processor.vocab_size())
+    return "".join(f"{processor.id_to_piece(piece)}\t{processor.get_score(piece):g}\n" for piece in pieces)
+
+
+def _without_path(model: bytes) -> bytes:
+    """Takes the path of the rules file out of a model: it differs from run to run and means nothing later."""
+    file = descriptor_pb2.FileDescriptorProto(name="model.proto", package="seqline")
+    spec = file.message_type.add(name="NormalizerSpec")
+    spec.field.add(name="normalization_rule_tsv", number=6, type="TYPE_STRING", label="LABEL_OPTIONAL")
+    outer = file.message_type.add(name="Model")
+    outer.field.add(
+        name="normalizer_spec",
+        number=3,
+        type="TYPE_MESSAGE",
+        label="LABEL_OPTIONAL",
+        type_name=".seqline.NormalizerSpec",
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    parsed: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("seqline.Model")).FromString(model)
+    parsed.normalizer_spec.ClearField("normalization_rule_tsv")
+    return parsed.SerializeToString(deterministic=True)

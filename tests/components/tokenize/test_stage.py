@@ -1,0 +1,218 @@
+"""The whole stage: from files to a corpus folder and a page."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from components.tokenize.corpus import Corpus, Manifest
+from components.tokenize.options import Options
+from components.tokenize.stage import tokenize
+
+OPTIONS = Options(valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, max_length_ratio=4.0, max_tokens=40)
+
+
+def rows(count: int, first: int = 0) -> list[str]:
+    return [
+        f"number {number} of {number % 7} cats\tZahl {number} von {number % 7} Katzen"
+        for number in range(first, first + count)
+    ]
+
+
+def run(folder: Path, lines: list[str], options: Options = OPTIONS, name: str = "data.tsv", **more: str) -> Manifest:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return tokenize(str(folder / name), folder / "corpus", folder / "report.html", options=options, **more)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "corpus").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    odd = ["one\t ", rows(1)[0], "x\t" + "immer weiter und weiter " * 3, "lang " * 60 + "\t" + "lang " * 60]
+    run(folder, [*rows(100), *odd])
+    return folder
+
+
+def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
+    corpus = Corpus(made / "corpus")
+    manifest = corpus.read_manifest()
+    assert sorted(path.name for path in corpus.path.iterdir()) == [
+        "manifest.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab", "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord", "valid-00000-of-00001.tfrecord", "valid.jsonl",
+    ]  # fmt: skip
+    counts = manifest.counts
+    assert counts.read == 104
+    assert counts.rejected == {"duplicate": 1, "empty": 1, "length_ratio": 1, "too_long": 1}
+    assert counts.kept == 100 == counts.train + counts.valid + counts.test
+    assert sum(shard.records for shard in manifest.shards if shard.file.startswith("train")) == counts.train
+    assert len(corpus.read_text("valid")) == counts.valid
+    assert len(corpus.read_text("test")) == counts.test
+    assert manifest.vocabulary_size == len(corpus.vocabulary.read_text(encoding="utf-8").splitlines())
+
+
+def test_held_out_text_is_what_was_given(made: Path) -> None:
+    given = {tuple(row.split("\t")) for row in rows(100)}
+    for split in ("valid", "test"):
+        found = {(pair["source"], pair["target"]) for pair in Corpus(made / "corpus").read_text(split)}
+        assert found
+        assert found <= given
+
+
+def test_training_ids_decode_to_the_training_pairs(made: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from components.tokenize.vocabulary import load
+
+    corpus = Corpus(made / "corpus")
+    processor = load(corpus.tokenizer.read_bytes())
+    decoded = set()
+    for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards("train")]):
+        features = tf.train.Example.FromString(record.numpy()).features.feature
+        decoded.add(tuple(processor.decode(list(features[side].int64_list.value)) for side in ("source", "target")))
+    held_out = {(pair["source"], pair["target"]) for split in ("valid", "test") for pair in corpus.read_text(split)}
+    assert decoded | held_out == {tuple(row.split("\t")) for row in rows(100)}
+    assert not decoded & held_out
+
+
+def test_the_page_shows_the_counts_and_an_example_of_each_reason(made: Path) -> None:
+    page = (made / "report.html").read_text(encoding="utf-8")
+    assert "100 of 104 rows kept" in page
+    for text in (
+        "duplicate",
+        "too_long",
+        "length_ratio",
+        "immer weiter",
+        Corpus(made / "corpus").read_manifest().fingerprint,
+    ):
+        assert text in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_order_and_files_do_not_change_a_byte(made: Path, tmp_path: Path) -> None:
+    lines = (made / "data.tsv").read_text(encoding="utf-8").splitlines()[::-1]
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(("\n".join(lines[:50]) + "\n").encode()))
+    records = [dict(zip(("source", "target"), line.split("\t"), strict=True)) for line in lines[50:]]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)) + "\n")
+    data = f"{tmp_path / 'b.tsv.gz'},{tmp_path / '*.jsonl'}"
+    fingerprint = "the same data"
+    tokenize(data, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
+    first, second = contents(made), contents(tmp_path)
+    assert first.pop("manifest.json") != second.pop("manifest.json")
+    assert first == second
+
+
+def test_the_fingerprint_follows_data_and_options(made: Path, tmp_path: Path) -> None:
+    lines = (made / "data.tsv").read_text(encoding="utf-8").splitlines()
+    first = Corpus(made / "corpus").read_manifest().fingerprint
+    assert run(tmp_path, lines).fingerprint == first
+    assert contents(tmp_path) == contents(made)
+    assert run(tmp_path, lines, replace(OPTIONS, max_tokens=41)).fingerprint != first
+    assert run(tmp_path, [*lines, "a\tb"]).fingerprint != first
+
+
+def test_official_splits_are_used_as_given(tmp_path: Path) -> None:
+    valid, test = rows(6, first=200), [*rows(2, first=300), "0\t" + "weiter " * 60]
+    (tmp_path / "valid.tsv").write_text("\n".join(valid))
+    (tmp_path / "test.tsv").write_text("\n".join([*test, test[0]]))
+    more = {"valid_data": str(tmp_path / "valid.tsv"), "test_data": str(tmp_path / "test.tsv")}
+    counts = run(tmp_path, [*rows(40), test[0]], **more).counts
+    assert (counts.read, counts.train, counts.valid, counts.test) == (51, 40, 6, 4)
+    assert counts.rejected == {"in_test": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        (
+            "data.tsv",
+            [*rows(50), "only one"],
+            r"data.tsv, line 51: one column, not two .* 1 of 51 rows are malformed: correct",
+        ),
+        ("data.jsonl", ['{"source": "a", "target": 1}'], r"data.jsonl, line 1: field 'target' is not a text"),
+        (
+            "data.tsv",
+            rows(12),
+            r"too few pairs to split: train \d+ \(at least 10\), valid \d .*12 rows read.*valid_data",
+        ),
+        ("data.tsv", ["", ""], r"too few pairs to split: train 0 .*2 rows read, rejected: 2 empty"),
+        ("data.csv", rows(50), r"data.csv: input files end in .tsv, .jsonl, .tsv.gz, .jsonl.gz"),
+    ],
+)
+def test_bad_data_is_one_message_and_no_output(name: str, lines: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, lines, name=name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_bytes_that_are_not_utf8_are_named_by_file_and_line(tmp_path: Path) -> None:
+    data = tmp_path / "data.tsv"
+    data.write_bytes("\n".join([*rows(50), ""]).encode() + b"caf\xe9\tcaf\xe9\n")
+    with pytest.raises(UserError, match=r"data.tsv, line 51: byte 4 of the row is not UTF-8"):
+        tokenize(str(data), tmp_path / "corpus", tmp_path / "report.html", options=OPTIONS)
+
+
+def test_a_share_of_malformed_rows_can_be_allowed(tmp_path: Path) -> None:
+    lines = [*rows(100), "only one"]
+    counts = run(tmp_path, lines, replace(OPTIONS, max_malformed_share=0.02)).counts
+    assert (counts.read, counts.kept, counts.rejected) == (101, 100, {"wrong_columns": 1})
+
+
+def test_a_failed_run_leaves_the_corpus_that_was_there(tmp_path: Path) -> None:
+    run(tmp_path, rows(100))
+    before = contents(tmp_path)
+    with pytest.raises(UserError):
+        run(tmp_path, ["only one"])
+    assert contents(tmp_path) == before
+
+
+def test_a_missing_validation_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"valid_data: no such file: .*nowhere.tsv"):
+        run(tmp_path, rows(50), valid_data=str(tmp_path / "nowhere.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"valid_share": 1.5}, "valid_share must be"),
+        ({"valid_share": 0.5, "test_share": 0.5}, "must leave pairs for training"),
+        ({"vocabulary_size": 10}, "vocabulary_size must be at least 300"),
+        ({"max_length_ratio": 0.5}, "max_length_ratio must be 0"),
+        ({"shards": 0}, "shards must be at least 1"),
+        ({"source_field": " "}, "source_field is empty"),
+        ({"character_coverage": 0.5}, "character_coverage must be"),
+    ],
+)
+def test_an_impossible_option_is_named(option: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Options(**option)
+
+
+@pytest.mark.e2e
+def test_worker_processes_write_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    lines = (made / "data.tsv").read_text(encoding="utf-8").splitlines()
+    run(tmp_path, lines, beam_options="--direct_running_mode=multi_processing --direct_num_workers=2")
+    assert contents(tmp_path) == contents(made)
+
+
+@pytest.mark.e2e
+def test_runs_alone(tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text("\n".join(rows(100)), encoding="utf-8")
+    command = [sys.executable, "-m", "components.tokenize", "--corpus", "corpus", "--report", "report.html"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    for data, code, said in (("data.tsv", 0, "read 100 rows, kept 100"), ("none.tsv", 1, "error: data: no such file")):
+        done = subprocess.run(
+            [*command, "--data", data, "--vocabulary_size", "400", "--valid_share", "0.1", "--test_share", "0.1"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == code
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

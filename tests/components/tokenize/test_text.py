@@ -1,0 +1,60 @@
+"""The one normalization: in Python before training, in the tokenizer everywhere else."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.tokenize.options import Options
+from components.tokenize.text import clean
+from components.tokenize.vocabulary import learn, load
+
+TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("  two   words ", "two words"),
+        ("a\tb\r\nc\x00d\x7fe", "a b c d e"),
+        ("a\u00a0b\u202fc\u2009d\u3000e\u2028f\x85g", "a b c d e f g"),
+        ("\ufeffz\u200bero\u2060width", "zerowidth"),
+        ("Ma\u0308rz e\u200b\u0301", "März é"),
+        ("m² ½ … ① \uff0c", "m² ½ … ① \uff0c"),
+        ("می\u200cروم", "می\u200cروم"),
+        (" \u200b\t", ""),
+    ],
+)
+def test_spaces_and_forms_become_one_and_letters_stay(raw: str, cleaned: str) -> None:
+    assert clean(raw) == cleaned
+
+
+@given(st.text())
+def test_clean_text_is_in_nfc_on_one_line_and_stays_as_it_is(text: str) -> None:
+    cleaned = clean(text)
+    assert clean(cleaned) == cleaned
+    assert unicodedata.is_normalized("NFC", cleaned)
+    assert not set(cleaned) & set("\t\n\r\x00")
+    assert cleaned == cleaned.strip()
+
+
+@pytest.fixture(scope="module")
+def model() -> bytes:
+    return learn(TEXTS, Options(vocabulary_size=400, character_coverage=1.0))
+
+
+letters = st.characters(codec="utf-8", exclude_categories=["Mn", "Mc", "Me", "Cn", "Cs"])
+composed = st.text(letters, max_size=20)
+
+
+@given(text=st.one_of(composed, composed.map(lambda text: unicodedata.normalize("NFD", text))))
+def test_the_tokenizer_normalizes_raw_text_as_cleaning_does(model: bytes, text: str) -> None:
+    # U+0000 ends a text for SentencePiece, and nobody types it.
+    text = text.replace("\x00", "")
+    assert load(model).encode(text) == load(model).encode(clean(text))
+
+
+@given(text=composed)
+def test_what_is_encoded_is_decoded_again(model: bytes, text: str) -> None:
+    assert load(model).decode(load(model).encode(clean(text))) == clean(text)
