@@ -30,9 +30,7 @@ def run(stage: Callable[..., Any], arguments: list[str] | None = None) -> int:
     parser = ArgumentParser(prog=f"python -m {stage.__module__.rpartition('.')[0]}")
     parser.description = (stage.__doc__ or "").strip().partition("\n")[0]
     parser.add_function_arguments(stage, skip=set(options))
-    fields: dict[str, list[str]] = {
-        name: parser.add_class_arguments(kind) or [] for name, kind in options.items()
-    }
+    fields: dict[str, list[str]] = {name: parser.add_class_arguments(kind) or [] for name, kind in options.items()}
     given = parser.instantiate_classes(parser.parse_args(arguments))
     values = {name: given[name] for name in signature(stage).parameters if name not in options}
     logging.basicConfig(level=logging.INFO, format="%(message)s")

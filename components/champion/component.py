@@ -5,7 +5,7 @@ from kfp.dsl import Input, Model, Output
 
 
 @dsl.component(base_image="seqline/serve:0.1.0", install_kfp_package=False)
-def champion(model: Input[Model], champion: Output[Model], endpoint: str = ""):
+def champion(model: Input[Model], champion: Output[Model], endpoint: str = "") -> None:
     """Looks up the live version that the challenger must beat.
 
     Args:

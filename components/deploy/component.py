@@ -11,7 +11,7 @@ def deploy(
     deployment: Output[Artifact],
     endpoint: str = "",
     port: int = 8501,
-):
+) -> None:
     """Makes a blessed model the endpoint's live version, after a smoke request.
 
     Never cache this task: only the endpoint itself knows what is live.

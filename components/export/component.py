@@ -13,7 +13,7 @@ def export(
     length_penalty: float = 0.6,
     max_input_length: int = 128,
     max_output_length: int = 128,
-):
+) -> None:
     """Writes the SavedModel that takes text and gives text, and checks it in a fresh process.
 
     Args:

@@ -7,6 +7,7 @@ On a laptop it serves an endpoint's folder and follows its endpoint.json. In the
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -68,6 +69,9 @@ def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     app = make_app(
         name, versions, environment.get("AIP_HEALTH_ROUTE", "/healthz"), environment.get("AIP_PREDICT_ROUTE")
     )
+    # uvicorn raises the signal again once it has shut down; a clean shutdown is to exit with 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=15))
     server.run(sockets=[listener])
     versions.stop()

@@ -21,7 +21,6 @@ class Model:
 
         if not (path / "saved_model.pb").is_file():
             raise UserError(f"{path} holds no SavedModel: saved_model.pb is missing")
-        self._as_text = lambda texts: tf.constant(texts, tf.string)
         self._loaded = tf.saved_model.load(str(path))
         self._signature: Any = self._loaded.signatures["serving_default"]
 
@@ -34,6 +33,8 @@ class Model:
         Returns:
             `{"text", "score"}` for each.
         """
-        answers = self._signature(text=self._as_text(texts))
+        import tensorflow as tf
+
+        answers = self._signature(text=tf.constant(texts, tf.string))
         pairs = zip(answers["text"].numpy(), answers["score"].numpy(), strict=True)
         return [{"text": text.decode("utf-8", "replace"), "score": float(score)} for text, score in pairs]

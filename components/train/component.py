@@ -22,7 +22,7 @@ def train(
     precision: str = "auto",
     seed: int = 1,
     checkpoints: str = "",
-):
+) -> None:
     """Trains the Transformer; continues a run that was killed.
 
     Args:
@@ -48,8 +48,8 @@ def train(
     from components.train.stage import Options
     from components.train.stage import train as run
 
-    sizes = {"preset": preset, "epochs": epochs, "minutes": minutes, "patience": patience, "batch_tokens": batch_tokens}
-    rates = {"learning_rate": learning_rate, "warmup_steps": warmup_steps, "dropout": dropout, "average": average}
-    options = Options(**sizes, **rates, label_smoothing=label_smoothing, precision=precision, seed=seed)
-    for name, value in run(Path(corpus.path), Path(checkpoint.path), checkpoints, options).items():
-        metrics.log_metric(name, value)
+    options = Options(
+        preset, epochs, minutes, patience, batch_tokens, learning_rate, warmup_steps, dropout, label_smoothing,
+        average, precision, seed,
+    )  # fmt: skip
+    metrics.metadata.update(run(Path(corpus.path), Path(checkpoint.path), checkpoints, options))

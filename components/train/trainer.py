@@ -78,8 +78,8 @@ class Trainer:
             self._save()
         writer.close()
         if self.best:
-            for variable, value in zip(self.model.trainable_variables, self.best, strict=True):
-                variable.assign(value)
+            for variable, kept in zip(self.model.trainable_variables, self.best, strict=True):
+                variable.assign(kept)
         return self.history
 
     def _run_epoch(self) -> None:

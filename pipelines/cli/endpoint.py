@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,20 +49,7 @@ def list_(
     home: HomeOption = Path(".seqline"),
 ) -> None:
     """List the local endpoints, what is live on them and where."""
-    rows = []
-    for endpoint in endpoints(home):
-        settings = endpoint.read()
-        if settings:
-            running = endpoint.process() is not None
-            rows.append(
-                {
-                    "name": settings.name,
-                    "state": "running" if running else "stopped",
-                    "live": settings.live,
-                    "versions": [version.version for version in endpoint.versions()],
-                    "url": settings.predict_url if running else None,
-                }
-            )
+    rows = [_row(endpoint) for endpoint in endpoints(home)]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
@@ -71,9 +58,21 @@ def list_(
 
     table = Table("name", "state", "live", "versions", "url")
     for row in rows:
-        versions = ", ".join(map(str, row["versions"]))
+        versions = ", ".join(str(version) for version in row["versions"])
         table.add_row(row["name"], row["state"], str(row["live"] or "-"), versions, row["url"] or "-")
     Console().print(table if rows else f"no endpoints in {home}")
+
+
+def _row(endpoint: Endpoint) -> dict[str, Any]:
+    settings = endpoint.read()
+    running = settings is not None and endpoint.process() is not None
+    return {
+        "name": endpoint.path.name,
+        "state": "running" if running else "stopped",
+        "live": settings.live if settings else None,
+        "versions": [version.version for version in endpoint.versions()],
+        "url": settings.predict_url if settings and running else None,
+    }
 
 
 @app.command()

@@ -39,9 +39,7 @@ def test_parameters_and_option_fields_are_flags(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line_and_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(copy, ["--data", str(tmp_path / "no"), "--output", str(tmp_path / "b")]) == 1
-    assert (
-        capsys.readouterr().err == f"error: no file at {tmp_path / 'no'}; give an existing one with --data\n"
-    )
+    assert capsys.readouterr().err == f"error: no file at {tmp_path / 'no'}; give an existing one with --data\n"
 
 
 def test_help_shows_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,9 +63,7 @@ def test_names_recur_so_that_they_can_be_learnt() -> None:
     assert sum(count for count in words.values() if count < 5) / words.total() < 0.001
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [("de", "en"), ("ja", "pt-BR"), ("ar", "he"), ("pl", "zh_Hant")]
-)
+@pytest.mark.parametrize(("source", "target"), [("de", "en"), ("ja", "pt-BR"), ("ar", "he"), ("pl", "zh_Hant")])
 def test_any_two_locales_do(source: str, target: str) -> None:
     assert len(sample_pairs(source, target, pairs=200)) == 200
 

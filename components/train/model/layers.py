@@ -48,7 +48,10 @@ class TransformerLayer(keras.layers.Layer):
     def __init__(self, width: int, feed_forward: int, heads: int, dropout: float, cross: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.width, self.has_cross = width, cross
-        norm = lambda name: keras.layers.RMSNormalization(epsilon=1e-6, name=name)  # noqa: E731
+
+        def norm(name: str) -> keras.layers.Layer:
+            return keras.layers.RMSNormalization(epsilon=1e-6, name=name)
+
         self.self_norm = norm("self_norm")
         self.self_attention = MultiHeadAttention(width, heads, name="self_attention")
         if cross:
@@ -81,7 +84,10 @@ class TransformerLayer(keras.layers.Layer):
         Returns:
             `[batch, length, width]`.
         """
-        drop = lambda update: self.dropout(update, training=training)  # noqa: E731
+
+        def drop(update: Any) -> Any:
+            return self.dropout(update, training=training)
+
         states += drop(self.self_attention(self.self_norm(states), bias))
         if self.has_cross:
             asked = self.cross_norm(states)
