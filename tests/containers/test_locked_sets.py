@@ -1,0 +1,129 @@
+"""The locked sets: exact, whole, of one mind, and enough for the code that runs on them."""
+
+import ast
+import re
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import tomllib
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+IMAGES = sorted(path.parent.name for path in ROOT.glob("containers/*/requirements.txt"))
+CPU_IMAGES = {"train", "evaluate", "serve"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# The same importable package from other distributions.
+SAME = {"tensorflow-cpu": "tensorflow", "tensorflow-tpu": "tensorflow"}
+
+
+@cache
+def locked(image: str) -> dict[str, str]:
+    """Versions by distribution; of the laptop's set for an empty name."""
+    text = (ROOT / "containers" / image / "requirements.txt" if image else ROOT / "requirements.txt").read_text()
+    entries = text.replace("\\\n", " ").splitlines()
+    for entry in entries:
+        assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,]+\])?==\S+( ;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry), entry
+    return {re.split(r"[\[=]", entry)[0]: re.search(r"==(\S+)", entry)[1] for entry in entries}
+
+
+def images_of_stages() -> dict[str, set[str]]:
+    """The stages that run in each image, as their contracts say."""
+    stages: dict[str, set[str]] = {}
+    for contract in ROOT.glob("components/*/component.py"):
+        image = re.search(r'base_image="seqline/([a-z-]+):', contract.read_text())[1]
+        stages.setdefault(image, set()).add(f"components.{contract.parent.name}")
+    stages["serve"].add("components.serve")
+    stages["train-tpu"] = stages["train"]
+    return stages
+
+
+def source_of(module: str) -> Path | None:
+    path = ROOT / module.replace(".", "/")
+    return next((found for found in (path.with_suffix(".py"), path / "__init__.py") if found.exists()), None)
+
+
+def imports(source: Path) -> set[str]:
+    """Names of the modules that a file imports anywhere, functions included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def third_party(stages: set[str]) -> set[str]:
+    """Top-level packages that stages import, themselves or through other modules of the project."""
+    waiting = [source for stage in stages for source in (ROOT / stage.replace(".", "/")).rglob("*.py")]
+    seen: set[Path] = set()
+    packages: set[str] = set()
+    while waiting:
+        source = waiting.pop()
+        if source in seen:
+            continue
+        seen.add(source)
+        for module in imports(source):
+            top = module.partition(".")[0]
+            if top in {"components", "pipelines"}:
+                waiting += [found] if (found := source_of(module)) else []
+            elif top not in sys.stdlib_module_names:
+                packages.add(top)
+    return packages
+
+
+def test_every_image_is_locked() -> None:
+    assert set(IMAGES) == set(images_of_stages())
+
+
+@pytest.mark.parametrize("image", ["", *IMAGES])
+def test_every_line_is_an_exact_version_with_hashes_and_no_address(image: str) -> None:
+    assert len(locked(image)) > 30
+    text = (ROOT / "containers" / image / "requirements.txt" if image else ROOT / "requirements.txt").read_text()
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_runs_the_versions_that_the_laptop_tests(image: str) -> None:
+    laptop = locked("")
+    free = {"tensorflow-text", "tensorboard"} if image == "train-tpu" else set()
+    differing = {
+        name: (version, laptop[name])
+        for name, version in locked(image).items()
+        if name in laptop and name not in free and version != laptop[name]
+    }
+    assert not differing
+    unknown = set(locked(image)) - set(laptop) - {"tensorflow-cpu", "tensorflow-tpu", "libtpu"}
+    assert not unknown
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_holds_what_its_extra_asks_for(image: str) -> None:
+    have = {SAME.get(name, name): version for name, version in locked(image).items()}
+    for asked in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][image]]):
+        name = SAME.get(asked.name, asked.name)
+        assert name in have, f"{asked} is not locked: run `make lock`"
+        assert have[name] in asked.specifier, f"{name} {have[name]} is locked, {asked} is asked for: run `make lock`"
+
+
+@pytest.mark.parametrize("image", ["train-tpu", *sorted(CPU_IMAGES)])
+def test_one_build_of_tensorflow_is_in_an_image(image: str) -> None:
+    builds = {name for name in locked(image) if name in {"tensorflow", "tensorflow-cpu", "tensorflow-tpu"}}
+    assert builds == {"tensorflow-tpu" if image == "train-tpu" else "tensorflow-cpu"}
+
+
+@pytest.mark.parametrize(("image", "stages"), images_of_stages().items())
+def test_an_image_holds_all_that_its_stages_import(image: str, stages: set[str]) -> None:
+    have = {SAME.get(name, name) for name in locked(image)}
+    distributions = packages_distributions()
+    missing = {
+        package
+        for package in third_party(stages)
+        if package not in {"google"} and not {canonicalize_name(name) for name in distributions[package]} & have
+    }
+    assert not missing
