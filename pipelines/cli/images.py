@@ -1,0 +1,80 @@
+"""`seqline images`: the images of containers/, built and tried."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="Build the images of containers/ and run the pipeline inside them.", no_args_is_help=True)
+
+EngineOption = Annotated[
+    str, typer.Option(help="docker or buildah, global options may follow; by default the first that answers.")
+]
+
+
+@app.command()
+def build(
+    names: Annotated[list[str] | None, typer.Argument(help="Which images; all by default.")] = None,
+    engine: EngineOption = "",
+    repository: Annotated[str, typer.Option(help="What comes before an image's name.")] = "seqline",
+    base_image: Annotated[str, typer.Option(help="Python 3.11 on Linux; the Dockerfile's by default.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="A further option of the engine's build, as it is; repeatable.")
+    ] = None,
+    containers: Annotated[Path, typer.Option(help="The folder of the Dockerfiles.")] = Path("containers"),
+) -> None:
+    """Build images and print their sizes."""
+    from pipelines.images import Engine, find_images, revision
+
+    found = find_images(containers, names or [])
+    builder = Engine.find(engine)
+    arguments = {"VERSION": version("seqline"), "REVISION": revision(containers)}
+    if base_image:
+        arguments["BASE_IMAGE"] = base_image
+    sizes = {}
+    for name in found:
+        tag = f"{repository}/{name}:{version('seqline')}"
+        builder.build(containers / name / "Dockerfile", containers.parent, tag, arguments, option or [])
+        sizes[tag] = builder.size(tag)
+    for tag, size in sizes.items():
+        print(f"{size / 1e6:8.0f} MB  {tag}")
+
+
+@app.command("test")
+def run_inside(
+    engine: EngineOption = "",
+    spec: Annotated[Path | None, typer.Option(help="A compiled pipeline; compiled anew by default.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A pipeline parameter, name=value; repeatable.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(help="Size of the sample.")] = 2000,
+    home: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("build/images"),
+) -> None:
+    """Run the pipeline on the sample, each stage inside its image, and ask the serving image for an answer."""
+    from rich.console import Console
+
+    from components.errors import UserError
+    from pipelines.cli.run import Watch
+    from pipelines.compiling import compile_pipeline
+    from pipelines.images import Engine
+    from pipelines.parameters import read_parameters
+    from pipelines.sample import write_sample
+    from pipelines.targets.containers import run_in_containers, serve_in_container
+    from pipelines.targets.laptop import Home
+
+    runner = Engine.find(engine)
+    places = Home(home.resolve())
+    places.path.mkdir(parents=True, exist_ok=True)
+    spec = spec or compile_pipeline("training", places.path / "training.yaml")
+    data = places.path / "sample.tsv"
+    write_sample(data, "en", "de", pairs=pairs)
+    arguments: dict[str, Any] = {"data": str(data), "preset": "demo", "epochs": 1, "limits": {}}
+    arguments |= dict(read_parameters(spec).parse(setting) for setting in set_ or [])
+    with Watch(Console(file=sys.stdout, highlight=False)) as watch:
+        result = run_in_containers(spec, arguments, places, runner, watch.show)
+    if result.error:
+        raise UserError(f"{result.error}\nlogs of the run: {result.folder / 'logs'}")
+    answer = serve_in_container(result.folder / "export" / "model", runner, f"seqline/serve:{version('seqline')}")
+    print(f"the serving image answers: {answer}")
