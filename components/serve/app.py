@@ -80,6 +80,9 @@ def make_app(
     async def limit(request: Request, call_next: Any) -> Any:
         if int(request.headers.get("content-length", 0)) > max_bytes:
             return JSONResponse({"error": f"the request has more than {max_bytes} bytes"}, 413)
+        # `curl -d` says that it sends a form; there is nothing but JSON here.
+        others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
+        request.scope["headers"] = [*others, (b"content-type", b"application/json")]
         return await call_next(request)
 
     async def answer(body: PredictRequest, version: int | None) -> PredictResponse:

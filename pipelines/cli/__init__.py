@@ -34,8 +34,8 @@ def sample(
     """Write a parallel corpus made from Unicode CLDR: real translations, free to share."""
     from pipelines.sample import write_sample
 
-    written = write_sample(output, source, target, seed=seed, **({} if pairs is None else {"pairs": pairs}))
-    print(f"{written} pairs, {source} to {target}: {output}")
+    size = {} if pairs is None else {"pairs": pairs}
+    print(write_sample(output, source, target, seed=seed, **size))
 
 
 @app.command(name="compile")

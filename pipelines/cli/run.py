@@ -1,6 +1,7 @@
 """`seqline run`: a pipeline on the laptop, watched."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +46,8 @@ def run(
         **dict(parameters.parse(setting) for setting in set_ or []),
     }
     check_port(places.endpoint(endpoint), port)
-    console = Console(highlight=False)
+    # Bound to this stdout: while the stages run, kfp's own chatter on sys.stdout is swallowed.
+    console = Console(file=sys.stdout, highlight=False)
     watch = Watch(console)
     with watch:
         result = run_on_laptop(spec, arguments, places, cache, watch.show)

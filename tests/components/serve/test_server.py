@@ -60,6 +60,12 @@ def test_texts_are_answered_in_vertex_s_form(server: str, route: str, instance: 
     assert response.json() == {"predictions": [{"text": "GRüßE", "score": 0.0}, {"text": "B", "score": 0.0}]}
 
 
+def test_a_body_is_json_whatever_curl_calls_it(server: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = httpx.post(f"{server}/answer", content=b'{"instances": ["a"]}', headers=headers)
+    assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
+
+
 def test_no_text_is_no_answer(server: str) -> None:
     assert httpx.post(f"{server}/answer", json={"instances": []}).json() == {"predictions": []}
 
