@@ -30,8 +30,8 @@ _UNITS = (
 _NOT_COUNTRIES = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}
 _DURATIONS = ("year", "month", "week", "day", "hour", "minute", "second")
 _AGO = (("day", 6), ("week", 3), ("hour", 20), ("minute", 50), ("year", 90))
-_FIRST_DAY = date(1990, 1, 1).toordinal()
-_LAST_DAY = date(2039, 12, 31).toordinal()
+_FIRST_DAY = date(2000, 1, 1).toordinal()
+_LAST_DAY = date(2029, 12, 31).toordinal()
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Facts:
                 return day
 
     def _minute(self) -> time:
-        return time(self.random.randrange(24), self.random.choice((0, 5, 10, 15, 20, 30, 40, 45, 50)))
+        return time(self.random.randrange(24), self.random.choice((0, 10, 15, 20, 30, 40, 45, 50)))
 
     def _some(self, items: Sequence[str]) -> list[str]:
         return self.random.sample(items, min(len(items), self.random.choice((1, 2, 2, 3, 3, 4))))
@@ -135,7 +135,7 @@ class Facts:
         """A span of up to 40 days."""
         start = self._day()
         end = start + timedelta(days=self.random.randint(1, 40))
-        skeleton = self.random.choice(("yMMMd", "yMMMd", "MMMd", "yMMMEd"))
+        skeleton = self.random.choice(("yMMMd", "yMMMd", "MMMd"))
         return lambda locale: dates.format_interval(start, end, skeleton, locale=locale)
 
     def time(self) -> Render:
@@ -158,12 +158,12 @@ class Facts:
         span = timedelta(days=days * count) if days else timedelta(**{f"{unit}s": count})
         return lambda locale: dates.format_timedelta(span, add_direction=True, locale=locale)
 
-    def _quantity(self, most_digits: int = 6) -> float:
+    def _quantity(self, most_digits: int = 5) -> float:
         digits = self.random.randint(1, most_digits)
         return round(self.random.uniform(0, 10**digits), self.random.choice((0, 0, 1, 2)))
 
     def number(self) -> Render:
-        """A number of up to six digits with up to two decimals."""
+        """A number of up to five digits with up to two decimals."""
         value = self._quantity()
         return lambda locale: numbers.format_decimal(value, locale=locale)
 
@@ -181,7 +181,7 @@ class Facts:
 
     def price(self) -> Render:
         """An amount with the currency's symbol."""
-        value, currency = self._quantity(), self.random.choice(self.names.currencies)
+        value, currency = self._quantity(4), self.random.choice(self.names.currencies)
         return lambda locale: numbers.format_currency(value, currency, locale=locale)
 
     def amount(self) -> Render:

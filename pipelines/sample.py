@@ -19,7 +19,7 @@ from pipelines.cldr import Facts, shared_names
 _KINDS = {
     "date": 14, "date_time": 10, "date_interval": 8, "time": 2, "time_interval": 3, "relative": 4,
     "number": 4, "compact": 3, "percent": 2, "price": 5, "amount": 7, "measure": 9, "duration": 6,
-    "territories": 12, "languages": 7, "regional_languages": 5, "calendar_names": 2,
+    "territories": 14, "languages": 8, "regional_languages": 5, "calendar_names": 2,
 }  # fmt: skip
 _SPACES = str.maketrans({"\u00a0": " ", "\u2009": " ", "\u202f": " "})
 
