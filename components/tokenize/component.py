@@ -65,10 +65,11 @@ def tokenize(
     )  # fmt: skip
     folder, page = Path(corpus.path), Path(report.path)
     manifest = run(data, folder, page, fingerprint, valid_data, test_data, beam_options, options)
+    # Text, since kfp.local reads a number back as another type and then misses its own cache.
     corpus.metadata.update(
         fingerprint=manifest.fingerprint,
-        train=manifest.counts.train,
-        valid=manifest.counts.valid,
-        test=manifest.counts.test,
-        vocabulary_size=manifest.vocabulary_size,
+        train=str(manifest.counts.train),
+        valid=str(manifest.counts.valid),
+        test=str(manifest.counts.test),
+        vocabulary_size=str(manifest.vocabulary_size),
     )
