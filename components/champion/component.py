@@ -10,7 +10,8 @@ def champion(model: Input[Model], champion: Output[Model], endpoint: str = "") -
 
     Args:
         model: The challenger.
-        champion: The live version's model; an empty folder where there is none, or where it is this very model.
+        champion: The live version's model; nothing is at its address where there is none, or where it is this very
+            model.
         endpoint: Folder of the local endpoint; empty for none.
     """
     from pathlib import Path
@@ -18,5 +19,5 @@ def champion(model: Input[Model], champion: Output[Model], endpoint: str = "") -
     from components.champion.stage import champion as find
 
     found = find(Path(model.path), endpoint)
-    Path(champion.path).mkdir(parents=True, exist_ok=True)
-    champion.uri = str(found) if found else champion.uri
+    # Either address stays the same from run to run, so that evaluating what is there can be a cache hit.
+    champion.uri = str(found) if found else f"{model.uri}.no-champion"

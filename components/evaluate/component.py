@@ -17,7 +17,7 @@ def evaluate(
     """Measures an exported model on the test text, through the signature that will be served.
 
     Args:
-        model: The SavedModel; an empty folder means that there is no champion to measure.
+        model: The SavedModel; nothing at its address means that there is no champion to measure.
         corpus: The corpus whose test text is decoded and compared.
         evaluation: Figures with their signatures, and every test sentence with its output.
         metrics: The same figures, for the console.

@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +42,23 @@ class Task:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
+def leave_files(outputs: Iterable[Any]) -> None:
+    """Makes an empty file for each `Metrics` artifact, which is all metadata.
+
+    kfp's local cache takes an artifact without a file for one that was deleted, and runs its task again.
+
+    Args:
+        outputs: Output parameters and artifacts of a task.
+    """
+    from kfp import dsl
+
+    for output in outputs:
+        if isinstance(output, dsl.Metrics):
+            path = Path(output.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
 @contextlib.contextmanager
 def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
     """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
@@ -67,6 +84,7 @@ def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
             elif task.state == "running":
                 task.state = "succeeded"
             task.outputs = dict(outputs)
+            leave_files(outputs.values())
             return outputs, result
         except BaseException:
             task.state = "failed"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from kfp import compiler, dsl
-from kfp.dsl import Artifact, Input, Output
+from kfp.dsl import Artifact, Input, Metrics, Output
 
 from components.errors import UserError
 from pipelines.targets.kfp_local import Task
@@ -11,8 +11,10 @@ from pipelines.targets.laptop import Home, Run, run
 
 
 @dsl.component(base_image="anything:1", install_kfp_package=False)
-def write(text: str, note: Output[Artifact]) -> bool:
+def write(text: str, note: Output[Artifact], figures: Output[Metrics]) -> bool:
     from pathlib import Path
+
+    figures.log_metric("letters", len(text))  # all metadata: there is no file
 
     Path(note.path).parent.mkdir(parents=True, exist_ok=True)
     Path(note.path).write_text(text)
