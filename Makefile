@@ -7,7 +7,7 @@ IMAGES := tokenize train train-tpu evaluate serve
 DEMO := preset=demo vocabulary_size=2000 epochs=12 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 average=0.98 max_output_length=64
 LOCK := pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-  --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
+  --generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)
 
 .PHONY: help
 help: ## Show this list
@@ -49,7 +49,7 @@ golden: install ## Regenerate the golden compiled specs, on purpose
 	$(BIN)/python tests/golden/regenerate.py
 
 .PHONY: lock
-lock: install ## Resolve every locked set of requirements anew
+lock: install ## Resolve the locked sets of requirements; what fits stays, unless UPGRADE=--upgrade
 	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
 	for image in $(IMAGES); do \
 	  $(UV) pip compile --quiet $(LOCK) --extra $$image --output-file containers/$$image/requirements.txt || exit 1; done
