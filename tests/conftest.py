@@ -1,7 +1,9 @@
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -97,3 +99,12 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(
         loud=save("loud", tf.strings.upper), quiet=save("quiet", tf.strings.lower), broken=save("broken", fail)
     )
+
+
+@pytest.fixture
+def vertex() -> Iterator[Any]:
+    """The Vertex API on loopback, a `tests.stand_ins.vertex.VertexStandIn`, empty."""
+    from tests.stand_ins.vertex import VertexStandIn
+
+    with VertexStandIn.running() as running:
+        yield running

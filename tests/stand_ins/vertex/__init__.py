@@ -1,0 +1,84 @@
+"""The Vertex AI API on loopback."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2, json_format
+
+from tests.stand_ins.server import Answer, ApiError, Faults, Request, serving
+from tests.stand_ins.vertex.conformance import validate
+from tests.stand_ins.vertex.endpoints import Endpoints
+from tests.stand_ins.vertex.models import Models
+from tests.stand_ins.vertex.routes import find_route, parse
+from tests.stand_ins.vertex.state import NUMBER, PROJECT, Clock, Operations
+
+OPERATION = re.compile(r"/(?:v1|ui)/(projects/[^:]*/operations/[^/:]+)(?::(wait|cancel))?")
+
+__all__ = ["NUMBER", "PROJECT", "VertexStandIn"]
+
+
+@dataclass
+class VertexStandIn:
+    """One region of one project.
+
+    Attributes:
+        url: Where it listens, once it runs.
+        calls: Every request that was carried out or refused: the procedure and its parsed message.
+        faults: What is to go wrong.
+    """
+
+    url: str = ""
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    clock: Clock = field(default_factory=Clock)
+    operations: Operations = field(default_factory=Operations)
+
+    def __post_init__(self) -> None:
+        self.models = Models(self.clock, self.operations)
+        self.endpoints = Endpoints(self.clock, self.operations, self.models)
+        self.services: list[Any] = [self.models, self.endpoints]
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator["VertexStandIn"]:
+        """Starts it on a free port."""
+        stand_in = cls()
+        with serving(stand_in, stand_in.faults) as stand_in.url:
+            yield stand_in
+
+    def called(self, procedure: str) -> list[Any]:
+        """The requests of one procedure, in order."""
+        return [message for name, message in self.calls if name == procedure]
+
+    def name(self, request: Request) -> str:
+        """The procedure that a request calls."""
+        return "Operation" if OPERATION.fullmatch(request.path) else find_route(request)[0].procedure
+
+    def answer(self, request: Request) -> Answer:
+        """Parses, validates and carries out one request."""
+        if operation := OPERATION.fullmatch(request.path):
+            return _answer(self._operation(operation[1], operation[2]))
+        procedure, message = parse(request)
+        self.calls.append((procedure, message))
+        validate(message)
+        method = re.sub(r"(?<!^)([A-Z])", r"_\1", procedure).lower()
+        for service in self.services:
+            if hasattr(service, method):
+                return _answer(getattr(service, method)(message))
+        raise ApiError(501, f"the stand-in does not do {procedure}")
+
+    def _operation(self, name: str, verb: str | None) -> Any:
+        if verb == "cancel":
+            return empty_pb2.Empty()
+        return self.operations.get(name)
+
+
+def _answer(message: Any) -> Answer:
+    raw = type(message).pb(message) if hasattr(type(message), "pb") else message
+    if isinstance(raw, operations_pb2.Operation) and raw.HasField("error"):
+        raw.ClearField("response")
+    return Answer(json_format.MessageToJson(raw).encode())

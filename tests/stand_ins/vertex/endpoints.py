@@ -1,0 +1,190 @@
+"""EndpointService and PredictionService: deployed models, traffic, answers."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.cloud.aiplatform_v1 import types
+from google.protobuf import empty_pb2, json_format
+
+from tests.stand_ins.server import ApiError
+from tests.stand_ins.vertex.models import Models
+from tests.stand_ins.vertex.state import Clock, Collection, Operations
+
+UPDATABLE = {"display_name", "description", "labels", "traffic_split", "client_connection_config"}
+Serve = Callable[[types.Model, list[Any], Any], list[Any]]
+
+
+def no_model_server(model: types.Model, instances: list[Any], parameters: Any) -> list[Any]:
+    """What answers until a test says otherwise."""
+    return [{"text": f"{instance} by version {model.version_id}", "score": 0.0} for instance in instances]
+
+
+@dataclass
+class Endpoints:
+    """Endpoints with deployed models.
+
+    Attributes:
+        serve: What a deployed model answers: called with its model version, the instances and the parameters.
+        broken: Model versions, as name@version, whose container never becomes healthy: deploying them fails.
+    """
+
+    clock: Clock
+    operations: Operations
+    models: Models
+    serve: Serve = no_model_server
+    broken: set[str] = field(default_factory=set)
+    resources: Collection = field(
+        default_factory=lambda: Collection("endpoints", frozenset({"display_name", "endpoint"}))
+    )
+    ids: Any = field(default_factory=lambda: itertools.count(501))
+    asked: Any = field(default_factory=itertools.count)
+
+    def create_endpoint(self, request: types.CreateEndpointRequest) -> Any:
+        """A new endpoint without models."""
+        endpoint = types.Endpoint(request.endpoint)
+        if endpoint.traffic_split:
+            raise ApiError(400, "endpoint.traffic_split cannot be set before a model is deployed")
+        self.resources.add(request.parent, endpoint, request.endpoint_id)
+        endpoint.create_time = endpoint.update_time = self.clock.tick()
+        if endpoint.dedicated_endpoint_enabled:
+            parts = endpoint.name.split("/")
+            endpoint.dedicated_endpoint_dns = f"{parts[5]}.{parts[3]}-{parts[1]}.prediction.vertexai.goog"
+        return self.operations.start(request.parent, endpoint, types.CreateEndpointOperationMetadata())
+
+    def get_endpoint(self, request: types.GetEndpointRequest) -> types.Endpoint:
+        """One endpoint."""
+        return self.resources.get(request.name)
+
+    def list_endpoints(self, request: types.ListEndpointsRequest) -> types.ListEndpointsResponse:
+        """Endpoints, newest first."""
+        endpoints, token = self.resources.select(request)
+        return types.ListEndpointsResponse(endpoints=endpoints, next_page_token=token)
+
+    def update_endpoint(self, request: types.UpdateEndpointRequest) -> types.Endpoint:
+        """Changes what the mask names."""
+        endpoint = self.resources.get(request.endpoint.name)
+        for path in request.update_mask.paths:
+            if path not in UPDATABLE:
+                raise ApiError(400, f"Field {path} of an endpoint cannot be updated")
+            value = getattr(request.endpoint, path)
+            if path == "traffic_split":
+                self._split(endpoint, dict(value))
+            else:
+                setattr(endpoint, path, value)
+        endpoint.update_time = self.clock.tick()
+        return endpoint
+
+    def delete_endpoint(self, request: types.DeleteEndpointRequest) -> Any:
+        """Removes an endpoint that holds no model."""
+        endpoint = self.resources.get(request.name)
+        if endpoint.deployed_models:
+            raise ApiError(400, f"Endpoint {endpoint.name} has deployed models; undeploy them first")
+        self.resources.remove(request.name)
+        return self.operations.start(endpoint.name, empty_pb2.Empty(), types.DeleteOperationMetadata())
+
+    def deploy_model(self, request: types.DeployModelRequest) -> Any:
+        """Adds a model version to an endpoint; "0" in the split stands for it."""
+        endpoint = self.resources.get(request.endpoint)
+        deployed = types.DeployedModel(request.deployed_model)
+        if not deployed.model:
+            raise ApiError(400, "Required field is not set: deployed_model.model")
+        model = self.models.find(deployed.model)
+        _check_resources(deployed)
+        deployed.id = deployed.id or str(next(self.ids))
+        if any(deployed.id == other.id for other in endpoint.deployed_models):
+            raise ApiError(409, f"DeployedModel {deployed.id} already exists")
+        deployed.model, deployed.model_version_id = model.name, model.version_id
+        deployed.display_name = deployed.display_name or model.display_name
+        deployed.create_time = self.clock.tick()
+        version = f"{model.name}@{model.version_id}"
+        if version in self.broken:
+            operation = self.operations.start(endpoint.name, empty_pb2.Empty(), types.DeployModelOperationMetadata())
+            failed = self.operations.items[operation.name]
+            failed.error.code, failed.error.message = (
+                9,
+                "The model server never became ready: its health route answers 503",
+            )
+            return operation
+        split = {deployed.id if name == "0" else name: share for name, share in request.traffic_split.items()}
+        before = list(endpoint.deployed_models)
+        endpoint.deployed_models = [*before, deployed]
+        try:
+            if split:
+                self._split(endpoint, split)
+        except ApiError:
+            endpoint.deployed_models = before
+            raise
+        self.models.deployed.append(version)
+        answer = types.DeployModelResponse(deployed_model=deployed)
+        return self.operations.start(endpoint.name, answer, types.DeployModelOperationMetadata())
+
+    def undeploy_model(self, request: types.UndeployModelRequest) -> Any:
+        """Takes a model off an endpoint; it must have no traffic left."""
+        endpoint = self.resources.get(request.endpoint)
+        gone = next((one for one in endpoint.deployed_models if one.id == request.deployed_model_id), None)
+        if gone is None:
+            raise ApiError(404, f"DeployedModel {request.deployed_model_id} is not found.")
+        rest = [one for one in endpoint.deployed_models if one.id != gone.id]
+        split = dict(request.traffic_split or endpoint.traffic_split)
+        if rest and split.get(gone.id):
+            raise ApiError(400, f"DeployedModel {gone.id} has traffic; take it away first")
+        endpoint.deployed_models = rest
+        self._split(endpoint, {name: share for name, share in split.items() if rest and name != gone.id})
+        self.models.deployed.remove(f"{gone.model}@{gone.model_version_id}")
+        answer = types.UndeployModelResponse()
+        return self.operations.start(endpoint.name, answer, types.UndeployModelOperationMetadata())
+
+    def mutate_deployed_model(self, request: types.MutateDeployedModelRequest) -> Any:
+        """Changes the replicas of a deployed model."""
+        endpoint = self.resources.get(request.endpoint)
+        models = list(endpoint.deployed_models)
+        place = next((n for n, one in enumerate(models) if one.id == request.deployed_model.id), None)
+        if place is None:
+            raise ApiError(404, f"DeployedModel {request.deployed_model.id} is not found.")
+        models[place].dedicated_resources = request.deployed_model.dedicated_resources
+        endpoint.deployed_models = models
+        answer = types.MutateDeployedModelResponse(deployed_model=models[place])
+        return self.operations.start(endpoint.name, answer, types.MutateDeployedModelOperationMetadata())
+
+    def predict(self, request: types.PredictRequest) -> types.PredictResponse:
+        """Asks the deployed models in turn, each as often as the split says."""
+        endpoint = self.resources.get(request.endpoint)
+        if not endpoint.traffic_split:
+            raise ApiError(400, f"Endpoint {endpoint.name} has no traffic split, so nothing can answer")
+        # Every deployed model as often as its share says, and never in long rows.
+        turns = [name for name, share in sorted(endpoint.traffic_split.items()) for _ in range(share)]
+        chosen = turns[next(self.asked) * 37 % 100]
+        deployed = next(one for one in endpoint.deployed_models if one.id == chosen)
+        model = self.models.find(f"{deployed.model}@{deployed.model_version_id}")
+        raw = types.PredictRequest.pb(request)
+        instances = [json_format.MessageToDict(one) for one in raw.instances]
+        predictions = self.serve(model, instances, json_format.MessageToDict(raw.parameters))
+        response = types.PredictResponse(deployed_model_id=deployed.id, model=model.name)
+        response.model_version_id, response.model_display_name = model.version_id, model.display_name
+        pb = types.PredictResponse.pb(response)
+        for prediction in predictions:
+            json_format.ParseDict(prediction, pb.predictions.add())
+        return response
+
+    @staticmethod
+    def _split(endpoint: types.Endpoint, split: dict[str, int]) -> None:
+        unknown = set(split) - {one.id for one in endpoint.deployed_models}
+        if unknown:
+            raise ApiError(400, f"traffic_split names unknown deployed models: {sorted(unknown)}")
+        if split and sum(split.values()) != 100:
+            raise ApiError(400, f"traffic_split must add up to 100, not {sum(split.values())}")
+        if any(not 0 <= share <= 100 for share in split.values()):
+            raise ApiError(400, "traffic_split: each share must be between 0 and 100")
+        endpoint.traffic_split = split
+
+
+def _check_resources(deployed: types.DeployedModel) -> None:
+    resources = deployed.dedicated_resources
+    if not resources and not deployed.automatic_resources:
+        raise ApiError(400, "deployed_model: dedicated_resources or automatic_resources must be set")
+    if resources and not resources.machine_spec.machine_type:
+        raise ApiError(400, "Required field is not set: deployed_model.dedicated_resources.machine_spec.machine_type")
+    if resources and resources.max_replica_count and resources.max_replica_count < resources.min_replica_count:
+        raise ApiError(400, "deployed_model.dedicated_resources: max_replica_count is below min_replica_count")
