@@ -4,18 +4,19 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from components.export.decoder import GROWTH, Decoder, Memory
 from components.export.exported import Decoding
-from components.train.model import Transformer
 
 IMPOSSIBLE = -1e9
+WORTH = 4
 
 
 class Found(NamedTuple):
-    """The best hypothesis of each sentence.
+    """The best hypotheses of each sentence, the best one first.
 
     Attributes:
-        ids: int32 `[sentences, length]`, without `bos`; filled up with `pad` from `eos` on.
-        scores: float32 `[sentences]`: log probability divided by length ** length_penalty.
+        ids: int32 `[sentences, results, length]`, without `bos`; filled up with `pad` from `eos` on.
+        scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty.
     """
 
     ids: tf.Tensor
@@ -23,144 +24,173 @@ class Found(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What one step hands to the next; `live` rows only, so that finished sentences cost nothing."""
+    """What one step hands to the next; `live` sentences only, so that finished ones cost nothing."""
 
     position: Any  # pieces decoded so far
+    finished: Any  # how many of the live sentences are done
+    room: Any  # positions that the caches have room for
     rows: Any  # [live] which sentence each is
     ids: Any  # [live, beam, position + 1], starting with bos
     scores: Any  # [live, beam] log probabilities
-    caches: Any  # [layers, 2, live * beam, heads, position, size]
-    memory_bias: Any  # [live, 1, 1, source length]
-    cross: Any  # [layers, 2, live, heads, source length, size]
-    best_ids: Any  # [live, max_output_length] best finished hypothesis so far
-    best_scores: Any  # [live] its normalized score
-    out_ids: Any  # [sentences, max_output_length]
-    out_scores: Any  # [sentences]
+    past: Any  # [live, beam, position * beam] mask: 0 at the cache places of a hypothesis's own past
+    done: Any  # [live]
+    best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
+    best_scores: Any  # [live, results] their normalized scores
+    cross: Any  # see Memory
+    bias: Any
+    caches: Any  # see Decoder
 
 
-def beam_search(model: Transformer, source: tf.Tensor, decoding: Decoding) -> Found:
-    """Finds the most probable output of each source.
+def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
+    """Finds the most probable outputs of each source.
 
-    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. A sentence is finished
-    when no live hypothesis, however it goes on, can beat the best that has ended: a log probability only falls,
-    so a live one divided by the largest possible length bounds what it can reach.
+    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`.
 
     Args:
-        model: The Transformer.
+        model: The decoder.
         source: int32 `[sentences, source length]`, ending in `eos`, padded.
         decoding: How to decode.
     """
     config, beam, limit = model.config, decoding.beam_size, decoding.max_output_length
-    size = config.width // config.heads
+    results = 1
     sentences = tf.shape(source)[0]
     memory = model.encode(source)
-    cross = tf.stack([tf.stack(pair) for pair in model.cross_keys_values(memory)])
-    candidates = min(2 * beam, config.vocabulary_size)
+    candidates = 1 if beam == 1 else min(2 * beam, config.vocabulary_size)
+    own = tf.where(tf.eye(beam, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
 
     def normalized(scores: Any, length: Any) -> Any:
         return scores / tf.pow(tf.cast(length, tf.float32), decoding.length_penalty)
 
-    def step(*values: Any) -> tuple[_State]:
-        state = _State(*values)
+    def step(state: _State) -> _State:
         live = tf.shape(state.rows)[0]
-        pairs = [(state.cross[i, 0], state.cross[i, 1]) for i in range(config.decoder_layers)]
-        logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, pairs, state.memory_bias)
-        log_probabilities = tf.nn.log_softmax(logits)
+        past = tf.concat([state.past, tf.tile(own, (live, 1, 1))], axis=2)
+        mask = tf.pad(past, [[0, 0], [0, 0], [0, (state.room - 1 - state.position) * beam]], constant_values=IMPOSSIBLE)
+        logits, caches = model.step(
+            state.ids[:, :, -1],
+            state.position,
+            state.caches,
+            state.room,
+            mask[:, None],
+            Memory(state.cross, state.bias),
+        )
         # Only the best few of each hypothesis can be among the best few of its sentence.
-        top, pieces = tf.math.top_k(log_probabilities, candidates)
-        totals = tf.reshape(state.scores[:, :, None] + top, (live, beam * candidates))
+        top, pieces = model.output.top(logits, candidates)
+        top -= model.output.log_total(logits)
+        totals = tf.reshape(tf.reshape(state.scores, (-1, 1)) + top, (live, beam * candidates))
         scores, chosen = tf.math.top_k(totals, candidates)
         parents = chosen // candidates
         next_ids = tf.gather(tf.reshape(pieces, (live, beam * candidates)), chosen, batch_dims=1)
         length = state.position + 1
         ended = tf.equal(next_ids, config.eos_id)
 
-        # Hypotheses that end here, against the best that ended before.
+        # Hypotheses that end here, among the best that ended before.
+        ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), next_ids[:, :, None]], axis=2)
         ending = tf.where(ended, normalized(scores, length), IMPOSSIBLE)
-        winner = tf.argmax(ending, axis=1, output_type=tf.int32)
-        winner_scores = tf.gather(ending, winner, batch_dims=1)
-        winner_parents = tf.gather(parents, winner, batch_dims=1)
-        winner_ids = tf.gather(state.ids, winner_parents, batch_dims=1)[:, 1:]
-        winner_ids = tf.concat([winner_ids, tf.fill((live, 1), config.eos_id)], axis=1)
-        winner_ids = tf.pad(winner_ids, [[0, 0], [0, limit - length]], constant_values=config.pad_id)
-        better = winner_scores > state.best_scores
-        best_ids = tf.where(better[:, None], winner_ids, state.best_ids)
-        best_scores = tf.where(better, winner_scores, state.best_scores)
+        best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
+        ended_ids = tf.pad(ids[:, :, 1:], [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
+        best_ids = tf.gather(tf.concat([state.best_ids, ended_ids], axis=1), kept, batch_dims=1)
 
         # The best that go on.
         scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), beam)
-        parents, next_ids = (tf.gather(values, kept, batch_dims=1) for values in (parents, next_ids))
-        ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), next_ids[:, :, None]], axis=2)
+        parents = tf.gather(parents, kept, batch_dims=1)
+        done = best_scores[:, -1] >= normalized(scores[:, 0], length if decoding.early_stop else limit)
+        return _State(
+            length,
+            tf.math.count_nonzero(done, dtype=tf.int32),
+            state.room,
+            state.rows,
+            tf.gather(ids, kept, batch_dims=1),
+            scores,
+            tf.gather(past, parents, batch_dims=1),
+            done,
+            best_ids,
+            best_scores,
+            state.cross,
+            state.bias,
+            caches,
+        )
 
-        # At the limit what is still live ends as it is, unless something has properly ended.
-        cut = tf.logical_and(tf.equal(length, limit), best_scores <= IMPOSSIBLE)
-        rest_ids = tf.pad(ids[:, 0, 1:], [[0, 0], [0, limit - length]], constant_values=config.pad_id)
-        best_ids = tf.where(cut[:, None], rest_ids, best_ids)
-        best_scores = tf.where(cut, normalized(scores[:, 0], length), best_scores)
+    def pays(state: _State) -> Any:
+        """Whether so many sentences are done that it is worth moving the others together."""
+        return WORTH * state.finished >= tf.shape(state.rows)[0]
 
-        done = tf.logical_or(best_scores >= normalized(scores[:, 0], limit), tf.equal(length, limit))
-        finished = tf.where(done)[:, 0]
+    def stretch(state: _State) -> _State:
+        """Steps until it pays to move sentences together, or the caches are full."""
+        end = tf.minimum(state.room, limit)
+        (state,) = tf.while_loop(
+            lambda state: (state.position < end) & ~pays(state), lambda state: (step(state),), (state,), (shapes,)
+        )
+        return state
+
+    def tidy(state: _State, out: Found) -> tuple[_State, Found]:
+        """Takes the finished sentences out, and makes room."""
+        at_limit = tf.equal(state.position, limit)
+        # At the limit what is still live ends as it is, behind what has properly ended.
+        ended = tf.where(state.best_scores > IMPOSSIBLE, state.best_scores, 3 * IMPOSSIBLE)
+        open_ended = tf.where(at_limit, 2 * IMPOSSIBLE, 4 * IMPOSSIBLE) * tf.ones_like(state.scores)
+        _, kept = tf.math.top_k(tf.concat([ended, open_ended], axis=1), results)
+        scores = tf.concat([state.best_scores, normalized(state.scores, state.position)], axis=1)
+        scores = tf.gather(scores, kept, batch_dims=1)
+        unfilled = [[0, 0], [0, 0], [0, limit - state.position]]
+        live_ids = tf.pad(state.ids[:, :, 1:], unfilled, constant_values=config.pad_id)
+        ids = tf.gather(tf.concat([state.best_ids, live_ids], axis=1), kept, batch_dims=1)
+
+        leaving = state.done | at_limit
+        finished = tf.where(leaving)[:, 0]
         where = tf.gather(state.rows, finished)[:, None]
-        out_ids = tf.tensor_scatter_nd_update(state.out_ids, where, tf.gather(best_ids, finished))
-        out_scores = tf.tensor_scatter_nd_update(state.out_scores, where, tf.gather(best_scores, finished))
-
-        # Carry on with the sentences that are not finished; the caches follow their hypotheses.
-        going = tf.cast(tf.where(tf.logical_not(done))[:, 0], tf.int32)
-        cache_rows = tf.reshape(tf.gather(tf.range(live)[:, None] * beam + parents, going), (-1,))
-        any_finished = tf.reduce_any(done)
-        rows, ids, scores, best_ids, best_scores = (
-            tf.gather(values, going) for values in (state.rows, ids, scores, best_ids, best_scores)
+        out = Found(
+            tf.tensor_scatter_nd_update(out.ids, where, tf.gather(ids, finished)),
+            tf.tensor_scatter_nd_update(out.scores, where, tf.gather(scores, finished)),
         )
-        return (
-            _State(
-                length,
-                rows,
-                ids,
-                scores,
-                tf.gather(caches, cache_rows, axis=2),
-                tf.cond(any_finished, lambda: tf.gather(state.memory_bias, going), lambda: state.memory_bias),
-                tf.cond(any_finished, lambda: tf.gather(state.cross, going, axis=2), lambda: state.cross),
-                best_ids,
-                best_scores,
-                out_ids,
-                out_scores,
-            ),
+        going = tf.where(~leaving)[:, 0]
+        growth = tf.where(tf.equal(state.position, state.room), GROWTH, 0)
+        moved = {
+            name: tf.gather(getattr(state, name), going)
+            for name in ("rows", "ids", "scores", "past", "done", "best_ids", "best_scores", "bias")
+        }
+        caches = model.move_caches(state.caches, tf.shape(state.rows)[0], going, state.room, growth)
+        state = state._replace(
+            finished=0, room=state.room + growth, cross=tf.gather(state.cross, going, axis=1), caches=caches, **moved
         )
+        return state, out
 
-    dtype = model.compute_dtype
     start = _State(
         position=tf.constant(0),
+        finished=tf.constant(0),
+        room=tf.constant(GROWTH),
         rows=tf.range(sentences),
         ids=tf.fill((sentences, beam, 1), config.bos_id),
         # All hypotheses start alike: let only the first one count.
         scores=tf.tile(tf.constant([[0.0] + [IMPOSSIBLE] * (beam - 1)]), (sentences, 1)),
-        caches=tf.zeros((config.decoder_layers, 2, sentences * beam, config.heads, 0, size), dtype),
-        memory_bias=model.padding_bias(source),
-        cross=cross,
-        best_ids=tf.fill((sentences, limit), config.pad_id),
-        best_scores=tf.fill((sentences,), IMPOSSIBLE),
-        out_ids=tf.fill((sentences, limit), config.pad_id),
-        out_scores=tf.zeros((sentences,)),
+        past=tf.zeros((sentences, beam, 0)),
+        done=tf.zeros((sentences,), tf.bool),
+        best_ids=tf.fill((sentences, results, limit), config.pad_id),
+        best_scores=tf.fill((sentences, results), IMPOSSIBLE),
+        cross=memory.cross,
+        bias=memory.bias,
+        caches=model.empty_caches(sentences, beam, GROWTH),
     )
     shapes = _State(
         position=tf.TensorShape(()),
+        finished=tf.TensorShape(()),
+        room=tf.TensorShape(()),
         rows=tf.TensorShape((None,)),
         ids=tf.TensorShape((None, beam, None)),
         scores=tf.TensorShape((None, beam)),
-        caches=tf.TensorShape((config.decoder_layers, 2, None, config.heads, None, size)),
-        memory_bias=tf.TensorShape((None, 1, 1, None)),
-        cross=tf.TensorShape((config.decoder_layers, 2, None, config.heads, None, size)),
-        best_ids=tf.TensorShape((None, limit)),
-        best_scores=tf.TensorShape((None,)),
-        out_ids=tf.TensorShape((None, limit)),
-        out_scores=tf.TensorShape((None,)),
+        past=tf.TensorShape((None, beam, None)),
+        done=tf.TensorShape((None,)),
+        best_ids=tf.TensorShape((None, results, limit)),
+        best_scores=tf.TensorShape((None, results)),
+        cross=tf.TensorShape((memory.cross.shape[0], None, config.heads, None, model.size)),
+        bias=tf.TensorShape((None, 1, 1, None)),
+        caches=tuple(tf.TensorShape((None, beam * model.size)) for _ in range(config.decoder_layers)),
     )
-    (end,) = (
-        tf.while_loop(
-            lambda *values: tf.shape(_State(*values).rows)[0] > 0,
-            lambda *values: step(*values)[0],
-            start,
-            shape_invariants=shapes,
-        ),
+    out = Found(tf.fill((sentences, results, limit), config.pad_id), tf.zeros((sentences, results)))
+    out_shapes = Found(tf.TensorShape((None, results, limit)), tf.TensorShape((None, results)))
+    _, found = tf.while_loop(
+        lambda state, out: tf.shape(state.rows)[0] > 0,
+        lambda state, out: tidy(stretch(state), out),
+        (start, out),
+        shape_invariants=(shapes, out_shapes),
     )
-    return Found(end.out_ids, end.out_scores)
+    return found

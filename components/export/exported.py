@@ -24,12 +24,15 @@ class Decoding:
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_input_length: Longest source in pieces; longer ones are cut at their end.
         max_output_length: Longest output in pieces.
+        early_stop: Whether a sentence is finished when an ended hypothesis scores as high as the best live one does
+            now; otherwise when no live one, however it goes on, can score higher.
     """
 
     beam_size: int = 4
     length_penalty: float = 0.6
     max_input_length: int = 128
     max_output_length: int = 128
+    early_stop: bool = True
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "max_input_length", "max_output_length"):

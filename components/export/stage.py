@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from components.errors import UserError
@@ -67,11 +67,10 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"{trained.weights} does not fit {trained.config}: {error}; train again") from None
     limit = model.config.max_length
-    decoding = Decoding(
-        decoding.beam_size,
-        decoding.length_penalty,
-        min(decoding.max_input_length, limit),
-        min(decoding.max_output_length, limit),
+    decoding = replace(
+        decoding,
+        max_input_length=min(decoding.max_input_length, limit),
+        max_output_length=min(decoding.max_output_length, limit),
     )
     description = Description(
         fingerprint=_fingerprint(trained, decoding),

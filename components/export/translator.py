@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from components.export.beam import Found, beam_search
+from components.export.decoder import Decoder
 from components.export.exported import Decoding
 from components.train.model import Transformer
 
@@ -22,8 +23,7 @@ class Translator(tf.Module):
     def __init__(self, model: Transformer, tokenizer: Path, decoding: Decoding) -> None:
         super().__init__()
         self.model, self.decoding = model, decoding
-        # Keras keeps its variables out of tf.Module's sight.
-        self.kept = [variable.value for variable in model.trainable_variables]
+        self.decoder = Decoder(model)
         self.tokenizer = tf_text.SentencepieceTokenizer(model=tokenizer.read_bytes(), add_eos=False)
 
     def encode(self, text: tf.Tensor) -> tf.Tensor:
@@ -55,7 +55,7 @@ class Translator(tf.Module):
 
     def search(self, source: tf.Tensor) -> Found:
         """Decodes token ids; see `beam_search`."""
-        return beam_search(self.model, source, self.decoding)
+        return beam_search(self.decoder, source, self.decoding)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
     def translate(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -68,4 +68,4 @@ class Translator(tf.Module):
             `text`, string `[batch]`, and `score`, float32 `[batch]`.
         """
         found = self.search(self.encode(text))
-        return {"text": self.decode(found.ids), "score": found.scores}
+        return {"text": self.decode(found.ids[:, 0]), "score": found.scores[:, 0]}

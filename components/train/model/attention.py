@@ -9,8 +9,7 @@ from keras import ops
 class MultiHeadAttention(keras.layers.Layer):
     """Scaled dot-product attention with several heads.
 
-    The three projections of self-attention are one matrix product. The methods are separate so that a decoder
-    can keep keys and values from one step to the next.
+    The three projections of self-attention are one matrix product.
 
     Args:
         width: Size of inputs and outputs.

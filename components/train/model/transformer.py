@@ -126,50 +126,6 @@ class Transformer(keras.Model):
             states = layer(states, causal, memory, memory_bias, training=training)
         return self.logits(states)
 
-    def cross_keys_values(self, memory: Any) -> list[tuple[Any, Any]]:
-        """Projects the memory once for every decoder layer, before the first step of decoding.
-
-        Args:
-            memory: `[batch, source length, width]`.
-
-        Returns:
-            Keys and values by layer, each `[batch, heads, source length, width / heads]`.
-        """
-        return [layer.cross_attention.keys_values(memory) for layer in self.decoder]
-
-    def step(self, ids: Any, position: Any, caches: Any, cross: list[tuple[Any, Any]], memory_bias: Any) -> Any:
-        """Decodes one more piece of several hypotheses of each sentence.
-
-        Args:
-            ids: int32 `[sentences, hypotheses]`: the last piece of each.
-            position: Position of these pieces, a scalar.
-            caches: Keys and values of the positions before, by layer, `[decoder layers, 2,
-                sentences * hypotheses, heads, positions, width / heads]`.
-            cross: What `cross_keys_values` returned: shared by the hypotheses of a sentence.
-            memory_bias: What `padding_bias` returned for the source.
-
-        Returns:
-            The logits, float32 `[sentences, hypotheses, vocabulary]`, and the caches with one more position.
-        """
-        sentences, hypotheses = ops.shape(ids)[0], ops.shape(ids)[1]
-        rows, width = sentences * hypotheses, self.config.width
-        states = self.embed(ops.reshape(ids, (rows, 1)), position)
-        grown = []
-        for number, layer in enumerate(self.decoder):
-            attention = layer.self_attention
-            queries, keys, values = attention.queries_keys_values(layer.self_norm(states))
-            keys = ops.concatenate([caches[number, 0], keys], axis=2)
-            values = ops.concatenate([caches[number, 1], values], axis=2)
-            grown.append(ops.stack([keys, values]))
-            states += attention.attend(queries, keys, values, ops.zeros((1, 1, 1, 1), self.compute_dtype))
-            # The hypotheses of a sentence stand where a whole sequence's positions stand in training.
-            asked = ops.reshape(layer.cross_norm(states), (sentences, hypotheses, width))
-            answer = layer.cross_attention.attend(layer.cross_attention.queries(asked), *cross[number], memory_bias)
-            states += ops.reshape(answer, (rows, 1, width))
-            states += layer.feed_forward(layer.feed_forward_norm(states))
-        logits = self.logits(ops.reshape(states, (sentences, hypotheses, width)))
-        return logits, ops.stack(grown)
-
     def get_config(self) -> dict[str, Any]:
         """Returns the configuration, for `from_config`."""
         return {"config": self.config.to_dict()}

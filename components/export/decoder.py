@@ -1,0 +1,148 @@
+"""The trained Transformer as serving runs it: the encoder without padding, the decoder a step at a time."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from components.export.layers import (
+    MASKED,
+    CrossAttention,
+    FeedForward,
+    SelfAttention,
+    attend,
+    normalize,
+)
+from components.export.output import Output
+from components.train.model import Transformer
+
+GROWTH = 16
+
+
+class Memory(NamedTuple):
+    """What the decoder attends to.
+
+    Attributes:
+        cross: Keys and values by layer, `[2 * layers, sentences, heads, source length, size]`.
+        bias: `[sentences, 1, 1, source length]`: 0, or very negative at padding.
+    """
+
+    cross: tf.Tensor
+    bias: tf.Tensor
+
+
+class Decoder(tf.Module):
+    """The trained model's weights, prepared for serving.
+
+    A cache holds the keys and values of all hypotheses of a sentence side by side, and a hypothesis attends to those
+    of its own past by a mask. So hypotheses can change places without a cache being copied.
+
+    Args:
+        model: The trained model.
+    """
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.config = config = model.config
+        self.size = config.width // config.heads
+        embedding = np.array(model.embedding)
+        self.embedding = tf.Variable(embedding * np.float32(config.width**0.5), trainable=False)
+        self.positions = tf.constant(model.positions)
+        self.encoder = [(SelfAttention(layer), FeedForward(layer)) for layer in model.encoder]
+        self.decoder = [(SelfAttention(layer), CrossAttention(layer), FeedForward(layer)) for layer in model.decoder]
+        self.keys_values = CrossAttention.keys_values(model.decoder, np.array(model.encoder_norm.scale))
+        self.output = Output(np.array(model.decoder_norm.scale)[:, None] * embedding.T)
+
+    def encode(self, source: Any) -> Memory:
+        """Runs the encoder.
+
+        Args:
+            source: int32 `[sentences, source length]`, padded.
+        """
+        sentences, length = tf.unstack(tf.shape(source))
+        real = tf.not_equal(source, self.config.pad_id)
+        bias = tf.where(real, 0.0, MASKED)[:, None, None, :]
+        # Products run over the real pieces only; attention over the padded ones.
+        where = tf.where(tf.reshape(real, (-1,)))[:, 0]
+        back = tf.reshape(tf.cumsum(tf.cast(tf.reshape(real, (-1,)), tf.int32)), (-1,)) - 1
+        back = tf.maximum(back, 0)
+        rows = tf.gather(self.embedding, tf.gather(tf.reshape(source, (-1,)), where))
+        rows += tf.gather(self.positions, tf.cast(where, tf.int32) % length)
+        for attention, feed_forward in self.encoder:
+            projected = tf.gather(attention.queries_keys_values(rows), back)
+            queries, keys, values = tf.unstack(attention.split(projected, sentences, length), 3)
+            rows += attention.project_out(tf.gather(attend(queries, keys, values, bias), where))
+            rows = feed_forward(rows)
+        projected = tf.gather(self.keys_values(normalize(rows)), back)
+        return Memory(self.decoder[0][0].split(projected, sentences, length), bias)
+
+    def empty_caches(self, sentences: Any, hypotheses: int, positions: Any) -> tuple[Any, ...]:
+        """Room for the keys and values of some positions.
+
+        Args:
+            sentences: How many.
+            hypotheses: Of each sentence.
+            positions: How many.
+
+        Returns:
+            One cache a layer, `[2 * sentences * heads * positions, hypotheses * size]`.
+        """
+        rows = 2 * sentences * self.config.heads * positions
+        return tuple(tf.zeros((rows, hypotheses * self.size)) for _ in self.decoder)
+
+    def move_caches(
+        self, caches: tuple[Any, ...], sentences: Any, going: Any, room: Any, growth: Any
+    ) -> tuple[Any, ...]:
+        """Keeps the caches of some sentences, with room for more positions.
+
+        Args:
+            caches: The caches.
+            sentences: How many sentences they hold.
+            going: int `[kept]`: which to keep.
+            room: Positions that the caches have room for.
+            growth: Positions to add.
+
+        Returns:
+            The caches of these sentences.
+        """
+        moved = []
+        for cache in caches:
+            width = cache.shape[1]
+            kept = tf.gather(tf.reshape(cache, (2, sentences, self.config.heads * room * width)), going, axis=1)
+            grown = tf.pad(tf.reshape(kept, (-1, room, width)), [[0, 0], [0, growth], [0, 0]])
+            moved.append(tf.reshape(grown, (-1, width)))
+        return tuple(moved)
+
+    def step(self, ids: Any, position: Any, caches: tuple[Any, ...], room: Any, mask: Any, memory: Memory) -> Any:
+        """Decodes one more piece of several hypotheses of each sentence.
+
+        Args:
+            ids: int32 `[sentences, hypotheses]`: the last piece of each.
+            position: Position of these pieces, a scalar.
+            caches: Those of the positions before.
+            room: Number of positions that the caches have room for.
+            mask: `[sentences, 1, hypotheses, room * hypotheses]`.
+            memory: What `encode` returned.
+
+        Returns:
+            The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
+        """
+        sentences, hypotheses = tf.shape(ids)[0], ids.shape[1]
+        heads, size = self.config.heads, self.size
+        rows = tf.gather(self.embedding, tf.reshape(ids, (-1,))) + tf.gather(self.positions, position)
+        here = (tf.range(2 * sentences * heads) * room + position)[:, None]
+        grown = []
+        for number, (attention, cross_attention, feed_forward) in enumerate(self.decoder):
+            projected = attention.split(attention.queries_keys_values(rows), sentences, hypotheses)
+            added = tf.reshape(projected[1:], (-1, hypotheses * size))
+            cache = tf.tensor_scatter_nd_update(caches[number], here, added)
+            grown.append(cache)
+            keys_values = tf.reshape(cache, (2, sentences, heads, room * hypotheses, size))
+            mixed = attend(projected[0], keys_values[0], keys_values[1], mask)
+            rows += attention.project_out(mixed)
+            queries = tf.reshape(cross_attention.queries(normalize(rows)), (sentences, hypotheses, heads, size))
+            queries = tf.transpose(queries, (0, 2, 1, 3))
+            mixed = attend(queries, memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
+            rows += cross_attention.project_out(mixed)
+            rows = feed_forward(rows)
+        return self.output.logits(normalize(rows)), tuple(grown)

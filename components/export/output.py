@@ -1,0 +1,52 @@
+"""The output layer: logits of all pieces, and the few that matter."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+BLOCK = 40
+# exp(80) times a million pieces is still a float32.
+SAFE = 70.0
+
+
+class Output(tf.Module):
+    """The output layer.
+
+    Args:
+        kernel: float32 `[width, vocabulary]`; its input has a root mean square of 1.
+    """
+
+    def __init__(self, kernel: np.ndarray) -> None:
+        super().__init__()
+        self.vocabulary_size = kernel.shape[1]
+        # No logit is beyond the product of the two lengths.
+        self.bound = float(np.sqrt(kernel.shape[0]) * np.linalg.norm(kernel, axis=0).max())
+        missing = -self.vocabulary_size % BLOCK
+        self.kernel = tf.Variable(np.pad(kernel, ((0, 0), (0, missing))), trainable=False)
+        self.bias = tf.constant([0.0] * self.vocabulary_size + [-1e9] * missing) if missing else None
+
+    def logits(self, rows: Any) -> Any:
+        """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
+        logits = tf.matmul(rows, self.kernel)
+        return logits if self.bias is None else tf.nn.bias_add(logits, self.bias)
+
+    def log_total(self, logits: Any) -> Any:
+        """The logarithm of the sum of the exponentials, `[rows, 1]`."""
+        if self.bound < SAFE:
+            return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1, keepdims=True))
+        return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
+
+    def top(self, logits: Any, number: int) -> tuple[Any, Any]:
+        """The highest logits and their pieces, each `[rows, number]`.
+
+        The best few pieces lie in the best few blocks. Finding these takes one quick pass, and what is left to sort
+        is small.
+        """
+        blocks = tf.reshape(logits, (-1, logits.shape[1] // BLOCK, BLOCK))
+        if blocks.shape[1] <= number:
+            return tf.math.top_k(logits, number)
+        _, best = tf.math.top_k(tf.reduce_max(blocks, axis=-1), number, sorted=False)
+        few = tf.reshape(tf.gather(blocks, best, batch_dims=1), (-1, number * BLOCK))
+        values, places = tf.math.top_k(few, number)
+        return values, tf.gather(best, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
