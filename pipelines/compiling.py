@@ -1,27 +1,48 @@
 """From a pipeline function to the compiled spec that every target runs."""
 
+import functools
 import importlib
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from components.errors import UserError
 from pipelines.parameters import nearest
 
+if TYPE_CHECKING:
+    from pipelines.configuration import Configuration
+
 PIPELINES = {"training": "pipelines.training"}
 
+Place = Callable[[Any], None]
 
-def compile_pipeline(name: str, output: Path) -> Path:
+
+def compile_pipeline(
+    name: str,
+    output: Path,
+    configuration: "Configuration | None" = None,
+    place: Place = lambda task: None,
+    replace: Mapping[str, Any] | None = None,
+) -> Path:
     """Compiles a pipeline; the file appears whole or not at all.
+
+    The same arguments give the same bytes everywhere: nothing is read from the environment.
 
     Args:
         name: The pipeline's name: a key of `PIPELINES`.
         output: The YAML file to write.
+        configuration: Says where the images are and what each stage asks for; without one, the contracts' own images.
+        place: Called with every task (a `dsl.PipelineTask`) after that, for what one target alone needs.
+        replace: Components in the place of those that the pipeline's module names so.
 
     Returns:
         The path written.
 
     Raises:
-        UserError: If there is no such pipeline, or the file's ending is not `.yaml`.
+        UserError: If there is no such pipeline, the file's ending is not `.yaml`, or the configuration gives
+            resources to a stage that the pipeline does not have.
     """
     if name not in PIPELINES:
         raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
@@ -29,10 +50,75 @@ def compile_pipeline(name: str, output: Path) -> Path:
         raise UserError(f"a compiled pipeline is a YAML file, so {output} must end in .yaml")
     from kfp import compiler
 
-    pipeline = getattr(importlib.import_module(PIPELINES[name]), name)
+    module = importlib.import_module(PIPELINES[name])
+    graph = getattr(module, name)
+    if configuration is not None:
+
+        def place_all(tasks: Mapping[str, Any]) -> None:
+            for task in tasks.values():
+                _place(task, configuration)
+                place(task)
+
+        with mock.patch.dict(vars(module), replace or {}):
+            graph = _trace_again(graph, place_all)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
         compiled = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(pipeline, str(compiled))
+        compiler.Compiler().compile(graph, str(compiled))
         compiled.replace(output)
     return output
+
+
+def stages(name: str) -> list[str]:
+    """The stages of a pipeline, by the names that the configuration gives resources to.
+
+    Args:
+        name: A key of `PIPELINES`.
+    """
+    found: set[str] = set()
+    _trace_again(
+        getattr(importlib.import_module(PIPELINES[name]), name),
+        lambda tasks: found.update(stage_of(task) for task in tasks.values()),
+    )
+    return sorted(found)
+
+
+def stage_of(task: Any) -> str:
+    """The stage that a task runs, such as `evaluate` for both of its tasks.
+
+    Args:
+        task: A `dsl.PipelineTask`.
+    """
+    return str(task.component_spec.name)
+
+
+def _trace_again(graph: Any, on_tasks: Callable[[Mapping[str, Any]], None]) -> Any:
+    """Runs a pipeline's function once more, and lets `on_tasks` change its tasks before they are compiled."""
+    from kfp import dsl
+    from kfp.dsl.pipeline_context import Pipeline
+
+    @functools.wraps(graph.pipeline_func)
+    def traced(*arguments: Any, **named: Any) -> Any:
+        outputs = graph.pipeline_func(*arguments, **named)
+        on_tasks(Pipeline.get_default_pipeline().tasks)
+        return outputs
+
+    return dsl.pipeline(traced, name=graph.name)
+
+
+def _place(task: Any, configuration: "Configuration") -> None:
+    """Gives a task its image and what its stage asks for."""
+    if task.container_spec is None:
+        return
+    task.set_container_image(configuration.images.reference(task.container_spec.image))
+    wanted = configuration.resources.get(stage_of(task))
+    if wanted is None:
+        return
+    if wanted.cpu:
+        task.set_cpu_request(wanted.cpu).set_cpu_limit(wanted.cpu)
+    if wanted.memory:
+        task.set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
+    if wanted.accelerator:
+        task.set_accelerator_type(wanted.accelerator).set_accelerator_limit(wanted.accelerators)
+    if wanted.retries:
+        task.set_retry(wanted.retries, backoff_duration="60s", backoff_factor=2.0)

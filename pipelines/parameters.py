@@ -10,6 +10,12 @@ from typing import Any
 from components.errors import UserError
 
 
+class Text(str):
+    """A value as the command line gives it: text that gets its parameter's type once that is known."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Type:
     """A parameter type of KFP: what it is in Python, and in words."""
@@ -65,6 +71,29 @@ class Parameters:
             raise UserError(f"pipeline {self.pipeline} has no parameter {name!r}; {nearest(name, self.types)}")
         return self.types[name]
 
+    def typed(self, name: str, value: Any) -> Any:
+        """Returns a value in the type of its parameter.
+
+        Args:
+            name: The parameter's name.
+            value: What was given: of that type, or `Text` that is read as JSON where the parameter is no text itself.
+
+        Raises:
+            UserError: If there is no such parameter, or it takes something else.
+        """
+        kind, given = self.require(name), value
+        if isinstance(value, Text):
+            try:
+                value = str(value) if kind == "STRING" else json.loads(value.lower() if kind == "BOOLEAN" else value)
+            except json.JSONDecodeError:
+                value = None
+        if kind == "NUMBER_DOUBLE" and type(value) is int:
+            value = float(value)
+        # type() and not isinstance(): true is no number.
+        if type(value) is not TYPES[kind].python:
+            raise UserError(f"parameter {name} takes {TYPES[kind].words}, not {_shown(given)}")
+        return value
+
     def parse(self, setting: str) -> tuple[str, Any]:
         """Reads `name=value` as the command line gives it.
 
@@ -80,18 +109,12 @@ class Parameters:
         name, equals, text = setting.partition("=")
         if not equals:
             raise UserError(f"--set takes name=value, not {setting!r}")
-        kind = self.require(name)
-        value: Any
-        try:
-            value = text if kind == "STRING" else json.loads(text.lower() if kind == "BOOLEAN" else text)
-        except json.JSONDecodeError:
-            value = None
-        if kind == "NUMBER_DOUBLE" and type(value) is int:
-            value = float(value)
-        # type() and not isinstance(): true is no number.
-        if type(value) is not TYPES[kind].python:
-            raise UserError(f"parameter {name} takes {TYPES[kind].words}, not {text!r}")
-        return name, value
+        return name, self.typed(name, Text(text))
+
+
+def _shown(value: Any) -> str:
+    """A value as it was written."""
+    return repr(str(value)) if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def read_parameters(spec: Path) -> Parameters:

@@ -1,0 +1,18 @@
+"""What all parts of the configuration share."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{0,63}$")]
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Labels = Annotated[dict[LabelKey, Label], Field(max_length=64)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Duration = Annotated[int, Field(ge=60, le=60 * 60 * 24 * 28)]
+ParameterValues = dict[str, Any]
+
+
+class Model(BaseModel):
+    """A part of the configuration: unknown keys are errors, and nothing is changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_attribute_docstrings=True)
