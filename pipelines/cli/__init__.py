@@ -1,15 +1,27 @@
-"""The command `seqline`. Heavy libraries are imported inside the commands, so that `--help` is quick."""
+"""The command `seqline`.
+
+A command's module imports the standard library, typer and `components.errors` at module level, and everything else
+inside its functions, so that `--help` is quick; a test holds them to that. Exit codes:
+
+0    done
+1    bad input or a wrong configuration; nothing was started
+2    a wrong flag or command
+3    a run was started and failed, or was cancelled
+4    a service does not answer, or does not let this caller in
+130  interrupted with Ctrl-C
+"""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from components.errors import UserError
 from pipelines.cli import endpoint
+from pipelines.cli.compile import compile_
 from pipelines.cli.predict import predict
 from pipelines.cli.run import run
+from pipelines.cli.sample import sample
 
 app = typer.Typer(
     name="seqline",
@@ -18,35 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(name="compile")(compile_)
 app.command()(run)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
-
-
-@app.command()
-def sample(
-    output: Annotated[Path, typer.Argument(help="The file to write: .tsv or .jsonl.")] = Path("sample.tsv"),
-    source: Annotated[str, typer.Option(help="CLDR locale of the source side.")] = "en",
-    target: Annotated[str, typer.Option(help="CLDR locale of the target side.")] = "de",
-    pairs: Annotated[int | None, typer.Option(help="How many pairs; the sample's own size by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the selection.")] = 1,
-) -> None:
-    """Write a parallel corpus made from Unicode CLDR: real translations, free to share."""
-    from pipelines.sample import write_sample
-
-    size = {} if pairs is None else {"pairs": pairs}
-    print(write_sample(output, source, target, seed=seed, **size))
-
-
-@app.command(name="compile")
-def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The YAML file to write.")],
-    pipeline: Annotated[str, typer.Option(help="Which pipeline.")] = "training",
-) -> None:
-    """Compile a pipeline to the spec that the laptop, Kubeflow and Vertex run."""
-    from pipelines.compiling import compile_pipeline
-
-    print(compile_pipeline(pipeline, output))
+app.command()(sample)
 
 
 @app.callback()
@@ -63,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: The words after `seqline`; those of the process by default.
 
     Returns:
-        The exit code: 0; 1 after a message about bad input; 2 after a wrong flag; 130 after Ctrl-C.
+        The exit code; the module's docstring says which.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -71,8 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         if {"-v", "--verbose"} & set(arguments):
             raise
+        from pipelines.targets.target import RunFailedError, UnreachableError
+
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 3 if isinstance(error, RunFailedError) else 4 if isinstance(error, UnreachableError) else 1
     except KeyboardInterrupt:
         print("interrupted; the same command continues from the cached stages", file=sys.stderr)
         return 130

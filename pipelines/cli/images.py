@@ -56,7 +56,7 @@ def run_inside(
     from rich.console import Console
 
     from components.errors import UserError
-    from pipelines.cli.run import Watch
+    from pipelines.cli.watching import Watch
     from pipelines.compiling import compile_pipeline
     from pipelines.images import Engine
     from pipelines.parameters import read_parameters

@@ -1,1 +1,37 @@
-"""The places where a compiled pipeline runs."""
+"""The places where a compiled pipeline runs. What a target does is written down in `pipelines.targets.target`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    from pipelines.configuration import Configuration
+    from pipelines.targets.target import Target
+
+TARGETS = {
+    "laptop": ("pipelines.targets.laptop", "Laptop"),
+    "kubeflow": ("pipelines.targets.kubeflow", "Kubeflow"),
+    "vertex": ("pipelines.targets.vertex", "Vertex"),
+}
+
+
+def open_target(name: str, configuration: "Configuration") -> "Target":
+    """Opens a target; only its own module is imported, and nothing is connected yet.
+
+    Args:
+        name: A key of `TARGETS`.
+        configuration: What its constructor is given.
+
+    Raises:
+        UserError: If there is no such target, or the configuration does not describe it.
+    """
+    if name not in TARGETS:
+        from pipelines.parameters import nearest
+
+        raise UserError(f"no target is called {name!r}; {nearest(name, TARGETS)}")
+    module, kind = TARGETS[name]
+    if getattr(configuration.targets, name) is None:
+        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
+    target: Target = getattr(import_module(module), kind)(configuration)
+    return target

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from unittest import mock
 
 from components.errors import UserError
 from pipelines.images import Container, Engine
-from pipelines.targets.kfp_local import Task
-from pipelines.targets.laptop import Home, Run, run
+from pipelines.targets.laptop import Home, run
+from pipelines.targets.target import OnChange, Run
 
 
 def run_in_containers(
@@ -24,7 +24,7 @@ def run_in_containers(
     arguments: Mapping[str, Any],
     home: Home,
     engine: Engine,
-    on_change: Callable[[Task], None] = lambda task: None,
+    on_change: OnChange = lambda run: None,
 ) -> Run:
     """Runs a compiled pipeline; each stage's executor command, as the spec holds it, runs inside the spec's image.
 

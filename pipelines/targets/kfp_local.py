@@ -13,32 +13,24 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from unittest import mock
 
-State = Literal["running", "succeeded", "cached", "failed"]
+from pipelines.targets.target import Task
 
 
 @dataclass
-class Task:
+class LocalTask(Task):
     """One task of a local run.
 
     Attributes:
-        name: Its name, as the console shows it.
         run: Folder of the run that it belongs to.
         log: The file that holds what the stage printed.
-        state: `running`, then `succeeded`, `cached` or `failed`.
-        started: Start, seconds since the epoch.
-        seconds: Wall time; 0 while it runs.
         outputs: Output parameters and artifacts by name, once it succeeded.
     """
 
-    name: str
-    run: Path
-    log: Path
-    state: State = "running"
-    started: float = field(default_factory=time.time)
-    seconds: float = 0.0
+    run: Path = Path()
+    log: Path = Path()
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
@@ -60,7 +52,7 @@ def leave_files(outputs: Iterable[Any]) -> None:
 
 
 @contextlib.contextmanager
-def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
+def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
 
     Args:
@@ -70,11 +62,13 @@ def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
     from kfp.local.orchestrator import task_executor
 
     execute, look_up = task_executor.execute_single_task, cache.LocalCache.get
-    running: list[Task] = []
+    running: list[LocalTask] = []
 
     def execute_single_task(task_name: str, task_spec: Any, **rest: Any) -> Any:
         run = Path(rest["pipeline_root"]) / rest["pipeline_resource_name"]
-        task = Task(task_spec.task_info.name or task_name, run, run / "logs" / f"{task_name}.log")
+        log = run / "logs" / f"{task_name}.log"
+        shown = task_spec.task_info.name or task_name
+        task = LocalTask(shown, "running", time.time(), id=task_name, run=run, log=log)
         running.append(task)
         on_change(task)
         try:
@@ -86,6 +80,9 @@ def observed(on_change: Callable[[Task], None]) -> Iterator[None]:
             task.outputs = dict(outputs)
             leave_files(outputs.values())
             return outputs, result
+        except KeyboardInterrupt:
+            task.state = "cancelled"
+            raise
         except BaseException:
             task.state = "failed"
             raise

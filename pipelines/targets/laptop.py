@@ -1,17 +1,29 @@
 """The laptop: a compiled pipeline run by `kfp.local`, without Docker, cluster or cloud."""
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import components
-from pipelines.parameters import read_parameters
-from pipelines.targets.kfp_local import Task, observed
+from components.errors import UserError
+from pipelines.parameters import Parameters, nearest, read_parameters
+from pipelines.targets.kfp_local import LocalTask, observed
+from pipelines.targets.run_record import read_run, write_run
+from pipelines.targets.target import OnChange, Problem, Run, Schedule, Template, UnsupportedError
+
+if TYPE_CHECKING:
+    from pipelines.configuration import Configuration
 
 USER_ERROR = re.compile(r"^components\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
+
+# The parameters that name input files.
+DATA = ("data", "valid_data", "test_data")
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,11 @@ class Home:
     def runs(self) -> Path:
         """The pipeline root: one folder a run."""
         return self.path / "runs"
+
+    @property
+    def specs(self) -> Path:
+        """Compiled pipelines."""
+        return self.path / "specs"
 
     @property
     def cache(self) -> Path:
@@ -58,22 +75,169 @@ class Home:
         return self.path / "endpoints" / name
 
 
-@dataclass
-class Run:
-    """A finished run on the laptop.
+class Laptop:
+    """This machine as a target."""
 
-    Attributes:
-        tasks: Its tasks in the order they started.
-        error: Why it failed, for a person to read; empty when it succeeded.
+    name = "laptop"
+
+    def __init__(self, configuration: "Configuration") -> None:
+        self.configuration = configuration
+        self.settings = configuration.targets.laptop
+        self.home = Home(Path(self.settings.home).expanduser().resolve())
+
+    def compile(self, pipeline: str, output: Path) -> Path:
+        """Writes the portable spec."""
+        from pipelines.compiling import compile_pipeline
+
+        return compile_pipeline(pipeline, output, self.configuration)
+
+    def check(self) -> list[Problem]:
+        """Looks at the endpoint's port and the home folder."""
+        field = "targets.laptop"
+        problems = []
+        if not port_is_ours(self.home.endpoint(self.settings.endpoint), self.settings.port):
+            said = f"port {self.settings.port} is in use by another program; choose another, or stop that program"
+            problems.append(Problem(said, field=f"{field}.port"))
+        place = next(folder for folder in (self.home.path, *self.home.path.parents) if folder.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            problems.append(Problem(f"{place} cannot be written to; choose another folder", field=f"{field}.home"))
+        return problems
+
+    def parameters(self, spec: str) -> Parameters:
+        """Reads the parameters of a compiled file."""
+        return read_parameters(Path(spec))
+
+    def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
+        """There is no registry on a laptop."""
+        raise UnsupportedError(
+            "a laptop has no templates; `seqline run --from-template FILE` runs a compiled file as it is"
+        )
+
+    def run(
+        self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
+    ) -> Run:
+        """Runs a compiled pipeline to its end, with places in the home folder for what the arguments leave open.
+
+        Raises:
+            UserError: If the spec cannot be read, or the endpoint's port is taken.
+        """
+        known = read_parameters(Path(spec)).types
+        places = {
+            "endpoint": str(self.home.endpoint(self.settings.endpoint)),
+            "port": self.settings.port,
+            "checkpoints": str(self.home.checkpoints),
+        }
+        values = {**{name: value for name, value in places.items() if name in known}, **arguments}
+        # The cache knows the data by its fingerprint, and the stages run in another folder.
+        values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
+        if "port" in values and values.get("endpoint") and not port_is_ours(Path(values["endpoint"]), values["port"]):
+            raise UserError(
+                f"port {values['port']} is in use by another program; choose another with --port, or stop that program"
+            )
+        caching = self.settings.cache if cache is None else cache
+        return run(Path(spec), values, self.home, caching, on_change or (lambda run: None))
+
+    def runs(self, pipeline: str = "", limit: int = 20) -> list[Run]:
+        """Lists the runs in the home folder, the newest first."""
+        found = [read_run(folder) for folder in self.home.runs.glob("*") if folder.is_dir()]
+        chosen = [run for run in found if not pipeline or run.pipeline == pipeline]
+        return sorted(chosen, key=lambda run: -run.created)[:limit]
+
+    def describe(self, run: str) -> Run:
+        """Looks a run up; `latest` is the newest."""
+        names = [found.id for found in self.runs(limit=10_000)]
+        if run == "latest" and names:
+            run = names[0]
+        if run not in names:
+            there = nearest(run, names) if names else "`seqline run --data FILE` makes one"
+            raise UserError(f"there is no run {run!r} in {self.home.runs}; {there}")
+        return read_run(self.home.runs / run)
+
+    def watch(self, run: str, on_change: OnChange) -> Run:
+        """Follows a run of another process to its end."""
+        found = self.describe(run)
+        on_change(found)
+        while not found.ended:
+            time.sleep(0.5)
+            found = self.describe(found.id)
+            on_change(found)
+        return found
+
+    def cancel(self, run: str) -> Run:
+        """Interrupts a run's process, as Ctrl-C would; waits until it has stopped."""
+        found = self.describe(run)
+        if not found.ended and found.process:
+            os.kill(found.process, signal.SIGINT)
+            end = time.monotonic() + 60
+            while not found.ended and time.monotonic() < end:
+                time.sleep(0.1)
+                found = self.describe(found.id)
+        return found
+
+    def logs(self, run: str, task: str = "") -> Iterator[str]:
+        """Lines of a run's log files."""
+        found = self.describe(run)
+        chosen = [one for one in found.tasks if task in ("", one.name, one.id)]
+        if task and not chosen:
+            raise UserError(f"run {found.id} has no task {task!r}; {nearest(task, [one.name for one in found.tasks])}")
+        for one in chosen:
+            log = found.folder / "logs" / f"{one.id}.log"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+            yield from lines if task else (f"{one.name}: {line}" for line in lines)
+
+    def schedules(self) -> list[Schedule]:
+        """There are none."""
+        return []
+
+    def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
+        """A laptop keeps no schedules."""
+        raise UnsupportedError(
+            "a laptop keeps no schedules; cron can start `seqline run`, and kubeflow and vertex keep them"
+        )
+
+    def delete_schedule(self, schedule: Schedule) -> None:
+        """A laptop keeps no schedules."""
+        self.save_schedule(schedule)
+
+    def pause_schedule(self, schedule: Schedule) -> Schedule:
+        """A laptop keeps no schedules."""
+        return self.save_schedule(schedule)
+
+    def resume_schedule(self, schedule: Schedule) -> Schedule:
+        """A laptop keeps no schedules."""
+        return self.save_schedule(schedule)
+
+
+def absolute(paths: str) -> str:
+    """Makes the local ones of several paths with commas absolute.
+
+    Args:
+        paths: Paths, patterns and addresses such as gs://bucket/file.
     """
+    parts = [part.strip() for part in paths.split(",") if part.strip()]
+    return ",".join(part if "://" in part else str(Path(part).expanduser().absolute()) for part in parts)
 
-    tasks: list[Task] = field(default_factory=list)
-    error: str = ""
 
-    @property
-    def folder(self) -> Path:
-        """The run's folder: artifacts by task, and `logs/`."""
-        return self.tasks[0].run
+def port_is_ours(endpoint: Path, port: int) -> bool:
+    """Whether an endpoint's server listens on its port already, or could.
+
+    Args:
+        endpoint: The local endpoint's folder.
+        port: The port it is to listen on.
+    """
+    import socket
+
+    from components.serve.endpoint import is_running
+
+    if endpoint.exists() and is_running(endpoint):
+        return True
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def run(
@@ -81,9 +245,9 @@ def run(
     arguments: Mapping[str, Any],
     home: Home,
     caching: bool = True,
-    on_change: Callable[[Task], None] = lambda task: None,
+    on_change: OnChange = lambda run: None,
 ) -> Run:
-    """Runs a compiled pipeline.
+    """Runs a compiled pipeline in this process, stage by stage.
 
     Args:
         spec: The compiled YAML.
@@ -110,26 +274,43 @@ def run(
         enable_caching=caching,
         cache_root=str(home.cache),
     )
-    result = Run()
+    result = Run("", known.pipeline, "laptop", "running", time.time(), parameters=dict(arguments))
+    result.process = os.getpid()
 
-    def record(task: Task) -> None:
+    def record(task: LocalTask) -> None:
         if task.state == "running":
             result.tasks.append(task)
-        on_change(task)
+            result.id, result.place = task.run.name, str(task.run)
+        elif task.state == "failed":
+            task.error = _reason(task)
+        save()
+
+    def save() -> None:
+        if result.place:
+            write_run(result)
+        on_change(result)
 
     pipeline = kfp_components.load_component_from_file(str(spec))
-    with observed(record):
-        try:
+    try:
+        with observed(record):
             pipeline(**arguments)
-        except RuntimeError as error:
-            failed = [task for task in result.tasks if task.state == "failed"]
-            if not failed:
-                raise
-            result.error = "\n".join(_reason(task) for task in failed) or str(error)
+        result.state = "succeeded"
+    except KeyboardInterrupt:
+        result.state, result.error = "cancelled", "interrupted"
+        raise
+    except BaseException as error:
+        result.state = "failed"
+        failed = [task.error for task in result.tasks if task.state == "failed"]
+        result.error = "\n".join(failed) or str(error)
+        if not failed or not isinstance(error, RuntimeError):
+            raise
+    finally:
+        result.seconds = time.time() - result.created
+        save()
     return result
 
 
-def _reason(task: Task) -> str:
+def _reason(task: LocalTask) -> str:
     """What a failed stage said: its message for the user, or else the end of its log."""
     log = task.log.read_text(encoding="utf-8", errors="replace") if task.log.exists() else ""
     messages = USER_ERROR.findall(log)

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from pipelines.compiling import compile_pipeline
-from pipelines.targets.laptop import Home, Run, run
+from pipelines.targets.laptop import Home, run
+from pipelines.targets.target import Run
 
 pytestmark = pytest.mark.e2e
 
