@@ -85,9 +85,10 @@ def training(
         endpoint: Where the model goes live: a folder for a local endpoint; empty for nowhere.
         port: Port of a local endpoint's server.
     """
+    parameters = dict(locals())
     summary = summarize(runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
     with dsl.ExitHandler(uncached(summary), name="retraining"):
-        taken = uncached(snapshot(data=data, valid_data=valid_data, test_data=test_data))
+        taken = uncached(snapshot(**parameters))
 
         tokenized = tokenize(
             data=data,

@@ -7,28 +7,84 @@ from kfp.dsl import Artifact, Output
 
 
 @dsl.component(base_image="seqline/tokenize:0.1.0", install_kfp_package=False)
-def snapshot(data: str, snapshot: Output[Artifact], valid_data: str = "", test_data: str = "") -> NamedTuple(  # type: ignore[valid-type]
-    "Outputs", [("fingerprint", str)]
-):
-    """Lists the input files and fingerprints their content, so that later stages know whether it changed.
+def snapshot(
+    data: str,
+    snapshot: Output[Artifact],
+    valid_data: str = "",
+    test_data: str = "",
+    source_language: str = "en",
+    target_language: str = "de",
+    source_field: str = "source",
+    target_field: str = "target",
+    vocabulary_size: int = 8000,
+    max_malformed_share: float = 0.0,
+    preset: str = "tiny",
+    epochs: int = 20,
+    minutes: float = 0.0,
+    patience: int = 5,
+    batch_tokens: int = 4096,
+    learning_rate: float = 0.002,
+    warmup_steps: int = 400,
+    dropout: float = 0.1,
+    average: float = 0.99,
+    precision: str = "auto",
+    seed: int = 1,
+    checkpoints: str = "",
+    beam_size: int = 4,
+    length_penalty: float = 0.6,
+    max_output_length: int = 128,
+    limits: dict = {"empty_outputs": 50},  # noqa: B006 (KFP reads the default, nothing changes it)
+    metric: str = "bleu",
+    margin: float = 0.5,
+    endpoint: str = "",
+    port: int = 8501,
+) -> NamedTuple("Outputs", [("fingerprint", str)]):  # type: ignore[valid-type]
+    """Checks the run's parameters, lists the input files and fingerprints their content.
 
-    Never cache this task: only looking at the data tells whether a cached corpus is still good.
+    Never cache this task: only looking at the data tells whether a cached corpus is still good. It takes the parameters
+    of all later stages, because it is the first: a value that one of them would refuse stops the run here, by name.
 
     Args:
         data: Input files, local or gs://: a path, a pattern such as folder/*.tsv.gz, or several with commas.
-        valid_data: Validation files in the same form; empty for none.
-        test_data: Test files in the same form; empty for none.
         snapshot: The list: snapshot.json with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
+        source_language: Language code of the sources, such as en.
+        target_language: Language code of the targets, such as de.
+        source_field: Field of a JSONL object that holds the source.
+        target_field: Field of a JSONL object that holds the target.
+        vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
+        max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
+        preset: The model's size: demo, tiny, small, base or big.
+        epochs: Passes over the data, at most.
+        minutes: Training time, at most; 0 for no limit.
+        patience: Epochs without a better validation loss before training stops; 0 for no limit.
+        batch_tokens: Target tokens in a batch, padding included.
+        learning_rate: The highest learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises.
+        dropout: Share of activations dropped in training, 0 to 1.
+        average: Momentum of the moving average of the weights that are kept; 0 for none.
+        precision: float32, bfloat16, or auto for bfloat16 on a TPU.
+        seed: Decides initial weights, dropout and the order of the data.
+        checkpoints: Folder of the trainer's working state, from which a killed run continues; empty for a place
+            beside its output.
+        beam_size: Hypotheses kept while decoding; 1 is greedy.
+        length_penalty: Exponent of the length by which a score is divided; 0 for none.
+        max_output_length: Longest output in pieces.
+        limits: The worst figure allowed by metric, such as {"bleu" (colon) 20}.
+        metric: The metric in which the challenger must not fall behind the champion.
+        margin: The loss in that metric that is tolerated, on its own scale.
+        endpoint: Where the model goes live: a folder for a local endpoint; empty for nowhere.
+        port: Port of a local endpoint's server.
 
     Returns:
         fingerprint: SHA-256 over the files' names, sizes and checksums.
     """
+    given = dict(locals())
     from pathlib import Path
 
     from components.snapshot.stage import snapshot as take
 
-    fingerprint = take(data, Path(snapshot.path), valid_data, test_data)
+    fingerprint = take(data, Path(snapshot.path), valid_data, test_data, given)
     snapshot.metadata["fingerprint"] = fingerprint
     return (fingerprint,)

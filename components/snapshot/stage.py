@@ -5,14 +5,22 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from components.snapshot.files import InputFile, describe, find_inputs
+from components.snapshot.parameters import check_parameters
 from components.whole import whole_folder, write_whole
 
 SCHEMA_VERSION = 1
 
 
-def snapshot(data: str, output: Path, valid_data: str = "", test_data: str = "") -> str:
+def snapshot(
+    data: str,
+    output: Path,
+    valid_data: str = "",
+    test_data: str = "",
+    parameters: dict[str, Any] | None = None,
+) -> str:
     """Lists the input files and fingerprints their content.
 
     Writes into the output folder:
@@ -32,13 +40,16 @@ def snapshot(data: str, output: Path, valid_data: str = "", test_data: str = "")
         output: The artifact folder to write.
         valid_data: Validation files in the same form, where there are some.
         test_data: Test files, likewise.
+        parameters: Values of all parameters of the run by name, checked before anything is read.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
 
     Raises:
-        UserError: `data` is empty, or a parameter names a missing, empty or unreadable file or a folder.
+        UserError: A later stage would refuse a parameter, `data` is empty, or a parameter names a missing, empty or
+            unreadable file or a folder.
     """
+    check_parameters(parameters or {})
     files = describe_all(data, valid_data, test_data)
     fingerprint = fingerprint_of(files)
     record = {
