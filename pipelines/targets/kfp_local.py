@@ -7,6 +7,7 @@ functions wrapped here are private names of its own; the tests of this module fa
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import time
 import warnings
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from pipelines.targets.key_figures import key_figure
 from pipelines.targets.target import Task
 
 
@@ -51,6 +53,23 @@ def leave_files(outputs: Iterable[Any]) -> None:
             path.touch()
 
 
+def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Interrupts a stage and all that it started; what has not saved and gone in time is killed.
+
+    Args:
+        process: The stage, which leads a session of its own.
+        seconds: How long it may take.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
@@ -79,6 +98,9 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
                 task.state = "succeeded"
             task.outputs = dict(outputs)
             leave_files(outputs.values())
+            artifacts = {name: value.metadata for name, value in outputs.items() if hasattr(value, "metadata")}
+            stage = task_spec.component_ref.name.removeprefix("comp-").rstrip("-0123456789")
+            task.figure = key_figure(stage, artifacts)
             return outputs, result
         except KeyboardInterrupt:
             task.state = "cancelled"
@@ -102,14 +124,14 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})}
         with log.open("w", encoding="utf-8") as file:
-            process = subprocess.Popen(full_command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+            # A session of its own: Ctrl-C reaches this process alone, which hands it on once.
+            process = subprocess.Popen(
+                full_command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
             try:
                 return process.wait()
             except BaseException:
-                # Ctrl-C reaches the stage too: let it save before this process goes.
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=30)
-                process.kill()
+                stop(process)
                 raise
 
     with (

@@ -1,9 +1,11 @@
 """The laptop: a compiled pipeline run by `kfp.local`, without Docker, cluster or cloud."""
 
+import contextlib
 import hashlib
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import components
 from components.errors import UserError
 from pipelines.parameters import Parameters, nearest, read_parameters
+from pipelines.targets.graph import read_graph
 from pipelines.targets.kfp_local import LocalTask, observed
 from pipelines.targets.run_record import read_run, write_run
+from pipelines.targets.run_report import keep_reports, write_report
 from pipelines.targets.target import OnChange, Problem, Run, Schedule, Template, UnsupportedError
 
 if TYPE_CHECKING:
@@ -283,6 +287,7 @@ def run(
             result.id, result.place = task.run.name, str(task.run)
         elif task.state == "failed":
             task.error = _reason(task)
+        keep_reports(task)
         save()
 
     def save() -> None:
@@ -292,7 +297,7 @@ def run(
 
     pipeline = kfp_components.load_component_from_file(str(spec))
     try:
-        with observed(record):
+        with interruptible(), observed(record):
             pipeline(**arguments)
         result.state = "succeeded"
     except KeyboardInterrupt:
@@ -307,7 +312,28 @@ def run(
     finally:
         result.seconds = time.time() - result.created
         save()
+        if result.place:
+            write_report(result, read_graph(spec))
     return result
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block, a closed terminal and a polite kill end the run as Ctrl-C does, with its state written down."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    # Handlers are the main thread's; what the user told to be ignored, as nohup does, stays ignored.
+    mine = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    mine = mine if threading.current_thread() is threading.main_thread() else []
+    for number in mine:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _reason(task: LocalTask) -> str:
