@@ -41,8 +41,7 @@ def compile_pipeline(
         The path written.
 
     Raises:
-        UserError: If there is no such pipeline, the file's ending is not `.yaml`, or the configuration gives
-            resources to a stage that the pipeline does not have.
+        UserError: If there is no such pipeline, or the file's ending is not `.yaml`.
     """
     if name not in PIPELINES:
         raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
@@ -69,18 +68,21 @@ def compile_pipeline(
     return output
 
 
-def stages(name: str) -> list[str]:
-    """The stages of a pipeline, by the names that the configuration gives resources to.
+def stages(name: str) -> dict[str, str]:
+    """The stages of a pipeline, by the names that the configuration gives resources to, with their images.
 
     Args:
         name: A key of `PIPELINES`.
     """
-    found: set[str] = set()
-    _trace_again(
-        getattr(importlib.import_module(PIPELINES[name]), name),
-        lambda tasks: found.update(stage_of(task) for task in tasks.values()),
-    )
-    return sorted(found)
+    found: dict[str, str] = {}
+
+    def note(tasks: Mapping[str, Any]) -> None:
+        for task in tasks.values():
+            if task.container_spec is not None:
+                found[stage_of(task)] = task.container_spec.image
+
+    _trace_again(getattr(importlib.import_module(PIPELINES[name]), name), note)
+    return found
 
 
 def stage_of(task: Any) -> str:

@@ -18,7 +18,11 @@ import typer
 
 from components.errors import UserError
 from pipelines.cli import endpoint
+from pipelines.cli.check import check
 from pipelines.cli.compile import compile_
+from pipelines.cli.completion import completion
+from pipelines.cli.doctor import doctor
+from pipelines.cli.init import init
 from pipelines.cli.predict import predict
 from pipelines.cli.run import run
 from pipelines.cli.sample import sample
@@ -30,11 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
+app.command()(check)
 app.command(name="compile")(compile_)
 app.command()(run)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
 app.command()(sample)
+app.command()(doctor)
+app.command()(completion)
 
 
 @app.callback()

@@ -74,26 +74,35 @@ class Loaded:
         Raises:
             ConfigurationError: With every unknown name and every value of a wrong type.
         """
-        layers: list[Keys] = [] if others else [("parameters",), ("targets", target, "parameters")]
-        layers += [("schedules", schedule, "parameters")] if schedule else []
         values: dict[str, Any] = {}
-        said: dict[str, Keys] = {}
-        for layer in layers:
-            given = _at(self.configuration, layer) or {}
-            values |= given
-            said |= dict.fromkeys(given, layer)
+        for layer in _layers(target, schedule, others):
+            values |= _at(self.configuration, layer) or {}
         values = _merge(values, self.overrides)
-        said |= dict.fromkeys(self.overrides, (OVERRIDES,))
         typed, problems = {}, []
         for name, value in values.items():
-            keys = (*said[name], name)
             try:
                 typed[name] = known.typed(name, value)
-            except UserError as error:
+            except UserError as error:  # noqa: PERF203
+                keys = self.said_by(name, target, schedule, others)
                 problems.append(Problem(str(error), self.where(*keys), "" if keys[0] == OVERRIDES else ".".join(keys)))
         if problems:
             raise ConfigurationError(problems)
         return typed
+
+    def said_by(self, name: str, target: str, schedule: str = "", others: bool = False) -> Keys:
+        """The key that gives a parameter its value.
+
+        Args:
+            name: The parameter's name.
+            target: As in `arguments`; the rest too.
+            schedule: A schedule's name.
+            others: Whether the pipeline is another.
+        """
+        if name in self.overrides:
+            return (OVERRIDES, name)
+        layers = _layers(target, schedule, others)
+        giving = [layer for layer in layers if name in (_at(self.configuration, layer) or {})]
+        return (*(giving[-1] if giving else ("parameters",)), name)
 
     def where(self, *keys: str) -> str:
         """File and line of a key, or of the nearest one above it; empty for a default.
@@ -177,6 +186,12 @@ def _put(content: dict[str, Any], keys: Keys, value: Any, setting: str) -> None:
         if not isinstance(content, dict):
             raise UserError(f"--set {setting}: {'.'.join(keys[:place])} holds no keys")
     content[keys[-1]] = value
+
+
+def _layers(target: str, schedule: str, others: bool) -> list[Keys]:
+    """Where parameters are given values, the one that counts most last."""
+    layers: list[Keys] = [] if others else [("parameters",), ("targets", target, "parameters")]
+    return [*layers, ("schedules", schedule, "parameters")] if schedule else layers
 
 
 def _at(configuration: Configuration, keys: Keys) -> Any:

@@ -10,6 +10,8 @@ from components.errors import UserError
 
 Keys = tuple[str, ...]
 
+PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
 
 @dataclass(frozen=True)
 class Document:
@@ -61,10 +63,12 @@ def read_yaml(file: Path) -> Document:
 
 def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: Any) -> Any:
     """The value of a node; takes down where its keys stand."""
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+        raise UserError(f"{file}, line {node.start_mark.line + 1}: not YAML of plain values: {node.tag}")
     if isinstance(node, yaml.SequenceNode):
-        for place, item in enumerate(node.value):
-            lines[(*path, str(place))] = f"{file}, line {item.start_mark.line + 1}"
-        return [_build(item, (*path, str(place)), file, lines, loader) for place, item in enumerate(node.value)]
+        items = [((*path, str(place)), item) for place, item in enumerate(node.value)]
+        lines.update({keys: f"{file}, line {item.start_mark.line + 1}" for keys, item in items})
+        return [_build(item, keys, file, lines, loader) for keys, item in items]
     if not isinstance(node, yaml.MappingNode):
         return loader.construct_object(node, deep=True)
     loader.flatten_mapping(node)

@@ -132,7 +132,7 @@ def test_a_wrong_flag_names_the_flag() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a: [", "line 1: not YAML"),
+        (b"a: [", "not YAML: did not find expected node content"),
         (b"- a\n", "line 1: this is a sequence"),
         (b"\xff", "not UTF-8"),
         (b"target: laptop\ntarget: vertex\n", "line 2: target is there twice; also"),
