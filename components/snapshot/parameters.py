@@ -6,16 +6,19 @@ Standard library only, as far as the stages' options are: the first task runs in
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from pkgutil import resolve_name
 from typing import Any
 
-from components.bless.stage import Options as BlessOptions
-from components.deploy.stage import Options as DeployOptions
 from components.errors import UserError
-from components.export.exported import Decoding
-from components.tokenize.options import Options as TokenizeOptions
-from components.train.stage import Options as TrainOptions
 
-STAGES = (TokenizeOptions, TrainOptions, Decoding, BlessOptions, DeployOptions)
+# By name: a stage's module imports its libraries when it works, and here nothing of it works but its options.
+OPTIONS = (
+    "components.tokenize.options:Options",
+    "components.train.stage:Options",
+    "components.export.exported:Decoding",
+    "components.bless.stage:Options",
+    "components.deploy.stage:Options",
+)
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:
@@ -41,7 +44,7 @@ def find_faults(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     Yields:
         The parameter's name, and the stage's message about it.
     """
-    for options in STAGES:
+    for options in map(resolve_name, OPTIONS):
         names = [field.name for field in fields(options) if field.name in given]
         alone = [(name, fault) for name in names if (fault := _fault(options, {name: given[name]}))]
         yield from alone

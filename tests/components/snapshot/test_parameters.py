@@ -5,12 +5,13 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 from components.errors import UserError
 from components.snapshot.component import snapshot as component
-from components.snapshot.parameters import STAGES, check_parameters, find_faults
+from components.snapshot.parameters import OPTIONS, check_parameters, find_faults
 from components.snapshot.stage import snapshot
 from pipelines.training import training
 
@@ -69,12 +70,16 @@ def test_the_first_task_is_given_every_parameter_of_the_pipeline() -> None:
 
 
 def test_every_option_that_the_pipeline_has_a_parameter_for_is_checked() -> None:
-    known = {field.name for options in STAGES for field in fields(options)}
+    known = {field.name for options in map(resolve_name, OPTIONS) for field in fields(options)}
     given = set(inspect.signature(training.pipeline_func).parameters)
     assert given - known <= {"data", "valid_data", "test_data", "checkpoints", "endpoint"}
 
 
 def test_checking_needs_no_tensorflow() -> None:
-    code = "import sys, components.snapshot.stage; print({'tensorflow', 'keras', 'sacrebleu'} & set(sys.modules))"
+    code = (
+        "import sys; from components.snapshot.parameters import check_parameters; "
+        "check_parameters({'epochs': 3, 'limits': {'bleu': 3}, 'port': 8501, 'beam_size': 2}); "
+        "print({'tensorflow', 'keras', 'sacrebleu', 'fastapi', 'rouge_score'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
