@@ -51,15 +51,15 @@ def compile_pipeline(
 
     module = importlib.import_module(PIPELINES[name])
     graph = getattr(module, name)
-    if configuration is not None:
 
-        def place_all(tasks: Mapping[str, Any]) -> None:
-            for task in tasks.values():
+    def place_all(tasks: Mapping[str, Any]) -> None:
+        for task in tasks.values():
+            if configuration is not None:
                 _place(task, configuration)
-                place(task)
+            place(task)
 
-        with mock.patch.dict(vars(module), replace or {}):
-            graph = _trace_again(graph, place_all)
+    with mock.patch.dict(vars(module), replace or {}):
+        graph = _trace_again(graph, place_all)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
         compiled = Path(folder) / "pipeline.yaml"
@@ -105,7 +105,9 @@ def _trace_again(graph: Any, on_tasks: Callable[[Mapping[str, Any]], None]) -> A
         on_tasks(Pipeline.get_default_pipeline().tasks)
         return outputs
 
-    return dsl.pipeline(traced, name=graph.name)
+    # The default would be read from an environment variable.
+    with mock.patch.object(Pipeline, "_execution_caching_default", True):
+        return dsl.pipeline(traced, name=graph.name)
 
 
 def _place(task: Any, configuration: "Configuration") -> None:

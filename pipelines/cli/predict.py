@@ -2,8 +2,6 @@
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +45,9 @@ def ask(url: str, texts: list[str]) -> list[dict[str, str | float]]:
     Raises:
         UserError: If the endpoint does not answer, or refuses.
     """
+    import urllib.error
+    import urllib.request
+
     body = json.dumps({"instances": texts}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (http to our server)
     try:

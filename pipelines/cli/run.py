@@ -39,6 +39,7 @@ def run(
     """Run a pipeline: here, on Kubeflow or on Vertex, from the data to a live endpoint."""
     from pipelines.cli.watching import Watch, show_run, show_summary
     from pipelines.targets import open_target
+    from pipelines.targets.graph import read_graph
     from pipelines.targets.target import RunFailedError
 
     settings = _settings(target, set_, data, endpoint, port, home, config)
@@ -53,10 +54,11 @@ def run(
     if not watch and chosen != "laptop":
         show_run(console, place.run(spec, arguments, cache))
         return
-    with Watch(console) as watching:
+    names = [node.name for node in read_graph(Path(spec))] if Path(spec).is_file() else []
+    with Watch(console, names) as watching:
         result = place.run(spec, arguments, cache, watching.show)
     if result.state != "succeeded":
-        logs = f"\nlogs of the run: {result.folder / 'logs'}" if chosen == "laptop" else f"\n{result.console}"
+        logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
         raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")
     if chosen == "laptop":
         show_summary(console, result.folder)

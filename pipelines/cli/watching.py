@@ -2,13 +2,16 @@
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from pipelines.targets.target import ENDED, Run
+from pipelines.targets.target import ENDED, Run, Task
 
 MARKS = {
     "pending": "[dim]·[/]",
@@ -22,10 +25,17 @@ MARKS = {
 
 
 class Watch:
-    """The table of tasks: redrawn in place on a terminal, one line a task that ended elsewhere."""
+    """The table of tasks: redrawn in place on a terminal, one line a task that ended elsewhere.
 
-    def __init__(self, console: Console) -> None:
+    Attributes:
+        console: Where to.
+        names: Of the tasks that are to come.
+        run: The run as it was told last.
+    """
+
+    def __init__(self, console: Console, names: Sequence[str] = ()) -> None:
         self.console = console
+        self.names = names
         self.run: Run | None = None
         self.told: set[str] = set()
         self.live = (
@@ -53,7 +63,11 @@ class Watch:
 
     def table(self) -> Table:
         """The tasks so far."""
-        return tasks_table(self.run) if self.run else Table(box=None)
+        if self.run is None:
+            return Table(box=None)
+        known = {task.name for task in self.run.tasks}
+        waiting = [] if self.run.ended else [Task(name) for name in self.names if name not in known]
+        return tasks_table(replace(self.run, tasks=[*self.run.tasks, *waiting]))
 
 
 def tasks_table(run: Run) -> Table:
@@ -91,7 +105,14 @@ def show_summary(console: Console, folder: Path) -> None:
         console: Where to.
         folder: The run's folder.
     """
-    summary = json.loads((folder / "summarize" / "summary" / "summary.json").read_text(encoding="utf-8"))
+    file = folder / "summarize" / "summary" / "summary.json"
+    if file.exists():
+        _show_figures(console, json.loads(file.read_text(encoding="utf-8")))
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _show_figures(console: Console, summary: dict[str, Any]) -> None:
+    """Prints what the training pipeline's last stage wrote down."""
     challenger, champion = summary.get("metrics") or {}, summary.get("champion_metrics") or {}
     table = Table("metric", "challenger", *(["champion"] if champion else []), title="Test text", title_justify="left")
     for name, metric in challenger.items():
@@ -111,4 +132,3 @@ def show_summary(console: Console, folder: Path) -> None:
         text = summary["samples"][0]["source"].replace("'", "")
         body = json.dumps({"instances": [text]}, ensure_ascii=False)
         console.print(f"  curl -d '{body}' {url}", soft_wrap=True, markup=False)
-    console.print(f"Report: {folder / 'summarize' / 'report'}", soft_wrap=True)

@@ -14,7 +14,7 @@ from pipelines.targets.kfp_local import LocalTask
 from pipelines.targets.target import Run, Task
 
 FILE = "report.html"
-WIDTH, HEIGHT, GAP_X, GAP_Y = 118, 50, 26, 22
+WIDTH, HEIGHT, GAP_X, GAP_Y = 138, 50, 26, 22
 
 
 @dataclass(frozen=True)
@@ -130,28 +130,29 @@ def place(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]
     columns: dict[str, int] = {}
     for node in graph:
         columns[node.id] = max((columns[other] + 1 for other in node.after), default=0)
-    followers = {node.id: [other.id for other in graph if node.id in other.after] for node in graph}
-    for node in reversed(graph):
-        # As far right as what follows allows, but never where it would change what it comes after.
-        if node.after and followers[node.id]:
-            columns[node.id] = min(columns[other] for other in followers[node.id]) - 1
-    rows: dict[int, list[str]] = {}
+    stacks: dict[int, list[Node]] = {}
     for node in graph:
-        rows.setdefault(columns[node.id], []).append(node.id)
-    tallest = max(map(len, rows.values()), default=1)
+        stacks.setdefault(columns[node.id], []).append(node)
+    tallest = max(map(len, stacks.values()), default=1)
+    rows: dict[str, float] = {}
+    for _, stack in sorted(stacks.items()):
+        for place_in_stack, node in enumerate(stack):
+            before = [rows[other] for other in node.after]
+            # Alone in its column a task stands level with what it comes after.
+            level = sum(before) / len(before) if before else (tallest - 1) / 2
+            rows[node.id] = level if len(stack) == 1 else place_in_stack + (tallest - len(stack)) / 2
     done = {task.id: task for task in run.tasks}
     missing = "skipped" if run.state == "succeeded" else "pending"
     boxes = {}
     for node in graph:
-        column, task = columns[node.id], done.get(node.id)
-        row = rows[column].index(node.id) + (tallest - len(rows[column])) / 2
+        task = done.get(node.id)
         page = report_of(run.folder, task) if task else None
         boxes[node.id] = Box(
             name=node.name,
             state=task.state if task else missing,
             note=duration(task.seconds) if task else ("skipped" if missing == "skipped" else "not reached"),
-            x=1 + column * (WIDTH + GAP_X),
-            y=1 + row * (HEIGHT + GAP_Y),
+            x=1 + columns[node.id] * (WIDTH + GAP_X),
+            y=1 + rows[node.id] * (HEIGHT + GAP_Y),
             link=f"reports/{node.id}.html" if page and page.exists() else "",
             conditional=node.conditional,
         )

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,18 +23,28 @@ def test_the_compiled_spec_is_the_golden_one(name: str) -> None:
     assert normalised(name) == (GOLDEN / f"{name}.yaml").read_text(), "if the change is meant: make golden"
 
 
-def test_the_same_bytes_whatever_the_environment_and_the_folder(tmp_path: Path) -> None:
+def test_three_checkouts_in_other_folders_and_environments_compile_to_the_same_bytes(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    configuration = "images: {repository: eu.example.org/p, tag: '7'}\nresources: {train: {cpu: 8, memory: 32G}}\n"
     specs = []
     for place, environment in (
         ("a", {"PROJECT_ID": "one"}),
-        ("b/c", {"PROJECT_ID": "two", "TZ": "Asia/Tokyo"}),
+        ("b/c", {"PROJECT_ID": "two", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}),
+        ("d e", {"LANG": "C", "KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT": "true", "PYTHONHASHSEED": "8"}),
     ):
-        folder = tmp_path / place
-        folder.mkdir(parents=True)
-        command = [sys.executable, "-m", "pipelines.cli", "compile", "--output", "spec.yaml"]
-        subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True)
-        specs.append((folder / "spec.yaml").read_bytes())
-    assert specs[0] == specs[1]
+        checkout = tmp_path / place
+        for package in ("components", "pipelines"):
+            shutil.copytree(root / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
+        (checkout / "seqline.yaml").write_text(configuration)
+        code = (
+            "import sys; from pathlib import Path; import pipelines; from pipelines.cli import main; "
+            "assert Path.cwd() in Path(pipelines.__file__).parents; sys.exit(main(['compile', '-o', 'spec.yaml']))"
+        )
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, cwd=checkout, env={**os.environ, **environment}, check=True)
+        specs.append((checkout / "spec.yaml").read_bytes())
+    assert b"eu.example.org/p/train:7" in specs[0]
+    assert specs[0] == specs[1] == specs[2]
 
 
 def test_every_parameter_has_a_default_and_a_description(tmp_path: Path) -> None:
