@@ -1,6 +1,7 @@
 """The Vertex AI API on loopback."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,11 +13,15 @@ from google.protobuf import empty_pb2, json_format
 from tests.stand_ins.server import Answer, ApiError, Faults, Request, serving
 from tests.stand_ins.vertex.conformance import validate
 from tests.stand_ins.vertex.endpoints import Endpoints
+from tests.stand_ins.vertex.jobs import Jobs
 from tests.stand_ins.vertex.models import Models
+from tests.stand_ins.vertex.pipelines import Pipelines
 from tests.stand_ins.vertex.routes import find_route, parse
+from tests.stand_ins.vertex.schedules import Schedules
 from tests.stand_ins.vertex.state import NUMBER, PROJECT, Clock, Operations
 
 OPERATION = re.compile(r"/(?:v1|ui)/(projects/[^:]*/operations/[^/:]+)(?::(wait|cancel))?")
+LOG_FILTER = re.compile(r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)"')
 
 __all__ = ["NUMBER", "PROJECT", "VertexStandIn"]
 
@@ -40,7 +45,10 @@ class VertexStandIn:
     def __post_init__(self) -> None:
         self.models = Models(self.clock, self.operations)
         self.endpoints = Endpoints(self.clock, self.operations, self.models)
-        self.services: list[Any] = [self.models, self.endpoints]
+        self.pipelines = Pipelines(self.clock, self.operations)
+        self.schedules = Schedules(self.clock, self.operations, self.pipelines)
+        self.jobs = Jobs(self.clock, self.operations)
+        self.services: list[Any] = [self.models, self.endpoints, self.pipelines, self.schedules, self.jobs]
 
     @classmethod
     @contextlib.contextmanager
@@ -56,10 +64,14 @@ class VertexStandIn:
 
     def name(self, request: Request) -> str:
         """The procedure that a request calls."""
+        if request.path == "/v2/entries:list":
+            return "ListLogEntries"
         return "Operation" if OPERATION.fullmatch(request.path) else find_route(request)[0].procedure
 
     def answer(self, request: Request) -> Answer:
         """Parses, validates and carries out one request."""
+        if request.path == "/v2/entries:list":
+            return self._logs(json.loads(request.body))
         if operation := OPERATION.fullmatch(request.path):
             return _answer(self._operation(operation[1], operation[2]))
         procedure, message = parse(request)
@@ -70,6 +82,16 @@ class VertexStandIn:
             if hasattr(service, method):
                 return _answer(getattr(service, method)(message))
         raise ApiError(501, f"the stand-in does not do {procedure}")
+
+    def _logs(self, query: dict[str, Any]) -> Answer:
+        """Cloud Logging's entries of one custom job, one in a page."""
+        wanted = LOG_FILTER.search(query["filter"])
+        if set(query) - {"resourceNames", "filter", "orderBy", "pageSize", "pageToken"} or not wanted:
+            raise ApiError(400, f"Invalid query {query}")
+        lines, start = self.pipelines.logs.get(wanted[1], []), int(query.get("pageToken") or 0)
+        page = [{"textPayload": line, "severity": "INFO"} for line in lines[start : start + 1]]
+        more = {"nextPageToken": str(start + 1)} if start + 1 < len(lines) else {}
+        return Answer(json.dumps({"entries": page, **more}).encode())
 
     def _operation(self, name: str, verb: str | None) -> Any:
         if verb == "cancel":

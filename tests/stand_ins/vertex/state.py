@@ -1,6 +1,7 @@
 """What the stand-in remembers: resources by name, listed in pages, filtered, and operations."""
 
 import datetime
+import enum
 import itertools
 import operator
 import re
@@ -114,14 +115,23 @@ def matches(item: Any, text: str, filterable: frozenset[str]) -> bool:
         name = re.sub(r"(?<!^)([A-Z])", lambda found: "_" + found[1].lower(), name)
         if name.startswith("labels."):
             value = item.labels.get(name.removeprefix("labels."))
+        elif sign == ":" and wanted == "*" and name in type(item).meta.fields:
+            value = item if name in item else None
         elif name in filterable:
-            value = getattr(item, name) if hasattr(type(item), name) or name in item else item.name.rpartition("/")[2]
-            value = value.name if hasattr(value, "name") and not isinstance(value, str) else value
+            value = _field(item, name)
         else:
             raise ApiError(400, f"Invalid filter: field {name!r} is not supported")
         if not _compare(value, sign, wanted):
             return False
     return True
+
+
+def _field(item: Any, name: str) -> Any:
+    if name == "pipeline_name":
+        return item.pipeline_spec["pipelineInfo"]["name"]
+    # What is no field is the id, under the name that this kind of resource has for it.
+    value = getattr(item, name) if name in type(item).meta.fields else item.name.rpartition("/")[2]
+    return value.name if isinstance(value, enum.Enum) else value
 
 
 def _compare(value: Any, sign: str, wanted: str) -> bool:
