@@ -67,8 +67,9 @@ class VertexTarget(Model):
     """The region."""
     pipeline_root: Annotated[str, StringConstraints(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$")]
     """Where artifacts go, such as gs://my-bucket/seqline."""
-    repository: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9])?$")] = ""
-    """Artifact Registry repository of format KFP for templates; without one `upload` writes to the bucket."""
+    repository: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|https?://\S+)?$")] = ""
+    """Artifact Registry repository of format KFP for templates: its name, or its whole address where it is another
+    project's; without one `upload` writes to the bucket."""
     service_account: str = ""
     """Of the runs; the project's default by default."""
     network: str = ""

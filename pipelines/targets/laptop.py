@@ -83,6 +83,7 @@ class Laptop:
     """This machine as a target."""
 
     name = "laptop"
+    updatable: frozenset[str] = frozenset()
 
     def __init__(self, configuration: "Configuration") -> None:
         self.configuration = configuration
@@ -188,6 +189,14 @@ class Laptop:
             log = found.folder / "logs" / f"{one.id}.log"
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
             yield from lines if task else (f"{one.name}: {line}" for line in lines)
+
+    def digest(self, spec: str) -> str:
+        """The SHA-256 of a compiled file."""
+        return hashlib.sha256(Path(spec).read_bytes()).hexdigest()
+
+    def run_settings(self) -> dict[str, str]:
+        """There are none."""
+        return {}
 
     def schedules(self) -> list[Schedule]:
         """There are none."""

@@ -161,6 +161,8 @@ class Schedule:
         cron: Five fields.
         timezone: In which the fields are read, such as Europe/Paris.
         template: `Template.reference` of what it runs.
+        spec: What the content of that is known by, `Target.digest`.
+        settings: How the configuration has its runs started, `Target.run_settings`.
         parameters: The values that every run is given.
         state: `paused` starts nothing; `completed` has had its end or its last run.
         start: The first moment at which it may start a run; None for at once.
@@ -172,12 +174,15 @@ class Schedule:
         next_run: When it starts the next run, if that is known.
         last_run: Id of the run that it started last, if it did.
         console: Address of its page in the target's console.
+        superseded: Ids of older ones of that name, which a replacement has left to be deleted.
     """
 
     name: str
     cron: str
     timezone: str = "UTC"
     template: str = ""
+    spec: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     state: Literal["active", "paused", "completed"] = "active"
     start: datetime.datetime | None = None
@@ -189,15 +194,22 @@ class Schedule:
     next_run: datetime.datetime | None = None
     last_run: str = ""
     console: str = ""
+    superseded: tuple[str, ...] = ()
 
 
 OnChange = Callable[[Run], None]
 
 
 class Target(Protocol):
-    """A place where pipelines run. `name` is its name in the configuration."""
+    """A place where pipelines run.
+
+    Attributes:
+        name: Its name in the configuration.
+        updatable: The fields of a schedule that are changed in place; a change of another is a replacement.
+    """
 
     name: str
+    updatable: frozenset[str]
 
     def compile(self, pipeline: str, output: Path) -> Path:
         """Writes the spec that runs here; the same configuration gives the same bytes on every machine.
@@ -278,6 +290,18 @@ class Target(Protocol):
             run: The run's id.
             task: Only this task's, by name or id; with several tasks each line begins with its task.
         """
+        ...
+
+    def digest(self, spec: str) -> str:
+        """What the content of a pipeline is known by, wherever it is.
+
+        Args:
+            spec: As in `run`.
+        """
+        ...
+
+    def run_settings(self) -> dict[str, str]:
+        """What the configuration says about how this target starts runs, such as their service account."""
         ...
 
     def schedules(self) -> list[Schedule]:

@@ -1,0 +1,155 @@
+"""The compiled Vertex spec: what google-cloud-pipeline-components makes of it is a real custom job."""
+
+import functools
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.cloud.aiplatform_v1.types import CustomJob
+from google.protobuf import json_format
+from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import json_util
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+
+from components.errors import UserError
+from pipelines.compiling import compile_pipeline
+from pipelines.configuration import Configuration
+from pipelines.configuration.vertex import VertexTarget
+from pipelines.targets.vertex import Vertex
+from pipelines.targets.vertex.placement import place
+
+VERTEX = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
+PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
+
+
+@functools.cache
+def portable() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        text = compile_pipeline("training", Path(folder) / "spec.yaml").read_text()
+    return dict(yaml.safe_load(text))
+
+
+def compiled(**settings: Any) -> dict[str, Any]:
+    placed = place(portable(), VertexTarget.model_validate({**VERTEX, **settings}), "seqline/train-tpu:9")
+    json_format.ParseDict(placed, PipelineSpec())
+    return placed
+
+
+def launched(spec: dict[str, Any]) -> CustomJob:
+    """What the launcher sends, by its own code: placeholders filled as Vertex does, cleaned, parsed."""
+    component = spec["components"]["comp-train"]
+    arguments = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+    template = arguments[arguments.index("--payload") + 1]
+    parameters = component["inputDefinitions"]["parameters"]
+
+    def fill(match: re.Match[str]) -> str:
+        value = parameters[match[1]].get("defaultValue", "")
+        text = value if isinstance(value, str) else json.dumps(value)
+        return "" if text.startswith("{{$.pipeline_persistent") else text
+
+    payload = json_util.recursive_remove_empty(json.loads(PARAMETER.sub(fill, template), strict=False))
+    job = CustomJob()
+    json_format.ParseDict(payload, CustomJob.pb(job), ignore_unknown_fields=False)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("tpu", "machine"),
+    [
+        ({"version": "v2"}, ("cloud-tpu", "TPU_V2", 8, "")),
+        ({"version": "v3"}, ("cloud-tpu", "TPU_V3", 8, "")),
+        ({"version": "v5e", "topology": "1x1"}, ("ct5lp-hightpu-1t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "1x1")),
+        ({"version": "v5e", "topology": "2x4"}, ("ct5lp-hightpu-8t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "2x4")),
+        ({"version": "v5e", "topology": "4x4"}, ("ct5lp-hightpu-4t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "4x4")),
+    ],
+)
+def test_a_tpu_slice_arrives_at_the_custom_job(tpu: dict[str, str], machine: tuple[Any, ...]) -> None:
+    training = {"tpu": tpu, "spot": True, "timeout": 7200, "environment": {"COLOUR": "green"}}
+    job = launched(compiled(training=training, service_account="runs@a.iam.gserviceaccount.com"))
+    (pool,) = job.job_spec.worker_pool_specs
+    spec = pool.machine_spec
+    found = (spec.machine_type, spec.accelerator_type.name, spec.accelerator_count, spec.tpu_topology)
+    assert found == machine
+    assert job.job_spec.scheduling.timeout.total_seconds() == 7200
+    assert job.job_spec.scheduling.strategy.name == "SPOT"
+    assert job.job_spec.scheduling.restart_job_on_worker_restart
+    assert job.job_spec.service_account == "runs@a.iam.gserviceaccount.com"
+    environment = {variable.name: variable.value for variable in pool.container_spec.env}
+    assert environment["COLOUR"] == "green"
+    assert (environment.get("PJRT_DEVICE") == "TPU") == (tpu["version"] == "v5e")
+    assert pool.container_spec.image_uri.startswith("seqline/train-tpu:")
+
+
+def test_a_chief_and_workers_with_gpus() -> None:
+    training = {"machine_type": "n1-standard-16", "accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 2}
+    job = launched(compiled(training={**training, "replicas": 4}))
+    chief, workers = job.job_spec.worker_pool_specs
+    assert (chief.replica_count, workers.replica_count) == (1, 3)
+    assert {pool.machine_spec.accelerator_type.name for pool in (chief, workers)} == {"NVIDIA_TESLA_T4"}
+    assert job.job_spec.scheduling.timeout.total_seconds() == 86400
+    assert job.job_spec.scheduling.strategy.name == "STANDARD"
+
+
+def test_the_custom_job_keeps_inputs_and_outputs_of_train() -> None:
+    before, after = portable()["components"], compiled(training={})["components"]
+    for part in ("inputDefinitions", "outputDefinitions"):
+        for kind, definitions in before["comp-train"].get(part, {}).items():
+            assert definitions.items() <= after["comp-train"][part][kind].items()
+    assert [name for name in before if before[name] != after[name]] == ["comp-train"]
+
+
+def test_without_settings_the_portable_spec_stays_byte_for_byte(tmp_path: Path) -> None:
+    configuration = Configuration.model_validate({"targets": {"vertex": VERTEX}})
+    placed = Vertex(configuration).compile("training", tmp_path / "vertex.yaml")
+    plain = compile_pipeline("training", tmp_path / "portable.yaml", configuration)
+    assert placed.read_bytes() == plain.read_bytes()
+
+
+def test_the_compiled_file_holds_the_placement_and_the_pinned_image(tmp_path: Path) -> None:
+    pin = f"sha256:{'a' * 64}"
+    configuration = Configuration.model_validate(
+        {
+            "images": {"repository": "europe-docker.pkg.dev/p/r", "digests": {"train-tpu": pin}},
+            "targets": {"vertex": {**VERTEX, "training": {"tpu": {"version": "v5e"}}}},
+        }
+    )
+    path = Vertex(configuration).compile("training", tmp_path / "spec.yaml")
+    assert path.read_text().startswith("# PIPELINE DEFINITION\n# Name: seqline-training\n")
+    (pool,) = launched(yaml.safe_load(path.read_text())).job_spec.worker_pool_specs
+    assert pool.container_spec.image_uri == f"europe-docker.pkg.dev/p/r/train-tpu@{pin}"
+    assert pool.machine_spec.tpu_topology == "2x2"
+
+
+def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
+    spec = compiled(dataflow={"max_workers": 7, "public_ips": False}, labels={"team": "mt"})
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    flags = tasks["tokenize"]["inputs"]["parameters"]["beam_options"]["runtimeValue"]["constant"].split()
+    assert {"--runner=DataflowRunner", "--max_num_workers=7", "--no_use_public_ips", "--labels=team=mt"} <= set(flags)
+    assert any(flag.startswith("--sdk_container_image=seqline/tokenize:") for flag in flags)
+    assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
+
+
+def test_an_email_tells_how_the_run_ended() -> None:
+    spec = compiled(notify=["team@example.org"])
+    task, summary = (spec["root"]["dag"]["tasks"][name] for name in ("notify", "summarize"))
+    assert task["triggerPolicy"] == summary["triggerPolicy"]
+    assert task["inputs"]["parameters"]["recipients"]["runtimeValue"]["constant"] == ["team@example.org"]
+    status = task["inputs"]["parameters"]["pipeline_task_final_status"]
+    assert status == {"taskFinalStatus": {"producerTask": "exit-handler-1"}}
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"tpu": {"version": "v5e", "topology": "3x3"}}, "no v5e slice 3x3; there are: 1x1"),
+        ({"tpu": {"version": "v2"}, "accelerator_type": "NVIDIA_L4"}, "tpu or accelerator_type, not both"),
+        ({"tpu": {"version": "v2"}, "replicas": 2}, "leave out replicas"),
+        ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
+    ],
+)
+def test_a_placement_that_cannot_be_is_refused(training: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        compiled(training=training)
