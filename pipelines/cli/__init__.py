@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from components.errors import UserError
-from pipelines.cli import endpoint
+from pipelines.cli import endpoint, runs, schedule
 from pipelines.cli.check import check
 from pipelines.cli.compile import compile_
 from pipelines.cli.completion import completion
@@ -26,6 +26,7 @@ from pipelines.cli.init import init
 from pipelines.cli.predict import predict
 from pipelines.cli.run import run
 from pipelines.cli.sample import sample
+from pipelines.cli.upload import upload
 
 app = typer.Typer(
     name="seqline",
@@ -40,6 +41,9 @@ app.command()(init)
 app.command()(check)
 app.command(name="compile")(compile_)
 app.command()(run)
+app.command()(upload)
+app.add_typer(runs.app, name="runs")
+app.add_typer(schedule.app, name="schedule")
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
 app.command()(sample)
