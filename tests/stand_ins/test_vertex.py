@@ -132,3 +132,27 @@ def test_lists_come_in_pages_and_filtered(vertex: VertexStandIn) -> None:
     assert [one.display_name for one in found] == ["c"]
     with pytest.raises(exceptions.BadRequest, match="not supported"):
         list(endpoints.list_endpoints(request={"parent": PARENT, "filter": 'colour="red"'}))
+
+
+def test_a_search_runs_its_trials_in_the_ranges(vertex: VertexStandIn) -> None:
+    vertex.jobs.objective = lambda parameters: -abs(parameters["rate"].number_value - 0.6)
+    study = {
+        "metrics": [{"metric_id": "bleu", "goal": "MAXIMIZE"}],
+        "parameters": [{"parameter_id": "rate", "double_value_spec": {"min_value": 0.0, "max_value": 1.0}}],
+    }
+    pool = {"machine_spec": {"machine_type": "n1-standard-4"}, "replica_count": 1, "container_spec": {"image_uri": "i"}}
+    job = v1.HyperparameterTuningJob(
+        display_name="search",
+        study_spec=study,
+        max_trial_count=4,
+        parallel_trial_count=2,
+        trial_job_spec={"worker_pool_specs": [pool]},
+    )
+    jobs = connect(v1.JobServiceClient, vertex)
+    name = jobs.create_hyperparameter_tuning_job(parent=PARENT, hyperparameter_tuning_job=job).name
+    found = [jobs.get_hyperparameter_tuning_job(name=name) for _ in range(2)][-1]
+    best = max(found.trials, key=lambda trial: trial.final_measurement.metrics[0].value)
+    assert best.parameters[0].value == pytest.approx(0.6)
+    job.parallel_trial_count = 9
+    with pytest.raises(exceptions.BadRequest, match="above max_trial_count"):
+        jobs.create_hyperparameter_tuning_job(parent=PARENT, hyperparameter_tuning_job=job)

@@ -13,8 +13,8 @@ from tests.stand_ins.server import ApiError
 
 REQUIRED = re.compile(r"^    {1,8}(\w+) \([^\n]*\):\n\s+Required\.", re.MULTILINE)
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
-# The generated texts call these required too, of requests that Vertex takes without them.
-NOT_ENFORCED = {("ExplanationSpec", "parameters")}
+# A number that is 0 cannot be told from one that is not there; the services look at those themselves.
+TELLABLE = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_MESSAGE}
 
 
 @cache
@@ -37,7 +37,8 @@ def validate(message: Any, path: str = "") -> None:
     raw = kind.pb(message)
     present = {field.name for field, _ in raw.ListFields()}
     for name in sorted(required(kind) - present):
-        if (kind.__name__, name) not in NOT_ENFORCED:
+        field = raw.DESCRIPTOR.fields_by_name.get(name)
+        if field is not None and (field.type in TELLABLE or field.is_repeated):
             raise ApiError(400, f"Required field is not set: {path}{name}")
     for field, value in raw.ListFields():
         where = f"{path}{field.name}"

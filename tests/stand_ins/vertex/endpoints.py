@@ -186,5 +186,7 @@ def _check_resources(deployed: types.DeployedModel) -> None:
         raise ApiError(400, "deployed_model: dedicated_resources or automatic_resources must be set")
     if resources and not resources.machine_spec.machine_type:
         raise ApiError(400, "Required field is not set: deployed_model.dedicated_resources.machine_spec.machine_type")
+    if resources and not resources.min_replica_count:
+        raise ApiError(400, "Required field is not set: deployed_model.dedicated_resources.min_replica_count")
     if resources and resources.max_replica_count and resources.max_replica_count < resources.min_replica_count:
         raise ApiError(400, "deployed_model.dedicated_resources: max_replica_count is below min_replica_count")

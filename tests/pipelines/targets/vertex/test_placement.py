@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob
 from google.protobuf import json_format
 from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import json_util
@@ -20,6 +22,7 @@ from pipelines.configuration import Configuration
 from pipelines.configuration.vertex import VertexTarget
 from pipelines.targets.vertex import Vertex
 from pipelines.targets.vertex.placement import place
+from tests.stand_ins.vertex import PROJECT, VertexStandIn
 
 VERTEX = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
 PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
@@ -91,6 +94,16 @@ def test_a_chief_and_workers_with_gpus() -> None:
     assert {pool.machine_spec.accelerator_type.name for pool in (chief, workers)} == {"NVIDIA_TESLA_T4"}
     assert job.job_spec.scheduling.timeout.total_seconds() == 86400
     assert job.job_spec.scheduling.strategy.name == "STANDARD"
+
+
+def test_the_api_takes_what_the_launcher_sends(vertex: VertexStandIn) -> None:
+    options = {"api_endpoint": vertex.url}
+    client = JobServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+    parent = f"projects/{PROJECT}/locations/us-central1"
+    job = launched(compiled(training={"tpu": {"version": "v5e", "topology": "4x4"}}, labels={"team": "mt"}))
+    name = client.create_custom_job(parent=parent, custom_job=job).name
+    (pool,) = client.get_custom_job(name=name).job_spec.worker_pool_specs
+    assert pool.machine_spec.tpu_topology == "4x4"
 
 
 def test_the_custom_job_keeps_inputs_and_outputs_of_train() -> None:
