@@ -49,6 +49,13 @@ def training(
     margin: float = 0.5,
     endpoint: str = "",
     port: int = 8501,
+    traffic_steps: list = [10, 50],  # noqa: B006
+    max_latency_ms: float = 0.0,
+    serving_image: str = "",
+    serving_machine_type: str = "n1-standard-4",
+    serving_max_replicas: int = 1,
+    serving_service_account: str = "",
+    api_endpoint: str = "",
 ) -> None:
     """Retrains a text-to-text model and makes it live if it is good enough.
 
@@ -82,8 +89,16 @@ def training(
         limits: The worst figure allowed by metric, such as {"bleu" (colon) 20}.
         metric: The metric in which the challenger must not fall behind the champion.
         margin: The loss in that metric that is tolerated, on its own scale.
-        endpoint: Where the model goes live: a folder for a local endpoint; empty for nowhere.
+        endpoint: Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME on
+            Vertex; empty for nowhere.
         port: Port of a local endpoint's server.
+        traffic_steps: Shares of the traffic, in percent, that a new version is given on its way to 100.
+        max_latency_ms: Longest median time of an answer to a smoke request; 0 for no limit.
+        serving_image: The serving image that Vertex runs, by digest.
+        serving_machine_type: Machine of each replica on Vertex.
+        serving_max_replicas: Most replicas on Vertex.
+        serving_service_account: Whom the server on Vertex runs as; empty for the project's default.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
     """
     parameters = dict(locals())
     summary = summarize(runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
@@ -128,7 +143,7 @@ def training(
         )
         challenger = exported.outputs["model"]
 
-        live = uncached(champion(model=challenger, endpoint=endpoint))
+        live = uncached(champion(model=challenger, endpoint=endpoint, api_endpoint=api_endpoint))
 
         measured = evaluate(model=challenger, corpus=tokenized.outputs["corpus"])
         compared = evaluate(model=live.outputs["champion"], corpus=tokenized.outputs["corpus"])
@@ -145,4 +160,18 @@ def training(
         )
 
         with dsl.If(judged.outputs["Output"] == True, name="blessed"):  # noqa: E712 (KFP records the comparison)
-            uncached(deploy(model=challenger, decision=judged.outputs["decision"], endpoint=endpoint, port=port))
+            uncached(
+                deploy(
+                    model=challenger,
+                    decision=judged.outputs["decision"],
+                    endpoint=endpoint,
+                    port=port,
+                    traffic_steps=traffic_steps,
+                    max_latency_ms=max_latency_ms,
+                    serving_image=serving_image,
+                    serving_machine_type=serving_machine_type,
+                    serving_max_replicas=serving_max_replicas,
+                    serving_service_account=serving_service_account,
+                    api_endpoint=api_endpoint,
+                )
+            )

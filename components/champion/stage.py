@@ -3,32 +3,53 @@
 import logging
 from pathlib import Path
 
+from components.errors import UserError
 from components.export.exported import ExportedModel
-from components.serve.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
 
-def champion(model: Path, endpoint: str = "") -> Path | None:
+def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | None:
     """Finds the live version, if it is another model than the challenger.
 
     Args:
         model: The challenger, an exported model's folder.
-        endpoint: Folder of the local endpoint; empty for none.
+        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty for none.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
-        The live version's model folder; None where there is none, or where it is this very model.
+        Where the live version's model is, a folder or gs://; None where there is none, or where it is this very model.
 
     Raises:
-        UserError: If the challenger's folder holds no model.
+        UserError: If the challenger's folder holds no model, or Vertex does not answer.
     """
     challenger = ExportedModel(model).read_description().fingerprint
-    live = Endpoint(Path(endpoint)).live() if endpoint else None
+    live = _find(endpoint, api_endpoint) if endpoint else None
     if live is None:
         log.info("there is no champion")
         return None
-    if live.fingerprint == challenger:
-        log.info("the live version %d is this very model", live.version)
+    version, fingerprint, place = live
+    if challenger.startswith(fingerprint):
+        log.info("the live version %d is this very model", version)
         return None
-    log.info("the champion is version %d", live.version)
-    return Endpoint(Path(endpoint)).model(live.version)
+    log.info("the champion is version %d", version)
+    return place
+
+
+def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
+    """The live version, its fingerprint (Vertex keeps its beginning) and its model's place."""
+    if endpoint.startswith("projects/"):
+        from google.api_core.exceptions import GoogleAPIError
+
+        from components.deploy.vertex import Serving, VertexBackEnd
+
+        try:
+            found = VertexBackEnd(endpoint, Serving(api_endpoint=api_endpoint)).champion()
+        except GoogleAPIError as error:
+            raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
+        return (found.version, found.fingerprint, found.model) if found else None
+    from components.serve.endpoint import local_endpoint
+
+    place = local_endpoint(endpoint)
+    live = place.live()
+    return (live.version, live.fingerprint, str(place.model(live.version))) if live else None

@@ -11,8 +11,15 @@ def deploy(
     deployment: Output[Artifact],
     endpoint: str = "",
     port: int = 8501,
+    traffic_steps: list = [10, 50],  # noqa: B006 (KFP reads the default, nothing changes it)
+    max_latency_ms: float = 0.0,
+    serving_image: str = "",
+    serving_machine_type: str = "n1-standard-4",
+    serving_max_replicas: int = 1,
+    serving_service_account: str = "",
+    api_endpoint: str = "",
 ) -> None:
-    """Makes a blessed model the endpoint's live version, after a smoke request.
+    """Makes a blessed model the endpoint's live version, in steps and after smoke requests.
 
     Never cache this task: only the endpoint itself knows what is live.
 
@@ -20,13 +27,22 @@ def deploy(
         model: The exported model.
         decision: The decision that blesses it.
         deployment: Version, address and smoke request.
-        endpoint: Folder of the local endpoint; empty to deploy nowhere.
+        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for nowhere.
         port: Port of the local endpoint's server, if it does not run yet.
+        traffic_steps: Shares of the traffic, in percent, that a new version is given on its way to 100.
+        max_latency_ms: Longest median time of an answer to a smoke request; 0 for no limit.
+        serving_image: The serving image that Vertex runs, by digest.
+        serving_machine_type: Machine of each replica on Vertex.
+        serving_max_replicas: Most replicas on Vertex.
+        serving_service_account: Whom the server on Vertex runs as; empty for the project's default.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
     """
     from pathlib import Path
 
-    from components.deploy.stage import Options
+    from components.deploy.stage import Options, Serving
     from components.deploy.stage import deploy as run
 
-    made = run(Path(model.path), Path(decision.path), Path(deployment.path), endpoint, Options(port))
+    machine = (serving_machine_type, serving_max_replicas, serving_service_account, api_endpoint)
+    options, serving = Options(port, traffic_steps, max_latency_ms), Serving(serving_image, *machine)
+    made = run(Path(model.path), Path(decision.path), Path(deployment.path), endpoint, options, serving)
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)

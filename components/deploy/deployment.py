@@ -11,12 +11,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Smoke:
-    """The request that a version had to answer before it went live.
+    """The requests that a version had to answer before it was live.
 
     Attributes:
-        text: What was sent.
+        text: What was sent first.
         answer: What came back.
-        milliseconds: How long it took.
+        milliseconds: How long an answer took, the median.
     """
 
     text: str

@@ -8,56 +8,63 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from components.deploy.deployment import Smoke
+from components.deploy.back_end import Registered, Reply, State
 from components.errors import UserError
 from components.serve.endpoint import Endpoint, Settings
 
 log = logging.getLogger(__name__)
 
-KEPT = 2
 
-
-@dataclass(frozen=True)
 class LocalBackEnd:
-    """Makes versions of a local endpoint live.
+    """Serves versions from a local endpoint's folder.
 
-    Attributes:
-        endpoint: Its folder.
+    Args:
+        endpoint: The folder.
         port: Port for a server that is not running yet.
-        seconds: How long the server may take to start, and a version to answer.
+        seconds: How long the server may take to start, and a version to load or answer.
     """
 
-    endpoint: Endpoint
-    port: int
-    seconds: float = 120.0
+    needs_share = False
 
-    def ensure_server(self) -> Settings:
-        """Starts the server if it does not run.
+    def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0) -> None:
+        self.endpoint, self.port, self.seconds = endpoint, port, seconds
 
-        Returns:
-            The endpoint's settings; a server that runs keeps its port.
+    def locked(self) -> AbstractContextManager[None]:
+        """Keeps a second deployment waiting, also one of another process."""
+        return self.endpoint.locked()
 
-        Raises:
-            UserError: If the port is in use, or the server does not start.
-        """
+    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
+        """Copies the model into the endpoint's folder."""
+        self.endpoint.sweep()
+        return self.endpoint.register(model, fingerprint, figures).version
+
+    def versions(self) -> list[Registered]:
+        """The endpoint's folder's versions."""
+        return [
+            Registered(
+                known.version,
+                known.fingerprint,
+                known.created,
+                str(self.endpoint.model(known.version)),
+                ", ".join(f"{name} {value:.4g}" for name, value in known.figures.items()),
+            )
+            for known in self.endpoint.versions()
+        ]
+
+    def prepare(self) -> None:
+        """Starts the server if it does not run; one that runs keeps its port."""
         known = self.endpoint.read()
         if known and self.endpoint.process():
             if known.port != self.port:
                 log.info("the server runs on port %d; it keeps it", known.port)
-            return known
+            return
         settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", self.port), port=self.port)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, settings.port))
-            except OSError:
-                raise UserError(
-                    f"port {settings.port} is in use by another program; choose another with --port, "
-                    "or stop that program"
-                ) from None
+        _require_free(settings.host, settings.port)
         self.endpoint.write(settings)
         with self.endpoint.log.open("a", encoding="utf-8") as log_file:
             # A session of its own: the server outlives this stage, and Ctrl-C there.
@@ -70,78 +77,77 @@ class LocalBackEnd:
             )
         self.endpoint.write_process(server.pid)
         deadline = time.monotonic() + self.seconds
-        while time.monotonic() < deadline:
-            if server.poll() is not None:
-                break
-            try:
-                self._get(f"{settings.url}/v1/models/{settings.name}")
+        while time.monotonic() < deadline and server.poll() is None:
+            if self._told():
                 log.info("the server runs at %s", settings.url)
-                return settings
-            except OSError:
-                time.sleep(0.1)
-        self.endpoint.stop()
-        raise UserError(f"the model server did not start; {self.endpoint.log} ends with:\n{self._end_of_log()}")
-
-    def smoke(self, version: int, text: str) -> Smoke:
-        """Sends a version a request; it need not be live.
-
-        Args:
-            version: Its number.
-            text: What to send.
-
-        Raises:
-            UserError: If it does not answer well.
-        """
-        settings = self._settings()
-        url = f"{settings.url}/v1/models/{settings.name}/versions/{version}:predict"
-        body = json.dumps({"instances": [text]}).encode()
-        started = time.monotonic()
-        try:
-            (prediction,) = self._get(url, body)["predictions"]
-            answer = str(prediction["text"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else str(error)
-            stays = f"version {settings.live} stays live" if settings.live else "no version is live"
-            raise UserError(
-                f"version {version} failed its smoke request ({said.strip()}); {stays}. "
-                f"{self.endpoint.log} ends with:\n{self._end_of_log()}"
-            ) from error
-        return Smoke(text, answer, round(1000 * (time.monotonic() - started), 1))
-
-    def make_live(self, version: int) -> None:
-        """Gives a version all traffic and waits until the server has switched to it.
-
-        Args:
-            version: Its number.
-
-        Raises:
-            UserError: If the server does not switch; the version before stays live.
-        """
-        before = self._settings()
-        if before.traffic != {str(version): 100}:
-            self.endpoint.write(replace(before, traffic={str(version): 100}))
-        deadline = time.monotonic() + self.seconds
-        while time.monotonic() < deadline:
-            status = self._get(f"{before.url}/v1/models/{before.name}")["model_version_status"]
-            if [entry["version"] for entry in status] == [str(version)]:
                 return
             time.sleep(0.1)
-        self.endpoint.write(before)
-        raise UserError(
-            f"the server did not switch to version {version}; version {before.live} stays live. "
-            f"{self.endpoint.log} ends with:\n{self._end_of_log()}"
-        )
+        self.endpoint.stop()
+        raise UserError(f"the model server did not start; {self._end_of_log()}")
 
-    def forget_old(self, version: int) -> None:
-        """Keeps the live version and the one before it.
+    def state(self) -> State:
+        """What endpoint.json says; the server follows it."""
+        settings = self.endpoint.read()
+        return State(settings.traffic, settings.aliases) if settings else State()
 
-        Args:
-            version: The live version.
-        """
-        others = [known.version for known in self.endpoint.versions() if known.version != version]
-        for old in others[: max(0, len(others) - KEPT + 1)]:
-            self.endpoint.forget(old)
-            log.info("removed version %d", old)
+    def add(self, version: int) -> None:
+        """Has the server load a version."""
+        if version not in self.state().traffic:
+            log.info("loading version %d", version)
+            self._change(traffic={**self.state().traffic, version: 0})
+        self._await(lambda told: version in told["loaded"], f"load version {version}", version)
+
+    def split(self, traffic: dict[int, int]) -> None:
+        """Has the server take over a split."""
+        if traffic != self.state().traffic:
+            self._change(traffic=traffic)
+        wanted = {str(version): share for version, share in traffic.items()}
+        self._await(lambda told: told["traffic"] == wanted, f"take over the split {wanted}")
+
+    def ask(self, version: int, texts: list[str]) -> list[Reply]:
+        """Asks by the version's own address."""
+        name = self._settings().name
+        replies = []
+        for text in texts:
+            started = time.monotonic()
+            try:
+                told = self._get(f"/v1/models/{name}/versions/{version}:predict", {"instances": [text]})
+                answer = str(told["predictions"][0]["text"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
+                raise UserError(f"version {version} failed its smoke request {text!r} ({said})") from error
+            replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
+        return replies
+
+    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+        """Asks the predict address."""
+        settings = self._settings()
+        try:
+            told = self._get(f"/v1/models/{settings.name}:predict", {"instances": texts})
+            return list(told["predictions"])
+        except urllib.error.HTTPError as error:
+            raise UserError(f"{settings.predict_url} refuses: {error.read().decode(errors='replace')}") from None
+        except OSError as error:
+            raise UserError(f"{settings.predict_url} does not answer: {error}") from None
+
+    def alias(self, aliases: dict[str, int]) -> None:
+        """Moves all of them in one step."""
+        self._change(aliases={**self._settings().aliases, **aliases})
+
+    def forget(self, kept: set[int]) -> None:
+        """Removes the folders of the other versions."""
+        for version in self.endpoint.versions():
+            if version.version not in kept:
+                self.endpoint.forget(version.version)
+                log.info("removed version %d", version.version)
+
+    def address(self) -> str:
+        """The predict address."""
+        return self._settings().predict_url
+
+    def stop(self) -> bool:
+        """Stops the server; requests in flight are answered first."""
+        return self.endpoint.stop()
 
     def _settings(self) -> Settings:
         settings = self.endpoint.read()
@@ -149,11 +155,49 @@ class LocalBackEnd:
             raise UserError(f"the endpoint at {self.endpoint.path} is gone; run the pipeline again")
         return settings
 
-    def _get(self, url: str, body: bytes | None = None) -> Any:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (our own server)
+    def _change(self, **changes: Any) -> None:
+        self.endpoint.write(replace(self._settings(), **changes))
+
+    def _await(self, done: Any, what: str, version: int | None = None) -> None:
+        deadline = time.monotonic() + self.seconds
+        why = f"within {self.seconds:g} s"
+        while time.monotonic() < deadline:
+            if self.endpoint.process() is None:
+                why = "because it ended"
+                break
+            told = self._told()
+            if told and done(told):
+                return
+            if told and str(version) in told["failures"]:
+                raise UserError(f"version {version} does not load: {told['failures'][str(version)]}")
+            time.sleep(0.1)
+        raise UserError(f"the server did not {what} {why}; {self._end_of_log()}")
+
+    def _told(self) -> dict[str, Any]:
+        """What the server says of itself; nothing while it does not answer."""
+        try:
+            return dict(self._get("/v1/traffic"))
+        except OSError:
+            return {}
+
+    def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._settings().url + path, content, headers)  # noqa: S310 (our own server)
         with urllib.request.urlopen(request, timeout=self.seconds) as response:  # noqa: S310
             return json.load(response)
 
     def _end_of_log(self) -> str:
         lines = self.endpoint.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(f"  {line}" for line in lines[-5:])
+        return f"{self.endpoint.log} ends with:\n" + "\n".join(f"  {line}" for line in lines[-5:])
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise UserError(
+                f"port {port} is in use by another program; choose another with --port, or stop that program"
+            ) from None

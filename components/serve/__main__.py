@@ -5,17 +5,16 @@ On a laptop it serves an endpoint's folder and follows its endpoint.json. In the
 """
 
 import argparse
-import logging
+import dataclasses
 import os
-import signal
-import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import UserError
 from components.serve.endpoint import Endpoint
+from components.serve.limits import Limits
+from components.serve.logs import log_to_stderr
 
 
 def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
@@ -33,8 +32,13 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     parser.add_argument("--model", help="an exported model to serve as it is: a folder or gs://")
     parser.add_argument("--host", help="address to listen on; by default the endpoint's, or all in a container")
     parser.add_argument("--port", type=int, help="port to listen on; by default the endpoint's, or AIP_HTTP_PORT")
+    parser.add_argument("--grpc-port", type=int, help="port of the gRPC service; by default the endpoint's, or none")
+    parser.add_argument("--log-texts", action="store_true", help="write the texts of requests to the log")
+    for limit in dataclasses.fields(Limits):
+        flag = "--max-" + limit.name.replace("_", "-")
+        parser.add_argument(flag, type=type(limit.default), default=limit.default, help="default %(default)s")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     try:
         return _serve(given, environment)
     except UserError as error:
@@ -43,61 +47,34 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
 
 
 def _serve(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    import uvicorn
+    from components.serve.server import Address, serve
+    from components.serve.sources import EndpointSource, Source, StorageSource
 
-    from components.serve.app import make_app
-    from components.serve.versions import SingleVersion, Versions
-
-    versions: Versions | SingleVersion
+    limits = Limits(**{limit.name: getattr(given, f"max_{limit.name}") for limit in dataclasses.fields(Limits)})
+    source: Source
     if given.endpoint:
         endpoint = Endpoint(given.endpoint.resolve())
         settings = endpoint.read()
         if settings is None:
             raise UserError(f"there is no endpoint at {given.endpoint}; `seqline run` makes one")
-        name, host, port = settings.name, given.host or settings.host, given.port or settings.port
-        versions = Versions(endpoint)
+        source = EndpointSource(endpoint)
+        name, host, port, grpc_port = settings.name, settings.host, settings.port, settings.grpc_port
     else:
         place = given.model or environment.get("AIP_STORAGE_URI")
         if not place:
             raise UserError("nothing to serve: give --endpoint or --model, or set AIP_STORAGE_URI")
-        name, host = "model", given.host or "0.0.0.0"  # noqa: S104 (a container's port is reached from outside)
-        port = given.port or int(environment.get("AIP_HTTP_PORT", "8080"))
-        versions = SingleVersion(_here(place))
-    listener = _listen(host, port)
-    logging.getLogger(__name__).info("listening on http://%s:%d; loading the model", host, port)
-    versions.start()
-    app = make_app(
-        name, versions, environment.get("AIP_HEALTH_ROUTE", "/healthz"), environment.get("AIP_PREDICT_ROUTE")
+        source = StorageSource(place)
+        name, host = "model", "0.0.0.0"  # noqa: S104 (a container's port is reached from outside)
+        port, grpc_port = int(environment.get("AIP_HTTP_PORT", "8080")), 0
+    address = Address(
+        given.host or host,
+        given.port or port,
+        grpc_port if given.grpc_port is None else given.grpc_port,
+        environment.get("AIP_HEALTH_ROUTE", "/healthz"),
+        environment.get("AIP_PREDICT_ROUTE"),
     )
-    # uvicorn raises the signal again once it has shut down; a clean shutdown is to exit with 0.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=15))
-    server.run(sockets=[listener])
-    versions.stop()
+    serve(name, source, address, limits, given.log_texts)
     return 0
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port} ({error.strerror}); choose another port") from None
-    return listener
-
-
-def _here(place: str) -> Path:
-    """A local folder as it is; a bucket's folder copied here."""
-    if "://" not in place:
-        return Path(place)
-    import fsspec
-
-    folder = Path(tempfile.mkdtemp(prefix="model."))
-    files, root = fsspec.core.url_to_fs(place)
-    files.get(root.rstrip("/") + "/", f"{folder}/", recursive=True)
-    return folder
 
 
 if __name__ == "__main__":

@@ -1,145 +1,241 @@
-"""The HTTP interface: Vertex's contract and TensorFlow Serving's addresses."""
+"""The HTTP interface: Vertex's contract, TensorFlow Serving's addresses, health, metrics and a page to try it."""
 
-import logging
-import time
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import FastAPI, Request, Response
+from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
 
-from components.serve.versions import SingleVersion, Versions
+from components.serve.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
+from components.serve.service import Cause, RefusalError, Service
 
-log = logging.getLogger(__name__)
+PAGE = Path(__file__).with_name("page.html")
+Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
 
-# Vertex's limit on a dedicated endpoint; a shared one has 1.5 MB.
-MAX_BYTES = 10 * 1024 * 1024
-
-
-class Text(BaseModel):
-    """An input as an object, as clients of other models send it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    text: str
-
-
-class PredictRequest(BaseModel):
-    """The body of a prediction request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    instances: list[str | Text] = Field(description="The texts, or objects with the field text.")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="Reserved; must be empty.", max_length=0)
-
-
-class Prediction(BaseModel):
-    """An answer."""
-
-    text: str
-    score: float = Field(description="Log probability, normalised by length; higher is better.")
-
-
-class PredictResponse(BaseModel):
-    """The answers, in the order of the instances."""
-
-    predictions: list[Prediction]
+REFUSALS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
+PREDICT: dict[str, Any] = {
+    "responses": {
+        **REFUSALS,
+        200: {
+            "description": "The answers; the header X-Model-Version says who gave them.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "anyOf": [
+                            {"$ref": f"#/components/schemas/{kind.__name__}"}
+                            for kind in (PredictResponse, ColumnarResponse)
+                        ]
+                    }
+                }
+            },
+        },
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
+        }
+    },
+}
 
 
-def make_app(
-    name: str,
-    versions: Versions | SingleVersion,
-    health_route: str = "/healthz",
-    predict_route: str | None = None,
-    max_bytes: int = MAX_BYTES,
-) -> FastAPI:
+def make_app(service: Service, health_route: str = "/healthz", predict_route: str | None = None) -> FastAPI:
     """Makes the web application.
 
     Args:
-        name: The model's name in addresses.
-        versions: The loaded versions.
-        health_route: Answers 200 when the live model can answer, else 503.
+        service: What answers.
+        health_route: Answers 200 when every live version can answer, else 503.
         predict_route: A further address for predictions, as Vertex sets it.
-        max_bytes: Largest request body.
     """
-    app = FastAPI(title=f"Seqline endpoint {name}", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url="/docs", redoc_url=None)
+    app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
+    versions = service.versions
+
+    @app.exception_handler(RefusalError)
+    async def refused(request: Request, refusal: RefusalError) -> JSONResponse:
+        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+        return JSONResponse({"error": str(refusal)}, refusal.cause.value[0], headers)
 
     @app.exception_handler(RequestValidationError)
-    async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def bad_address(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        return JSONResponse({"error": f"{field}: {first['msg']}"}, 400)
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": error.detail}, error.status_code)
+    async def no_address(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    @app.middleware("http")
-    async def limit(request: Request, call_next: Any) -> Any:
-        if int(request.headers.get("content-length", 0)) > max_bytes:
-            return JSONResponse({"error": f"the request has more than {max_bytes} bytes"}, 413)
-        # `curl -d` says that it sends a form; there is nothing but JSON here.
-        others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
-        request.scope["headers"] = [*others, (b"content-type", b"application/json")]
-        return await call_next(request)
+    async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
+        asked = read_request(await request.body())
+        answered = await service.answer(
+            asked.texts(), asked.parameters.given(), version, alias, "http", request.headers.get("x-request-id", "")
+        )
+        body = json.dumps(response(answered, asked.by_column), ensure_ascii=False, separators=(",", ":"))
+        headers = {"X-Model-Version": str(answered.version)}
+        return Response(body, headers=headers, media_type="application/json")
 
-    async def answer(body: PredictRequest, version: int | None) -> PredictResponse:
-        texts = [instance if isinstance(instance, str) else instance.text for instance in body.instances]
-        started = time.perf_counter()
-        model = await run_in_threadpool(versions.get, version)
-        if model is None:
-            if version is None:
-                raise HTTPException(503, "no version is live yet")
-            raise HTTPException(404, f"model {name} has no version {version}")
-        predictions = await run_in_threadpool(model.predict, texts)
-        log.info("predict: %d texts in %.1f ms", len(texts), 1000 * (time.perf_counter() - started))
-        return PredictResponse(predictions=[Prediction(**prediction) for prediction in predictions])
+    @app.post("/v1/models/{model}/versions/{version}:predict", **PREDICT)
+    async def predict_version(model: str, version: Number, request: Request) -> Response:
+        """Answers texts with one version, whatever its share."""
+        service.known(model)
+        return await answer(request, version=version)
 
-    def known(model: str) -> None:
-        if model != name:
-            raise HTTPException(404, f"there is no model {model!r} here; there is {name!r}")
+    @app.post("/v1/models/{model}/labels/{label}:predict", **PREDICT)
+    async def predict_label(model: str, label: str, request: Request) -> Response:
+        """Answers texts with the version that has an alias, such as champion."""
+        service.known(model)
+        return await answer(request, alias=label)
 
-    @app.post("/v1/models/{model}/versions/{version}:predict")
-    async def predict_version(model: str, version: int, body: PredictRequest) -> PredictResponse:
-        """Answers texts with one version, live or not."""
-        known(model)
-        return await answer(body, version)
-
-    @app.post("/v1/models/{model}:predict")
-    async def predict(model: str, body: PredictRequest) -> PredictResponse:
-        """Answers texts with the live version."""
-        known(model)
-        return await answer(body, None)
+    @app.post("/v1/models/{model}:predict", **PREDICT)
+    async def predict(model: str, request: Request) -> Response:
+        """Answers texts with a version drawn by the traffic split."""
+        service.known(model)
+        return await answer(request)
 
     if predict_route:
 
-        @app.post(predict_route)
-        async def predict_on_vertex(body: PredictRequest) -> PredictResponse:
+        @app.post(predict_route, **PREDICT)
+        async def predict_on_vertex(request: Request) -> Response:
             """Answers texts; the address that Vertex sets."""
-            return await answer(body, None)
+            return await answer(request)
 
-    @app.get("/v1/models/{model}")
-    async def status(model: str) -> dict[str, Any]:
-        """Says which version is live, as TensorFlow Serving does."""
-        known(model)
-        if versions.live is None:
-            return {"model_version_status": []}
+    def status_of(version: int | None = None, alias: str | None = None) -> dict[str, Any]:
+        every = version is None and alias is None
+        found = versions.loaded if every else [service.choose(version, alias)]
+        available = [
+            {"version": str(loaded.version), "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+            for loaded in found
+        ]
+        failed = [
+            {"version": str(number), "state": "END", "status": {"error_code": "UNKNOWN", "error_message": why}}
+            for number, why in sorted(versions.failures.items())
+            if every
+        ]
+        return {"model_version_status": available + failed}
+
+    def metadata_of(version: int | None = None, alias: str | None = None) -> dict[str, Any]:
+        loaded = service.choose(version, alias)
+        metadata = loaded.batcher.engine.metadata
         return {
-            "model_version_status": [
-                {
-                    "version": str(versions.live),
-                    "state": "AVAILABLE",
-                    "status": {"error_code": "OK", "error_message": ""},
-                }
-            ]
+            "model_spec": {"name": service.name, "signature_name": "", "version": str(loaded.version)},
+            "metadata": {"signature_def": {"signature_def": metadata["json"]}, "model": metadata["description"]},
         }
 
-    @app.get(health_route)
-    async def health() -> JSONResponse:
-        """Whether the live model can answer."""
-        ready = versions.live is not None
-        return JSONResponse({"ready": ready, "version": versions.live}, 200 if ready else 503)
+    for what, tell in (("", status_of), ("/metadata", metadata_of)):
+        _tell(app, service, what, tell)
 
+    @app.get("/v1/traffic")
+    async def traffic() -> dict[str, Any]:
+        """Says what is deployed: the share of each version in percent, the aliases, and what did not load."""
+        return {
+            "name": service.name,
+            "traffic": versions.applied.traffic,
+            "aliases": versions.applied.aliases,
+            "loaded": [loaded.version for loaded in versions.loaded],
+            "failures": versions.failures,
+        }
+
+    @app.get(health_route, responses={503: {"description": "A version with a share does not answer."}})
+    async def health() -> JSONResponse:
+        """Whether every version with a share answers; one that has not done so lately is asked."""
+        healthy = await versions.healthy()
+        return JSONResponse({"ready": healthy, "traffic": versions.applied.traffic}, 200 if healthy else 503)
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Counts and times, in Prometheus' text form."""
+        return Response(service.metrics.text(versions), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8").replace("{{name}}", service.name))
+
+    _describe_bodies(app)
     return app
+
+
+def _tell(app: FastAPI, service: Service, what: str, tell: Callable[..., dict[str, Any]]) -> None:
+    """Adds TensorFlow Serving's three addresses of a status or of metadata."""
+    told: dict[str, Any] = {"responses": {status: REFUSALS[status] for status in (400, 404, 503)}}
+    about = what.strip("/") or "status"
+
+    @app.get(
+        "/v1/models/{model}" + what, name=about, description=f"The {about}, as TensorFlow Serving tells it.", **told
+    )
+    async def of_model(model: str) -> dict[str, Any]:
+        service.known(model)
+        return tell()
+
+    @app.get("/v1/models/{model}/versions/{version}" + what, name=f"{about}_of_version", **told)
+    async def of_version(model: str, version: Number) -> dict[str, Any]:
+        service.known(model)
+        return tell(version)
+
+    @app.get("/v1/models/{model}/labels/{label}" + what, name=f"{about}_of_label", **told)
+    async def of_label(model: str, label: str) -> dict[str, Any]:
+        service.known(model)
+        return tell(None, label)
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Adds the bodies that are read and written by hand to the OpenAPI document."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for body in (PredictRequest, PredictResponse, ColumnarResponse):
+            schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[body.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class BodyLimit:
+    """Refuses bodies that are too long, by their stated length or, sent in chunks, as they come.
+
+    Args:
+        app: What takes the others.
+        limit: Most bytes.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limit: int) -> None:
+        self.app, self.limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(stated) > self.limit:
+            too_large = JSONResponse({"error": self._message}, 413, {"Connection": "close"})
+            await too_large(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limit:
+                raise RefusalError(Cause.TOO_LARGE, self._message)
+            return message
+
+        await self.app(scope, counted, send)
+
+    @property
+    def _message(self) -> str:
+        return f"the body has more than {self.limit} bytes"

@@ -1,9 +1,11 @@
 """A local endpoint and its folder's layout.
 
     <endpoint>/
-      endpoint.json     {"schema_version", "name", "host", "port", "traffic": {"2": 100}}
+      endpoint.json     {"schema_version", "name", "host", "port", "grpc_port", "traffic": {"1": 0, "2": 100},
+                        "aliases": {"champion": 2}}: what is to be served; a version in traffic is deployed
       versions/2/       the exported model, as TensorFlow Serving lays out versions
-      versions/2.json   {"version", "fingerprint", "created", "source", "figures"}; written last: without it, no version
+      versions/2.json   {"version", "fingerprint", "created", "source", "figures"}; written after the folder: without
+                        it, no version
       server.pid        the server's process
       server.log        what it printed
 
@@ -13,22 +15,24 @@ sees a part.
 
 import datetime
 import json
-import os
+import logging
 import re
 import shutil
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from components.errors import UserError
+from components.serve import process
 from components.whole import whole_folder, write_whole
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+# The alias of the version that a challenger must beat.
+CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,23 @@ class Settings:
         name: The model's name in addresses: the folder's name.
         host: Address that the server listens on.
         port: Port that it listens on.
-        traffic: Share of the requests, in percent, by version.
+        grpc_port: Port of the gRPC service; 0 for none.
+        traffic: Share of the requests, in percent, by version; a version with 0 is loaded and answers by its number.
+        aliases: Names of versions, such as champion; they are TensorFlow Serving's labels.
     """
 
     name: str
     host: str
     port: int
-    traffic: dict[str, int] = field(default_factory=dict)
+    grpc_port: int = 0
+    traffic: dict[int, int] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
 
     @property
     def live(self) -> int | None:
-        """The version with the largest share; None before the first one."""
-        return int(max(self.traffic, key=lambda version: self.traffic[version])) if self.traffic else None
+        """The champion; before one is named, the version with the largest share; None before the first one."""
+        largest = max(self.traffic, key=lambda version: self.traffic[version], default=None)
+        return self.aliases.get(CHAMPION, largest)
 
     @property
     def url(self) -> str:
@@ -110,33 +119,48 @@ class Endpoint:
         Raises:
             UserError: If the file cannot be read.
         """
+        file = self.path / "endpoint.json"
         try:
-            fields = json.loads((self.path / "endpoint.json").read_text(encoding="utf-8"))
-            del fields["schema_version"]
-            return Settings(**fields)
+            fields = json.loads(file.read_text(encoding="utf-8"))
+            traffic = {int(version): int(share) for version, share in fields["traffic"].items()}
+            aliases = {str(alias): int(version) for alias, version in fields.get("aliases", {}).items()}
+            grpc_port = int(fields.get("grpc_port", 0))
+            # By the folder, which may have been renamed.
+            return Settings(self.path.name, str(fields["host"]), int(fields["port"]), grpc_port, traffic, aliases)
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise UserError(f"{self.path / 'endpoint.json'} cannot be read ({error}); mend or delete it") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{file} cannot be read ({error!r}); mend or delete it") from None
 
     def write(self, settings: Settings) -> None:
-        """Replaces endpoint.json; a running server follows it.
+        """Replaces endpoint.json; a running server follows its traffic.
 
         Args:
             settings: What it is to say.
         """
-        write_whole(
-            self.path / "endpoint.json", json.dumps({"schema_version": SCHEMA_VERSION, **asdict(settings)}, indent=1)
-        )
+        content = {"schema_version": SCHEMA_VERSION, **asdict(settings)}
+        write_whole(self.path / "endpoint.json", json.dumps(content, indent=1))
 
     def model(self, version: int) -> Path:
         """The folder of a version's model."""
         return self.path / "versions" / str(version)
 
     def versions(self) -> list[Version]:
-        """The registered versions, oldest first."""
-        records = sorted((self.path / "versions").glob("*.json"), key=lambda path: int(path.stem))
-        return [Version(**json.loads(record.read_text(encoding="utf-8"))) for record in records]
+        """The registered versions, oldest first.
+
+        Raises:
+            UserError: If a record cannot be read.
+        """
+        return [_read_version(record) for record in sorted(self._records(), key=lambda path: int(path.stem))]
+
+    def version(self, number: int) -> Version | None:
+        """Returns a registered version.
+
+        Args:
+            number: Its number.
+        """
+        record = self._record(number)
+        return _read_version(record) if record.is_file() else None
 
     def find(self, fingerprint: str) -> Version | None:
         """Returns the version of a model, if it is registered.
@@ -149,7 +173,7 @@ class Endpoint:
     def live(self) -> Version | None:
         """Returns the live version, if there is one."""
         settings = self.read()
-        return next((found for found in self.versions() if settings and found.version == settings.live), None)
+        return self.version(settings.live) if settings and settings.live is not None else None
 
     def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> Version:
         """Copies a model in as a new version; the same model again is the version that it was.
@@ -160,21 +184,29 @@ class Endpoint:
             figures: What it was blessed with.
         """
         known = self.find(fingerprint)
-        if known:
+        if known and self.model(known.version).is_dir():
             return known
-        numbers = [int(path.name) for path in (self.path / "versions").glob("*") if path.name.isdigit()]
-        number = max([*numbers, *(version.version for version in self.versions())], default=0) + 1
-        with whole_folder(self.model(number)) as folder:
+        taken = [int(path.stem) for path in (*self._folders(), *self._records())]
+        version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), figures)
+        with whole_folder(self.model(version.version)) as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        version = Version(number, fingerprint, now, str(model), figures)
-        write_whole(self.path / "versions" / f"{number}.json", json.dumps(asdict(version), indent=1))
+        content = json.dumps(asdict(version), indent=1, ensure_ascii=False)
+        write_whole(self._record(version.version), content)
         return version
 
     def forget(self, version: int) -> None:
         """Removes a version: its record first, so that half of it is never a version."""
-        (self.path / "versions" / f"{version}.json").unlink(missing_ok=True)
+        self._record(version).unlink(missing_ok=True)
         shutil.rmtree(self.model(version), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what a killed deployment left behind: folders without a record. Only for the lock's holder."""
+        left = [path for path in self._folders() if not self._record(int(path.name)).is_file()]
+        for path in (*left, *(self.path / "versions").glob(".*")):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def write_process(self, pid: int) -> None:
         """Notes the server's process.
@@ -182,18 +214,13 @@ class Endpoint:
         Args:
             pid: Its number.
         """
-        write_whole(self.path / "server.pid", json.dumps({"pid": pid, "started": _started(pid)}))
+        process.note(self.path / "server.pid", pid)
 
     def process(self) -> int | None:
         """The running server's process number, or None; a recycled number does not count."""
-        try:
-            noted: dict[str, Any] = json.loads((self.path / "server.pid").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        started = _started(noted["pid"])
-        return int(noted["pid"]) if started and started == noted["started"] else None
+        return process.noted(self.path / "server.pid")
 
-    def stop(self, seconds: float = 20.0) -> bool:
+    def stop(self, seconds: float = 30.0) -> bool:
         """Stops the server; requests in flight are answered first.
 
         Args:
@@ -202,27 +229,44 @@ class Endpoint:
         Returns:
             Whether one was running.
         """
-        pid = self.process()
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + seconds
-        while self.process() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self.process():
-            os.kill(pid, signal.SIGKILL)
-        (self.path / "server.pid").unlink(missing_ok=True)
-        return True
+        return process.stop(self.path / "server.pid", seconds)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second deployment to this endpoint waiting until the first is done."""
+        """Keeps a second deployment to this endpoint waiting until the first is done, or has been killed."""
         import fcntl
 
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("another deployment to %s is under way; waiting for it", self.path.name)
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _record(self, version: int) -> Path:
+        return self.path / "versions" / f"{version}.json"
+
+    def _records(self) -> list[Path]:
+        return [path for path in (self.path / "versions").glob("*.json") if path.stem.isdecimal()]
+
+    def _folders(self) -> list[Path]:
+        return [path for path in (self.path / "versions").glob("*") if path.name.isdecimal()]
+
+
+def local_endpoint(place: str) -> Endpoint:
+    """Reads the pipelines' parameter `endpoint` where it is a folder.
+
+    Args:
+        place: The folder of a local endpoint.
+
+    Raises:
+        UserError: If it is no local folder, or no name for an endpoint.
+    """
+    if "://" in place:
+        raise UserError(f"endpoint: {place} is neither a local folder nor projects/P/locations/L/endpoints/NAME")
+    return Endpoint(Path(place).resolve())
 
 
 def is_running(path: Path) -> bool:
@@ -234,10 +278,13 @@ def is_running(path: Path) -> bool:
     return Endpoint(path).process() is not None
 
 
-def _started(pid: int) -> str:
-    """A process's start time in clock ticks, or nothing where it is gone (proc(5))."""
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _read_version(record: Path) -> Version:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
+        return replace(Version(**json.loads(record.read_text(encoding="utf-8"))), version=int(record.stem))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{record} cannot be read ({error!r}); delete it, and the version is gone") from None

@@ -1,40 +1,51 @@
-"""One loaded SavedModel."""
+"""One loaded SavedModel. Runs in a worker's process; see `components.serve.worker`."""
 
-import os
+import math
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
+
 from components.errors import UserError
+from components.serve.answers import Answer, Parameters
 
 
 class Model:
-    """A version that can answer.
+    """A model that answers. Several threads may ask it at once.
 
     Args:
         path: The exported model's folder.
+
+    Raises:
+        UserError: If the folder holds no SavedModel with the signature `serving_default`.
     """
 
     def __init__(self, path: Path) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import tensorflow as tf
-        import tensorflow_text  # noqa: F401 (registers its ops)
-
         if not (path / "saved_model.pb").is_file():
             raise UserError(f"{path} holds no SavedModel: saved_model.pb is missing")
+        # The object must outlive its signatures, which refer to its variables weakly.
         self._loaded = tf.saved_model.load(str(path))
-        self._signature: Any = self._loaded.signatures["serving_default"]
+        self._signatures: dict[str, Any] = dict(self._loaded.signatures)
+        if "serving_default" not in self._signatures:
+            raise UserError(f"{path} has no signature serving_default; export the model again")
+        self._serving_default = self._signatures["serving_default"]
 
-    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+    def predict(self, texts: list[str], parameters: Parameters) -> list[Answer]:
         """Answers texts.
 
         Args:
             texts: The inputs.
+            parameters: How to decode.
 
         Returns:
-            `{"text", "score"}` for each.
-        """
-        import tensorflow as tf
+            An answer for each, in their order.
 
-        answers = self._signature(text=tf.constant(texts, tf.string))
-        pairs = zip(answers["text"].numpy(), answers["score"].numpy(), strict=True)
-        return [{"text": text.decode("utf-8", "replace"), "score": float(score)} for text, score in pairs]
+        Raises:
+            Exception: Whatever TensorFlow raises.
+        """
+        outputs = self._serving_default(text=tf.constant(texts, tf.string))
+        pairs = zip(outputs["text"].numpy(), outputs["score"].numpy().tolist(), strict=True)
+        return [
+            Answer(text.decode("utf-8", "replace"), score if math.isfinite(score) else None) for text, score in pairs
+        ]

@@ -19,8 +19,8 @@ def test_the_live_version_is_the_champion_unless_it_is_the_challenger(
     endpoint = Endpoint(tmp_path / "demo")
     endpoint.register(toy_models.loud, "loud", {})
     assert champion(toy_models.quiet, str(endpoint.path)) is None  # registered is not live
-    endpoint.write(Settings("demo", "127.0.0.1", 1, {"1": 100}))
-    assert champion(toy_models.quiet, str(endpoint.path)) == endpoint.model(1)
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 100}))
+    assert champion(toy_models.quiet, str(endpoint.path)) == str(endpoint.model(1))
     assert champion(toy_models.loud, str(endpoint.path)) is None
 
 

@@ -47,14 +47,27 @@ def test_the_live_version_has_the_largest_share(endpoint: Endpoint, tmp_path: Pa
     assert endpoint.live() is None
     for name in "ab":
         endpoint.register(model(tmp_path / name, name), f"f{name}", {})
-    endpoint.write(Settings("demo", "127.0.0.1", 1, {"1": 10, "2": 90}))
-    live = endpoint.live()
-    assert live is not None
-    assert live.version == 2
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 10, 2: 90}))
+    assert endpoint.live() == endpoint.version(2)
+
+
+def test_the_champion_is_live_also_while_another_has_the_larger_share(endpoint: Endpoint, tmp_path: Path) -> None:
+    for name in "ab":
+        endpoint.register(model(tmp_path / name, name), f"f{name}", {})
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 10, 2: 90}, aliases={"champion": 1}))
+    assert endpoint.live() == endpoint.version(1)
+
+
+def test_what_a_killed_deployment_left_is_swept(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {})
+    model(endpoint.path / "versions" / "2", "no record")
+    (endpoint.path / "versions" / ".3.x1").mkdir()
+    endpoint.sweep()
+    assert sorted(path.name for path in (endpoint.path / "versions").iterdir()) == ["1", "1.json"]
 
 
 def test_settings_come_back_as_written(endpoint: Endpoint) -> None:
-    settings = Settings("demo", "127.0.0.1", 8501, {"1": 100})
+    settings = Settings("demo", "127.0.0.1", 8501, 8500, {1: 100}, {"champion": 1})
     endpoint.write(settings)
     assert endpoint.read() == settings
     assert settings.predict_url == "http://127.0.0.1:8501/v1/models/demo:predict"

@@ -33,8 +33,13 @@ def wait_ready(url: str, seconds: float = 90) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(toy_models: SimpleNamespace) -> Iterator[str]:
-    """A server as Vertex starts it: everything comes from AIP variables."""
+def grpc_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(toy_models: SimpleNamespace, grpc_port: int) -> Iterator[str]:
+    """A server as Vertex starts it: everything comes from AIP variables; gRPC beside it."""
     port = free_port()
     environment = {
         **os.environ,
@@ -43,7 +48,8 @@ def server(toy_models: SimpleNamespace) -> Iterator[str]:
         "AIP_PREDICT_ROUTE": "/answer",
         "AIP_STORAGE_URI": str(toy_models.loud),
     }
-    process = subprocess.Popen([sys.executable, "-m", "components.serve"], env=environment)
+    command = [sys.executable, "-m", "components.serve", "--grpc-port", str(grpc_port), "--max-texts", "100"]
+    process = subprocess.Popen(command, env=environment)
     try:
         wait_ready(f"http://127.0.0.1:{port}/ping")
         yield f"http://127.0.0.1:{port}"
@@ -76,7 +82,9 @@ def test_no_text_is_no_answer(server: str) -> None:
         (b'{"instances": "one"}', "instances"),
         (b'{"instances": [1]}', "instances.0"),
         (b'{"inputs": ["a"]}', "instances"),
-        (b"{", "1"),
+        (b'{"instances": [{"b64": "?"}]}', "instances.0.b64"),
+        (b'{"instances": ["a"], "inputs": ["a"]}', "body"),
+        (b"{", "body"),
         (b"", "body"),
         (b'{"instances": ["a"], "parameters": {"beam": 9}}', "parameters"),
     ],
@@ -96,6 +104,90 @@ def test_a_huge_body_is_refused(server: str) -> None:
     body = b'{"instances": ["' + b"a" * (11 * 1024 * 1024) + b'"]}'
     response = httpx.post(f"{server}/answer", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize("inputs", [["a"], {"text": ["a"]}, {"text": "a"}])
+def test_columns_are_answered_in_columns(server: str, inputs: object) -> None:
+    body = {"signature_name": "serving_default", "inputs": inputs}
+    response = httpx.post(f"{server}/v1/models/model:predict", json=body)
+    assert response.json() == {"outputs": {"text": ["A"], "score": [0.0]}}
+
+
+def test_the_version_that_answered_is_named(server: str) -> None:
+    assert httpx.post(f"{server}/answer", json={"instances": ["a"]}).headers["x-model-version"] == "1"
+
+
+def test_too_many_or_too_long_texts_are_refused(server: str) -> None:
+    many = httpx.post(f"{server}/answer", json={"instances": ["a"] * 101})
+    long = httpx.post(f"{server}/answer", json={"instances": ["a", "a" * 20_001]})
+    assert (many.status_code, long.status_code) == (413, 413)
+    assert many.json() == {"error": "101 texts in one request; at most 100 are taken"}
+    assert long.json()["error"].startswith("text 1 has 20001 characters")
+
+
+def test_a_body_in_chunks_is_counted_too(server: str) -> None:
+    pieces = (b"a" * 2**20 for _ in range(11))
+    assert httpx.post(f"{server}/answer", content=pieces).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"instances": ' + b"[" * 100_000,
+        b'{"instances": ["\xff"]}',
+        b'{"instances": ["\\ud800"]}',
+        b'{"instances": [NaN]}',
+        b'{"instances": ["a"], "parameters": {"beam_size": 1e999}}',
+        b"null",
+        b"\x00",
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_next_one_answered(server: str, body: bytes) -> None:
+    with httpx.Client() as client:
+        response = client.post(f"{server}/answer", content=body)
+        assert response.status_code == 400
+        assert response.json()["error"]
+        assert client.post(f"{server}/answer", json={"instances": ["a"]}).status_code == 200
+
+
+def test_metadata_tells_the_signatures(server: str) -> None:
+    told = httpx.get(f"{server}/v1/models/model/versions/1/metadata").json()
+    assert told["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
+    (signature,) = told["metadata"]["signature_def"]["signature_def"].values()
+    assert signature["inputs"]["text"]["dtype"] == "DT_STRING"
+    assert signature["outputs"]["score"]["dtype"] == "DT_FLOAT"
+
+
+def test_the_openapi_document_describes_the_bodies(server: str) -> None:
+    document = httpx.get(f"{server}/openapi.json").json()
+    predict = document["paths"]["/answer"]["post"]
+    assert predict["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/PredictRequest")
+    assert {"200", "400", "413", "429", "503", "504"} <= predict["responses"].keys()
+    assert "instances" in document["components"]["schemas"]["PredictRequest"]["properties"]
+
+
+def test_requests_texts_and_batches_are_counted(server: str) -> None:
+    def count(name: str) -> float:
+        lines = httpx.get(f"{server}/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    before = (
+        count("seqline_texts_total"),
+        count("seqline_batch_size_sum"),
+        count('seqline_traffic_percent{version="1"}'),
+    )
+    httpx.post(f"{server}/answer", json={"instances": ["a", "b", "c"]})
+    assert count("seqline_texts_total") == before[0] + 3
+    assert count("seqline_batch_size_sum") == before[1] + 3
+    assert before[2] == 100
+
+
+def test_the_page_needs_nothing_from_elsewhere(server: str) -> None:
+    page = httpx.get(f"{server}/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "http://" not in page.text
+    assert "https://" not in page.text
 
 
 def test_the_status_says_which_version_is_live(server: str) -> None:

@@ -1,0 +1,169 @@
+"""The server under load: against itself without batching, the SavedModel called directly, and Hugging Face in FastAPI.
+
+    python -m benchmarks.serve --run .seqline/runs/NAME --texts test.tsv.gz
+
+Clients run in a second process on the same machine; every request is one sentence. Figures:
+
+    vs_unbatched             throughput with 64 clients, over the same server with --max-batch 1
+    of_direct_b64            the same, over the SavedModel called in batches of 64
+    p99_over_p50             at random arrivals of 70% of that throughput
+    vs_fastapi_hugging_face  throughput over a plain FastAPI server that calls `generate`, at its best setting
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environments import environment
+from benchmarks.results import finish, parser, show
+from components.errors import UserError
+
+HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
+FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
+CLIENTS = 64
+
+
+def main() -> int:
+    """Measures and prints."""
+    flags = parser("serve", __doc__.splitlines()[0])
+    flags.add_argument("--run", type=Path, required=True, help="a run's folder: its exported model and its checkpoint")
+    flags.add_argument("--texts", type=Path, required=True, help="corpus whose sources are sent, such as test.tsv.gz")
+    flags.add_argument("--without-peer", action="store_true", help="leave Hugging Face out")
+    given = flags.parse_args()
+    seconds = 8.0 if given.quick else 25.0
+    model, checkpoint = given.run / "export" / "model", given.run / "train" / "checkpoint"
+    direct = _measured("benchmarks.serving.direct", model=model, texts=given.texts, seconds=seconds)
+    with server(model) as url:
+        _load(url, given.texts, seconds=3)
+        batched = _load(url, given.texts, seconds=seconds)
+        steady = _load(url, given.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
+    with server(model, "--max-batch", "1") as url:
+        _load(url, given.texts, seconds=3)
+        unbatched = _load(url, given.texts, seconds=seconds)
+    rows = [
+        ["SavedModel, batches of 64", direct["per_second"], "", ""],
+        [f"server, {CLIENTS} clients", *_row(batched)],
+        ["server, 70% of that, random arrivals", *_row(steady)],
+        [f"server without batching, {CLIENTS} clients", *_row(unbatched)],
+    ]
+    figures = {
+        "vs_unbatched": batched["per_second"] / unbatched["per_second"],
+        "of_direct_b64": batched["per_second"] / direct["per_second"],
+        "p99_over_p50": steady["p99"] / steady["p50"],
+    }
+    if not given.without_peer:
+        peers = hugging_face(given.texts, checkpoint, model, direct["words"], seconds)
+        rows += [[name, *_row(load)] for name, load in peers.items()]
+        best = max(load["per_second"] for load in peers.values())
+        figures["vs_fastapi_hugging_face"] = batched["per_second"] / best
+    show("One sentence a request", ["", "requests/s", "p50 ms", "p99 ms"], rows)
+    failed = sum(sum(load["failed"].values()) for load in (batched, steady, unbatched))
+    finish({**figures, "failed": float(failed)}, given.json)
+    return 0
+
+
+@contextlib.contextmanager
+def server(model: Path, *flags: str) -> Iterator[str]:
+    """Runs Seqline's server on a model.
+
+    Args:
+        model: The exported model.
+        *flags: Further flags.
+
+    Yields:
+        Its predict address.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "components.serve", "--model", str(model), "--host", "127.0.0.1"]
+    with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz"):
+        yield f"http://127.0.0.1:{port}/v1/models/model:predict"
+
+
+def hugging_face(texts: Path, checkpoint: Path, model: Path, words: float, seconds: float) -> dict[str, dict[str, Any]]:
+    """Measures the peer at both ways of using the cores.
+
+    Args:
+        texts: What is sent.
+        checkpoint: Says the model's shape, and holds its tokenizer.
+        model: Says the beam.
+        words: Words of our answers on average; a word is about 1.3 pieces.
+        seconds: How long each is measured.
+    """
+    python = environment("hugging-face-server", [*HUGGING_FACE, *FASTAPI])
+    config = json.loads((checkpoint / "config.json").read_text())["model"]
+    beam = json.loads((model / "model.json").read_text())["decoding"]["beam_size"]
+    cores = len(os.sched_getaffinity(0))
+    found = {}
+    for workers in sorted({1, cores}):
+        port = _free_port()
+        given = {
+            **os.environ,
+            "SHAPE": " ".join(f"{name}={value}" for name, value in config.items() if isinstance(value, int)),
+            "TOKENIZER": str(next(checkpoint.glob("*.model"))),
+            "THREADS": str(cores // workers),
+            "LENGTH": str(round(1.3 * words) + 1),
+            "BEAMS": str(beam),
+        }
+        command = [str(python), "-m", "uvicorn", "hugging_face:app", "--port", str(port), "--log-level", "warning"]
+        command += ["--workers", str(workers), "--app-dir", str(Path(__file__).parent / "serving")]
+        with _running(command, f"http://127.0.0.1:{port}/docs", given):
+            _load(f"http://127.0.0.1:{port}/predict", texts, seconds=3)
+            load = _load(f"http://127.0.0.1:{port}/predict", texts, seconds=seconds)
+        found[f"FastAPI and Hugging Face, {workers} processes"] = load
+    return found
+
+
+@contextlib.contextmanager
+def _running(command: list[str], health: str, environment: dict[str, str] | None = None) -> Iterator[None]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 180
+        while not _healthy(health):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise UserError(f"{' '.join(command)} did not start")
+            time.sleep(0.2)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _load(url: str, texts: Path, seconds: float, rate: float | None = None) -> dict[str, Any]:
+    paced = {} if rate is None else {"rate": rate}
+    return _measured("benchmarks.serving.load", url=url, texts=texts, clients=CLIENTS, seconds=seconds, **paced)
+
+
+def _measured(module: str, **flags: object) -> dict[str, Any]:
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([sys.executable, "-m", module, *words], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def _row(load: dict[str, Any]) -> list[object]:
+    return [load["per_second"], load["p50"], load["p99"]]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

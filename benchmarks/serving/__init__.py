@@ -1,0 +1,1 @@
+"""The parts of the serving benchmark that run as processes of their own."""

@@ -1,0 +1,104 @@
+"""The messages of TensorFlow Serving's gRPC services, as far as this server reads and writes them.
+
+Wire-compatible with tensorflow_serving/apis/{predict,get_model_metadata,get_model_status}.proto, described here by hand
+in a pool of their own: the published package that holds them, tensorflow-serving-api, imports the whole of TensorFlow,
+which the server's process does without. Field numbers are those of the published files.
+"""
+
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+Field = descriptor_pb2.FieldDescriptorProto
+
+# message -> field -> (number, type, repeated); a type that is no scalar is the name of a message.
+MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
+    "tensorflow.TensorShapeProto.Dim": {"size": (1, "int64", False)},
+    "tensorflow.TensorShapeProto": {"dim": (2, "tensorflow.TensorShapeProto.Dim", True)},
+    "tensorflow.TensorProto": {
+        "dtype": (1, "int32", False),  # an enum on the wire
+        "tensor_shape": (2, "tensorflow.TensorShapeProto", False),
+        "tensor_content": (4, "bytes", False),
+        "float_val": (5, "float", True),
+        "int_val": (7, "int32", True),
+        "string_val": (8, "bytes", True),
+        "int64_val": (10, "int64", True),
+        "bool_val": (11, "bool", True),
+    },
+    "google.protobuf.Int64Value": {"value": (1, "int64", False)},
+    "google.protobuf.Any": {"type_url": (1, "string", False), "value": (2, "bytes", False)},
+    "tensorflow.serving.ModelSpec": {
+        "name": (1, "string", False),
+        "version": (2, "google.protobuf.Int64Value", False),
+        "signature_name": (3, "string", False),
+        "version_label": (4, "string", False),
+    },
+    # Maps are repeated entries of key and value.
+    "tensorflow.serving.NamedTensor": {"key": (1, "string", False), "value": (2, "tensorflow.TensorProto", False)},
+    "tensorflow.serving.NamedAny": {"key": (1, "string", False), "value": (2, "google.protobuf.Any", False)},
+    "tensorflow.serving.NamedSignature": {"key": (1, "string", False), "value": (2, "bytes", False)},
+    "tensorflow.serving.SignatureDefMap": {"signature_def": (1, "tensorflow.serving.NamedSignature", True)},
+    "tensorflow.serving.PredictRequest": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec", False),
+        "inputs": (2, "tensorflow.serving.NamedTensor", True),
+        "output_filter": (3, "string", True),
+    },
+    "tensorflow.serving.PredictResponse": {
+        "outputs": (1, "tensorflow.serving.NamedTensor", True),
+        "model_spec": (2, "tensorflow.serving.ModelSpec", False),
+    },
+    "tensorflow.serving.GetModelMetadataRequest": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec", False),
+        "metadata_field": (2, "string", True),
+    },
+    "tensorflow.serving.GetModelMetadataResponse": {
+        "model_spec": (1, "tensorflow.serving.ModelSpec", False),
+        "metadata": (2, "tensorflow.serving.NamedAny", True),
+    },
+    "tensorflow.serving.GetModelStatusRequest": {"model_spec": (1, "tensorflow.serving.ModelSpec", False)},
+    "tensorflow.serving.StatusProto": {"error_code": (1, "int32", False), "error_message": (2, "string", False)},
+    "tensorflow.serving.ModelVersionStatus": {
+        "version": (1, "int64", False),
+        "state": (2, "int32", False),  # an enum on the wire
+        "status": (3, "tensorflow.serving.StatusProto", False),
+    },
+    "tensorflow.serving.GetModelStatusResponse": {
+        "model_version_status": (1, "tensorflow.serving.ModelVersionStatus", True)
+    },
+}
+
+# tensorflow/core/framework/types.proto and tensorflow_serving/apis/get_model_status.proto
+DT_FLOAT, DT_INT32, DT_STRING, DT_INT64, DT_BOOL = 1, 3, 7, 9, 10
+AVAILABLE, END, UNKNOWN = 30, 50, 2
+
+
+def _make() -> dict[str, Any]:
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="seqline/serving.proto", package="seqline", syntax="proto3")
+    local = {name: name.rpartition("serving.")[2].replace(".", "") for name in MESSAGES}
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=local[name])
+        for field, (number, kind, repeated) in fields.items():
+            described = message.field.add(name=field, number=number)
+            described.label = Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL
+            if kind in MESSAGES:
+                described.type, described.type_name = Field.TYPE_MESSAGE, f".seqline.{local[kind]}"
+            else:
+                described.type = Field.Type.Value(f"TYPE_{kind.upper()}")
+    pool.Add(file)
+    return {
+        name.rpartition(".")[2]: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seqline.{local[name]}"))
+        for name in MESSAGES
+    }
+
+
+_CLASSES = _make()
+TensorProto = _CLASSES["TensorProto"]
+ModelSpec = _CLASSES["ModelSpec"]
+SignatureDefMap = _CLASSES["SignatureDefMap"]
+PredictRequest = _CLASSES["PredictRequest"]
+PredictResponse = _CLASSES["PredictResponse"]
+GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
+GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
+GetModelStatusRequest = _CLASSES["GetModelStatusRequest"]
+GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]

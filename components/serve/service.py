@@ -1,0 +1,205 @@
+"""What HTTP and gRPC have in common: checks a request, has it answered in time, counts and logs it."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+from components.serve.answers import Answer, Parameters
+from components.serve.batching import BusyError
+from components.serve.engine import EngineGoneError, ModelFailedError
+from components.serve.limits import Limits
+from components.serve.metrics import Metrics
+from components.serve.versions import Loaded, Versions
+
+log = logging.getLogger("components.serve.requests")
+
+
+class Cause(Enum):
+    """Why a request is refused: the HTTP status and the name of the gRPC status."""
+
+    INVALID = (400, "INVALID_ARGUMENT")
+    UNKNOWN = (404, "NOT_FOUND")
+    TOO_LARGE = (413, "INVALID_ARGUMENT")
+    BUSY = (429, "RESOURCE_EXHAUSTED")
+    FAILED = (500, "INTERNAL")
+    NOT_READY = (503, "UNAVAILABLE")
+    TOO_SLOW = (504, "DEADLINE_EXCEEDED")
+
+
+class RefusalError(Exception):
+    """A request that is not answered.
+
+    Attributes:
+        cause: Why.
+        retry_after: Seconds to wait before asking again; None if that is of no use.
+    """
+
+    def __init__(self, cause: Cause, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.cause, self.retry_after = cause, retry_after
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request's answers.
+
+    Attributes:
+        version: The version that answered.
+        answers: One for each text, in their order.
+        seconds: From the request's check to the last answer.
+    """
+
+    version: int
+    answers: list[Answer]
+    seconds: float
+
+
+class Service:
+    """Answers requests for a model.
+
+    Args:
+        name: The model's name in addresses.
+        versions: The loaded versions.
+        limits: What is refused.
+        metrics: What is counted.
+        log_texts: Whether texts go into the log; they may be confidential.
+    """
+
+    def __init__(
+        self, name: str, versions: Versions, limits: Limits, metrics: Metrics, log_texts: bool = False
+    ) -> None:
+        self.name, self.versions, self.limits, self.metrics = name, versions, limits, metrics
+        self.log_texts = log_texts
+
+    async def answer(
+        self,
+        texts: list[str],
+        parameters: Parameters = (),
+        version: int | None = None,
+        alias: str | None = None,
+        interface: str = "http",
+        request_id: str = "",
+    ) -> Answered:
+        """Answers a request.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+            version: Which version, by number; by the traffic split without it.
+            alias: Which version, by name.
+            interface: How the request came, for counts and logs.
+            request_id: What the client calls the request, for the log.
+
+        Raises:
+            RefusalError: If it is not answered.
+        """
+        started = time.perf_counter()
+        chosen = None
+        try:
+            self.check(texts)
+            chosen = self.choose(version, alias)
+            answers = await self._ask(chosen, texts, parameters)
+        except RefusalError as refusal:
+            self._note(interface, refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
+            raise
+        except asyncio.CancelledError:
+            self._note(interface, "gone", started, texts, chosen, request_id, "the client is gone")
+            raise
+        seconds = self._note(interface, "ok", started, texts, chosen, request_id)
+        return Answered(chosen.version, answers, seconds)
+
+    def known(self, name: str) -> None:
+        """Checks a model's name.
+
+        Args:
+            name: As the request says it.
+
+        Raises:
+            RefusalError: If it is another's.
+        """
+        if name != self.name:
+            raise RefusalError(Cause.UNKNOWN, f"there is no model {name!r} here; there is {self.name!r}")
+
+    def choose(self, version: int | None = None, alias: str | None = None) -> Loaded:
+        """Finds the version that is to answer.
+
+        Args:
+            version: By number.
+            alias: By name.
+
+        Raises:
+            RefusalError: If it is not loaded.
+        """
+        chosen = self.versions.choose(version, alias)
+        if chosen:
+            return chosen
+        if version is None and alias is None:
+            raise RefusalError(Cause.NOT_READY, "no version is loaded yet", 5)
+        wanted = f"version {version}" if alias is None else f"label {alias!r}"
+        loaded = ", ".join(str(loaded.version) for loaded in self.versions.loaded) or "none"
+        raise RefusalError(Cause.UNKNOWN, f"model {self.name} has no {wanted}; loaded versions: {loaded}")
+
+    def check(self, texts: list[str]) -> None:
+        """Holds texts against the limits.
+
+        Args:
+            texts: The inputs.
+
+        Raises:
+            RefusalError: If there are too many, or one is too long.
+        """
+        if len(texts) > self.limits.texts:
+            raise RefusalError(
+                Cause.TOO_LARGE, f"{len(texts)} texts in one request; at most {self.limits.texts} are taken"
+            )
+        for index, text in enumerate(texts):
+            if len(text) > self.limits.text_characters:
+                raise RefusalError(
+                    Cause.TOO_LARGE,
+                    f"text {index} has {len(text)} characters; at most {self.limits.text_characters} are taken",
+                )
+
+    async def _ask(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
+        try:
+            return await asyncio.wait_for(chosen.batcher.ask(texts, parameters), self.limits.seconds)
+        except BusyError as error:
+            raise RefusalError(Cause.BUSY, str(error), error.retry_after) from None
+        except asyncio.TimeoutError:
+            raise RefusalError(Cause.TOO_SLOW, f"not answered within {self.limits.seconds:g} s") from None
+        except ModelFailedError as error:
+            raise RefusalError(Cause.FAILED, f"the model failed: {error}") from None
+        except EngineGoneError:
+            raise RefusalError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None
+
+    def _note(
+        self,
+        interface: str,
+        result: str,
+        started: float,
+        texts: list[str],
+        chosen: Loaded | None,
+        request_id: str,
+        message: str = "",
+    ) -> float:
+        seconds = time.perf_counter() - started
+        version = str(chosen.version) if chosen else ""
+        self.metrics.requests.labels(interface, version, result).inc()
+        if result == "ok":
+            self.metrics.texts.labels(version).inc(len(texts))
+            self.metrics.seconds.labels(version).observe(seconds)
+        fields = {
+            "interface": interface,
+            "result": result,
+            "version": version,
+            "texts": len(texts),
+            "characters": sum(map(len, texts)),
+            "milliseconds": round(1000 * seconds, 2),
+        }
+        if request_id:
+            fields["request_id"] = request_id
+        if self.log_texts:
+            fields["inputs"] = texts
+        log.info(message or "answered", extra={"fields": fields})
+        return seconds

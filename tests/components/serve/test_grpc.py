@@ -1,0 +1,143 @@
+"""gRPC with TensorFlow Serving's own client, in a process of its own: it registers messages of the same names."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_ready(url: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not become healthy")
+
+
+CLIENT = """
+import json, sys
+import grpc
+import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
+from tensorflow_serving.apis import (get_model_metadata_pb2, get_model_status_pb2, model_service_pb2_grpc, predict_pb2,
+                                     prediction_service_pb2_grpc)
+
+channel = grpc.insecure_channel(sys.argv[1])
+predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+models = model_service_pb2_grpc.ModelServiceStub(channel)
+
+def ask(texts, name="model", version=None, label=None, signature="serving_default", **inputs):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = name, signature
+    if version is not None:
+        request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(texts))
+    for key, value in inputs.items():
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+    try:
+        response = predictions.Predict(request, 30)
+    except grpc.RpcError as error:
+        return [error.code().name, error.details()]
+    told = {key: tf.make_ndarray(value).tolist() for key, value in response.outputs.items()}
+    return [[text.decode() for text in told["text"]], told["score"], response.model_spec.version.value]
+
+found = {
+    "two": ask(["grüße", "b"]),
+    "same": ask(["a", "a", "a"]),
+    "none": ask(tf.constant([], tf.string)),
+    "by version": ask(["a"], version=1),
+    "unknown version": ask(["a"], version=7),
+    "unknown label": ask(["a"], label="canary"),
+    "unknown model": ask(["a"], name="other"),
+    "unknown signature": ask(["a"], signature="other"),
+    "wrong type": ask([1, 2]),
+    "a scalar": ask("a"),
+    "not UTF-8": ask([b"\\xff"]),
+    "too many": ask(["a"] * 101),
+}
+request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+request.model_spec.name = "model"
+metadata = predictions.GetModelMetadata(request, 30)
+signatures = get_model_metadata_pb2.SignatureDefMap()
+metadata.metadata["signature_def"].Unpack(signatures)
+found["inputs"] = sorted(signatures.signature_def["serving_default"].inputs)
+request = get_model_status_pb2.GetModelStatusRequest()
+request.model_spec.name = "model"
+found["status"] = MessageToDict(models.GetModelStatus(request, 30))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(toy_models: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the client was told by a server."""
+    port, grpc_port = free_port(), free_port()
+    command = [sys.executable, "-m", "components.serve", "--model", str(toy_models.loud), "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--grpc-port", str(grpc_port), "--max-texts", "100"]
+    server = subprocess.Popen(command)
+    try:
+        wait_ready(f"http://127.0.0.1:{port}/healthz")
+        script = tmp_path_factory.mktemp("client") / "client.py"
+        script.write_text(CLIENT)
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+        client = [sys.executable, str(script), f"127.0.0.1:{grpc_port}"]
+        done = subprocess.run(client, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/models/model:predict", json={"instances": ["a"]}).is_success
+        yield json.loads(done.stdout.splitlines()[-1])
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+
+
+def test_predict_answers_with_tensors_and_the_version(answers: dict[str, Any]) -> None:
+    assert answers["two"] == [["GRüßE", "B"], [0.0, 0.0], 1]
+    assert answers["same"] == [["A", "A", "A"], [0.0, 0.0, 0.0], 1]
+    assert answers["none"] == [[], [], 1]
+    assert answers["by version"] == [["A"], [0.0], 1]
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "words"),
+    [
+        ("unknown version", "NOT_FOUND", "no version 7"),
+        ("unknown label", "NOT_FOUND", "no label 'canary'"),
+        ("unknown model", "NOT_FOUND", "no model 'other'"),
+        ("unknown signature", "INVALID_ARGUMENT", "no signature 'other'"),
+        ("wrong type", "INVALID_ARGUMENT", "a tensor of strings"),
+        ("a scalar", "INVALID_ARGUMENT", "one dimension"),
+        ("not UTF-8", "INVALID_ARGUMENT", "not UTF-8"),
+        ("too many", "INVALID_ARGUMENT", "at most 100"),
+    ],
+)
+def test_a_refusal_has_the_code_that_clients_know(answers: dict[str, Any], case: str, code: str, words: str) -> None:
+    assert answers[case][0] == code
+    assert words in answers[case][1]
+
+
+def test_metadata_and_status_are_told(answers: dict[str, Any]) -> None:
+    assert answers["inputs"] == ["text"]
+    assert answers["status"] == {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {}}]}
