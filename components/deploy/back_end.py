@@ -110,5 +110,8 @@ class BackEnd(Protocol):
     def address(self) -> str:
         """Returns where texts are sent."""
 
+    def runs(self) -> bool:
+        """Whether it can be asked."""
+
     def stop(self) -> bool:
         """Ends what runs, and keeps what is registered; returns whether anything ran."""

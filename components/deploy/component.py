@@ -42,7 +42,7 @@ def deploy(
     from components.deploy.stage import Options, Serving
     from components.deploy.stage import deploy as run
 
-    machine = (serving_machine_type, serving_max_replicas, serving_service_account, api_endpoint)
-    options, serving = Options(port, traffic_steps, max_latency_ms), Serving(serving_image, *machine)
+    options = Options(port, traffic_steps, max_latency_ms)
+    serving = Serving(serving_image, serving_machine_type, serving_max_replicas, serving_service_account, api_endpoint)
     made = run(Path(model.path), Path(decision.path), Path(deployment.path), endpoint, options, serving)
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)

@@ -25,7 +25,7 @@ class LocalBackEnd:
 
     Args:
         endpoint: The folder.
-        port: Port for a server that is not running yet.
+        port: Port for a server that is not running yet; 0 for the one that it had.
         seconds: How long the server may take to start, and a version to load or answer.
     """
 
@@ -60,10 +60,11 @@ class LocalBackEnd:
         """Starts the server if it does not run; one that runs keeps its port."""
         known = self.endpoint.read()
         if known and self.endpoint.process():
-            if known.port != self.port:
+            if self.port not in (0, known.port):
                 log.info("the server runs on port %d; it keeps it", known.port)
             return
-        settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", self.port), port=self.port)
+        port = known.port if known and self.port == 0 else self.port
+        settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port)
         _require_free(settings.host, settings.port)
         self.endpoint.write(settings)
         with self.endpoint.log.open("a", encoding="utf-8") as log_file:
@@ -144,6 +145,10 @@ class LocalBackEnd:
     def address(self) -> str:
         """The predict address."""
         return self._settings().predict_url
+
+    def runs(self) -> bool:
+        """Whether the server runs."""
+        return self.endpoint.process() is not None
 
     def stop(self) -> bool:
         """Stops the server; requests in flight are answered first."""

@@ -10,7 +10,8 @@ from components.deploy.back_end import BackEnd
 from components.deploy.deployment import Deployment, Smoke
 from components.deploy.local import LocalBackEnd
 from components.deploy.rollout import Checks, roll_out
-from components.deploy.vertex import Serving, VertexBackEnd
+from components.deploy.vertex import Serving as Serving
+from components.deploy.vertex import VertexBackEnd
 from components.errors import UserError
 from components.export.exported import ExportedModel
 from components.serve.endpoint import local_endpoint
@@ -89,7 +90,9 @@ def deploy(
     with back_end.locked():
         version = back_end.register(model, fingerprint, figures)
         back_end.prepare()
-        replies = roll_out(back_end, version, options.traffic_steps, Checks(texts, options.max_latency_ms))
+        # Numbers of a pipeline's list may come as 10.0.
+        steps = [int(share) for share in options.traffic_steps]
+        replies = roll_out(back_end, version, steps, Checks(texts, options.max_latency_ms))
         address = back_end.address()
     median = statistics.median(reply.milliseconds for reply in replies)
     log.info("version %d is live at %s; it answers in %.0f ms", version, address, median)
@@ -99,12 +102,12 @@ def deploy(
     return deployment
 
 
-def choose_back_end(endpoint: str, port: int = 8501, serving: Serving = Serving()) -> BackEnd:  # noqa: B008
+def choose_back_end(endpoint: str, port: int = 0, serving: Serving = Serving()) -> BackEnd:  # noqa: B008
     """Finds who serves an endpoint.
 
     Args:
         endpoint: As the pipelines' parameter says it.
-        port: Port of a local endpoint's server that does not run yet.
+        port: Port of a local endpoint's server that does not run yet; 0 for the one that it had.
         serving: How Vertex runs the model server.
 
     Raises:

@@ -33,19 +33,25 @@ class Serving:
     """How Vertex runs the model server.
 
     Attributes:
-        image: The serving image, by digest.
-        machine_type: Of each replica.
-        max_replicas: Most replicas; Vertex adds them by load.
-        service_account: Whom the server runs as; empty for the project's default.
+        serving_image: The serving image, by digest.
+        serving_machine_type: Machine of each replica.
+        serving_max_replicas: Most replicas; Vertex adds them by load.
+        serving_service_account: Whom the server runs as; empty for the project's default.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own. With http:// in
             front it is asked without credentials.
     """
 
-    image: str = ""
-    machine_type: str = "n1-standard-4"
-    max_replicas: int = 1
-    service_account: str = ""
+    serving_image: str = ""
+    serving_machine_type: str = "n1-standard-4"
+    serving_max_replicas: int = 1
+    serving_service_account: str = ""
     api_endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.serving_max_replicas < 1:
+            raise UserError(f"serving_max_replicas must be at least 1, not {self.serving_max_replicas}")
+        if not self.serving_machine_type:
+            raise UserError("serving_machine_type is empty; name a machine such as n1-standard-4")
 
 
 class VertexBackEnd:
@@ -64,7 +70,6 @@ class VertexBackEnd:
     needs_share = True
 
     def __init__(self, endpoint: str, serving: Serving, seconds: float = 3600.0) -> None:
-        from google.auth.credentials import AnonymousCredentials
         from google.cloud import aiplatform_v1
 
         named = ENDPOINT.fullmatch(endpoint)
@@ -74,15 +79,9 @@ class VertexBackEnd:
         self.endpoint, self.serving, self.seconds = endpoint, serving, seconds
         self.model = f"{self.parent}/models/{self.name}"
         self.types = aiplatform_v1
-        host = serving.api_endpoint or f"{self.location}-aiplatform.googleapis.com"
-        plain = {"transport": "rest", "credentials": AnonymousCredentials()} if host.startswith("http://") else {}
-
-        def connect(client: Any) -> Any:
-            return client(client_options={"api_endpoint": host}, **plain)
-
-        self.models = connect(aiplatform_v1.ModelServiceClient)
-        self.endpoints = connect(aiplatform_v1.EndpointServiceClient)
-        self.predictions = connect(aiplatform_v1.PredictionServiceClient)
+        self.models = _connect(aiplatform_v1.ModelServiceClient, self.location, serving.api_endpoint)
+        self.endpoints = _connect(aiplatform_v1.EndpointServiceClient, self.location, serving.api_endpoint)
+        self.predictions = _connect(aiplatform_v1.PredictionServiceClient, self.location, serving.api_endpoint)
 
     def locked(self) -> AbstractContextManager[None]:
         """Nothing to hold: a schedule starts one run at a time, and every step looks before it writes."""
@@ -93,7 +92,7 @@ class VertexBackEnd:
         known = self._find(fingerprint)
         if known is not None:
             return known
-        if not self.serving.image:
+        if not self.serving.serving_image:
             raise UserError("serving_image is empty; Vertex needs the serving image to deploy a model, by its digest")
         uploaded = self.types.Model(
             display_name=self.name,
@@ -101,7 +100,7 @@ class VertexBackEnd:
             version_description=", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
             labels={LABEL: fingerprint[:63].lower()},
             container_spec={
-                "image_uri": self.serving.image,
+                "image_uri": self.serving.serving_image,
                 "predict_route": "/predict",
                 "health_route": "/healthz",
                 "ports": [{"container_port": 8080}],
@@ -170,11 +169,11 @@ class VertexBackEnd:
                 id=str(version),
                 model=f"{self.model}@{version}",
                 display_name=f"{self.name}-{version}",
-                service_account=self.serving.service_account,
+                service_account=self.serving.serving_service_account,
                 dedicated_resources={
-                    "machine_spec": {"machine_type": self.serving.machine_type},
+                    "machine_spec": {"machine_type": self.serving.serving_machine_type},
                     "min_replica_count": 1,
-                    "max_replica_count": self.serving.max_replicas,
+                    "max_replica_count": self.serving.serving_max_replicas,
                 },
             )
             split = {**endpoint.traffic_split, "0": 0} if endpoint.deployed_models else {"0": 100}
@@ -191,14 +190,20 @@ class VertexBackEnd:
             if endpoint is None:
                 return
             deployed = self._deployed(endpoint)
-            wanted = {deployed[version]: share for version, share in traffic.items() if version in deployed}
-            split = {number: wanted.get(number, 0) for number in deployed.values()}
-            if sum(split.values()) and split != dict(endpoint.traffic_split):
-                changed = self.types.Endpoint(name=endpoint.name, traffic_split=split)
+            wanted: dict[str, int] = {
+                deployed[version]: share for version, share in traffic.items() if version in deployed
+            }
+            split: dict[str, int] = {number: wanted.get(number, 0) for number in deployed.values()}
+            if any(split.values()) and split != dict(endpoint.traffic_split):
+                changed = self.types.Endpoint(
+                    name=endpoint.name, display_name=endpoint.display_name, traffic_split=split
+                )
                 self.endpoints.update_endpoint(endpoint=changed, update_mask={"paths": ["traffic_split"]})
-            for number in sorted(set(deployed.values()) - set(wanted)):
+            # The one that has all of the traffic can only go last.
+            shares = dict(endpoint.traffic_split) if not any(split.values()) else {}
+            for number in sorted(set(deployed.values()) - set(wanted), key=lambda number: shares.get(number, 0)):
                 log.info("Vertex undeploys version %s", number)
-                rest = {kept: share for kept, share in split.items() if kept != number and sum(split.values())}
+                rest = {kept: share for kept, share in split.items() if kept != number and any(split.values())}
                 split.pop(number)
                 request = {"endpoint": endpoint.name, "deployed_model_id": number, "traffic_split": rest}
                 self.endpoints.undeploy_model(request=request).result(self.seconds)
@@ -247,6 +252,10 @@ class VertexBackEnd:
         found = self._endpoint()
         name = found.name if found else self.endpoint
         return f"https://{self.location}-aiplatform.googleapis.com/v1/{name}:predict"
+
+    def runs(self) -> bool:
+        """Whether a version is deployed."""
+        return bool(self.state().traffic)
 
     def stop(self) -> bool:
         """Undeploys every version: an endpoint without one costs nothing."""
@@ -335,6 +344,42 @@ class VertexBackEnd:
             except exceptions.GoogleAPIError as error:
                 raise UserError(f"Vertex did not {what}: {error}") from error
         raise AssertionError
+
+
+def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
+    """Lists the endpoints that a deployment of ours serves.
+
+    Args:
+        parent: projects/P/locations/L.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
+
+    Returns:
+        Their names.
+
+    Raises:
+        UserError: If Vertex does not answer.
+    """
+    from google.api_core.exceptions import GoogleAPIError
+    from google.cloud import aiplatform_v1
+
+    try:
+        client = _connect(aiplatform_v1.EndpointServiceClient, parent.rpartition("/")[2], api_endpoint)
+        found = list(client.list_endpoints(parent=parent))
+    except GoogleAPIError as error:
+        raise UserError(f"the endpoints of {parent} cannot be listed: {error}") from error
+    return sorted(
+        endpoint.name
+        for endpoint in found
+        if all(f"/models/{endpoint.display_name}" in deployed.model for deployed in endpoint.deployed_models)
+    )
+
+
+def _connect(client: Any, location: str, api_endpoint: str) -> Any:
+    from google.auth.credentials import AnonymousCredentials
+
+    host = api_endpoint or f"{location}-aiplatform.googleapis.com"
+    plain = {"transport": "rest", "credentials": AnonymousCredentials()} if host.startswith("http://") else {}
+    return client(client_options={"api_endpoint": host}, **plain)
 
 
 def _bucket_address(model: Path) -> str:

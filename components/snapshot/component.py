@@ -38,6 +38,13 @@ def snapshot(
     margin: float = 0.5,
     endpoint: str = "",
     port: int = 8501,
+    traffic_steps: list = [10, 50],  # noqa: B006
+    max_latency_ms: float = 0.0,
+    serving_image: str = "",
+    serving_machine_type: str = "n1-standard-4",
+    serving_max_replicas: int = 1,
+    serving_service_account: str = "",
+    api_endpoint: str = "",
 ) -> NamedTuple("Outputs", [("fingerprint", str)]):  # type: ignore[valid-type]
     """Checks the run's parameters, lists the input files and fingerprints their content.
 
@@ -74,8 +81,16 @@ def snapshot(
         limits: The worst figure allowed by metric, such as {"bleu" (colon) 20}.
         metric: The metric in which the challenger must not fall behind the champion.
         margin: The loss in that metric that is tolerated, on its own scale.
-        endpoint: Where the model goes live: a folder for a local endpoint; empty for nowhere.
+        endpoint: Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME on
+            Vertex; empty for nowhere.
         port: Port of a local endpoint's server.
+        traffic_steps: Shares of the traffic, in percent, that a new version is given on its way to 100.
+        max_latency_ms: Longest median time of an answer to a smoke request; 0 for no limit.
+        serving_image: The serving image that Vertex runs, by digest.
+        serving_machine_type: Machine of each replica on Vertex.
+        serving_max_replicas: Most replicas on Vertex.
+        serving_service_account: Whom the server on Vertex runs as; empty for the project's default.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
 
     Returns:
         fingerprint: SHA-256 over the files' names, sizes and checksums.

@@ -18,6 +18,7 @@ OPTIONS = (
     "components.export.exported:Decoding",
     "components.bless.stage:Options",
     "components.deploy.stage:Options",
+    "components.deploy.vertex:Serving",
 )
 
 

@@ -1,59 +1,81 @@
-"""`seqline predict`: texts to a live endpoint."""
+"""`seqline predict`: texts to a live endpoint, here or on Vertex."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from components.errors import UserError
-from pipelines.cli.endpoint import HomeOption, choose
+from pipelines.cli.endpoint import ApiOption, HomeOption, choose
 
 BATCH = 64
 
 
 def predict(
     text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Which endpoint, where there are several.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with one text a line.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the answers.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Which endpoint: a local one's name, or projects/P/locations/L/endpoints/NAME.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
     home: HomeOption = Path(".seqline"),
+    api_endpoint: ApiOption = "",
 ) -> None:
     """Send texts to the live endpoint and print its answers."""
-    chosen = choose(home, endpoint)
-    settings = chosen.read()
-    if settings is None or chosen.process() is None:
-        raise UserError(f"endpoint {chosen.path.name} is not running; run the pipeline again to start it")
-    texts = text or [line.rstrip("\n") for line in sys.stdin]
-    for start in range(0, len(texts), BATCH):
-        batch = texts[start : start + BATCH]
-        for source, prediction in zip(batch, ask(settings.predict_url, batch), strict=True):
-            answer = json.dumps({"input": source, **prediction}, ensure_ascii=False) if as_json else prediction["text"]
-            print(answer)
+    chosen = choose(home, endpoint, api_endpoint)
+    if not chosen.runs():
+        raise UserError(f"{chosen.address()} is not running; run the pipeline again to start it")
+    texts = _texts(text, file)
+    with _written(output) as out, _progress(len(texts), file is not None) as advance:
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            for source, prediction in zip(batch, chosen.predict(batch), strict=True):
+                whole = {"input": source, **prediction}
+                print(json.dumps(whole, ensure_ascii=False) if as_json else prediction["text"], file=out)
+            advance(len(batch))
 
 
-def ask(url: str, texts: list[str]) -> list[dict[str, str | float]]:
-    """Sends one request.
-
-    Args:
-        url: The predict address.
-        texts: The inputs.
-
-    Returns:
-        `{"text", "score"}` for each.
-
-    Raises:
-        UserError: If the endpoint does not answer, or refuses.
-    """
-    import urllib.error
-    import urllib.request
-
-    body = json.dumps({"instances": texts}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (http to our server)
+def _texts(given: list[str] | None, file: Path | None) -> list[str]:
+    if given and file:
+        raise UserError("give texts, or a file with --file, not both")
+    if file is None:
+        return given or [line.rstrip("\n") for line in sys.stdin]
     try:
-        with urllib.request.urlopen(request, timeout=300) as response:  # noqa: S310
-            return list(json.load(response)["predictions"])
-    except urllib.error.HTTPError as error:
-        raise UserError(f"{url} refuses: {error.read().decode(errors='replace')}") from None
-    except OSError as error:
-        raise UserError(f"{url} does not answer: {error}") from None
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from None
+
+
+@contextlib.contextmanager
+def _written(output: Path | None) -> Iterator[Any]:
+    """Standard output; or a file that appears when all of it has been answered."""
+    if output is None:
+        yield sys.stdout
+        return
+    import io
+
+    from components.whole import write_whole
+
+    text = io.StringIO()
+    yield text
+    write_whole(output, text.getvalue())
+
+
+@contextlib.contextmanager
+def _progress(total: int, wanted: bool) -> Iterator[Any]:
+    """A bar on standard error while a person waits for a file."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

@@ -44,6 +44,9 @@ class Shelf:
     def predict(self, texts: list[str]) -> list[dict[str, Any]]:
         raise NotImplementedError
 
+    def runs(self) -> bool:
+        raise NotImplementedError
+
     def stop(self) -> bool:
         raise NotImplementedError
 

@@ -81,7 +81,7 @@ def test_no_text_is_no_answer(server: str) -> None:
     [
         (b'{"instances": "one"}', "instances"),
         (b'{"instances": [1]}', "instances.0"),
-        (b'{"inputs": ["a"]}', "instances"),
+        (b'{"input": ["a"]}', "input"),
         (b'{"instances": [{"b64": "?"}]}', "instances.0.b64"),
         (b'{"instances": ["a"], "inputs": ["a"]}', "body"),
         (b"{", "body"),

@@ -1,0 +1,149 @@
+"""Bad bodies, schemathesis and killed processes, against real servers."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+BODIES = 10_000
+WELL = b'{"instances": ["a"]}'
+
+
+@pytest.fixture(scope="module")
+def server(toy_models: SimpleNamespace) -> Iterator[SimpleNamespace]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "components.serve", "--model", str(toy_models.loud), "--host", "127.0.0.1"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait(lambda: healthy(url))
+        yield SimpleNamespace(url=url, port=port, pid=process.pid)
+    finally:
+        process.terminate()
+        assert process.wait(40) == 0
+
+
+def healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=30).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait(done: object, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def bad_body(chooser: random.Random) -> bytes:
+    """A body of one of many kinds, most of them wrong."""
+    value = chooser.choice(
+        [
+            b"NaN",
+            b"-Infinity",
+            b"1e999",
+            b"null",
+            b"true",
+            b"{}",
+            b"[]",
+            b"3",
+            b'"x"',
+            b'{"text": 1}',
+            b'{"b64": "~"}',
+            b'"\xff\xfe"',
+            b'"\\ud800"',
+            b'"\\u0000"',
+            b'"' + b"y" * chooser.choice([0, 9, 30000]) + b'"',
+            b'{"a": [{}]}',
+        ]
+    )
+    field = chooser.choice([b"instances", b"inputs", b"parameters", b"signature_name", b"\xc3\x28", b""])
+    return chooser.choice(
+        [
+            b"[" * chooser.randint(1, 50_000),
+            b'{"instances": ' + b'{"text": ' * chooser.randint(1, 5000),
+            b'{"' + field + b'": ' + value + b"}",
+            b'{"instances": [' + value + b', "a"]}',
+            b'{"instances": ["a"], "' + field + b'": ' + value + b"}",
+            WELL[: chooser.randint(0, len(WELL))],
+            bytes(chooser.choices(range(256), k=chooser.randint(0, 200))),
+        ]
+    )
+
+
+def exchange(
+    port: int, body: bytes, stated: int | None, kept: socket.socket | None
+) -> tuple[int, socket.socket | None]:
+    """Sends a request; returns its status (0 where the server waits for more) and the connection, if it stays open."""
+    connection = kept or socket.create_connection(("127.0.0.1", port), 30)
+    length = len(body) if stated is None else stated
+    connection.sendall(
+        b"POST /v1/models/model:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length + body
+    )
+    if length > len(body):
+        connection.close()
+        return 0, None
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    missing = int(head.lower().split(b"content-length:")[1].split()[0]) - len(rest)
+    while missing > 0:
+        missing -= len(connection.recv(65536))
+    if length != len(body) or b"connection: close" in head.lower():
+        connection.close()
+        return int(head.split()[1]), None
+    return int(head.split()[1]), connection
+
+
+def test_ten_thousand_bad_bodies_are_refused_and_good_ones_answered(server: SimpleNamespace) -> None:
+    chooser = random.Random(1)
+    seen: dict[int, int] = {}
+    kept = None
+    for number in range(BODIES):
+        body = bad_body(chooser)
+        stated = len(body) + chooser.choice([1, -1, 1000]) if body and chooser.random() < 0.05 else None
+        status, kept = exchange(server.port, body, stated, kept)
+        seen[status] = seen.get(status, 0) + 1
+        if number % 100 == 0:
+            status, kept = exchange(server.port, WELL, None, kept)
+            assert status == 200
+    assert {status for status in seen if status >= 500} == set()
+    assert seen[400] > BODIES / 2
+    assert httpx.post(f"{server.url}/v1/models/model:predict", content=WELL).json()["predictions"][0]["text"] == "A"
+
+
+def test_schemathesis_finds_no_server_error(server: SimpleNamespace, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json"]
+    command += ["--checks", "not_a_server_error,response_schema_conformance,content_type_conformance"]
+    command += ["--max-examples", "25", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_killed_worker_is_started_again_and_its_requests_wait(server: SimpleNamespace) -> None:
+    def workers() -> list[int]:
+        found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]
+
+    (worker,) = workers()
+    os.kill(worker, signal.SIGKILL)
+    response = httpx.post(f"{server.url}/v1/models/model:predict", content=WELL, timeout=90)
+    assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
+    assert workers() != [worker]
+    assert "seqline_worker_restarts 1.0" in httpx.get(f"{server.url}/metrics").text
