@@ -52,7 +52,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         health_route: Answers 200 when every live version can answer, else 503.
         predict_route: A further address for predictions, as Vertex sets it.
     """
-    app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
     versions = service.versions
 

@@ -130,7 +130,7 @@ class Batcher:
     def _pump(self, lingered: bool = False) -> None:
         if lingered:
             self._linger = None
-        while self._queue and len(self._under_way) < self.concurrency and not self.engine.gone.done():
+        while self._queue and len(self._under_way) < self.concurrency and not self.engine.lost:
             if not lingered and self._wait_for_more():
                 return
             batch = self._take()

@@ -49,6 +49,7 @@ class Engine:
     Attributes:
         metadata: See `components.serve.metadata`.
         tensorflow: The version of TensorFlow that answers.
+        lost: Whether it can be asked no more.
         gone: Is done once the process has ended.
     """
 
@@ -59,6 +60,7 @@ class Engine:
         self._reader, self._writer = streams
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
+        self.lost = False
         self.gone: asyncio.Task[None] = asyncio.create_task(self._listen())
 
     @classmethod
@@ -113,7 +115,7 @@ class Engine:
             ModelFailedError: If the model raised an error.
             EngineGoneError: If the process ended.
         """
-        if self.gone.done():
+        if self.lost:
             raise EngineGoneError
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -142,6 +144,8 @@ class Engine:
         except EngineGoneError:
             pass
         finally:
+            # At once: whatever came in while the process is waited for would never be answered.
+            self.lost = True
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(EngineGoneError())

@@ -76,6 +76,8 @@ async def _serve(
             log_level="warning",
             access_log=False,
             http="httptools",
+            # Longer than the 600 s for which Google's load balancers keep a connection, so that they close it first.
+            timeout_keep_alive=620,
             timeout_graceful_shutdown=int(limits.drain_seconds),
         )
         await uvicorn.Server(config).serve(sockets=[listener])

@@ -15,7 +15,7 @@ class SlowEngine:
     """Answers each batch when told to; notes what it was asked."""
 
     def __init__(self) -> None:
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lost = False
         self.asked: list[list[str]] = []
         self.parameters: list[Parameters] = []
         self.free = asyncio.Semaphore(0)

@@ -43,7 +43,7 @@ def healthy(url: str) -> bool:
         return False
 
 
-def wait(done: object, seconds: float = 180) -> None:
+def wait(done: object, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not done():  # type: ignore[operator]
         assert time.monotonic() < deadline

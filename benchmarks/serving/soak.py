@@ -1,0 +1,86 @@
+"""A local endpoint under steady load while a new version is deployed every minute. Prints one JSON object.
+
+    python -m benchmarks.serving.soak --model MODEL --texts test.tsv.gz --minutes 30 --rate 50
+
+Each version is the same model under another fingerprint. Memory is that of the server and its workers in proportional
+shares (PSS), just after a deployment, so that every measurement sees as many versions loaded.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from components.deploy.local import LocalBackEnd
+from components.deploy.rollout import Checks, roll_out
+from components.serve.endpoint import Endpoint
+
+
+def main() -> int:
+    """Runs the load and the deployments."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.soak", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--texts", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, required=True, help="requests a second: 70%% of the highest load")
+    parser.add_argument("--every", type=float, default=60, help="seconds from one deployment to the next")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="soak."))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    back_end = LocalBackEnd(Endpoint(folder / "soak"), port)
+    memory: list[float] = []
+
+    def deploy(number: int) -> None:
+        version = back_end.register(given.model, f"version-{number}", {})
+        back_end.prepare()
+        roll_out(back_end, version, [10, 50], Checks(["A man is riding a bike."], 0.0))
+        time.sleep(2)
+        memory.append(megabytes(back_end.endpoint.process() or 0))
+        print(f"version {version} is live; {memory[-1]:.0f} MB", file=sys.stderr)
+
+    try:
+        # The second one fills the place of the version before: from here on two are loaded.
+        deploy(1)
+        deploy(2)
+        command = [sys.executable, "-m", "benchmarks.serving.load", "--url", back_end.address()]
+        command += ["--texts", str(given.texts), "--rate", str(given.rate), "--seconds", str(60 * given.minutes)]
+        load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        number, due = 2, time.monotonic() + given.every
+        while load.poll() is None:
+            time.sleep(0.5)
+            if time.monotonic() >= due:
+                due += given.every
+                number += 1
+                deploy(number)
+        told = json.loads(load.stdout.read()) if load.stdout else {}
+    finally:
+        back_end.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    settled = memory[1:]
+    growth = settled[-1] / settled[0] - 1
+    print(json.dumps({**told, "deployments": len(settled) - 1, "memory_growth": growth, "megabytes": settled}))
+    return 0
+
+
+def megabytes(pid: int) -> float:
+    """Memory of a process and its children.
+
+    Args:
+        pid: The server's process.
+    """
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = [
+        line for one in (str(pid), *children) for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+    ]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
