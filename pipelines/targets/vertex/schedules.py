@@ -23,12 +23,12 @@ from pipelines.targets.vertex.connection import Connection
 from pipelines.targets.vertex.console import schedule_page
 from pipelines.targets.vertex.jobs import MANAGED, parameters_of, pipeline_job
 
-NAME, SPEC, CACHE = "seqline-schedule", "seqline-spec", "seqline-cache"
+NAME, SPEC, CACHE, CONTENT = "seqline-schedule", "seqline-spec", "seqline-cache", "seqline-content"
 STATES: dict[str, Any] = {"ACTIVE": "active", "PAUSED": "paused", "COMPLETED": "completed"}
 # What the API can change, by the fields of `Schedule`.
 UPDATABLE = frozenset({"cron", "timezone", "end", "max_runs", "max_active_runs", "state", "superseded"})
-# How far ahead the new one of a replacement starts; it takes a few seconds to make.
-HANDOVER = datetime.timedelta(seconds=60)
+# How far ahead the new one of a replacement starts: longer than all attempts to make it and to end the old one.
+HANDOVER = datetime.timedelta(seconds=120)
 
 
 def now() -> datetime.datetime:
@@ -111,7 +111,7 @@ class Schedules:
         job = found.create_pipeline_job_request.pipeline_job
         zone, cron = _split_cron(found.cron)
         labels = dict(job.labels)
-        own = {NAME, SPEC, CACHE, *MANAGED}
+        own = {NAME, SPEC, CACHE, CONTENT, *MANAGED}
         raw = {
             "pipeline_root": job.runtime_config.gcs_output_directory,
             "service_account": job.service_account,
@@ -156,6 +156,8 @@ class Schedules:
 
         labels = {NAME: wanted.name, SPEC: wanted.spec, **({CACHE: "off"} if wanted.cache is False else {})}
         job = pipeline_job(spec, wanted.parameters, self.settings, wanted.cache, wanted.template, labels)
+        # An attempt whose answer was lost is found by its content, which the service may add to: so it is a label.
+        content = job.labels[CONTENT] = _content(job)
         schedule = VertexSchedule(
             display_name=wanted.name,
             cron=_join_cron(wanted),
@@ -166,11 +168,9 @@ class Schedules:
             max_concurrent_active_run_count=wanted.max_active_runs,
             create_pipeline_job_request=CreatePipelineJobRequest(parent=self.connection.parent, pipeline_job=job),
         )
-        # The job's content names the schedule among those of its name: an attempt whose answer was lost is found again.
-        content = _content(job)
 
         def look() -> Any:
-            same = [one for one in self._all() if _name(one) == wanted.name and _content_of(one) == content]
+            same = [one for one in self._all() if _name(one) == wanted.name and _label(one, CONTENT) == content]
             return next((one for one in same if one.state.name != "COMPLETED" and _starts(one, start)), None)
 
         def create() -> Any:
@@ -262,7 +262,11 @@ def _is_over(old: Any, newest: Any) -> bool:
 
 
 def _name(found: Any) -> str:
-    return str(found.create_pipeline_job_request.pipeline_job.labels.get(NAME, ""))
+    return _label(found, NAME)
+
+
+def _label(found: Any, name: str) -> str:
+    return str(found.create_pipeline_job_request.pipeline_job.labels.get(name, ""))
 
 
 def _starts(found: Any, start: datetime.datetime | None) -> bool:
@@ -276,11 +280,7 @@ def _content(job: Any) -> str:
     from google.protobuf import json_format
 
     text = json.dumps(json_format.MessageToDict(type(job).pb(job)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _content_of(found: Any) -> str:
-    return _content(found.create_pipeline_job_request.pipeline_job)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _join_cron(schedule: Schedule) -> str:

@@ -204,7 +204,8 @@ def test_a_schedule_is_made_once_and_then_unchanged(
     assert apply(target, wanted(target, spec)) == [("unchanged", [])]
     (made,) = target.schedules()
     assert (made.name, made.state, made.parameters, made.max_active_runs) == ("nightly", "active", {"count": 4}, 1)
-    assert len(vertex.schedules.resources.items) == 1
+    # The first id that the service gave: no second schedule was ever made.
+    assert [name.rpartition("/")[2] for name in vertex.schedules.resources.items] == ["1001"]
 
 
 def test_what_the_api_can_change_is_updated_in_place(target: Vertex, vertex: VertexStandIn, spec: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_replacement_misses_no_run_and_doubles_none(
     counts = [job.runtime_config.parameter_values["count"] for job in sorted(jobs, key=lambda job: job.create_time)]
     assert counts == sorted(counts)
     assert set(counts) >= {9}
-    assert len(vertex.schedules.resources.items) == 1
+    assert [name.rpartition("/")[2] for name in vertex.schedules.resources.items] == ["1002"]
     assert apply(target, changed) == [("unchanged", [])]
 
 
