@@ -15,6 +15,12 @@ TARGETS = {
     "vertex": ("pipelines.targets.vertex", "Vertex"),
 }
 
+INSTALL = {
+    "laptop": 'pip install "seqline[laptop]"',
+    "kubeflow": "compile with --target laptop and upload the file in the console: the portable spec is the same",
+    "vertex": "compile with --target laptop and upload the file in the console: the portable spec is the same",
+}
+
 
 def open_target(name: str, configuration: "Configuration") -> "Target":
     """Opens a target; only its own module is imported, and nothing is connected yet.
@@ -24,7 +30,7 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
         configuration: What its constructor is given.
 
     Raises:
-        UserError: If there is no such target, or the configuration does not describe it.
+        UserError: If there is no such target, the configuration does not describe it, or its libraries are missing.
     """
     if name not in TARGETS:
         from pipelines.parameters import nearest
@@ -33,5 +39,8 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
     module, kind = TARGETS[name]
     if getattr(configuration.targets, name) is None:
         raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
-    target: Target = getattr(import_module(module), kind)(configuration)
+    try:
+        target: Target = getattr(import_module(module), kind)(configuration)
+    except ModuleNotFoundError as error:
+        raise UserError(f"the target {name} is not installed here ({error}); {INSTALL[name]}") from None
     return target

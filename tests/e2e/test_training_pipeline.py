@@ -112,6 +112,7 @@ def test_a_model_below_the_limit_is_not_deployed(spec: Path, pairs_file: Path, t
         (b"one\ttwo\nonly one column\n", [], "line 2"),
         (b"one\ttwo\n\xff\xfe\tx\n", [], "line 2"),
         (b"one\teins\ntwo\tzwei\n", [], "too few"),
+        (b"one\teins\n", ["--set", "dropout=5"], "parameter dropout must be at least 0 and below 1, not 5.0"),
         (b"one\teins\n", ["--set", "epoch=3"], "did you mean 'epochs'"),
         (b"one\teins\n", ["--set", "epochs=many"], "parameter epochs takes a whole number"),
     ],
