@@ -15,12 +15,6 @@ TARGETS = {
     "vertex": ("pipelines.targets.vertex", "Vertex"),
 }
 
-INSTALL = {
-    "laptop": 'pip install "seqline[laptop]"',
-    "kubeflow": "compile with --target laptop and upload the file in the console: the portable spec is the same",
-    "vertex": "compile with --target laptop and upload the file in the console: the portable spec is the same",
-}
-
 
 def open_target(name: str, configuration: "Configuration") -> "Target":
     """Opens a target; only its own module is imported, and nothing is connected yet.
@@ -42,5 +36,5 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
     try:
         target: Target = getattr(import_module(module), kind)(configuration)
     except ModuleNotFoundError as error:
-        raise UserError(f"the target {name} is not installed here ({error}); {INSTALL[name]}") from None
+        raise UserError(f"the target {name} is not installed here ({error}): pip install 'seqline[{name}]'") from None
     return target
