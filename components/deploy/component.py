@@ -9,6 +9,8 @@ def deploy(
     model: Input[Model],
     decision: Input[Artifact],
     deployment: Output[Artifact],
+    vertex_model: Output[Artifact],
+    vertex_endpoint: Output[Artifact],
     endpoint: str = "",
     port: int = 8501,
     traffic_steps: list = [10, 50],  # noqa: B006 (KFP reads the default, nothing changes it)
@@ -27,6 +29,8 @@ def deploy(
         model: The exported model.
         decision: The decision that blesses it.
         deployment: Version, address and smoke request.
+        vertex_model: The version in Vertex's Model Registry, for the lineage; empty elsewhere.
+        vertex_endpoint: The endpoint on Vertex, for the lineage; empty elsewhere.
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for nowhere.
         port: Port of the local endpoint's server, if it does not run yet.
         traffic_steps: Shares of the traffic, in percent, that a new version is given on its way to 100.
@@ -39,10 +43,12 @@ def deploy(
     """
     from pathlib import Path
 
-    from components.deploy.stage import Options, Serving
-    from components.deploy.stage import deploy as run
+    from components.deploy import lineage, stage
 
-    options = Options(port, traffic_steps, max_latency_ms)
-    serving = Serving(serving_image, serving_machine_type, serving_max_replicas, serving_service_account, api_endpoint)
-    made = run(Path(model.path), Path(decision.path), Path(deployment.path), endpoint, options, serving)
+    options = stage.Options(port, traffic_steps, max_latency_ms)
+    serving = stage.Serving(
+        serving_image, serving_machine_type, serving_max_replicas, serving_service_account, api_endpoint
+    )
+    made = stage.deploy(Path(model.path), Path(decision.path), Path(deployment.path), endpoint, options, serving)
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)
+    lineage.trace(made, vertex_model, vertex_endpoint)

@@ -41,8 +41,10 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str) -> Spec:
         place_dataflow(spec, target.dataflow, target)
     if target.notify:
         add_notification(spec, target.notify)
-    for component in _components(spec, "deploy"):
-        _type_lineage(component)
+    # Only of a spec that is Vertex's own anyway: the portable one is the same everywhere.
+    if target.training or target.dataflow or target.notify:
+        for component in _components(spec, "deploy"):
+            _type_lineage(component)
     return spec
 
 

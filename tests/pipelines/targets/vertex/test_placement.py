@@ -111,7 +111,7 @@ def test_the_custom_job_keeps_inputs_and_outputs_of_train() -> None:
     for part in ("inputDefinitions", "outputDefinitions"):
         for kind, definitions in before["comp-train"].get(part, {}).items():
             assert definitions.items() <= after["comp-train"][part][kind].items()
-    assert [name for name in before if before[name] != after[name]] == ["comp-train"]
+    assert [name for name in before if before[name] != after[name]] == ["comp-deploy", "comp-train"]
 
 
 def test_without_settings_the_portable_spec_stays_byte_for_byte(tmp_path: Path) -> None:
@@ -134,6 +134,14 @@ def test_the_compiled_file_holds_the_placement_and_the_pinned_image(tmp_path: Pa
     (pool,) = launched(yaml.safe_load(path.read_text())).job_spec.worker_pool_specs
     assert pool.container_spec.image_uri == f"europe-docker.pkg.dev/p/r/train-tpu@{pin}"
     assert pool.machine_spec.tpu_topology == "2x2"
+
+
+def test_deploys_outputs_have_the_types_of_vertexs_lineage() -> None:
+    from google_cloud_pipeline_components.types.artifact_types import VertexEndpoint, VertexModel
+
+    outputs = compiled(training={})["components"]["comp-deploy"]["outputDefinitions"]["artifacts"]
+    assert outputs["vertex_model"]["artifactType"]["schemaTitle"] == VertexModel.schema_title
+    assert outputs["vertex_endpoint"]["artifactType"]["schemaTitle"] == VertexEndpoint.schema_title
 
 
 def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
