@@ -14,7 +14,7 @@ from pipelines.targets.kubeflow import Kubeflow
 from pipelines.targets.target import Schedule, UnreachableError, UnsupportedError
 from tests.stand_ins.kfp_server import KfpServer
 
-FAULTS = [None, "lost answer", "503"]
+FAULTS = [None, *(pytest.param(kind, marks=pytest.mark.e2e) for kind in ("lost answer", "503"))]
 SPEC = {
     "pipelineInfo": {"name": "two-tasks"},
     "schemaVersion": "2.1.0",
