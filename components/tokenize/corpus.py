@@ -3,9 +3,14 @@
     corpus/
       manifest.json                     counts, shards, options, fingerprint
       tokenizer.model, tokenizer.vocab  SentencePiece; pad 0, unknown 1, begin 2, end 3; one vocabulary for both
-      train-00000-of-00004.tfrecord     tf.train.Example with the int64 lists "source" and "target":
-      valid-00000-of-00001.tfrecord     piece ids without begin and end
-      valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line
+      train-00016-00000-of-00004.tfrecord
+                                        tf.train.Example with the int64 lists "source" and "target": piece ids without
+                                        begin and end; pairs of up to 16 pieces a side, longer ones in files of theirs;
+                                        "augmented": [1] marks pairs that were made of others
+      valid-00000-of-00001.tfrecord     the same for validation, of all lengths
+      valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, and "slice" if there is
+      statistics.json                   lengths, ratios, pieces and slices, by which the next corpus is compared
+      rejected.jsonl                    a sample of the rows left out: {"reason", "where", "source", "target"}
 
 Standard library only: the images of the other stages read corpora too.
 """
@@ -17,7 +22,7 @@ from typing import Any, Literal
 
 from components.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Split = Literal["train", "valid", "test"]
 
 
@@ -29,9 +34,10 @@ class Counts:
         read: Rows of all input files.
         kept: Pairs in the corpus.
         rejected: Rows left out, by the first reason found.
-        train: Pairs to learn from.
+        train: Pairs to learn from, those made by augmentation aside.
         valid: Pairs that training is watched with.
         test: Pairs that only evaluation sees.
+        augmented: Training pairs made of others, by how; in the shards they come beside the others.
     """
 
     read: int
@@ -40,6 +46,7 @@ class Counts:
     train: int
     valid: int
     test: int
+    augmented: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,14 @@ class Shard:
         records: Pairs in it.
         source_tokens: Pieces of all sources.
         target_tokens: Pieces of all targets.
+        longest: Most pieces of a side of a pair in it; 0 where that was not written down.
     """
 
     file: str
     records: int
     source_tokens: int
     target_tokens: int
+    longest: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,19 @@ class Manifest:
         """The text of manifest.json."""
         record = asdict(self)
         return json.dumps({"schema_version": record.pop("schema_version"), **record}, indent=2) + "\n"
+
+
+def bucket_edges(max_tokens: int) -> list[int]:
+    """The longest side, in pieces, of the pairs of each file: 8, 16, 24, 32, 48, 64, 96, …, up to max_tokens.
+
+    Args:
+        max_tokens: Longest side of all.
+    """
+    edges, edge = [8, 16, 24], 32
+    while edge < max_tokens:
+        edges += [edge, edge * 3 // 2]
+        edge *= 2
+    return [*(edge for edge in edges if edge < max_tokens), max_tokens]
 
 
 @dataclass(frozen=True)
@@ -128,7 +150,7 @@ class Corpus:
         return [self._existing(self.path / file) for file in files]
 
     def read_text(self, split: Split) -> list[dict[str, str]]:
-        """The cleaned text of the validation or test pairs: objects with "source" and "target".
+        """The cleaned text of the validation or test pairs: objects with "source", "target" and maybe "slice".
 
         Raises:
             UserError: If the folder is no complete corpus.

@@ -1,149 +1,213 @@
-"""Encoding: the pairs of a shard to piece ids, and the corpus's files."""
+"""Encoding: the pairs of a split to piece ids, and the corpus's files."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import apache_beam as beam
 import fsspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import sentencepiece
 
-from components.tokenize.corpus import Shard
-from components.tokenize.examples import ExampleEncoder, tfrecords
+from components.tokenize.corpus import Shard, bucket_edges
+from components.tokenize.examples import Ragged, tfrecords
+from components.tokenize.formats import Input
 from components.tokenize.options import Options
-from components.tokenize.rows import Block, Given, place
+from components.tokenize.repetition import repeated
+from components.tokenize.rules import thresholds
+from components.tokenize.splits import open_batches
 from components.tokenize.tally import Tally
 from components.tokenize.vocabulary import load
 
-Encoded = tuple[list[str], list[list[int]], list[list[int]]]
-"""Rows "source TAB target", and the piece ids of their sources and of their targets."""
+Mask = npt.NDArray[np.bool_]
 
 
-class EncodePairs(beam.DoFn):
-    """Encodes a shard: leaves out what is too long, writes its training file.
+@dataclass
+class Encoded:
+    """Pairs as piece ids, without begin and end.
 
-    Yields (split, block) for validation and test; tagged "tally", the counts. Without a model (the driver is
-    going to refuse the data) it does nothing.
-
-    Args:
-        options: The stage's options.
-        given: The parameters that name files.
-        folder: Where the files go.
+    Attributes:
+        source: One list a pair.
+        target: Likewise.
     """
 
-    def __init__(self, options: Options, given: frozenset[Given], folder: str) -> None:
-        self.options = options
-        self.given = given
-        self.folder = folder
+    source: list[list[int]]
+    target: list[list[int]]
 
-    def process(self, shard: tuple[int, dict[str, Block]], model: bytes) -> Iterator[Any]:
-        """Encodes one shard.
+    @property
+    def lengths(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Pieces of each source and target."""
+        return _lengths(self.source), _lengths(self.target)
+
+
+class EncodeSplit(beam.DoFn):
+    """Encodes the training pairs of one part, or all pairs of a held-out split, and writes them; yields a tally.
+
+    Without a model (the driver is going to refuse the data) it does nothing.
+
+    Args:
+        files: All inputs.
+        options: The stage's options.
+        folder: Where the corpus's files go.
+    """
+
+    def __init__(self, files: list[Input], options: Options, folder: str) -> None:
+        self.files, self.options, self.folder = files, options, folder
+        self.paths = [file.path for file in files]
+        self.chosen = thresholds(options.task, options.rules)
+
+    def process(self, work: tuple[str, Iterable[tuple[int, str]]], model: bytes) -> Iterator[Tally]:
+        """Encodes one split or part of it.
 
         Args:
-            shard: Its number, and the pairs of each split.
+            work: Its name, and its files by part, in any order.
             model: The SentencePiece model.
         """
         if not model:
             return
-        number, splits = shard
+        name, files = work
+        split, _, part = name.partition("-")
         tally = Tally()
-        for split, block in splits.items():
-            encoded = self._fitting(split, encode(block, model), tally)
-            tally.kept[split] += len(encoded[0])
-            if split == "train":
-                for row in encoded[0][:1]:
-                    tally.show("kept", *row.split("\t"))
-                name = f"train-{number:05}-of-{self.options.shards:05}.tfrecord"
-                tally.shards.append(write_shard(self.folder, name, encoded, load(model).vocab_size()))
-                for side, ids in (("source", encoded[1]), ("target", encoded[2])):
-                    tally.lengths[side] = Counter(map(len, ids))
-            else:
-                yield split, "\n".join(encoded[0])
-        yield beam.pvalue.TaggedOutput("tally", tally)
-
-    def _fitting(self, split: str, encoded: Encoded, tally: Tally) -> Encoded:
-        """The pairs that are neither too long nor too unlike in length."""
-        whole = f"{split}_data" in self.given
-        longest = self.options.max_tokens
-        # Given files are the user's own choice of pairs: a wrong ratio is no reason to change a published test.
-        ratio = 0.0 if whole else self.options.max_length_ratio
-        if whole and split == "test":
-            return encoded
-        fitting: Encoded = ([], [], [])
-        for row, source, target in zip(*encoded, strict=True):
-            short, long = sorted((len(source), len(target)))
-            if long > longest:
-                tally.reject("too_long", *row.split("\t"))
-            elif ratio and long > ratio * short:
-                tally.reject("length_ratio", *row.split("\t"))
-            else:
-                fitting[0].append(row)
-                fitting[1].append(source)
-                fitting[2].append(target)
-        return fitting
-
-
-class WriteHeldOut(beam.DoFn):
-    """Writes the validation or test text, and the validation pairs' ids; yields a tally.
-
-    Args:
-        folder: Where the files go.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-
-    def process(self, split: tuple[str, Iterable[Block]], model: bytes) -> Iterator[Tally]:
-        """Writes one split.
-
-        Args:
-            split: Its name, and its blocks in any order.
-            model: The SentencePiece model.
-        """
-        name, blocks = split
-        rows = [row for block in blocks if block for row in block.split("\n")]
-        rows.sort(key=lambda row: (place(row.partition("\t")[0]), row))
-        tally = Tally()
-        if name == "valid":
-            encoded = encode("\n".join(rows), model)
-            vocabulary_size = load(model).vocab_size()
-            tally.shards.append(write_shard(self.folder, "valid-00000-of-00001.tfrecord", encoded, vocabulary_size))
-        with fsspec.open(f"{self.folder}/{name}.jsonl", "w", encoding="utf-8", newline="\n") as file:
-            for row in rows:
-                source, _, target = row.partition("\t")
-                file.write(json.dumps({"source": source, "target": target}, ensure_ascii=False) + "\n")
+        processor = load(model)
+        with ExitStack() as stack:
+            shards = ShardWriter(self.folder, self.options, split, int(part or 0), stack)
+            texts = None if split == "train" else stack.enter_context(_text(f"{self.folder}/{split}.jsonl"))
+            for _, path in sorted(files):
+                reader = open_batches(path)
+                for number in range(reader.num_record_batches):
+                    table, encoded = self._fitting(pa.table(reader.get_batch(number)), split, processor, tally)
+                    tally.kept[split] += len(table)
+                    if "slice" in table.column_names:
+                        tally.slices.setdefault(split, Counter()).update(table["slice"].to_pylist())
+                    if texts:
+                        texts.writelines(_lines(table))
+                    if split == "train":
+                        self._count(table, encoded, processor.vocab_size(), tally)
+                    if split != "test":
+                        shards.write(encoded)
+        tally.shards = shards.written()
         yield tally
 
+    def _fitting(
+        self, table: pa.Table, split: str, processor: sentencepiece.SentencePieceProcessor, tally: Tally
+    ) -> tuple[pa.Table, Encoded]:
+        """The pairs that are neither too long nor too unlike in length, nor repeat themselves."""
+        texts = [table[side].to_pylist() for side in ("source", "target")]
+        encoded = Encoded(*(processor.encode(side, num_threads=1) for side in texts))
+        source, target = encoded.lengths
+        ours = table["given"].to_numpy() == 0
+        longer, shorter = np.maximum(source, target), np.minimum(source, target)
+        masks: dict[str, Mask] = {}
+        if not (split == "test" and not ours.any()):
+            masks["too_long"] = longer > self.options.max_tokens
+        # Given files are the user's own choice of pairs: a wrong ratio is no reason to change a published test.
+        if ratio := self.chosen.get("length_ratio"):
+            masks["length_ratio"] = ours & (longer > ratio * shorter) & (shorter > 0)
+        if most := self.chosen.get("repeated"):
+            sides = [repeated(*side, int(most)) for side in zip((encoded.source, encoded.target), texts, strict=True)]
+            masks["repeated"] = ours & (sides[0] | sides[1])
+        alive = np.ones(len(table), bool)
+        for name, mask in masks.items():
+            tally.reject_rows(name, table, np.flatnonzero(mask & alive), self.paths)
+            alive &= ~mask
+        if alive.all():
+            return table, encoded
+        rows = np.flatnonzero(alive).tolist()
+        kept = Encoded([encoded.source[row] for row in rows], [encoded.target[row] for row in rows])
+        return table.take(pa.array(rows, pa.int64())), kept
 
-def encode(block: Block, model: bytes) -> Encoded:
-    """Piece ids of a block, without begin and end.
-
-    Args:
-        block: The pairs.
-        model: The SentencePiece model.
-    """
-    if not block:
-        return [], [], []
-    rows = block.split("\n")
-    sources, targets = zip(*(row.split("\t") for row in rows), strict=True)
-    processor = load(model)
-    return rows, processor.encode(list(sources)), processor.encode(list(targets))
+    def _count(self, table: pa.Table, encoded: Encoded, vocabulary_size: int, tally: Tally) -> None:
+        source, target = encoded.lengths
+        for side, lengths in (("source", source), ("target", target)):
+            tally.lengths.setdefault(side, Counter()).update(_occurrences(lengths))
+        ratios = np.round(2 * np.log2(np.maximum(target, 1) / np.maximum(source, 1))).astype(int)
+        steps, counts = np.unique(ratios, return_counts=True)
+        tally.ratios.update(dict(zip(steps.tolist(), counts.tolist(), strict=True)))
+        for lists in (encoded.source, encoded.target):
+            tally.pieces.update(_occurrences(np.fromiter(chain.from_iterable(lists), np.int64)))
+        tally.show_rows("kept", table, np.arange(min(1, len(table))), self.paths)
 
 
-def write_shard(folder: str, name: str, encoded: Encoded, vocabulary_size: int) -> Shard:
-    """Writes pairs as a TFRecord file of tf.train.Example.
+class ShardWriter:
+    """Writes pairs to TFRecord files: training pairs to one for each bucket of lengths.
 
     Args:
         folder: Where.
-        name: The file's name.
-        encoded: The pairs.
-        vocabulary_size: Ids are below it.
-
-    Returns:
-        The manifest's entry.
+        options: The stage's options.
+        split: "train" or "valid".
+        part: The part's number.
+        stack: Closes the files.
     """
-    rows, sources, targets = encoded
-    encoder = ExampleEncoder(vocabulary_size)
-    with fsspec.open(f"{folder}/{name}", "wb") as file:
-        file.writelines(tfrecords(map(encoder.encode, sources, targets)))
-    return Shard(name, len(rows), sum(map(len, sources)), sum(map(len, targets)))
+
+    def __init__(self, folder: str, options: Options, split: str, part: int, stack: ExitStack) -> None:
+        self.folder, self.options, self.split, self.part, self.stack = folder, options, split, part, stack
+        edges = bucket_edges(options.max_tokens)
+        self.edges = np.array(edges if split == "train" else edges[-1:])
+        self._files: dict[int, Any] = {}
+        self._shards: dict[int, list[int]] = {}
+
+    def write(self, encoded: Encoded) -> None:
+        """Writes pairs, each to its bucket's file.
+
+        Args:
+            encoded: The pairs, none longer than the last edge unless there is but one bucket.
+        """
+        source, target = encoded.lengths
+        buckets = np.minimum(np.searchsorted(self.edges, np.maximum(source, target)), len(self.edges) - 1)
+        order = np.argsort(buckets, kind="stable")
+        sources, targets = (
+            Ragged.of([side[row] for row in order.tolist()]) for side in (encoded.source, encoded.target)
+        )
+        records = tfrecords(sources, targets)
+        for bucket, count in zip(*np.unique(buckets, return_counts=True), strict=True):
+            file, rows = self._file(int(bucket)), order[: int(count)]
+            order = order[int(count) :]
+            file.write(b"".join(next(records) for _ in range(int(count))))
+            counts = self._shards[int(bucket)]
+            counts[0] += int(count)
+            counts[1] += int(source[rows].sum())
+            counts[2] += int(target[rows].sum())
+
+    def written(self) -> list[Shard]:
+        """The manifest's entries."""
+        return [
+            Shard(self._name(bucket), records, source, target, int(self.edges[bucket]))
+            for bucket, (records, source, target) in sorted(self._shards.items())
+        ]
+
+    def _file(self, bucket: int) -> Any:
+        if bucket not in self._files:
+            file = fsspec.open(f"{self.folder}/{self._name(bucket)}", "wb")
+            self._files[bucket] = self.stack.enter_context(file)
+            self._shards[bucket] = [0, 0, 0]
+        return self._files[bucket]
+
+    def _name(self, bucket: int) -> str:
+        if self.split != "train":
+            return f"{self.split}-00000-of-00001.tfrecord"
+        return f"train-{self.edges[bucket]:05}-{self.part:05}-of-{self.options.shards:05}.tfrecord"
+
+
+def _lengths(lists: list[list[int]]) -> npt.NDArray[np.int64]:
+    return np.fromiter(map(len, lists), np.int64, len(lists))
+
+
+def _occurrences(numbers: npt.NDArray[np.int64]) -> dict[int, int]:
+    counts = np.bincount(numbers)
+    return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
+
+
+def _text(path: str) -> Any:
+    return fsspec.open(path, "w", encoding="utf-8", newline="\n")
+
+
+def _lines(table: pa.Table) -> Iterator[str]:
+    fields = [name for name in ("source", "target", "slice") if name in table.column_names]
+    for record in table.select(fields).to_pylist():
+        yield json.dumps(record, ensure_ascii=False) + "\n"

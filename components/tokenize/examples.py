@@ -4,45 +4,76 @@ Both formats are fixed and small: an Example is a protobuf map from feature name
 record is framed by its length and two masked CRC-32C sums.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, pairwise
 from struct import pack
 
+import numpy as np
+import numpy.typing as npt
 from google_crc32c import value as crc32c
 
+Ids = npt.NDArray[np.int32]
 
-class ExampleEncoder:
-    """Writes pairs of piece ids as tf.train.Example messages with the int64 lists "source" and "target".
+
+class Ragged:
+    """Lists of piece ids, end to end.
 
     Args:
-        vocabulary_size: Ids are below it.
+        ids: All of them, from 0 to 2**21 - 1.
+        lengths: How many each list has.
     """
 
-    def __init__(self, vocabulary_size: int) -> None:
-        self._varints = [_varint(number) for number in range(vocabulary_size)]
+    def __init__(self, ids: Ids, lengths: npt.NDArray[np.int64]) -> None:
+        self.ids, self.lengths = ids, lengths
+        self.ends = np.cumsum(lengths)
 
-    def encode(self, source: Iterable[int], target: Iterable[int]) -> bytes:
-        """One message.
+    @classmethod
+    def of(cls, lists: list[list[int]]) -> "Ragged":
+        """From Python's lists.
 
         Args:
-            source: Piece ids of the source.
-            target: Piece ids of the target.
+            lists: Piece ids.
         """
-        return _field(_feature(b"source", self._packed(source)) + _feature(b"target", self._packed(target)))
+        ids = np.fromiter(chain.from_iterable(lists), np.int32)
+        return cls(ids, np.fromiter(map(len, lists), np.int64, len(lists)))
 
-    def _packed(self, ids: Iterable[int]) -> bytes:
-        varints = self._varints
-        return b"".join([varints[number] for number in ids])
+    def packed(self) -> list[bytes]:
+        """Each list as protobuf's packed varints."""
+        ids = self.ids
+        sizes = 1 + (ids >= 1 << 7).astype(np.int64) + (ids >= 1 << 14)
+        ends = np.cumsum(sizes)
+        packed = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+        starts = ends - sizes
+        packed[starts] = (ids & 0x7F) | np.where(sizes > 1, 0x80, 0)
+        two, three = np.flatnonzero(sizes > 1), np.flatnonzero(sizes > 2)
+        packed[starts[two] + 1] = (ids[two] >> 7 & 0x7F) | np.where(sizes[two] > 2, 0x80, 0)
+        packed[starts[three] + 2] = ids[three] >> 14
+        edges = np.concatenate(([0], ends))[np.concatenate(([0], self.ends))].tolist()
+        content = packed.tobytes()
+        return [content[start:end] for start, end in pairwise(edges)]
 
 
-def tfrecords(messages: Iterable[bytes]) -> Iterator[bytes]:
-    """Frames messages as the records of a TFRecord file.
+def tfrecords(source: Ragged, target: Ragged, augmented: bool = False) -> Iterator[bytes]:
+    """Pairs as the records of a TFRecord file: tf.train.Example with the int64 lists "source" and "target".
 
     Args:
-        messages: Serialized messages.
+        source: Piece ids of the sources.
+        target: Piece ids of the targets, as many.
+        augmented: Whether to mark them with the int64 list "augmented": [1].
     """
-    for message in messages:
-        length = pack("<Q", len(message))
-        yield b"".join((length, _masked(length), message, _masked(message)))
+    mark = _field(_feature_of(b"augmented", 1) + b"\x01") if augmented else b""
+    # _feature_of ends where the packed ids go.
+    for one, other in zip(source.packed(), target.packed(), strict=True):
+        features = _entry(b"source", len(one)) + one + _entry(b"target", len(other)) + other + mark
+        message = b"\x0a" + _varint(len(features)) + features
+        yield _frame(len(message)) + message + _masked(message)
+
+
+@lru_cache(maxsize=1 << 16)
+def _frame(length: int) -> bytes:
+    framed = pack("<Q", length)
+    return framed + _masked(framed)
 
 
 def _masked(content: bytes) -> bytes:
@@ -50,24 +81,26 @@ def _masked(content: bytes) -> bytes:
     return pack("<I", ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _feature(name: bytes, packed: bytes) -> bytes:
-    # An entry of Features.feature (field 1): key is field 1, value field 2; Feature.int64_list is field 3 and
-    # Int64List.value field 1.
-    value = b"\x1a" + _sized(_field(packed))
-    return _field(_field(name) + b"\x12" + _sized(value))
+@lru_cache(maxsize=1 << 16)
+def _entry(name: bytes, length: int) -> bytes:
+    """All of an entry of Features.feature (field 1) before its `length` bytes of packed ids."""
+    inner = _feature_of(name, length)
+    return b"\x0a" + _varint(len(inner) + length) + inner
+
+
+def _feature_of(name: bytes, length: int) -> bytes:
+    # An entry's key is field 1, its value field 2; Feature.int64_list is field 3 and Int64List.value field 1.
+    packed = b"\x0a" + _varint(length)
+    value = b"\x1a" + _varint(len(packed) + length) + packed
+    return b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(value) + length) + value
 
 
 def _field(content: bytes) -> bytes:
-    return b"\x0a" + _sized(content)
+    return b"\x0a" + _varint(len(content)) + content
 
 
-def _sized(content: bytes) -> bytes:
-    return _varint(len(content)) + content
-
-
+@lru_cache(maxsize=1 << 16)
 def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
     groups = bytearray()
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)

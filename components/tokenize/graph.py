@@ -1,66 +1,81 @@
-"""The Beam pipeline: what reads, splits, learns, encodes and writes, and what each waits for."""
+"""The Beam pipeline: what cuts, cleans, splits, learns, encodes and writes, and what each waits for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import apache_beam as beam
 import fsspec
+import pyarrow as pa
 
 from components.errors import UserError
-from components.tokenize.encoding import EncodePairs, WriteHeldOut
+from components.tokenize import vocabulary
+from components.tokenize.cleaning import CleanBlocks
+from components.tokenize.encoding import EncodeSplit
+from components.tokenize.formats import Input
+from components.tokenize.inputs import CutFiles
 from components.tokenize.judgement import judge
 from components.tokenize.options import Options
-from components.tokenize.rows import Block, Given, ReadPairs
-from components.tokenize.splits import SplitPairs
+from components.tokenize.splits import SplitPairs, open_batches
 from components.tokenize.tally import Tally
-from components.tokenize.vocabulary import learn, listing
 
 TALLY = "tally.json"
 
 
-def build(pipeline: beam.Pipeline, files: list[tuple[Given, str]], folder: str, options: Options) -> None:
+def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: str, work: str, options: Options) -> None:
     """Adds all steps to a pipeline.
 
-    Pairs travel in blocks of thousands, grouped by a hash of their source; so duplicates meet, no source is in
-    two splits, and the files are the same whatever the order and the number of workers.
+    Between the steps pairs lie in files, in columns of thousands; through Beam go references to them. So no worker
+    and no runner ever holds more than a block or a section. Pairs meet by a hash of their source: duplicates
+    meet, no source is in two splits, and the corpus is the same whatever the order and the number of workers.
 
     Args:
         pipeline: An empty pipeline.
-        files: The parameter that names it, and the path, of each input file.
+        files: The inputs.
+        sections: Into how many sections each part is cut; it changes what memory is needed, never the result.
         folder: A folder that all workers can write to; the corpus's files and `TALLY` appear there.
+        work: Such a folder for what lies between the steps.
         options: The stage's options.
     """
-    given = frozenset(name for name, _ in files)
-    read = (
+    cut = (
         pipeline
-        | "Files" >> beam.Create(files, reshuffle=False)
-        | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(ReadPairs(options)).with_outputs("tally", main="pairs")
+        | "Files" >> beam.Create(list(range(len(files))), reshuffle=False)
+        | "Spread files" >> beam.Reshuffle()
+        | "Cut" >> beam.ParDo(CutFiles(files, options, work)).with_outputs("tally", main="blocks")
     )
-    # Every shard exists, even without pairs.
-    empty = pipeline | "Shards" >> beam.Create([(number, ("data", "")) for number in range(options.shards)])
+    cleaned = (
+        cut.blocks
+        | "Spread blocks" >> beam.Reshuffle()
+        | "Clean" >> beam.ParDo(CleanBlocks(files, options, sections, work)).with_outputs("tally", main="segments")
+    )
+    # Every part exists, even without pairs.
+    empty = pipeline | "Parts" >> beam.Create([(part, None) for part in range(options.shards)])
     split = (
-        (read.pairs, empty)
+        (cleaned.segments, empty)
         | "Merge" >> beam.Flatten()
-        | "Group" >> beam.GroupByKey()
-        | "Split" >> beam.ParDo(SplitPairs(options, given)).with_outputs("tally", "sample", main="splits")
+        | "Meet" >> beam.GroupByKey()
+        | "Split" >> beam.ParDo(SplitPairs(files, options, sections, work)).with_outputs("tally", main="files")
     )
-    before = (read.tally, split.tally) | "Counts" >> beam.Flatten() | "Count" >> beam.CombineGlobally(Tally.total)
+    before = (
+        (cut.tally, cleaned.tally, split.tally)
+        | "Counts" >> beam.Flatten()
+        | "Count" >> beam.CombineGlobally(Tally.total)
+    )
     learnt = (
         pipeline
         | "Once" >> beam.Create([None])
         | "Learn"
         >> beam.ParDo(
-            LearnTokenizer(options, folder), beam.pvalue.AsList(split.sample), beam.pvalue.AsSingleton(before)
+            LearnTokenizer(options, folder), beam.pvalue.AsList(split.files), beam.pvalue.AsSingleton(before)
         ).with_outputs("tally", main="model")
     )
-    model = beam.pvalue.AsSingleton(learnt.model)
-    encoded = split.splits | "Encode" >> beam.ParDo(EncodePairs(options, given, folder), model).with_outputs(
-        "tally", main="held_out"
+    encoded = (
+        split.files
+        | "Gather" >> beam.GroupByKey()
+        | "Encode" >> beam.ParDo(EncodeSplit(files, options, folder), beam.pvalue.AsSingleton(learnt.model))
     )
-    written = encoded.held_out | "Gather" >> beam.GroupByKey() | "Write" >> beam.ParDo(WriteHeldOut(folder), model)
     (
-        (before, learnt.tally, encoded.tally, written)
+        (before, learnt.tally, encoded)
         | "All counts" >> beam.Flatten()
         | "Sum" >> beam.CombineGlobally(Tally.total)
         | "Tally" >> beam.Map(_write, f"{folder}/{TALLY}")
@@ -68,7 +83,9 @@ def build(pipeline: beam.Pipeline, files: list[tuple[Given, str]], folder: str, 
 
 
 class LearnTokenizer(beam.DoFn):
-    """Learns the tokenizer and writes it; yields the model, empty when no corpus can be made of the data.
+    """Learns the tokenizer, or takes the given one, and writes it.
+
+    Yields the model, empty when no corpus can be made of the data.
 
     Args:
         options: The stage's options.
@@ -79,20 +96,21 @@ class LearnTokenizer(beam.DoFn):
         self.options = options
         self.folder = folder
 
-    def process(self, _: None, sample: list[tuple[int, Block]], tally: Tally) -> Iterator[Any]:
+    def process(self, _: None, files: list[tuple[str, tuple[int, str]]], tally: Tally) -> Iterator[Any]:
         """Learns from a sample.
 
         Args:
-            sample: Numbered blocks in any order.
+            files: The splits' files, in any order.
             tally: The counts so far.
         """
-        texts = (side for _, block in sorted(sample) for row in _rows(block) for side in row.split("\t"))
         if tally.problems:
             yield b""
             return
         try:
             judge(tally, self.options, tally.candidates)
-            model = learn(texts, self.options)
+            paths = sorted(path for name, (_, path) in files if name.startswith("train-"))
+            given = self.options.tokenizer
+            model = vocabulary.given(given) if given else vocabulary.learn(self._sample(paths), self.options)
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
             yield b""
@@ -100,12 +118,21 @@ class LearnTokenizer(beam.DoFn):
         with fsspec.open(f"{self.folder}/tokenizer.model", "wb") as file:
             file.write(model)
         with fsspec.open(f"{self.folder}/tokenizer.vocab", "w", encoding="utf-8", newline="\n") as file:
-            file.write(listing(model))
+            file.write(vocabulary.listing(model))
         yield model
 
+    def _sample(self, paths: list[str]) -> Iterator[str]:
+        # Ordered by a hash, the first are a uniform sample.
+        for path in paths:
+            yield from _texts(path, -(-self.options.tokenizer_sample // self.options.shards))
 
-def _rows(block: Block) -> Iterable[str]:
-    return block.split("\n") if block else ()
+
+def _texts(path: str, most: int) -> Iterator[str]:
+    reader = open_batches(path)
+    batches = (pa.table(reader.get_batch(number)) for number in range(reader.num_record_batches))
+    pairs = (zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True) for table in batches)
+    for pair in islice(chain.from_iterable(pairs), most):
+        yield from filter(None, pair)
 
 
 def _write(tally: Tally, path: str) -> None:

@@ -1,8 +1,11 @@
 """Options of the tokenize stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from components.errors import UserError
+
+TASKS = ("translation", "summarization", "question_answering", "text_generation")
 
 
 @dataclass(frozen=True)
@@ -10,41 +13,65 @@ class Options:
     """What decides a corpus besides the data.
 
     Attributes:
+        task: translation, summarization, question_answering or text_generation; decides which rules apply.
         source_language: Language code of the sources, such as en.
         target_language: Language code of the targets, such as de.
-        source_field: Field of a JSONL object that holds the source.
-        target_field: Field of a JSONL object that holds the target.
+        source_field: Column or field that holds the source; empty for text generation without a prompt.
+        target_field: Column or field that holds the target.
+        context_field: Column or field that holds the context of a question; empty for none.
+        slice_field: Column or field that names the slice of a pair, such as its domain; empty for none.
         valid_share: Share of the sources kept for validation, unless validation files are given.
         test_share: Share of the sources kept for the test, unless test files are given.
         max_tokens: Longest source or target in pieces; longer pairs are left out.
-        max_length_ratio: Largest ratio of the two sides' lengths in pieces; 0 for no limit.
-        drop_identical: Whether to leave out pairs whose sides are the same.
         max_malformed_share: Share of the rows that may be malformed; more stops the stage.
+        rules: Cleaning rules to switch or set, by name: {"identical": false, "length_ratio": 4}.
+        tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
+        model_type: What to learn: unigram or bpe.
         vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
         character_coverage: Share of all characters that get pieces of their own; the rarest are spelt in bytes.
         tokenizer_sample: Most training pairs that the tokenizer is learnt from.
-        shards: How many files the training pairs are spread over.
+        shards: How many parts the training pairs are spread over; each is the work of one worker.
     """
 
+    task: str = "translation"
     source_language: str = "en"
     target_language: str = "de"
     source_field: str = "source"
     target_field: str = "target"
+    context_field: str = ""
+    slice_field: str = ""
     valid_share: float = 0.02
     test_share: float = 0.02
     max_tokens: int = 128
-    max_length_ratio: float = 9.0
-    drop_identical: bool = False
     max_malformed_share: float = 0.0
+    rules: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str = ""
+    model_type: str = "unigram"
     vocabulary_size: int = 8000
     character_coverage: float = 0.9999
     tokenizer_sample: int = 1_000_000
     shards: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("source_language", "target_language", "source_field", "target_field"):
+        if self.task not in TASKS:
+            raise UserError(f"task must be one of {', '.join(TASKS)}, not {self.task!r}")
+        if self.model_type not in ("unigram", "bpe"):
+            raise UserError(f"model_type must be unigram or bpe, not {self.model_type!r}")
+        needed = ["source_language", "target_language", "target_field"]
+        needed += ["source_field"] if self.task != "text_generation" else []
+        for name in needed:
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; give a name")
+        if self.context_field and self.task != "question_answering":
+            raise UserError(f"context_field is for task=question_answering, not {self.task}")
+        if len(set(self.fields)) < len(self.fields):
+            raise UserError(f"{', '.join(self.fields)}: source, target, context and slice need fields of their own")
+        self._check_numbers()
+        from components.tokenize.rules import thresholds
+
+        thresholds(self.task, self.rules)
+
+    def _check_numbers(self) -> None:
         for name in ("valid_share", "test_share", "max_malformed_share"):
             share = getattr(self, name)
             if not 0 <= share < 1:
@@ -54,8 +81,12 @@ class Options:
             raise UserError(f"valid_share and test_share must leave pairs for training; their sum is {held_out}")
         if not 0.9 <= self.character_coverage <= 1:
             raise UserError(f"character_coverage must be between 0.9 and 1, not {self.character_coverage}")
-        if self.max_length_ratio != 0 and not self.max_length_ratio >= 1:
-            raise UserError(f"max_length_ratio must be 0 (no limit) or at least 1, not {self.max_length_ratio}")
         for name, least in (("max_tokens", 1), ("vocabulary_size", 300), ("tokenizer_sample", 1), ("shards", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that are read, in the order that a file without a header has them."""
+        names = (self.source_field, self.context_field, self.target_field, self.slice_field)
+        return tuple(name for name in names if name)

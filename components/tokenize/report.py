@@ -1,70 +1,63 @@
 """The stage's HTML page."""
 
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.report.page import render
 from components.tokenize.corpus import Manifest
-from components.tokenize.tally import Tally
+from components.tokenize.expectations import NAMES, Verdict
+from components.tokenize.rules import MALFORMED, RULES
+from components.tokenize.statistics import QUANTILES, Drift, Statistics
+from components.tokenize.tally import Example
 
-REASONS = {
-    "wrong_columns": "not two columns",
-    "not_utf8": "not UTF-8",
-    "not_json": "not a JSON object",
-    "missing_field": "no text in a field",
-    "empty": "a side is empty",
-    "duplicate": "the same pair again",
-    "identical": "both sides the same",
-    "in_test": "source is in the test",
-    "in_valid": "source is in the validation",
-    "too_long": "too many pieces",
-    "length_ratio": "lengths too unlike",
-}
+REASONS = MALFORMED | {name: rule.about for name, rule in RULES.items()}
 """Reasons for leaving a row out, in the order in which they are looked at."""
 
-QUANTILES = (0.5, 0.9, 0.99, 1.0)
 _BINS = 16
+_PIECES = 40
+_EXAMPLES = 4
 
 
-def render_report(manifest: Manifest, tally: Tally) -> str:
-    """The page: what was kept, what was left out and why, how long the pairs are, and examples.
+def render_report(
+    manifest: Manifest,
+    statistics: Statistics,
+    examples: Mapping[str, list[Example]],
+    drift: Drift | None,
+    verdicts: list[Verdict],
+) -> str:
+    """The page: what was kept, what was left out and why, what the pairs look like, and whether that is expected.
 
     Args:
         manifest: The corpus's manifest.
-        tally: What was counted.
+        statistics: What the training pairs look like.
+        examples: A few rows by reason, and of those "kept".
+        drift: How far they are from the previous corpus.
+        verdicts: What became of the expectations.
     """
     sides = {"source": manifest.source_language, "target": manifest.target_language}
+    total = max(1, sum(statistics.pieces.values()))
     return render(
         Path(__file__).with_name("report.html"),
         manifest=manifest,
         counts=manifest.counts,
         funnel=_funnel(manifest),
         names=REASONS,
-        examples=tally.examples,
+        examples={reason: rows[:_EXAMPLES] for reason, rows in examples.items()},
         lengths=[
-            (f"{side} ({language})", [quantile(tally.lengths[side], share) for share in QUANTILES])
+            (f"{side} ({language})", [statistics.quantile(side, share) for share in QUANTILES])
             for side, language in sides.items()
         ],
-        bins=_bins(tally.lengths["target"]),
+        bins={side: _bins(statistics.lengths.get(side, {})) for side in sides},
+        ratios=_ratios(statistics.ratios),
         quantiles=[f"{share:.0%}" for share in QUANTILES],
+        pieces=[(piece, count, count / total) for piece, count in list(statistics.pieces.items())[:_PIECES]],
+        unknown_share=statistics.unknown_share,
+        slices=_slices(statistics),
+        drift=drift,
+        verdicts=[(one, NAMES[one.name]) for one in verdicts],
         options=[(name.replace("_", " "), value) for name, value in manifest.options.items()],
         tokens={side: sum(getattr(shard, f"{side}_tokens") for shard in manifest.shards) for side in sides},
     )
-
-
-def quantile(lengths: Counter[int], share: float) -> int:
-    """The smallest length that at least this share of the pairs does not exceed.
-
-    Args:
-        lengths: Pairs by length.
-        share: Above 0, at most 1.
-    """
-    below = 0
-    for length, count in sorted(lengths.items()):
-        below += count
-        if below >= share * lengths.total():
-            return length
-    return 0
 
 
 def _funnel(manifest: Manifest) -> list[tuple[str, int, int]]:
@@ -77,13 +70,27 @@ def _funnel(manifest: Manifest) -> list[tuple[str, int, int]]:
     return steps
 
 
-def _bins(lengths: Counter[int]) -> list[tuple[str, int]]:
+def _slices(statistics: Statistics) -> list[tuple[str, list[int]]]:
+    names = sorted({name for counts in statistics.slices.values() for name in counts})
+    splits = ("train", "valid", "test")
+    return [(name, [statistics.slices.get(split, {}).get(name, 0) for split in splits]) for name in names]
+
+
+def _bins(lengths: Mapping[int, int]) -> list[tuple[str, int]]:
     width = max(1, -(-(max(lengths, default=0) + 1) // _BINS))
-    bins: Counter[int] = Counter()
+    bins: dict[int, int] = {}
     for length, count in lengths.items():
-        bins[length // width] += count
-    last = max(bins, default=0)
+        bins[length // width] = bins.get(length // width, 0) + count
     return [
-        (str(number * width) if width == 1 else f"{number * width}-{number * width + width - 1}", bins[number])
-        for number in range(last + 1)
+        (str(number * width) if width == 1 else f"{number * width}-{number * width + width - 1}", bins.get(number, 0))
+        for number in range(max(bins, default=0) + 1)
+    ]
+
+
+def _ratios(ratios: Mapping[int, int]) -> list[tuple[str, int]]:
+    """Columns from the smallest to the largest ratio of target to source; powers of two at every second."""
+    first, last = min(ratios, default=0), max(ratios, default=0)
+    return [
+        (f"{2 ** (step / 2):.3g}" if step >= 0 else f"1/{2 ** (-step / 2):.3g}", ratios.get(step, 0))
+        for step in range(first, last + 1)
     ]

@@ -1,140 +1,197 @@
-"""Reading: files of rows in, cleaned pairs out, in blocks so that Beam handles few elements."""
+"""Parsing: the records of a block to columns of texts; what is no record is counted with its place and fault."""
 
+import csv
+import io
 import json
-import zlib
-from collections.abc import Callable, Iterator
-from hashlib import blake2b
-from itertools import islice
-from typing import Any
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import apache_beam as beam
 import fsspec
+import numpy as np
+import pyarrow.parquet as pq
 
-from components.errors import UserError
+from components.tokenize.inputs import LONGEST_RECORD, Block
 from components.tokenize.options import Options
 from components.tokenize.tally import Malformed, Tally
-from components.tokenize.text import clean
 
-Block = str
-"""Cleaned pairs, "source TAB target" a line: cleaned text holds neither tab nor line break."""
-
-Given = str
-"""Which parameter a row comes from: "data", "valid_data" or "test_data"."""
-
-SUFFIXES = (".tsv", ".jsonl", ".tsv.gz", ".jsonl.gz")
-_LINES = 8192
+csv.field_size_limit(LONGEST_RECORD)
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
-def check_suffix(path: str) -> None:
-    """Refuses a file whose name does not say how to read it.
+@dataclass
+class Rows:
+    """The records of a block.
 
-    Raises:
-        UserError: The suffix is none of `SUFFIXES`.
+    Attributes:
+        columns: One list of texts for each of `Options.fields`.
+        lines: The line of each, from 1.
     """
-    if not path.endswith(SUFFIXES):
-        raise UserError(f"{path}: input files end in {', '.join(SUFFIXES)}; convert or rename it")
+
+    columns: list[list[str]]
+    lines: list[int] | range
 
 
-def place(source: str) -> int:
-    """A number below 2**64 that only the source decides: it orders pairs, and says their split and shard."""
-    return int.from_bytes(blake2b(source.encode(), digest_size=8).digest(), "big")
+class RowError(Exception):
+    """A row is no record: a short reason, and what is wrong."""
 
 
-class _RowError(Exception):
-    """A row is no pair: a short reason, and what is wrong."""
-
-
-class ReadPairs(beam.DoFn):
-    """Reads a file; yields (shard, (given, block)) and, tagged "tally", what was read and rejected.
-
-    Nothing is raised for bad content: the tally carries it to the driver, whatever runner is between.
+def parse(block: Block, path: str, options: Options, tally: Tally) -> Rows:
+    """Reads a block.
 
     Args:
+        block: The block.
+        path: The file it is of, for messages.
         options: The stage's options.
+        tally: Counts what is read and what is malformed.
+
+    Raises:
+        OSError: The bytes cannot be read.
     """
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-
-    def process(self, file: tuple[Given, str]) -> Iterator[Any]:
-        """Reads one file.
-
-        Args:
-            file: The parameter that names it, and its path.
-        """
-        given, path = file
-        tally = Tally()
-        parse = _parse_tsv if path.removesuffix(".gz").endswith(".tsv") else self._parse_jsonl
+    if block.form == "parquet":
+        return _parquet(block, path, options, tally)
+    data = block.read()
+    if block.form == "tsv" and (rows := _plain_tsv(data, block, options)):
+        tally.read += len(rows.lines)
+        return rows
+    columns: list[list[str]] = [[] for _ in options.fields]
+    lines: list[int] = []
+    for line, text, fault, cells in (_csv if block.form == "csv" else _lines)(data, block.first):
+        tally.read += 1
         try:
-            with fsspec.open(path, "rb", compression="gzip" if path.endswith(".gz") else None) as lines:
-                while block := list(islice(lines, _LINES)):
-                    shards: dict[int, list[str]] = {}
-                    for number, line in enumerate(block, start=tally.read + 1):
-                        pair = _pair(line, path, number, parse, tally)
-                        if pair:
-                            shards.setdefault(place(pair[0]) % self.options.shards, []).append("\t".join(pair))
-                    tally.read += len(block)
-                    for shard, rows in shards.items():
-                        yield shard, (given, "\n".join(rows))
-        except (EOFError, zlib.error, OSError) as error:
-            reached = f" after line {tally.read}" if tally.read else ""
-            tally.problems.append(f"{path} cannot be read{reached}: {error}; is the file complete?")
-        yield beam.pvalue.TaggedOutput("tally", tally)
-
-    def _parse_jsonl(self, text: str) -> tuple[str, str]:
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise _RowError("not_json", f"not valid JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise _RowError("not_json", "not a JSON object")
-        source = self._side(record, self.options.source_field)
-        return source, self._side(record, self.options.target_field)
-
-    @staticmethod
-    def _side(record: dict[str, object], field: str) -> str:
-        if field not in record:
-            raise _RowError("missing_field", f"no field {field!r} (its name is set by source_field or target_field)")
-        side = record[field]
-        if not isinstance(side, str):
-            raise _RowError("missing_field", f"field {field!r} is not a text")
-        if not side.isascii():
-            try:
-                side.encode()
-            except UnicodeEncodeError:
-                raise _RowError("not_utf8", f"field {field!r} holds half of a surrogate pair") from None
-        return side
+            if fault:
+                raise fault
+            if not text.strip():
+                # A blank line is nothing lost: files end in them.
+                texts = [""] * len(columns)
+            elif block.form == "jsonl":
+                texts = _jsonl(text, options.fields)
+            else:
+                texts = _named(text.split("\t") if cells is None else cells, block, options)
+        except RowError as error:
+            malformed(tally, path, line, error, text)
+            continue
+        lines.append(line)
+        for column, cell in zip(columns, texts, strict=True):
+            column.append(cell)
+    return Rows(columns, lines)
 
 
-def _parse_tsv(text: str) -> tuple[str, str]:
-    columns = text.split("\t")
-    if len(columns) != 2:
-        found = "one column" if len(columns) == 1 else f"{len(columns)} columns"
-        raise _RowError("wrong_columns", f"{found}, not two (source TAB target)")
-    return columns[0], columns[1]
+def malformed(tally: Tally, path: str, line: int, fault: RowError, text: str) -> None:
+    """Counts a row that is no record."""
+    reason, what = fault.args
+    tally.malformed += 1
+    first = Malformed(path, line, what)
+    tally.first_malformed = min(tally.first_malformed or first, first)
+    tally.reject(reason, text, where=f"{path}, line {line}")
 
 
-def _pair(
-    line: bytes, path: str, number: int, parse: Callable[[str], tuple[str, str]], tally: Tally
-) -> tuple[str, str] | None:
-    """The cleaned pair of a row, or None once the tally says why there is none."""
-    text = ""
+def _plain_tsv(data: bytes, block: Block, options: Options) -> Rows | None:
+    """All rows at once, where every one has the right number of columns; else None."""
     try:
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            text = line.decode("utf-8", "replace")
-            raise _RowError("not_utf8", f"byte {error.start + 1} of the row is not UTF-8") from None
-        # A blank line is nothing lost: files end in them.
-        parsed = parse(text) if text.strip() else ("", "")
-    except _RowError as fault:
-        reason, what = fault.args
-        tally.malformed += 1
-        tally.first_malformed = tally.first_malformed or Malformed(path, number, what)
-        tally.reject(reason, text, where=f"{path}, line {number}")
+        text = data.decode()
+    except UnicodeDecodeError:
         return None
-    source, target = clean(parsed[0]), clean(parsed[1])
-    if source and target:
-        return source, target
-    tally.reject("empty", source, target, f"{path}, line {number}")
-    return None
+    names = block.columns or options.fields
+    text = text.removesuffix("\n")
+    count = text.count("\n") + 1
+    width = len(names)
+    if text.count("\t") != count * (width - 1):
+        return None
+    cells = text.replace("\n", "\t").split("\t")
+    # As many tabs as there should be; and are they where they should be?
+    raw = np.frombuffer(data, np.uint8)
+    marks = raw[(raw - 9) < 2]
+    if not (marks[width - 1 :: width] == ord("\n")).all():
+        return None
+    columns = [cells[names.index(name) :: width] for name in options.fields]
+    return Rows(columns, range(block.first, block.first + count))
+
+
+_Record = tuple[int, str, RowError | None, list[str] | None]
+"""Its first line, its text, its fault, and its cells where they are known."""
+
+
+def _lines(data: bytes, first: int) -> Iterator[_Record]:
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), start=first):
+        yield number, *_readable(line.decode("utf-8", "surrogateescape").rstrip("\r")), None
+
+
+def _csv(data: bytes, first: int) -> Iterator[_Record]:
+    reader = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""), strict=True)
+    line = first
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, "", RowError("not_csv", f"not valid CSV ({error})"), None
+        else:
+            yield line, *_readable(",".join(cells)), cells
+        line = first + reader.line_num
+
+
+def _readable(text: str) -> tuple[str, RowError | None]:
+    """A text decoded with "surrogateescape", and its fault if it had bytes that are not UTF-8."""
+    found = None if text.isascii() else _ESCAPED.search(text)
+    if not found:
+        return text, None
+    place = len(text[: found.start()].encode()) + 1
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return readable, RowError("not_utf8", f"byte {place} of the row is not UTF-8")
+
+
+def _named(cells: list[str], block: Block, options: Options) -> list[str]:
+    """The cells of the fields that are read."""
+    names = block.columns or options.fields
+    if len(cells) != len(names):
+        found = "one column" if len(cells) == 1 else f"{len(cells)} columns"
+        expected = {2: "two"}.get(len(names), str(len(names)))
+        header = "" if block.columns else "; other columns need a header line that names them"
+        raise RowError("wrong_columns", f"{found}, not {expected} ({', '.join(names)}){header}")
+    if not block.columns:
+        return cells
+    return [cells[names.index(name)] for name in options.fields]
+
+
+def _jsonl(text: str, fields: tuple[str, ...]) -> list[str]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RowError("not_json", f"not valid JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise RowError("not_json", "not a JSON object")
+    return [_side(record, name) for name in fields]
+
+
+def _side(record: dict[str, object], name: str) -> str:
+    if name not in record:
+        raise RowError("missing_field", f"no field {name!r} (its name is set by source_field, target_field, …)")
+    side = record[name]
+    if not isinstance(side, str):
+        raise RowError("missing_field", f"field {name!r} is not a text")
+    if not side.isascii():
+        try:
+            side.encode()
+        except UnicodeEncodeError:
+            raise RowError("not_utf8", f"field {name!r} holds half of a surrogate pair") from None
+    return side
+
+
+def _parquet(block: Block, path: str, options: Options, tally: Tally) -> Rows:
+    with fsspec.open(block.path, "rb") as stream:
+        table = pq.ParquetFile(stream).read_row_group(block.offset, columns=list(options.fields))
+    columns: list[list[str]] = [[] for _ in options.fields]
+    lines: list[int] = []
+    for number, record in enumerate(table.to_pylist(), start=block.first):
+        tally.read += 1
+        try:
+            texts = [_side(record, name) for name in options.fields]
+        except RowError as fault:
+            malformed(tally, path, number, fault, json.dumps(record, default=str))
+            continue
+        lines.append(number)
+        for column, cell in zip(columns, texts, strict=True):
+            column.append(cell)
+    return Rows(columns, lines)

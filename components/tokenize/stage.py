@@ -4,20 +4,33 @@ import hashlib
 import json
 import logging
 import shlex
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import fsspec
 
 from components.errors import UserError
 from components.snapshot.files import find_inputs
 from components.snapshot.stage import describe_all, fingerprint_of
 from components.tokenize.corpus import SCHEMA_VERSION, Counts, Manifest
+from components.tokenize.expectations import check_names, hold, require
+from components.tokenize.formats import Input, form_of
 from components.tokenize.judgement import judge
 from components.tokenize.options import Options
 from components.tokenize.report import render_report
+from components.tokenize.statistics import Drift, Statistics
 from components.tokenize.tally import Tally
 from components.whole import whole_folder, write_whole
 
 log = logging.getLogger(__name__)
+
+SECTION_BYTES = 32 << 20
+"""Text that a worker holds at once, about."""
+ONE_PROCESS_BYTES = 64 << 20
+"""Up to here one process is done before others have started."""
 
 
 def tokenize(
@@ -28,39 +41,50 @@ def tokenize(
     valid_data: str = "",
     test_data: str = "",
     beam_options: str = "",
+    previous_corpus: str = "",
+    expectations: dict[str, Any] | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Manifest:
     """Makes a corpus of piece ids from raw text pairs.
 
     corpus/
-      manifest.json                     counts (read = kept + rejected by reason), shards, options, fingerprint
-      tokenizer.model, tokenizer.vocab  SentencePiece: unigram with byte fallback, digits apart, one vocabulary
-      train-00000-of-00004.tfrecord     tf.train.Example with the int64 lists "source" and "target"
-      valid-00000-of-00001.tfrecord     the same for validation
-      valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line
+      manifest.json                        counts (read = kept + rejected by reason), shards, options, fingerprint
+      tokenizer.model, tokenizer.vocab     SentencePiece with byte fallback, one vocabulary
+      train-00016-00000-of-00004.tfrecord  tf.train.Example with the int64 lists "source" and "target"; by length
+      valid-00000-of-00001.tfrecord        the same for validation
+      valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
+      statistics.json                      lengths, ratios, pieces, slices
+      rejected.jsonl                       a sample of the rows left out: {"reason", "where", "source", "target"}
 
-    Text is normalized (NFC, spaces, control characters) and exact duplicates leave. A hash of the source says which
-    split a pair goes to: no source is in two splits, and adding data moves no pair. Files given for validation or
-    test are kept, and their sources leave the training data. The same data and options give the same bytes, in
-    whatever files and order the rows come and however many workers there are.
+    Text is normalized (NFC, spaces, control characters), rows are cleaned by the rules of components/tokenize/rules.py,
+    and duplicates leave. A hash of the source says which split a pair goes to: no source is in two splits, and
+    adding data moves no pair. Files given for validation or test are kept, and their sources leave the training data.
+    The same data and options give the same bytes, however many workers there are.
 
     Args:
-        data: Input files (.tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several with commas.
+        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
+            or several with commas.
         corpus: The corpus folder to write.
         report: The HTML page to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
         valid_data: Validation files, in the same form; empty to split by hash.
         test_data: Test files, likewise.
-        beam_options: Flags for Apache Beam, such as --runner=...; one process on this machine by default.
+        beam_options: Flags for Apache Beam, such as --runner=...; all cores of this machine by default.
+        previous_corpus: A corpus folder, local or gs://, that drift is measured against; empty for none.
+        expectations: What the corpus must be like, by name: {"min_pairs": 1000, "max_rejected_share": 0.2}.
         options: Options of the stage.
 
     Returns:
         What manifest.json says.
 
     Raises:
-        UserError: Files are missing or broken, too many rows are malformed, or too few pairs are left.
+        UserError: Files are missing or broken, too many rows are malformed, too few pairs are left, or an expectation
+            is not met; then the report is written all the same.
     """
-    files = find_inputs(data, valid_data, test_data)
+    expected = expectations or {}
+    check_names(expected, bool(previous_corpus))
+    files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
+    previous = Statistics.read(previous_corpus) if previous_corpus else None
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
     with whole_folder(corpus) as folder:
         tally = _run(files, folder, beam_options, options)
@@ -69,39 +93,77 @@ def tokenize(
         if tally.problems:
             raise UserError("; ".join(tally.problems))
         judge(tally, options, tally.kept)
-        manifest = _manifest(tally, fingerprint, options, (folder / "tokenizer.vocab"))
+        vocabulary = _vocabulary(folder)
+        manifest = _manifest(tally, fingerprint, options, len(vocabulary), folder)
+        statistics = Statistics.of(tally, vocabulary)
+        drift = Drift.between(previous, statistics) if previous else None
+        verdicts = hold(expected, manifest.counts, statistics, drift)
+        write_whole(report, render_report(manifest, statistics, tally.examples, drift, verdicts))
+        require(verdicts)
+        write_whole(folder / "statistics.json", statistics.to_json())
+        write_whole(folder / "rejected.jsonl", "".join(_rejected(tally)))
         write_whole(folder / "manifest.json", manifest.to_json())
-    write_whole(report, render_report(manifest, tally))
     return manifest
 
 
-def _run(files: list[tuple[str, str]], folder: Path, beam_options: str, options: Options) -> Tally:
+def _run(files: list[Input], folder: Path, beam_options: str, options: Options) -> Tally:
     # Beam takes seconds to import: not before the input is known to exist.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from components.tokenize.graph import TALLY, build
-    from components.tokenize.rows import check_suffix
 
-    for _, path in files:
-        check_suffix(path)
+    size = sum(_unpacked_size(file.path) for file in files)
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
-    flags = ["--runner=FnApiRunner", *shlex.split(beam_options)]
-    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
-        build(pipeline, files, str(folder), options)
+    # Its workers complain that they find no folder which no local worker needs.
+    logging.getLogger("apache_beam.runners.portability.local_job_service").setLevel(logging.ERROR)
+    work = folder / "work"
+    work.mkdir()
+    with beam.Pipeline(options=PipelineOptions(_flags(beam_options, size))) as pipeline:
+        build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), str(folder), str(work), options)
+    shutil.rmtree(work)
     tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))
     (folder / TALLY).unlink()
     return tally
 
 
-def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary: Path) -> Manifest:
-    with vocabulary.open(encoding="utf-8") as pieces:
-        vocabulary_size = sum(1 for _ in pieces)
-    if vocabulary_size < options.vocabulary_size:
+def _flags(beam_options: str, size: int) -> list[str]:
+    given = shlex.split(beam_options)
+    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
+    flags = ["--runner=FnApiRunner"]
+    if size > ONE_PROCESS_BYTES:
+        flags += ["--direct_running_mode=multi_processing", "--direct_num_workers=0"]
+    return [*([] if any(flag.startswith("--runner") for flag in given) else flags), *given]
+
+
+def _unpacked_size(path: str) -> int:
+    form, compression = form_of(path)
+    system, name = fsspec.core.url_to_fs(path)
+    return int(system.size(name)) * (4 if compression or form == "parquet" else 1)
+
+
+def _vocabulary(folder: Path) -> list[str]:
+    with (folder / "tokenizer.vocab").open(encoding="utf-8") as lines:
+        return [line.partition("\t")[0] for line in lines]
+
+
+def _rejected(tally: Tally) -> Iterator[str]:
+    for reason, rows in tally.examples.items():
+        if reason != "kept":
+            for row in rows:
+                # The file's name without its folder: the same data give the same bytes wherever they lie.
+                where = row.where.rpartition("/")[2]
+                record = {"reason": reason, "where": where, "source": row.source, "target": row.target}
+                yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size: int, folder: Path) -> Manifest:
+    if vocabulary_size < options.vocabulary_size and not options.tokenizer:
         log.info("the data fill %d pieces of the %d asked for", vocabulary_size, options.vocabulary_size)
     kept, identity = tally.kept, [SCHEMA_VERSION, fingerprint, asdict(options)]
+    if options.tokenizer:
+        identity.append(hashlib.sha256((folder / "tokenizer.model").read_bytes()).hexdigest())
     counts = Counts(
         read=tally.read,
         kept=kept.total(),
@@ -109,6 +171,7 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary: Path
         train=kept["train"],
         valid=kept["valid"],
         test=kept["test"],
+        augmented=dict(sorted(tally.augmented.items())),
     )
     splits = ", ".join(f"{split} {kept[split]}" for split in ("train", "valid", "test"))
     log.info("read %d rows, kept %d: %s", counts.read, counts.kept, splits)

@@ -2,13 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from xxhash import xxh3_64_intdigest
+
 from components.tokenize.corpus import Shard
 
-EXAMPLES = 4
+SAMPLED = 20
 SHOWN = 300
 
 
@@ -17,11 +22,13 @@ class Example:
     """A row shown in the report.
 
     Attributes:
+        order: A hash of the row: the first few by it are a sample that no worker count changes.
         where: "file, line n" where that is known.
         source: Its source, or the whole row when it could not be read; cut to 300 characters.
         target: Its target, likewise.
     """
 
+    order: int
     where: str
     source: str
     target: str = ""
@@ -53,8 +60,12 @@ class Tally:
         rejected: Rows left out, malformed ones included, by reason.
         candidates: Pairs of each split before their length in pieces was known.
         kept: Pairs of each split.
+        augmented: Training pairs made of others, by how.
         shards: TFRecord files written.
         lengths: Training pairs by length in pieces, for "source" and for "target".
+        ratios: Training pairs by twice the rounded binary logarithm of the ratio of their lengths, target to source.
+        pieces: Occurrences of each piece in the training pairs, both sides.
+        slices: Pairs of each slice, by split.
         examples: A few rows by reason, and of those "kept".
         problems: Why the corpus cannot be made.
     """
@@ -65,8 +76,12 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     candidates: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
+    augmented: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
+    ratios: Counter[int] = field(default_factory=Counter)
+    pieces: Counter[int] = field(default_factory=Counter)
+    slices: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -80,13 +95,33 @@ class Tally:
             where: File and line, where known.
         """
         self.rejected[reason] += 1
-        self.show(reason, source, target, where)
+        order = _order(source[:SHOWN], target[:SHOWN])
+        self._show(reason, [Example(order, where, source[:SHOWN], target[:SHOWN])])
 
-    def show(self, reason: str, source: str, target: str = "", where: str = "") -> None:
-        """Keeps a row as an example while there are few."""
-        shown = self.examples.setdefault(reason, [])
-        if len(shown) < EXAMPLES:
-            shown.append(Example(where, source[:SHOWN], target[:SHOWN]))
+    def reject_rows(self, reason: str, table: pa.Table, rows: npt.NDArray[np.int64], paths: Sequence[str]) -> None:
+        """Counts rows of a table left out.
+
+        Args:
+            reason: A short name.
+            table: Has source, target and line, and maybe file.
+            rows: Which rows.
+            paths: The files by number; where the table says no file, all rows are of the first.
+        """
+        if len(rows):
+            self.rejected[reason] += len(rows)
+            self.show_rows(reason, table, rows, paths)
+
+    def show_rows(self, reason: str, table: pa.Table, rows: npt.NDArray[np.int64], paths: Sequence[str]) -> None:
+        """Keeps rows as examples: those with the smallest hashes, of the first thousand."""
+        found = []
+        for row in table.take(pa.array(rows[:1000])).to_pylist():
+            source, target = row["source"][:SHOWN], row["target"][:SHOWN]
+            where = f"{paths[row.get('file', 0)]}, line {row['line']}"
+            found.append(Example(_order(source, target), where, source, target))
+        self._show(reason, found)
+
+    def _show(self, reason: str, found: Iterable[Example]) -> None:
+        self.examples[reason] = sorted((*self.examples.get(reason, ()), *found))[:SAMPLED]
 
     @staticmethod
     def total(tallies: Iterable["Tally"]) -> "Tally":
@@ -100,12 +135,13 @@ class Tally:
             total.read += tally.read
             total.malformed += tally.malformed
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
-            for name in ("rejected", "candidates", "kept"):
+            for name in ("rejected", "candidates", "kept", "augmented", "ratios", "pieces"):
                 getattr(total, name).update(getattr(tally, name))
-            for side, lengths in tally.lengths.items():
-                total.lengths.setdefault(side, Counter()).update(lengths)
+            for name in ("lengths", "slices"):
+                for key, counts in getattr(tally, name).items():
+                    getattr(total, name).setdefault(key, Counter()).update(counts)
             for reason, shown in tally.examples.items():
-                total.examples[reason] = sorted((*total.examples.get(reason, ()), *shown))[:EXAMPLES]
+                total._show(reason, shown)
             total.shards = sorted((*total.shards, *tally.shards), key=lambda shard: shard.file)
             total.problems = sorted((*total.problems, *tally.problems))
         return total
@@ -126,11 +162,20 @@ class Tally:
             rejected=Counter(record["rejected"]),
             candidates=Counter(record["candidates"]),
             kept=Counter(record["kept"]),
+            augmented=Counter(record["augmented"]),
             shards=[Shard(**shard) for shard in record["shards"]],
-            lengths={
-                side: Counter({int(length): count for length, count in lengths.items()})
-                for side, lengths in record["lengths"].items()
-            },
+            lengths={side: _by_number(lengths) for side, lengths in record["lengths"].items()},
+            ratios=_by_number(record["ratios"]),
+            pieces=_by_number(record["pieces"]),
+            slices={split: Counter(slices) for split, slices in record["slices"].items()},
             examples={reason: [Example(**row) for row in rows] for reason, rows in record["examples"].items()},
             problems=record["problems"],
         )
+
+
+def _order(source: str, target: str) -> int:
+    return xxh3_64_intdigest(f"{source}\n{target}".encode())
+
+
+def _by_number(counts: dict[str, int]) -> Counter[int]:
+    return Counter({int(number): count for number, count in counts.items()})

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -23,11 +24,11 @@ _LONGEST_BYTES = 16384
 
 
 def learn(texts: Iterable[str], options: Options) -> bytes:
-    """Learns a unigram model with byte fallback, one vocabulary for both languages.
+    """Learns a unigram or BPE model with byte fallback, one vocabulary for both languages.
 
     Args:
         texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
-        options: vocabulary_size and character_coverage count here.
+        options: model_type, vocabulary_size and character_coverage count here.
 
     Returns:
         The serialized SentencePiece model.
@@ -43,7 +44,7 @@ def learn(texts: Iterable[str], options: Options) -> bytes:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(texts),
                 model_writer=model,
-                model_type="unigram",
+                model_type=options.model_type,
                 vocab_size=options.vocabulary_size,
                 hard_vocab_limit=False,
                 character_coverage=options.character_coverage,
@@ -80,6 +81,35 @@ def listing(model: bytes) -> str:
     processor = load(model)
     pieces = range(processor.vocab_size())
     return "".join(f"{processor.id_to_piece(piece)}\t{processor.get_score(piece):g}\n" for piece in pieces)
+
+
+def given(path: str) -> bytes:
+    """Reads a model that was learnt elsewhere.
+
+    Args:
+        path: Local or a URL.
+
+    Returns:
+        The serialized SentencePiece model.
+
+    Raises:
+        UserError: It cannot be read, is no SentencePiece model, or numbers its special pieces in another way.
+    """
+    try:
+        with fsspec.open(path, "rb") as file:
+            model = bytes(file.read())
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    except OSError as error:
+        raise UserError(f"tokenizer: {path} cannot be read: {error.strerror or error}") from None
+    except RuntimeError:
+        raise UserError(f"tokenizer: {path} is no SentencePiece model; give a file such as tokenizer.model") from None
+    found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+    if found != (PAD, UNKNOWN, BEGIN, END):
+        raise UserError(
+            f"tokenizer: {path} has pad, unknown, begin and end at {found}, not at (0, 1, 2, 3); learn it with "
+            "--pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3"
+        )
+    return model
 
 
 def _without_path(model: bytes) -> bytes:

@@ -15,7 +15,9 @@ from components.tokenize.corpus import Corpus, Manifest
 from components.tokenize.options import Options
 from components.tokenize.stage import tokenize
 
-OPTIONS = Options(valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, max_length_ratio=4.0, max_tokens=40)
+OPTIONS = Options(
+    valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, rules={"length_ratio": 4}, max_tokens=40
+)
 
 
 def rows(count: int, first: int = 0) -> list[str]:
@@ -38,7 +40,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    odd = ["one\t ", rows(1)[0], "x\t" + "immer weiter und weiter " * 3, "lang " * 60 + "\t" + "lang " * 60]
+    odd = [
+        "one\t ",
+        rows(1)[0],
+        "x\t" + "immer weiter und hier noch vieles andere mehr",
+        "lang " * 60 + "\t" + "lange " * 60,
+    ]
     run(folder, [*rows(100), *odd])
     return folder
 
@@ -46,10 +53,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
     corpus = Corpus(made / "corpus")
     manifest = corpus.read_manifest()
-    assert sorted(path.name for path in corpus.path.iterdir()) == [
-        "manifest.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab", "train-00000-of-00002.tfrecord",
-        "train-00001-of-00002.tfrecord", "valid-00000-of-00001.tfrecord", "valid.jsonl",
-    ]  # fmt: skip
+    names = {path.name for path in corpus.path.iterdir()}
+    assert names - {shard.file for shard in manifest.shards} == {
+        "manifest.json", "rejected.jsonl", "statistics.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab",
+        "valid.jsonl",
+    }  # fmt: skip
+    assert {shard.file[:5] for shard in manifest.shards} == {"train", "valid"}
+    assert {path.name for path in [*corpus.shards("train"), *corpus.shards("valid")]} < names
     counts = manifest.counts
     assert counts.read == 104
     assert counts.rejected == {"duplicate": 1, "empty": 1, "length_ratio": 1, "too_long": 1}
@@ -106,7 +116,9 @@ def test_order_and_files_do_not_change_a_byte(made: Path, tmp_path: Path) -> Non
     fingerprint = "the same data"
     tokenize(data, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
     first, second = contents(made), contents(tmp_path)
-    assert first.pop("manifest.json") != second.pop("manifest.json")
+    # These two say which files the rows came from.
+    for name in ("manifest.json", "rejected.jsonl"):
+        assert first.pop(name) != second.pop(name)
     assert first == second
 
 
@@ -135,16 +147,20 @@ def test_official_splits_are_used_as_given(tmp_path: Path) -> None:
         (
             "data.tsv",
             [*rows(50), "only one"],
-            r"data.tsv, line 51: one column, not two .* 1 of 51 rows are malformed: correct",
+            r"data.tsv, line 51: one column, not two .*1 of 51 rows are malformed: correct",
         ),
         ("data.jsonl", ['{"source": "a", "target": 1}'], r"data.jsonl, line 1: field 'target' is not a text"),
         (
             "data.tsv",
-            rows(12),
-            r"too few pairs to split: train \d+ \(at least 10\), valid \d .*12 rows read.*valid_data",
+            rows(9),
+            r"too few pairs to split: train \d+ \(at least 10\), valid \d .*9 rows read.*valid_data",
         ),
         ("data.tsv", ["", ""], r"too few pairs to split: train 0 .*2 rows read, rejected: 2 empty"),
-        ("data.csv", rows(50), r"data.csv: input files end in .tsv, .jsonl, .tsv.gz, .jsonl.gz"),
+        (
+            "data.xml",
+            rows(50),
+            r"data.xml: input files end in .tsv, .csv, .jsonl, .parquet, alone or with .gz, .zst, .bz2",
+        ),
     ],
 )
 def test_bad_data_is_one_message_and_no_output(name: str, lines: list[str], message: str, tmp_path: Path) -> None:
@@ -185,7 +201,11 @@ def test_a_missing_validation_file_is_named(tmp_path: Path) -> None:
         ({"valid_share": 1.5}, "valid_share must be"),
         ({"valid_share": 0.5, "test_share": 0.5}, "must leave pairs for training"),
         ({"vocabulary_size": 10}, "vocabulary_size must be at least 300"),
-        ({"max_length_ratio": 0.5}, "max_length_ratio must be 0"),
+        ({"rules": {"length_ratio": "x"}}, "length_ratio must be true, false or a number"),
+        ({"rules": {"lenght_ratio": 3}}, "did you mean length_ratio"),
+        ({"rules": {"in_test": False}}, "test text must stay out of training"),
+        ({"task": "chat"}, "task must be one of translation"),
+        ({"model_type": "word"}, "model_type must be unigram or bpe"),
         ({"shards": 0}, "shards must be at least 1"),
         ({"source_field": " "}, "source_field is empty"),
         ({"character_coverage": 0.5}, "character_coverage must be"),
@@ -216,3 +236,25 @@ def test_runs_alone(tmp_path: Path) -> None:
         assert done.returncode == code
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_slices_drift_and_expectations_go_with_the_corpus(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text(
+        "source\ttarget\tdomain\n"
+        + "".join(f"{row}\t{('news', 'law')[number % 2]}\n" for number, row in enumerate(rows(120)))
+    )
+    corpus, report = tmp_path / "corpus", tmp_path / "report.html"
+    options = replace(OPTIONS, slice_field="domain", tokenizer=str(made / "corpus" / "tokenizer.model"))
+    expectations = {"min_pairs": 50, "slices": ["news", "law"], "max_piece_drift": 0.3}
+    given = {"previous_corpus": str(made / "corpus"), "options": options}
+    tokenize(str(tmp_path / "data.tsv"), corpus, report, expectations=expectations, **given)
+    assert {pair["slice"] for split in ("valid", "test") for pair in Corpus(corpus).read_text(split)} == {"news", "law"}
+    assert (corpus / "tokenizer.model").read_bytes() == (made / "corpus" / "tokenizer.model").read_bytes()
+    page = report.read_text(encoding="utf-8")
+    assert "Drift from the previous corpus" in page
+    assert "not met" not in page
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"not as expected: min_pairs: \d+, expected at least 5000\. Look"):
+        tokenize(str(tmp_path / "data.tsv"), corpus, report, expectations={"min_pairs": 5000}, **given)
+    assert contents(tmp_path) == before
+    assert "not met" in report.read_text(encoding="utf-8")

@@ -4,35 +4,44 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize.examples import ExampleEncoder, tfrecords
+from components.tokenize.examples import Ragged, tfrecords
 from components.tokenize.options import Options
 from components.tokenize.vocabulary import learn, load
 
 tf = pytest.importorskip("tensorflow")
 tf_text = pytest.importorskip("tensorflow_text")
 
-ENCODER = ExampleEncoder(70_000)
-ids = st.lists(st.integers(0, 69_999), max_size=300)
+ids = st.lists(st.integers(0, 2**21 - 1), max_size=300)
+pairs = st.lists(st.tuples(ids, ids), max_size=4)
 
 
-@given(ids, ids)
-def test_examples_parse_to_the_same_ids(source: list[int], target: list[int]) -> None:
-    parsed = tf.train.Example.FromString(ENCODER.encode(source, target)).features.feature
-    assert list(parsed) in (["source", "target"], ["target", "source"])
-    assert list(parsed["source"].int64_list.value) == source
-    assert list(parsed["target"].int64_list.value) == target
+def write(path: Path, found: list[tuple[list[int], list[int]]], augmented: bool = False) -> str:
+    source, target = (Ragged.of([pair[side] for pair in found]) for side in (0, 1))
+    path.write_bytes(b"".join(tfrecords(source, target, augmented)))
+    return str(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs, st.booleans())
+def test_records_parse_to_the_same_ids(
+    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[list[int], list[int]]], augmented: bool
+) -> None:
+    path = write(tmp_path_factory.getbasetemp() / "fuzz.tfrecord", found, augmented)
+    examples = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(path)]
+    features = [example.features.feature for example in examples]
+    assert [tuple(list(one[side].int64_list.value) for side in ("source", "target")) for one in features] == found
+    assert all(list(one["augmented"].int64_list.value) == [1] * augmented for one in features)
 
 
 def test_a_dataset_reads_the_records_back(tmp_path: Path) -> None:
-    pairs = [([5, 300], [7]), ([], [69_999, 0]), (list(range(200)), list(range(900)))]
-    file = tmp_path / "pairs.tfrecord"
-    file.write_bytes(b"".join(tfrecords(ENCODER.encode(*pair) for pair in pairs)))
+    found = [([5, 300], [7]), ([], [69_999, 0]), (list(range(200)), list(range(900)))]
     features = {name: tf.io.RaggedFeature(tf.int64) for name in ("source", "target")}
-    records = list(tf.data.TFRecordDataset(str(file)).map(lambda record: tf.io.parse_single_example(record, features)))
-    assert [(list(one["source"].numpy()), list(one["target"].numpy())) for one in records] == pairs
+    data = tf.data.TFRecordDataset(write(tmp_path / "pairs.tfrecord", found))
+    records = list(data.map(lambda record: tf.io.parse_single_example(record, features)))
+    assert [(list(one["source"].numpy()), list(one["target"].numpy())) for one in records] == found
 
 
 def test_the_tokenizer_op_gives_the_same_ids_and_texts() -> None:

@@ -2,12 +2,13 @@
 
 import unicodedata
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.tokenize.options import Options
-from components.tokenize.text import clean
+from components.tokenize.text import clean, clean_column, folded_column
 from components.tokenize.vocabulary import learn, load
 
 TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
@@ -58,3 +59,33 @@ def test_the_tokenizer_normalizes_raw_text_as_cleaning_does(model: bytes, text: 
 @given(text=composed)
 def test_what_is_encoded_is_decoded_again(model: bytes, text: str) -> None:
     assert load(model).decode(load(model).encode(clean(text))) == clean(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8))
+def test_a_column_is_cleaned_as_its_texts_are(texts: list[str]) -> None:
+    assert clean_column(pa.array(texts, pa.string())).to_pylist() == [clean(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("A house, here.", "a house here", True),
+        ("„Hallo“, Welt!", '"hallo" welt', True),
+        ("1.5 km", "15 km", False),
+        ("1.5 km", "1,5 km", True),
+        ("कि", "क", False),
+        ("...", "!", False),
+        ("schon", "schön", False),
+    ],
+)
+def test_near_duplicates_fold_to_the_same(one: str, other: str, same: bool) -> None:
+    first, second = folded_column(pa.array([one, other]))
+    assert (first == second) is same
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])).map(clean), max_size=8))
+def test_folding_a_text_does_not_depend_on_its_neighbours(texts: list[str]) -> None:
+    alone = [folded_column(pa.array([text], pa.string()))[0] for text in texts]
+    assert (folded_column(pa.array(texts, pa.string())) if texts else []) == alone

@@ -1,0 +1,112 @@
+"""Measures the tokenize stage beside raw SentencePiece, Hugging Face `datasets.map`, and an element-wise Beam pipeline.
+
+All encode the same pairs with the same pieces. Seqline's time is that of the whole command: start of Python, reading,
+cleaning, removing duplicates, splitting, encoding, writing and the report; the peers' times leave out what they need
+to start, and reading too for the first two. The naive pipeline does a part of the pairs, its time is per pair.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.environments import FOLDER, environment
+from benchmarks.results import finish, parser, show
+from benchmarks.tokenizing import corpora
+from benchmarks.tokenizing.measuring import Measured, measure
+from components.errors import UserError
+from components.tokenize.options import Options
+from components.tokenize.vocabulary import learn, listing
+from components.whole import write_whole
+
+DATASETS = ["datasets==5.2.0", "tokenizers==0.23.3"]
+HERE = Path(__file__).parent / "tokenizing"
+LONGEST = 512
+NAIVE_SHARE = 20
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    arguments = parser("tokenize", (__doc__ or "").partition("\n")[0])
+    arguments.add_argument("corpora", type=Path, nargs="+", help="TSV files, or folders that hold a train.tsv.gz")
+    arguments.add_argument("--pairs", type=int, nargs=2, metavar="N", help="the two sizes; by default 1M and 5M")
+    arguments.add_argument("--only", choices=["seqline"], help="leave the peers out")
+    given = arguments.parse_args()
+    sizes = given.pairs or ([40_000, 200_000] if given.quick else [1_000_000, 5_000_000])
+    try:
+        run(given.corpora, sizes, given.json, peers=given.only is None)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> None:
+    """Measures all and prints the figures.
+
+    Args:
+        paths: The corpora.
+        sizes: A smaller and a larger number of pairs.
+        json: Where to write the figures.
+        peers: Whether to run the peers too.
+    """
+    pairs = corpora.read(paths)
+    model = FOLDER.resolve() / f"tokenizer-{len(pairs)}.model"
+    if not model.exists():
+        learnt = learn((side for pair in pairs for side in pair), Options())
+        write_whole(model.with_suffix(".vocab"), listing(learnt))
+        model.write_bytes(learnt)
+    small, _ = folders = [corpora.varied(pairs, size) for size in sizes]
+    ours = [stage(folder, model) for folder in folders]
+    rows: list[list[object]] = [
+        [f"seqline, {size:,} pairs", one.seconds, size / one.seconds, one.peak / 2**20]
+        for size, one in zip(sizes, ours, strict=True)
+    ]
+    figures: dict[str, float | str] = {}
+    ours_per_second = [size / one.seconds for size, one in zip(sizes, ours, strict=True)]
+    if peers:
+        module = [sys.executable, "-m", "benchmarks.tokenizing.raw_sentencepiece"]
+        raw = measure([*module, str(small), str(model)])
+        python = environment("datasets", DATASETS)
+        mapped = measure([str(python), str(HERE / "datasets_map.py"), str(small), str(model.with_suffix(".vocab"))])
+        part = max(5_000, sizes[0] // NAIVE_SHARE)
+        with tempfile.TemporaryDirectory() as output:
+            module = [sys.executable, "-m", "benchmarks.tokenizing.naive_beam"]
+            naive = measure([*module, str(corpora.varied(pairs, part)), str(model), output])
+        peer_rates = {}
+        for name, done, size in (
+            ("raw sentencepiece", raw, sizes[0]), ("datasets.map", mapped, sizes[0]), ("naive Beam", naive, part)
+        ):  # fmt: skip
+            peer_rates[name] = size / done.said["seconds"]
+            rows.append([f"{name}, {size:,} pairs", done.said["seconds"], peer_rates[name], done.peak / 2**20])
+        figures = {
+            "of_sentencepiece": ours_per_second[1] / peer_rates["raw sentencepiece"],
+            "of_sentencepiece_small": ours_per_second[0] / peer_rates["raw sentencepiece"],
+            "vs_naive_beam": ours_per_second[1] / peer_rates["naive Beam"],
+            "vs_datasets_map": ours_per_second[1] / peer_rates["datasets.map"],
+            "vs_datasets_map_small": ours_per_second[0] / peer_rates["datasets.map"],
+        }
+    show("Tokenizing", ["what", "seconds", "pairs a second", "peak MiB"], rows)
+    figures["growth_time_1m_5m"] = ours[1].seconds / ours[0].seconds
+    figures["growth_memory_1m_5m"] = ours[1].peak / ours[0].peak
+    finish(figures, json)
+
+
+def stage(folder: Path, model: Path) -> Measured:
+    """Runs the tokenize stage as a command of its own.
+
+    Args:
+        folder: The pairs.
+        model: The tokenizer.
+    """
+    with tempfile.TemporaryDirectory(dir=FOLDER) as output:
+        return measure(
+            [
+                sys.executable, "-m", "components.tokenize", "--data", f"{folder}/part-*.tsv",
+                "--corpus", f"{output}/corpus", "--report", f"{output}/report.html",
+                "--tokenizer", str(model), "--max_tokens", str(LONGEST), "--rules", '{"length_ratio": false}',
+            ]
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The work and the peers of `python -m benchmarks.tokenize`."""

@@ -1,0 +1,161 @@
+"""What each rule of the rows looks at, on columns of pairs: a mask of the rows that it rejects.
+
+Patterns are RE2's, as Arrow has them. The slow exact look is taken at the few rows that a quick one finds.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+
+_TAG = r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});"
+_ADDRESS = r"(?:https?://|www\.)\S+|[^\s@]+@[^\s@]+\.[^\s@]+"
+_BROKEN = "\ufffd|Ã[\u00a0-\u00bf]|â€|Ð[\u00a0-\u00bf]Ñ"
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+_NUMBER = re.compile(r"\d+")
+# Shares of a few characters say nothing: "54%", "13.08.2000".
+_ENOUGH = 20
+
+SCRIPTS = {
+    "Arabic": "ar fa ur ps sd ug ckb", "Armenian": "hy", "Bengali": "bn as", "Cyrillic": "ru uk be bg mk kk ky mn tt",
+    "Devanagari": "hi mr ne sa", "Ethiopic": "am ti", "Georgian": "ka", "Greek": "el", "Gujarati": "gu",
+    "Gurmukhi": "pa", "Han": "zh yue", "Hangul": "ko", "Hebrew": "he yi", "Kannada": "kn", "Khmer": "km", "Lao": "lo",
+    "Malayalam": "ml", "Myanmar": "my", "Oriya": "or", "Sinhala": "si", "Tamil": "ta", "Telugu": "te", "Thai": "th",
+    "Tibetan": "bo dz", "Latin": "af ast br ca cs cy da de en eo es et eu fi fo fr fy ga gd gl ha hr ht hu id ig is it "
+    "jv la lb lt lv mg ms mt nb nl nn no oc pl pt ro sk sl so sq st su sv sw tl tn tr vi wo xh yo zu",
+}  # fmt: skip
+"""Languages by the script that Unicode's CLDR gives them; those written in several are left out."""
+_SCRIPT_OF = {language: script for script, languages in SCRIPTS.items() for language in languages.split()}
+_SCRIPT_CLASSES = {"ja": r"\p{Han}\p{Hiragana}\p{Katakana}", "ko": r"\p{Hangul}\p{Han}"}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Columns of cleaned pairs.
+
+    Attributes:
+        source: Strings; all empty when the task has no sources.
+        target: Strings.
+        languages: Codes of the two languages.
+    """
+
+    source: pa.Array
+    target: pa.Array
+    languages: tuple[str, str]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def sides(self) -> tuple[pa.Array, pa.Array]:
+        """Source and target."""
+        return self.source, self.target
+
+    @cached_property
+    def lengths(self) -> tuple[Any, Any]:
+        """Characters of each side that are no spaces."""
+        return tuple(  # type: ignore[return-value]
+            (pc.utf8_length(side).to_numpy() - pc.count_substring(side, " ").to_numpy()) for side in self.sides
+        )
+
+
+def _either(pairs: Pairs, pattern: str) -> Mask:
+    return _mask(pc.match_substring_regex(pairs.source, pattern)) | _mask(
+        pc.match_substring_regex(pairs.target, pattern)
+    )
+
+
+def _mask(found: pa.Array) -> Mask:
+    return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+
+def broken_encoding(pairs: Pairs, _: float) -> Mask:
+    """U+FFFD, or UTF-8 that was once read as Latin-1."""
+    return _either(pairs, _BROKEN)
+
+
+def markup(pairs: Pairs, _: float) -> Mask:
+    """Tags, comments and entities."""
+    return _either(pairs, _TAG)
+
+
+def url(pairs: Pairs, _: float) -> Mask:
+    """Nothing but URLs and mail addresses."""
+    return _either(pairs, rf"^(?:(?:{_ADDRESS})\s*)+$")
+
+
+def too_few_characters(pairs: Pairs, least: float) -> Mask:
+    """Fewer characters than `least`; an empty source that the task allows is none."""
+    source, target = pairs.lengths
+    return np.asarray((target < least) | ((source < least) & (source > 0)))
+
+
+def long_word(pairs: Pairs, most: float) -> Mask:
+    """More than `most` characters without a space, in scripts that have spaces."""
+    return _either(pairs, rf"[^\s{_UNSPACED}]{{{min(int(most) + 1, 1000)}}}")
+
+
+def _share(pairs: Pairs, most: float, pattern: str) -> Mask:
+    """More than `most` of the characters match; short sides only when all do."""
+    rejected = np.zeros(len(pairs), bool)
+    for side, length in zip(pairs.sides, pairs.lengths, strict=True):
+        # Few rows have a run, and only those are counted out.
+        likely = np.flatnonzero(_mask(pc.match_substring_regex(side, rf"(?:{pattern}\s*){{3}}")))
+        if len(likely):
+            count = pc.count_substring_regex(side.take(pa.array(likely)), pattern).to_numpy()
+            long = length[likely]
+            rejected[likely] |= (long >= _ENOUGH) & (count > most * long)
+    return rejected
+
+
+def symbols(pairs: Pairs, most: float) -> Mask:
+    """More than `most` of the characters are neither letters nor digits, or all of them."""
+    return _share(pairs, most, r"[^\pL\pM\pN\s]") | _either(pairs, r"^[^\pL\pM\pN]+$")
+
+
+def digits(pairs: Pairs, most: float) -> Mask:
+    """More than `most` of the characters are digits."""
+    return _share(pairs, most, r"\pN")
+
+
+def numbers_differ(pairs: Pairs, _: float) -> Mask:
+    """The numbers of the two sides, separators aside, are not the same."""
+    rejected = np.zeros(len(pairs), bool)
+    for row in np.flatnonzero(_either(pairs, r"\pN")):
+        source, target = (_NUMBER.findall(side[int(row)].as_py()) for side in pairs.sides)
+        rejected[row] = Counter("".join(source)) != Counter("".join(target))
+    return rejected
+
+
+def identical(pairs: Pairs, words: float) -> Mask:
+    """Both sides the same but for case, and no mere name or number."""
+    same = np.asarray(_mask(pc.equal(pc.utf8_lower(pairs.source), pc.utf8_lower(pairs.target))))
+    return same & np.asarray(pc.count_substring(pairs.target, " ").to_numpy() + 1 >= words)
+
+
+def wrong_script(pairs: Pairs, least: float) -> Mask:
+    """Less than `least` of a side's letters are in the script of its language."""
+    rejected = np.zeros(len(pairs), bool)
+    for side, language in zip(pairs.sides, pairs.languages, strict=True):
+        code = language.replace("_", "-").partition("-")[0].lower()
+        script = _SCRIPT_OF.get(code)
+        inside = _SCRIPT_CLASSES.get(code) or (rf"\p{{{script}}}" if script else "")
+        if not inside:
+            continue
+        # Mn and Mc are marks of letters; Common and Inherited letters belong to every script.
+        foreign = rf"[^{inside}\p{{Common}}\p{{Inherited}}]"
+        some = np.flatnonzero(_mask(pc.match_substring_regex(side, foreign)))
+        if len(some):
+            texts = side.take(pa.array(some))
+            strange = pc.count_substring_regex(texts, foreign).to_numpy()
+            own = pc.count_substring_regex(texts, rf"[{inside}]").to_numpy()
+            rejected[some] |= own < least * (own + strange)
+    return rejected

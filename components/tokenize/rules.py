@@ -1,0 +1,123 @@
+"""The rules that clean a corpus, by name: each can be switched off, or set, and counts the rows that it rejects.
+
+They are the usual ones of OpusFilter, bicleaner-hardrules and Moses. A row is counted by the first rule that rejects
+it, in the order below; after the rules of the rows come those that compare rows, and those that need pieces.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.errors import UserError
+from components.tokenize import filters
+from components.tokenize.filters import Pairs
+
+Mask = npt.NDArray[np.bool_]
+_PARALLEL = ("translation",)
+_WRITTEN = ("translation", "summarization", "question_answering")
+_ALL = (*_WRITTEN, "text_generation")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        about: What it rejects, for reports.
+        default: Its threshold where it is on; True where it has none.
+        tasks: The tasks for which it is on by default.
+        rejects: What it looks at in rows, a mask; None for rules that other parts of the stage apply.
+    """
+
+    about: str
+    default: float | bool
+    tasks: tuple[str, ...]
+    rejects: Callable[[Pairs, float], Mask] | None = None
+
+
+RULES = {
+    "broken_encoding": Rule("text that was decoded wrongly", True, _ALL, filters.broken_encoding),
+    "markup": Rule("HTML or XML", True, _WRITTEN, filters.markup),
+    "url": Rule("a side that is only addresses", True, _WRITTEN, filters.url),
+    "too_few_characters": Rule("a side with fewer characters than this", 2, (), filters.too_few_characters),
+    "long_word": Rule("a word with more characters than this", 100, _WRITTEN, filters.long_word),
+    "symbols": Rule("a larger share of symbols than this", 0.6, _PARALLEL, filters.symbols),
+    "digits": Rule("a larger share of digits than this, in 20 characters or more", 0.8, _PARALLEL, filters.digits),
+    "numbers_differ": Rule("other numbers on the two sides", True, (), filters.numbers_differ),
+    "identical": Rule("both sides the same, with this many words or more", 3, _PARALLEL, filters.identical),
+    "wrong_script": Rule("a smaller share of letters in the language's script", 0.5, _PARALLEL, filters.wrong_script),
+    "duplicate": Rule("the same pair again", True, _ALL),
+    "near_duplicate": Rule("the same pair but for case, punctuation and spacing", True, _ALL),
+    "in_test": Rule("the source is in the test", True, _ALL),
+    "in_valid": Rule("the source is in the validation", True, _ALL),
+    "too_long": Rule("more pieces than max_tokens", True, _ALL),
+    "length_ratio": Rule("a larger ratio of the sides' pieces than this", 9.0, _PARALLEL),
+    "repeated": Rule("words repeated more often in a row than this", 5, _ALL),
+}
+"""All rules in the order in which they are applied."""
+
+MALFORMED = {
+    "wrong_columns": "wrong number of columns",
+    "not_utf8": "not UTF-8",
+    "not_json": "not a JSON object",
+    "not_csv": "not CSV",
+    "missing_field": "no text in a field",
+    "empty": "a side is empty",
+}
+"""Why a row is no pair at all: not rules, these cannot be switched off."""
+
+_ALWAYS = ("in_test", "in_valid", "too_long")
+
+
+def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
+    """The rules that apply, in order, with their thresholds; 1 for a rule without.
+
+    Args:
+        task: The task, whose defaults are changed.
+        changes: By name: false for off, true for on, a number for on with that threshold.
+
+    Raises:
+        UserError: A rule is unknown, cannot be switched off, or its value is no threshold.
+    """
+    for name, value in changes.items():
+        if name not in RULES:
+            near = difflib.get_close_matches(name, RULES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RULES)}"
+            raise UserError(f"rules: no rule is called {name!r}; {hint}")
+        if name in _ALWAYS and value is not True:
+            raise UserError(f"rules: {name} cannot be changed; test text must stay out of training")
+        if isinstance(value, bool):
+            continue
+        if not isinstance(value, int | float) or not value > 0 or RULES[name].default is True:
+            kind = "true or false" if RULES[name].default is True else "true, false or a number above 0"
+            raise UserError(f"rules: {name} must be {kind}, not {value!r}")
+    chosen = {}
+    for name, rule in RULES.items():
+        value = changes.get(name, task in rule.tasks)
+        if value is not False:
+            chosen[name] = float(rule.default if value is True else value)
+    return chosen
+
+
+def check(pairs: Pairs, chosen: Mapping[str, float]) -> list[tuple[str, Mask]]:
+    """Applies the rules that look at one row; each row is in the mask of the first rule that rejects it.
+
+    Args:
+        pairs: Cleaned pairs.
+        chosen: The rules that apply.
+    """
+    alive = np.ones(len(pairs), bool)
+    found = []
+    for name, threshold in chosen.items():
+        rejects = RULES[name].rejects
+        if rejects is None:
+            continue
+        rejected = rejects(pairs, threshold) & alive
+        if rejected.any():
+            alive &= ~rejected
+            found.append((name, rejected))
+    return found

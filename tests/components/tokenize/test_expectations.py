@@ -1,0 +1,99 @@
+"""Statistics, drift and expectations: the figures, and what stops."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.tokenize.corpus import Counts
+from components.tokenize.expectations import check_names, hold, require
+from components.tokenize.statistics import Drift, Statistics, distance
+from components.tokenize.tally import Tally
+
+VOCABULARY = ["<pad>", "<unk>", "<s>", "</s>", "<0x41>", "a", "b"]
+
+
+def statistics() -> Statistics:
+    tally = Tally(read=20)
+    tally.rejected.update(empty=5)
+    tally.pieces.update({1: 1, 4: 1, 5: 10, 6: 8})
+    tally.slices = {"train": {"news": 9}}  # type: ignore[dict-item]
+    tally.lengths = {"source": {1: 98, 40: 2}, "target": {2: 100}}  # type: ignore[dict-item]
+    return Statistics.of(tally, VOCABULARY)
+
+
+COUNTS = Counts(20, 15, {"empty": 5}, 13, 1, 1)
+counters = st.dictionaries(st.integers(0, 5), st.integers(1, 100), max_size=5)
+
+
+def test_statistics_count_bytes_and_unknown_pieces_as_unknown() -> None:
+    found = statistics()
+    assert found.unknown_share == 0.1
+    assert found.rejected_share == 0.25
+    assert list(found.pieces) == ["a", "b", "<unk>", "<0x41>"]
+    assert (found.quantile("source", 0.98), found.quantile("source", 0.99)) == (1, 40)
+
+
+def test_statistics_read_back_as_written(tmp_path: Path) -> None:
+    (tmp_path / "statistics.json").write_text(statistics().to_json(), encoding="utf-8")
+    assert Statistics.read(str(tmp_path)) == statistics()
+    (tmp_path / "statistics.json").write_text("{}")
+    with pytest.raises(UserError, match="holds no statistics"):
+        Statistics.read(str(tmp_path))
+    with pytest.raises(UserError, match=r"nowhere/statistics.json cannot be read"):
+        Statistics.read(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({1: 5}, {1: 50}, 0.0), ({1: 1}, {2: 1}, 1.0), ({}, {}, 0.0), ({}, {1: 1}, 1.0),
+        ({1: 1, 2: 1}, {1: 1}, math.sqrt(0.5 * math.log2(4 / 3) + 0.25 * math.log2(2 / 3) + 0.25)),
+    ],
+)  # fmt: skip
+def test_the_distance_is_that_of_jensen_and_shannon(before: dict, after: dict, expected: float) -> None:
+    assert distance(before, after) == pytest.approx(expected)
+
+
+@given(counters, counters)
+def test_the_distance_is_symmetric_and_at_most_one(before: dict[int, int], after: dict[int, int]) -> None:
+    assert distance(before, after) == pytest.approx(distance(after, before))
+    assert 0 <= distance(before, after) <= 1
+
+
+@pytest.mark.parametrize(
+    ("expectations", "message"),
+    [
+        ({"min_pairs": 14}, "min_pairs: 13, expected at least 14"),
+        ({"max_rejected_share": 0.2}, "max_rejected_share: 0.25, expected at most 0.2"),
+        ({"max_unknown_share": 0.05}, "max_unknown_share: 0.1, expected at most 0.05"),
+        ({"max_source_p99": 39}, "max_source_p99: 40, expected at most 39"),
+        ({"slices": ["news", "law"]}, "slices: without law, expected news, law"),
+        ({"max_piece_drift": 0.1}, "max_piece_drift: 0.2, expected at most 0.1"),
+    ],
+)
+def test_an_expectation_that_is_not_met_stops_with_figure_and_limit(expectations: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        require(hold(expectations, COUNTS, statistics(), Drift(0.0, 0.0, 0.2)))
+
+
+def test_expectations_that_are_met_pass() -> None:
+    expectations = {"min_pairs": 13, "max_rejected_share": 0.25, "slices": ["news"], "max_target_p99": 2}
+    assert all(one.met for one in hold(expectations, COUNTS, statistics(), None))
+
+
+@pytest.mark.parametrize(
+    ("expectations", "message"),
+    [
+        ({"min_pair": 1}, "did you mean min_pairs"),
+        ({"min_pairs": "many"}, "min_pairs must be a number"),
+        ({"slices": "news"}, "slices must be a list"),
+        ({"max_piece_drift": 0.1}, "max_piece_drift needs previous_corpus"),
+    ],
+)
+def test_a_wrong_expectation_is_named(expectations: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_names(expectations, drift=False)
