@@ -62,10 +62,6 @@ class Options:
         for name in needed:
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; give a name")
-        if self.context_field and self.task != "question_answering":
-            raise UserError(f"context_field is for task=question_answering, not {self.task}")
-        if len(set(self.fields)) < len(self.fields):
-            raise UserError(f"{', '.join(self.fields)}: source, target, context and slice need fields of their own")
         self._check_numbers()
         from components.tokenize.rules import thresholds
 
@@ -84,6 +80,17 @@ class Options:
         for name, least in (("max_tokens", 1), ("vocabulary_size", 300), ("tokenizer_sample", 1), ("shards", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    def check_fields(self) -> None:
+        """Refuses names of fields that do not go together.
+
+        Raises:
+            UserError: Two are the same, or there is a context without a question.
+        """
+        if self.context_field and self.task != "question_answering":
+            raise UserError(f"context_field is for task=question_answering, not {self.task}")
+        if len(set(self.fields)) < len(self.fields):
+            raise UserError(f"{', '.join(self.fields)}: source, target, context and slice need fields of their own")
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ def tokenize(
         UserError: Files are missing or broken, too many rows are malformed, too few pairs are left, or an expectation
             is not met; then the report is written all the same.
     """
+    options.check_fields()
     expected = expectations or {}
     check_names(expected, bool(previous_corpus))
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
