@@ -1,0 +1,90 @@
+"""CTranslate2 in `benchmarks.decode`, with the very weights that Seqline exports."""
+
+import os
+import tempfile
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import sentencepiece
+from ctranslate2.specs import TransformerSpec
+
+from benchmarks.decode_timing import Translate, run
+
+
+def convert(task: dict[str, Any], processor: Any) -> str:
+    """Writes the trained weights in CTranslate2's format.
+
+    Args:
+        task: `weights` is the file that `benchmarks.decode` wrote; `quantization`, or none.
+        processor: The tokenizer.
+
+    Returns:
+        The model's folder.
+    """
+    weights, width = np.load(task["weights"]), task["width"]
+    spec = TransformerSpec.from_config(task["layers"], task["heads"], pre_norm=True, rms_norm=True)
+
+    def linear(to: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
+        to.weight, to.bias = np.ascontiguousarray(kernel.T), bias
+
+    def dense(to: Any, name: str) -> None:
+        linear(to, weights[f"{name}.kernel"], weights[f"{name}.bias"])
+
+    for side, stack in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        embeddings = stack.embeddings[0] if side == "encoder" else stack.embeddings
+        embeddings.weight = weights["embedding"]
+        stack.position_encodings.encodings = weights["positions"]
+        stack.layer_norm.gamma = weights[f"{side}_norm"]
+        for number, layer in enumerate(stack.layer):
+            name = f"{side}.{number}"
+            layer.self_attention.layer_norm.gamma = weights[f"{name}.self_norm"]
+            dense(layer.self_attention.linear[0], f"{name}.self_attention.project_in")
+            dense(layer.self_attention.linear[1], f"{name}.self_attention.project_out")
+            if side == "decoder":
+                layer.attention.layer_norm.gamma = weights[f"{name}.cross_norm"]
+                kernel = weights[f"{name}.cross_attention.project_in.kernel"]
+                bias = weights[f"{name}.cross_attention.project_in.bias"]
+                linear(layer.attention.linear[0], kernel[:, :width], bias[:width])
+                linear(layer.attention.linear[1], kernel[:, width:], bias[width:])
+                dense(layer.attention.linear[2], f"{name}.cross_attention.project_out")
+            layer.ffn.layer_norm.gamma = weights[f"{name}.feed_forward_norm"]
+            dense(layer.ffn.linear_0, f"{name}.feed_forward.expand")
+            dense(layer.ffn.linear_1, f"{name}.feed_forward.contract")
+    spec.decoder.projection.weight = weights["embedding"]
+    pieces = [processor.id_to_piece(piece) for piece in range(processor.vocab_size())]
+    spec.register_source_vocabulary(pieces)
+    spec.register_target_vocabulary(pieces)
+    spec.config.bos_token = spec.config.decoder_start_token = processor.id_to_piece(processor.bos_id())
+    spec.config.eos_token = processor.id_to_piece(processor.eos_id())
+    spec.config.unk_token = processor.id_to_piece(processor.unk_id())
+    spec.config.layer_norm_epsilon = 1e-6
+    spec.validate()
+    spec.optimize(quantization=task["quantization"])
+    folder = tempfile.mkdtemp()
+    spec.save(folder)
+    return folder
+
+
+def load(task: dict[str, Any]) -> Translate:
+    """Loads a converted model."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
+    engine = ctranslate2.Translator(
+        convert(task, processor),
+        compute_type=task["quantization"] or "float32",
+        intra_threads=len(os.sched_getaffinity(0)),
+    )
+    end = processor.id_to_piece(processor.eos_id())
+
+    def translate(texts: list[str]) -> list[str]:
+        pieces = [[*tokens, end] for tokens in processor.encode(texts, out_type=str)]
+        found = engine.translate_batch(
+            pieces, beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
+        )
+        return [processor.decode(result.hypotheses[0]) for result in found]
+
+    return translate
+
+
+if __name__ == "__main__":
+    run(load)

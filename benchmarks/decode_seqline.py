@@ -1,0 +1,25 @@
+"""Seqline's SavedModel in `benchmarks.decode`."""
+
+import os
+from typing import Any
+
+from benchmarks.decode_timing import Translate, run
+
+
+def load(task: dict[str, Any]) -> Translate:
+    """Loads the serving signature."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 (registers its ops)
+
+    loaded = tf.saved_model.load(task["model"])
+
+    def translate(texts: list[str]) -> list[str]:
+        answers = loaded.signatures["serving_default"](text=tf.constant(texts, tf.string))
+        return [answer.decode() for answer in answers["text"].numpy()]
+
+    return translate
+
+
+if __name__ == "__main__":
+    run(load)
