@@ -150,7 +150,7 @@ def _vocabulary(folder: Path) -> list[str]:
 
 
 def _rejected(tally: Tally) -> Iterator[str]:
-    for reason, rows in tally.examples.items():
+    for reason, rows in sorted(tally.examples.items()):
         if reason != "kept":
             for row in rows:
                 # The file's name without its folder: the same data give the same bytes wherever they lie.
