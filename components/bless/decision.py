@@ -1,7 +1,8 @@
 """Layout of the decision artifact: what *bless* writes, and *deploy* and *summary* read.
 
 decision/
-  decision.json   the verdict, every rule with its figures and reason, both models' figures, samples
+  decision.json   the verdict, every rule with its figures and reason, both models' figures, how sure their differences
+                  are, samples
 
 Standard library only: other images import this module.
 """
@@ -11,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from components.errors import UserError
-from components.evaluate.evaluation import Figure, Sentence, figures
+from components.evaluate.evaluation import Comparison, Figure, Sentence, figures
 from components.whole import whole_folder
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "decision.json"
 
 
@@ -28,6 +29,8 @@ class Verdict:
         limit: The worst figure that the rule lets pass; None where there was nothing to compare with.
         passed: Whether the challenger passed.
         reason: The verdict as a sentence.
+        champion: The champion's figure, where the rule compares with it.
+        p_value: Probability that chance makes such a difference, where the rule's test was made.
     """
 
     rule: str
@@ -35,6 +38,8 @@ class Verdict:
     limit: float | None
     passed: bool
     reason: str
+    champion: float | None = None
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Decision:
         challenger: The challenger's figures.
         champion: The champion's figures; None where there was none to compare with.
         samples: The first sentences of the test text as the challenger answers them.
+        comparisons: How sure their differences are, by the metric's name; those that were counted on both.
+        problem: Why a champion that is there could not be measured; empty otherwise.
     """
 
     blessed: bool
@@ -56,6 +63,8 @@ class Decision:
     challenger: dict[str, Figure]
     champion: dict[str, Figure] | None = None
     samples: list[Sentence] = field(default_factory=list)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    problem: str = ""
 
     def __post_init__(self) -> None:
         if self.blessed and not (self.rules and all(rule.passed for rule in self.rules)):
@@ -92,6 +101,8 @@ class Decision:
                 rules=[Verdict(**rule) for rule in content["rules"]],
                 challenger=figures(content["challenger"]),
                 champion=None if champion is None else figures(champion),
+                comparisons={name: Comparison(**one) for name, one in content["comparisons"].items()},
+                problem=content["problem"],
                 samples=[Sentence(**sample) for sample in content["samples"]],
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

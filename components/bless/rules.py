@@ -1,132 +1,150 @@
-"""The gate's rules: data that judge a challenger's figures and say why."""
+"""The gate's rules as data: what a reviewer may ask of a challenger.
 
+A rule is an object with a metric and one thing that is asked of it:
+
+    {"metric": "bleu", "minimum": 20}                      the figure is at least this
+    {"metric": "latency_p95", "maximum": 200}              the figure is at most this
+    {"metric": "bleu", "margin": 0.5}                      no more than this is lost to the champion
+    {"metric": "bleu", "gain": 0.2, "significance": 0.05}  at least this is won, and not by chance
+
+and may say more: `significance` (with margin or gain), the probability below which a difference is no chance, with
+`test`; `slices` (with all but gain), to ask it of every slice; `confident` (with minimum or maximum), to ask it of the
+worse end of the 95% interval. The metric `headline` is the task's own: BLEU, ROUGE-Lsum, token F1 or chrF++.
+"""
+
+import difflib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 
-from components.bless.decision import Verdict
 from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, Figure
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import HEADLINES, METRICS, Metric, find_metric
+
+HEADLINE = "headline"
+KINDS = ("minimum", "maximum", "margin", "gain")
+TESTS = ("bootstrap", "randomization")
+SLICINGS = ("length", "slice", "terms", "all")
+DEFAULT: list[dict] = [{"metric": "empty_outputs", "maximum": 50}, {"metric": HEADLINE, "margin": 0.5}]
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A figure must not be worse than a fixed value.
+class Rule:
+    """One rule; exactly one of minimum, maximum, margin and gain is set.
 
     Attributes:
-        metric: The metric's name.
-        value: The least figure, or the greatest where lower is better.
+        metric: The metric's name, or `headline`.
+        minimum: The least figure that passes.
+        maximum: The greatest figure that passes.
+        margin: The loss to the champion that is tolerated, on the metric's own scale; 0 or more.
+        gain: The least win over the champion that passes; 0 or more.
+        significance: With margin, a loss fails only if chance makes one as great less often than this; with gain, a win
+            passes only then. 0 leaves chance aside.
+        test: Which test says so: bootstrap or randomization.
+        slices: Which slices each have to pass: length, slice, terms or all; empty for the whole text.
+        confident: Whether the worse end of the 95% interval has to pass.
     """
 
     metric: str
-    value: float
+    minimum: float | None = None
+    maximum: float | None = None
+    margin: float | None = None
+    gain: float | None = None
+    significance: float = 0.0
+    test: str = "bootstrap"
+    slices: str = ""
+    confident: bool = False
 
-    def judge(self, challenger: Evaluation, champion: Evaluation | None) -> Verdict:
-        """Judges the challenger by itself."""
-        metric = METRICS[self.metric]
-        figure = _figure(challenger, self.metric)
-        word = "at least" if metric.higher_is_better else "at most"
-        rule = f"{metric.label} {word} {self.value:g}"
-        if not math.isfinite(figure.value):
-            return Verdict(
-                rule,
-                None,
-                self.value,
-                False,
-                f"{metric.label}: the challenger's figure is {figure.value}, not a number.",
-            )
-        passed = _worse_by(figure.value, self.value, metric.higher_is_better) <= 0
-        verb = "meets" if passed else "misses"
-        reason = f"{metric.label}: {figure.value:.2f} {verb} the limit of {word} {self.value:g}."
-        return Verdict(rule, figure.value, self.value, passed, reason)
+    @property
+    def kind(self) -> str:
+        """What is asked: minimum, maximum, margin or gain."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
+    @property
+    def value(self) -> float:
+        """The figure that goes with it."""
+        return float(getattr(self, self.kind))
 
-@dataclass(frozen=True)
-class NoRegression:
-    """A figure must not be worse than the champion's by more than a margin.
+    def metric_of(self, task: str) -> Metric:
+        """The metric.
 
-    Attributes:
-        metric: The metric's name.
-        margin: The loss that is tolerated, on the metric's own scale; 0 or more.
-    """
+        Args:
+            task: What the challenger was trained for.
+        """
+        return METRICS[HEADLINES[task] if self.metric == HEADLINE else self.metric]
 
-    metric: str
-    margin: float
+    def told(self, metric: Metric) -> str:
+        """The rule in a few words.
 
-    def judge(self, challenger: Evaluation, champion: Evaluation | None) -> Verdict:
-        """Judges the challenger against the champion, where there is one."""
-        metric = METRICS[self.metric]
-        rule = f"{metric.label} within {self.margin:g} of the champion's"
-        figure = _figure(challenger, self.metric)
-        if not math.isfinite(figure.value):
-            return Verdict(
-                rule, None, None, False, f"{metric.label}: the challenger's figure is {figure.value}, not a number."
-            )
-        if champion is None:
-            reason = "There is no champion to compare with: no version is live, or this very model is."
-            return Verdict(rule, figure.value, None, True, reason)
-        if champion.model_fingerprint == challenger.model_fingerprint:
-            return Verdict(rule, figure.value, None, True, "The challenger is itself the live version.")
-        other = _figure(champion, self.metric)
-        if not math.isfinite(other.value):
-            reason = f"{metric.label}: the champion's figure is {other.value}, and cannot be compared with."
-            return Verdict(rule, figure.value, None, False, reason)
-        if figure.signature != other.signature:
-            raise UserError(
-                f"{metric.label} of challenger and champion were measured differently ({figure.signature} and "
-                f"{other.signature}): evaluate both with the same version of Seqline"
-            )
-        sign = 1 if metric.higher_is_better else -1
-        loss = _worse_by(figure.value, other.value, metric.higher_is_better)
-        # Figures come out of floating point sums: 40.0 - 39.5 must not be more than 0.5.
-        passed = loss <= self.margin + 1e-9
-        if loss <= 0:
-            outcome = "equals" if loss == 0 else f"is better by {-loss:.2f} than"
-        else:
-            outcome = f"is worse by {loss:.2f} than"
-        tolerated = f"; a loss of {self.margin:g} is tolerated" if loss > 0 else ""
-        reason = f"{metric.label}: {figure.value:.2f} {outcome} the champion's {other.value:.2f}{tolerated}."
-        return Verdict(rule, figure.value, other.value - sign * self.margin, passed, reason)
+        Args:
+            metric: The metric, from `metric_of`.
+        """
+        asked = {
+            "minimum": f"at least {self.value:g}",
+            "maximum": f"at most {self.value:g}",
+            "margin": f"within {self.value:g} of the champion's",
+            "gain": f"better than the champion's by {self.value:g}",
+        }[self.kind]
+        where = {"": "", "all": " in every slice"}.get(self.slices, f" in every slice by {self.slices}")
+        surely = ", interval included" if self.confident else ""
+        chance = f", p < {self.significance:g}" if self.significance else ""
+        return f"{metric.label} {asked}{where}{surely}{chance}"
 
 
-Rule = Limit | NoRegression
-
-
-def judge(rules: list[Rule], challenger: Evaluation, champion: Evaluation | None) -> list[Verdict]:
-    """Holds the challenger against every rule.
+def read_rules(given: Iterable[object]) -> list[Rule]:
+    """Reads rules from their JSON form, and refuses what makes no sense.
 
     Args:
-        rules: At least one; all of them are judged, also after one that did not pass.
-        challenger: Its evaluation.
-        champion: The live version's evaluation on the same test text, None where there is none.
-
-    Returns:
-        What each rule said, in their order.
+        given: The objects; none stands for `DEFAULT`, since a gate without rules would let everything pass.
 
     Raises:
-        UserError: If the evaluations lack a rule's metric or cannot be compared.
+        UserError: If one has a wrong name or value; the message names it by its place.
     """
-    if champion is not None:
-        for name in ("corpus_fingerprint", "sentences"):
-            ours, theirs = getattr(challenger, name), getattr(champion, name)
-            if ours != theirs:
-                raise UserError(
-                    f"challenger and champion were evaluated on different test texts ({name} {ours} and {theirs}): "
-                    "evaluate both on the same corpus"
-                )
-    return [rule.judge(challenger, champion) for rule in rules]
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise UserError(f'rules must be a list such as [{{"metric": "bleu", "minimum": 20}}], not {given!r}')
+    return [_read(content, f"rules[{place}]") for place, content in enumerate(given or DEFAULT)]
 
 
-def _figure(evaluation: Evaluation, metric: str) -> Figure:
-    try:
-        return evaluation.metrics[metric]
-    except KeyError:
-        has = ", ".join(evaluation.metrics) or "no metrics"
-        raise UserError(
-            f"a rule rests on {metric}, which the evaluation of {evaluation.model_fingerprint or 'the model'} does not "
-            f"have; it has {has}: change the rule, or evaluate with another task"
-        ) from None
+def _read(content: object, where: str) -> Rule:
+    if not isinstance(content, dict):
+        raise UserError(f'{where} must be an object such as {{"metric": "bleu", "minimum": 20}}, not {content!r}')
+    names = [field.name for field in fields(Rule)]
+    for name in content:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+            raise UserError(f"{where} has no {name!r}; {hint}")
+    kinds = [kind for kind in KINDS if content.get(kind) is not None]
+    if "metric" not in content or len(kinds) != 1:
+        raise UserError(f"{where} needs a metric and exactly one of {', '.join(KINDS)}; it has {', '.join(content)}")
+    (kind,) = kinds
+    direction = True if content["metric"] == HEADLINE else find_metric(content["metric"], where).higher_is_better
+    _number(content[kind], f"{where}: {kind}", least=0 if kind in {"margin", "gain"} else -math.inf)
+    _number(content.get("significance", 0.0), f"{where}: significance", least=0, most=1)
+    _known(content.get("test", TESTS[0]), TESTS, f"{where}: test")
+    if "slices" in content:
+        _known(content["slices"], SLICINGS, f"{where}: slices")
+    if not isinstance(content.get("confident", False), bool):
+        raise UserError(f"{where}: confident must be true or false, not {content['confident']!r}")
+    compared = kind in {"margin", "gain"}
+    for wrong, reason in (
+        (compared and direction is None, f"{content['metric']} has no better side: set a minimum or a maximum"),
+        (not compared and content.get("significance"), f"significance goes with margin or gain, not with {kind}"),
+        (compared and content.get("confident"), f"confident goes with minimum or maximum, not with {kind}"),
+        (kind == "gain" and content.get("slices"), "slices do not go with gain"),
+    ):
+        if wrong:
+            raise UserError(f"{where}: {reason}")
+    return Rule(**content)
 
 
-def _worse_by(figure: float, than: float, higher_is_better: bool | None) -> float:
-    return than - figure if higher_is_better else figure - than
+def _number(value: object, where: str, least: float = -math.inf, most: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UserError(f"{where} must be a number, not {value!r}")
+    if not least <= value <= most:
+        allowed = f"between {least:g} and {most:g}" if math.isfinite(most) else f"at least {least:g}"
+        raise UserError(f"{where} must be {allowed}, not {value!r}")
+
+
+def _known(value: object, known: Sequence[str], where: str) -> None:
+    if value not in known:
+        raise UserError(f"{where} must be one of {', '.join(known)}, not {value!r}")

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.bless.decision import Decision, write_decision
-from components.bless.rules import Limit, NoRegression, Rule, judge
-from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, Figure, read_evaluation, read_sentences
-from components.evaluate.metrics import find_metric
+from components.bless.evidence import gather
+from components.bless.judging import judge
+from components.bless.report import write_report
+from components.bless.rules import read_rules
+from components.evaluate.evaluation import Evaluation, Figure, read_sentences
 
 log = logging.getLogger(__name__)
 
@@ -21,32 +22,17 @@ class Options:
     """The gate's rules.
 
     Attributes:
-        limits: The worst figure allowed by metric, such as {"bleu": 20, "empty_outputs": 1}. By default a
-            model that mostly says nothing is held back.
-        metric: The metric in which the challenger must not fall behind the champion.
-        margin: The loss in that metric that is tolerated, on its own scale.
+        rules: What is asked of the challenger; see docs/gate.md. Where it is empty, a model that mostly says nothing is
+            held back, and one that loses more than half a point of the task's headline figure to the champion.
     """
 
-    limits: dict[str, float] = field(default_factory=lambda: {"empty_outputs": 50.0})
-    metric: str = "bleu"
-    margin: float = 0.5
+    rules: list[dict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name, value in self.limits.items():
-            find_metric(name, "limits")
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise UserError(f"limits: {name} must be a number, not {value!r}")
-        find_metric(self.metric, "metric")
-        if not (math.isfinite(self.margin) and self.margin >= 0):
-            raise UserError(f"margin must be a number of at least 0, not {self.margin}")
-
-    def rules(self) -> list[Rule]:
-        """The rules in the order they are judged and reported."""
-        limits: list[Rule] = [Limit(name, self.limits[name]) for name in sorted(self.limits)]
-        return [*limits, NoRegression(self.metric, self.margin)]
+        read_rules(self.rules)
 
 
-def bless(challenger: Path, champion: Path, decision: Path, options: Options = Options()) -> Decision:
+def bless(challenger: Path, champion: Path, decision: Path, report: Path, options: Options = Options()) -> Decision:
     """Decides whether the challenger may go live.
 
     decision/
@@ -58,6 +44,7 @@ def bless(challenger: Path, champion: Path, decision: Path, options: Options = O
         challenger: The evaluation of the model that was just trained.
         champion: The evaluation of the live version; absent where there is none.
         decision: The folder to write.
+        report: The HTML page to write.
         options: The gate's rules.
 
     Returns:
@@ -67,23 +54,23 @@ def bless(challenger: Path, champion: Path, decision: Path, options: Options = O
         UserError: If the challenger was not evaluated, or the two were measured on different test texts or in
             different ways: then nothing is decided.
     """
-    ours = read_evaluation(challenger)
-    if ours.absent:
-        raise UserError(f"{challenger} says that there was no model to evaluate: there is no challenger to judge")
-    theirs = read_evaluation(champion)
-    verdicts = judge(options.rules(), ours, None if theirs.absent else theirs)
+    evidence = gather(challenger, champion)
+    verdicts = judge(read_rules(options.rules), evidence)
     made = Decision(
         blessed=all(verdict.passed for verdict in verdicts),
-        model_fingerprint=ours.model_fingerprint,
+        model_fingerprint=evidence.challenger.model_fingerprint,
         rules=verdicts,
-        challenger=_finite(ours),
-        champion=None if theirs.absent else _finite(theirs),
+        challenger=_finite(evidence.challenger),
+        champion=_finite(evidence.champion) if evidence.champion else None,
+        comparisons=evidence.comparisons,
+        problem=evidence.problem,
         samples=list(read_sentences(challenger, SAMPLES)),
     )
     for verdict in verdicts:
         log.info("%s  %s", "passed" if verdict.passed else "FAILED", verdict.reason)
     log.info("the challenger is %s", "blessed" if made.blessed else "not blessed")
     write_decision(decision, made)
+    write_report(report, made, evidence)
     return made
 
 

@@ -11,6 +11,7 @@ from components.errors import UserError
 
 SIGNATURE = "serving_default"
 SECONDS_BETWEEN_LINES = 10.0
+TIMED, WARM_UP = 40, 3  # single requests
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ def load(model: Path) -> Any:
     return signature
 
 
-def decode(signature: Any, texts: list[str], batch_size: int) -> tuple[list[str], list[float]]:
+def decode(
+    signature: Any, texts: list[str], batch_size: int, progress: "Progress | None" = None, first: int = 1
+) -> tuple[list[str], list[float]]:
     """Runs texts through a signature, long ones first, in batches of one size and of similar lengths.
 
     Long texts first: a batch that does not fit the memory fails at once, and the time left is not
@@ -62,39 +65,73 @@ def decode(signature: Any, texts: list[str], batch_size: int) -> tuple[list[str]
         signature: From `load`.
         texts: The inputs.
         batch_size: Texts in a batch.
+        progress: Is told of every batch.
+        first: Number of the first text, for the message.
 
     Returns:
         The outputs and their scores, in the order of the inputs.
 
     Raises:
-        UserError: If a score is not a number.
+        UserError: If the model fails, or a score is not a number.
     """
     import tensorflow as tf
 
     outputs = [""] * len(texts)
     scores = [0.0] * len(texts)
     order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))
-    progress = _Progress(len(texts))
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         filled = [texts[chosen[place % len(chosen)]] for place in range(batch_size)]
-        answer = signature(text=tf.constant(filled))
+        try:
+            answer = signature(text=tf.constant(filled))
+        except tf.errors.OpError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"the model fails on the test text: {reason}; export it again") from error
         for index, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=False):
             outputs[index] = output.decode("utf-8", errors="replace")
             scores[index] = float(score)
             if not math.isfinite(scores[index]):
                 raise UserError(
-                    f"the model's score for test sentence {index + 1} is {scores[index]}, not a number: its weights "
-                    f"are broken, train again; the sentence is {texts[index]!r}"
+                    f"the model's score for test sentence {first + index} is {scores[index]}, not a number: its "
+                    f"weights are broken, train again; the sentence is {texts[index]!r}"
                 )
-        progress.advance(len(chosen))
+        if progress is not None:
+            progress.advance(len(chosen))
     return outputs, scores
 
 
-class _Progress:
+def latencies(signature: Any, texts: list[str]) -> list[float]:
+    """Times single requests, as an endpoint gets them when it is not busy.
+
+    Args:
+        signature: From `load`.
+        texts: The inputs; a number of them, evenly spread, is timed.
+
+    Returns:
+        Milliseconds of each.
+    """
+    import tensorflow as tf
+
+    def seconds(text: str) -> float:
+        start = time.perf_counter()
+        signature(text=tf.constant([text]))["text"].numpy()
+        return time.perf_counter() - start
+
+    chosen = texts[:: max(1, len(texts) // TIMED)][:TIMED]
+    for text in chosen[:WARM_UP]:
+        seconds(text)
+    return [1000 * seconds(text) for text in chosen]
+
+
+class Progress:
     """A bar where a person watches, a line now and then where not."""
 
     def __init__(self, total: int) -> None:
+        """Starts the clock.
+
+        Args:
+            total: Sentences to decode.
+        """
         self.total, self.done = total, 0
         self.start = self.spoke = time.monotonic()
         self.bar: Any = None

@@ -1,20 +1,30 @@
 """The registry of metrics: what each is called, which way is better, and what it is good for.
 
-The reference libraries do the counting; they are imported when a metric is computed, so that stages which
+The reference libraries define the figures; they are imported when a metric is counted, so that stages which
 only compare figures can read the registry without them.
 """
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from components.errors import UserError
-from components.evaluate.evaluation import Figure
 
-Task = Literal["translate", "summarize", "answer"]
+if TYPE_CHECKING:
+    from components.evaluate.counters import Counter
+
+Task = Literal["translation", "summarization", "question_answering", "text_generation"]
 TASKS: tuple[Task, ...] = get_args(Task)
 EVERY = frozenset(TASKS)
+# The figure that stands for the others: what a gate compares by default, and what gaps between slices are measured in.
+HEADLINES: dict[str, str] = {
+    "translation": "bleu",
+    "summarization": "rougeLsum",
+    "question_answering": "token_f1",
+    "text_generation": "chrf",
+}
+# The figure that ranks single sentences: BLEU says little about one sentence.
+RANKINGS: dict[str, str] = {**HEADLINES, "translation": "chrf"}
 
 
 @dataclass(frozen=True)
@@ -24,37 +34,67 @@ class Metric:
     Attributes:
         name: Its key in artifacts and parameters.
         label: What reports call it.
-        higher_is_better: Its direction; None where neither is better, so that no rule can rest on it.
-        tasks: The tasks it says something about.
-        score: Takes references, outputs and the target language's code; returns the figure and a signature
-            that says how it was measured.
+        higher_is_better: Its direction; None where neither is better, so that only fixed limits can rest on it.
+        tasks: The tasks it says something about; empty where it says nothing about texts.
+        counter: Where its arithmetic is, as module:name and arguments; empty where the figure is not counted on texts
+            but measured on the model, on the slices or by people.
     """
 
     name: str
     label: str
     higher_is_better: bool | None
-    tasks: frozenset[Task]
-    score: Callable[[list[str], list[str], str], tuple[float, str]]
+    tasks: frozenset[Task] = EVERY
+    counter: tuple[str, ...] = ()
+
+    def counts(self, language: str) -> "Counter":
+        """Its arithmetic; loads the reference library.
+
+        Args:
+            language: Code of the target language, such as `de` or `zh-Hans`.
+        """
+        place, *arguments = self.counter
+        module, _, name = place.partition(":")
+        return getattr(importlib.import_module(f"components.evaluate.{module}"), name)(*arguments, language)
 
 
-def measure(task: str, references: list[str], outputs: list[str], language: str) -> dict[str, Figure]:
-    """Computes every metric of a task.
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("bleu", "BLEU", True, frozenset({"translation"}), ("sacre:Bleu",)),
+        Metric("chrf", "chrF++", True, frozenset({"translation", "summarization", "text_generation"}), ("sacre:Chrf",)),
+        Metric("ter", "TER", False, frozenset({"translation"}), ("sacre:Ter",)),
+        Metric("rouge1", "ROUGE-1", True, EVERY, ("rouge:Rouge", "rouge1")),
+        Metric("rouge2", "ROUGE-2", True, EVERY, ("rouge:Rouge", "rouge2")),
+        Metric("rougeL", "ROUGE-L", True, EVERY, ("rouge:Rouge", "rougeL")),
+        Metric("rougeLsum", "ROUGE-Lsum", True, EVERY, ("rouge:Rouge", "rougeLsum")),
+        Metric("exact_match", "Exact match, %", True, EVERY, ("squad:exact_match",)),
+        Metric("token_f1", "Token F1, %", True, EVERY, ("squad:token_f1",)),
+        Metric("perplexity", "Perplexity", False, EVERY, ("oddities:Perplexity",)),
+        Metric("length_ratio", "Length ratio", None, EVERY, ("oddities:length_ratio",)),
+        Metric("empty_outputs", "Empty outputs, %", False, EVERY, ("oddities:empty",)),
+        Metric("copied_outputs", "Copied outputs, %", False, EVERY, ("oddities:copied",)),
+        Metric("unknown_outputs", "Outputs with unknown pieces, %", False, EVERY, ("oddities:unknown",)),
+        Metric("gap_length", "Gap between lengths", False),
+        Metric("gap_slice", "Gap between slices", False),
+        Metric("gap_terms", "Gap between term lists", False),
+        Metric("widest_gap", "Widest gap", False),
+        Metric("latency_p50", "Latency, median, ms", False),
+        Metric("latency_p95", "Latency, 95th percentile, ms", False),
+        Metric("throughput", "Sentences a second", True),
+        Metric("model_size", "Model size, MB", False),
+        Metric("human_preference", "Raters' preference, %", True),
+        Metric("human_agreement", "Raters' agreement, alpha", True),
+    )
+}
+
+
+def counted(task: str) -> list[Metric]:
+    """The metrics that are counted on the texts of a task, in the registry's order.
 
     Args:
-        task: What the model was trained for, one of `TASKS`.
-        references: The expected texts, at least one.
-        outputs: The model's texts, as many and in the same order.
-        language: Code of the target language, such as `de` or `zh-Hans`.
-
-    Returns:
-        The figures by name, in the registry's order.
+        task: One of `TASKS`.
     """
-    found = {}
-    for metric in METRICS.values():
-        if task in metric.tasks:
-            value, signature = metric.score(references, outputs, language)
-            found[metric.name] = Figure(float(value), metric.higher_is_better, signature)
-    return found
+    return [metric for metric in METRICS.values() if metric.counter and task in metric.tasks]
 
 
 def find_metric(name: str, field: str) -> Metric:
@@ -65,79 +105,8 @@ def find_metric(name: str, field: str) -> Metric:
         field: The option that names it, for the message.
 
     Raises:
-        UserError: If there is no such metric, or none of its directions is better.
+        UserError: If there is no such metric.
     """
-    if name not in METRICS or METRICS[name].higher_is_better is None:
-        known = ", ".join(metric.name for metric in METRICS.values() if metric.higher_is_better is not None)
-        raise UserError(f"{field}: {name!r} is no metric that a rule can rest on; take one of {known}")
+    if name not in METRICS:
+        raise UserError(f"{field}: {name!r} is no metric; take one of {', '.join(METRICS)}")
     return METRICS[name]
-
-
-def sentence_scores(references: list[str], outputs: list[str]) -> list[float]:
-    """Scores single sentences, to rank samples: chrF, which needs neither words nor long texts.
-
-    Args:
-        references: The expected texts.
-        outputs: The model's texts, as many.
-
-    Returns:
-        chrF of each, from 0 to 100.
-    """
-    if not references:
-        return []
-    from sacrebleu.metrics import CHRF
-
-    chrf = CHRF()
-    return [
-        chrf.sentence_score(output, [reference]).score for reference, output in zip(references, outputs, strict=True)
-    ]
-
-
-def _bleu(references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    from sacrebleu.metrics import BLEU
-
-    from components.evaluate.language import bleu_tokenizer
-
-    metric = BLEU(tokenize=bleu_tokenizer(language))
-    return metric.corpus_score(outputs, [references]).score, str(metric.get_signature())
-
-
-def _chrf(references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    from sacrebleu.metrics import CHRF
-
-    metric = CHRF()
-    return metric.corpus_score(outputs, [references]).score, str(metric.get_signature())
-
-
-def _rouge(kind: str, references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    from components.evaluate.rouge import rouge
-
-    return rouge(kind, references, outputs, language)
-
-
-def _exact_match(references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    same = sum(reference.strip() == output.strip() for reference, output in zip(references, outputs, strict=True))
-    return 100 * same / len(references), "percent|case:mixed|outer spaces ignored"
-
-
-def _length_ratio(references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    return sum(map(len, outputs)) / sum(map(len, references)), "characters of outputs / of references"
-
-
-def _empty_outputs(references: list[str], outputs: list[str], language: str) -> tuple[float, str]:
-    return 100 * sum(not output.strip() for output in outputs) / len(outputs), "percent"
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("bleu", "BLEU", True, frozenset({"translate"}), _bleu),
-        Metric("chrf", "chrF", True, frozenset({"translate", "summarize"}), _chrf),
-        Metric("rouge1", "ROUGE-1", True, EVERY, partial(_rouge, "rouge1")),
-        Metric("rouge2", "ROUGE-2", True, EVERY, partial(_rouge, "rouge2")),
-        Metric("rougeL", "ROUGE-L", True, EVERY, partial(_rouge, "rougeL")),
-        Metric("exact_match", "Exact match, %", True, EVERY, _exact_match),
-        Metric("length_ratio", "Length ratio", None, EVERY, _length_ratio),
-        Metric("empty_outputs", "Empty outputs, %", False, EVERY, _empty_outputs),
-    )
-}

@@ -1,25 +1,20 @@
 """The evaluate stage: an exported model and the corpus's test text in, figures out."""
 
 import logging
-import os
-import random
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, Sentence, write_evaluation
-from components.evaluate.metrics import METRICS, TASKS, measure, sentence_scores
-from components.export.exported import ExportedModel
-from components.report.page import render
+from components.evaluate.evaluation import Evaluation, append_sentences, write_evaluation
+from components.evaluate.measuring import measure
+from components.evaluate.metrics import TASKS
+from components.evaluate.report import write_report
+from components.evaluate.slices import check_terms, find_slices
+from components.evaluate.test_text import TestText
 from components.tokenize.corpus import Corpus
-from components.whole import whole_folder, write_whole
+from components.whole import whole_folder
 
 log = logging.getLogger(__name__)
-
-SAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -27,18 +22,28 @@ class Options:
     """Options of evaluation.
 
     Attributes:
-        task: What the model was trained for, which decides the metrics: translate, summarize or answer.
+        task: What the model was trained for, which decides the metrics: translation, summarization,
+            question_answering or text_generation.
         batch_size: Sentences decoded at a time.
+        terms: Words by the name of their list, such as {"feminine": ["she", "her"]}: each list is a slice.
+        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
+        required: Whether a model that cannot be measured is an error. A champion is not required: that it no longer
+            loads is written down, and the gate says what follows.
     """
 
-    task: str = "translate"
+    task: str = "translation"
     batch_size: int = 64
+    terms: dict[str, list[str]] = field(default_factory=dict)
+    smallest_slice: int = 20
+    required: bool = True
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise UserError(f"task must be one of {', '.join(TASKS)}, not {self.task!r}")
-        if self.batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, not {self.batch_size}")
+        for name in ("batch_size", "smallest_slice"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_terms(self.terms)
 
 
 def evaluate(
@@ -51,8 +56,9 @@ def evaluate(
     """Measures an exported model on a corpus's test text, through the signature that will be served.
 
     evaluation/
-      evaluation.json   figures with their signatures, fingerprints of model and corpus
+      evaluation.json   figures with their signatures and intervals, slices, fingerprints of model and corpus
       sentences.jsonl   source, reference, output and score of every test sentence
+      statistics/       what the figures were added up from
 
     A model folder that is empty or missing is written down as absent: there is no champion to compare with.
 
@@ -72,87 +78,35 @@ def evaluate(
     """
     manifest = Corpus(corpus).read_manifest()
     direction = f"{manifest.source_language} → {manifest.target_language}"
+    absent = Evaluation(
+        absent=True,
+        model_fingerprint="",
+        corpus_fingerprint=manifest.fingerprint,
+        task=options.task,
+        language=manifest.target_language,
+        smallest_slice=options.smallest_slice,
+    )
     if not model.is_dir() or not any(model.iterdir()):
         log.info("%s holds no model: writing down that it is absent", model)
-        absent = Evaluation(absent=True, model_fingerprint="", corpus_fingerprint=manifest.fingerprint)
-        _write(evaluation, report, absent, [], direction)
-        return absent
-    pairs = _test_text(corpus)
-    description = ExportedModel(model).read_description()
-    decode, signature = _decoder(model)
-    start = time.monotonic()
-    log.info("decoding %d sentences in batches of %d", len(pairs), options.batch_size)
-    outputs, scores = decode(signature, [source for source, _ in pairs], options.batch_size)
-    decoded = time.monotonic()
-    references = [reference for _, reference in pairs]
-    metrics = measure(options.task, references, outputs, manifest.target_language)
-    measured = Evaluation(
-        absent=False,
-        model_fingerprint=description.fingerprint,
-        corpus_fingerprint=manifest.fingerprint,
-        sentences=len(pairs),
-        metrics=metrics,
-        seconds=round(time.monotonic() - start, 3),
-    )
-    log.info("decoding took %.1f s, scoring %.1f s", decoded - start, time.monotonic() - decoded)
-    for name, figure in metrics.items():
-        log.info("%-17s %8.2f", METRICS[name].label, figure.value)
-    sentences = [
-        Sentence(source, reference, output, score)
-        for (source, reference), output, score in zip(pairs, outputs, scores, strict=True)
-    ]
-    _write(evaluation, report, measured, sentences, direction)
-    return measured
-
-
-def _test_text(corpus: Path) -> list[tuple[str, str]]:
-    where = Corpus(corpus).text("test")
+        return _write(evaluation, report, absent, direction)
+    text = TestText(corpus)
+    slices = find_slices(text, options.terms)  # checks all of the text, before the model is looked at
     try:
-        rows = Corpus(corpus).read_text("test")
-    except ValueError as error:
-        raise UserError(f"{where} is not JSON Lines in UTF-8 ({error}): tokenize again") from error
-    if not rows:
-        raise UserError(f"{where} is empty: give tokenize more data, or a larger share of it for the test")
-    for line, row in enumerate(rows, start=1):
-        for field in ("source", "target"):
-            text = row.get(field)
-            if not isinstance(text, str) or not text.strip():
-                raise UserError(f"{where} line {line} has no {field} text: tokenize again")
-    return [(row["source"], row["target"]) for row in rows]
+        with whole_folder(evaluation) as folder:
+            measured, ranks = measure(model, text, slices, folder, absent, options.batch_size)
+            write_evaluation(folder, measured)
+            write_report(report, folder, measured, direction, ranks)
+        return measured
+    except UserError as error:
+        if options.required:
+            raise
+        log.warning("the champion cannot be measured: %s", error)
+        return _write(evaluation, report, replace(absent, problem=str(error)), direction)
 
 
-def _decoder(model: Path) -> tuple[Callable[[Any, list[str], int], tuple[list[str], list[float]]], Any]:
-    # Here and not above: an absent model is written down without the seconds that TensorFlow takes to import.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from components.evaluate.decoding import decode, load
-
-    return decode, load(model)
-
-
-def _write(evaluation: Path, report: Path, measured: Evaluation, sentences: list[Sentence], direction: str) -> None:
+def _write(evaluation: Path, report: Path, absent: Evaluation, direction: str) -> Evaluation:
     with whole_folder(evaluation) as folder:
-        write_evaluation(folder, measured, sentences)
-    nearness = sentence_scores([one.reference for one in sentences], [one.output for one in sentences])
-    bins = [0] * 10
-    for score in nearness:
-        bins[min(int(score // 10), 9)] += 1
-    page = render(
-        Path(__file__).with_name("report.html"),
-        evaluation=measured,
-        direction=direction,
-        labels={metric.name: metric.label for metric in METRICS.values()},
-        bins=[(f"{10 * place}-{10 * place + 10}", many) for place, many in enumerate(bins)],
-        groups=_samples(sorted(zip(nearness, sentences, strict=True), key=lambda pair: -pair[0])),
-    )
-    write_whole(report, page)
-
-
-def _samples(ranked: list[tuple[float, Sentence]]) -> dict[str, list[tuple[float, Sentence]]]:
-    """The sentences to show, by group; where there are few, none is in two groups."""
-    end = min(SAMPLES, len(ranked) // 3)
-    between = ranked[end : len(ranked) - end]
-    return {
-        "Chosen at random": random.Random(0).sample(between, min(SAMPLES, len(between))),
-        "Nearest to the reference": ranked[:end],
-        "Furthest from the reference": ranked[::-1][:end],
-    }
+        append_sentences(folder, [])
+        write_evaluation(folder, absent)
+        write_report(report, folder, absent, direction, None)
+    return absent

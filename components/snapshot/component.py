@@ -33,9 +33,10 @@ def snapshot(
     beam_size: int = 4,
     length_penalty: float = 0.6,
     max_output_length: int = 128,
-    limits: dict = {"empty_outputs": 50},  # noqa: B006 (KFP reads the default, nothing changes it)
-    metric: str = "bleu",
-    margin: float = 0.5,
+    task: str = "translation",
+    terms: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    smallest_slice: int = 20,
+    rules: list = [],  # noqa: B006
     endpoint: str = "",
     port: int = 8501,
     traffic_steps: list = [10, 50],  # noqa: B006
@@ -78,9 +79,12 @@ def snapshot(
         beam_size: Hypotheses kept while decoding; 1 is greedy.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_output_length: Longest output in pieces.
-        limits: The worst figure allowed by metric, such as {"bleu" (colon) 20}.
-        metric: The metric in which the challenger must not fall behind the champion.
-        margin: The loss in that metric that is tolerated, on its own scale.
+        task: What the model is for, which decides the metrics: translation, summarization, question_answering or
+            text_generation.
+        terms: Words by the name of their list; the test sentences with one of its words are a slice.
+        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
+        rules: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)
+            20}; empty for the usual two; docs/gate.md has them all.
         endpoint: Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME on
             Vertex; empty for nowhere.
         port: Port of a local endpoint's server.

@@ -16,6 +16,7 @@ OPTIONS = (
     "components.tokenize.options:Options",
     "components.train.stage:Options",
     "components.export.exported:Decoding",
+    "components.evaluate.stage:Options",
     "components.bless.stage:Options",
     "components.deploy.stage:Options",
     "components.deploy.vertex:Serving",

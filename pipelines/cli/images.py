@@ -70,7 +70,12 @@ def run_inside(
     spec = spec or compile_pipeline("training", places.path / "training.yaml")
     data = places.path / "sample.tsv"
     write_sample(data, "en", "de", pairs=pairs)
-    arguments: dict[str, Any] = {"data": str(data), "preset": "demo", "epochs": 1, "limits": {}}
+    arguments: dict[str, Any] = {
+        "data": str(data),
+        "preset": "demo",
+        "epochs": 1,
+        "rules": [{"metric": "headline", "minimum": 0}],
+    }
     arguments |= dict(read_parameters(spec).parse(setting) for setting in set_ or [])
     with Watch(Console(file=sys.stdout, highlight=False)) as watch:
         result = run_in_containers(spec, arguments, places, runner, watch.show)

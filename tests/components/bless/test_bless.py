@@ -1,5 +1,8 @@
 import json
 import math
+import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,229 +10,372 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.bless.decision import Decision, Verdict, read_decision
-from components.bless.rules import Limit, NoRegression, judge
+from components.bless.evidence import Evidence
+from components.bless.judging import judge
+from components.bless.rules import read_rules
 from components.bless.stage import Options, bless
 from components.entry import run
 from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, Figure, Sentence, write_evaluation
+from components.evaluate.batch import Batch
+from components.evaluate.evaluation import (
+    Evaluation,
+    Figure,
+    Sentence,
+    Slice,
+    append_sentences,
+    read_sentences,
+    write_evaluation,
+)
+from components.evaluate.resampling import compare
+from components.evaluate.slices import find_slices
+from components.evaluate.tally import Tally
+from components.evaluate.test_text import Row
 
-SENTENCES = [Sentence(f"source {n}", f"Ziel {n}", f"Ausgabe {n}", -0.5) for n in range(8)]
 SCORES = st.floats(0, 100, allow_nan=False)
+HIGHER = {"bleu": True, "chrf": True, "empty_outputs": False, "latency_p95": False, "length_ratio": None}
 
 
-def evaluation(model: str = "new", corpus: str = "corpus", signature: str = "tok:13a", **values: float) -> Evaluation:
-    figures = {"bleu": 30.0, "chrf": 55.0, "empty_outputs": 0.0, **values}
-    higher = {"bleu": True, "chrf": True, "empty_outputs": False}
-    metrics = {name: Figure(value, higher[name], signature) for name, value in figures.items()}
-    return Evaluation(False, model, corpus, len(SENTENCES), metrics, 1.0)
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.bless.evidence.compare", partial(compare, resamples=300, trials=300))
 
 
-NO_CHAMPION = Evaluation(absent=True, model_fingerprint="", corpus_fingerprint="corpus")
+def evaluation(model: str = "new", signature: str = "tok:13a", **values: float) -> Evaluation:
+    """Figures as a stage would have measured them."""
+    figures = {"bleu": 30.0, "chrf": 55.0, "empty_outputs": 0.0, "latency_p95": 90.0, "length_ratio": 1.0, **values}
+    metrics = {name: Figure(value, HIGHER[name], signature, value - 1, value + 1) for name, value in figures.items()}
+    return Evaluation(False, model, "corpus", 8, metrics, language="de")
 
 
-def decide(tmp_path: Path, challenger: Evaluation, champion: Evaluation, options: Options = Options()) -> Decision:  # noqa: B008
-    for name, one in (("challenger", challenger), ("champion", champion)):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        sentences = [] if one.absent else SENTENCES
-        if all(math.isfinite(figure.value) for figure in one.metrics.values()):
-            write_evaluation(folder, one, sentences)
-        else:
-            write_evaluation(folder, evaluation(one.model_fingerprint), sentences)
-            content = json.loads((folder / "evaluation.json").read_text())
-            content["metrics"] = {name: vars(figure) for name, figure in one.metrics.items()}
-            (folder / "evaluation.json").write_text(json.dumps(content))
-    made = bless(tmp_path / "challenger", tmp_path / "champion", tmp_path / "decision", options)
-    assert read_decision(tmp_path / "decision") == made
+def verdict(rule: dict, ours: Evaluation, theirs: Evaluation | None = None, problem: str = "") -> Verdict:
+    (found,) = judge(read_rules([rule]), Evidence(ours, theirs, problem))
+    return found
+
+
+ROWS = [Row(f"source {n} word", f"the reference {n} has words to get right") for n in range(60)]
+
+
+def measured(folder: Path, model: str, wrong: int, task: str = "translation") -> Path:
+    """An evaluation of real texts, in which every so manyth output has wrong words."""
+    folder.mkdir(parents=True)
+    outputs = [row.reference if n % wrong else f"wrong words {n}" for n, row in enumerate(ROWS)]
+    slices = find_slices(ROWS, {})
+    tally = Tally(folder, task, "de", len(ROWS), slices)
+    tally.add(ROWS, Batch([row.source for row in ROWS], [row.reference for row in ROWS], outputs))
+    pairs = zip(ROWS, outputs, strict=True)
+    append_sentences(folder, (Sentence(row.source, row.reference, output, -0.5) for row, output in pairs))
+    one = Evaluation(False, model, "corpus", len(ROWS), tally.figures(), 1.0, task=task, language="de")
+    write_evaluation(folder, replace(one, slices=tally.sliced(), smallest_slice=10))
+    return folder
+
+
+def absent(folder: Path, problem: str = "") -> Path:
+    folder.mkdir(parents=True)
+    append_sentences(folder, [])
+    write_evaluation(folder, Evaluation(True, "", "corpus", problem=problem))
+    return folder
+
+
+def decide(challenger: Path, champion: Path, rules: list[dict] | None = None) -> Decision:
+    home = challenger.parent
+    options = Options() if rules is None else Options(rules)
+    made = bless(challenger, champion, home / "decision", home / "report.html", options)
+    assert read_decision(home / "decision") == made
     return made
 
 
 def test_a_better_challenger_is_blessed_and_the_decision_says_why(tmp_path: Path) -> None:
-    made = decide(tmp_path, evaluation(bleu=31.2), evaluation("old", bleu=30.0))
+    made = decide(measured(tmp_path / "challenger", "new", 6), measured(tmp_path / "champion", "old", 3))
     assert made.blessed
     assert made.model_fingerprint == "new"
-    assert made.rules[-1] == Verdict(
-        rule="BLEU within 0.5 of the champion's",
-        figure=31.2,
-        limit=29.5,
-        passed=True,
-        reason="BLEU: 31.20 is better by 1.20 than the champion's 30.00.",
-    )
-    assert made.champion is not None
-    assert made.champion["bleu"].value == 30.0
-    assert made.samples == SENTENCES[:5]
+    last = made.rules[-1]
+    assert last.rule == "BLEU within 0.5 of the champion's"
+    assert last.champion is not None
+    assert last.limit == pytest.approx(last.champion - 0.5)
+    assert "is better by" in last.reason
+    assert 0 < (last.p_value or 1) < 0.05
+    comparison = made.comparisons["bleu"]
+    assert comparison.low < comparison.difference < comparison.high
+    assert comparison.difference == pytest.approx((last.figure or 0) - last.champion)
+    assert made.samples == list(read_sentences(tmp_path / "challenger", 5))
 
 
-def test_a_loss_within_the_margin_is_tolerated_and_one_beyond_is_not(tmp_path: Path) -> None:
-    within = decide(tmp_path / "1", evaluation(bleu=39.5), evaluation("old", bleu=40.0))
-    beyond = decide(tmp_path / "2", evaluation(bleu=39.49), evaluation("old", bleu=40.0))
-    assert within.blessed
-    assert not beyond.blessed
-    assert beyond.rules[-1].reason == (
-        "BLEU: 39.49 is worse by 0.51 than the champion's 40.00; a loss of 0.5 is tolerated."
-    )
+def test_the_report_shows_the_verdict_the_scoreboard_and_the_words_won_and_lost(tmp_path: Path) -> None:
+    decide(measured(tmp_path / "challenger", "new", 4), measured(tmp_path / "champion", "old", 3))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for shown in ("Blessed", "Biggest losses", "Biggest gains", "ROUGE-Lsum", "By length of the source", "<svg"):
+        assert shown in html
+    assert '<mark class="bad">wrong</mark>' in html
+    assert "<script" not in html
+    assert not re.search(r"\d\.\d{5}", html.partition("Provenance")[0])
 
 
-def test_every_limit_must_be_met_and_every_rule_is_reported(tmp_path: Path) -> None:
-    options = Options(limits={"chrf": 60, "bleu": 20, "empty_outputs": 1})
-    made = decide(tmp_path, evaluation(bleu=30, chrf=55, empty_outputs=0), NO_CHAMPION, options)
+def test_a_significant_regression_beyond_the_margin_fails_and_one_by_chance_does_not(tmp_path: Path) -> None:
+    rules = [{"metric": "bleu", "margin": 0.5, "significance": 0.05, "test": "randomization"}]
+    clear = decide(measured(tmp_path / "1" / "a", "new", 2), measured(tmp_path / "1" / "b", "old", 30), rules)
+    assert not clear.blessed
+    assert "no chance" in clear.rules[0].reason
+    close = decide(measured(tmp_path / "2" / "a", "new", 13), measured(tmp_path / "2" / "b", "old", 16), rules)
+    assert close.comparisons["bleu"].difference < -0.5
+    assert close.blessed
+    assert "maybe chance" in close.rules[0].reason
+
+
+def test_a_gain_has_to_be_no_chance(tmp_path: Path) -> None:
+    rules = [{"metric": "bleu", "gain": 0.5, "significance": 0.05}]
+    assert decide(measured(tmp_path / "1" / "a", "new", 30), measured(tmp_path / "1" / "b", "old", 2), rules).blessed
+    assert not decide(
+        measured(tmp_path / "2" / "a", "new", 16), measured(tmp_path / "2" / "b", "old", 13), rules
+    ).blessed
+
+
+def test_no_slice_may_be_worse_than_a_margin(tmp_path: Path) -> None:
+    rule = {"metric": "bleu", "margin": 2, "slices": "length", "significance": 0.1}
+    made = decide(measured(tmp_path / "challenger", "new", 3), measured(tmp_path / "champion", "old", 30), [rule])
     assert not made.blessed
-    assert [(rule.rule, rule.passed) for rule in made.rules] == [
+    assert "characters" in made.rules[0].reason
+    assert made.rules[0].p_value is not None
+
+
+def slices(**values: float) -> list[Slice]:
+    return [Slice("slice", name, 50, {"bleu": Figure(value, True, "s")}) for name, value in values.items()]
+
+
+def test_every_slice_is_judged_and_those_that_fail_are_named() -> None:
+    ours = replace(evaluation(), slices=slices(north=30, south=20, east=28))
+    theirs = replace(evaluation("old"), slices=slices(north=29, south=26, east=29))
+    found = verdict({"metric": "bleu", "margin": 2, "slices": "slice"}, ours, theirs)
+    assert not found.passed
+    assert (found.figure, found.champion, found.limit) == (20, 26, 24)
+    assert "south" in found.reason
+    assert "north" not in found.reason
+    assert not verdict({"metric": "bleu", "minimum": 25, "slices": "all"}, ours).passed
+    assert verdict({"metric": "bleu", "minimum": 20, "slices": "all"}, ours).passed
+
+
+def test_slices_that_are_missing_or_too_small_never_pass() -> None:
+    small = replace(evaluation(), slices=slices(north=30), smallest_slice=51)
+    for ours in (evaluation(), small):
+        assert not verdict({"metric": "bleu", "minimum": 1, "slices": "all"}, ours).passed
+    alone = replace(evaluation(), slices=slices(north=30))
+    assert not verdict({"metric": "bleu", "margin": 1, "slices": "all"}, alone, evaluation("old")).passed
+
+
+def test_a_loss_within_the_margin_is_tolerated_and_one_beyond_is_not() -> None:
+    rule = {"metric": "bleu", "margin": 0.5}
+    assert verdict(rule, evaluation(bleu=39.5), evaluation("old", bleu=40.0)).passed
+    beyond = verdict(rule, evaluation(bleu=39.49), evaluation("old", bleu=40.0))
+    assert not beyond.passed
+    assert beyond.reason == "BLEU: 39.49 is worse by 0.51 than the champion's 40.00; a loss of 0.5 is tolerated."
+
+
+def test_every_rule_is_reported() -> None:
+    given = [
+        {"metric": "bleu", "minimum": 20},
+        {"metric": "chrf", "minimum": 60},
+        {"metric": "latency_p95", "maximum": 99},
+    ]
+    found = judge(read_rules(given), Evidence(evaluation(), None))
+    assert [(rule.rule, rule.passed) for rule in found] == [
         ("BLEU at least 20", True),
-        ("chrF at least 60", False),
-        ("Empty outputs, % at most 1", True),
-        ("BLEU within 0.5 of the champion's", True),
+        ("chrF++ at least 60", False),
+        ("Latency, 95th percentile, ms at most 99", True),
     ]
 
 
-def test_where_lower_is_better_the_limit_and_the_margin_turn_round(tmp_path: Path) -> None:
-    options = Options(limits={"empty_outputs": 5}, metric="empty_outputs", margin=1)
-    made = decide(tmp_path, evaluation(empty_outputs=6), evaluation("old", empty_outputs=4.5), options)
-    assert [rule.passed for rule in made.rules] == [False, False]
-    assert made.rules[1].limit == 5.5
+def test_where_lower_is_better_the_margin_turns_round() -> None:
+    found = verdict(
+        {"metric": "empty_outputs", "margin": 1}, evaluation(empty_outputs=6), evaluation("old", empty_outputs=4.5)
+    )
+    assert not found.passed
+    assert found.limit == 5.5
+
+
+def test_a_confident_limit_asks_it_of_the_intervals_worse_end() -> None:
+    assert verdict({"metric": "bleu", "minimum": 29.5}, evaluation()).passed
+    assert not verdict({"metric": "bleu", "minimum": 29.5, "confident": True}, evaluation()).passed
+
+
+def test_a_metric_without_a_better_side_takes_limits() -> None:
+    assert not verdict({"metric": "length_ratio", "maximum": 0.9}, evaluation()).passed
+    assert verdict({"metric": "length_ratio", "minimum": 0.9}, evaluation()).passed
 
 
 def test_the_first_model_has_no_champion_to_beat(tmp_path: Path) -> None:
-    made = decide(tmp_path, evaluation(), NO_CHAMPION)
+    made = decide(measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion"))
     assert made.blessed
     assert made.champion is None
     assert "no champion" in made.rules[-1].reason
 
 
-def test_a_model_that_says_nothing_is_held_back_without_any_settings(tmp_path: Path) -> None:
-    assert not decide(tmp_path, evaluation(empty_outputs=100), NO_CHAMPION).blessed
-
-
-def test_the_live_version_itself_is_blessed(tmp_path: Path) -> None:
-    made = decide(tmp_path, evaluation("same"), evaluation("same"))
+def test_a_champion_that_cannot_be_measured_is_passed_over_only_where_a_limit_stands_in(tmp_path: Path) -> None:
+    challenger, champion = (
+        measured(tmp_path / "challenger", "new", 5),
+        absent(tmp_path / "champion", "it does not load"),
+    )
+    made = decide(challenger, champion)
+    assert not made.blessed
+    assert made.problem == "it does not load"
+    assert "no limit is set on BLEU to fall back on" in made.rules[-1].reason
+    assert "it does not load" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    rules = [{"metric": "bleu", "minimum": 10}, {"metric": "headline", "margin": 0.5}]
+    made = decide(challenger, champion, rules)
     assert made.blessed
-    assert made.rules[-1].reason == "The challenger is itself the live version."
+    assert "falls back on the limit" in made.rules[-1].reason
 
 
-@pytest.mark.parametrize("champion", [NO_CHAMPION, evaluation("old")])
-@pytest.mark.parametrize("limits", [{}, {"bleu": 0}])
+def test_a_model_that_says_nothing_is_held_back_without_any_settings() -> None:
+    found = judge(read_rules(Options().rules), Evidence(evaluation(empty_outputs=100), None))
+    assert not all(rule.passed for rule in found)
+
+
+def test_the_live_version_itself_is_blessed() -> None:
+    found = verdict({"metric": "bleu", "gain": 5}, evaluation("same"), evaluation("same"))
+    assert found.passed
+    assert found.reason == "The challenger is itself the live version."
+
+
+@pytest.mark.parametrize("champion", [None, evaluation("old")])
+@pytest.mark.parametrize("rule", [{"minimum": 0}, {"maximum": 100}, {"margin": 5}, {"gain": 0}])
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-def test_a_figure_that_is_no_number_never_passes(
-    tmp_path: Path, champion: Evaluation, limits: dict[str, float], broken: float
-) -> None:
-    made = decide(tmp_path, evaluation(bleu=broken), champion, Options(limits=limits))
-    assert not made.blessed
-    assert all(rule.figure is None for rule in made.rules)
-    assert "not a number" in made.rules[-1].reason
-    assert "bleu" not in made.challenger
+def test_a_figure_that_is_no_number_never_passes(champion: Evaluation | None, rule: dict, broken: float) -> None:
+    found = verdict({"metric": "bleu", **rule}, evaluation(bleu=broken), champion)
+    assert not found.passed
+    assert found.figure is None
+    assert "not a number" in found.reason
 
 
-def test_a_champion_whose_figure_is_no_number_cannot_be_beaten(tmp_path: Path) -> None:
-    made = decide(tmp_path, evaluation(), evaluation("old", bleu=math.nan))
-    assert not made.blessed
-    assert "cannot be compared" in made.rules[-1].reason
+def test_a_champion_whose_figure_is_no_number_cannot_be_beaten() -> None:
+    found = verdict({"metric": "bleu", "margin": 5}, evaluation(), evaluation("old", bleu=math.nan))
+    assert not found.passed
+    assert "cannot be compared" in found.reason
 
 
-@pytest.mark.parametrize(
-    ("challenger", "champion", "message"),
-    [
-        (NO_CHAMPION, evaluation("old"), "no challenger to judge"),
-        (evaluation(), evaluation("old", corpus="other"), "different test texts"),
-        (evaluation(), evaluation("old", signature="tok:zh"), "measured differently"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(
-    tmp_path: Path, challenger: Evaluation, champion: Evaluation, message: str
-) -> None:
-    with pytest.raises(UserError, match=message):
-        decide(tmp_path, challenger, champion)
+def test_figures_that_people_were_not_asked_for_never_pass() -> None:
+    found = verdict({"metric": "human_preference", "minimum": 50}, evaluation())
+    assert not found.passed
+    assert "no human evaluation" in found.reason
+
+
+def test_what_was_measured_differently_is_refused() -> None:
+    with pytest.raises(UserError, match="measured differently"):
+        verdict({"metric": "bleu", "margin": 1}, evaluation(), evaluation("old", signature="tok:zh"))
+
+
+@pytest.mark.parametrize("change", [{"corpus_fingerprint": "other"}, {"sentences": 9}, {"task": "summarization"}])
+def test_different_test_texts_are_refused(tmp_path: Path, change: dict) -> None:
+    challenger = measured(tmp_path / "challenger", "new", 5)
+    (tmp_path / "champion").mkdir()
+    write_evaluation(tmp_path / "champion", replace(evaluation("old"), **{"sentences": len(ROWS), **change}))
+    with pytest.raises(UserError, match="different test texts"):
+        decide(challenger, tmp_path / "champion")
     assert not (tmp_path / "decision").exists()
 
 
-def test_a_rule_on_a_metric_that_was_not_measured_is_refused(tmp_path: Path) -> None:
+def test_without_a_challenger_nothing_is_decided(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no challenger to judge"):
+        decide(absent(tmp_path / "challenger"), absent(tmp_path / "champion"))
+
+
+def test_a_rule_on_a_metric_that_was_not_measured_is_refused() -> None:
     with pytest.raises(UserError, match="rouge1, which the evaluation of new does not have"):
-        decide(tmp_path, evaluation(), NO_CHAMPION, Options(metric="rouge1"))
+        verdict({"metric": "rouge1", "minimum": 1}, evaluation())
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("rules", "message"),
     [
-        ({"limits": {"blue": 20}}, "limits: 'blue'"),
-        ({"limits": {"bleu": "20"}}, "bleu must be a number"),
-        ({"limits": {"bleu": math.nan}}, "bleu must be a number"),
-        ({"metric": "length_ratio"}, "metric: 'length_ratio'"),
-        ({"margin": -1.0}, "margin"),
-        ({"margin": math.nan}, "margin"),
+        ({"bleu": 20}, "rules must be a list"),
+        (["bleu"], r"rules\[0\] must be an object"),
+        ([{"metric": "bleu", "minimum": 1}, {"metric": "blue", "minimum": 20}], r"rules\[1\]: 'blue' is no metric"),
+        ([{"metric": "bleu", "minimun": 20}], "did you mean 'minimum'"),
+        ([{"metric": "bleu"}], "exactly one of minimum, maximum, margin, gain"),
+        ([{"metric": "bleu", "minimum": 1, "margin": 1}], "exactly one of"),
+        ([{"metric": "bleu", "minimum": "20"}], "minimum must be a number"),
+        ([{"metric": "bleu", "minimum": True}], "minimum must be a number"),
+        ([{"metric": "bleu", "margin": math.nan}], "margin must be a number"),
+        ([{"metric": "bleu", "margin": -1}], "margin must be at least 0"),
+        ([{"metric": "length_ratio", "margin": 1}], "no better side"),
+        ([{"metric": "bleu", "margin": 1, "significance": 2}], "significance must be between 0 and 1"),
+        ([{"metric": "bleu", "minimum": 1, "significance": 0.05}], "significance goes with margin or gain"),
+        ([{"metric": "bleu", "margin": 1, "confident": True}], "confident goes with minimum or maximum"),
+        ([{"metric": "bleu", "margin": 1, "test": "t"}], "test must be one of bootstrap, randomization"),
+        ([{"metric": "bleu", "gain": 1, "slices": "all"}], "slices do not go with gain"),
+        ([{"metric": "bleu", "margin": 1, "slices": "town"}], "slices must be one of"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+def test_rules_that_make_no_sense_are_refused(rules: list, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Options(**options)
+        Options(rules)
 
 
-@given(st.dictionaries(st.sampled_from(["bleu", "chrf", "empty_outputs"]), SCORES), SCORES, SCORES, st.floats(0, 100))
-def test_an_improved_challenger_is_never_judged_worse(
-    limits: dict[str, float], ours: float, theirs: float, margin: float
-) -> None:
-    rules = [*(Limit(name, value) for name, value in limits.items()), NoRegression("bleu", margin)]
-    worse, better = evaluation(bleu=ours), evaluation(bleu=min(100.0, ours + 1))
-    champion = evaluation("old", bleu=theirs)
-    for before, after in zip(judge(rules, worse, champion), judge(rules, better, champion), strict=True):
-        assert before.passed <= after.passed
+@given(SCORES, SCORES, st.floats(0, 100), st.sampled_from(["minimum", "maximum", "margin", "gain"]))
+def test_an_improved_challenger_is_never_judged_worse(ours: float, theirs: float, value: float, kind: str) -> None:
+    rule, champion = {"metric": "bleu", kind: value}, evaluation("old", bleu=theirs)
+    before = verdict(rule, evaluation(bleu=ours), champion)
+    after = verdict(rule, evaluation(bleu=min(100.0, ours + 1)), champion)
+    assert before.passed <= after.passed or kind == "maximum"
 
 
 @given(SCORES, SCORES, st.floats(0, 100))
 def test_no_champion_is_replaced_by_a_model_below_it_by_more_than_the_margin(
     ours: float, theirs: float, margin: float
 ) -> None:
-    (verdict,) = judge([NoRegression("bleu", margin)], evaluation(bleu=ours), evaluation("old", bleu=theirs))
+    found = verdict({"metric": "bleu", "margin": margin}, evaluation(bleu=ours), evaluation("old", bleu=theirs))
     if ours < theirs - margin - 1e-6:
-        assert not verdict.passed
+        assert not found.passed
 
 
 def test_a_folder_without_an_evaluation_is_a_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run evaluate first"):
-        bless(tmp_path, tmp_path, tmp_path / "decision")
+        decide(tmp_path / "a", tmp_path / "b")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema_version": 9}', '{"schema_version": 1, "absent": false}'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema_version": 1}', '{"schema_version": 2, "absent": false}'])
 def test_a_broken_evaluation_is_a_users_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "evaluation.json").write_text(text)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "evaluation.json").write_text(text)
     with pytest.raises(UserError, match=r"evaluation\.json"):
-        bless(tmp_path, tmp_path, tmp_path / "decision")
+        decide(tmp_path / "a", tmp_path / "a")
 
 
 @pytest.mark.parametrize("change", [{"blessed": "false"}, {"blessed": 1}])
 def test_only_true_is_a_blessing(tmp_path: Path, change: dict) -> None:
-    decide(tmp_path, evaluation(), NO_CHAMPION)
+    decide(measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion"))
     path = tmp_path / "decision" / "decision.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert not read_decision(tmp_path / "decision").blessed
 
 
 def test_a_decision_that_blesses_against_its_own_rules_is_refused(tmp_path: Path) -> None:
-    decide(tmp_path, evaluation(bleu=1), evaluation("old"))
+    rules = [{"metric": "bleu", "minimum": 101}]
+    decide(measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion"), rules)
     path = tmp_path / "decision" / "decision.json"
-    for rules in ([], json.loads(path.read_text())["rules"]):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "blessed": True, "rules": rules}))
+    for left in ([], json.loads(path.read_text())["rules"]):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "blessed": True, "rules": left}))
         with pytest.raises(UserError, match="every one of them passed"):
             read_decision(tmp_path / "decision")
 
 
 def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    decide(tmp_path, evaluation(), NO_CHAMPION)
-    flags = ["--challenger", str(tmp_path / "challenger"), "--champion", str(tmp_path / "champion")]
+    challenger, champion = measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion")
+    flags = ["--challenger", str(challenger), "--champion", str(champion), "--report", str(tmp_path / "r.html")]
     flags += ["--decision", str(tmp_path / "alone")]
-    assert run(bless, [*flags, "--limits", '{"bleu": 99}']) == 0
+    assert run(bless, [*flags, "--rules", '[{"metric": "bleu", "minimum": 101}]']) == 0
     assert not read_decision(tmp_path / "alone").blessed
-    assert run(bless, [*flags, "--metric", "blue"]) == 1
-    assert "error: metric: 'blue'" in capsys.readouterr().err
+    assert run(bless, [*flags, "--rules", '[{"metric": "blue", "minimum": 1}]']) == 1
+    assert "error: rules[0]: 'blue' is no metric" in capsys.readouterr().err
 
 
 def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
-    from kfp.dsl import Artifact
+    from kfp.dsl import HTML, Artifact
 
     from components.bless.component import bless as component
 
-    decide(tmp_path, evaluation(bleu=31), evaluation("old"))
-    decision = Artifact(uri=str(tmp_path / "by-component"))
-    inputs = {name: Artifact(uri=str(tmp_path / name)) for name in ("challenger", "champion")}
-    assert component.python_func(**inputs, decision=decision) is True
-    assert component.python_func(**inputs, decision=decision, limits={"bleu": 99}) is False
-    assert decision.metadata["blessed"] is False
-    assert decision.metadata["reasons"][0] == "BLEU: 31.00 misses the limit of at least 99."
+    folders = {"challenger": measured(tmp_path / "a", "new", 6), "champion": measured(tmp_path / "b", "old", 3)}
+    inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}
+    outputs = {"decision": Artifact(uri=str(tmp_path / "d")), "report": HTML(uri=str(tmp_path / "page"))}
+    assert component.python_func(**inputs, **outputs) is True
+    assert component.python_func(**inputs, **outputs, rules=[{"metric": "bleu", "minimum": 101}]) is False
+    assert outputs["decision"].metadata["blessed"] is False
+    assert "misses the limit of at least 101" in outputs["decision"].metadata["reasons"][0]

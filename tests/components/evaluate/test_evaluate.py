@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.errors import UserError
 from components.evaluate.evaluation import Evaluation, read_evaluation, read_sentences
+from components.evaluate.metrics import counted
 from components.evaluate.stage import Options, evaluate
 from components.export.exported import Decoding, Description, ExportedModel
 from components.tokenize.corpus import Corpus, Counts, Manifest
@@ -82,9 +83,9 @@ def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, sma
     assert (measured.model_fingerprint, measured.corpus_fingerprint) == ("model-fingerprint", "corpus-fingerprint")
     assert measured.metrics["bleu"].value == pytest.approx(100)
     assert "tok:13a" in measured.metrics["bleu"].signature
-    assert {"chrf", "rouge1", "rouge2", "rougeL", "exact_match", "length_ratio", "empty_outputs"} < set(
-        measured.metrics
-    )
+    names = {metric.name for metric in counted("translation")} - {"perplexity"}
+    assert names < set(measured.metrics)
+    assert {"latency_p50", "latency_p95", "throughput", "model_size"} < set(measured.metrics)
     sentences = list(read_sentences(small_corpus.parent / "evaluation"))
     assert [(one.source, one.reference, one.output) for one in sentences] == [(s, t, s.upper()) for s, t in PAIRS]
     assert sentences[1].score == pytest.approx(-0.01 * len(PAIRS[1][0]))
@@ -136,12 +137,75 @@ def test_the_report_shows_figures_signatures_and_sentences_as_text(model: Path, 
         assert heading in html
     assert ">empty<" in html
     assert "<script" not in html.lower()
-    assert "&lt;SCRIPT&gt;" in html
+    assert "&lt;script&gt;" in html
+
+
+def test_figures_have_intervals_and_the_report_marks_the_words_that_differ(model: Path, tmp_path: Path) -> None:
+    pairs = [*PAIRS[:20], *((f"{n} other words", f"{n} ANDERE WORDS") for n in range(20))]
+    bleu = measure(model, write_corpus(tmp_path / "corpus", pairs)).metrics["bleu"]
+    assert bleu.low is not None
+    assert bleu.high is not None
+    assert bleu.low < bleu.value < bleu.high
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<mark class="good">ANDERE</mark>' in html
+    assert '<mark class="bad">OTHER</mark>' in html
+
+
+def test_slices_are_told_and_the_widest_gap_is_a_figure(model: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", PAIRS)
+    rows = [
+        {"source": f"{who} went {n} times", "target": f"{who} WENT {n} TIMES" if who == "he" else "X", "slice": place}
+        for n in range(15)
+        for who, place in (("he", "north"), ("she", "south"))
+    ]
+    rows.append({"source": "the theme", "target": "THE THEME", "slice": "rare"})
+    Corpus(corpus).text("test").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    measured = measure(model, corpus, Options(terms={"men": ["he"], "women": ["she"]}, smallest_slice=10))
+    found = {(one.slicing, one.name): one for one in measured.slices}
+    assert {slicing for slicing, _ in found} == {"length", "slice", "terms"}
+    assert found["slice", "north"].sentences == found["terms", "men"].sentences == 15
+    assert found["slice", "rare"].sentences == 1
+    assert sum(one.sentences for one in measured.slices if one.slicing == "length") == 31
+    gap = found["terms", "men"].metrics["bleu"].value - found["terms", "women"].metrics["bleu"].value
+    assert gap > 10
+    assert measured.metrics["gap_terms"].value == pytest.approx(gap)
+    assert measured.metrics["widest_gap"].value >= measured.metrics["gap_slice"].value
+    assert "north" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_stretches_make_no_difference(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measure(model, write_corpus(tmp_path / "a" / "corpus", PAIRS))
+    monkeypatch.setattr("components.evaluate.measuring.STRETCH", 7)
+    cut = measure(model, write_corpus(tmp_path / "b" / "corpus", PAIRS))
+    for name in {metric.name for metric in counted("translation")} & set(whole.metrics):
+        assert cut.metrics[name] == whole.metrics[name]
+    assert cut.slices == whole.slices
+    assert list(read_sentences(tmp_path / "a" / "evaluation")) == list(read_sentences(tmp_path / "b" / "evaluation"))
+
+
+def test_a_champion_that_cannot_be_measured_is_written_down_with_the_reason(model: Path, tmp_path: Path) -> None:
+    damaged = save(tmp_path / "model")
+    (damaged / "saved_model.pb").write_bytes(b"damaged")
+    for place, (champion, pairs, reason) in enumerate(
+        [(damaged, PAIRS, "does not load"), (model, [*PAIRS, ("nan", "b")], "score for test sentence 51 is nan")]
+    ):
+        measured = measure(champion, write_corpus(tmp_path / str(place) / "corpus", pairs), Options(required=False))
+        assert measured.absent
+        assert reason in measured.problem
+        assert measured.metrics == {}
+        assert reason in (tmp_path / str(place) / "report.html").read_text(encoding="utf-8")
+        assert not (tmp_path / str(place) / "evaluation" / "statistics").exists()
+
+
+def test_a_test_text_that_is_empty_is_an_error_for_a_champion_too(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is empty"):
+        measure(model, write_corpus(tmp_path / "corpus", []), Options(required=False))
 
 
 def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
     measured = measure(model, write_corpus(tmp_path / "corpus", [("one", "ONE")]))
     assert measured.metrics["exact_match"].value == 100
+    assert "widest_gap" not in measured.metrics
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<dt>Output</dt>") == 1
 
 
@@ -158,7 +222,7 @@ def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(smal
     done = subprocess.run(command, cwd=small_corpus.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     found = read_evaluation(small_corpus.parent / "evaluation")
-    assert found == Evaluation(True, "", "corpus-fingerprint")
+    assert found == Evaluation(True, "", "corpus-fingerprint", language="de")
     assert list(read_sentences(small_corpus.parent / "evaluation")) == []
     assert "no champion" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
@@ -222,7 +286,8 @@ def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"task": "sing"}, "task must be"), ({"batch_size": 0}, "batch_size")]
+    ("options", "message"),
+    [({"task": "sing"}, "task must be"), ({"batch_size": 0}, "batch_size"), ({"terms": {"he": "he"}}, "terms: he")],
 )
 def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
