@@ -47,7 +47,7 @@ def training(
     task: str = "translation",
     terms: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     smallest_slice: int = 20,
-    rules: list = [],  # noqa: B006
+    gate: list = [],  # noqa: B006
     endpoint: str = "",
     port: int = 8501,
     traffic_steps: list = [10, 50],  # noqa: B006
@@ -91,7 +91,7 @@ def training(
             text_generation.
         terms: Words by the name of their list; the test sentences with one of its words are a slice.
         smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
-        rules: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)
+        gate: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)
             20}; empty for the usual two; docs/gate.md has them all.
         endpoint: Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME on
             Vertex; empty for nowhere.
@@ -158,7 +158,7 @@ def training(
             bless(
                 challenger=measured.outputs["evaluation"],
                 champion=compared.outputs["evaluation"],
-                rules=rules,
+                gate=gate,
             )
         )
 

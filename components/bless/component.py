@@ -10,7 +10,7 @@ def bless(
     champion: Input[Artifact],
     decision: Output[Artifact],
     report: Output[HTML],
-    rules: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
+    gate: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
 ) -> bool:
     """Decides whether the challenger may go live: by fixed limits, and against the champion.
 
@@ -21,7 +21,7 @@ def bless(
         champion: The evaluation of the live version; absent where there is none.
         decision: The verdict, every rule with figure, limit and reason, both models' figures.
         report: One page: the verdict, the scoreboard, slices, and sentences won and lost.
-        rules: What is asked of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon) 20};
+        gate: What is asked of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon) 20};
             empty for the usual two.
 
     Returns:
@@ -32,6 +32,6 @@ def bless(
     from components.bless.stage import Options
     from components.bless.stage import bless as run
 
-    made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), Options(rules))
+    made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), Options(gate))
     decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
     return made.blessed

@@ -100,8 +100,8 @@ def read_rules(given: Iterable[object]) -> list[Rule]:
         UserError: If one has a wrong name or value; the message names it by its place.
     """
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise UserError(f'rules must be a list such as [{{"metric": "bleu", "minimum": 20}}], not {given!r}')
-    return [_read(content, f"rules[{place}]") for place, content in enumerate(given or DEFAULT)]
+        raise UserError(f'gate must be a list such as [{{"metric": "bleu", "minimum": 20}}], not {given!r}')
+    return [_read(content, f"gate[{place}]") for place, content in enumerate(given or DEFAULT)]
 
 
 def _read(content: object, where: str) -> Rule:

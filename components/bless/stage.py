@@ -22,14 +22,14 @@ class Options:
     """The gate's rules.
 
     Attributes:
-        rules: What is asked of the challenger; see docs/gate.md. Where it is empty, a model that mostly says nothing is
+        gate: What is asked of the challenger; see docs/gate.md. Where it is empty, a model that mostly says nothing is
             held back, and one that loses more than half a point of the task's headline figure to the champion.
     """
 
-    rules: list[dict] = field(default_factory=list)
+    gate: list[dict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        read_rules(self.rules)
+        read_rules(self.gate)
 
 
 def bless(challenger: Path, champion: Path, decision: Path, report: Path, options: Options = Options()) -> Decision:
@@ -55,7 +55,7 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
             different ways: then nothing is decided.
     """
     evidence = gather(challenger, champion)
-    verdicts = judge(read_rules(options.rules), evidence)
+    verdicts = judge(read_rules(options.gate), evidence)
     made = Decision(
         blessed=all(verdict.passed for verdict in verdicts),
         model_fingerprint=evidence.challenger.model_fingerprint,

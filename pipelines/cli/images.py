@@ -74,7 +74,7 @@ def run_inside(
         "data": str(data),
         "preset": "demo",
         "epochs": 1,
-        "rules": [{"metric": "headline", "minimum": 0}],
+        "gate": [{"metric": "headline", "minimum": 0}],
     }
     arguments |= dict(read_parameters(spec).parse(setting) for setting in set_ or [])
     with Watch(Console(file=sys.stdout, highlight=False)) as watch:

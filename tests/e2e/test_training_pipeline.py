@@ -53,7 +53,7 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
         "epochs": 12,
         "endpoint": str(endpoint.path),
         "port": free_port(),
-        "rules": [{"metric": "bleu", "margin": 100.0}],
+        "gate": [{"metric": "bleu", "margin": 100.0}],
         "checkpoints": str(home.checkpoints),
     }
     always = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
@@ -96,7 +96,7 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
 
 def test_a_model_below_the_limit_is_not_deployed(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    arguments = {**SMALL, "data": str(pairs_file), "epochs": 1, "rules": [{"metric": "bleu", "minimum": 99.5}]}
+    arguments = {**SMALL, "data": str(pairs_file), "epochs": 1, "gate": [{"metric": "bleu", "minimum": 99.5}]}
     result = run(spec, {**arguments, "endpoint": str(home.endpoint("demo")), "port": free_port()}, home)
     assert "deploy" not in states(result)
     assert not home.endpoint("demo").exists()

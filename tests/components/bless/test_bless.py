@@ -225,7 +225,7 @@ def test_a_champion_that_cannot_be_measured_is_passed_over_only_where_a_limit_st
 
 
 def test_a_model_that_says_nothing_is_held_back_without_any_settings() -> None:
-    found = judge(read_rules(Options().rules), Evidence(evaluation(empty_outputs=100), None))
+    found = judge(read_rules(Options().gate), Evidence(evaluation(empty_outputs=100), None))
     assert not all(rule.passed for rule in found)
 
 
@@ -285,9 +285,9 @@ def test_a_rule_on_a_metric_that_was_not_measured_is_refused() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"bleu": 20}, "rules must be a list"),
-        (["bleu"], r"rules\[0\] must be an object"),
-        ([{"metric": "bleu", "minimum": 1}, {"metric": "blue", "minimum": 20}], r"rules\[1\]: 'blue' is no metric"),
+        ({"bleu": 20}, "gate must be a list"),
+        (["bleu"], r"gate\[0\] must be an object"),
+        ([{"metric": "bleu", "minimum": 1}, {"metric": "blue", "minimum": 20}], r"gate\[1\]: 'blue' is no metric"),
         ([{"metric": "bleu", "minimun": 20}], "did you mean 'minimum'"),
         ([{"metric": "bleu"}], "exactly one of minimum, maximum, margin, gain"),
         ([{"metric": "bleu", "minimum": 1, "margin": 1}], "exactly one of"),
@@ -361,10 +361,10 @@ def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     challenger, champion = measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion")
     flags = ["--challenger", str(challenger), "--champion", str(champion), "--report", str(tmp_path / "r.html")]
     flags += ["--decision", str(tmp_path / "alone")]
-    assert run(bless, [*flags, "--rules", '[{"metric": "bleu", "minimum": 101}]']) == 0
+    assert run(bless, [*flags, "--gate", '[{"metric": "bleu", "minimum": 101}]']) == 0
     assert not read_decision(tmp_path / "alone").blessed
-    assert run(bless, [*flags, "--rules", '[{"metric": "blue", "minimum": 1}]']) == 1
-    assert "error: rules[0]: 'blue' is no metric" in capsys.readouterr().err
+    assert run(bless, [*flags, "--gate", '[{"metric": "blue", "minimum": 1}]']) == 1
+    assert "error: gate[0]: 'blue' is no metric" in capsys.readouterr().err
 
 
 def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
@@ -376,6 +376,6 @@ def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
     inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}
     outputs = {"decision": Artifact(uri=str(tmp_path / "d")), "report": HTML(uri=str(tmp_path / "page"))}
     assert component.python_func(**inputs, **outputs) is True
-    assert component.python_func(**inputs, **outputs, rules=[{"metric": "bleu", "minimum": 101}]) is False
+    assert component.python_func(**inputs, **outputs, gate=[{"metric": "bleu", "minimum": 101}]) is False
     assert outputs["decision"].metadata["blessed"] is False
     assert "misses the limit of at least 101" in outputs["decision"].metadata["reasons"][0]

@@ -37,8 +37,8 @@ def test_what_the_pipeline_begins_with_is_taken() -> None:
         ("task", "singing"),
         ("terms", {"he": []}),
         ("smallest_slice", 0),
-        ("rules", [{"metric": "bleu", "minimum": "high"}]),
-        ("rules", [{"metric": "blue", "minimum": 20}]),
+        ("gate", [{"metric": "bleu", "minimum": "high"}]),
+        ("gate", [{"metric": "blue", "minimum": 20}]),
         ("port", 0),
     ],
 )
@@ -79,7 +79,7 @@ def test_every_option_that_the_pipeline_has_a_parameter_for_is_checked() -> None
 def test_checking_needs_no_tensorflow() -> None:
     code = (
         "import sys; from components.snapshot.parameters import check_parameters; "
-        "check_parameters({'epochs': 3, 'rules': [{'metric': 'bleu', 'minimum': 3}], 'port': 8501, 'beam_size': 2}); "
+        "check_parameters({'epochs': 3, 'gate': [{'metric': 'bleu', 'minimum': 3}], 'port': 8501, 'beam_size': 2}); "
         "print({'tensorflow', 'keras', 'sacrebleu', 'fastapi', 'rouge_score'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
