@@ -61,19 +61,23 @@ def test_scores_agree_with_sacrebleus_own_command_line_to_the_last_digit(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("language", "reference", "output"),
+    ("language", "tokenizer", "reference", "output"),
     [
-        ("zh-Hans", "我喜欢红色的苹果。", "我爱红色的苹果。"),
-        ("ja", "私は赤いリンゴが好きです。", "私は赤いリンゴが大好きです。"),
+        ("zh-Hans", "zh", "我喜欢红色的苹果。", "我爱红色的苹果。"),
+        ("ja", "ja-mecab", "私は赤いリンゴが好きです。", "私は赤いリンゴが大好きです。"),
+        ("ko-KR", "ko-mecab", "나는 빨간 사과를 사랑합니다.", "나는 빨간 사과를 좋아합니다."),
     ],
 )
-def test_bleu_of_languages_without_spaces_agrees_too(
-    tmp_path: Path, language: str, reference: str, output: str
+def test_languages_without_spaces_and_korean_agree_too(
+    tmp_path: Path, language: str, tokenizer: str, reference: str, output: str
 ) -> None:
-    tokenizer = bleu_tokenizer(language)
-    printed = sacrebleu(tmp_path, [reference], [output], "-m", "bleu", "-tok", tokenizer)
-    assert f"{printed['score']:.9f}" == f"{measure('translation', [reference], [output], language)['bleu']:.9f}"
-    assert f"tok:{tokenizer}" in printed["signature"]
+    flags = ["-m", "bleu", "chrf", "ter", "--chrf-word-order", "2", "-tok", tokenizer]
+    flags += [] if language == "ko-KR" else ["--ter-normalized", "--ter-asian-support"]
+    figures = measure("translation", [reference], [output], language)
+    for name, theirs in zip(("bleu", "chrf", "ter"), sacrebleu(tmp_path, [reference], [output], *flags), strict=True):
+        assert f"{theirs['score']:.9f}" == f"{figures[name]:.9f}"
+        assert theirs["signature"] == METRICS[name].counts(language).signature
+    assert 0 < figures["ter"] < 100
 
 
 def test_rouge_agrees_with_rouge_scores_own_command_line_on_english(tmp_path: Path) -> None:
