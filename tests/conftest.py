@@ -1,4 +1,3 @@
-import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from tests.sharing import made_once
 
 WORDS = {
     "red": "rot",
@@ -24,12 +25,14 @@ WORDS = {
 @pytest.fixture(scope="session")
 def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few hundred pairs that a small model can learn: word for word."""
-    chooser = random.Random(7)
-    sources = {" ".join(chooser.choices(list(WORDS), k=chooser.randint(2, 5))) for _ in range(500)}
-    lines = [f"{source}\t{' '.join(WORDS[word] for word in source.split())}" for source in sorted(sources)]
-    path = tmp_path_factory.mktemp("data") / "pairs.tsv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+
+    def make(folder: Path) -> None:
+        chooser = random.Random(7)
+        sources = {" ".join(chooser.choices(list(WORDS), k=chooser.randint(2, 5))) for _ in range(500)}
+        lines = [f"{source}\t{' '.join(WORDS[word] for word in source.split())}" for source in sorted(sources)]
+        (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    return made_once(tmp_path_factory, "data", make) / "pairs.tsv"
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +41,11 @@ def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from components.tokenize.options import Options
     from components.tokenize.stage import tokenize
 
-    folder = tmp_path_factory.mktemp("corpus")
-    options = Options(vocabulary_size=320, valid_share=0.1, test_share=0.1, shards=2)
-    tokenize(str(pairs_file), folder / "corpus", folder / "report.html", options=options)
-    return folder / "corpus"
+    def make(folder: Path) -> None:
+        options = Options(vocabulary_size=320, valid_share=0.1, test_share=0.1, shards=2)
+        tokenize(str(pairs_file), folder / "corpus", folder / "report.html", options=options)
+
+    return made_once(tmp_path_factory, "corpus", make) / "corpus"
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +53,10 @@ def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of two epochs: real, and not good."""
     from components.train.stage import Options, train
 
-    folder = tmp_path_factory.mktemp("checkpoint")
-    train(corpus, folder / "checkpoint", options=Options(preset="demo", epochs=2, batch_tokens=512))
-    return folder / "checkpoint"
+    def make(folder: Path) -> None:
+        train(corpus, folder / "checkpoint", options=Options(preset="demo", epochs=2, batch_tokens=512))
+
+    return made_once(tmp_path_factory, "checkpoint", make) / "checkpoint"
 
 
 @pytest.fixture(scope="session")
@@ -59,46 +64,27 @@ def exported_model(checkpoint: Path, corpus: Path, tmp_path_factory: pytest.Temp
     """The SavedModel of `checkpoint`."""
     from components.export.stage import Decoding, export
 
-    folder = tmp_path_factory.mktemp("model")
-    export(checkpoint, corpus, folder / "model", Decoding(beam_size=2, max_output_length=16))
-    return folder / "model"
+    def make(folder: Path) -> None:
+        export(checkpoint, corpus, folder / "model", Decoding(beam_size=2, max_output_length=16))
+
+    return made_once(tmp_path_factory, "exported", make) / "model"
 
 
 @pytest.fixture(scope="session")
 def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Two SavedModels with the serving signature, quick to load: one shouts, one whispers; and one that fails."""
-    import tensorflow as tf
+    """SavedModels with the serving signature, quick to load.
 
-    root = tmp_path_factory.mktemp("toys")
+    One shouts, one whispers, one fails, and one whispers but takes a second for a text that holds "slow".
+    """
 
-    def save(name: str, change: object) -> Path:
-        class Toy(tf.Module):
-            @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
-            def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-                return {"text": change(text), "score": tf.zeros(tf.shape(text)[0])}  # type: ignore[operator]
+    def make(folder: Path) -> None:
+        from tests.toys import TOYS, save
 
-        toy = Toy()
-        tf.saved_model.save(toy, str(root / name), signatures={"serving_default": toy.serve})
-        description = {
-            "schema_version": 1,
-            "fingerprint": name,
-            "source_language": "en",
-            "target_language": "de",
-            "decoding": {"beam_size": 1, "length_penalty": 0.0, "max_input_length": 9, "max_output_length": 9},
-            "corpus_fingerprint": "c",
-            "created": "2026-01-01T00:00:00+00:00",
-            "tensorflow": tf.__version__,
-        }
-        (root / name / "model.json").write_text(json.dumps(description))
-        return root / name
+        for name, change in TOYS.items():
+            save(folder / name, change)
 
-    def fail(text: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([tf.debugging.Assert(tf.size(text) < 0, ["this model is broken"])]):
-            return tf.identity(text)
-
-    return SimpleNamespace(
-        loud=save("loud", tf.strings.upper), quiet=save("quiet", tf.strings.lower), broken=save("broken", fail)
-    )
+    root = made_once(tmp_path_factory, "toys", make)
+    return SimpleNamespace(**{path.name: path for path in root.iterdir()})
 
 
 @pytest.fixture

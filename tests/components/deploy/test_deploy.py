@@ -16,6 +16,7 @@ from components.deploy.stage import Options, deploy
 from components.errors import UserError
 from components.evaluate.evaluation import Figure, Sentence
 from components.serve.endpoint import Endpoint
+from tests.servers import free_port
 
 
 def decide(folder: Path, model: Path, blessed: bool = True) -> Path:
@@ -24,12 +25,6 @@ def decide(folder: Path, model: Path, blessed: bool = True) -> Path:
     figures = {"bleu": Figure(30.0, True, "s")}
     write_decision(folder, Decision(blessed, model.name, [rule], figures, samples=[sample]))
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import json
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -103,7 +102,7 @@ def test_a_process_that_is_gone_or_another_is_not_the_server(endpoint: Endpoint)
     assert not endpoint.stop()
 
 
-def test_namespaces_are_separate(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+def test_namespaces_are_separate(tmp_path: Path) -> None:
     one, other = Endpoint(tmp_path / "one"), Endpoint(tmp_path / "other")
-    one.register(toy_models.loud, "loud", {})
+    one.register(model(tmp_path / "a", "a"), "fa", {})
     assert other.versions() == []

@@ -6,48 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import pytest
+
+from tests.servers import Server
 
 pytestmark = pytest.mark.e2e
 
 BODIES = 10_000
 WELL = b'{"instances": ["a"]}'
-
-
-@pytest.fixture(scope="module")
-def server(toy_models: SimpleNamespace) -> Iterator[SimpleNamespace]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "components.serve", "--model", str(toy_models.loud), "--host", "127.0.0.1"]
-    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait(lambda: healthy(url))
-        yield SimpleNamespace(url=url, port=port, pid=process.pid)
-    finally:
-        process.terminate()
-        assert process.wait(40) == 0
-
-
-def healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=30).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait(done: object, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def bad_body(chooser: random.Random) -> bytes:
@@ -111,7 +80,7 @@ def exchange(
     return int(head.split()[1]), connection
 
 
-def test_ten_thousand_bad_bodies_are_refused_and_good_ones_answered(server: SimpleNamespace) -> None:
+def test_ten_thousand_bad_bodies_are_refused_and_good_ones_answered(server: Server) -> None:
     chooser = random.Random(1)
     seen: dict[int, int] = {}
     kept = None
@@ -125,10 +94,10 @@ def test_ten_thousand_bad_bodies_are_refused_and_good_ones_answered(server: Simp
             assert status == 200
     assert {status for status in seen if status >= 500} == set()
     assert seen[400] > BODIES / 2
-    assert httpx.post(f"{server.url}/v1/models/model:predict", content=WELL).json()["predictions"][0]["text"] == "A"
+    assert httpx.post(server.route, content=WELL).json()["predictions"][0]["text"] == "A"
 
 
-def test_schemathesis_finds_no_server_error(server: SimpleNamespace, tmp_path: Path) -> None:
+def test_schemathesis_finds_no_server_error(server: Server, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json"]
     command += ["--checks", "not_a_server_error,response_schema_conformance,content_type_conformance"]
     command += ["--max-examples", "25", "--seed", "1"]
@@ -136,14 +105,14 @@ def test_schemathesis_finds_no_server_error(server: SimpleNamespace, tmp_path: P
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_a_killed_worker_is_started_again_and_its_requests_wait(server: SimpleNamespace) -> None:
+def test_a_killed_worker_is_started_again_and_its_requests_wait(server: Server) -> None:
     def workers() -> list[int]:
         found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
         return [int(pid) for pid in found.stdout.split()]
 
     (worker,) = workers()
     os.kill(worker, signal.SIGKILL)
-    response = httpx.post(f"{server.url}/v1/models/model:predict", content=WELL, timeout=90)
+    response = httpx.post(server.route, content=WELL, timeout=90)
     assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
     assert workers() != [worker]
     assert "seqline_worker_restarts 1.0" in httpx.get(f"{server.url}/metrics").text

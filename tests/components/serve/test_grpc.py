@@ -2,37 +2,17 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.servers import Server
+
 pytestmark = pytest.mark.e2e
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_ready(url: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{url} did not become healthy")
 
 
 CLIENT = """
@@ -92,25 +72,16 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def answers(toy_models: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def answers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the client was told by a server."""
-    port, grpc_port = free_port(), free_port()
-    command = [sys.executable, "-m", "components.serve", "--model", str(toy_models.loud), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--grpc-port", str(grpc_port), "--max-texts", "100"]
-    server = subprocess.Popen(command)
-    try:
-        wait_ready(f"http://127.0.0.1:{port}/healthz")
-        script = tmp_path_factory.mktemp("client") / "client.py"
-        script.write_text(CLIENT)
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-        client = [sys.executable, str(script), f"127.0.0.1:{grpc_port}"]
-        done = subprocess.run(client, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
-        assert httpx.post(f"http://127.0.0.1:{port}/v1/models/model:predict", json={"instances": ["a"]}).is_success
-        yield json.loads(done.stdout.splitlines()[-1])
-    finally:
-        server.terminate()
-        assert server.wait(30) == 0
+    script = tmp_path_factory.mktemp("client") / "client.py"
+    script.write_text(CLIENT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    client = [sys.executable, str(script), f"127.0.0.1:{server.grpc_port}"]
+    done = subprocess.run(client, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert httpx.post(server.route, json={"instances": ["a"]}).is_success
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_predict_answers_with_tensors_and_the_version(answers: dict[str, Any]) -> None:

@@ -1,0 +1,62 @@
+"""What the processes of one test session share: the first that needs it makes it."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is filled once in a session, however many processes pytest-xdist runs the tests in."""
+    folder = _session(factory) / name
+    with _locked(folder.with_suffix(".lock"), fcntl.LOCK_EX):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
+@contextmanager
+def running_once(factory: pytest.TempPathFactory, name: str, run: Callable[[Path], Any]) -> Iterator[dict[str, Any]]:
+    """What a process that all share says of itself.
+
+    The first that needs it enters `run(folder)`, a context manager that yields JSON, and leaves it when all are done.
+    """
+    folder = _session(factory) / name
+    folder.mkdir(exist_ok=True)
+    told, ours = folder / "told.json", None
+    # Both locks fall with the process that holds them, so a crash leaves nobody waiting.
+    with (folder / "users.lock").open("w") as users:
+        with _locked(folder / "start.lock", fcntl.LOCK_EX):
+            if not told.exists():
+                ours = run(folder)
+                told.write_text(json.dumps(ours.__enter__()))
+            fcntl.flock(users, fcntl.LOCK_SH)
+        yield json.loads(told.read_text())
+        if ours is None:
+            return
+        with _locked(folder / "start.lock", fcntl.LOCK_EX):
+            told.unlink()
+        fcntl.flock(users, fcntl.LOCK_UN)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        ours.__exit__(None, None, None)
+
+
+def _session(factory: pytest.TempPathFactory) -> Path:
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, how)
+        yield
