@@ -12,12 +12,27 @@ def snapshot(
     snapshot: Output[Artifact],
     valid_data: str = "",
     test_data: str = "",
+    task: str = "translation",
     source_language: str = "en",
     target_language: str = "de",
     source_field: str = "source",
     target_field: str = "target",
-    vocabulary_size: int = 8000,
+    context_field: str = "",
+    slice_field: str = "",
+    valid_share: float = 0.02,
+    test_share: float = 0.02,
+    max_tokens: int = 128,
     max_malformed_share: float = 0.0,
+    rules: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    tokenizer: str = "",
+    model_type: str = "unigram",
+    vocabulary_size: int = 8000,
+    character_coverage: float = 0.9999,
+    tokenizer_sample: int = 1000000,
+    shards: int = 4,
+    previous_corpus: str = "",
+    expectations: dict = {},  # noqa: B006
+    beam_options: str = "",
     preset: str = "tiny",
     epochs: int = 20,
     minutes: float = 0.0,
@@ -33,8 +48,7 @@ def snapshot(
     beam_size: int = 4,
     length_penalty: float = 0.6,
     max_output_length: int = 128,
-    task: str = "translation",
-    terms: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    terms: dict = {},  # noqa: B006
     smallest_slice: int = 20,
     gate: list = [],  # noqa: B006
     endpoint: str = "",
@@ -57,12 +71,28 @@ def snapshot(
         snapshot: The list: snapshot.json with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
+        task: What the model is for, which decides the cleaning rules and the metrics: translation, summarization,
+            question_answering or text_generation.
         source_language: Language code of the sources, such as en.
         target_language: Language code of the targets, such as de.
-        source_field: Field of a JSONL object that holds the source.
-        target_field: Field of a JSONL object that holds the target.
-        vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
+        source_field: Column or field that holds the source; empty for text generation without a prompt.
+        target_field: Column or field that holds the target.
+        context_field: Column or field that holds the context of a question; empty for none.
+        slice_field: Column or field that names the slice of a pair, such as its domain; empty for none.
+        valid_share: Share of the sources kept for validation, unless validation files are given.
+        test_share: Share of the sources kept for the test, unless test files are given.
+        max_tokens: Longest source or target in pieces; longer pairs are left out.
         max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
+        rules: Cleaning rules to switch or set, by name, such as {"identical" (colon) false, "length_ratio" (colon) 4}.
+        tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
+        model_type: What to learn: unigram or bpe.
+        vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
+        character_coverage: Share of all characters that get pieces of their own; the rarest are spelt in bytes.
+        tokenizer_sample: Most training pairs that the tokenizer is learnt from.
+        shards: How many parts the training pairs are spread over; each is the work of one worker.
+        previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
+        expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
+        beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
         preset: The model's size: demo, tiny, small, base or big.
         epochs: Passes over the data, at most.
         minutes: Training time, at most; 0 for no limit.
@@ -79,8 +109,6 @@ def snapshot(
         beam_size: Hypotheses kept while decoding; 1 is greedy.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_output_length: Longest output in pieces.
-        task: What the model is for, which decides the metrics: translation, summarization, question_answering or
-            text_generation.
         terms: Words by the name of their list; the test sentences with one of its words are a slice.
         smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
         gate: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)

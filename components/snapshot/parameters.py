@@ -14,6 +14,7 @@ from components.errors import UserError
 # By name: a stage's module imports its libraries when it works, and here nothing of it works but its options.
 OPTIONS = (
     "components.tokenize.options:Options",
+    "components.tokenize.options:Conditions",
     "components.train.stage:Options",
     "components.export.exported:Decoding",
     "components.evaluate.stage:Options",

@@ -44,12 +44,11 @@ class Verdict:
     met: bool
 
 
-def check_names(expectations: Mapping[str, Any], drift: bool) -> None:
+def check_names(expectations: Mapping[str, Any]) -> None:
     """Refuses expectations that cannot be held against a corpus.
 
     Args:
         expectations: By name.
-        drift: Whether there is a previous corpus.
 
     Raises:
         UserError: A name is unknown, or its value is of the wrong kind.
@@ -64,8 +63,20 @@ def check_names(expectations: Mapping[str, Any], drift: bool) -> None:
                 raise UserError(f"expectations: slices must be a list of names, not {limit!r}")
         elif isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
             raise UserError(f"expectations: {name} must be a number of at least 0, not {limit!r}")
-        if name in _DRIFT and not drift:
-            raise UserError(f"expectations: {name} needs previous_corpus, the corpus to compare with")
+
+
+def check_drift(expectations: Mapping[str, Any], previous_corpus: str) -> None:
+    """Refuses expectations of drift where there is nothing to drift from.
+
+    Args:
+        expectations: By name.
+        previous_corpus: The corpus to compare with.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name := next((name for name in expectations if name in _DRIFT and not previous_corpus), ""):
+        raise UserError(f"expectations: {name} needs previous_corpus, the corpus to compare with")
 
 
 def hold(expectations: Mapping[str, Any], counts: Counts, statistics: Statistics, drift: Drift | None) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Options of the tokenize stage."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,3 +98,27 @@ class Options:
         """The columns that are read, in the order that a file without a header has them."""
         names = (self.source_field, self.context_field, self.target_field, self.slice_field)
         return tuple(name for name in names if name)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a corpus is held against, and where it is made; no byte of its shards depends on these.
+
+    Attributes:
+        previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
+        expectations: What the corpus must be like, by name: {"min_pairs": 1000, "max_rejected_share": 0.2}.
+        beam_options: Flags for Apache Beam, such as --runner=...; all cores of this machine by default.
+    """
+
+    previous_corpus: str = ""
+    expectations: dict[str, Any] = field(default_factory=dict)
+    beam_options: str = ""
+
+    def __post_init__(self) -> None:
+        from components.tokenize.expectations import check_names
+
+        check_names(self.expectations)
+        try:
+            shlex.split(self.beam_options)
+        except ValueError as error:
+            raise UserError(f"beam_options cannot be split into flags ({error}): {self.beam_options}") from None

@@ -16,10 +16,10 @@ from components.errors import UserError
 from components.snapshot.files import find_inputs
 from components.snapshot.stage import describe_all, fingerprint_of
 from components.tokenize.corpus import SCHEMA_VERSION, Counts, Manifest
-from components.tokenize.expectations import check_names, hold, require
+from components.tokenize.expectations import check_drift, hold, require
 from components.tokenize.formats import Input, form_of
 from components.tokenize.judgement import judge
-from components.tokenize.options import Options
+from components.tokenize.options import Conditions, Options
 from components.tokenize.report import render_report
 from components.tokenize.statistics import Drift, Statistics
 from components.tokenize.tally import Tally
@@ -83,7 +83,8 @@ def tokenize(
     """
     options.check_fields()
     expected = expectations or {}
-    check_names(expected, bool(previous_corpus))
+    Conditions(previous_corpus, expected, beam_options)
+    check_drift(expected, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.read(previous_corpus) if previous_corpus else None
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.errors import UserError
 from components.tokenize.corpus import Counts
-from components.tokenize.expectations import check_names, hold, require
+from components.tokenize.expectations import check_drift, check_names, hold, require
 from components.tokenize.statistics import Drift, Statistics, distance
 from components.tokenize.tally import Tally
 
@@ -91,9 +91,14 @@ def test_expectations_that_are_met_pass() -> None:
         ({"min_pair": 1}, "did you mean min_pairs"),
         ({"min_pairs": "many"}, "min_pairs must be a number"),
         ({"slices": "news"}, "slices must be a list"),
-        ({"max_piece_drift": 0.1}, "max_piece_drift needs previous_corpus"),
     ],
 )
 def test_a_wrong_expectation_is_named(expectations: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_names(expectations, drift=False)
+        check_names(expectations)
+
+
+def test_drift_needs_a_previous_corpus() -> None:
+    with pytest.raises(UserError, match="max_piece_drift needs previous_corpus"):
+        check_drift({"min_pairs": 1, "max_piece_drift": 0.1}, "")
+    check_drift({"max_piece_drift": 0.1}, "before")
