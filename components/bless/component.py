@@ -11,6 +11,7 @@ def bless(
     decision: Output[Artifact],
     report: Output[HTML],
     gate: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
+    human: str = "",
 ) -> bool:
     """Decides whether the challenger may go live: by fixed limits, and against the champion.
 
@@ -23,6 +24,7 @@ def bless(
         report: One page: the verdict, the scoreboard, slices, and sentences won and lost.
         gate: What is asked of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon) 20};
             empty for the usual two.
+        human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
 
     Returns:
         Whether every rule passed. A single unnamed value, because kfp 2.17 evaluates `dsl.If` locally only on those.
@@ -32,6 +34,7 @@ def bless(
     from components.bless.stage import Options
     from components.bless.stage import bless as run
 
-    made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), Options(gate))
+    options = Options(gate, human)
+    made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)
     decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
     return made.blessed

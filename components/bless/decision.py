@@ -2,7 +2,7 @@
 
 decision/
   decision.json   the verdict, every rule with its figures and reason, both models' figures, how sure their differences
-                  are, samples
+                  are, what raters say, samples, and where the evaluations are
 
 Standard library only: other images import this module.
 """
@@ -55,6 +55,8 @@ class Decision:
         samples: The first sentences of the test text as the challenger answers them.
         comparisons: How sure their differences are, by the metric's name; those that were counted on both.
         problem: Why a champion that is there could not be measured; empty otherwise.
+        human: What raters say of the two; empty where they were not asked.
+        evaluations: Where the challenger's evaluation is, and the champion's.
     """
 
     blessed: bool
@@ -65,6 +67,8 @@ class Decision:
     samples: list[Sentence] = field(default_factory=list)
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     problem: str = ""
+    human: dict[str, Figure] = field(default_factory=dict)
+    evaluations: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         if self.blessed and not (self.rules and all(rule.passed for rule in self.rules)):
@@ -103,6 +107,8 @@ class Decision:
                 champion=None if champion is None else figures(champion),
                 comparisons={name: Comparison(**one) for name, one in content["comparisons"].items()},
                 problem=content["problem"],
+                human=figures(content["human"]),
+                evaluations=(str(content["evaluations"][0]), str(content["evaluations"][1])),
                 samples=[Sentence(**sample) for sample in content["samples"]],
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,6 +9,7 @@ from components.evaluate.evaluation import Comparison, Evaluation, Figure, Slice
 from components.evaluate.metrics import METRICS
 from components.evaluate.resampling import compare
 from components.evaluate.tally import SLICES, read_statistics
+from components.rate.human import HUMAN, HumanEvaluation
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Evidence:
         champion: Of the live version; None where there is none, or where it cannot be measured.
         problem: Why a champion that is there cannot be measured; empty otherwise.
         folders: The two evaluations' folders, the champion's first; None where nothing is to be compared.
-        human: Figures that people gave, by the metric's name.
+        human: Figures that raters gave, by the metric's name.
+        unheard: Why a rater's figure is not there, where it is not.
     """
 
     challenger: Evaluation
@@ -28,9 +30,10 @@ class Evidence:
     problem: str = ""
     folders: tuple[Path, Path] | None = None
     human: dict[str, Figure] = field(default_factory=dict)
+    unheard: str = "no human evaluation was given"
 
     def figure(self, metric: str) -> Figure | None:
-        """The challenger's figure; None if people give it and were not asked.
+        """The challenger's figure; None if it is raters' and they did not give it.
 
         Args:
             metric: The metric's name.
@@ -38,7 +41,7 @@ class Evidence:
         Raises:
             UserError: If the evaluation lacks the metric.
         """
-        if metric.startswith("human_"):
+        if metric in HUMAN:
             return self.human.get(metric)
         return _figure(self.challenger, metric)
 
@@ -130,14 +133,24 @@ def gather(challenger: Path, champion: Path) -> Evidence:
     return Evidence(ours, theirs, folders=(champion, challenger))
 
 
-def with_human(evidence: Evidence, figures: dict[str, Figure]) -> Evidence:
-    """The same evidence, and what people said.
+def hear(evidence: Evidence, human: HumanEvaluation) -> Evidence:
+    """The same evidence, and what raters say, if it is about these two models.
 
     Args:
         evidence: From `gather`.
-        figures: Of the human evaluation.
+        human: The human evaluation.
     """
-    return replace(evidence, human=figures)
+    ours, theirs = evidence.challenger, evidence.champion
+    if theirs is None:
+        return replace(evidence, unheard="the human evaluation given compares with a champion, and there is none")
+    wanted = (ours.model_fingerprint, theirs.model_fingerprint, ours.corpus_fingerprint)
+    if (human.challenger, human.champion, human.corpus) != wanted:
+        return replace(
+            evidence,
+            unheard=f"the human evaluation given is of the models {human.challenger} and {human.champion}, not of "
+            f"{wanted[0]} and {wanted[1]} on this test text",
+        )
+    return replace(evidence, human=human.metrics, unheard="the raters' files were too few to tell")
 
 
 def _figure(evaluation: Evaluation, metric: str) -> Figure:

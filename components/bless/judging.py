@@ -34,7 +34,7 @@ def _judge(rule: Rule, evidence: Evidence, limits: set[str]) -> Verdict:
     told = rule.told(metric)
     figure = evidence.figure(metric.name)
     if figure is None:
-        return Verdict(told, None, None, False, f"{metric.label}: no human evaluation of these two models was given.")
+        return _without_raters(metric, told, evidence)
     if not math.isfinite(figure.value):
         reason = f"{metric.label}: the challenger's figure is {figure.value}, not a number."
         return Verdict(told, None, None, False, reason)
@@ -47,6 +47,13 @@ def _judge(rule: Rule, evidence: Evidence, limits: set[str]) -> Verdict:
     if rule.slices:
         return _each_slice(rule, metric, told, evidence)
     return _compared(rule, metric, told, figure, evidence.champions(metric.name), evidence.comparisons.get(metric.name))
+
+
+def _without_raters(metric: Metric, told: str, evidence: Evidence) -> Verdict:
+    if evidence.champion is None and not evidence.problem:
+        reason = f"{metric.label}: there is no champion that raters could have compared with."
+        return Verdict(told, None, None, True, reason)
+    return Verdict(told, None, None, False, f"{metric.label}: {evidence.unheard}.")
 
 
 def _limit(rule: Rule, metric: Metric, told: str, figure: Figure, where: str = "") -> Verdict:

@@ -78,6 +78,7 @@ def write_report(report: Path, decision: Decision, evidence: Evidence) -> None:
         evaluation=evidence.challenger,
         champion=evidence.champion,
         lines=lines,
+        labels={metric.name: metric.label for metric in METRICS.values()},
         headline=METRICS[HEADLINES[task]],
         ranking=METRICS[RANKINGS[task]].label,
         slicings=_slices(evidence),

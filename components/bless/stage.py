@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.bless.decision import Decision, write_decision
-from components.bless.evidence import gather
+from components.bless.evidence import gather, hear
 from components.bless.judging import judge
 from components.bless.report import write_report
 from components.bless.rules import read_rules
 from components.evaluate.evaluation import Evaluation, Figure, read_sentences
+from components.rate.human import read_human_evaluation
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,11 @@ class Options:
     Attributes:
         gate: What is asked of the challenger; see docs/gate.md. Where it is empty, a model that mostly says nothing is
             held back, and one that loses more than half a point of the task's headline figure to the champion.
+        human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
     """
 
     gate: list[dict] = field(default_factory=list)
+    human: str = ""
 
     def __post_init__(self) -> None:
         read_rules(self.gate)
@@ -55,6 +58,8 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
             different ways: then nothing is decided.
     """
     evidence = gather(challenger, champion)
+    if options.human:
+        evidence = hear(evidence, read_human_evaluation(options.human))
     verdicts = judge(read_rules(options.gate), evidence)
     made = Decision(
         blessed=all(verdict.passed for verdict in verdicts),
@@ -64,6 +69,8 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
         champion=_finite(evidence.champion) if evidence.champion else None,
         comparisons=evidence.comparisons,
         problem=evidence.problem,
+        human=evidence.human,
+        evaluations=(str(challenger), str(champion)),
         samples=list(read_sentences(challenger, SAMPLES)),
     )
     for verdict in verdicts:

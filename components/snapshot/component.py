@@ -51,6 +51,7 @@ def snapshot(
     terms: dict = {},  # noqa: B006
     smallest_slice: int = 20,
     gate: list = [],  # noqa: B006
+    human: str = "",
     endpoint: str = "",
     port: int = 8501,
     traffic_steps: list = [10, 50],  # noqa: B006
@@ -113,6 +114,8 @@ def snapshot(
         smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
         gate: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)
             20}; empty for the usual two; docs/gate.md has them all.
+        human: Human evaluation of challenger and champion that `seqline rate import` wrote, local or gs://; empty
+            for none.
         endpoint: Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME on
             Vertex; empty for nowhere.
         port: Port of a local endpoint's server.

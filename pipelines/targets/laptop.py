@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 USER_ERROR = re.compile(r"^components\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
 # The parameters that name input files.
-DATA = ("data", "valid_data", "test_data")
+DATA = ("data", "valid_data", "test_data", "human")
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def test_a_champion_whose_figure_is_no_number_cannot_be_beaten() -> None:
 
 
 def test_figures_that_people_were_not_asked_for_never_pass() -> None:
-    found = verdict({"metric": "human_preference", "minimum": 50}, evaluation())
+    found = verdict({"metric": "human_preference", "minimum": 50}, evaluation(), evaluation("old"))
     assert not found.passed
     assert "no human evaluation" in found.reason
 
