@@ -2,11 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
-IMAGES := tokenize train train-tpu evaluate serve
+IMAGES := tokenize train train-tpu evaluate serve infer
 # Small and quick: the sample is learnt in three minutes on two cores.
 DEMO := preset=demo vocabulary_size=2000 epochs=12 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 average=0.98 max_output_length=64
-LOCK := pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+# What builds images: the first of docker and buildah that answers.
+ENGINE ?=
+REPOSITORY ?= seqline
+LOCK := pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
   --generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)
 
 .PHONY: help
@@ -52,7 +55,25 @@ golden: install ## Regenerate the golden compiled specs, on purpose
 lock: install ## Resolve the locked sets of requirements; what fits stays, unless UPGRADE=--upgrade
 	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
 	for image in $(IMAGES); do \
-	  $(UV) pip compile --quiet $(LOCK) --extra $$image --output-file containers/$$image/requirements.txt || exit 1; done
+	  case $$image in \
+	    train|evaluate|serve|infer) build="--extra cpu --override -";; \
+	    train-tpu) build="--override -";; \
+	    *) build=;; \
+	  esac; \
+	  echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra $$image $$build \
+	    --output-file containers/$$image/requirements.txt || exit 1; done
+
+.PHONY: images
+images: install ## Build the images; ENGINE=docker or buildah (or cloud, for Cloud Build), REPOSITORY=..., OPTIONS=...
+ifeq ($(ENGINE),cloud)
+	gcloud builds submit --config cloudbuild/images.yaml --substitutions _REPOSITORY=$(REPOSITORY) $(OPTIONS) .
+else
+	$(BIN)/seqline images build --engine "$(ENGINE)" --repository $(REPOSITORY) $(OPTIONS)
+endif
+
+.PHONY: images-test
+images-test: install ## Run the pipelines on the sample, every stage inside its image
+	$(BIN)/seqline images test --engine "$(ENGINE)" $(OPTIONS)
 
 .PHONY: clean
 clean: ## Remove builds, caches and the laptop's runs; stops its endpoints first

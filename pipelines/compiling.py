@@ -14,7 +14,7 @@ from pipelines.parameters import nearest
 if TYPE_CHECKING:
     from pipelines.configuration import Configuration
 
-PIPELINES = {"training": "pipelines.training"}
+PIPELINES = {"training": "pipelines.training", "batch": "pipelines.batch", "tuning": "pipelines.tuning"}
 
 Place = Callable[[Any], None]
 

@@ -1,15 +1,18 @@
 """The images of `containers/`: built with docker or buildah, and tried by running the pipeline inside them."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import UserError
+from components.whole import write_whole
 from pipelines.parameters import nearest
 
 ENGINES = ("docker", "buildah")
@@ -51,6 +54,30 @@ def revision(folder: Path) -> str:
     return done.stdout.strip() or "unknown"
 
 
+def write_pins(path: Path, repository: str, digests: Mapping[str, str]) -> None:
+    """Writes the digests of images as a configuration file; those that it has of other images stay.
+
+    Args:
+        path: The YAML file.
+        repository: What comes before an image's name.
+        digests: Digests by image.
+
+    Raises:
+        UserError: If the file is there and is something else.
+    """
+    import yaml
+
+    before: dict[str, str] = {}
+    if path.exists():
+        try:
+            images = yaml.safe_load(path.read_text(encoding="utf-8"))["images"]
+            before = images["digests"] if images["repository"] == repository else {}
+        except (yaml.YAMLError, KeyError, TypeError):
+            raise UserError(f"{path} is no file of digests; name another with --digests, or delete it") from None
+    pins = {"images": {"repository": repository, "digests": {**before, **digests}}}
+    write_whole(path, yaml.safe_dump(pins))
+
+
 @dataclass(frozen=True)
 class Container:
     """An image in which commands can be run.
@@ -86,6 +113,20 @@ class Container:
         program, *arguments = command
         options += ["--rm", "--network=host", f"--entrypoint={program}"]
         return [*self.engine.command, "run", *options, self.name, *arguments]
+
+    def read(self, command: Sequence[str]) -> str:
+        """Returns what a command prints inside.
+
+        Args:
+            command: Program and arguments.
+
+        Raises:
+            UserError: If it fails.
+        """
+        done = subprocess.run(self.wrap(command), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"`{command[0]}` fails in {self.name}: {done.stderr.strip()}")
+        return done.stdout
 
 
 @dataclass(frozen=True)
@@ -164,6 +205,30 @@ class Engine:
         shown = self._ask("images", "--format={{.Size}}", image).splitlines()[0]
         number, unit = re.match(r"([\d.]+)\s*(\w+)", shown).groups()  # type: ignore[union-attr]
         return int(float(number) * {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}[unit.upper()])
+
+    def push(self, image: str, options: Sequence[str] = ()) -> str:
+        """Uploads an image to the registry that its name begins with.
+
+        Args:
+            image: Its name and tag.
+            options: Further options of the engine's `push`, as they are.
+
+        Returns:
+            The digest that the registry knows it by, `sha256:` and 64 digits.
+
+        Raises:
+            UserError: If the registry does not take it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / "digest"
+            buildah = [f"--digestfile={written}"] if self.kind == "buildah" else []
+            if subprocess.run([*self.command, "push", *buildah, *options, image], check=False).returncode:
+                raise UserError(f"pushing {image} failed; the output above says why")
+            if buildah:
+                return written.read_text(encoding="utf-8").strip()
+        repository = image.rpartition(":")[0]
+        known = json.loads(self._ask("image", "inspect", "--format={{json .RepoDigests}}", image))
+        return next(name.removeprefix(f"{repository}@") for name in known if name.startswith(f"{repository}@"))
 
     @contextmanager
     def container(self, image: str) -> Iterator[Container]:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from components.errors import UserError
 from components.train.batches import Batches
 from components.train.objective import Trainee
+from components.train.trial import report
 from components.train.working_state import WorkingState
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Trainer:
                 for name, value in entry.items():
                     tf.summary.scalar(name, value)
             log.info("%s", describe(entry, self.epochs))
+            report(self.history)
             self._save()
         writer.close()
         if self.best:

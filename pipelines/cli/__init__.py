@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from components.errors import UserError
-from pipelines.cli import endpoint, rate, runs, schedule
+from pipelines.cli import endpoint, images, rate, runs, schedule
 from pipelines.cli.check import check
 from pipelines.cli.compile import compile_
 from pipelines.cli.completion import completion
@@ -46,6 +46,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
+app.add_typer(images.app, name="images")
 app.add_typer(rate.app, name="rate")
 app.command()(sample)
 app.command()(doctor)

@@ -24,9 +24,18 @@ def build(
         list[str] | None, typer.Option(help="A further option of the engine's build, as it is; repeatable.")
     ] = None,
     containers: Annotated[Path, typer.Option(help="The folder of the Dockerfiles.")] = Path("containers"),
+    sbom: Annotated[Path, typer.Option(help="Folder of the lists of what is in each image.")] = Path("build/sbom"),
+    push: Annotated[bool, typer.Option(help="Upload them to the registry that --repository names.")] = False,
+    push_option: Annotated[
+        list[str] | None, typer.Option(help="A further option of the engine's push, as it is; repeatable.")
+    ] = None,
+    digests: Annotated[
+        Path, typer.Option(help="The configuration file to write, which pins the images that were pushed.")
+    ] = Path("build/images.yaml"),
 ) -> None:
-    """Build images and print their sizes."""
-    from pipelines.images import Engine, find_images, revision
+    """Build images, write down what is in them, and print their sizes."""
+    from pipelines.images import Engine, find_images, revision, write_pins
+    from pipelines.sbom import write_sbom
 
     found = find_images(containers, names or [])
     builder = Engine.find(engine)
@@ -38,8 +47,14 @@ def build(
         tag = f"{repository}/{name}:{version('seqline')}"
         builder.build(containers / name / "Dockerfile", containers.parent, tag, arguments, option or [])
         sizes[tag] = builder.size(tag)
+        write_sbom(sbom / f"{name}.cdx.json", tag, builder)
+        if push:
+            write_pins(digests, repository, {name: builder.push(tag, push_option or [])})
     for tag, size in sizes.items():
         print(f"{size / 1e6:8.0f} MB  {tag}")
+    print(f"What is in them: {sbom}")
+    if push:
+        print(f"Pinned in: {digests}")
 
 
 @app.command("test")
@@ -52,10 +67,11 @@ def run_inside(
     pairs: Annotated[int, typer.Option(help="Size of the sample.")] = 2000,
     home: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("build/images"),
 ) -> None:
-    """Run the pipeline on the sample, each stage inside its image, and ask the serving image for an answer."""
+    """Run training and batch on the sample, each stage inside its image, and ask the serving image for an answer."""
     from rich.console import Console
 
     from components.errors import UserError
+    from components.infer.predictions import Predictions
     from pipelines.cli.watching import Watch
     from pipelines.compiling import compile_pipeline
     from pipelines.images import Engine
@@ -67,6 +83,14 @@ def run_inside(
     runner = Engine.find(engine)
     places = Home(home.resolve())
     places.path.mkdir(parents=True, exist_ok=True)
+
+    def run(compiled: Path, arguments: dict[str, Any]) -> Path:
+        with Watch(Console(file=sys.stdout, highlight=False)) as watch:
+            result = run_in_containers(compiled, arguments, places, runner, watch.show)
+        if result.error:
+            raise UserError(f"{result.error}\nlogs of the run: {result.folder / 'logs'}")
+        return result.folder
+
     spec = spec or compile_pipeline("training", places.path / "training.yaml")
     data = places.path / "sample.tsv"
     write_sample(data, "en", "de", pairs=pairs)
@@ -77,9 +101,10 @@ def run_inside(
         "gate": [{"metric": "headline", "minimum": 0}],
     }
     arguments |= dict(read_parameters(spec).parse(setting) for setting in set_ or [])
-    with Watch(Console(file=sys.stdout, highlight=False)) as watch:
-        result = run_in_containers(spec, arguments, places, runner, watch.show)
-    if result.error:
-        raise UserError(f"{result.error}\nlogs of the run: {result.folder / 'logs'}")
-    answer = serve_in_container(result.folder / "export" / "model", runner, f"seqline/serve:{version('seqline')}")
+    model = run(spec, arguments) / "export" / "model"
+    batch = compile_pipeline("batch", places.path / "batch.yaml")
+    predicted = run(batch, {"data": str(data), "model": str(model)}) / "infer" / "predictions"
+    counts = Predictions(predicted).read_counts()
+    print(f"the infer image predicted {counts.predicted} of {counts.lines} lines")
+    answer = serve_in_container(model, runner, f"seqline/serve:{version('seqline')}")
     print(f"the serving image answers: {answer}")

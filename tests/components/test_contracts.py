@@ -19,10 +19,12 @@ def test_every_stage_is_looked_at() -> None:
         "deploy",
         "evaluate",
         "export",
+        "infer",
         "snapshot",
         "summary",
         "tokenize",
         "train",
+        "tune",
     }
 
 

@@ -50,7 +50,7 @@ def test_everything_is_installed_from_the_images_own_locked_set(image: str) -> N
 
 def test_the_images_differ_in_name_and_purpose_only() -> None:
     def shape(image: str) -> list[str]:
-        own = ("LABEL", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "RUN ln -s", "ENV PJRT_DEVICE")
+        own = ("LABEL", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "RUN ln -s", "ENV PJRT_DEVICE", "RUN apt-get")
         steps = [step for step in instructions(image) if not step.startswith(own)]
         return [step.replace(f"containers/{image}/", "").replace(TENSORFLOW_SURPLUS, "") for step in steps]
 
@@ -58,8 +58,17 @@ def test_the_images_differ_in_name_and_purpose_only() -> None:
     assert all(steps == shapes["tokenize"] for steps in shapes.values())
 
 
+@each_image
+def test_what_the_builders_need_is_not_in_the_image(image: str) -> None:
+    steps = instructions(image)
+    last = len(steps) - 1 - steps[::-1].index("FROM ${BASE_IMAGE}")
+    assert not [step for step in steps[last:] if "apt-get" in step or " pip " in step]
+
+
 TENSORFLOW_SURPLUS = (
     "rm -rf /opt/venv/lib/python3.11/site-packages/clang /opt/venv/lib/python3.11/site-packages/tensorflow/include && "
+    "find /opt/venv/lib/python3.11/site-packages/tensorflow* -type f -name '*.so*' "
+    "-exec strip --strip-unneeded {} + && "
 )
 
 

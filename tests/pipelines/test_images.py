@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.errors import UserError
-from pipelines.images import Container, Engine, find_images, revision
+from pipelines.images import Container, Engine, find_images, revision, write_pins
 
 DOCKER = """#!/bin/sh
 echo "$@" >> {log}
@@ -15,8 +16,12 @@ case "$1" in
   build) exit {build_code} ;;
   images) echo "1.05 GB" ;;
   from) echo work-1 ;;
+  image) echo '["other/serve@sha256:000", "here/seqline/serve@sha256:'{digits}'"]' ;;
+  push) for word; do case "$word" in --digestfile=*) echo sha256:{digits} > "${{word#*=}}" ;; esac; done
+    exit {push_code} ;;
 esac
 """
+DIGITS = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -24,10 +29,10 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "asked.txt"
 
 
-def program(folder: Path, name: str, log: Path, build_code: int = 0) -> Engine:
+def program(folder: Path, name: str, log: Path, build_code: int = 0, push_code: int = 0) -> Engine:
     """A program that writes down what it is asked."""
     path = folder / name
-    path.write_text(DOCKER.format(log=log, build_code=build_code))
+    path.write_text(DOCKER.format(log=log, build_code=build_code, push_code=push_code, digits=DIGITS))
     path.chmod(0o755)
     return Engine((str(path),))
 
@@ -73,6 +78,34 @@ def test_a_failing_build_is_an_error(tmp_path: Path, log: Path) -> None:
 
 def test_buildahs_size_is_read_in_bytes(tmp_path: Path, log: Path) -> None:
     assert program(tmp_path, "buildah", log).size("seqline/tokenize:1") == 1_050_000_000
+
+
+@pytest.mark.parametrize("name", ["docker", "buildah"])
+def test_a_pushed_image_is_known_by_its_registrys_digest(tmp_path: Path, log: Path, name: str) -> None:
+    assert program(tmp_path, name, log).push("here/seqline/serve:1", ["--quiet"]) == f"sha256:{DIGITS}"
+    assert log.read_text().splitlines()[0].endswith(" --quiet here/seqline/serve:1")
+
+
+def test_an_image_that_the_registry_does_not_take_is_an_error(tmp_path: Path, log: Path) -> None:
+    with pytest.raises(UserError, match="pushing here/serve:1 failed"):
+        program(tmp_path, "docker", log, push_code=1).push("here/serve:1")
+
+
+def test_digests_of_the_same_repository_add_up(tmp_path: Path) -> None:
+    def pinned() -> dict[str, object]:
+        return yaml.safe_load((tmp_path / "images.yaml").read_text())["images"]
+
+    write_pins(tmp_path / "images.yaml", "here/seqline", {"serve": "sha256:1", "train": "sha256:2"})
+    write_pins(tmp_path / "images.yaml", "here/seqline", {"serve": "sha256:3"})
+    assert pinned() == {"repository": "here/seqline", "digests": {"serve": "sha256:3", "train": "sha256:2"}}
+    write_pins(tmp_path / "images.yaml", "there/seqline", {"train": "sha256:4"})
+    assert pinned() == {"repository": "there/seqline", "digests": {"train": "sha256:4"}}
+
+
+def test_another_file_is_not_overwritten_with_digests(tmp_path: Path) -> None:
+    (tmp_path / "seqline.yaml").write_text("parameters: {}")
+    with pytest.raises(UserError, match="is no file of digests"):
+        write_pins(tmp_path / "seqline.yaml", "here", {"serve": "sha256:1"})
 
 
 def test_a_command_in_docker_replaces_the_entry_point_and_sees_the_folder() -> None:

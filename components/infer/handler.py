@@ -1,0 +1,129 @@
+"""An exported model for Beam's RunInference."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from apache_beam.ml.inference.base import ModelHandler
+
+from components.errors import UserError
+from components.infer.lines import Line
+from components.infer.predictions import Counts
+from components.infer.shards import Shard
+
+
+class Lines(NamedTuple):
+    """A shard that was read."""
+
+    shard: Shard
+    lines: list[Line]
+
+
+class Predicted(NamedTuple):
+    """A shard that is done: its lines as JSON, what became of them, and what is wrong with the model if anything."""
+
+    shard: Shard
+    counts: Counts
+    lines: list[str]
+    problem: str
+
+
+@lru_cache(maxsize=1)
+def load(model: str) -> Any:
+    """Loads the serving signature of an exported model; once in a process.
+
+    Args:
+        model: The model's folder.
+
+    Returns:
+        The signature, which takes `text` and gives `text` and `score`. It keeps its model alive.
+
+    Raises:
+        UserError: If the folder holds no model that loads, or one of another signature.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401 (registers the tokenizer's ops)
+
+    try:
+        loaded = tf.saved_model.load(model)
+        signature = loaded.signatures["serving_default"]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{model} holds no model that TensorFlow {tf.__version__} can serve ({reason})") from error
+    if set(signature.structured_input_signature[1]) != {"text"} or not {"text", "score"} <= set(
+        signature.structured_outputs
+    ):
+        raise UserError(f"{model}: its serving signature must take text and give text and score; export it again")
+    signature.keeps = loaded
+    return signature
+
+
+class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
+    """Runs shards through a model's serving signature, in batches of texts of similar lengths.
+
+    An element is a whole shard, so that it can be put away as soon as it is done, and so that there is enough of it
+    to choose texts of similar lengths from. The same text is asked once.
+
+    Args:
+        model: The exported model's folder.
+        batch_size: Most texts in a batch.
+    """
+
+    def __init__(self, model: str, batch_size: int) -> None:
+        super().__init__(max_batch_size=1)
+        self.model, self.batch_size = model, batch_size
+
+    def load_model(self) -> Any:
+        """Loads the signature."""
+        return load(self.model)
+
+    def run_inference(
+        self, batch: Sequence[Lines], model: Any, inference_args: Mapping[str, Any] | None = None
+    ) -> Iterable[Predicted]:
+        """Predicts for the shards of a batch.
+
+        Args:
+            batch: The shards: Beam gives one at a time.
+            model: From `load_model`.
+            inference_args: Not used.
+        """
+        return [self._predict(read, model) for read in batch]
+
+    def get_num_bytes(self, batch: Sequence[Lines]) -> int:
+        """Returns the bytes of the texts, for Beam's metrics."""
+        return sum(read.shard.size for read in batch)
+
+    def _predict(self, read: Lines, signature: Any) -> Predicted:
+        answers = dict(self._ask({line.text for line in read.lines if not line.error}, signature))
+        counts = Counts(lines=len(read.lines))
+        rows, problem = [], ""
+        for place, line in enumerate(read.lines):
+            if line.error:
+                counts.failed[line.reason] += 1
+                row = {"instance": line.instance, "error": line.error}
+            else:
+                counts.predicted += 1
+                text, score = answers[line.text]
+                if not math.isfinite(score):
+                    problem = problem or (
+                        f"the model's score for line {read.shard.first_line + place} of {read.shard.name} is {score}, "
+                        "not a number: its weights are broken, train again"
+                    )
+                row = {"instance": line.instance, "prediction": {"text": text, "score": score}}
+            rows.append(json.dumps(row, ensure_ascii=False))
+        return Predicted(read.shard, counts, rows, problem)
+
+    def _ask(self, texts: set[str], signature: Any) -> Iterator[tuple[str, tuple[str, float]]]:
+        import tensorflow as tf
+
+        # Long ones first: a batch that does not fit the memory fails at once.
+        ordered = sorted(texts, key=lambda text: (-len(text), text))
+        for start in range(0, len(ordered), self.batch_size):
+            chosen = ordered[start : start + self.batch_size]
+            answer = signature(text=tf.constant(chosen))
+            for text, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=True):
+                yield text, (output.decode("utf-8", "replace"), float(score))

@@ -1,0 +1,176 @@
+"""Shards: pieces of the input of so many lines, each predicted and put away whole."""
+
+import gzip
+import json
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from components.errors import UserError
+from components.infer.lines import Line, parser_of, read_line
+from components.infer.predictions import Counts
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of an input file.
+
+    Attributes:
+        number: Its place in the whole input, from 0.
+        path: The file to read, not compressed.
+        name: The file as the user named it.
+        offset: Byte at which it begins.
+        size: Its bytes.
+        first_line: The number of its first line in the file, from 1.
+    """
+
+    number: int
+    path: str
+    name: str
+    offset: int
+    size: int
+    first_line: int
+
+    def read(self, source_field: str) -> list[Line]:
+        """Returns its lines.
+
+        Args:
+            source_field: Field of a JSONL object that holds the text.
+        """
+        parse = parser_of(self.name, source_field)
+        with fsspec.open(self.path, "rb") as file:
+            file.seek(self.offset)
+            lines = file.read(self.size).split(b"\n")
+        # What follows the last line break is no line; a file may end without one.
+        lines = lines if lines[-1] else lines[:-1]
+        return [read_line(line, self.first_line + place == 1, parse) for place, line in enumerate(lines)]
+
+
+class Work:
+    """The folder of the finished shards: `shard-00000012.jsonl`, the counts in its first line, then the predictions.
+
+    A shard is written beside and renamed, so that what is there is whole.
+
+    Args:
+        folder: A path or URL; made when missing.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.system, self.path = url_to_fs(folder)
+        self.system.makedirs(self.path, exist_ok=True)
+
+    def plan(self, files: Sequence[str], shard_lines: int) -> list[Shard]:
+        """Divides files into shards. A compressed file is unpacked here first: it cannot be entered in its middle.
+
+        Args:
+            files: The input, in the order of the output.
+            shard_lines: Lines of a shard.
+
+        Raises:
+            UserError: If a file cannot be read to its end.
+        """
+        pieces = [(name, piece) for name in files for piece in self._pieces(name, shard_lines)]
+        return [Shard(number, piece[0], name, *piece[1:]) for number, (name, piece) in enumerate(pieces)]
+
+    def finished(self) -> set[int]:
+        """Returns the numbers of the shards that are done."""
+        found = self.system.glob(f"{self.path}/shard-*.jsonl")
+        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found}
+
+    def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
+        """Puts a finished shard away.
+
+        Args:
+            number: The shard's number.
+            counts: What became of its lines.
+            lines: A JSON text for each of its lines.
+        """
+        with self._whole(self._shard(number)) as file:
+            file.write("\n".join([json.dumps(counts.to_dict()), *lines, ""]).encode())
+
+    def write_problem(self, problem: str) -> None:
+        """Notes what is wrong with the model, for the driver.
+
+        Args:
+            problem: What a person is told.
+        """
+        with self._whole(f"{self.path}/problem.txt") as file:
+            file.write(problem.encode())
+
+    def raise_problem(self) -> None:
+        """Forgets the problem that was noted, and raises it.
+
+        Raises:
+            UserError: If there is one.
+        """
+        path = f"{self.path}/problem.txt"
+        if self.system.exists(path):
+            problem = self.system.cat_file(path).decode()
+            self.system.rm(path)
+            raise UserError(problem)
+
+    def gather(self, shards: int, output: Path) -> Counts:
+        """Joins the finished shards in their order.
+
+        Args:
+            shards: How many there are.
+            output: The file to write.
+
+        Returns:
+            What became of all lines.
+        """
+        total = Counts()
+        with output.open("wb") as joined:
+            for number in range(shards):
+                with self.system.open(self._shard(number), "rb") as file:
+                    total += Counts.of(json.loads(file.readline()))
+                    shutil.copyfileobj(file, joined, 1 << 20)
+        return total
+
+    def delete(self) -> None:
+        """Removes the folder, and the one above it where nothing else is in it."""
+        self.system.rm(self.path, recursive=True)
+        parent = self.path.rpartition("/")[0]
+        if self.system.exists(parent) and not self.system.ls(parent):
+            self.system.rmdir(parent)
+
+    def _shard(self, number: int) -> str:
+        return f"{self.path}/shard-{number:08}.jsonl"
+
+    def _pieces(self, name: str, shard_lines: int) -> list[tuple[str, int, int, int]]:
+        """Returns path, offset, size and number of the first line of each piece of a file."""
+        pieces: list[tuple[str, int, int, int]] = []
+        offset, first_line = 0, 1
+        try:
+            path = self._unpack(name) if name.endswith(".gz") else name
+            with fsspec.open(path, "rb") as file:
+                while lines := list(islice(file, shard_lines)):
+                    pieces.append((path, offset, sum(map(len, lines)), first_line))
+                    offset, first_line = offset + pieces[-1][2], first_line + len(lines)
+        except (EOFError, zlib.error, OSError) as error:
+            raise UserError(f"{name} cannot be read: {error}; is the file complete?") from error
+        return pieces
+
+    def _unpack(self, name: str) -> str:
+        unpacked = f"{self.path}/{fsspec.utils.tokenize(name)}.unpacked"
+        if not self.system.exists(unpacked):
+            with fsspec.open(name, "rb") as packed, self._whole(unpacked) as file:
+                shutil.copyfileobj(gzip.GzipFile(fileobj=packed), file, 1 << 20)
+        return str(self.system.unstrip_protocol(unpacked))
+
+    @contextmanager
+    def _whole(self, path: str) -> Iterator[IO[bytes]]:
+        """Opens a file for writing that appears when the block ends well."""
+        unfinished = f"{path}.{uuid4().hex}.unfinished"
+        with self.system.open(unfinished, "wb") as file:
+            yield file
+        self.system.mv(unfinished, path)

@@ -1,0 +1,140 @@
+"""The infer stage: large files of texts in, a prediction for every line out."""
+
+import hashlib
+import json
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from components.errors import UserError
+from components.export.exported import ExportedModel
+from components.infer.lines import parser_of
+from components.infer.options import Options
+from components.infer.predictions import Counts, Predictions
+from components.infer.shards import Shard, Work
+from components.serve.endpoint import Endpoint
+from components.snapshot.files import find_files
+from components.snapshot.stage import describe_all, fingerprint_of
+from components.whole import whole_folder
+
+log = logging.getLogger(__name__)
+
+
+def infer(
+    data: str,
+    model: str,
+    predictions: Path,
+    fingerprint: str = "",
+    checkpoints: str = "",
+    beam_options: str = "",
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Counts:
+    """Runs every line of large files through an exported model.
+
+    The output's layout is in `components.infer.predictions`. Lines that are no input get an error in the place of a
+    prediction and are counted. A run that was killed continues with the shards that were not finished, when it is
+    started again with the same data, model, options and `checkpoints`, and ends with the same bytes.
+
+    Args:
+        data: Input files (.txt, .tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several with commas.
+        model: An exported model's folder, or a local endpoint's for its live version.
+        predictions: The folder to write.
+        fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
+        checkpoints: Where finished shards are kept until all are; beside the output by default.
+        beam_options: Flags for Apache Beam, such as --runner=...; one process on this machine by default.
+        options: Options of the stage.
+
+    Returns:
+        What became of the lines.
+
+    Raises:
+        UserError: Files are missing or broken, too many lines are malformed, or the model cannot serve.
+    """
+    files = find_files(data)
+    for path in files:
+        parser_of(path, options.source_field)
+    served = served_model(Path(model))
+    model_fingerprint = served.read_description().fingerprint
+    fingerprint = fingerprint or fingerprint_of(describe_all(data))
+    identity = json.dumps([files, fingerprint, model_fingerprint, asdict(options)], sort_keys=True)
+    folder = checkpoints or str(predictions.parent / f".{predictions.name}.state")
+    where = f"{folder.rstrip('/')}/batch-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    # Workers elsewhere have no bucket mounted at /gcs.
+    model_path, where = (_as_url(path) if "--runner" in beam_options else path for path in (str(served.path), where))
+    work = Work(where)
+    shards = work.plan(files, options.shard_lines)
+    finished = work.finished()
+    waiting = [shard for shard in shards if shard.number not in finished]
+    log.info("%d file(s), %d shards of %d lines, %d to do", len(files), len(shards), options.shard_lines, len(waiting))
+    if waiting:
+        _check_first(waiting[0], options)
+        _run(waiting, len(shards), model_path, where, beam_options, options)
+    work.raise_problem()
+    with whole_folder(predictions) as output:
+        written = Predictions(output)
+        counts = work.gather(len(shards), written.lines)
+        _judge(counts, options)
+        written.write_counts(counts, model_fingerprint, fingerprint)
+    work.delete()
+    failed = "".join(f", {count} {reason}" for reason, count in sorted(counts.failed.items()))
+    log.info("%d lines: %d predicted%s", counts.lines, counts.predicted, failed)
+    return counts
+
+
+def served_model(path: Path) -> ExportedModel:
+    """Finds the model to use.
+
+    Args:
+        path: An exported model's folder, or a local endpoint's.
+
+    Returns:
+        The model; an endpoint's live version.
+
+    Raises:
+        UserError: If the endpoint serves nothing.
+    """
+    if not (path / "endpoint.json").is_file():
+        return ExportedModel(path)
+    live = Endpoint(path).live()
+    if live is None:
+        raise UserError(f"no version is live at the endpoint {path}; deploy one, or name a model's folder")
+    return ExportedModel(Endpoint(path).model(live.version))
+
+
+def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_options: str, options: Options) -> None:
+    # Beam and TensorFlow take seconds to import: not before the input is known to be good.
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from components.infer.graph import build
+    from components.infer.handler import load
+
+    load(model)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
+    flags = ["--runner=FnApiRunner", *shlex.split(beam_options)]
+    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+        build(pipeline, shards, total, model, work, options)
+
+
+def _check_first(shard: Shard, options: Options) -> None:
+    """Says that a field's name is wrong before hours are spent on it."""
+    lines = shard.read(options.source_field)
+    if all(line.error for line in lines) and options.max_malformed_share < 1:
+        raise UserError(f"{shard.name}: no line from {shard.first_line} on is input: {lines[0].error}")
+
+
+def _judge(counts: Counts, options: Options) -> None:
+    if not counts.lines or counts.malformed / counts.lines <= options.max_malformed_share:
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.failed.items()))
+    raise UserError(
+        f"{counts.malformed} of {counts.lines} lines are malformed ({reasons}), more than max_malformed_share "
+        f"{options.max_malformed_share:g} allows: mend the data, or raise it; what is predicted is kept till then"
+    )
+
+
+def _as_url(path: str) -> str:
+    return f"gs://{path.removeprefix('/gcs/')}" if path.startswith("/gcs/") else path

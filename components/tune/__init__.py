@@ -1,0 +1,1 @@
+"""Tune: a search space in, the best hyperparameters out."""

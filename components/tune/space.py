@@ -1,0 +1,156 @@
+"""The search space: one declaration for Optuna and for Vertex AI.
+
+{"learning_rate": {"min": 0.0005, "max": 0.005, "scale": "log"},
+ "warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
+ "batch_tokens": {"values": [2048, 4096, 8192]},
+ "preset": {"values": ["tiny", "small"]}}
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from components.errors import UserError
+
+Value = float | int | str
+
+DEFAULT = {
+    "learning_rate": {"min": 0.0005, "max": 0.005, "scale": "log"},
+    "warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
+    "dropout": {"min": 0.0, "max": 0.4},
+}
+"""What is searched where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What can be tuned: options of training, under the same names.
+
+    Attributes:
+        preset: The model's size: demo, tiny, small, base or big.
+        batch_tokens: Target tokens in a batch, padding included.
+        learning_rate: The highest learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises.
+        dropout: Share of activations dropped.
+        label_smoothing: Share of the probability spread over the vocabulary.
+        average: Momentum of the moving average of the weights that are kept; 0 for none.
+    """
+
+    preset: str = "tiny"
+    batch_tokens: int = 4096
+    learning_rate: float = 0.002
+    warmup_steps: int = 400
+    dropout: float = 0.1
+    label_smoothing: float = 0.1
+    average: float = 0.99
+
+    def with_values(self, values: Mapping[str, Any]) -> "Hyperparameters":
+        """Returns these with some replaced, each in its own type: Vertex AI and JSON know no whole numbers.
+
+        Args:
+            values: What to replace, by name.
+        """
+        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        read = {name: float(value) if kinds[name] is int else value for name, value in values.items()}
+        return replace(self, **{name: kinds[name](value) for name, value in read.items()})
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """The values that one hyperparameter may take.
+
+    Attributes:
+        name: The hyperparameter.
+        kind: Its type: float, int or str.
+        low: The least; None where the values are listed.
+        high: The greatest; None where the values are listed.
+        log: Whether small and large values are equally likely by their size's order.
+        values: The values; empty where there is a range.
+    """
+
+    name: str
+    kind: type
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    values: tuple[Value, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        if self.values:
+            return value in self.values
+        return self.low is not None and self.high is not None and self.low <= value <= self.high
+
+    def parameter(self, default: Any) -> dict[str, Any]:
+        """Returns it as a `StudySpec.ParameterSpec` of Vertex AI.
+
+        Args:
+            default: Its value in the first trial, where it is one of these.
+        """
+        spec: dict[str, Any]
+        if self.values and self.kind is float:
+            name, spec = "discrete_value_spec", {"values": sorted(self.values)}
+        elif self.values:
+            # Texts, since a discrete value reaches the trainer as 4096.0, which is no whole number.
+            name, spec = "categorical_value_spec", {"values": [str(value) for value in self.values]}
+        elif self.kind is int:
+            # int64 is text in protobuf's JSON.
+            name, spec = "integer_value_spec", {"min_value": str(self.low), "max_value": str(self.high)}
+        else:
+            name, spec = "double_value_spec", {"min_value": self.low, "max_value": self.high}
+        if self.holds(default):
+            spec["default_value"] = default if self.kind is float else str(default)
+        scale = {} if self.values else {"scale_type": "UNIT_LOG_SCALE" if self.log else "UNIT_LINEAR_SCALE"}
+        return {"parameter_id": self.name, name: spec, **scale}
+
+
+def read_space(space: Mapping[str, Any]) -> list[Dimension]:
+    """Checks a declaration.
+
+    Args:
+        space: By hyperparameter, `{"min", "max", "scale"}` or `{"values"}`; empty for `DEFAULT`.
+
+    Raises:
+        UserError: If a hyperparameter is unknown, or its values are not fit for it.
+    """
+    return [_dimension(name, given) for name, given in sorted((space or DEFAULT).items())]
+
+
+def _dimension(name: str, given: Any) -> Dimension:
+    kinds: dict[str, type] = {name: type(value) for name, value in asdict(Hyperparameters()).items()}
+    if name not in kinds:
+        close = difflib.get_close_matches(name, kinds, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(kinds)}"
+        raise UserError(f"space: {name!r} cannot be tuned; {hint}")
+    kind, where = kinds[name], f"space: {name}"
+    forms = ({"values"}, {"min", "max"}, {"min", "max", "scale"})
+    if not isinstance(given, dict) or set(given) not in forms:
+        raise UserError(f'{where} must be {{"min", "max"}}, with "scale" or without, or {{"values"}}; not {given!r}')
+    if "values" in given:
+        values = given["values"]
+        if not isinstance(values, list) or not values or not all(_fits(value, kind) for value in values):
+            raise UserError(f"{where}: values must be a list of {_words(kind)}, not {values!r}")
+        return Dimension(name, kind, values=tuple(dict.fromkeys(kind(value) for value in values)))
+    low, high, scale = given["min"], given["max"], given.get("scale", "linear")
+    if kind is str or not (_fits(low, kind) and _fits(high, kind)):
+        raise UserError(f"{where}: {'list its values' if kind is str else f'min and max must be {_words(kind)}'}")
+    if not low < high:
+        raise UserError(f"{where}: min {low} must be below max {high}")
+    if scale not in ("linear", "log"):
+        raise UserError(f"{where}: scale must be linear or log, not {scale!r}")
+    if scale == "log" and low <= 0:
+        raise UserError(f"{where}: on a log scale min must be above 0, not {low}")
+    return Dimension(name, kind, kind(low), kind(high), scale == "log")
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    if kind is str:
+        return isinstance(value, str)
+    return isinstance(value, (int, float)) and (kind is float or value == int(value))
+
+
+def _words(kind: type) -> str:
+    return {str: "texts", int: "whole numbers", float: "numbers"}[kind]

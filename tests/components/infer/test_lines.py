@@ -1,0 +1,59 @@
+"""Lines of the input: what is one, and what is said about what is none."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.infer.lines import parser_of, read_line
+
+
+def read(line: bytes, path: str, first: bool = False) -> tuple[object, str, str]:
+    found = read_line(line, first, parser_of(path, "source"))
+    return found.instance, found.text, found.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "instance", "text"),
+    [
+        (b"a cat \r\n", "x.txt", "a cat ", "a cat "),
+        ("\ufeffa cat".encode(), "x.txt.gz", "a cat", "a cat"),
+        (b"a\tb\tc", "x.tsv", ["a", "b", "c"], "a"),
+        (b'{"id": 7, "source": "a"}', "x.jsonl", {"id": 7, "source": "a"}, "a"),
+        (b'"a cat"', "x.jsonl.gz", "a cat", "a cat"),
+    ],
+)
+def test_an_instance_keeps_all_that_the_line_held(line: bytes, path: str, instance: object, text: str) -> None:
+    assert read(line, path, first=True) == (instance, text, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "reason"),
+    [
+        (b" \n", "x.txt", "empty"),
+        (b"\tb", "x.tsv", "empty"),
+        (b'{"source": " "}', "x.jsonl", "empty"),
+        (b"\xff", "x.txt", "not_utf8"),
+        (b'{"source": "\\ud800"}', "x.jsonl", "not_utf8"),
+        (b"{", "x.jsonl", "not_json"),
+        (b"[" * 100_000, "x.jsonl", "not_json"),
+        (b"{}", "x.jsonl", "missing_field"),
+        (b'{"source": 3}', "x.jsonl", "not_text"),
+        (b"[3]", "x.jsonl", "not_text"),
+    ],
+)
+def test_a_line_that_is_no_input_has_a_reason_and_no_text(line: bytes, path: str, reason: str) -> None:
+    _, text, found = read(line, path)
+    assert (text, found) == ("", reason)
+
+
+@given(st.binary(max_size=60), st.sampled_from(["x.txt", "x.tsv", "x.jsonl"]))
+def test_no_content_raises(line: bytes, path: str) -> None:
+    found = read_line(line, True, parser_of(path, "source"))
+    assert bool(found.text) != bool(found.error)
+    found.text.encode()
+
+
+def test_a_file_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data\.csv: input files end in \.txt, \.tsv, \.jsonl"):
+        parser_of("data.csv", "source")

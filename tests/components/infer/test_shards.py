@@ -1,0 +1,49 @@
+"""Shards: together they are the input, whatever their size."""
+
+import gzip
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.infer.predictions import Counts
+from components.infer.shards import Work
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text("ab é\r", max_size=5), max_size=30), st.booleans(), st.integers(1, 40), st.booleans())
+def test_shards_hold_every_line_once_in_order(lines: list[str], ended: bool, shard_lines: int, packed: bool) -> None:
+    content = ("\n".join(lines) + ("\n" if ended and lines else "")).encode()
+    expected = content.split(b"\n")
+    expected = expected if expected[-1] else expected[:-1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("in.txt.gz" if packed else "in.txt")
+        path.write_bytes(gzip.compress(content) if packed else content)
+        shards = Work(f"{folder}/work").plan([str(path)], shard_lines)
+        read = [line.instance for shard in shards for line in shard.read("source")]
+        assert read == [line.decode().rstrip("\r") for line in expected]
+        assert [shard.first_line for shard in shards] == list(range(1, len(expected) + 1, shard_lines))
+
+
+def test_shards_are_joined_in_order_and_counted(tmp_path: Path) -> None:
+    work = Work(str(tmp_path / "batch" / "work"))
+    work.write(1, Counts(1, 0, Counter({"empty": 1})), ['{"n": 3}'])
+    work.write(0, Counts(2, 2), ['{"n": 1}', '{"n": 2}'])
+    assert work.finished() == {0, 1}
+    total = work.gather(2, tmp_path / "out.jsonl")
+    assert (total.lines, total.predicted, dict(total.failed), total.malformed) == (3, 2, {"empty": 1}, 0)
+    assert (tmp_path / "out.jsonl").read_text() == '{"n": 1}\n{"n": 2}\n{"n": 3}\n'
+    work.delete()
+    assert not (tmp_path / "batch").exists()
+
+
+def test_a_compressed_file_that_breaks_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt.gz"
+    path.write_bytes(gzip.compress(b"a\n" * 1000)[:-12])
+    with pytest.raises(UserError, match=r"in\.txt\.gz cannot be read: .*; is the file complete\?"):
+        Work(str(tmp_path / "work")).plan([str(path)], 10)
+    assert not list((tmp_path / "work").glob("*.unpacked"))

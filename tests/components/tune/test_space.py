@@ -1,0 +1,79 @@
+"""The search space: one declaration, two libraries."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from components.errors import UserError
+from components.tune.space import Hyperparameters, read_space
+from components.tune.study import distribution
+
+
+@pytest.mark.parametrize(
+    ("name", "given_space", "optuna", "vertex"),
+    [
+        (
+            "learning_rate", {"min": 0.001, "max": 0.01, "scale": "log"}, FloatDistribution(0.001, 0.01, log=True),
+            {"double_value_spec": {"min_value": 0.001, "max_value": 0.01, "default_value": 0.002},
+             "scale_type": "UNIT_LOG_SCALE"},
+        ),
+        (
+            "warmup_steps", {"min": 500, "max": 900}, IntDistribution(500, 900),
+            {"integer_value_spec": {"min_value": "500", "max_value": "900"}, "scale_type": "UNIT_LINEAR_SCALE"},
+        ),
+        (
+            "batch_tokens", {"values": [8192, 4096]}, CategoricalDistribution((8192, 4096)),
+            {"categorical_value_spec": {"values": ["8192", "4096"], "default_value": "4096"}},
+        ),
+        (
+            "dropout", {"values": [0.3, 0.1, 0]}, CategoricalDistribution((0.3, 0.1, 0.0)),
+            {"discrete_value_spec": {"values": [0.0, 0.1, 0.3], "default_value": 0.1}},
+        ),
+        (
+            "preset", {"values": ["tiny", "base"]}, CategoricalDistribution(("tiny", "base")),
+            {"categorical_value_spec": {"values": ["tiny", "base"], "default_value": "tiny"}},
+        ),
+    ],
+)  # fmt: skip
+def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna: Any, vertex: Any) -> None:
+    (dimension,) = read_space({name: given_space})
+    assert distribution(dimension) == optuna
+    assert dimension.parameter(getattr(Hyperparameters(), name)) == {"parameter_id": name, **vertex}
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"droput": {"min": 0, "max": 1}}, "'droput' cannot be tuned; did you mean 'dropout'"),
+        ({"dropout": {"min": 0}}, 'dropout must be {"min", "max"}'),
+        ({"dropout": [0, 1]}, 'dropout must be {"min", "max"}'),
+        ({"dropout": {"min": 0.3, "max": 0.3}}, "min 0.3 must be below max 0.3"),
+        ({"dropout": {"min": 0, "max": 0.3, "scale": "log"}}, "on a log scale min must be above 0"),
+        ({"dropout": {"min": 0, "max": 0.3, "scale": "exp"}}, "scale must be linear or log, not 'exp'"),
+        ({"dropout": {"min": "a", "max": 0.3}}, "min and max must be numbers"),
+        ({"preset": {"min": "a", "max": "b"}}, "list its values"),
+        ({"preset": {"values": []}}, "values must be a list of texts"),
+        ({"warmup_steps": {"min": 1.5, "max": 3}}, "min and max must be whole numbers"),
+        ({"warmup_steps": {"values": [True]}}, "values must be a list of whole numbers"),
+    ],
+)
+def test_a_space_that_is_not_valid_is_refused_by_name(space: Any, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        read_space(space)
+    assert message in str(refused.value)
+
+
+def test_an_empty_space_is_the_usual_one() -> None:
+    assert [one.name for one in read_space({})] == ["dropout", "learning_rate", "warmup_steps"]
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1))
+def test_values_come_back_in_their_own_type(steps: int, dropout: float) -> None:
+    # Vertex AI and JSON say 400.0, and "4096".
+    given_values = {"warmup_steps": float(steps), "dropout": dropout, "preset": "base", "batch_tokens": "4096"}
+    found = Hyperparameters(batch_tokens=9).with_values(given_values)
+    assert found == Hyperparameters(warmup_steps=steps, dropout=dropout, preset="base", batch_tokens=4096)
+    assert type(found.warmup_steps) is int
