@@ -14,12 +14,14 @@ STAGES = [path.parent.name for path in CONTRACTS]
 
 def test_every_stage_is_looked_at() -> None:
     assert set(STAGES) == {
+        "best_trial",
         "bless",
         "champion",
         "deploy",
         "evaluate",
         "export",
         "infer",
+        "plan_trials",
         "snapshot",
         "summary",
         "tokenize",

@@ -52,8 +52,11 @@ class Vertex:
         from components.whole import write_whole
         from pipelines.compiling import compile_pipeline
         from pipelines.targets.vertex.placement import place
+        from pipelines.targets.vertex.tuning import tune_as_job
 
-        path = compile_pipeline(pipeline, output, self.configuration)
+        training = self.settings.training
+        search = {"tune": tune_as_job(training, self.settings, self.configuration.images)} if training else {}
+        path = compile_pipeline(pipeline, output, self.configuration, replace=search)
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
         written = train.component_spec.implementation.container.image

@@ -1,0 +1,51 @@
+"""The plan_trials stage: the same search as that of tune, as Vertex AI's hyperparameter tuning takes it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from components.tune.budget import Budget
+from components.tune.space import Hyperparameters, read_space
+from components.tune.trial import flags
+
+# Vertex AI gives every trial a folder of its own, and adds the searched flags behind the others.
+TRAIN = 'exec python3 -m components.train --output="/gcs/${AIP_MODEL_DIR#gs://}checkpoint" "$@"'
+
+
+class Plan(NamedTuple):
+    """Two parts of a `HyperparameterTuningJob`.
+
+    Attributes:
+        worker_pool_specs: What a trial runs: `WorkerPoolSpec` messages.
+        parameters: What is searched: `StudySpec.ParameterSpec` messages.
+    """
+
+    worker_pool_specs: list[dict[str, Any]]
+    parameters: list[dict[str, Any]]
+
+
+def plan_trials(
+    corpus: str,
+    space: Mapping[str, Any],
+    worker: Mapping[str, Any],
+    budget: Budget = Budget(),  # noqa: B008 (frozen)
+    start: Hyperparameters = Hyperparameters(),  # noqa: B008 (frozen)
+) -> Plan:
+    """Writes a search down for Vertex AI.
+
+    Args:
+        corpus: The corpus folder, as the trials see it.
+        space: What to search, by hyperparameter; `components.tune.space` shows the form.
+        worker: The `WorkerPoolSpec` of a trial: machine, image, environment; its command is added.
+        budget: What is spent on a trial.
+        start: The hyperparameters of the first trial, and of those that are not searched.
+
+    Raises:
+        UserError: If the space is not valid.
+    """
+    parameters = [one.parameter(getattr(start, one.name)) for one in read_space(space)]
+    container = {
+        **worker["container_spec"],
+        "command": ["sh", "-c", TRAIN, "train"],
+        "args": flags(corpus, budget, start),
+    }
+    return Plan([{**worker, "container_spec": container}], parameters)
