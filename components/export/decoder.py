@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from components.errors import UserError
 from components.export.layers import (
     MASKED,
     CrossAttention,
@@ -17,6 +18,15 @@ from components.export.output import Output
 from components.train.model import Transformer
 
 GROWTH = 16
+SERVED = {
+    "architecture": "transformer",
+    "norm_placement": "pre",
+    "norm": "rms",
+    "positions": "sinusoidal",
+    "activation": "relu",
+    "tied_embeddings": True,
+}
+"""The options of the model that decoding knows."""
 
 
 class Memory(NamedTuple):
@@ -39,19 +49,29 @@ class Decoder(tf.Module):
 
     Args:
         model: The trained model.
+
+    Raises:
+        UserError: If the model has an option that decoding does not know.
     """
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()
+        for name, served in SERVED.items():
+            if getattr(model.config, name) != served:
+                raise UserError(
+                    f"a model with {name}={getattr(model.config, name)} can be trained but not exported yet; "
+                    f"train with {name}={served}"
+                )
         self.config = config = model.config
         self.size = config.width // config.heads
         embedding = np.array(model.embedding)
         self.embedding = tf.Variable(embedding * np.float32(config.width**0.5), trainable=False)
-        self.positions = tf.constant(model.positions)
+        self.positions = tf.constant(model.encodings)
         self.encoder = [(SelfAttention(layer), FeedForward(layer)) for layer in model.encoder]
         self.decoder = [(SelfAttention(layer), CrossAttention(layer), FeedForward(layer)) for layer in model.decoder]
-        self.keys_values = CrossAttention.keys_values(model.decoder, np.array(model.encoder_norm.scale))
-        self.output = Output(np.array(model.decoder_norm.scale)[:, None] * embedding.T)
+        encoder_gain, decoder_gain = (np.array(norm.scale) for norm in (model.encoder_norm, model.decoder_norm) if norm)
+        self.keys_values = CrossAttention.keys_values(model.decoder, encoder_gain)
+        self.output = Output(decoder_gain[:, None] * embedding.T)
 
     def encode(self, source: Any) -> Memory:
         """Runs the encoder.

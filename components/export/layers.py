@@ -66,8 +66,7 @@ class SelfAttention(tf.Module):
     def __init__(self, layer: Any) -> None:
         super().__init__()
         attention, gain = layer.self_attention, np.array(layer.self_norm.scale)
-        scale = np.ones(3 * attention.width, np.float32)
-        scale[: attention.width] = attention.scale
+        scale = attention.scales
         self.heads, self.size = attention.heads, attention.width // attention.heads
         self.project_in = Linear(
             gain[:, None] * np.array(attention.project_in.kernel) * scale, np.array(attention.project_in.bias) * scale
@@ -97,7 +96,8 @@ class CrossAttention(tf.Module):
         kernel, bias = (np.array(weight) for weight in attention.project_in.weights)
         width = attention.width
         self.heads, self.size = attention.heads, width // attention.heads
-        self.queries = Linear(gain[:, None] * kernel[:, :width] * attention.scale, bias[:width] * attention.scale)
+        scale = attention.scales[:width]
+        self.queries = Linear(gain[:, None] * kernel[:, :width] * scale, bias[:width] * scale)
         self.project_out = Linear(np.array(attention.project_out.kernel), np.array(attention.project_out.bias))
 
     @staticmethod

@@ -57,11 +57,11 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
 
     from components.export.translator import Translator
     from components.export.verify import foreign_ops, translate_elsewhere
-    from components.train.model import Transformer, TransformerConfig
+    from components.train.model import TransformerConfig, make_model
 
     trained = Checkpoint(checkpoint)
     config = trained.read_config()
-    model = Transformer(TransformerConfig.from_dict(config["model"]))
+    model = make_model(TransformerConfig.from_dict(config["model"]))
     try:
         model.load_weights(trained.weights)
     except (ValueError, OSError, KeyError) as error:

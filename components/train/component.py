@@ -39,7 +39,7 @@ def train(
         dropout: Share of activations dropped, 0 to 1.
         label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
         average: Momentum of the moving average of the weights that are kept; 0 for none.
-        precision: float32, bfloat16 or auto.
+        precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
         seed: Decides initial weights, dropout and the order of the data.
         checkpoints: Folder of the working state, to continue from; empty for a place beside the output.
     """
@@ -49,7 +49,8 @@ def train(
     from components.train.stage import train as run
 
     options = Options(
-        preset, epochs, minutes, patience, batch_tokens, learning_rate, warmup_steps, dropout, label_smoothing,
-        average, precision, seed,
+        preset=preset, epochs=epochs, minutes=minutes, patience=patience, batch_tokens=batch_tokens,
+        learning_rate=learning_rate, warmup_steps=warmup_steps, dropout=dropout, label_smoothing=label_smoothing,
+        average=average, precision=precision, seed=seed,
     )  # fmt: skip
-    metrics.metadata.update(run(Path(corpus.path), Path(checkpoint.path), checkpoints, options))
+    metrics.metadata.update(run(Path(corpus.path), Path(checkpoint.path), checkpoints, options=options))

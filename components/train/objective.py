@@ -1,33 +1,38 @@
-"""What training minimizes, and the learning rate it does so with."""
+"""What training minimizes."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
-from components.train.model import Transformer
+from components.train.loss import smoothed_cross_entropy
+from components.train.model import LanguageModel
 
 
-class Trainee(Transformer):
-    """The Transformer with its training objective: label-smoothed cross-entropy per target token.
+class Trainee(keras.Model):
+    """A model with its training objective: label-smoothed cross-entropy per target token.
 
     Args:
-        config: The model's shape.
+        model: What is trained.
         label_smoothing: Share of the probability spread over the whole vocabulary (Szegedy et al. 2016).
     """
 
-    def __init__(self, config: Any, label_smoothing: float = 0.1, **kwargs: Any) -> None:
-        super().__init__(config, **kwargs)
-        self.label_smoothing = label_smoothing
+    def __init__(self, model: LanguageModel, label_smoothing: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model, self.label_smoothing = model, label_smoothing
         self.tokens = keras.metrics.Sum(name="tokens")
         self.likelihood = keras.metrics.Mean(name="nll")
         self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.built = True
 
     @property
     def metrics(self) -> list[Any]:
         """Reset by Keras at the start of every epoch."""
         return [*super().metrics, self.tokens, self.likelihood, self.accuracy]
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """The model's hidden states: the loss makes the logits itself, a few at a time."""
+        return self.model.hidden(inputs, training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -37,50 +42,35 @@ class Trainee(Transformer):
         Args:
             x: Not used.
             y: Expected pieces, int32 `[batch, length]`, padded.
-            y_pred: Logits, float32 `[batch, length, vocabulary]`.
+            y_pred: Hidden states, `[batch, length, width]`.
             sample_weight: Not used.
             training: Whether to smooth the labels; the metrics are updated where not.
 
         Returns:
             Mean over the target's tokens, a scalar.
         """
-        real = ops.cast(ops.not_equal(y, self.config.pad_id), "float32")
-        count = ops.sum(real)
-
-        def mean(values: Any) -> Any:
-            return ops.sum(values * real) / ops.maximum(count, 1.0)
-
+        config = self.model.config
+        labels = tf.reshape(y, [-1])
+        states = tf.reshape(y_pred, [-1, config.width])
+        real = tf.cast(tf.not_equal(labels, config.pad_id), tf.float32)
+        count = tf.reduce_sum(real)
         self.tokens.update_state(count)
+        kernel = tf.cast(tf.convert_to_tensor(self.model.output_embedding), states.dtype)
         if training:
-            size = self.config.vocabulary_size
-            smoothed = tf.one_hot(y, size, 1 - self.label_smoothing, 0.0) + self.label_smoothing / size
-            # Loss and gradient in one pass over the logits, which are most of a small model's work.
-            return mean(tf.nn.softmax_cross_entropy_with_logits(smoothed, y_pred))
-        likelihood = mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, y_pred))
-        self.likelihood.update_state(likelihood, sample_weight=count)
-        hit = ops.cast(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), y.dtype), y), "float32")
-        self.accuracy.update_state(mean(hit), sample_weight=count)
-        return likelihood
+            loss = smoothed_cross_entropy(states, kernel, labels, real, self.label_smoothing)
+            # Replicas hold different numbers of tokens; their gradients are summed.
+            return loss / tf.maximum(_over_replicas(count), 1.0)
+        logits = self.model.logits(states)
+        likelihood = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * real)
+        guessed = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        hits = tf.reduce_sum(tf.cast(tf.equal(guessed, labels), tf.float32) * real)
+        self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
+        self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
+        return likelihood / tf.maximum(count, 1.0)
 
 
-@keras.saving.register_keras_serializable(package="seqline")
-class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly, then falls with the square root of the step (Vaswani et al. 2017, section 5.3).
-
-    Args:
-        peak: The highest learning rate, reached at the end of the warm-up.
-        warmup_steps: Steps of the rise.
-    """
-
-    def __init__(self, peak: float, warmup_steps: int) -> None:
-        self.peak, self.warmup_steps = peak, warmup_steps
-
-    def __call__(self, step: Any) -> Any:
-        """Returns the learning rate of a step."""
-        step = ops.cast(step, "float32") + 1.0
-        warm = float(max(self.warmup_steps, 1))
-        return self.peak * ops.minimum(step / warm, ops.sqrt(warm / step))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"peak": self.peak, "warmup_steps": self.warmup_steps}
+def _over_replicas(value: Any) -> Any:
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return value
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)

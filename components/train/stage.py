@@ -5,65 +5,29 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.tokenize.corpus import Corpus
+from components.tokenize.corpus import Corpus, Manifest
 from components.train.checkpoint import Checkpoint
+from components.train.options import Options
 from components.whole import whole_folder
+
+__all__ = ["Options", "train"]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options of training.
-
-    Attributes:
-        preset: The model's size: demo, tiny, small, base or big.
-        epochs: Passes over the data, at most.
-        minutes: Training time, at most; 0 for no limit.
-        patience: Epochs without a better validation loss before training stops; 0 for no limit.
-        batch_tokens: Target tokens in a batch, padding included.
-        learning_rate: The highest learning rate, reached after the warm-up.
-        warmup_steps: Steps over which the learning rate rises.
-        dropout: Share of activations dropped.
-        label_smoothing: Share of the probability spread over the vocabulary.
-        average: Momentum of the moving average of the weights that are evaluated and kept; 0 for none.
-        precision: float32, bfloat16 or auto: bfloat16 on a TPU, float32 elsewhere.
-        seed: Decides initial weights, dropout and the order of the data.
-    """
-
-    preset: str = "tiny"
-    epochs: int = 20
-    minutes: float = 0.0
-    patience: int = 5
-    batch_tokens: int = 4096
-    learning_rate: float = 0.002
-    warmup_steps: int = 400
-    dropout: float = 0.1
-    label_smoothing: float = 0.1
-    average: float = 0.99
-    precision: str = "auto"
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("minutes", 0), ("patience", 0), ("batch_tokens", 64), ("warmup_steps", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("dropout", "label_smoothing", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise UserError(f"precision must be auto, float32 or bfloat16, not {self.precision!r}")
-
-
-def train(corpus: Path, output: Path, checkpoints: str = "", options: Options = Options()) -> dict[str, Any]:
-    """Trains a Transformer on a corpus.
+def train(
+    corpus: Path,
+    output: Path,
+    checkpoints: str = "",
+    warm_start: str = "",
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> dict[str, Any]:
+    """Trains a model on a corpus.
 
     Its working state is saved as it goes. A run that was killed continues from there when it is started again with
     the same corpus, options and `checkpoints`, and ends with the same weights. The output's layout is in
@@ -73,21 +37,32 @@ def train(corpus: Path, output: Path, checkpoints: str = "", options: Options = 
         corpus: The corpus folder that tokenize wrote.
         output: The checkpoint folder to write.
         checkpoints: Where the working state is kept; beside the output by default.
+        warm_start: A checkpoint folder whose weights training starts from; empty for random ones.
         options: Options of training.
 
     Returns:
         The last epoch's figures: loss, valid_loss, valid_accuracy, tokens_per_second and so on.
 
     Raises:
-        UserError: If the corpus or an option is not fit for training.
+        UserError: If the corpus or an option is not fit for training, the checkpoint to start from has another
+            vocabulary or shape, or the disk is full.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from components.train.devices import choose_strategy, is_chief
+
+    # The cluster must be joined before TensorFlow does anything else.
+    strategy = choose_strategy(options.devices)
     import keras
 
     from components.train.batches import Batches
-    from components.train.model import Transformer, TransformerConfig
-    from components.train.objective import InverseSquareRoot, Trainee
+    from components.train.flops import matmul_peak, training_flops
+    from components.train.model import TransformerConfig, make_model
+    from components.train.objective import Trainee
+    from components.train.optimizer import Adam
+    from components.train.packing import Packs
+    from components.train.recommend import recommend
     from components.train.records import read_pairs
+    from components.train.schedules import WarmUp
     from components.train.trainer import Trainer
     from components.train.working_state import WorkingState
 
@@ -97,78 +72,180 @@ def train(corpus: Path, output: Path, checkpoints: str = "", options: Options = 
     for split, found in pairs.items():
         if not found:
             raise UserError(f"the corpus {corpus} has no {split} pairs; give tokenize more data")
-    longest = max(max(len(pair[0]), len(pair[1])) for found in pairs.values() for pair in found)
+    precision = _precision(options.precision)
+    peak = matmul_peak(precision)
+    preset = options.preset
+    if preset == "auto":
+        advice = recommend(manifest, options.minutes, peak * strategy.num_replicas_in_sync)
+        for reason in advice.reasons:
+            log.info("preset auto: %s", reason)
+        preset = advice.preset
     config = TransformerConfig.preset(
-        options.preset,
+        preset,
         vocabulary_size=manifest.vocabulary_size,
-        dropout=options.dropout,
-        max_length=max(longest + 1, 128),
+        max_length=_longest(options.architecture, [pair for found in pairs.values() for pair in found]),
+        **{name: getattr(options, name) for name in SHAPE},
+    )
+    make = Packs if options.architecture == "gpt" else Batches
+    train_batches, valid_batches = (
+        make(pairs[split], config, options.batch_tokens, replicas=strategy.num_replicas_in_sync)
+        for split in ("train", "valid")
     )
     keras.utils.set_random_seed(options.seed)
-    tpu = bool(_tpus())
-    if options.precision == "bfloat16" or (options.precision == "auto" and tpu):
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = Trainee(config, options.label_smoothing)
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            InverseSquareRoot(options.learning_rate, options.warmup_steps),
+    keras.mixed_precision.set_global_policy("float32" if precision == "float32" else "mixed_bfloat16")
+    with strategy.scope():
+        model = Trainee(make_model(config), options.label_smoothing)
+        schedule = WarmUp(
+            options.decay,
+            options.learning_rate,
+            options.warmup_steps,
+            options.epochs * len(train_batches) // options.accumulate,
+            options.accumulate,
+        )
+        optimizer = Adam(
+            schedule,
             beta_2=0.98,
             epsilon=1e-9,
-            clipnorm=1.0,
+            weight_decay=options.weight_decay or None,
+            clip_norm=options.clip_norm,
+            gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
             use_ema=options.average > 0,
             ema_momentum=options.average or 0.99,
-        ),
-        jit_compile=tpu,
-    )
-    train_batches, valid_batches = (Batches(pairs[split], config, options.batch_tokens) for split in ("train", "valid"))
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "scale", "beta", "gamma"])
+        model.compile(optimizer=optimizer, jit_compile=_compiled(options.xla))
+        optimizer.build(model.trainable_variables)
+        if warm_start:
+            _start_from(Checkpoint(Path(warm_start)), model, config, source)
     log.info(
-        "%s: %s weights, %d pieces; %d train pairs in %d batches of %s; %.1f%% padding",
-        options.preset,
+        "%s %s, %s: %s weights, %d pieces; %d train pairs in %d batches of %s; %.1f%% padding",
+        options.architecture,
+        preset,
+        precision,
         f"{model.count_params():,}",
         config.vocabulary_size,
         len(pairs["train"]),
         len(train_batches),
-        ", ".join(f"{bucket.rows}x{bucket.target}" for bucket in train_batches.buckets),
+        train_batches.shapes,
         100 * train_batches.padding_share,
     )
-    identity = json.dumps([manifest.fingerprint, asdict(options)], sort_keys=True)
     state = WorkingState(
         (Path(checkpoints) if checkpoints else output.parent / f".{output.name}.state")
-        / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        / _identity(manifest, options, warm_start)
     )
-    with whole_folder(output) as folder:
-        written = Checkpoint(folder)
-        history = Trainer(
-            model,
-            train_batches,
-            valid_batches,
-            state,
-            options.seed,
-            options.epochs,
-            options.minutes,
-            options.patience,
-            written.logs,
-        ).run()
-        # The plain model's file: what only training needs stays behind.
-        plain = Transformer(config)
-        plain.set_weights([variable.numpy() for variable in model.trainable_variables])
-        plain.save_weights(written.weights)
-        shutil.copyfile(source.tokenizer, written.tokenizer)
-        written.history.write_text(json.dumps(history, indent=1), encoding="utf-8")
-        description = {
-            "schema_version": 1,
-            "model": config.to_dict(),
-            "options": asdict(options),
-            "corpus_fingerprint": manifest.fingerprint,
-            "source_language": manifest.source_language,
-            "target_language": manifest.target_language,
-        }
-        written.config.write_text(json.dumps(description, indent=1), encoding="utf-8")
+    source_tokens = float(sum(len(pair[0]) + 1 for pair in pairs["train"]))
+    flops = training_flops(config, source_tokens, train_batches.tokens, len(pairs["train"]))
+    chief = is_chief(strategy)
+    trainer = Trainer(
+        model,
+        train_batches,
+        valid_batches,
+        state,
+        options,
+        logs=os.environ.get("AIP_TENSORBOARD_LOG_DIR", ""),
+        flops_per_token=flops / train_batches.tokens,
+        peak_flops=peak * strategy.num_replicas_in_sync,
+        chief=chief,
+    )
+    history = trainer.run()
+    if not chief:
+        return history[-1]
+    try:
+        with whole_folder(output) as folder:
+            written = Checkpoint(folder)
+            # What only training needs stays behind.
+            model.model.save_weights(written.weights)
+            shutil.copyfile(source.tokenizer, written.tokenizer)
+            written.history.write_text(json.dumps(history, indent=1), encoding="utf-8")
+            trainer.write_logs(str(written.logs))
+            description = {
+                "schema_version": 1,
+                "model": config.to_dict(),
+                "options": asdict(options),
+                "corpus_fingerprint": manifest.fingerprint,
+                "source_language": manifest.source_language,
+                "target_language": manifest.target_language,
+            }
+            written.config.write_text(json.dumps(description, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"the checkpoint cannot be written to {output} ({error}); make room and run again: it continues from "
+            f"{state.folder}"
+        ) from error
     state.delete()
     return history[-1]
 
 
-def _tpus() -> list[Any]:
+SHAPE = (
+    "architecture",
+    "norm_placement",
+    "norm",
+    "positions",
+    "activation",
+    "tied_embeddings",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+)
+"""The options that are fields of the model's configuration too."""
+
+
+def _longest(architecture: str, pairs: list[Any]) -> int:
+    if architecture == "gpt":
+        return max(*(len(left) + len(right) + 2 for left, right in pairs), 256)
+    return max(*(max(len(left), len(right)) + 1 for left, right in pairs), 128)
+
+
+def _identity(manifest: Manifest, options: Options, warm_start: str) -> str:
+    """Names the run: what is continued must have the same data and options."""
+    # More epochs or minutes only make the same run longer.
+    told = {name: value for name, value in asdict(options).items() if name not in ("devices", "xla", "minutes")}
+    identity = json.dumps([manifest.fingerprint, told, warm_start], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def _precision(wanted: str) -> str:
+    from components.train.devices import native_bfloat16
+
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if native_bfloat16() else "float32"
+
+
+def _compiled(xla: str) -> bool:
     import tensorflow as tf
 
-    return list(tf.config.list_logical_devices("TPU"))
+    return xla == "on" or (xla == "auto" and bool(tf.config.list_logical_devices("TPU")))
+
+
+def _start_from(champion: Checkpoint, model: Any, config: Any, source: Corpus) -> None:
+    """Loads the weights of an earlier model, if they mean the same here.
+
+    Args:
+        champion: Its checkpoint.
+        model: The model to load into.
+        config: Its shape.
+        source: The corpus to be trained on.
+
+    Raises:
+        UserError: If the pieces or the shape differ.
+    """
+    found = champion.read_config()["model"]
+    if champion.tokenizer.read_bytes() != source.tokenizer.read_bytes():
+        raise UserError(
+            f"warm_start: the vocabulary of {champion.path} differs from that of the corpus {source.path}, so its "
+            "weights mean other pieces; tokenize with its tokenizer, or leave warm_start empty"
+        )
+    free = {"dropout", "attention_dropout", "activation_dropout", "max_length"}
+    for name, value in config.to_dict().items():
+        if name not in free and found.get(name) != value:
+            raise UserError(
+                f"warm_start: {champion.path} has {name} {found.get(name)}, not {value}; set it to the same"
+            )
+    if config.positions == "learned" and found["max_length"] != config.max_length:
+        raise UserError(
+            f"warm_start: {champion.path} has learned {found['max_length']} positions, but this corpus needs "
+            f"{config.max_length}; leave warm_start empty"
+        )
+    model.model.load_weights(champion.weights)
+    log.info("starting from the weights of %s", champion.path)

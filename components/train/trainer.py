@@ -4,9 +4,11 @@ import contextlib
 import ctypes
 import logging
 import math
+import signal
 import sys
+import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,6 +18,8 @@ import tensorflow as tf
 from components.errors import UserError
 from components.train.batches import Batches
 from components.train.objective import Trainee
+from components.train.options import Options
+from components.train.packing import Packs
 from components.train.trial import report
 from components.train.working_state import WorkingState
 
@@ -26,38 +30,39 @@ class Trainer:
     """Trains until the epochs or the minutes are used up, or validation stops improving.
 
     Args:
-        model: The compiled model.
+        model: The compiled model, its optimizer built.
         train: Batches to learn from.
         valid: Batches to evaluate on after every epoch.
         state: Where the working state is kept.
-        seed: Decides the order of the data.
-        epochs: Passes over the data, at most.
-        minutes: Training time over all continuations, at most; 0 for no limit.
-        patience: Epochs without a better validation loss before it stops; 0 for no limit.
-        logs: TensorBoard's folder.
+        options: Options of training.
+        logs: A TensorBoard folder to write while training; empty for none.
+        flops_per_token: What learning from one target token takes, for the utilization.
+        peak_flops: What the devices can do, in FLOP/s.
+        chief: Whether this process saves.
         save_seconds: How often the working state is saved.
     """
 
     def __init__(
         self,
         model: Trainee,
-        train: Batches,
-        valid: Batches,
+        train: Batches | Packs,
+        valid: Batches | Packs,
         state: WorkingState,
-        seed: int,
-        epochs: int,
-        minutes: float,
-        patience: int,
-        logs: Path,
+        options: Options,
+        logs: str = "",
+        flops_per_token: float = 0.0,
+        peak_flops: float = 1.0,
+        chief: bool = True,
         save_seconds: float = 30.0,
     ) -> None:
         self.model, self.train_batches, self.valid_batches, self.state = model, train, valid, state
-        self.seed, self.epochs, self.minutes, self.patience = seed, epochs, minutes, patience
-        self.logs, self.save_seconds = logs, save_seconds
+        self.options, self.logs, self.chief, self.save_seconds = options, logs, chief, save_seconds
+        self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
+        self.terminated = False
 
     def run(self) -> list[dict[str, float]]:
         """Trains, or continues to; leaves the best weights in the model.
@@ -67,54 +72,57 @@ class Trainer:
 
         Raises:
             UserError: If the loss is not a number any more.
+            SystemExit: On SIGTERM, when the state has been saved.
         """
-        self.model.optimizer.build(self.model.trainable_variables)
         self._restore()
-        writer = tf.summary.create_file_writer(str(self.logs))
-        while self.epoch < self.epochs and not self._out_of_time() and not self._out_of_patience():
-            self._run_epoch()
-            entry = self.history[-1]
-            with writer.as_default(step=self.epoch):
+        options = self.options
+        with self._saving_on_sigterm():
+            while self.epoch < options.epochs and not self.out_of_time() and not self._out_of_patience():
+                self._run_epoch()
+                log.info("%s", describe(self.history[-1], options.epochs))
+                if self.chief:
+                    report(self.history)
+                if self.logs and self.chief:
+                    self.write_logs(self.logs)
+                self.save()
+        for variable, kept in zip(self.model.trainable_variables, self.best, strict=True):
+            variable.assign(kept)
+        return self.history
+
+    def write_logs(self, folder: str) -> None:
+        """Writes the history for TensorBoard.
+
+        Args:
+            folder: Where to; local or gs://.
+        """
+        writer = tf.summary.create_file_writer(folder)
+        for entry in self.history[-1:] if folder == self.logs else self.history:
+            with writer.as_default(step=int(entry["epoch"])):
                 for name, value in entry.items():
                     tf.summary.scalar(name, value)
-            log.info("%s", describe(entry, self.epochs))
-            report(self.history)
-            self._save()
         writer.close()
-        if self.best:
-            for variable, kept in zip(self.model.trainable_variables, self.best, strict=True):
-                variable.assign(kept)
-        return self.history
 
     def _run_epoch(self) -> None:
         before = self.seconds
-        averaging = keras.callbacks.SwapEMAWeights()
-        # Keras shows its bar on a terminal; elsewhere the epoch's log line is enough.
-        verbose = 1 if sys.stdout.isatty() else 0
         fitted = self.model.fit(
             self._dataset(self.train_batches, self.epoch, self.step),
             steps_per_epoch=len(self.train_batches) - self.step,
             initial_epoch=self.epoch,
             epochs=self.epoch + 1,
-            verbose=verbose,
+            verbose=0,
             callbacks=[_Watch(self)],
         )
-        if self._out_of_time() and self.step < len(self.train_batches):
-            log.info("the %g minutes are used up in the middle of epoch %d", self.minutes, self.epoch + 1)
+        if self.out_of_time() and self.step < len(self.train_batches):
+            log.info("the %g minutes are used up in the middle of epoch %d", self.options.minutes, self.epoch + 1)
         learned = {name: float(values[-1]) for name, values in fitted.history.items()}
-        measured = self.model.evaluate(
-            self._dataset(self.valid_batches, 0, 0),
-            steps=len(self.valid_batches),
-            verbose=0,
-            callbacks=[averaging, _KeepBest(self)],
-            return_dict=True,
-        )
-        spent = max(self.seconds - before, 1e-9)
-        self.epoch += 1
-        self.step = 0
-        self.history.append(
-            {
-                "epoch": self.epoch,
+        with self._averaged_weights():
+            measured = self.model.evaluate(
+                self._dataset(self.valid_batches, 0, 0), steps=len(self.valid_batches), verbose=0, return_dict=True
+            )
+            spent = max(self.seconds - before, 1e-9)
+            rate = learned["tokens"] / spent
+            entry = {
+                "epoch": self.epoch + 1,
                 "loss": learned["loss"],
                 "valid_loss": float(measured["nll"]),
                 "valid_perplexity": math.exp(min(float(measured["nll"]), 700)),
@@ -122,27 +130,77 @@ class Trainer:
                 "learning_rate": float(self.model.optimizer.learning_rate),
                 "target_tokens": learned["tokens"],
                 "seconds": spent,
-                "tokens_per_second": learned["tokens"] / spent,
+                "tokens_per_second": rate,
                 "padding_share": self.train_batches.padding_share,
+                "flop_utilization": rate * self.flops_per_token / self.peak_flops,
             }
-        )
+            if not self.history or self._score(entry) >= max(map(self._score, self.history)):
+                self.best = [variable.numpy() for variable in self.model.trainable_variables]
+        self.history.append(entry)
+        self.epoch, self.step = self.epoch + 1, 0
 
-    def _dataset(self, batches: Batches, epoch: int, skip: int) -> tf.data.Dataset:
-        ids = tf.TensorSpec((None, None), tf.int32)
-        return tf.data.Dataset.from_generator(
-            lambda: batches.epoch(self.seed, epoch, skip), output_signature=((ids, ids), ids)
-        ).prefetch(2)
+    def _score(self, entry: dict[str, float]) -> float:
+        """The monitored figure of an epoch; higher is better."""
+        value = entry[f"valid_{self.options.monitor}"]
+        return -value if self.options.monitor == "loss" else value
 
-    def _out_of_time(self) -> bool:
-        return bool(self.minutes) and self.seconds >= self.minutes * 60
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Puts the averaged weights in the place of the trained ones, for a while."""
+        if not self.options.average:
+            yield
+            return
+        variables = self.model.trainable_variables
+        trained = [variable.numpy() for variable in variables]
+        for variable, average in zip(variables, self.model.optimizer._model_variables_moving_average, strict=True):
+            variable.assign(average.numpy())
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, trained, strict=True):
+                variable.assign(value)
+
+    def _dataset(self, batches: Batches | Packs, epoch: int, skip: int) -> Any:
+        strategy = self.model.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return batches.dataset(self.options.seed, epoch, skip)
+
+        def mine(context: Any) -> Any:
+            count = strategy.num_replicas_in_sync // context.num_input_pipelines
+            return batches.dataset(self.options.seed, epoch, skip, context.input_pipeline_id * count, count)
+
+        return strategy.distribute_datasets_from_function(mine)
+
+    def out_of_time(self) -> bool:
+        """Whether the minutes are used up."""
+        return bool(self.options.minutes) and self.seconds >= self.options.minutes * 60
 
     def _out_of_patience(self) -> bool:
-        if not self.patience or not self.history:
+        if not self.options.patience or not self.history:
             return False
-        losses = [entry["valid_loss"] for entry in self.history]
-        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        scores = [self._score(entry) for entry in self.history]
+        return len(scores) - 1 - int(np.argmax(scores)) >= self.options.patience
 
-    def _save(self) -> None:
+    @contextlib.contextmanager
+    def _saving_on_sigterm(self) -> Iterator[None]:
+        """Has SIGTERM, which announces a preemption, answered after the batch: save, then leave."""
+
+        def note(number: int, frame: Any) -> None:
+            self.terminated = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def save(self) -> None:
+        """Saves the working state."""
+        if not self.chief:
+            return
         self.state.save(
             {
                 "model": [variable.numpy() for variable in self.model.variables],
@@ -168,19 +226,24 @@ class Trainer:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Counts steps and time, saves the working state, and stops on time or on a loss that is no number."""
+    """Counts steps and time, shows them, saves the working state, and stops on time or on a loss that is no number."""
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__()
         self.trainer = trainer
-        self.last = self.saved = self.told = time.monotonic()
+        self.last = self.saved = self.told = self.began = time.monotonic()
+        self.first_step, self.first_tokens = trainer.step, 0.0
+        self.bar = keras.utils.Progbar(len(trainer.train_batches)) if sys.stdout.isatty() else None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.trainer.step:
             # Keras has just reset them; an epoch that continues keeps what it had measured.
             for variable, value in zip(self.model.metrics_variables, self.trainer.resumed_metrics, strict=True):
                 variable.assign(value)
-        self.last = self.saved = self.told = time.monotonic()
+            self.first_tokens = float(self.model.tokens.result())
+        if self.bar is not None:
+            print(f"Epoch {epoch + 1} of {self.trainer.options.epochs}")
+        self.last = self.saved = self.told = self.began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         trainer, now, logs = self.trainer, time.monotonic(), logs or {}
@@ -189,49 +252,43 @@ class _Watch(keras.callbacks.Callback):
         trainer.step += 1
         trainer.seconds += now - self.last
         self.last = now
-        if not math.isfinite(logs.get("loss", 0.0)):
+        loss = float(logs.get("loss", 0.0))
+        if not math.isfinite(loss):
             raise UserError(
                 f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
                 "lower learning_rate, raise warmup_steps, or set precision to float32"
             )
+        if trainer.terminated:
+            trainer.save()
+            log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
+            raise SystemExit(128 + signal.SIGTERM)
         if now - self.saved > trainer.save_seconds:
-            trainer._save()
+            trainer.save()
             self.saved = self.last = time.monotonic()
-        if now - self.told > 10:
-            log.info(
-                "epoch %d: batch %d of %d, loss %.3f",
-                trainer.epoch + 1,
-                trainer.step,
-                len(trainer.train_batches),
-                logs.get("loss", math.nan),
-            )
-            self.told = now
-        if trainer._out_of_time():
+        self._show(loss, (float(logs.get("tokens", 0.0)) - self.first_tokens) / max(now - self.began, 1e-9), now)
+        if trainer.out_of_time():
             self.model.stop_training = True
 
-
-class _KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the best validation loss, while the averaged weights are in place."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        super().__init__()
-        self.trainer = trainer
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self.weights = [variable.numpy() for variable in self.model.trainable_variables]
-
-    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        loss = float(self.model.likelihood.result())
-        if loss <= min((entry["valid_loss"] for entry in self.trainer.history), default=math.inf):
-            self.trainer.best = self.weights
+    def _show(self, loss: float, rate: float, now: float) -> None:
+        trainer, batches = self.trainer, len(self.trainer.train_batches)
+        if self.bar is not None:
+            self.bar.update(trainer.step, [("loss", loss), ("tokens/s", rate)], finalize=trainer.step == batches)
+        elif now - self.told > 10:
+            left = (now - self.began) / (trainer.step - self.first_step) * (batches - trainer.step)
+            log.info(
+                "epoch %d: batch %d of %d, loss %.3f, %s target tokens/s, %.0f s left of the epoch",
+                trainer.epoch + 1,
+                trainer.step,
+                batches,
+                loss,
+                f"{rate:,.0f}",
+                left,
+            )
+            self.told = now
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc keep memory that it would give back to the kernel after every step, to fault it in at the next.
-
-    TensorFlow's generator dataset sets the trim threshold to 128 kB when it starts (generator_dataset_op.cc), which
-    costs a third of the training time; mallopt(3) sets it again.
-    """
+    """Lets glibc keep memory that it would give back to the kernel after every step, to fault it in at the next."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
@@ -249,5 +306,5 @@ def describe(entry: dict[str, float], epochs: int) -> str:
     return (
         f"epoch {entry['epoch']:.0f} of {epochs}: loss {entry['loss']:.3f}, valid loss {entry['valid_loss']:.3f}, "
         f"valid accuracy {entry['valid_accuracy']:.1%}, {entry['tokens_per_second']:,.0f} target tokens/s, "
-        f"learning rate {entry['learning_rate']:.2g}"
+        f"{entry['flop_utilization']:.0%} of the matmul peak, learning rate {entry['learning_rate']:.2g}"
     )

@@ -1,25 +1,32 @@
-"""One layer of the encoder and one of the decoder (Vaswani et al. 2017, figure 1)."""
+"""One layer of a stack (Vaswani et al. 2017, figure 1), with the options that practice has found since."""
 
 from typing import Any
 
 import keras
+from keras import ops
 
 from components.train.model.attention import MultiHeadAttention
+from components.train.model.config import TransformerConfig
+from components.train.model.dropout import Dropout
+from components.train.model.normalization import normalization
+
+ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "silu": ops.silu, "swiglu": ops.silu}
 
 
 class FeedForward(keras.layers.Layer):
-    """Two dense layers with a ReLU between them, at every position alike.
+    """Two dense layers with an activation between them, at every position alike.
 
     Args:
-        width: Size of inputs and outputs.
-        inner: Size between the two.
+        config: The model's shape.
     """
 
-    def __init__(self, width: int, inner: int, **kwargs: Any) -> None:
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.inner = width, inner
-        self.expand = keras.layers.Dense(inner, activation="relu", name="expand")
-        self.contract = keras.layers.Dense(width, name="contract")
+        self.width, self.inner, self.gated = config.width, config.feed_forward, config.activation == "swiglu"
+        self.activation = ACTIVATIONS[config.activation]
+        self.expand = keras.layers.Dense(self.inner * (2 if self.gated else 1), name="expand")
+        self.contract = keras.layers.Dense(self.width, name="contract")
+        self.dropout = Dropout(config.activation_dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights for inputs `[batch, length, width]`."""
@@ -27,39 +34,41 @@ class FeedForward(keras.layers.Layer):
         self.contract.build((None, None, self.inner))
         self.built = True
 
-    def call(self, states: Any) -> Any:
+    def call(self, states: Any, training: bool = False) -> Any:
         """`[batch, length, width]` to the same shape."""
-        return self.contract(self.expand(states))
+        inner = self.expand(states)
+        if self.gated:
+            gate, inner = ops.split(inner, 2, axis=-1)
+            inner = self.activation(gate) * inner
+        else:
+            inner = self.activation(inner)
+        return self.contract(self.dropout(inner, training=training))
 
 
 class TransformerLayer(keras.layers.Layer):
-    """An encoder or decoder layer, each block normalized first (Xiong et al. 2020) and added to its input.
-
-    The normalization is by the root mean square (Zhang and Sennrich 2019): as good here, and cheaper.
+    """An encoder or decoder layer: attention and feed-forward, each added to its input and normalized.
 
     Args:
-        width: Size of the hidden states.
-        feed_forward: Inner size of the feed-forward block.
-        heads: Attention heads.
-        dropout: Share of activations dropped in training.
+        config: The model's shape.
         cross: Whether the layer also attends to the encoder's memory, as in a decoder.
     """
 
-    def __init__(self, width: int, feed_forward: int, heads: int, dropout: float, cross: bool, **kwargs: Any) -> None:
+    def __init__(self, config: TransformerConfig, cross: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.has_cross = width, cross
+        self.width, self.has_cross = config.width, cross
+        self.normalized_first = config.norm_placement == "pre"
 
-        def norm(name: str) -> keras.layers.Layer:
-            return keras.layers.RMSNormalization(epsilon=1e-6, name=name)
+        def attention(name: str) -> MultiHeadAttention:
+            return MultiHeadAttention(config.width, config.heads, config.attention_dropout, name=name)
 
-        self.self_norm = norm("self_norm")
-        self.self_attention = MultiHeadAttention(width, heads, name="self_attention")
+        self.self_norm = normalization(config.norm, "self_norm")
+        self.self_attention = attention("self_attention")
         if cross:
-            self.cross_norm = norm("cross_norm")
-            self.cross_attention = MultiHeadAttention(width, heads, name="cross_attention")
-        self.feed_forward_norm = norm("feed_forward_norm")
-        self.feed_forward = FeedForward(width, feed_forward, name="feed_forward")
-        self.dropout = keras.layers.Dropout(dropout)
+            self.cross_norm = normalization(config.norm, "cross_norm")
+            self.cross_attention = attention("cross_attention")
+        self.feed_forward_norm = normalization(config.norm, "feed_forward_norm")
+        self.feed_forward = FeedForward(config, name="feed_forward")
+        self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights for inputs `[batch, length, width]`."""
@@ -71,25 +80,49 @@ class TransformerLayer(keras.layers.Layer):
             self.cross_attention.build(shape)
         self.built = True
 
-    def call(self, states: Any, bias: Any, memory: Any = None, memory_bias: Any = None, training: bool = False) -> Any:
+    def call(
+        self,
+        states: Any,
+        bias: Any,
+        memory: Any = None,
+        memory_bias: Any = None,
+        rotations: Any = None,
+        training: bool = False,
+    ) -> Any:
         """Runs the layer on whole sequences.
 
         Args:
             states: `[batch, length, width]`.
-            bias: Mask of self-attention; see `MultiHeadAttention.attend`.
+            bias: Mask of self-attention; see `MultiHeadAttention.weights_of`.
             memory: The encoder's output, `[batch, source length, width]`, for a decoder.
             memory_bias: Its mask.
+            rotations: Of self-attention, with rotary positions.
             training: Whether to apply dropout.
 
         Returns:
             `[batch, length, width]`.
         """
-
-        def drop(update: Any) -> Any:
-            return self.dropout(update, training=training)
-
-        states += drop(self.self_attention(self.self_norm(states), bias))
+        states = self.add(
+            states, self.self_norm, lambda x: self.self_attention(x, bias, None, rotations, training=training), training
+        )
         if self.has_cross:
-            asked = self.cross_norm(states)
-            states += drop(self.cross_attention(asked, memory_bias, memory))
-        return states + drop(self.feed_forward(self.feed_forward_norm(states)))
+            states = self.add(
+                states,
+                self.cross_norm,
+                lambda x: self.cross_attention(x, memory_bias, memory, training=training),
+                training,
+            )
+        return self.add(states, self.feed_forward_norm, lambda x: self.feed_forward(x, training=training), training)
+
+    def add(self, states: Any, norm: keras.layers.Layer, block: Any, training: bool = False) -> Any:
+        """Adds what a block makes of the states, normalized before it or after.
+
+        Args:
+            states: `[batch, length, width]`.
+            norm: The block's normalization.
+            block: From states to states.
+            training: Whether to apply dropout.
+        """
+        if self.normalized_first:
+            return states + self.dropout(block(norm(states)), training=training)
+        return norm(states + self.dropout(block(states), training=training))

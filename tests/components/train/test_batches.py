@@ -1,8 +1,11 @@
+from collections.abc import Iterable
+from itertools import combinations
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.batches import Batches, Pair
+from components.train.batches import Batches, Pair, bucket_edges
 from components.train.model import TransformerConfig
 
 CONFIG = TransformerConfig(vocabulary_size=50, width=8, heads=2)
@@ -22,7 +25,7 @@ def pairs_of(lengths: list[tuple[int, int]]) -> list[Pair]:
 def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[tuple[int, int]], seed: int) -> None:
     batches = Batches(pairs_of(lengths), CONFIG, 256)
     seen, count = [], 0
-    for (source, entered), expected in batches.epoch(seed, 0):
+    for (source, entered), expected in batches.dataset(seed, 0).as_numpy_iterator():
         count += 1
         assert any(source.shape == (bucket.rows, bucket.source) for bucket in batches.buckets)
         assert entered.shape == expected.shape
@@ -43,7 +46,7 @@ def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[
 @given(lengths=LENGTHS, skip=st.integers(0, 10))
 def test_an_epoch_that_continues_yields_the_rest(lengths: list[tuple[int, int]], skip: int) -> None:
     batches = Batches(pairs_of(lengths), CONFIG, 128)
-    whole, rest = list(batches.epoch(3, 2)), list(batches.epoch(3, 2, skip))
+    whole, rest = (list(batches.dataset(3, 2, skipped).as_numpy_iterator()) for skipped in (0, skip))
     assert len(rest) == max(0, len(whole) - skip)
     for (_, expected), (_, again) in zip(whole[skip:], rest, strict=True):
         np.testing.assert_array_equal(expected, again)
@@ -51,12 +54,25 @@ def test_an_epoch_that_continues_yields_the_rest(lengths: list[tuple[int, int]],
 
 def test_the_order_changes_from_epoch_to_epoch() -> None:
     batches = Batches(pairs_of([(3, 3)] * 64), CONFIG, 64)
-    first, second = (np.concatenate([e for _, e in batches.epoch(1, epoch)]) for epoch in (0, 1))
+    first, second = (np.concatenate([e for _, e in batches.dataset(1, epoch).as_numpy_iterator()]) for epoch in (0, 1))
     assert not np.array_equal(first, second)
 
 
 def test_the_share_of_padding_is_what_the_batches_hold() -> None:
     batches = Batches(pairs_of([(2, 3), (9, 8), (4, 4), (30, 25)]), CONFIG, 64)
-    expected = [target for _, target in batches.epoch(0, 0)]
+    expected = [target for _, target in batches.dataset(0, 0).as_numpy_iterator()]
     padding = sum((target == CONFIG.pad_id).sum() for target in expected) / sum(target.size for target in expected)
     assert abs(batches.padding_share - padding) < 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=8), buckets=st.integers(1, 3))
+def test_no_other_buckets_would_hold_the_pairs_in_fewer_positions(lengths: list[int], buckets: int) -> None:
+    def positions(edges: Iterable[int]) -> int:
+        return sum(min(edge for edge in edges if edge >= length) for length in lengths)
+
+    values = sorted(set(lengths))
+    least = min(positions((*chosen, values[-1])) for size in range(buckets) for chosen in combinations(values, size))
+    edges = bucket_edges(np.array(lengths), buckets)
+    assert len(edges) <= buckets
+    assert positions(edges.tolist()) == least

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import UserError
-from components.train.model import PRESETS, Transformer, TransformerConfig
+from components.train.model import PRESETS, Transformer, TransformerConfig, make_model
+from components.train.model.normalization import RMSNormalization
 
 CONFIG = TransformerConfig(
     vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2, dropout=0.2
@@ -86,3 +87,45 @@ def test_an_impossible_shape_names_the_field(change: dict[str, float], message: 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(UserError, match="no preset 'smal'; did you mean 'small'"):
         TransformerConfig.preset("smal", vocabulary_size=9)
+
+
+OPTIONS = [
+    {"norm_placement": "post"},
+    {"norm": "layer"},
+    {"positions": "learned"},
+    {"positions": "rotary"},
+    {"activation": "gelu"},
+    {"activation": "swiglu"},
+    {"tied_embeddings": False},
+    {"attention_dropout": 0.1, "activation_dropout": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_with_every_option_order_counts_and_what_lies_ahead_does_not(options: dict[str, object]) -> None:
+    model = make_model(TransformerConfig(**{**CONFIG.to_dict(), **options}))
+    predict = {
+        name: model((ids(source), ids(target))).numpy()
+        for name, source, target in (
+            ("one", [5, 6, 7, 3], [2, 5, 6]),
+            ("source turned", [7, 6, 5, 3], [2, 5, 6]),
+            ("other end", [5, 6, 7, 3], [2, 5, 9]),
+        )
+    }
+    assert np.abs(predict["one"] - predict["source turned"]).max() > 1e-4
+    np.testing.assert_allclose(predict["one"][:, :2], predict["other end"][:, :2], atol=1e-5)
+
+
+def test_the_normalization_s_own_gradient_is_the_derived_one() -> None:
+    layer = RMSNormalization()
+    layer.build((None, None, 8))
+    layer.scale.assign(np.linspace(0.5, 2, 8))
+    states = tf.random.stateless_normal((2, 3, 8), (1, 2))
+    scale = layer.scale.value
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(states)
+        ours = tf.reduce_sum(tf.sin(layer(states)))
+        plain = states * tf.math.rsqrt(tf.reduce_mean(states**2, axis=-1, keepdims=True) + 1e-6) * scale
+        theirs = tf.reduce_sum(tf.sin(plain))
+    for variable in (states, scale):
+        np.testing.assert_allclose(tape.gradient(ours, variable), tape.gradient(theirs, variable), atol=1e-4)

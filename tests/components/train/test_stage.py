@@ -6,13 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from components.errors import UserError
 from components.train.checkpoint import Checkpoint
 from components.train.stage import Options, train
-from components.train.working_state import WorkingState
 
 
 def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
@@ -52,27 +50,11 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where(corpus: Path, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cut_working_state_is_named(tmp_path: Path) -> None:
-    state = WorkingState(tmp_path / "s")
-    state.save({"model": [np.zeros(1000)]}, {"epoch": 1})
-    state.file.write_bytes(state.file.read_bytes()[:500])
-    with pytest.raises(UserError, match=r"state\.npz cannot be read .*; delete it"):
-        state.load()
-
-
-def test_a_working_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    state = WorkingState(tmp_path / "states" / "s")
-    assert state.load() is None
-    state.save({"model": [np.arange(3.0), np.eye(2)], "best": []}, {"epoch": 2})
-    groups, progress = state.load() or ({}, {})
-    np.testing.assert_array_equal(groups["model"][1], np.eye(2))
-    assert progress == {"epoch": 2}
-    state.delete()
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.e2e
-def test_training_that_was_killed_continues_to_the_same_end(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
+def test_training_that_was_killed_continues_to_the_same_end(
+    corpus: Path, tmp_path: Path, killer: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "components.train", "--corpus", str(corpus)]
     command += ["--preset", "demo", "--epochs", "4", "--batch_tokens", "256", "--patience", "0"]
     environment = {**os.environ, "TF_DETERMINISTIC_OPS": "1"}
@@ -83,9 +65,9 @@ def test_training_that_was_killed_continues_to_the_same_end(corpus: Path, tmp_pa
     subprocess.run(arguments("whole"), check=True, env=environment)
     process = subprocess.Popen(arguments("killed"), env=environment)
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed.state").glob("*/state.npz")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed.state").glob("*/state-*.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(killer)
     process.wait()
     assert not (tmp_path / "killed").exists()
     again = subprocess.run(arguments("killed"), check=True, env=environment, capture_output=True, text=True)

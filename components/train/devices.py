@@ -1,0 +1,92 @@
+"""Which devices train, and how they share a batch."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def choose_strategy(devices: str) -> Any:
+    """Makes the distribution strategy; to be called before anything else of TensorFlow runs.
+
+    Args:
+        devices: one; mirrored (all GPUs of this machine); workers (the cluster that `TF_CONFIG` describes, as Vertex
+            sets it); tpu; or auto: what there is, in the order workers, tpu, mirrored, one.
+
+    Returns:
+        A `tf.distribute.Strategy`.
+
+    Raises:
+        UserError: If there are no such devices.
+    """
+    import tensorflow as tf
+
+    if devices == "workers" or (devices == "auto" and _workers() > 1):
+        if _workers() < 1:
+            raise UserError('devices is workers, but TF_CONFIG names none: set it to {"cluster": ..., "task": ...}')
+        log.info("%d workers, of which this is %s", _workers(), _tf_config().get("task"))
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if devices == "tpu" or (devices == "auto" and tf.config.list_logical_devices("TPU")):
+        return _tpu()
+    if devices == "mirrored" or (devices == "auto" and len(tf.config.list_logical_devices("GPU")) > 1):
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def is_chief(strategy: Any) -> bool:
+    """Whether this process is the one that writes.
+
+    Args:
+        strategy: From `choose_strategy`.
+    """
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker" and resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+def native_bfloat16() -> bool:
+    """Whether this machine multiplies bfloat16 in hardware: a TPU, or a processor with AVX512-BF16 or AMX."""
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("TPU"):
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
+    except OSError:
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags)) and not tf.config.list_logical_devices("GPU")
+
+
+def _tf_config() -> dict[str, Any]:
+    try:
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    except json.JSONDecodeError as error:
+        raise UserError(f"TF_CONFIG is not JSON: {error}") from None
+    return config if isinstance(config, dict) else {}
+
+
+def _workers() -> int:
+    cluster = _tf_config().get("cluster") or {}
+    return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
+
+
+def _tpu() -> Any:
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"devices is tpu, but no TPU can be used ({reason}); take a TPU machine or devices auto"
+        ) from None
+    return tf.distribute.TPUStrategy(resolver)

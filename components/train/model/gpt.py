@@ -1,0 +1,51 @@
+"""The decoder-only model: the source is a prompt, the target its continuation (Radford et al. 2018)."""
+
+from typing import Any
+
+from keras import ops
+
+from components.train.model.config import TransformerConfig
+from components.train.model.language_model import LanguageModel
+from components.train.model.layers import TransformerLayer
+
+
+class Gpt(LanguageModel):
+    """Maps a sequence of pieces to logits of the next one.
+
+    An example is one sequence: the source, `eos`, `bos`, the target, `eos`. Several are packed in a row, each a
+    segment that sees nothing of the others; its positions start at 0.
+
+    Args:
+        config: Its shape.
+
+    Call arguments:
+        inputs: Three int32 `[batch, length]`: the pieces, the number of each piece's segment (0 for padding, after
+            all others), and its position in the segment.
+
+    Returns of a call:
+        float32 `[batch, length, vocabulary]`.
+    """
+
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.decoder = [
+            TransformerLayer(config, cross=False, name=f"decoder_{i}") for i in range(config.decoder_layers)
+        ]
+        for layer in (*self.decoder, self.decoder_norm):
+            if layer is not None:
+                layer.build((None, None, config.width))
+        self.built = True
+
+    def hidden(self, inputs: tuple[Any, Any, Any], training: bool = False) -> Any:
+        """See `LanguageModel`; the inputs are those of a call."""
+        ids, segments, positions = inputs
+        order = ops.arange(ops.shape(ids)[1])
+        visible = ops.logical_and(
+            ops.equal(segments[:, :, None], segments[:, None, :]), (order[None, :] <= order[:, None])[None]
+        )
+        bias = self.bias_of(visible, ids)
+        rotations = self.rotations_at(positions)
+        states = self.embed(ids, positions, training)
+        for layer in self.decoder:
+            states = layer(states, bias, rotations=rotations, training=training)
+        return self.finish(states)

@@ -1,0 +1,100 @@
+"""Options of the train stage."""
+
+from dataclasses import dataclass
+
+from components.errors import UserError
+
+MONITORS = ("loss", "accuracy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of training.
+
+    Attributes:
+        architecture: transformer (encoder and decoder) or gpt (decoder only; the source is a prompt).
+        preset: The model's size: demo, tiny, small, base, big, or auto: by the corpus and the minutes.
+        norm_placement: Where blocks are normalized: pre or post.
+        norm: How: rms or layer.
+        positions: Position encoding: sinusoidal, learned or rotary.
+        activation: Of the feed-forward blocks: relu, gelu, silu or swiglu.
+        tied_embeddings: Whether the output layer shares the embedding's weights.
+        epochs: Passes over the data, at most.
+        minutes: Training time, at most; 0 for no limit.
+        monitor: What tells the best epoch, on the validation pairs: loss or accuracy.
+        patience: Epochs without a better one before training stops; 0 for no limit.
+        batch_tokens: Target tokens in a batch, padding included.
+        accumulate: Batches whose gradients are averaged before the weights change.
+        decay: How the learning rate falls: inverse_square_root or cosine.
+        learning_rate: The highest learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises.
+        weight_decay: Share of the weights taken off at each step, times the learning rate (AdamW); 0 for Adam.
+        clip_norm: Largest norm of the gradients; 0 for no limit.
+        dropout: Share of activations dropped.
+        attention_dropout: Share of attention weights dropped.
+        activation_dropout: Share dropped inside the feed-forward blocks.
+        label_smoothing: Share of the probability spread over the vocabulary.
+        average: Momentum of the moving average of the weights that are evaluated and kept; 0 for none.
+        precision: float32, bfloat16 or auto: bfloat16 where the processor multiplies it natively.
+        devices: auto, one, mirrored, workers (from TF_CONFIG) or tpu.
+        xla: Whether the step is compiled: auto (on a TPU), on or off.
+        seed: Decides initial weights, dropout and the order of the data.
+    """
+
+    architecture: str = "transformer"
+    preset: str = "tiny"
+    norm_placement: str = "pre"
+    norm: str = "rms"
+    positions: str = "sinusoidal"
+    activation: str = "relu"
+    tied_embeddings: bool = True
+    epochs: int = 20
+    minutes: float = 0.0
+    monitor: str = "loss"
+    patience: int = 5
+    batch_tokens: int = 4096
+    accumulate: int = 1
+    decay: str = "inverse_square_root"
+    learning_rate: float = 0.002
+    warmup_steps: int = 400
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    label_smoothing: float = 0.1
+    average: float = 0.99
+    precision: str = "auto"
+    devices: str = "auto"
+    xla: str = "auto"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("epochs", 1),
+            ("minutes", 0),
+            ("patience", 0),
+            ("batch_tokens", 64),
+            ("accumulate", 1),
+            ("warmup_steps", 0),
+            ("weight_decay", 0),
+            ("clip_norm", 0),
+        ):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("dropout", "attention_dropout", "activation_dropout", "label_smoothing", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
+        for name, choices in (
+            ("precision", ("auto", "float32", "bfloat16")),
+            ("decay", ("inverse_square_root", "cosine")),
+            ("devices", ("auto", "one", "mirrored", "workers", "tpu")),
+            ("xla", ("auto", "on", "off")),
+            ("monitor", MONITORS),
+        ):
+            if getattr(self, name) not in choices:
+                raise UserError(
+                    f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r}"
+                )

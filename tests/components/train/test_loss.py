@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.train import loss
+
+
+def textbook(
+    states: tf.Tensor, kernel: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, smoothing: float
+) -> tf.Tensor:
+    size = kernel.shape[0]
+    smoothed = tf.one_hot(labels, size) * (1 - smoothing) + smoothing / size
+    logits = tf.matmul(states, kernel, transpose_b=True)
+    return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits) * weights)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 23),
+    chunk=st.integers(1, 9),
+    smoothing=st.sampled_from([0.0, 0.1, 0.5]),
+    seed=st.integers(0, 99),
+)
+def test_value_and_gradients_are_those_of_the_textbook_however_the_rows_are_cut(
+    rows: int, chunk: int, smoothing: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    states, kernel = (tf.constant(random.normal(size=(n, 8)), tf.float32) for n in (rows, 13))
+    labels = tf.constant(random.integers(0, 13, rows), tf.int32)
+    weights = tf.constant(random.integers(0, 2, rows), tf.float32)
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss, "CHUNK_BYTES", chunk * 4 * 13)
+        for function in (loss.smoothed_cross_entropy, textbook):
+            with tf.GradientTape() as tape:
+                tape.watch((states, kernel))
+                value = 3 * function(states, kernel, labels, weights, smoothing)
+            found.append((value, *tape.gradient(value, (states, kernel))))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,53 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.train.model import Gpt, TransformerConfig
+from components.train.packing import Packs, pack
+
+CONFIG = TransformerConfig(
+    vocabulary_size=90,
+    architecture="gpt",
+    encoder_layers=0,
+    decoder_layers=1,
+    width=8,
+    feed_forward=8,
+    heads=2,
+    dropout=0.0,
+    max_length=64,
+)
+
+
+def pairs_of(lengths: list[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [
+        (np.full(left, 5, np.int32), np.array([10 + number] + [9] * (right - 1), np.int32))
+        for number, (left, right) in enumerate(lengths)
+    ]
+
+
+@given(lengths=st.lists(st.integers(1, 10), min_size=1, max_size=40))
+def test_every_item_is_in_one_row_and_no_row_is_too_full(lengths: list[int]) -> None:
+    packs = pack(np.array(lengths), 10)
+    assert sorted(index for members in packs for index in members) == list(range(len(lengths)))
+    assert all(sum(lengths[index] for index in members) <= 10 for members in packs)
+
+
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=30))
+def test_every_target_is_predicted_once_an_epoch_and_no_source(lengths: list[tuple[int, int]]) -> None:
+    packs = Packs(pairs_of(lengths), CONFIG, 128)
+    expected = np.concatenate([batch.ravel() for _, batch in packs.dataset(1, 0).as_numpy_iterator()])
+    wanted = [piece for _, target in pairs_of(lengths) for piece in (*target, CONFIG.eos_id)]
+    assert sorted(expected[expected != CONFIG.pad_id]) == sorted(wanted)
+
+
+def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone() -> None:
+    model = Gpt(CONFIG)
+    packs = Packs(pairs_of([(3, 4), (2, 5)]), CONFIG, 64)
+    rows = [field[0] for field in (packs.ids, packs.segments, packs.positions)]
+    packed = model(tuple(row[None] for row in rows)).numpy()[0]
+    assert set(rows[1]) >= {1, 2}
+    for segment in (1, 2):
+        inside = rows[1] == segment
+        alone = model(tuple(row[None, inside] for row in rows)).numpy()[0]
+        np.testing.assert_allclose(packed[inside], alone, atol=1e-5)

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.train.working_state import WorkingState
+
+
+def test_a_working_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    state = WorkingState(tmp_path / "states" / "s")
+    assert state.load() is None
+    assert state.save({"model": [np.arange(3.0), np.eye(2)], "best": []}, {"epoch": 2})
+    groups, progress = state.load() or ({}, {})
+    np.testing.assert_array_equal(groups["model"][1], np.eye(2))
+    assert progress == {"epoch": 2}
+    state.delete()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_two_are_kept(tmp_path: Path) -> None:
+    state = WorkingState(tmp_path)
+    for epoch in range(12):
+        state.save({}, {"epoch": epoch})
+    assert len(state.files()) == 2
+    assert (state.load() or ({}, {}))[1] == {"epoch": 11}
+
+
+@pytest.mark.parametrize("left", [0, 100, 500])
+def test_of_a_file_cut_short_the_one_before_is_used_and_that_is_said(
+    tmp_path: Path, left: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = WorkingState(tmp_path)
+    for epoch in (1, 2):
+        state.save({"model": [np.zeros(1000)]}, {"epoch": epoch})
+    latest = state.files()[0]
+    latest.write_bytes(latest.read_bytes()[:left])
+    assert (state.load() or ({}, {}))[1] == {"epoch": 1}
+    assert f"{latest} cannot be read" in caplog.text
+
+
+def test_on_a_full_disk_what_was_saved_before_stays_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = WorkingState(tmp_path)
+    state.save({"model": [np.zeros(3)]}, {"epoch": 1})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    assert not state.save({"model": [np.ones(3)]}, {"epoch": 2})
+    monkeypatch.undo()
+    assert "No space left on device" in caplog.text
+    assert (state.load() or ({}, {}))[1] == {"epoch": 1}
+    assert not list(tmp_path.glob("*.unfinished"))
