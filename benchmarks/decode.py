@@ -35,7 +35,7 @@ def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
     """
     model = Transformer(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
     model.load_weights(checkpoint.weights)
-    weights = {"embedding": np.asarray(model.embedding), "positions": model.positions}
+    weights = {"embedding": np.asarray(model.embedding), "positions": model.encodings}
     for side in ("encoder", "decoder"):
         weights[f"{side}_norm"] = np.asarray(getattr(model, f"{side}_norm").scale)
         for number, layer in enumerate(getattr(model, side)):
