@@ -111,7 +111,7 @@ def training(
         warmup_steps: Steps over which the learning rate rises.
         dropout: Share of activations dropped in training, 0 to 1.
         average: Momentum of the moving average of the weights that are kept; 0 for none.
-        precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
+        precision: float32, bfloat16, or auto for bfloat16 on a TPU.
         seed: Decides initial weights, dropout and the order of the data.
         checkpoints: Folder of the trainer's working state, from which a killed run continues; empty for a place
             beside its output.
