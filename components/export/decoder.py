@@ -1,5 +1,6 @@
 """The trained Transformer as serving runs it: the encoder without padding, the decoder a step at a time."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ class Decoder(tf.Module):
         projected = tf.gather(self.keys_values(normalize(rows)), back)
         return Memory(self.decoder[0][0].split(projected, sentences, length), bias)
 
-    def empty_caches(self, sentences: Any, hypotheses: int, positions: Any) -> tuple[Any, ...]:
+    def empty_caches(self, sentences: Any, hypotheses: Any, positions: Any) -> tuple[Any, ...]:
         """Room for the keys and values of some positions.
 
         Args:
@@ -127,7 +128,7 @@ class Decoder(tf.Module):
         """
         moved = []
         for cache in caches:
-            width = cache.shape[1]
+            width = cache.shape[1] or tf.shape(cache)[1]
             kept = tf.gather(tf.reshape(cache, (2, sentences, self.config.heads * room * width)), going, axis=1)
             grown = tf.pad(tf.reshape(kept, (-1, room, width)), [[0, 0], [0, growth], [0, 0]])
             moved.append(tf.reshape(grown, (-1, width)))
@@ -147,22 +148,56 @@ class Decoder(tf.Module):
         Returns:
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
         """
-        sentences, hypotheses = tf.shape(ids)[0], ids.shape[1]
+        sentences, hypotheses = tf.shape(ids)[0], ids.shape[1] or tf.shape(ids)[1]
         heads, size = self.config.heads, self.size
         rows = tf.gather(self.embedding, tf.reshape(ids, (-1,))) + tf.gather(self.positions, position)
         here = (tf.range(2 * sentences * heads) * room + position)[:, None]
         grown = []
-        for number, (attention, cross_attention, feed_forward) in enumerate(self.decoder):
-            projected = attention.split(attention.queries_keys_values(rows), sentences, hypotheses)
+
+        def mix(number: int, projected: Any) -> Any:
             added = tf.reshape(projected[1:], (-1, hypotheses * size))
             cache = tf.tensor_scatter_nd_update(caches[number], here, added)
             grown.append(cache)
             keys_values = tf.reshape(cache, (2, sentences, heads, room * hypotheses, size))
-            mixed = attend(projected[0], keys_values[0], keys_values[1], mask)
-            rows += attention.project_out(mixed)
-            queries = tf.reshape(cross_attention.queries(normalize(rows)), (sentences, hypotheses, heads, size))
-            queries = tf.transpose(queries, (0, 2, 1, 3))
+            return attend(projected[0], keys_values[0], keys_values[1], mask)
+
+        return self.output.logits(self._run(rows, sentences, hypotheses, mix, memory)), tuple(grown)
+
+    def whole(self, ids: Any, memory: Memory) -> Any:
+        """Runs the decoder over whole outputs at once.
+
+        Args:
+            ids: int32 `[sentences, length]`, starting with `bos`; padded at the end.
+            memory: What `encode` returned.
+
+        Returns:
+            What the output layer takes, `[sentences * length, width]`.
+        """
+        sentences, length = tf.unstack(tf.shape(ids))
+        rows = tf.reshape(tf.gather(self.embedding, ids) + self.positions[:length], (-1, self.config.width))
+        ahead = MASKED * (1 - tf.linalg.band_part(tf.ones((length, length)), -1, 0))
+
+        def mix(number: int, projected: Any) -> Any:
+            return attend(projected[0], projected[1], projected[2], ahead)
+
+        return self._run(rows, sentences, length, mix, memory)
+
+    def _run(self, rows: Any, sentences: Any, length: Any, mix: Callable[[int, Any], Any], memory: Memory) -> Any:
+        """Runs the decoder's layers.
+
+        Args:
+            rows: `[sentences * length, width]`.
+            sentences: How many.
+            length: Positions or hypotheses of each.
+            mix: Self-attention: from a layer's number and its queries, keys and values to `[rows, width]`.
+            memory: What `encode` returned.
+        """
+        for number, (attention, cross_attention, feed_forward) in enumerate(self.decoder):
+            rows += attention.project_out(
+                mix(number, attention.split(attention.queries_keys_values(rows), sentences, length))
+            )
+            queries = attention.split(cross_attention.queries(normalize(rows)), sentences, length)[0]
             mixed = attend(queries, memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
             rows += cross_attention.project_out(mixed)
             rows = feed_forward(rows)
-        return self.output.logits(normalize(rows)), tuple(grown)
+        return normalize(rows)

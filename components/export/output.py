@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.export.choices import lesser
+
 BLOCK = 40
 # exp(80) times a million pieces is still a float32.
 SAFE = 70.0
@@ -24,29 +26,33 @@ class Output(tf.Module):
         self.bound = float(np.sqrt(kernel.shape[0]) * np.linalg.norm(kernel, axis=0).max())
         missing = -self.vocabulary_size % BLOCK
         self.kernel = tf.Variable(np.pad(kernel, ((0, 0), (0, missing))), trainable=False)
-        self.bias = tf.constant([0.0] * self.vocabulary_size + [-1e9] * missing) if missing else None
+        self.bias = tf.constant([0.0] * self.vocabulary_size + [-2e9] * missing) if missing else None
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
         logits = tf.matmul(rows, self.kernel)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias)
 
-    def log_total(self, logits: Any) -> Any:
-        """The logarithm of the sum of the exponentials, `[rows, 1]`."""
-        if self.bound < SAFE:
+    def log_total(self, logits: Any, bounded: bool = True) -> Any:
+        """The logarithm of the sum of the exponentials, `[rows, 1]`.
+
+        Args:
+            logits: `[rows, vocabulary]`.
+            bounded: Whether they are those that `logits` gave, or less.
+        """
+        if bounded and self.bound < SAFE:
             return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1, keepdims=True))
         return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
 
-    def top(self, logits: Any, number: int) -> tuple[Any, Any]:
+    def top(self, logits: Any, number: Any) -> tuple[Any, Any]:
         """The highest logits and their pieces, each `[rows, number]`.
 
         The best few pieces lie in the best few blocks. Finding these takes one quick pass, and what is left to sort
         is small.
         """
         blocks = tf.reshape(logits, (-1, logits.shape[1] // BLOCK, BLOCK))
-        if blocks.shape[1] <= number:
-            return tf.math.top_k(logits, number)
-        _, best = tf.math.top_k(tf.reduce_max(blocks, axis=-1), number, sorted=False)
-        few = tf.reshape(tf.gather(blocks, best, batch_dims=1), (-1, number * BLOCK))
+        most = lesser(number, blocks.shape[1])
+        _, best = tf.math.top_k(tf.reduce_max(blocks, axis=-1), most, sorted=False)
+        few = tf.reshape(tf.gather(blocks, best, batch_dims=1), (-1, most * BLOCK))
         values, places = tf.math.top_k(few, number)
         return values, tf.gather(best, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK

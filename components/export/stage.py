@@ -18,20 +18,6 @@ log = logging.getLogger(__name__)
 
 CHECKED = 64
 
-SIGNATURES = """# Signatures
-
-## `serving_default`
-
-| | name | type | shape | meaning |
-|---|---|---|---|---|
-| input | `text` | string, UTF-8 | `[batch]` | text in {source} |
-| output | `text` | string, UTF-8 | `[batch]` | text in {target} |
-| output | `score` | float32 | `[batch]` | log probability / length ^ {length_penalty}; higher is better |
-
-Any batch size, 0 included. An input of more than {max_input_length} pieces is cut at its end, to {max_input_length}
-with the end of sentence. An output has at most {max_output_length} pieces. Decoding is {search}.
-"""
-
 
 def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = Decoding()) -> Description:  # noqa: B008
     """Writes a trained model as a SavedModel that takes text and gives text.
@@ -55,7 +41,8 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    from components.export.translator import Translator
+    from components.export.program import Program
+    from components.export.signatures import describe
     from components.export.verify import foreign_ops, translate_elsewhere
     from components.train.model import TransformerConfig, make_model
 
@@ -73,7 +60,7 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
         max_output_length=min(decoding.max_output_length, limit),
     )
     description = Description(
-        fingerprint=_fingerprint(trained, decoding),
+        fingerprint=fingerprint(trained, decoding),
         source_language=config["source_language"],
         target_language=config["target_language"],
         decoding=decoding,
@@ -81,20 +68,20 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         tensorflow=tf.__version__,
     )
-    translator = Translator(model, trained.tokenizer, decoding)
+    program = Program(model, trained.tokenizer, decoding)
+    signatures = program.signatures()
     texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:CHECKED]]
     with whole_folder(output) as folder:
-        tf.saved_model.save(translator, str(folder), signatures={"serving_default": translator.translate})
+        tf.saved_model.save(program, str(folder), signatures=signatures)
         log.info("wrote the SavedModel; checking it in a fresh process")
         written = ExportedModel(folder)
         written.write_description(description)
-        search = "greedy" if decoding.beam_size == 1 else f"beam search of {decoding.beam_size}"
-        languages = {"source": description.source_language, "target": description.target_language}
-        (folder / "signatures.md").write_text(SIGNATURES.format(**asdict(decoding), **languages, search=search))
+        (folder / "signatures.md").write_text(describe(signatures, description))
         foreign = foreign_ops(folder)
         if foreign:
             raise RuntimeError(f"the graph has ops that a model server does not link: {', '.join(foreign)}")
-        here = [answer.decode() for answer in translator.translate(tf.constant(texts, tf.string))["text"].numpy()]
+        answers = signatures["serving_default"](text=tf.constant(texts, tf.string))
+        here = [answer.decode() for answer in answers["text"].numpy()]
         for text, ours, theirs in zip(texts, here, translate_elsewhere(folder, texts), strict=True):
             if ours != theirs:
                 raise RuntimeError(f"reloaded, the model answers {text!r} with {theirs!r}, not with {ours!r}")
@@ -102,8 +89,16 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     return description
 
 
-def _fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:
-    """Hashes what decides the model's answers; a SavedModel's own bytes differ from one export to the next."""
+def fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:
+    """Hashes what decides the model's answers; a SavedModel's own bytes differ from one export to the next.
+
+    Args:
+        checkpoint: The trained model.
+        decoding: How the exported model decodes.
+
+    Returns:
+        SHA-256 in hexadecimal digits.
+    """
     import h5py
     import numpy as np
 

@@ -1,11 +1,12 @@
-"""Beam search with caches, in a TensorFlow graph; a beam of one is greedy search."""
+"""Search and sampling with caches, in a TensorFlow graph; a beam of one is greedy search."""
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from components.export.choices import Search, either, lesser, static
 from components.export.decoder import GROWTH, Decoder, Memory
-from components.export.exported import Decoding
+from components.export.pieces import draw, forbid, penalize
 
 IMPOSSIBLE = -1e9
 WORTH = 4
@@ -16,7 +17,8 @@ class Found(NamedTuple):
 
     Attributes:
         ids: int32 `[sentences, results, length]`, without `bos`; filled up with `pad` from `eos` on.
-        scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty.
+        scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty. Very negative
+            where the rules leave fewer results than were asked for.
     """
 
     ids: tf.Tensor
@@ -30,9 +32,9 @@ class _State(NamedTuple):
     finished: Any  # how many of the live sentences are done
     room: Any  # positions that the caches have room for
     rows: Any  # [live] which sentence each is
-    ids: Any  # [live, beam, position + 1], starting with bos
-    scores: Any  # [live, beam] log probabilities
-    past: Any  # [live, beam, position * beam] mask: 0 at the cache places of a hypothesis's own past
+    ids: Any  # [live, hypotheses, position + 1], starting with bos
+    scores: Any  # [live, hypotheses] log probabilities, the best first; impossible ones have ended
+    past: Any  # [live, hypotheses, position * hypotheses] mask: 0 at the cache places of a hypothesis's own past
     done: Any  # [live]
     best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
     best_scores: Any  # [live, results] their normalized scores
@@ -41,30 +43,50 @@ class _State(NamedTuple):
     caches: Any  # see Decoder
 
 
-def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
-    """Finds the most probable outputs of each source.
+def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
+    """Finds the most probable outputs of each source, or draws some.
 
-    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`.
+    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. Its score is that of the
+    model's logits after the repetition penalty; what the rules forbid changes no score, nor does what sampling leaves
+    out.
 
     Args:
         model: The decoder.
         source: int32 `[sentences, source length]`, ending in `eos`, padded.
-        decoding: How to decode.
+        how: How to search.
     """
-    config, beam, limit = model.config, decoding.beam_size, decoding.max_output_length
-    results = 1
+    config, limit, results = model.config, how.max_output_length, how.n_best
+    hypotheses = either(how.sampling, lambda: how.n_best, lambda: how.beam_size)
     sentences = tf.shape(source)[0]
     memory = model.encode(source)
-    candidates = 1 if beam == 1 else min(2 * beam, config.vocabulary_size)
-    own = tf.where(tf.eye(beam, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
+    candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
+    own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
 
     def normalized(scores: Any, length: Any) -> Any:
-        return scores / tf.pow(tf.cast(length, tf.float32), decoding.length_penalty)
+        longer = tf.pow(tf.cast(length, tf.float32), how.length_penalty)
+        return tf.where(scores > IMPOSSIBLE, scores / longer, scores)
+
+    def best(logits: Any, total: Any, scores: Any) -> Any:
+        """The best candidates of each sentence: scores, parents and pieces, each `[live, candidates]`."""
+        # Only the best few of each hypothesis can be among the best few of its sentence.
+        top, pieces = model.output.top(logits, candidates)
+        totals = tf.reshape(tf.reshape(scores, (-1, 1)) + top - total, (-1, hypotheses * candidates))
+        scores, chosen = tf.math.top_k(totals, candidates)
+        pieces = tf.gather(tf.reshape(pieces, (-1, hypotheses * candidates)), chosen, batch_dims=1)
+        return scores, chosen // candidates, pieces
+
+    def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
+        """One piece for each hypothesis, as `best` gives them."""
+        pieces = draw(logits, position, hypotheses, how)
+        gained = tf.gather(logits, pieces, batch_dims=1) - total[:, 0]
+        parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
+        return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
 
     def step(state: _State) -> _State:
         live = tf.shape(state.rows)[0]
         past = tf.concat([state.past, tf.tile(own, (live, 1, 1))], axis=2)
-        mask = tf.pad(past, [[0, 0], [0, 0], [0, (state.room - 1 - state.position) * beam]], constant_values=IMPOSSIBLE)
+        ahead = (state.room - 1 - state.position) * hypotheses
+        mask = tf.pad(past, [[0, 0], [0, 0], [0, ahead]], constant_values=IMPOSSIBLE)
         logits, caches = model.step(
             state.ids[:, :, -1],
             state.position,
@@ -73,27 +95,29 @@ def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
             mask[:, None],
             Memory(state.cross, state.bias),
         )
-        # Only the best few of each hypothesis can be among the best few of its sentence.
-        top, pieces = model.output.top(logits, candidates)
-        top -= model.output.log_total(logits)
-        totals = tf.reshape(tf.reshape(state.scores, (-1, 1)) + top, (live, beam * candidates))
-        scores, chosen = tf.math.top_k(totals, candidates)
-        parents = chosen // candidates
-        next_ids = tf.gather(tf.reshape(pieces, (live, beam * candidates)), chosen, batch_dims=1)
+        written = tf.reshape(state.ids[:, :, 1:], (live * hypotheses, state.position))
+        logits = penalize(logits, written, how)
+        total = model.output.log_total(logits, bounded=not tf.is_tensor(how.repetition_penalty))
+        logits = forbid(logits, written, how, config.eos_id)
+        scores, parents, next_ids = either(
+            how.sampling,
+            lambda: drawn(logits, total, state.scores, state.position),
+            lambda: best(logits, total, state.scores),
+        )
         length = state.position + 1
         ended = tf.equal(next_ids, config.eos_id)
 
         # Hypotheses that end here, among the best that ended before.
         ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), next_ids[:, :, None]], axis=2)
-        ending = tf.where(ended, normalized(scores, length), IMPOSSIBLE)
+        ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
         best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
         ended_ids = tf.pad(ids[:, :, 1:], [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
         best_ids = tf.gather(tf.concat([state.best_ids, ended_ids], axis=1), kept, batch_dims=1)
 
         # The best that go on.
-        scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), beam)
+        scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
         parents = tf.gather(parents, kept, batch_dims=1)
-        done = best_scores[:, -1] >= normalized(scores[:, 0], length if decoding.early_stop else limit)
+        done = best_scores[:, -1] >= normalized(scores[:, 0], length if how.early_stop else limit)
         return _State(
             length,
             tf.math.count_nonzero(done, dtype=tf.int32),
@@ -127,7 +151,7 @@ def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
         at_limit = tf.equal(state.position, limit)
         # At the limit what is still live ends as it is, behind what has properly ended.
         ended = tf.where(state.best_scores > IMPOSSIBLE, state.best_scores, 3 * IMPOSSIBLE)
-        open_ended = tf.where(at_limit, 2 * IMPOSSIBLE, 4 * IMPOSSIBLE) * tf.ones_like(state.scores)
+        open_ended = tf.where(at_limit & (state.scores > IMPOSSIBLE), 2 * IMPOSSIBLE, 4 * IMPOSSIBLE)
         _, kept = tf.math.top_k(tf.concat([ended, open_ended], axis=1), results)
         scores = tf.concat([state.best_scores, normalized(state.scores, state.position)], axis=1)
         scores = tf.gather(scores, kept, batch_dims=1)
@@ -154,39 +178,44 @@ def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
         )
         return state, out
 
+    # All hypotheses of a search start alike: let only the first one count.
+    first_only = 2 * IMPOSSIBLE * (1 - tf.eye(1, hypotheses))
+    started = either(how.sampling, lambda: tf.zeros_like(first_only), lambda: first_only)
+    width, kept_results, longest = static(hypotheses), static(results), static(limit)
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
         room=tf.constant(GROWTH),
         rows=tf.range(sentences),
-        ids=tf.fill((sentences, beam, 1), config.bos_id),
-        # All hypotheses start alike: let only the first one count.
-        scores=tf.tile(tf.constant([[0.0] + [IMPOSSIBLE] * (beam - 1)]), (sentences, 1)),
-        past=tf.zeros((sentences, beam, 0)),
+        ids=tf.fill((sentences, hypotheses, 1), config.bos_id),
+        scores=tf.broadcast_to(started, (sentences, hypotheses)),
+        past=tf.zeros((sentences, hypotheses, 0)),
         done=tf.zeros((sentences,), tf.bool),
         best_ids=tf.fill((sentences, results, limit), config.pad_id),
         best_scores=tf.fill((sentences, results), IMPOSSIBLE),
         cross=memory.cross,
         bias=memory.bias,
-        caches=model.empty_caches(sentences, beam, GROWTH),
+        caches=model.empty_caches(sentences, hypotheses, GROWTH),
     )
     shapes = _State(
         position=tf.TensorShape(()),
         finished=tf.TensorShape(()),
         room=tf.TensorShape(()),
         rows=tf.TensorShape((None,)),
-        ids=tf.TensorShape((None, beam, None)),
-        scores=tf.TensorShape((None, beam)),
-        past=tf.TensorShape((None, beam, None)),
+        ids=tf.TensorShape((None, width, None)),
+        scores=tf.TensorShape((None, width)),
+        past=tf.TensorShape((None, width, None)),
         done=tf.TensorShape((None,)),
-        best_ids=tf.TensorShape((None, results, limit)),
-        best_scores=tf.TensorShape((None, results)),
+        best_ids=tf.TensorShape((None, kept_results, longest)),
+        best_scores=tf.TensorShape((None, kept_results)),
         cross=tf.TensorShape((memory.cross.shape[0], None, config.heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
-        caches=tuple(tf.TensorShape((None, beam * model.size)) for _ in range(config.decoder_layers)),
+        caches=tuple(
+            tf.TensorShape((None, None if width is None else width * model.size)) for _ in range(config.decoder_layers)
+        ),
     )
     out = Found(tf.fill((sentences, results, limit), config.pad_id), tf.zeros((sentences, results)))
-    out_shapes = Found(tf.TensorShape((None, results, limit)), tf.TensorShape((None, results)))
+    out_shapes = Found(tf.TensorShape((None, kept_results, longest)), tf.TensorShape((None, kept_results)))
     _, found = tf.while_loop(
         lambda state, out: tf.shape(state.rows)[0] > 0,
         lambda state, out: tidy(stretch(state), out),
@@ -194,3 +223,7 @@ def beam_search(model: Decoder, source: tf.Tensor, decoding: Decoding) -> Found:
         shape_invariants=(shapes, out_shapes),
     )
     return found
+
+
+def _one(hypotheses: Any) -> Any:
+    return tf.equal(hypotheses, 1) if tf.is_tensor(hypotheses) else hypotheses == 1

@@ -1,0 +1,146 @@
+"""Search and sampling with caches against the same search written as a plain loop without them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.export.choices import Search
+from components.export.decoder import Decoder
+from components.export.plain import plain_search
+from components.export.search import Found, search
+from components.train.model import Transformer, TransformerConfig
+
+CONFIG = TransformerConfig(
+    vocabulary_size=40, encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, max_length=16
+)
+LONGEST = 7
+TYPES = {float: tf.float32, bool: tf.bool, int: tf.int32}
+FIELDS = {name: TYPES[type(value)] for name, value in Search()._asdict().items() if name != "early_stop"}
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    tf.keras.utils.set_random_seed(3)
+    model = Transformer(CONFIG)
+    # Far-apart logits: otherwise rounding decides between hypotheses.
+    model.embedding.assign(model.embedding * 12)
+    return model
+
+
+@pytest.fixture(scope="module")
+def searches(model: Transformer) -> dict[bool, tf.types.experimental.GenericFunction]:
+    """The search as a graph whose options are inputs, by `early_stop`: traced once, as exported."""
+    decoder = Decoder(model)
+    specs = [tf.TensorSpec((None, None), tf.int32), {name: tf.TensorSpec((), kind) for name, kind in FIELDS.items()}]
+
+    def made(early_stop: bool) -> tf.types.experimental.GenericFunction:
+        return tf.function(
+            lambda source, how: search(decoder, source, Search(**how, early_stop=early_stop)),
+            input_signature=specs,
+            autograph=False,
+        )
+
+    return {early_stop: made(early_stop) for early_stop in (True, False)}
+
+
+@pytest.fixture(scope="module")
+def whole(model: Transformer) -> tf.types.experimental.GenericFunction:
+    """The trained model's logits after the last piece."""
+    ids = tf.TensorSpec((None, None), tf.int32)
+    return tf.function(lambda source, target: model((source, target))[:, -1], input_signature=[ids, ids])
+
+
+def batch(sources: list[list[int]]) -> np.ndarray:
+    padded = np.zeros((len(sources), max(map(len, sources)) + 1), np.int32)
+    for row, source in enumerate(sources):
+        padded[row, : len(source) + 1] = [*source, CONFIG.eos_id]
+    return padded
+
+
+def run(searches: dict[bool, tf.types.experimental.GenericFunction], sources: np.ndarray, how: Search) -> Found:
+    options = {name: tf.constant(getattr(how, name), kind) for name, kind in FIELDS.items()}
+    return searches[how.early_stop](tf.constant(sources), options)
+
+
+def results(found: Found, row: int) -> list[list[int]]:
+    return [[int(piece) for piece in ids if piece not in (CONFIG.pad_id, CONFIG.eos_id)] for ids in found.ids[row]]
+
+
+rules = {
+    "min_output_length": st.sampled_from([0, 0, 3]),
+    "max_output_length": st.integers(1, LONGEST),
+    "length_penalty": st.sampled_from([0.0, 0.6, 1.0]),
+    "repetition_penalty": st.sampled_from([1.0, 0.7, 1.5]),
+    "no_repeat_ngram_size": st.integers(0, 3),
+    "early_stop": st.booleans(),
+}
+searching = {**rules, "beam_size": st.integers(1, 4), "n_best": st.integers(1, 4)}
+sampling = {
+    **rules,
+    "sampling": st.just(True),
+    "n_best": st.integers(1, 3),
+    "temperature": st.sampled_from([0.5, 1.0, 3.0]),
+    "top_k": st.sampled_from([0, 1, 5]),
+    "top_p": st.sampled_from([1.0, 0.9, 0.3]),
+    "seed": st.integers(0, 2**31 - 1),
+}
+ways = st.one_of(st.fixed_dictionaries(searching), st.fixed_dictionaries(sampling)).map(
+    lambda options: Search(**options)
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3), how=ways)
+def test_the_search_finds_what_the_plain_loop_finds(
+    whole: tf.types.experimental.GenericFunction,
+    searches: dict[bool, tf.types.experimental.GenericFunction],
+    sources: list[list[int]],
+    how: Search,
+) -> None:
+    found = run(searches, batch(sources), how)
+    for row, source in enumerate(sources):
+
+        def next_logits(ids: np.ndarray, source: list[int] = source) -> np.ndarray:
+            repeated = np.array([[*source, CONFIG.eos_id]] * len(ids), np.int32)
+            return whole(repeated, ids).numpy()
+
+        expected = plain_search(next_logits, how, CONFIG.bos_id, CONFIG.eos_id)
+        special = (CONFIG.pad_id, CONFIG.eos_id)
+        assert results(found, row)[: len(expected)] == [[p for p in ids if p not in special] for ids, _ in expected]
+        np.testing.assert_allclose(found.scores[row, : len(expected)], [score for _, score in expected], atol=2e-3)
+        # What the rules leave no room for is no result.
+        assert (found.scores[row, len(expected) :] < -1e8).numpy().all()
+
+
+def test_values_built_into_the_graph_give_what_inputs_give(
+    model: Transformer, searches: dict[bool, tf.types.experimental.GenericFunction]
+) -> None:
+    sources = batch([[5, 6, 7], [8]])
+    how = Search(beam_size=3, n_best=2, max_output_length=LONGEST)
+    built = search(Decoder(model), tf.constant(sources), how)
+    given_ = run(searches, sources, how)
+    np.testing.assert_array_equal(built.ids, given_.ids)
+    np.testing.assert_allclose(built.scores, given_.scores, atol=1e-4)
+
+
+def test_no_sentence_is_no_work(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+    found = run(searches, np.zeros((0, 3), np.int32), Search(beam_size=2, max_output_length=5))
+    assert found.ids.shape == (0, 1, 5)
+
+
+def test_a_sample_does_not_depend_on_its_batch(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+    how = Search(sampling=True, n_best=2, seed=5, max_output_length=LONGEST)
+    together = run(searches, batch([[9, 9, 5], [5, 6]]), how)
+    alone = run(searches, batch([[5, 6]]), how)
+    assert results(together, 1) == results(alone, 0)
+
+
+def test_seeds_give_other_samples(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+    sources = batch([[9, 9, 5]])
+    found = {
+        str(results(run(searches, sources, Search(sampling=True, temperature=3.0, seed=seed, max_output_length=6)), 0))
+        for seed in range(5)
+    }
+    assert len(found) > 1
