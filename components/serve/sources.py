@@ -1,6 +1,7 @@
 """Where a server's versions come from: a local endpoint's folder, or a serving container's one model."""
 
 import logging
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,13 +87,23 @@ class StorageSource:
         return Path(self._fetched.name)
 
     def _fetch(self) -> "tempfile.TemporaryDirectory[str]":
+        # Else gcsfs asks each bucket for its type over gRPC first, which takes a minute where that is not allowed.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         import fsspec
 
         log.info("copying the model from %s", self.place)
         folder = tempfile.TemporaryDirectory(prefix="model.")
-        files, root = fsspec.core.url_to_fs(self.place.rstrip("/"))
-        for found in files.find(root):
-            path = Path(folder.name) / str(found).removeprefix(root).lstrip("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(found, str(path))
+        try:
+            files, root = fsspec.core.url_to_fs(self.place.rstrip("/"))
+            found = files.find(root)
+            if f"{root}/saved_model.pb" not in found:
+                raise FileNotFoundError
+            for file in found:
+                path = Path(folder.name) / str(file).removeprefix(root).lstrip("/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(file, str(path))
+        except FileNotFoundError:
+            raise UserError(f"{self.place} holds no SavedModel: saved_model.pb is missing") from None
+        except Exception as error:  # each file system has errors of its own
+            raise UserError(f"the model cannot be copied from {self.place}: {error or type(error).__name__}") from error
         return folder
