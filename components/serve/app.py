@@ -1,7 +1,8 @@
 """The HTTP interface: Vertex's contract, TensorFlow Serving's addresses, health, metrics and a page to try it."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from components.serve.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
-from components.serve.service import Cause, RefusalError, Service
+from components.serve.service import Answered, Cause, RefusalError, Service
 
 PAGE = Path(__file__).with_name("page.html")
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
@@ -72,9 +73,11 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
         asked = read_request(await request.body())
-        answered = await service.answer(
-            asked.texts(), asked.parameters.given(), version, alias, "http", request.headers.get("x-request-id", "")
-        )
+        request_id = request.headers.get("x-request-id", "")
+        answer = service.answer(asked.texts(), asked.parameters.given(), version, alias, "http", request_id)
+        answered = await _unless_gone(request, answer)
+        if answered is None:
+            return Response(status_code=499)  # nobody reads it
         body = json.dumps(response(answered, asked.by_column), ensure_ascii=False, separators=(",", ":"))
         headers = {"X-Model-Version": str(answered.version)}
         return Response(body, headers=headers, media_type="application/json")
@@ -157,6 +160,27 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     _describe_bodies(app)
     return app
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:
+    """Answers, unless the client closes the connection first: then what still waits in the queue is taken out."""
+    answering = asyncio.ensure_future(answer)
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        answering.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if not watching.done():  # not the client: the server itself gives up
+            answering.cancel()
+            raise
+        return None
+    finally:
+        watching.cancel()
 
 
 def _tell(app: FastAPI, service: Service, what: str, tell: Callable[..., dict[str, Any]]) -> None:

@@ -106,6 +106,7 @@ class Batcher:
             # Gone, or given up: what still waits is not worth the model's time.
             for item in items:
                 item.answer.cancel()
+            self._queue = [item for item in self._queue if not item.answer.done()]
             raise
 
     def replace(self, engine: Engine) -> None:
