@@ -19,6 +19,9 @@ from components.serve.endpoint import Endpoint, Settings
 
 log = logging.getLogger(__name__)
 
+# How long a server whose keeper was killed may take to answer what it has.
+FORMER_SECONDS = 35.0
+
 
 class LocalBackEnd:
     """Serves versions from a local endpoint's folder.
@@ -65,12 +68,13 @@ class LocalBackEnd:
             return
         port = known.port if known and self.port == 0 else self.port
         settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port)
-        _require_free(settings.host, settings.port)
+        # A server that has lost its keeper answers what it has, and ends.
+        _await_free(settings.host, settings.port, FORMER_SECONDS if self.endpoint.was_started() else 0)
         self.endpoint.write(settings)
         with self.endpoint.log.open("a", encoding="utf-8") as log_file:
             # A session of its own: the server outlives this stage, and Ctrl-C there.
             server = subprocess.Popen(
-                [sys.executable, "-m", "components.serve", "--endpoint", str(self.endpoint.path)],
+                [sys.executable, "-m", "components.serve", "--keep", "--endpoint", str(self.endpoint.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
@@ -197,12 +201,21 @@ class LocalBackEnd:
         return f"{self.endpoint.log} ends with:\n" + "\n".join(f"  {line}" for line in lines[-5:])
 
 
-def _require_free(host: str, port: int) -> None:
+def _await_free(host: str, port: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not _is_free(host, port):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"port {port} is in use by another program; choose another with --port, or stop that program"
+            )
+        time.sleep(0.1)
+
+
+def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
-            raise UserError(
-                f"port {port} is in use by another program; choose another with --port, or stop that program"
-            ) from None
+            return False
+        return True

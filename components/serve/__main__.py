@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.serve.endpoint import Endpoint
+from components.serve.keeper import keep
 from components.serve.limits import Limits
 from components.serve.logs import log_to_stderr
 
@@ -33,12 +34,16 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     parser.add_argument("--host", help="address to listen on; by default the endpoint's, or all in a container")
     parser.add_argument("--port", type=int, help="port to listen on; by default the endpoint's, or AIP_HTTP_PORT")
     parser.add_argument("--grpc-port", type=int, help="port of the gRPC service; by default the endpoint's, or none")
+    parser.add_argument("--keep", action="store_true", help="start the server again when a signal has ended it")
     parser.add_argument("--log-texts", action="store_true", help="write the texts of requests to the log")
     for limit in dataclasses.fields(Limits):
         flag = "--max-" + limit.name.replace("_", "-")
         parser.add_argument(flag, type=type(limit.default), default=limit.default, help="default %(default)s")
     given = parser.parse_args(arguments)
     log_to_stderr()
+    code = keep() if given.keep else None
+    if code is not None:
+        return code
     try:
         return _serve(given, environment)
     except UserError as error:

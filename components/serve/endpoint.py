@@ -6,7 +6,7 @@
       versions/2/       the exported model, as TensorFlow Serving lays out versions
       versions/2.json   {"version", "fingerprint", "created", "source", "figures"}; written after the folder: without
                         it, no version
-      server.pid        the server's process
+      server.pid        the process that keeps the server running
       server.log        what it printed
 
 Standard library only. Files are replaced whole, and version folders appear by renaming, so that a reader never
@@ -219,6 +219,10 @@ class Endpoint:
     def process(self) -> int | None:
         """The running server's process number, or None; a recycled number does not count."""
         return process.noted(self.path / "server.pid")
+
+    def was_started(self) -> bool:
+        """Whether a server was started and not stopped since; it may have been killed."""
+        return (self.path / "server.pid").is_file()
 
     def stop(self, seconds: float = 30.0) -> bool:
         """Stops the server; requests in flight are answered first.

@@ -164,6 +164,20 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
 
 
 @app.command()
+def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
+    """Start an endpoint that was stopped, with what was live on it."""
+    chosen = choose(home, name, api_endpoint)
+    state = chosen.state()
+    if state.champion is None:
+        raise UserError(f"nothing was ever live on {chosen.address()}; run the pipeline, and it is deployed there")
+    with chosen.locked():
+        chosen.prepare()
+        chosen.add(state.champion)
+        chosen.split(state.traffic or {state.champion: 100})
+    print(f"version {state.champion} is live at {chosen.address()}")
+
+
+@app.command()
 def stop(
     name: NameArgument = None,
     every: Annotated[bool, typer.Option("--all", help="Stop all local ones.")] = False,

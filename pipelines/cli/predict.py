@@ -29,7 +29,7 @@ def predict(
     """Send texts to the live endpoint and print its answers."""
     chosen = choose(home, endpoint, api_endpoint)
     if not chosen.runs():
-        raise UserError(f"{chosen.address()} is not running; run the pipeline again to start it")
+        raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
     texts = _texts(text, file)
     with _written(output) as out, _progress(len(texts), file is not None) as advance:
         for start in range(0, len(texts), BATCH):
