@@ -1,15 +1,18 @@
 """A local endpoint under steady load while a new version is deployed every minute. Prints one JSON object.
 
-    python -m benchmarks.serving.soak --model MODEL --texts test.tsv.gz --minutes 30 --rate 50
+    python -m benchmarks.serving.soak --model MODEL --texts test.tsv.gz --minutes 30
 
-Each version is the same model under another fingerprint. Memory is that of the server and its workers in proportional
-shares (PSS), just after a deployment, so that every measurement sees as many versions loaded.
+The load is 70% of the highest that 64 clients reach at the start. Each version is the same model under another
+fingerprint. Memory is that of the server and its workers in proportional shares (PSS), just after a deployment, so that
+every measurement sees as many versions loaded; its growth is that of the mean of the last three over the mean of the
+first three under load.
 """
 
 import argparse
 import json
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,7 +30,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, required=True, help="requests a second: 70%% of the highest load")
+    parser.add_argument("--rate", type=float, help="requests a second; by default 70%% of the highest load")
     parser.add_argument("--every", type=float, default=60, help="seconds from one deployment to the next")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak."))
@@ -50,7 +53,11 @@ def main() -> int:
         deploy(1)
         deploy(2)
         command = [sys.executable, "-m", "benchmarks.serving.load", "--url", back_end.address()]
-        command += ["--texts", str(given.texts), "--rate", str(given.rate), "--seconds", str(60 * given.minutes)]
+        command += ["--texts", str(given.texts), "--seconds"]
+        highest = subprocess.run([*command, "20"], stdout=subprocess.PIPE, text=True, check=True)
+        rate = given.rate or 0.7 * json.loads(highest.stdout)["per_second"]
+        memory[:] = [megabytes(back_end.endpoint.process() or 0)]
+        command += [str(60 * given.minutes), "--rate", str(rate)]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         number, due = 2, time.monotonic() + given.every
         while load.poll() is None:
@@ -63,23 +70,22 @@ def main() -> int:
     finally:
         back_end.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    settled = memory[1:]
-    growth = settled[-1] / settled[0] - 1
-    print(json.dumps({**told, "deployments": len(settled) - 1, "memory_growth": growth, "megabytes": settled}))
+    growth = statistics.fmean(memory[-3:]) / statistics.fmean(memory[1:4]) - 1
+    figures = {"rate": rate, "deployments": len(memory) - 1, "memory_growth": growth, "megabytes": memory}
+    print(json.dumps({**told, **figures}))
     return 0
 
 
 def megabytes(pid: int) -> float:
-    """Memory of a process and its children.
+    """Memory of a process and all below it.
 
     Args:
-        pid: The server's process.
+        pid: The process that keeps the server.
     """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    lines = [
-        line for one in (str(pid), *children) for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-    ]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return own + sum(megabytes(int(child)) for child in children)
 
 
 if __name__ == "__main__":
