@@ -133,8 +133,8 @@ def test_requests_texts_and_batches_are_counted(server: Server) -> None:
         count('seqline_traffic_percent{version="1"}'),
     )
     httpx.post(server.route, json={"instances": ["a", "b", "c"]})
-    assert count("seqline_texts_total") == before[0] + 3
-    assert count("seqline_batch_size_sum") == before[1] + 3
+    assert count("seqline_texts_total") >= before[0] + 3  # others ask, too
+    assert count("seqline_batch_size_sum") >= before[1] + 3
     assert before[2] == 100
 
 
