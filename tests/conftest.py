@@ -5,8 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.sharing import made_once
+
+# A busy machine is no fault of the code.
+settings.register_profile("seqline", deadline=None)
+settings.load_profile("seqline")
 
 WORDS = {
     "red": "rot",

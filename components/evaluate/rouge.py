@@ -7,9 +7,10 @@ import regex  # type: ignore[import-untyped]
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
 
-from components.evaluate.batch import Batch, Split
+from components.evaluate.batch import Batch
 from components.evaluate.language import primary
 from components.evaluate.ngrams import common_length, overlaps
+from components.evaluate.words import WordByWord
 
 # Scripts written without spaces between words: one token a character, with the marks that sit on it.
 UNSPACED = "|".join(rf"\p{{{script}}}" for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"))
@@ -50,7 +51,7 @@ class Rouge:
         english = primary(language) == "en"
         self.kind = kind
         # One for all kinds: a batch splits its texts once for each tokenizer.
-        self._tokenizer = ENGLISH if english else UNICODE
+        self._tokenizer, self._split = (ENGLISH, ENGLISH_WORDS) if english else (UNICODE, UNICODE_WORDS)
         self.signature = "|".join(
             [
                 "f1",
@@ -63,8 +64,7 @@ class Rouge:
 
     def count(self, batch: Batch) -> np.ndarray:
         """F1, and one for the sentence."""
-        split: Split = self._tokenizer.tokenize
-        outputs, references = batch.tokens(split)
+        outputs, references = batch.tokens(self._split)
         if self.kind in {"rouge1", "rouge2"}:
             order = int(self.kind[-1])
             theirs, ours, both = overlaps(outputs, references, longest=order)[:, order - 1].T
@@ -85,6 +85,7 @@ class Rouge:
 
 
 ENGLISH, UNICODE = DefaultTokenizer(), UnicodeTokenizer()
+ENGLISH_WORDS, UNICODE_WORDS = WordByWord(ENGLISH.tokenize), WordByWord(UNICODE.tokenize)
 
 
 def _f1(both: np.ndarray, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:

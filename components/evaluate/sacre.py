@@ -12,6 +12,7 @@ from components.evaluate.batch import Batch
 from components.evaluate.language import bleu_tokenizer, primary
 from components.evaluate.ngrams import overlaps
 from components.evaluate.ter import edits
+from components.evaluate.words import WordByWord
 
 
 class _Sacre:
@@ -31,10 +32,16 @@ class Bleu(_Sacre):
     """BLEU (Papineni et al. 2002), from 0 to 100; the tokenizer follows the target language."""
 
     def __init__(self, language: str) -> None:
-        super().__init__(BLEU(tokenize=bleu_tokenizer(language)), columns=10)
+        tokenizer = bleu_tokenizer(language)
+        super().__init__(BLEU(tokenize=tokenizer), columns=10)
+        self._words = WordByWord(self._whole) if tokenizer == "13a" else self._whole
+
+    def _whole(self, text: str) -> list[str]:
+        return self.metric._preprocess_segment(text).split()
 
     def _split(self, text: str) -> list[str]:
-        return self.metric._preprocess_segment(text).split()
+        # 13a looks at spaces only where a line ends in a hyphen.
+        return self._whole(text) if "\n" in text else self._words(text)
 
     def count(self, batch: Batch) -> np.ndarray:
         """Lengths of output and reference, matches of orders 1 to 4, n-grams of orders 1 to 4."""
@@ -69,7 +76,9 @@ class Ter(_Sacre):
         asian = primary(language) in {"zh", "ja", "yue"}
         super().__init__(TER(normalized=asian, asian_support=asian), columns=2)
 
-    def _words(self, text: str) -> list[str]:
+        self._words = self._whole if asian else WordByWord(self._whole)
+
+    def _whole(self, text: str) -> list[str]:
         return self.metric._preprocess_segment(text).split()
 
     def count(self, batch: Batch) -> np.ndarray:

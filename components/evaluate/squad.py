@@ -5,34 +5,31 @@ import string
 from collections import Counter
 
 from components.evaluate.counters import Mean
+from components.evaluate.words import WordByWord
 
 ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 SIGNATURE = "percent|mean|squad-1.1: lower case, no punctuation, no English articles"
 
 
-def words(text: str) -> list[str]:
-    """The words of an answer, as both figures compare them.
-
-    Args:
-        text: An answer.
-
-    Returns:
-        Its words in lower case, without ASCII punctuation and English articles.
-    """
+def _words(text: str) -> list[str]:
+    """The words of an answer, as both figures compare them: lower case, no ASCII punctuation, no English articles."""
     return ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split()
+
+
+WORDS = WordByWord(_words)
 
 
 def exact_match(language: str) -> Mean:
     """Outputs that have their reference's words in the same order."""
     return Mean(
-        SIGNATURE, lambda batch: [ours == theirs for ours, theirs in zip(*batch.tokens(words), strict=True)], 100
+        SIGNATURE, lambda batch: [ours == theirs for ours, theirs in zip(*batch.tokens(WORDS), strict=True)], 100
     )
 
 
 def token_f1(language: str) -> Mean:
     """F1 of the words that output and reference share."""
-    return Mean(SIGNATURE, lambda batch: [_f1(*pair) for pair in zip(*batch.tokens(words), strict=True)], 100)
+    return Mean(SIGNATURE, lambda batch: [_f1(*pair) for pair in zip(*batch.tokens(WORDS), strict=True)], 100)
 
 
 def _f1(output: list[str], reference: list[str]) -> float:

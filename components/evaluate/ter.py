@@ -7,7 +7,7 @@ Levenshtein and Damerau edit distances", 2003), and a shifted sentence starts fr
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sacrebleu.metrics.lib_ter import translation_edit_rate
 
@@ -30,19 +30,23 @@ def edits(output: list[str], reference: list[str]) -> int:
     if not reference:
         return len(output)
     table = _Table(reference)
-    rows = table.extend([table.first], output)
-    if len(reference) > SURE_WORDS and rows[-1].distance > SURE_EDITS:
+    distance = table.distance(table.first, output)
+    if distance == abs(len(output) - len(reference)):
+        return distance
+    if len(reference) > SURE_WORDS and distance > SURE_EDITS:
         return int(translation_edit_rate(output, reference)[0])
     # No order of the words is cheaper than this; where it is reached, no shift can gain anything.
-    least = max(len(output), len(reference)) - sum((Counter(output) & Counter(reference)).values())
+    least = max(len(output), len(reference)) - table.shared(output)
+    if distance == least:
+        return distance
     shifts = checked = 0
-    words = output
+    words, rows = output, table.extend([table.first], output)
     while rows[-1].distance > least:
         best: tuple[int, int, int, int, list[str]] | None = None
         for start, length, target in _shifts(words, reference, table.align(rows, words)):
             shifted = _shift(words, start, length, target)
             same = min(start, target)
-            gain = rows[-1].distance - table.extend(rows[: same + 1], shifted[same:])[-1].distance
+            gain = rows[-1].distance - table.distance(rows[same], shifted[same:])
             checked += 1
             candidate = (gain, length, -start, -target, shifted)
             if best is None or candidate > best:
@@ -56,8 +60,7 @@ def edits(output: list[str], reference: list[str]) -> int:
     return shifts + rows[-1].distance
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """A row of the table of edit distances, as differences: one bit a word of the reference.
 
     Attributes:
@@ -75,8 +78,7 @@ class _Row:
     distance: int
 
 
-@dataclass(frozen=True)
-class _Alignment:
+class _Alignment(NamedTuple):
     """How the words of an output and its reference belong together.
 
     Attributes:
@@ -115,6 +117,23 @@ class _Table:
             up, down = (fell << 1 | ~(kept | across)) & whole, across & kept
             rows.append(_Row(up, down, kept, rose, distance))
         return rows
+
+    def shared(self, words: Sequence[str]) -> int:
+        """How many words the output and the reference share, wherever they are."""
+        return sum(min(often, self.places.get(word, 0).bit_count()) for word, often in Counter(words).items())
+
+    def distance(self, row: _Row, words: Sequence[str]) -> int:
+        """The last distance of the last row that `extend` would give."""
+        whole, last, places = self.whole, 1 << len(self.reference) - 1, self.places
+        up, down, distance = row.up, row.down, row.distance
+        for word in words:
+            matches = places.get(word, 0)
+            kept = (((matches & up) + up) ^ up | matches | down) & whole
+            rose, fell = down | whole & ~(kept | up), kept & up
+            distance += 1 if rose & last else -1 if fell & last else 0
+            across = (rose << 1 | 1) & whole
+            up, down = (fell << 1 | ~(kept | across)) & whole, across & kept
+        return distance
 
     def align(self, rows: list[_Row], words: Sequence[str]) -> _Alignment:
         """The cheapest way through the table; of equals a match or a replacement, then a deletion, is preferred."""
@@ -157,9 +176,12 @@ def _shifts(words: Sequence[str], reference: Sequence[str], found: _Alignment) -
 
 def _matches(words: Sequence[str], reference: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Runs of words that both sides have: where in the output, where in the reference, how long."""
+    goals: dict[str, list[int]] = {}
+    for goal, word in enumerate(reference):
+        goals.setdefault(word, []).append(goal)
     for start, word in enumerate(words):
-        for goal, other in enumerate(reference):
-            if word != other or abs(goal - start) > FURTHEST_SHIFT:
+        for goal in goals.get(word, ()):
+            if abs(goal - start) > FURTHEST_SHIFT:
                 continue
             most = min(LONGEST_SHIFT, len(words) - start, len(reference) - goal)
             for length in range(1, most + 1):
