@@ -1,7 +1,12 @@
-"""Scoring against decoding, and against the reference libraries' own loops: `python -m benchmarks.evaluate`."""
+"""The evaluate stage, scoring alone, and the reference libraries' own loops: `python -m benchmarks.evaluate`.
+
+The stage gets a test text made of a corpus's training text. What scoring costs is measured alone, in a process of its
+own and without decoding beside it: in the stage most of it goes on while the next stretch is decoded.
+"""
 
 import gzip
 import json
+import os
 import random
 import resource
 import subprocess
@@ -19,8 +24,10 @@ from components.evaluate.metrics import counted
 from components.evaluate.slices import find_slices
 from components.evaluate.tally import Tally
 from components.evaluate.test_text import Row
+from components.tokenize.corpus import Corpus, Counts, Manifest
 
-DECODED = 512  # sentences by which decoding is timed
+FEWER = 10  # the smaller of two runs, which tell how memory grows
+IN_ORDER = 1024  # sentences decoded once by length and once as they come
 
 
 def spoiled(text: str, words: list[str], chooser: random.Random) -> str:
@@ -59,15 +66,55 @@ def score(corpus: Path, many: int) -> dict[str, float]:
         tally.figures()
         tally.sliced()
         seconds = time.perf_counter() - start
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"counting": counting, "seconds": seconds, "grown": (most - before) / 1024}
+
+
+def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
+    """The stage itself: seconds, those in which nothing but scoring went on, busy cores, megabytes at the most."""
+    from components.evaluate.stage import Options, evaluate
+
+    rows, _ = pairs(corpus, many)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        text = Corpus(home / "corpus")
+        text.path.mkdir()
+        counts = Counts(read=many, kept=many, rejected={}, train=0, valid=0, test=many)
+        text.manifest.write_text(Manifest("corpus", {}, counts, [], 32, "en", "de").to_json(), encoding="utf-8")
+        with text.text("test").open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps({"source": row.source, "target": row.reference}) + "\n")
+        used = time.process_time()
+        start = time.perf_counter()
+        measured = evaluate(model, text.path, home / "evaluation", home / "report.html", Options())
+        wall = time.perf_counter() - start
     return {
-        "counting": counting,
-        "seconds": seconds,
-        "before": before / 1024,
+        "wall": wall,
+        "seconds": measured.seconds,
+        "waited": measured.counting_seconds,
+        "throughput": measured.metrics["throughput"].value,
+        "busy": (time.process_time() - used) / wall / len(os.sched_getaffinity(0)),
         "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def libraries(corpus: Path, many: int) -> float:
+def by_length(corpus: Path, many: int, model: Path) -> dict[str, float]:
+    """Sentences a second in batches of similar lengths, as the stage decodes, and in the order of the text."""
+    from components.evaluate.decoding import decode, load
+
+    texts = [row.source for row in pairs(corpus, many)[0]]
+    signature = load(model)
+    decode(signature, texts[:128], 64)
+    rates = {}
+    for name in ("in_order", "by_length"):
+        start = time.perf_counter()
+        for place in range(0, many, 64 if name == "in_order" else many):
+            decode(signature, texts[place : place + (64 if name == "in_order" else many)], 64)
+        rates[name] = many / (time.perf_counter() - start)
+    return rates
+
+
+def libraries(corpus: Path, many: int) -> dict[str, float]:
     """Seconds of sacreBLEU's and rouge-score's own loops for the same figures, without intervals."""
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics import BLEU, CHRF, TER
@@ -81,51 +128,55 @@ def libraries(corpus: Path, many: int) -> float:
         metric.corpus_score(outputs, [references])
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL", "rougeLsum"], tokenizer=UNICODE)
     np.mean([scorer.score(*pair)["rougeL"].fmeasure for pair in zip(references, outputs, strict=True)])
-    return time.perf_counter() - start
+    return {"seconds": time.perf_counter() - start}
 
 
-def decoding(corpus: Path, model: Path) -> float:
-    """Sentences a second that an exported model answers, in batches of 64."""
-    from components.evaluate.decoding import decode, load
-
-    texts = [row.source for row in pairs(corpus, DECODED)[0]]
-    signature = load(model)
-    decode(signature, texts[:64], 64)
-    start = time.perf_counter()
-    decode(signature, texts, 64)
-    return DECODED / (time.perf_counter() - start)
-
-
-def in_its_own_process(corpus: Path, many: int) -> dict[str, float]:
-    """What `score` gives, with the memory of nothing else."""
-    code = "import json, sys; from pathlib import Path; from benchmarks.evaluate import score; "
-    code += "print(json.dumps(score(Path(sys.argv[1]), int(sys.argv[2]))))"
-    command = [sys.executable, "-c", code, str(corpus), str(many)]
-    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+def alone(what: str, corpus: Path, many: int, *model: Path) -> dict[str, float]:
+    """What one of the functions above gives, in a process of its own."""
+    code = (
+        "import json, sys; from pathlib import Path; from benchmarks import evaluate; what, corpus, many, *model = "
+        "sys.argv[1:]; print(json.dumps(getattr(evaluate, what)(Path(corpus), int(many), *map(Path, model))))"
+    )
+    command = [sys.executable, "-c", code, what, str(corpus), str(many), *map(str, model)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     """Measures, and prints."""
-    arguments = parser("evaluate", __doc__)
+    arguments = parser("evaluate", "The evaluate stage, scoring alone, and the reference libraries' own loops.")
     arguments.add_argument("--corpus", type=Path, required=True, help="folder of train.tsv.gz, source TAB target")
-    arguments.add_argument("--model", type=Path, help="exported model, to compare with decoding")
+    arguments.add_argument("--model", type=Path, help="exported model; without one, only scoring is measured")
+    arguments.add_argument("--pairs", type=int, default=100_000, help="size of the test text")
     given = arguments.parse_args()
-    many = 10_000 if given.quick else 100_000
-    few, some = in_its_own_process(given.corpus, many // 10), in_its_own_process(given.corpus, many)
-    sample = many // 20
-    theirs = libraries(given.corpus, sample) * many / sample
+    many = given.pairs // 20 if given.quick else given.pairs
+    few, some = (alone("score", given.corpus, size) for size in (many // FEWER, many))
+    theirs = alone("libraries", given.corpus, many // 20)["seconds"] * 20
     figures: dict[str, float] = {
+        "pairs": float(many),
         "scoring_s": some["seconds"],
         "vs_libraries": theirs / some["counting"],
-        "growth_memory": (some["most"] - some["before"]) / (few["most"] - few["before"]),
-        "memory_scoring_mb": some["most"] - some["before"],
+        "scoring_memory_mb": some["grown"],
+        "scoring_memory_growth": some["grown"] / few["grown"],
         "metrics": float(len(counted("translation")) - 1),
     }
-    if given.model:
-        rate = decoding(given.corpus, given.model)
-        figures |= {"decoding_sentences_s": rate, "metrics_share": some["seconds"] / (some["seconds"] + many / rate)}
     rows = [["Seqline, counting", some["counting"]], ["Seqline, with intervals and slices", some["seconds"]]]
-    show(f"Seconds for {many:,} pairs", ["who", "s"], [*rows, ["sacreBLEU and rouge-score", theirs]])
+    rows.append(["sacreBLEU and rouge-score", theirs])
+    if given.model:
+        small, whole = (alone("stage", given.corpus, size, given.model) for size in (many // FEWER, many))
+        order = alone("by_length", given.corpus, IN_ORDER, given.model)
+        rows.append(["the whole stage", whole["wall"]])
+        figures |= {
+            "stage_s": whole["wall"],
+            "metrics_share": some["seconds"] / whole["wall"],
+            "waiting_share": whole["waited"] / whole["wall"],
+            "decoding_sentences_s": whole["throughput"],
+            "by_length_vs_in_order": order["by_length"] / order["in_order"],
+            "cores_busy": whole["busy"],
+            "stage_memory_mb": whole["most"],
+            "stage_memory_growth": whole["most"] / small["most"],
+        }
+    show(f"Seconds for {many:,} pairs", ["who", "s"], rows)
     finish(figures, given.json)
 
 

@@ -51,7 +51,8 @@ class Rouge:
         english = primary(language) == "en"
         self.kind = kind
         # One for all kinds: a batch splits its texts once for each tokenizer.
-        self._tokenizer, self._split = (ENGLISH, ENGLISH_WORDS) if english else (UNICODE, UNICODE_WORDS)
+        self._tokenizer: Tokenizer = ENGLISH if english else UNICODE
+        self._split = ENGLISH_WORDS if english else UNICODE_WORDS
         self.signature = "|".join(
             [
                 "f1",
