@@ -42,6 +42,8 @@ def _judge(rule: Rule, evidence: Evidence, limits: set[str]) -> Verdict:
         return _each_slice(rule, metric, told, evidence) if rule.slices else _limit(rule, metric, told, figure)
     if evidence.champion is None:
         return _without_champion(metric, told, figure, evidence.problem, limits)
+    if metric.name not in evidence.champion.metrics:
+        return _without_champion(metric, told, figure, f"it has no figure for {metric.label}", limits)
     if evidence.champion.model_fingerprint == evidence.challenger.model_fingerprint:
         return Verdict(told, figure.value, None, True, "The challenger is itself the live version.")
     if rule.slices:

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components.errors import UserError
 
-SIGNATURE = "serving_default"
+SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LINES = 10.0
 TIMED, WARM_UP = 40, 3  # single requests
 
@@ -98,6 +100,55 @@ def decode(
         if progress is not None:
             progress.advance(len(chosen))
     return outputs, scores
+
+
+def scoring(signature: Any) -> Any | None:
+    """The signature that says how probable a given text is; None where the model was exported without it.
+
+    Args:
+        signature: From `load`.
+    """
+    found = signature.keeps.signatures
+    if SCORING not in found:
+        log.info("perplexity is not available: the model has no signature %r", SCORING)
+        return None
+    return found[SCORING]
+
+
+def likelihoods(scoring: Any, sources: list[str], references: list[str], batch_size: int, first: int = 1) -> np.ndarray:
+    """How probable the references are to the model.
+
+    Args:
+        scoring: From `scoring`.
+        sources: The inputs.
+        references: Their expected texts, as many.
+        batch_size: Pairs in a batch; those of similar lengths are together.
+        first: Number of the first pair, for the message.
+
+    Returns:
+        Natural logarithm of each probability, and its pieces with the end of the text, of shape (pairs, 2).
+
+    Raises:
+        UserError: If one is not a number.
+    """
+    import tensorflow as tf
+
+    found = np.zeros((len(sources), 2))
+    order = np.argsort([-len(source) - len(reference) for source, reference in zip(sources, references, strict=True)])
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        answer = scoring(
+            source=tf.constant([sources[place] for place in chosen]),
+            target=tf.constant([references[place] for place in chosen]),
+        )
+        found[chosen, 0], found[chosen, 1] = answer["log_probability"].numpy(), answer["tokens"].numpy()
+    broken = np.flatnonzero(~np.isfinite(found[:, 0]))
+    if len(broken):
+        raise UserError(
+            f"the log probability of the reference of test sentence {first + broken[0]} is {found[broken[0], 0]}, not "
+            f"a number: the model's weights are broken, train again; the reference is {references[broken[0]]!r}"
+        )
+    return found
 
 
 def latencies(signature: Any, texts: list[str]) -> list[float]:

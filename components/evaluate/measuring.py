@@ -45,11 +45,12 @@ def measure(
     """
     # Here and not above: an absent model is written down without the seconds that TensorFlow takes to import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from components.evaluate.decoding import Progress, decode, latencies, load
+    from components.evaluate.decoding import Progress, decode, latencies, likelihoods, load, scoring
     from components.evaluate.tally import Tally
 
     description = ExportedModel(model).read_description()
     signature = load(model)
+    score = scoring(signature)
     sentences = sum(1 for _ in text)
     tally = Tally(folder, absent.task, absent.language, sentences, slices)
     progress = Progress(sentences)
@@ -58,13 +59,15 @@ def measure(
     with ThreadPoolExecutor(max_workers=1) as counting:
         counted: Future[None] | None = None
         for rows in text.stretches(STRETCH):
-            sources = [row.source for row in rows]
-            outputs, scores = decode(signature, sources, batch_size, progress, progress.done + 1)
+            sources, references = [row.source for row in rows], [row.reference for row in rows]
+            first = progress.done + 1
+            outputs, scores = decode(signature, sources, batch_size, progress, first)
+            probable = likelihoods(score, sources, references, batch_size, first) if score else None
             decoded = time.monotonic()
             if counted is not None:
                 counted.result()
             waited += time.monotonic() - decoded
-            counted = counting.submit(tally.add, rows, Batch(sources, [row.reference for row in rows], outputs))
+            counted = counting.submit(tally.add, rows, Batch(sources, references, outputs, probable))
             append_sentences(
                 folder,
                 (

@@ -251,6 +251,16 @@ def test_a_champion_whose_figure_is_no_number_cannot_be_beaten() -> None:
     assert "cannot be compared" in found.reason
 
 
+def test_a_champion_without_the_figure_is_passed_over_only_where_a_limit_stands_in() -> None:
+    ours = evaluation()
+    ours.metrics["perplexity"] = Figure(8.0, False, "s")
+    rule, limit = {"metric": "perplexity", "margin": 1}, {"metric": "perplexity", "maximum": 10}
+    alone = verdict(rule, ours, evaluation("old"))
+    assert not alone.passed
+    assert "it has no figure for Perplexity" in alone.reason
+    assert all(found.passed for found in judge(read_rules([limit, rule]), Evidence(ours, evaluation("old"))))
+
+
 def test_figures_that_people_were_not_asked_for_never_pass() -> None:
     found = verdict({"metric": "human_preference", "minimum": 50}, evaluation(), evaluation("old"))
     assert not found.passed

@@ -37,8 +37,11 @@ def small_corpus(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "corpus", PAIRS)
 
 
-def save(folder: Path, outputs: Any = None, signature: str = "serving_default") -> Path:
-    """A SavedModel whose answer is its input in capitals; "nan" scores NaN, "mute" is answered with nothing."""
+def save(folder: Path, outputs: Any = None, signature: str = "serving_default", scores: bool = False) -> Path:
+    """A SavedModel whose answer is its input in capitals; "nan" scores NaN, "mute" is answered with nothing.
+
+    One that scores takes every character of a target for a piece of probability 1/2.
+    """
     import tensorflow as tf
 
     class Upper(tf.Module):
@@ -50,8 +53,16 @@ def save(folder: Path, outputs: Any = None, signature: str = "serving_default") 
             found = {"text": tf.where(mute, "", tf.strings.upper(text)), "score": score, "rows": tf.size(text)}
             return {name: found[name] for name in outputs or ("text", "score")}
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=name) for name in ("source", "target")])
+        def score(self, source: Any, target: Any) -> dict[str, Any]:
+            tokens = tf.strings.length(target, "UTF8_CHAR") + 0 * tf.strings.length(source)
+            log_probability = tf.math.log(0.5) * tf.cast(tokens, tf.float32)
+            log_probability = tf.where(tf.strings.regex_full_match(target, "NAN.*"), float("nan"), log_probability)
+            return {"log_probability": log_probability, "tokens": tokens}
+
     module = Upper()
-    tf.saved_model.save(module, str(folder), {signature: module.answer})
+    signatures = {signature: module.answer, **({"score": module.score} if scores else {})}
+    tf.saved_model.save(module, str(folder), signatures)
     ExportedModel(folder).write_description(
         Description("model-fingerprint", "en", "de", Decoding(), "corpus-fingerprint", "2026-01-01", "2")
     )
@@ -89,6 +100,22 @@ def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, sma
     sentences = list(read_sentences(small_corpus.parent / "evaluation"))
     assert [(one.source, one.reference, one.output) for one in sentences] == [(s, t, s.upper()) for s, t in PAIRS]
     assert sentences[1].score == pytest.approx(-0.01 * len(PAIRS[1][0]))
+
+
+def test_perplexity_comes_from_the_models_scores_of_the_references(tmp_path: Path) -> None:
+    scoring = save(tmp_path / "model", scores=True)
+    measured = measure(scoring, write_corpus(tmp_path / "corpus", PAIRS))
+    perplexity = measured.metrics["perplexity"]
+    assert perplexity.value == pytest.approx(2)
+    assert perplexity.higher_is_better is False
+    assert "not available" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="reference of test sentence 51 is nan"):
+        measure(scoring, write_corpus(tmp_path / "broken" / "corpus", [*PAIRS, ("b", "NAN")]))
+
+
+def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(model: Path, small_corpus: Path) -> None:
+    assert "perplexity" not in measure(model, small_corpus).metrics
+    assert "not available" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
 
 def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
