@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
+from components.tokenize.content import Content
 from components.tokenize.filters import Pairs
 from components.tokenize.formats import Input
 from components.tokenize.inputs import Block
@@ -33,6 +34,17 @@ def place(source: str) -> int:
     Sources that differ in case, punctuation or spacing alone have the same: they are never in two splits.
     """
     return xxh3_64_intdigest(folded_column(pa.array([source]))[0])
+
+
+def hashed(texts: list[bytes]) -> Keys:
+    """A number for each text."""
+    return np.fromiter(map(xxh3_64_intdigest, texts), np.uint64, len(texts))
+
+
+def mixed(one: Keys, other: Keys) -> Keys:
+    """A number for each pair of numbers."""
+    both = (one ^ (other >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) + other
+    return (both ^ (both >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
 
 
 class CleanBlocks(beam.DoFn):
@@ -70,7 +82,7 @@ class CleanBlocks(beam.DoFn):
         yield beam.pvalue.TaggedOutput("tally", tally)
 
     def _clean(self, rows: Rows, block: Block, given: str, path: str, tally: Tally) -> pa.Table:
-        columns = dict(zip(self.options.fields, map(_strings, rows.columns), strict=True))
+        columns = dict(zip(self.options.fields, rows.columns, strict=True))
         table = pa.table(
             {
                 **self._sides({name: clean_column(column) for name, column in columns.items()}, len(rows.lines)),
@@ -81,14 +93,12 @@ class CleanBlocks(beam.DoFn):
         chosen = self.chosen if given == "data" else {}
         table = self._judge(table, path, chosen, tally)
         source, target = (folded_column(table[side].combine_chunks()) for side in ("source", "target"))
-        sources = source if self._has_source else target
-        pairs = [one + b"\n" + other for one, other in zip(source, target, strict=True)]
-        exact = [
-            f"{one}\n{other}".encode()
-            for one, other in zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True)
-        ]
-        for name, texts in (("place", sources), ("pair", pairs), ("row", exact)):
-            table = table.append_column(name, pa.array(np.fromiter(map(xxh3_64_intdigest, texts), np.uint64)))
+        exact = (Content(table[side].combine_chunks()).slices() for side in ("source", "target"))
+        place, other = hashed(source), hashed(target)
+        keys = {"pair": mixed(place, other), "row": mixed(*map(hashed, exact))}
+        keys["place"] = place if self._has_source else other
+        for name, key in keys.items():
+            table = table.append_column(name, pa.array(key))
         number = ("data", "valid_data", "test_data").index(given)
         table = table.append_column("given", pa.array(np.full(len(table), number, np.int8)))
         return table.append_column("file", pa.array(np.full(len(table), block.file, np.int32)))
@@ -102,7 +112,7 @@ class CleanBlocks(beam.DoFn):
         import pyarrow.compute as pc
 
         options = self.options
-        source = columns[options.source_field] if self._has_source else _strings([""] * count)
+        source = columns[options.source_field] if self._has_source else pa.array([""] * count, pa.string())
         if options.context_field:
             # The form of T5: Raffel et al., 2020, appendix D.
             context = columns[options.context_field]
@@ -150,7 +160,3 @@ class CleanBlocks(beam.DoFn):
                 found.setdefault(part, {})[section] = number
         for part, batches in found.items():
             yield part, (path, batches)
-
-
-def _strings(texts: list[str]) -> pa.Array:
-    return pa.array(texts, pa.string())

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import apache_beam as beam
@@ -37,13 +36,16 @@ class Encoded:
         target: Likewise.
     """
 
-    source: list[list[int]]
-    target: list[list[int]]
+    source: Ragged
+    target: Ragged
 
-    @property
-    def lengths(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Pieces of each source and target."""
-        return _lengths(self.source), _lengths(self.target)
+    def take(self, rows: npt.NDArray[np.int64]) -> "Encoded":
+        """Some of the pairs.
+
+        Args:
+            rows: Which.
+        """
+        return Encoded(self.source.take(rows), self.target.take(rows))
 
 
 class EncodeSplit(beam.DoFn):
@@ -88,7 +90,7 @@ class EncodeSplit(beam.DoFn):
                     if texts:
                         texts.writelines(_lines(table))
                     if split == "train":
-                        self._count(table, encoded, processor.vocab_size(), tally)
+                        self._count(table, encoded, tally)
                     if split != "test":
                         shards.write(encoded)
         tally.shards = shards.written()
@@ -99,8 +101,8 @@ class EncodeSplit(beam.DoFn):
     ) -> tuple[pa.Table, Encoded]:
         """The pairs that are neither too long nor too unlike in length, nor repeat themselves."""
         texts = [table[side].to_pylist() for side in ("source", "target")]
-        encoded = Encoded(*(processor.encode(side, num_threads=1) for side in texts))
-        source, target = encoded.lengths
+        encoded = Encoded(*(Ragged.of(processor.encode(side, num_threads=1, return_type="numpy")) for side in texts))
+        source, target = encoded.source.lengths, encoded.target.lengths
         ours = table["given"].to_numpy() == 0
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
         masks: dict[str, Mask] = {}
@@ -118,19 +120,18 @@ class EncodeSplit(beam.DoFn):
             alive &= ~mask
         if alive.all():
             return table, encoded
-        rows = np.flatnonzero(alive).tolist()
-        kept = Encoded([encoded.source[row] for row in rows], [encoded.target[row] for row in rows])
-        return table.take(pa.array(rows, pa.int64())), kept
+        rows = np.flatnonzero(alive)
+        return table.take(pa.array(rows)), encoded.take(rows)
 
-    def _count(self, table: pa.Table, encoded: Encoded, vocabulary_size: int, tally: Tally) -> None:
-        source, target = encoded.lengths
+    def _count(self, table: pa.Table, encoded: Encoded, tally: Tally) -> None:
+        source, target = encoded.source.lengths, encoded.target.lengths
         for side, lengths in (("source", source), ("target", target)):
             tally.lengths.setdefault(side, Counter()).update(_occurrences(lengths))
         ratios = np.round(2 * np.log2(np.maximum(target, 1) / np.maximum(source, 1))).astype(int)
         steps, counts = np.unique(ratios, return_counts=True)
         tally.ratios.update(dict(zip(steps.tolist(), counts.tolist(), strict=True)))
-        for lists in (encoded.source, encoded.target):
-            tally.pieces.update(_occurrences(np.fromiter(chain.from_iterable(lists), np.int64)))
+        for pieces in (encoded.source, encoded.target):
+            tally.pieces.update(_occurrences(pieces.ids))
         tally.show_rows("kept", table, np.arange(min(1, len(table))), self.paths)
 
 
@@ -158,19 +159,14 @@ class ShardWriter:
         Args:
             encoded: The pairs, none longer than the last edge unless there is but one bucket.
         """
-        source, target = encoded.lengths
+        source, target = encoded.source.lengths, encoded.target.lengths
         buckets = np.minimum(np.searchsorted(self.edges, np.maximum(source, target)), len(self.edges) - 1)
-        order = np.argsort(buckets, kind="stable")
-        sources, targets = (
-            Ragged.of([side[row] for row in order.tolist()]) for side in (encoded.source, encoded.target)
-        )
-        records = tfrecords(sources, targets)
-        for bucket, count in zip(*np.unique(buckets, return_counts=True), strict=True):
-            file, rows = self._file(int(bucket)), order[: int(count)]
-            order = order[int(count) :]
-            file.write(b"".join(next(records) for _ in range(int(count))))
-            counts = self._shards[int(bucket)]
-            counts[0] += int(count)
+        records = list(tfrecords(encoded.source, encoded.target))
+        for bucket in np.unique(buckets).tolist():
+            rows = np.flatnonzero(buckets == bucket)
+            self._file(bucket).write(b"".join(records[row] for row in rows.tolist()))
+            counts = self._shards[bucket]
+            counts[0] += len(rows)
             counts[1] += int(source[rows].sum())
             counts[2] += int(target[rows].sum())
 
@@ -194,11 +190,7 @@ class ShardWriter:
         return f"train-{self.edges[bucket]:05}-{self.part:05}-of-{self.options.shards:05}.tfrecord"
 
 
-def _lengths(lists: list[list[int]]) -> npt.NDArray[np.int64]:
-    return np.fromiter(map(len, lists), np.int64, len(lists))
-
-
-def _occurrences(numbers: npt.NDArray[np.int64]) -> dict[int, int]:
+def _occurrences(numbers: npt.NDArray[np.integer]) -> dict[int, int]:
     counts = np.bincount(numbers)
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 

@@ -6,7 +6,7 @@ record is framed by its length and two masked CRC-32C sums.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import pairwise
 from struct import pack
 
 import numpy as np
@@ -29,28 +29,45 @@ class Ragged:
         self.ends = np.cumsum(lengths)
 
     @classmethod
-    def of(cls, lists: list[list[int]]) -> "Ragged":
-        """From Python's lists.
+    def of(cls, lists: list[Ids]) -> "Ragged":
+        """From arrays, one a list.
 
         Args:
             lists: Piece ids.
         """
-        ids = np.fromiter(chain.from_iterable(lists), np.int32)
+        ids = np.concatenate(lists) if lists else np.zeros(0, np.int32)
         return cls(ids, np.fromiter(map(len, lists), np.int64, len(lists)))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Ragged":
+        """Some of the lists.
+
+        Args:
+            rows: Which, in what order.
+        """
+        lengths = self.lengths[rows]
+        starts, begins = self.ends[rows] - lengths, np.cumsum(lengths) - lengths
+        places = np.repeat(starts - begins, lengths) + np.arange(int(lengths.sum()))
+        return Ragged(self.ids[places], lengths)
 
     def packed(self) -> list[bytes]:
         """Each list as protobuf's packed varints."""
         ids = self.ids
-        sizes = 1 + (ids >= 1 << 7).astype(np.int64) + (ids >= 1 << 14)
-        ends = np.cumsum(sizes)
-        packed = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
-        starts = ends - sizes
-        packed[starts] = (ids & 0x7F) | np.where(sizes > 1, 0x80, 0)
-        two, three = np.flatnonzero(sizes > 1), np.flatnonzero(sizes > 2)
-        packed[starts[two] + 1] = (ids[two] >> 7 & 0x7F) | np.where(sizes[two] > 2, 0x80, 0)
-        packed[starts[three] + 2] = ids[three] >> 14
+        width = next(size for size in (1, 2, 3) if int(ids.max(initial=0)) < 1 << 7 * size)
+        groups = np.empty((len(ids), width), np.uint8)
+        sizes = np.ones(len(ids), np.uint8)
+        used = np.ones((len(ids), width), bool)
+        for group in range(width):
+            more = ids >= 1 << 7 * (group + 1)
+            sizes += more
+            groups[:, group] = (ids >> 7 * group & 0x7F) | more.view(np.uint8) << 7
+            if group + 1 < width:
+                used[:, group + 1] = more
+        ends = np.cumsum(sizes, dtype=np.int64)
+        content = groups[used].tobytes()
         edges = np.concatenate(([0], ends))[np.concatenate(([0], self.ends))].tolist()
-        content = packed.tobytes()
         return [content[start:end] for start, end in pairwise(edges)]
 
 

@@ -5,16 +5,18 @@ Patterns are RE2's, as Arrow has them. The slow exact look is taken at the few r
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Mask = npt.NDArray[np.bool_]
+from components.tokenize.content import DIGIT, LETTER, SPACE, START, SYMBOL, TAG, WIDE, Content, Mask, matching
+
+Lengths = npt.NDArray[np.int64]
 
 _TAG = r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});"
 _ADDRESS = r"(?:https?://|www\.)\S+|[^\s@]+@[^\s@]+\.[^\s@]+"
@@ -60,36 +62,38 @@ class Pairs:
         return self.source, self.target
 
     @cached_property
-    def lengths(self) -> tuple[Any, Any]:
+    def contents(self) -> tuple[Content, Content]:
+        """The bytes of the sides."""
+        return Content(self.source), Content(self.target)
+
+    @cached_property
+    def lengths(self) -> tuple[Lengths, Lengths]:
         """Characters of each side that are no spaces."""
-        return tuple(  # type: ignore[return-value]
-            (pc.utf8_length(side).to_numpy() - pc.count_substring(side, " ").to_numpy()) for side in self.sides
-        )
+        source, target = (content.characters - content.count(SPACE) for content in self.contents)
+        return source, target
 
 
-def _either(pairs: Pairs, pattern: str) -> Mask:
-    return _mask(pc.match_substring_regex(pairs.source, pattern)) | _mask(
-        pc.match_substring_regex(pairs.target, pattern)
+def _either(pairs: Pairs, pattern: str, among: Callable[[Content], Mask]) -> Mask:
+    """Pairs of which a side matches; only those are looked at that `among` finds in the bytes."""
+    source, target = (
+        matching(side, pattern, among(content)) for side, content in zip(pairs.sides, pairs.contents, strict=True)
     )
-
-
-def _mask(found: pa.Array) -> Mask:
-    return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+    return source | target
 
 
 def broken_encoding(pairs: Pairs, _: float) -> Mask:
     """U+FFFD, or UTF-8 that was once read as Latin-1."""
-    return _either(pairs, _BROKEN)
+    return _either(pairs, _BROKEN, lambda content: content.have(WIDE))
 
 
 def markup(pairs: Pairs, _: float) -> Mask:
     """Tags, comments and entities."""
-    return _either(pairs, _TAG)
+    return _either(pairs, _TAG, lambda content: content.have(TAG))
 
 
 def url(pairs: Pairs, _: float) -> Mask:
     """Nothing but URLs and mail addresses."""
-    return _either(pairs, rf"^(?:(?:{_ADDRESS})\s*)+$")
+    return _either(pairs, rf"^(?:(?:{_ADDRESS})\s*)+$", lambda content: content.have(SYMBOL))
 
 
 def too_few_characters(pairs: Pairs, least: float) -> Mask:
@@ -100,36 +104,45 @@ def too_few_characters(pairs: Pairs, least: float) -> Mask:
 
 def long_word(pairs: Pairs, most: float) -> Mask:
     """More than `most` characters without a space, in scripts that have spaces."""
-    return _either(pairs, rf"[^\s{_UNSPACED}]{{{min(int(most) + 1, 1000)}}}")
+    pattern = rf"[^\s{_UNSPACED}]{{{min(int(most) + 1, 1000)}}}"
+    return _either(pairs, pattern, lambda content: content.have_word_over(int(most)))
 
 
-def _share(pairs: Pairs, most: float, pattern: str) -> Mask:
-    """More than `most` of the characters match; short sides only when all do."""
+def _share(pairs: Pairs, most: float, pattern: str, kind: int) -> Mask:
+    """More than `most` of the characters match, in texts of some length.
+
+    Args:
+        pairs: The pairs.
+        most: A share.
+        pattern: A character class.
+        kind: The kind of bytes that are its ASCII characters.
+    """
     rejected = np.zeros(len(pairs), bool)
-    for side, length in zip(pairs.sides, pairs.lengths, strict=True):
-        # Few rows have a run, and only those are counted out.
-        likely = np.flatnonzero(_mask(pc.match_substring_regex(side, rf"(?:{pattern}\s*){{3}}")))
-        if len(likely):
-            count = pc.count_substring_regex(side.take(pa.array(likely)), pattern).to_numpy()
-            long = length[likely]
-            rejected[likely] |= (long >= _ENOUGH) & (count > most * long)
+    for side, content, length in zip(pairs.sides, pairs.contents, pairs.lengths, strict=True):
+        # As many as there are at most: what is not ASCII may all match.
+        likely = (length >= _ENOUGH) & (content.count(kind | START) > most * length)
+        rows = np.flatnonzero(likely)
+        if len(rows):
+            count = pc.count_substring_regex(side.take(pa.array(rows)), pattern).to_numpy()
+            rejected[rows] |= count > most * length[rows]
     return rejected
 
 
 def symbols(pairs: Pairs, most: float) -> Mask:
     """More than `most` of the characters are neither letters nor digits, or all of them."""
-    return _share(pairs, most, r"[^\pL\pM\pN\s]") | _either(pairs, r"^[^\pL\pM\pN]+$")
+    nothing_else = _either(pairs, r"^[^\pL\pM\pN]+$", lambda content: ~content.have(LETTER | DIGIT))
+    return _share(pairs, most, r"[^\pL\pM\pN\s]", SYMBOL) | nothing_else
 
 
 def digits(pairs: Pairs, most: float) -> Mask:
     """More than `most` of the characters are digits."""
-    return _share(pairs, most, r"\pN")
+    return _share(pairs, most, r"\pN", DIGIT)
 
 
 def numbers_differ(pairs: Pairs, _: float) -> Mask:
     """The numbers of the two sides, separators aside, are not the same."""
     rejected = np.zeros(len(pairs), bool)
-    for row in np.flatnonzero(_either(pairs, r"\pN")):
+    for row in np.flatnonzero(_either(pairs, r"\pN", lambda content: content.have(DIGIT | WIDE))):
         source, target = (_NUMBER.findall(side[int(row)].as_py()) for side in pairs.sides)
         rejected[row] = Counter("".join(source)) != Counter("".join(target))
     return rejected
@@ -137,14 +150,18 @@ def numbers_differ(pairs: Pairs, _: float) -> Mask:
 
 def identical(pairs: Pairs, words: float) -> Mask:
     """Both sides the same but for case, and no mere name or number."""
-    same = np.asarray(_mask(pc.equal(pc.utf8_lower(pairs.source), pc.utf8_lower(pairs.target))))
-    return same & np.asarray(pc.count_substring(pairs.target, " ").to_numpy() + 1 >= words)
+    source, target = pairs.contents
+    rows = np.flatnonzero((source.characters == target.characters) & (target.count(SPACE) + 1 >= words))
+    lower = (pc.utf8_lower(side.take(pa.array(rows))) for side in pairs.sides)
+    same = np.zeros(len(pairs), bool)
+    same[rows] = pc.equal(*lower).to_numpy(zero_copy_only=False)
+    return same
 
 
 def wrong_script(pairs: Pairs, least: float) -> Mask:
     """Less than `least` of a side's letters are in the script of its language."""
     rejected = np.zeros(len(pairs), bool)
-    for side, language in zip(pairs.sides, pairs.languages, strict=True):
+    for side, content, language in zip(pairs.sides, pairs.contents, pairs.languages, strict=True):
         code = language.replace("_", "-").partition("-")[0].lower()
         script = _SCRIPT_OF.get(code)
         inside = _SCRIPT_CLASSES.get(code) or (rf"\p{{{script}}}" if script else "")
@@ -152,7 +169,8 @@ def wrong_script(pairs: Pairs, least: float) -> Mask:
             continue
         # Mn and Mc are marks of letters; Common and Inherited letters belong to every script.
         foreign = rf"[^{inside}\p{{Common}}\p{{Inherited}}]"
-        some = np.flatnonzero(_mask(pc.match_substring_regex(side, foreign)))
+        likely = content.have(WIDE) if script == "Latin" else np.ones(len(pairs), bool)
+        some = np.flatnonzero(matching(side, foreign, likely))
         if len(some):
             texts = side.take(pa.array(some))
             strange = pc.count_substring_regex(texts, foreign).to_numpy()

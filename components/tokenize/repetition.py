@@ -1,14 +1,14 @@
 """Finding texts that say the same words over and over."""
 
-from itertools import chain
-
 import numpy as np
 import numpy.typing as npt
+
+from components.tokenize.examples import Ragged
 
 _LONGEST_PHRASE = 8
 
 
-def repeated(pieces: list[list[int]], texts: list[str], most: int) -> npt.NDArray[np.bool_]:
+def repeated(pieces: Ragged, texts: list[str], most: int) -> npt.NDArray[np.bool_]:
     """Which texts say a phrase of up to eight words more than `most` times in a row.
 
     Repeated pieces are found for all texts at once; only texts that have them are looked at word by word.
@@ -19,11 +19,11 @@ def repeated(pieces: list[list[int]], texts: list[str], most: int) -> npt.NDArra
         most: How often is not too often.
     """
     rejected = np.zeros(len(pieces), bool)
-    ids = np.fromiter(chain.from_iterable(pieces), np.int32)
-    rows = np.repeat(np.arange(len(pieces)), np.fromiter(map(len, pieces), np.int64, len(pieces)))
+    ids = pieces.ids
     for period in range(1, 2 * _LONGEST_PHRASE + 1):
-        same = (ids[period:] == ids[:-period]) & (rows[period:] == rows[:-period])
-        matches = np.bincount(rows[period:][same], minlength=len(pieces))
+        again = np.flatnonzero(ids[period:] == ids[:-period])
+        rows = np.searchsorted(pieces.ends, again, "right")
+        matches = np.bincount(rows[again + period < pieces.ends[rows]], minlength=len(pieces))
         for row in np.flatnonzero((matches >= most * period) & ~rejected).tolist():
             rejected[row] = _repeats(texts[row].split(), most)
     return rejected

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.tokenize.inputs import LONGEST_RECORD, Block
@@ -24,11 +25,11 @@ class Rows:
     """The records of a block.
 
     Attributes:
-        columns: One list of texts for each of `Options.fields`.
+        columns: The texts of each of `Options.fields`.
         lines: The line of each, from 1.
     """
 
-    columns: list[list[str]]
+    columns: list[pa.Array]
     lines: list[int] | range
 
 
@@ -74,7 +75,7 @@ def parse(block: Block, path: str, options: Options, tally: Tally) -> Rows:
         lines.append(line)
         for column, cell in zip(columns, texts, strict=True):
             column.append(cell)
-    return Rows(columns, lines)
+    return Rows([pa.array(column, pa.string()) for column in columns], lines)
 
 
 def malformed(tally: Tally, path: str, line: int, fault: RowError, text: str) -> None:
@@ -88,24 +89,28 @@ def malformed(tally: Tally, path: str, line: int, fault: RowError, text: str) ->
 
 def _plain_tsv(data: bytes, block: Block, options: Options) -> Rows | None:
     """All rows at once, where every one has the right number of columns; else None."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
     names = block.columns or options.fields
-    text = text.removesuffix("\n")
-    count = text.count("\n") + 1
     width = len(names)
-    if text.count("\t") != count * (width - 1):
-        return None
-    cells = text.replace("\n", "\t").split("\t")
-    # As many tabs as there should be; and are they where they should be?
+    if not data.endswith(b"\n"):
+        data += b"\n"
     raw = np.frombuffer(data, np.uint8)
-    marks = raw[(raw - 9) < 2]
-    if not (marks[width - 1 :: width] == ord("\n")).all():
+    ends = (raw - 9) < 2
+    places = np.flatnonzero(ends)
+    line_ends = raw[places] == ord("\n")
+    # As many tabs as there should be, and where they should be?
+    if len(places) % width or not line_ends[width - 1 :: width].all() or line_ends.sum() * width != len(places):
         return None
-    columns = [cells[names.index(name) :: width] for name in options.fields]
-    return Rows(columns, range(block.first, block.first + count))
+    offsets = np.zeros(len(places) + 1, np.int32)
+    offsets[1:] = places - np.arange(len(places))
+    content = raw[~ends].tobytes()
+    cells = pa.StringArray.from_buffers(len(places), pa.py_buffer(offsets), pa.py_buffer(content))
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    numbers = np.arange(len(places), dtype=np.int32)
+    columns = [cells.take(pa.array(numbers[names.index(name) :: width])) for name in options.fields]
+    return Rows(columns, range(block.first, block.first + len(places) // width))
 
 
 _Record = tuple[int, str, RowError | None, list[str] | None]
@@ -194,4 +199,4 @@ def _parquet(block: Block, path: str, options: Options, tally: Tally) -> Rows:
         lines.append(number)
         for column, cell in zip(columns, texts, strict=True):
             column.append(cell)
-    return Rows(columns, lines)
+    return Rows([pa.array(column, pa.string()) for column in columns], lines)

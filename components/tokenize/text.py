@@ -6,11 +6,15 @@ default, would also rewrite what a translation must keep: "²", "…", "½", ful
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from components.tokenize.content import CONTROL, WIDE, Content, matching
 
 # Beyond the third plane no character is a space, a control, a mark, or has a decomposition.
 _END = 0x30000
@@ -32,11 +36,14 @@ def clean_column(texts: pa.Array) -> pa.Array:
     Args:
         texts: Strings without nulls.
     """
-    unclean = pc.match_substring_regex(texts, _unclean())
-    if not pc.any(unclean).as_py():
+    content = Content(texts)
+    unclean = content.have(CONTROL) | content.badly_spaced
+    unclean |= matching(texts, _unclean(), content.have(WIDE) & ~unclean)
+    if not unclean.any():
         return texts
-    replacements = [clean(text) for text in texts.filter(unclean).to_pylist()]
-    return pc.replace_with_mask(texts, unclean, pa.array(replacements, pa.string()))
+    mask = pa.array(unclean)
+    replacements = [clean(text) for text in texts.filter(mask).to_pylist()]
+    return pc.replace_with_mask(texts, mask, pa.array(replacements, pa.string()))
 
 
 def folded_column(texts: pa.Array) -> list[bytes]:
@@ -49,27 +56,61 @@ def folded_column(texts: pa.Array) -> list[bytes]:
     """
     if not len(texts):
         return []
-    special = pc.match_substring_regex(texts, _NOT_PLAIN)
-    folded: list[bytes] = "\n".join(pc.utf8_lower(texts).to_pylist()).encode().translate(None, _DELETED).split(b"\n")
-    for place in np.flatnonzero(special.to_numpy(zero_copy_only=False)):
-        folded[place] = _fold(texts[int(place)].as_py())
-    return folded
+    content = Content(_fold_wide(texts))
+    data = content.translated(_FOLDED)
+    # The second of two digits between which something is left out is written as one of the controls, which no
+    # clean text has.
+    stays = np.flatnonzero(data != _LEFT_OUT)
+    digits = np.flatnonzero(data - np.uint8(ord("0")) < 10)
+    order, rows = np.searchsorted(stays, digits), content.rows_of(digits)
+    apart = (np.diff(order) == 1) & (np.diff(digits) > 1) & (np.diff(rows) == 0)
+    data[digits[1:][apart]] -= ord("0") - 1
+    data, edges = data[stays], np.searchsorted(stays, content.edges)
+    folded = data.tobytes()
+    found = [folded[start:end] for start, end in pairwise(edges.tolist())]
+    for row in np.flatnonzero(np.diff(edges) == 0).tolist():
+        found[row] = texts[row].as_py().encode()
+    return found
 
 
-_DELETED = bytes(code for code in range(0x80) if not chr(code).isalnum() and code != ord("\n"))
-_NOT_PLAIN = r"[^\x00-\x7F\pL\pM\pN]|\d[^\pL\pM\pN]+\d|^[^\pL\pM\pN]*$"
+def _fold_wide(texts: pa.Array) -> pa.Array:
+    """What a table of bytes cannot do, on the texts that are not ASCII: lower case, and symbols put as spaces."""
+    wide = pc.invert(pc.string_is_ascii(texts))
+    lower = pc.utf8_lower(texts.filter(wide))
+    found = pa.array(matching(lower, rf"{_WIDE_SYMBOLS}|{_wide_digits()}", np.ones(len(lower), bool)))
+    some = lower.filter(found)
+    digits = pa.array(matching(some, _wide_digits(), np.ones(len(some), bool)))
+    apart = [_BETWEEN_DIGITS.sub(_APART, text) for text in some.filter(digits).to_pylist()]
+    some = pc.replace_with_mask(some, digits, pa.array(apart, pa.string()))
+    some = pc.replace_substring_regex(some, f"{_WIDE_SYMBOLS}+", " ")
+    return pc.replace_with_mask(texts, wide, pc.replace_with_mask(lower, found, some))
+
+
+_WIDE_SYMBOLS = r"[^\x00-\x7F\pL\pM\pN]"
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[\W_]+(?=\d)")
+_APART, _LEFT_OUT = "\x1f", 0xFF
+"""A control that stays, and a byte that UTF-8 never has."""
 
 
-def _fold(text: str) -> bytes:
-    lower = _BETWEEN_DIGITS.sub("\0", text.lower())
-    kept = "".join(char for char in lower if char.isalnum() or char == "\0" or unicodedata.category(char)[0] == "M")
-    return (kept or text).encode()
+def _folding() -> bytes:
+    table = bytearray(range(256))
+    for code in range(0x80):
+        char = chr(code)
+        table[code] = ord(char.lower()) if char.isalnum() or char == _APART else _LEFT_OUT
+    return bytes(table)
+
+
+_FOLDED = _folding()
+
+
+@lru_cache(maxsize=1)
+def _wide_digits() -> str:
+    return _class_of(code for code in range(0x80, _END) if unicodedata.category(chr(code)) == "Nd")
 
 
 @lru_cache(maxsize=1)
 def _unclean() -> str:
-    """A regular expression of RE2 that finds every text that `clean` would change, and few others."""
+    """A regular expression of RE2 that finds in every text, unless it is badly spaced, what `clean` would change."""
     seconds = set()
     for code in range(_END):
         parts = unicodedata.decomposition(chr(code)).split()
@@ -83,11 +124,16 @@ def _unclean() -> str:
         char = chr(code)
         if unicodedata.combining(char) or unicodedata.normalize("NFC", char) != char:
             suspicious.add(code)
-    codes = np.array(sorted(code for code in suspicious if not 0xD800 <= code < 0xE000))
+    return _class_of(code for code in suspicious if not 0xD800 <= code < 0xE000)
+
+
+def _class_of(found: Iterable[int]) -> str:
+    """A character class of RE2."""
+    codes = np.array(sorted(found))
     breaks = np.flatnonzero(np.diff(codes) > 1)
     firsts, lasts = codes[np.r_[0, breaks + 1]], codes[np.r_[breaks, len(codes) - 1]]
     ranges = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in zip(firsts, lasts, strict=True))
-    return rf"[{ranges}]|  |^ | $"
+    return rf"[{ranges}]"
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,10 @@
 """Cleaning rules: each rejects what it is there for, and nothing else."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.tokenize.examples import Ragged
 from components.tokenize.filters import Pairs
 from components.tokenize.repetition import repeated
 from components.tokenize.rules import RULES, check, thresholds
@@ -85,5 +87,5 @@ def test_a_task_decides_which_rules_apply() -> None:
     ],
 )  # fmt: skip
 def test_repeated_words_are_found(text: str, often: bool) -> None:
-    pieces = [hash(word) % 1000 for word in text.split()]
-    assert repeated([pieces, []], [text, ""], 5).tolist() == [often, False]
+    pieces = np.array([hash(word) % 1000 for word in text.split()], np.int32)
+    assert repeated(Ragged.of([pieces, pieces[:0]]), [text, ""], 5).tolist() == [often, False]

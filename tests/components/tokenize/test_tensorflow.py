@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ pairs = st.lists(st.tuples(ids, ids), max_size=4)
 
 
 def write(path: Path, found: list[tuple[list[int], list[int]]], augmented: bool = False) -> str:
-    source, target = (Ragged.of([pair[side] for pair in found]) for side in (0, 1))
+    source, target = (Ragged.of([np.array(pair[side], np.int32) for pair in found]) for side in (0, 1))
     path.write_bytes(b"".join(tfrecords(source, target, augmented)))
     return str(path)
 
