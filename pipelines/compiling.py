@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from components.errors import UserError
+from pipelines.kfp_import import import_kfp
 from pipelines.parameters import nearest
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def compile_pipeline(
         raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
     if output.suffix not in {".yaml", ".yml"}:
         raise UserError(f"a compiled pipeline is a YAML file, so {output} must end in .yaml")
+    import_kfp()
     from kfp import compiler
 
     module = importlib.import_module(PIPELINES[name])
@@ -74,6 +76,7 @@ def stages(name: str) -> dict[str, str]:
     Args:
         name: A key of `PIPELINES`.
     """
+    import_kfp()
     found: dict[str, str] = {}
 
     def note(tasks: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import components
 from components.errors import UserError
+from pipelines.kfp_import import import_kfp
 from pipelines.parameters import Parameters, nearest, read_parameters
 from pipelines.targets.graph import read_graph
 from pipelines.targets.kfp_local import LocalTask, observed
@@ -275,6 +276,7 @@ def run(
     Raises:
         UserError: If the spec cannot be read or has no parameter of a given name.
     """
+    import_kfp()
     from kfp import components as kfp_components
     from kfp import local
 

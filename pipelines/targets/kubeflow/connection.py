@@ -34,7 +34,7 @@ class Connection:
     @cached_property
     def client(self) -> Any:
         """The client of kfp; made when it is first asked for."""
-        from kfp import Client
+        from kfp.client import Client
 
         token = self.settings.token_file and Path(self.settings.token_file).expanduser()
         if token and not token.is_file():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import UserError
+from pipelines.kfp_import import import_kfp
 from pipelines.parameters import Parameters, read_parameters
 from pipelines.schedule_plan import changed_fields
 from pipelines.targets.target import OnChange, Problem, Run, Schedule, Template
@@ -48,6 +49,7 @@ class Vertex:
         """Writes the portable spec, with what the configuration places differently on Vertex."""
         import yaml
 
+        import_kfp()
         from components.train.component import train
         from components.whole import write_whole
         from pipelines.compiling import compile_pipeline
