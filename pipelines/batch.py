@@ -31,7 +31,8 @@ def batch(
             output.
         beam_options: Flags for Apache Beam, such as --runner=...; one process in the task by default.
     """
-    taken = snapshot(data=data).set_caching_options(enable_caching=False)
+    parameters = {name: value for name, value in locals().items() if name != "model"}
+    taken = snapshot(**parameters).set_caching_options(enable_caching=False)
     imported = dsl.importer(artifact_uri=model, artifact_class=dsl.Model)
     predicted = infer(
         data=data,

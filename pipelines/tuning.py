@@ -15,12 +15,28 @@ def tuning(
     data: str = "",
     valid_data: str = "",
     test_data: str = "",
+    task: str = "translation",
     source_language: str = "en",
     target_language: str = "de",
     source_field: str = "source",
     target_field: str = "target",
+    context_field: str = "",
+    slice_field: str = "",
+    valid_share: float = 0.02,
+    test_share: float = 0.02,
+    max_tokens: int = 128,
+    max_malformed_share: float = 0.0,
+    rules: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    tokenizer: str = "",
+    model_type: str = "unigram",
     vocabulary_size: int = 8000,
-    space: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    character_coverage: float = 0.9999,
+    tokenizer_sample: int = 1000000,
+    shards: int = 4,
+    previous_corpus: str = "",
+    expectations: dict = {},  # noqa: B006
+    beam_options: str = "",
+    space: dict = {},  # noqa: B006
     trials: int = 20,
     trial_epochs: int = 5,
     trial_minutes: float = 0.0,
@@ -40,19 +56,38 @@ def tuning(
     beam_size: int = 4,
     length_penalty: float = 0.6,
     max_output_length: int = 128,
+    terms: dict = {},  # noqa: B006
+    smallest_slice: int = 20,
 ) -> None:
     """Searches for hyperparameters, then trains, exports and measures a model with the best.
 
     Args:
-        data: Pairs of source and target (.tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several
-            with commas.
+        data: Pairs of source and target (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a
+            path, a pattern, or several with commas.
         valid_data: Validation pairs in the same form; empty to split them off by a hash of the source.
         test_data: Test pairs in the same form; empty to split them off by a hash of the source.
+        task: What the model is for, which decides the cleaning rules and the metrics: translation, summarization,
+            question_answering or text_generation.
         source_language: Language code of the sources, such as en.
         target_language: Language code of the targets, such as de.
-        source_field: Field of a JSONL object that holds the source.
-        target_field: Field of a JSONL object that holds the target.
+        source_field: Column or field that holds the source; empty for text generation without a prompt.
+        target_field: Column or field that holds the target.
+        context_field: Column or field that holds the context of a question; empty for none.
+        slice_field: Column or field that names the slice of a pair, such as its domain; empty for none.
+        valid_share: Share of the sources kept for validation, unless validation files are given.
+        test_share: Share of the sources kept for the test, unless test files are given.
+        max_tokens: Longest source or target in pieces; longer pairs are left out.
+        max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
+        rules: Cleaning rules to switch or set, by name, such as {"identical" (colon) false, "length_ratio" (colon) 4}.
+        tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
+        model_type: What to learn: unigram or bpe.
         vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
+        character_coverage: Share of all characters that get pieces of their own; the rarest are spelt in bytes.
+        tokenizer_sample: Most training pairs that the tokenizer is learnt from.
+        shards: How many parts the training pairs are spread over; each is the work of one worker.
+        previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
+        expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
+        beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
         space: What is searched, by hyperparameter (preset, batch_tokens, learning_rate, warmup_steps, dropout,
             label_smoothing, average), min and max with scale log or linear, or a list of values; empty for
             learning_rate, warmup_steps and dropout in their usual ranges.
@@ -77,19 +112,38 @@ def tuning(
         beam_size: Hypotheses kept while decoding; 1 is greedy.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_output_length: Longest output in pieces.
+        terms: Words by the name of their list; the test sentences with one of its words are a slice.
+        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
     """
-    taken = snapshot(data=data, valid_data=valid_data, test_data=test_data).set_caching_options(enable_caching=False)
+    parameters = dict(locals())
+    taken = snapshot(**parameters).set_caching_options(enable_caching=False)
 
     tokenized = tokenize(
         data=data,
         valid_data=valid_data,
         test_data=test_data,
         fingerprint=taken.outputs["fingerprint"],
+        task=task,
         source_language=source_language,
         target_language=target_language,
         source_field=source_field,
         target_field=target_field,
+        context_field=context_field,
+        slice_field=slice_field,
+        valid_share=valid_share,
+        test_share=test_share,
+        max_tokens=max_tokens,
+        max_malformed_share=max_malformed_share,
+        rules=rules,
+        tokenizer=tokenizer,
+        model_type=model_type,
         vocabulary_size=vocabulary_size,
+        character_coverage=character_coverage,
+        tokenizer_sample=tokenizer_sample,
+        shards=shards,
+        previous_corpus=previous_corpus,
+        expectations=expectations,
+        beam_options=beam_options,
     )
     corpus = tokenized.outputs["corpus"]
 
@@ -136,4 +190,4 @@ def tuning(
         max_output_length=max_output_length,
     )
 
-    evaluate(model=exported.outputs["model"], corpus=corpus)
+    evaluate(model=exported.outputs["model"], corpus=corpus, task=task, terms=terms, smallest_slice=smallest_slice)

@@ -22,8 +22,6 @@ class Options:
     max_malformed_share: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.source_field.strip():
-            raise UserError("source_field is empty; give a name")
         for name in ("batch_size", "shard_lines"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")

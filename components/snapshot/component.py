@@ -33,6 +33,12 @@ def snapshot(
     previous_corpus: str = "",
     expectations: dict = {},  # noqa: B006
     beam_options: str = "",
+    space: dict = {},  # noqa: B006
+    trials: int = 20,
+    trial_epochs: int = 5,
+    trial_minutes: float = 0.0,
+    batch_size: int = 64,
+    shard_lines: int = 2000,
     preset: str = "tiny",
     epochs: int = 20,
     minutes: float = 0.0,
@@ -41,6 +47,7 @@ def snapshot(
     learning_rate: float = 0.002,
     warmup_steps: int = 400,
     dropout: float = 0.1,
+    label_smoothing: float = 0.1,
     average: float = 0.99,
     precision: str = "auto",
     seed: int = 1,
@@ -94,6 +101,14 @@ def snapshot(
         previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
         expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
+        space: What is searched, by hyperparameter (preset, batch_tokens, learning_rate, warmup_steps, dropout,
+            label_smoothing, average), min and max with scale log or linear, or a list of values; empty for
+            learning_rate, warmup_steps and dropout in their usual ranges.
+        trials: Trainings in the search, those that are stopped early included.
+        trial_epochs: Passes of each over the data, at most.
+        trial_minutes: Training time of each, at most; 0 for no limit.
+        batch_size: Most texts of a batch run decoded at a time.
+        shard_lines: Lines of a batch run that are finished, or done again after a crash, together.
         preset: The model's size: demo, tiny, small, base or big.
         epochs: Passes over the data, at most.
         minutes: Training time, at most; 0 for no limit.
@@ -102,6 +117,7 @@ def snapshot(
         learning_rate: The highest learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises.
         dropout: Share of activations dropped in training, 0 to 1.
+        label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
         average: Momentum of the moving average of the weights that are kept; 0 for none.
         precision: float32, bfloat16, or auto for bfloat16 on a TPU.
         seed: Decides initial weights, dropout and the order of the data.

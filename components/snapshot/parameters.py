@@ -15,6 +15,9 @@ from components.errors import UserError
 OPTIONS = (
     "components.tokenize.options:Options",
     "components.tokenize.options:Conditions",
+    "components.infer.options:Options",
+    "components.tune.budget:Budget",
+    "components.tune.space:Search",
     "components.train.stage:Options",
     "components.export.exported:Decoding",
     "components.evaluate.stage:Options",

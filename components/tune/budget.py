@@ -27,3 +27,5 @@ class Budget:
         for name in ("trials", "trial_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.trial_minutes < 0:
+            raise UserError(f"trial_minutes must be at least 0, not {self.trial_minutes}")

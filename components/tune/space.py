@@ -8,7 +8,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from components.errors import UserError
@@ -54,6 +54,23 @@ class Hyperparameters:
         kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         read = {name: float(value) if kinds[name] is int else value for name, value in values.items()}
         return replace(self, **{name: kinds[name](value) for name, value in read.items()})
+
+
+@dataclass(frozen=True)
+class Search:
+    """A declaration that is known to be good.
+
+    Attributes:
+        space: What to search, by hyperparameter.
+
+    Raises:
+        UserError: As `read_space` does.
+    """
+
+    space: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        read_space(self.space)
 
 
 @dataclass(frozen=True)

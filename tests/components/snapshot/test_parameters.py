@@ -13,12 +13,20 @@ from components.errors import UserError
 from components.snapshot.component import snapshot as component
 from components.snapshot.parameters import OPTIONS, check_parameters, find_faults
 from components.snapshot.stage import snapshot
-from pipelines.training import training
+from pipelines.compiling import PIPELINES
+
+# What no option is about: places, which are looked at when they are used.
+PLACES = {"data", "valid_data", "test_data", "checkpoints", "endpoint", "model", "human"}
 
 
-def test_what_the_pipeline_begins_with_is_taken() -> None:
-    defaults = {name: one.default for name, one in inspect.signature(training.pipeline_func).parameters.items()}
-    check_parameters(defaults)
+def defaults_of(pipeline: str) -> dict[str, object]:
+    graph = getattr(resolve_name(PIPELINES[pipeline]), pipeline)
+    return {name: one.default for name, one in inspect.signature(graph.pipeline_func).parameters.items()}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_what_a_pipeline_begins_with_is_taken(pipeline: str) -> None:
+    check_parameters(defaults_of(pipeline))
 
 
 @pytest.mark.parametrize(
@@ -71,14 +79,32 @@ def test_values_that_are_wrong_together_are_found() -> None:
     assert "their sum" in message
 
 
-def test_the_first_task_is_given_every_parameter_of_the_pipeline() -> None:
-    assert set(inspect.signature(training.pipeline_func).parameters) <= set(component.component_spec.inputs or {})
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_the_first_task_is_given_every_parameter_of_a_pipeline(pipeline: str) -> None:
+    graph = getattr(resolve_name(PIPELINES[pipeline]), pipeline)
+    task = next(
+        task
+        for part in (graph.pipeline_spec.root, *graph.pipeline_spec.components.values())
+        for name, task in part.dag.tasks.items()
+        if name == "snapshot"
+    )
+    given = {name.removeprefix("pipelinechannel--") for name in task.inputs.parameters}
+    assert set(defaults_of(pipeline)) - given <= {"model"}
 
 
-def test_every_option_that_the_pipeline_has_a_parameter_for_is_checked() -> None:
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_every_option_that_a_pipeline_has_a_parameter_for_is_checked(pipeline: str) -> None:
     known = {field.name for options in map(resolve_name, OPTIONS) for field in fields(options)}
-    given = set(inspect.signature(training.pipeline_func).parameters)
-    assert given - known <= {"data", "valid_data", "test_data", "checkpoints", "endpoint"}
+    assert set(defaults_of(pipeline)) - known <= PLACES
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_the_first_task_knows_the_parameters_by_the_same_types(pipeline: str) -> None:
+    known, given = component.pipeline_spec.components["comp-snapshot"], PIPELINES[pipeline]
+    graph = getattr(resolve_name(given), pipeline)
+    types = {name: one.parameter_type for name, one in known.input_definitions.parameters.items()}
+    for name, one in graph.pipeline_spec.root.input_definitions.parameters.items():
+        assert types.get(name, one.parameter_type) == one.parameter_type, name
 
 
 def test_checking_needs_no_tensorflow() -> None:
