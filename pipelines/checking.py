@@ -116,8 +116,7 @@ def _images(loaded: Loaded, target: str) -> Iterator[Problem]:
     images = loaded.configuration.images
     if target == "laptop":
         return
-    host = images.repository.partition("/")[0]
-    if "." not in host and ":" not in host:
+    if not images.registry:
         said = f"{images.repository} names no registry, and {target} pulls images; write its address before the name"
         yield Problem(said, loaded.where("images", "repository"), "images.repository")
     if not images.digests:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ def compile_pipeline(
     configuration: "Configuration | None" = None,
     place: Place = lambda task: None,
     replace: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Path:
     """Compiles a pipeline; the file appears whole or not at all.
 
@@ -37,6 +39,7 @@ def compile_pipeline(
         configuration: Says where the images are and what each stage asks for; without one, the contracts' own images.
         place: Called with every task (a `dsl.PipelineTask`) after that, for what one target alone needs.
         replace: Components in the place of those that the pipeline's module names so.
+        defaults: Of the pipeline's parameters, in the place of its own; those that it does not have are left out.
 
     Returns:
         The path written.
@@ -61,7 +64,7 @@ def compile_pipeline(
             place(task)
 
     with mock.patch.dict(vars(module), replace or {}):
-        graph = _trace_again(graph, place_all)
+        graph = _trace_again(graph, place_all, {**_defaults(configuration), **(defaults or {})})
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
         compiled = Path(folder) / "pipeline.yaml"
@@ -97,7 +100,18 @@ def stage_of(task: Any) -> str:
     return str(task.component_spec.name)
 
 
-def _trace_again(graph: Any, on_tasks: Callable[[Mapping[str, Any]], None]) -> Any:
+def _defaults(configuration: "Configuration | None") -> dict[str, Any]:
+    """What a parameter begins with where the configuration knows it: no form has to be told which image serves."""
+    from components.deploy.component import deploy
+
+    if configuration is None or not configuration.images.registry:
+        return {}
+    return {"serving_image": configuration.images.reference(deploy.component_spec.implementation.container.image)}
+
+
+def _trace_again(
+    graph: Any, on_tasks: Callable[[Mapping[str, Any]], None], defaults: Mapping[str, Any] | None = None
+) -> Any:
     """Runs a pipeline's function once more, and lets `on_tasks` change its tasks before they are compiled."""
     from kfp import dsl
     from kfp.dsl.pipeline_context import Pipeline
@@ -108,6 +122,9 @@ def _trace_again(graph: Any, on_tasks: Callable[[Mapping[str, Any]], None]) -> A
         on_tasks(Pipeline.get_default_pipeline().tasks)
         return outputs
 
+    signature = inspect.signature(graph.pipeline_func)
+    given = [one.replace(default=(defaults or {}).get(name, one.default)) for name, one in signature.parameters.items()]
+    traced.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
     # The default would be read from an environment variable.
     with mock.patch.object(Pipeline, "_execution_caching_default", True):
         return dsl.pipeline(traced, name=graph.name)

@@ -21,7 +21,6 @@ def best_trial(
     label_smoothing: float = 0.1,
     average: float = 0.99,
     api_endpoint: str = "",
-    api_transport: str = "grpc",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs",
     [
@@ -49,8 +48,7 @@ def best_trial(
         dropout: Share of activations dropped, 0 to 1.
         label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
         average: Momentum of the moving average of the weights that are kept; 0 for none.
-        api_endpoint: Another address of the API than the region's.
-        api_transport: grpc or rest.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
 
     Returns:
         preset: The best value, or what was given where it was not searched; so for the following.
@@ -68,6 +66,6 @@ def best_trial(
 
     start = Hyperparameters(preset, batch_tokens, learning_rate, warmup_steps, dropout, label_smoothing, average)
     best, metrics.metadata["valid_loss"] = run(
-        gcp_resources, Path(tuning.path), Path(report.path), space, start, api_endpoint, api_transport
+        gcp_resources, Path(tuning.path), Path(report.path), space, start, api_endpoint
     )
     return tuple(vars(best).values())  # type: ignore[return-value]

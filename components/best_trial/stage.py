@@ -11,6 +11,7 @@ from components.errors import UserError
 from components.tune.report import write_report
 from components.tune.space import Hyperparameters, read_space
 from components.tune.tuning import METRIC, Trial, best_of, write_tuning
+from components.vertex_client import connect
 
 __all__ = ["Hyperparameters", "best_trial", "read_job_name"]
 
@@ -27,7 +28,6 @@ def best_trial(
     space: Mapping[str, Any],
     start: Hyperparameters = Hyperparameters(),  # noqa: B008 (frozen)
     api_endpoint: str = "",
-    api_transport: str = "grpc",
 ) -> tuple[Hyperparameters, float]:
     """Reads the trials of a hyperparameter tuning job. The output's layout is in `components.tune.tuning`.
 
@@ -37,8 +37,7 @@ def best_trial(
         report: The HTML page to write.
         space: What was searched.
         start: The hyperparameters that were not searched.
-        api_endpoint: Another address of the API than the region's.
-        api_transport: grpc or rest.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
         All hyperparameters, with the best values of those that were searched; and the best trial's figure.
@@ -48,7 +47,7 @@ def best_trial(
     """
     dimensions = read_space(space)
     job, location = read_job_name(gcp_resources)
-    trials = [_trial(one, start) for one in _ask(job, location, api_endpoint, api_transport)]
+    trials = [_trial(one, start) for one in _ask(job, location, api_endpoint)]
     best = best_of(trials)
     log.info("best of %d trials is %d: %.4f with %s", len(trials), best.number, best.value, json.dumps(best.parameters))
     write_tuning(tuning, trials)
@@ -78,11 +77,10 @@ def read_job_name(gcp_resources: str) -> tuple[str, str]:
     return found[1], found["location"]
 
 
-def _ask(job: str, location: str, api_endpoint: str, api_transport: str) -> list[Any]:
+def _ask(job: str, location: str, api_endpoint: str) -> list[Any]:
     from google.cloud.aiplatform_v1 import JobServiceClient
 
-    options = {"api_endpoint": api_endpoint or f"{location}-aiplatform.googleapis.com"}
-    client = JobServiceClient(client_options=options, transport=api_transport)
+    client = connect(JobServiceClient, location, api_endpoint)
     return list(client.get_hyperparameter_tuning_job(name=job).trials)
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from components.deploy.back_end import CHAMPION, PREVIOUS, Registered, Reply, State
 from components.errors import UserError
+from components.vertex_client import connect
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ class Serving:
         serving_machine_type: Machine of each replica.
         serving_max_replicas: Most replicas; Vertex adds them by load.
         serving_service_account: Whom the server runs as; empty for the project's default.
-        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own. With http:// in
-            front it is asked without credentials.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own. With https:// in
+            front it is spoken to by REST in the place of gRPC.
     """
 
     serving_image: str = ""
@@ -79,9 +80,9 @@ class VertexBackEnd:
         self.endpoint, self.serving, self.seconds = endpoint, serving, seconds
         self.model = f"{self.parent}/models/{self.name}"
         self.types = aiplatform_v1
-        self.models = _connect(aiplatform_v1.ModelServiceClient, self.location, serving.api_endpoint)
-        self.endpoints = _connect(aiplatform_v1.EndpointServiceClient, self.location, serving.api_endpoint)
-        self.predictions = _connect(aiplatform_v1.PredictionServiceClient, self.location, serving.api_endpoint)
+        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, serving.api_endpoint)
+        self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, serving.api_endpoint)
+        self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, serving.api_endpoint)
 
     def locked(self) -> AbstractContextManager[None]:
         """Nothing to hold: a schedule starts one run at a time, and every step looks before it writes."""
@@ -363,7 +364,7 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
     from google.cloud import aiplatform_v1
 
     try:
-        client = _connect(aiplatform_v1.EndpointServiceClient, parent.rpartition("/")[2], api_endpoint)
+        client = connect(aiplatform_v1.EndpointServiceClient, parent.rpartition("/")[2], api_endpoint)
         found = list(client.list_endpoints(parent=parent))
     except GoogleAPIError as error:
         raise UserError(f"the endpoints of {parent} cannot be listed: {error}") from error
@@ -372,14 +373,6 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
         for endpoint in found
         if all(f"/models/{endpoint.display_name}" in deployed.model for deployed in endpoint.deployed_models)
     )
-
-
-def _connect(client: Any, location: str, api_endpoint: str) -> Any:
-    from google.auth.credentials import AnonymousCredentials
-
-    host = api_endpoint or f"{location}-aiplatform.googleapis.com"
-    plain = {"transport": "rest", "credentials": AnonymousCredentials()} if host.startswith("http://") else {}
-    return client(client_options={"api_endpoint": host}, **plain)
 
 
 def _bucket_address(model: Path) -> str:

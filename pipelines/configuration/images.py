@@ -25,6 +25,12 @@ class Images(Model):
     digests: dict[str, Digest] = Field(default_factory=dict)
     """By image, what it is pinned to, in the place of the tag: a pin is part of the cache key, and never stale."""
 
+    @property
+    def registry(self) -> str:
+        """The host from which a cluster pulls them; empty for images of this machine."""
+        host = self.repository.partition("/")[0]
+        return host if "." in host or ":" in host else ""
+
     def reference(self, image: str) -> str:
         """Returns where an image is.
 

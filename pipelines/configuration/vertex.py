@@ -77,11 +77,11 @@ class VertexTarget(Model):
     encryption_key: str = ""
     """Customer-managed key, as projects/P/locations/L/keyRings/R/cryptoKeys/K."""
     labels: Labels = Field(default_factory=dict)
-    """Labels of runs, models and endpoints."""
+    """Labels of runs and of their jobs."""
     api_endpoint: str = ""
     """Another address of the API, such as a Private Service Connect one."""
     api_transport: Literal["grpc", "rest"] = "grpc"
-    """How the API is spoken to."""
+    """How the API is spoken to, also by the run's own stages."""
     notify: Annotated[list[Email], Field(max_length=3)] = Field(default_factory=list)
     """Who gets an e-mail when a run ends."""
     training: TrainingJob | None = None
@@ -90,3 +90,10 @@ class VertexTarget(Model):
     """Tokenizing on Dataflow; by default it runs in its task."""
     parameters: ParameterValues = Field(default_factory=dict)
     """Values on top of the common ones."""
+
+    @property
+    def api_address(self) -> str:
+        """The API's address as stages take it: a host for gRPC, with https:// for REST; empty for the region's own."""
+        if self.api_transport == "grpc" or self.api_endpoint.startswith("http://"):
+            return self.api_endpoint
+        return f"https://{self.api_endpoint.removeprefix('https://') or f'{self.location}-aiplatform.googleapis.com'}"

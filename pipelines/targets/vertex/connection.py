@@ -86,8 +86,8 @@ class Connection:
         return AuthorizedSession(self.credentials)
 
     def _client(self, kind: Any) -> Any:
-        endpoint = self.settings.api_endpoint or f"{self.settings.location}-aiplatform.googleapis.com"
-        transport = "rest" if self.plain else self.settings.api_transport
+        endpoint = self.settings.api_address or f"{self.settings.location}-aiplatform.googleapis.com"
+        transport = "rest" if "://" in endpoint else "grpc"
         return kind(credentials=self.credentials, transport=transport, client_options={"api_endpoint": endpoint})
 
     def read(self, what: str, call: Callable[[], T]) -> T:

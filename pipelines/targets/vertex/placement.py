@@ -146,33 +146,44 @@ def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list
 
 
 def add_notification(spec: Spec, recipients: list[str]) -> None:
-    """Adds an exit task that sends an e-mail with the run's final state, beside the pipeline's own exit task."""
+    """Adds an exit task that sends an e-mail with the run's final state, beside the pipeline's own exit task if any."""
     from google.protobuf import json_format
     from google_cloud_pipeline_components.v1.vertex_notification_email import VertexNotificationEmailOp
 
     notification = json_format.MessageToDict(VertexNotificationEmailOp.pipeline_spec)
     (component,) = notification["components"].values()
     (executor,) = notification["deploymentSpec"]["executors"].values()
-    tasks = spec["root"]["dag"]["tasks"]
-    exits = [name for name, task in sorted(tasks.items()) if "triggerPolicy" in task]
-    handled = tasks[exits[0]]["dependentTasks"] if exits else sorted(tasks)
-    if len(handled) != 1:
-        raise UserError("targets.vertex.notify: this pipeline has no exit handler, so no e-mail can tell how it ended")
+    handled = _handled(spec)
     spec["components"]["comp-notify"] = {**component, "executorLabel": "exec-notify"}
     spec["deploymentSpec"]["executors"]["exec-notify"] = executor
-    tasks["notify"] = {
+    spec["root"]["dag"]["tasks"]["notify"] = {
         "cachingOptions": {},
         "componentRef": {"name": "comp-notify"},
-        "dependentTasks": handled,
+        "dependentTasks": [handled],
         "inputs": {
             "parameters": {
-                "pipeline_task_final_status": {"taskFinalStatus": {"producerTask": handled[0]}},
+                "pipeline_task_final_status": {"taskFinalStatus": {"producerTask": handled}},
                 "recipients": {"runtimeValue": {"constant": list(recipients)}},
             }
         },
         "taskInfo": {"name": "notify"},
         "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
     }
+
+
+def _handled(spec: Spec) -> str:
+    """The task that all of the pipeline is in: the one that its exit task waits for, or a group that is made of it."""
+    root = spec["root"]
+    waited = [task["dependentTasks"][0] for task in root["dag"]["tasks"].values() if "triggerPolicy" in task]
+    if waited:
+        return str(waited[0])
+    name = "exit-handler-1"
+    parameters = root.get("inputDefinitions", {}).get("parameters", {})
+    spec["components"][f"comp-{name}"] = {key: root[key] for key in ("dag", "inputDefinitions") if key in root}
+    passed = {parameter: {"componentInputParameter": parameter} for parameter in parameters}
+    group = {"componentRef": {"name": f"comp-{name}"}, "inputs": {"parameters": passed}, "taskInfo": {"name": name}}
+    root["dag"] = {"tasks": {name: group}}
+    return name
 
 
 def _type_lineage(component: Spec) -> None:

@@ -58,7 +58,8 @@ class Vertex:
 
         training = self.settings.training
         search = {"tune": tune_as_job(training, self.settings, self.configuration.images)} if training else {}
-        path = compile_pipeline(pipeline, output, self.configuration, replace=search)
+        address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
+        path = compile_pipeline(pipeline, output, self.configuration, replace=search, defaults=address)
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
         written = train.component_spec.implementation.container.image

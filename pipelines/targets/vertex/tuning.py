@@ -107,8 +107,7 @@ def tune_as_job(job: TrainingJob, target: VertexTarget, images: Images) -> Any:
         best = best_trial(
             gcp_resources=searched.outputs["gcp_resources"],
             space=space,
-            api_endpoint=target.api_endpoint,
-            api_transport=target.api_transport,
+            api_endpoint=target.api_address,
             **start,
         )
         for task in (planned, best):

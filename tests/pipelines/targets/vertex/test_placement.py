@@ -29,14 +29,14 @@ PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
 
 
 @functools.cache
-def portable() -> dict[str, Any]:
+def portable(pipeline: str = "training") -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        text = compile_pipeline("training", Path(folder) / "spec.yaml").read_text()
+        text = compile_pipeline(pipeline, Path(folder) / "spec.yaml").read_text()
     return dict(yaml.safe_load(text))
 
 
-def compiled(**settings: Any) -> dict[str, Any]:
-    placed = place(portable(), VertexTarget.model_validate({**VERTEX, **settings}), "seqline/train-tpu:9")
+def compiled(pipeline: str = "training", **settings: Any) -> dict[str, Any]:
+    placed = place(portable(pipeline), VertexTarget.model_validate({**VERTEX, **settings}), "seqline/train-tpu:9")
     json_format.ParseDict(placed, PipelineSpec())
     return placed
 
@@ -160,6 +160,26 @@ def test_an_email_tells_how_the_run_ended() -> None:
     assert task["inputs"]["parameters"]["recipients"]["runtimeValue"]["constant"] == ["team@example.org"]
     status = task["inputs"]["parameters"]["pipeline_task_final_status"]
     assert status == {"taskFinalStatus": {"producerTask": "exit-handler-1"}}
+
+
+@pytest.mark.parametrize("pipeline", ["batch", "tuning"])
+def test_a_pipeline_without_an_exit_task_gets_one_for_the_email(pipeline: str) -> None:
+    spec = compiled(pipeline, notify=["team@example.org"])
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "notify"}
+    group = spec["components"]["comp-exit-handler-1"]
+    assert group["dag"] == portable(pipeline)["root"]["dag"]
+    assert group["inputDefinitions"] == spec["root"]["inputDefinitions"]
+
+
+def test_the_form_knows_the_serving_image_and_the_address_of_the_api(tmp_path: Path) -> None:
+    pin = f"sha256:{'b' * 64}"
+    images = {"repository": "europe-docker.pkg.dev/p/r", "digests": {"serve": pin}}
+    settings = {**VERTEX, "api_endpoint": "psc.example.org", "api_transport": "rest"}
+    configuration = Configuration.model_validate({"images": images, "targets": {"vertex": settings}})
+    spec = yaml.safe_load(Vertex(configuration).compile("training", tmp_path / "spec.yaml").read_text())
+    known = spec["root"]["inputDefinitions"]["parameters"]
+    assert known["serving_image"]["defaultValue"] == f"europe-docker.pkg.dev/p/r/serve@{pin}"
+    assert known["api_endpoint"]["defaultValue"] == "https://psc.example.org"
 
 
 @pytest.mark.parametrize(

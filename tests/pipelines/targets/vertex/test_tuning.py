@@ -2,22 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
+from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import HyperparameterTuningJob
 from google.protobuf import json_format
 
-from components.best_trial import stage
 from components.best_trial.stage import best_trial, read_job_name
 from components.errors import UserError
 from components.plan_trials.stage import plan_trials
 from components.tune.space import Hyperparameters
 from components.tune.tuning import read_trials
+from components.vertex_client import connect
 from pipelines.configuration import Configuration
 from pipelines.targets.vertex.target import Vertex
 from pipelines.targets.vertex.tuning import METRICS, worker_of
+from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 
 CONFIGURATION = {
     "images": {"repository": "here", "digests": {"train": f"sha256:{'1' * 64}"}},
@@ -30,8 +32,8 @@ CONFIGURATION = {
     },
 }
 SPACE = {"learning_rate": {"min": 0.001, "max": 0.01, "scale": "log"}, "preset": {"values": ["tiny", "small"]}}
-RESOURCE = "projects/7/locations/europe-west4/hyperparameterTuningJobs/42"
-GIVEN = json.dumps({"resources": [{"resourceUri": f"https://europe-west4-aiplatform.googleapis.com/v1/{RESOURCE}"}]})
+RESOURCE = f"projects/{NUMBER}/locations/us-central1/hyperparameterTuningJobs/42"
+GIVEN = json.dumps({"resources": [{"resourceUri": f"https://us-central1-aiplatform.googleapis.com/v1/{RESOURCE}"}]})
 
 
 @pytest.fixture(scope="module")
@@ -96,34 +98,59 @@ def test_the_best_trial_is_what_is_trained(spec: Any) -> None:
     assert set(inner["tasks"]) == {"plan-trials", "hyperparameter-tuning-job", "best-trial"}
 
 
-def test_the_trials_of_a_job_are_written_down_as_those_of_a_laptop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_launcher_starts_the_job_once_and_its_trials_are_written_down_as_those_of_a_laptop(
+    spec: Any, configuration: Configuration, vertex: VertexStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def trial(number: int, state: str, loss: float, preset: str) -> dict[str, Any]:
+    """google-cloud-pipeline-components' own program, with Google's own client, over a connection."""
+    from google_cloud_pipeline_components.container.v1.gcp_launcher import job_remote_runner
+    from google_cloud_pipeline_components.container.v1.hyperparameter_tuning_job import launcher
+
+    def client(client_options: Any, client_info: Any) -> JobServiceClient:
+        return cast("JobServiceClient", connect(JobServiceClient, "us-central1", vertex.url))
+
+    monkeypatch.setattr(job_remote_runner.aiplatform.gapic, "JobServiceClient", client)
+    monkeypatch.setattr(job_remote_runner, "_POLLING_INTERVAL_IN_SECONDS", 0)
+    vertex.jobs.objective = lambda values: abs(values["learning_rate"].number_value - 0.004)
+    resources = tmp_path / "gcp_resources"
+    arguments = [
+        "--type=HyperparameterTuningJob", f"--project={PROJECT}", "--location=us-central1",
+        f"--gcp_resources={resources}", f"--payload={payload(spec, configuration)}",
+    ]  # fmt: skip
+    for _ in range(2):
+        # Again, as after a preemption: it finds its job.
+        launcher.main(arguments)
+    assert len(vertex.jobs.tuning.items) == 1
+    best, loss = best_trial(
+        resources.read_text(), tmp_path / "tuning", tmp_path / "report.html", SPACE, api_endpoint=vertex.url
+    )
+    trials = read_trials(tmp_path / "tuning")
+    assert len(trials) == 20
+    assert loss == min(trial.value for trial in trials if trial.value is not None)
+    assert best.learning_rate == pytest.approx(0.004, abs=0.0005)
+    assert best.preset in {"tiny", "small"}
+    assert best.warmup_steps == Hyperparameters().warmup_steps
+
+
+def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Path) -> None:
+    def trial(number: int, state: str, loss: float) -> dict[str, Any]:
         return {
             "id": str(number), "state": state,
-            "parameters": [
-                {"parameterId": "learning_rate", "value": 0.003},
-                {"parameterId": "preset", "value": preset},
-            ],
+            "parameters": [{"parameterId": "learning_rate", "value": 0.003 + number / 1000}],
             "finalMeasurement": {"stepCount": "2", "metrics": [{"metricId": "valid_loss", "value": loss}]},
             "measurements": [{"stepCount": "1", "metrics": [{"metricId": "valid_loss", "value": loss + 1}]}],
         }  # fmt: skip
 
-    job = HyperparameterTuningJob()
-    trials = [
-        trial(1, "SUCCEEDED", 2.5, "tiny"),
-        trial(2, "SUCCEEDED", 2.0, "small"),
-        trial(3, "INFEASIBLE", 1.0, "tiny"),
-    ]
+    job = HyperparameterTuningJob(state="JOB_STATE_SUCCEEDED", name=RESOURCE)
+    trials = [trial(1, "SUCCEEDED", 2.5), trial(2, "SUCCEEDED", 2.0), trial(3, "INFEASIBLE", 1.0)]
     json_format.ParseDict({"trials": trials}, job._pb)
-    monkeypatch.setattr(stage, "_ask", lambda *where: list(job.trials))
-    best, loss = best_trial(GIVEN, tmp_path / "tuning", tmp_path / "report.html", SPACE)
-    assert (best, loss) == (Hyperparameters(learning_rate=0.003, preset="small"), 2.0)
+    vertex.jobs.tuning.items[RESOURCE] = job
+    space = {"learning_rate": SPACE["learning_rate"]}
+    best, loss = best_trial(GIVEN, tmp_path / "tuning", tmp_path / "report.html", space, api_endpoint=vertex.url)
+    assert (best, loss) == (Hyperparameters(learning_rate=0.005), 2.0)
     assert [one.state for one in read_trials(tmp_path / "tuning")] == ["succeeded", "succeeded", "failed"]
 
 
 def test_a_job_is_found_in_what_its_task_gives() -> None:
-    assert read_job_name(GIVEN) == (RESOURCE, "europe-west4")
+    assert read_job_name(GIVEN) == (RESOURCE, "us-central1")
     with pytest.raises(UserError, match="names no hyperparameter tuning job"):
         read_job_name('{"resources": []}')
