@@ -1,37 +1,30 @@
-"""The trained Transformer as serving runs it: the encoder without padding, the decoder a step at a time."""
+"""The trained model as serving runs it: the source without padding, the output a step at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from components.errors import UserError
 from components.export.layers import (
     MASKED,
     CrossAttention,
     FeedForward,
+    Normalization,
     SelfAttention,
     attend,
-    normalize,
 )
 from components.export.output import Output
-from components.train.model import Transformer
+from components.export.weights import Matrix
+from components.train.model import LanguageModel
+from components.train.model.positions import rotate, sinusoids
 
 GROWTH = 16
-SERVED = {
-    "architecture": "transformer",
-    "norm_placement": "pre",
-    "norm": "rms",
-    "positions": "sinusoidal",
-    "activation": "relu",
-    "tied_embeddings": True,
-}
-"""The options of the model that decoding knows."""
 
 
 class Memory(NamedTuple):
-    """What the decoder attends to.
+    """What the decoder attends to: what the encoder made of the source; of a gpt, the source itself.
 
     Attributes:
         cross: Keys and values by layer, `[2 * layers, sentences, heads, source length, size]`.
@@ -46,56 +39,103 @@ class Decoder(tf.Module):
     """The trained model's weights, prepared for serving.
 
     A cache holds the keys and values of all hypotheses of a sentence side by side, and a hypothesis attends to those
-    of its own past by a mask. So hypotheses can change places without a cache being copied.
+    of its own past by a mask. So hypotheses can change places without a cache being copied. A gpt's keys and values of
+    the source are kept apart from those, once for all hypotheses.
 
     Args:
         model: The trained model.
-
-    Raises:
-        UserError: If the model has an option that decoding does not know.
+        weights: How its matrices are stored, one of `WEIGHTS`.
+        longest: Positions to know, at least.
     """
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: LanguageModel, weights: str = "float32", longest: int = 0) -> None:
         super().__init__()
-        for name, served in SERVED.items():
-            if getattr(model.config, name) != served:
-                raise UserError(
-                    f"a model with {name}={getattr(model.config, name)} can be trained but not exported yet; "
-                    f"train with {name}={served}"
-                )
         self.config = config = model.config
-        self.size = config.width // config.heads
-        embedding = np.array(model.embedding)
-        self.embedding = tf.Variable(embedding * np.float32(config.width**0.5), trainable=False)
-        self.positions = tf.constant(model.encodings)
-        self.encoder = [(SelfAttention(layer), FeedForward(layer)) for layer in model.encoder]
-        self.decoder = [(SelfAttention(layer), CrossAttention(layer), FeedForward(layer)) for layer in model.decoder]
-        encoder_gain, decoder_gain = (np.array(norm.scale) for norm in (model.encoder_norm, model.decoder_norm) if norm)
-        self.keys_values = CrossAttention.keys_values(model.decoder, encoder_gain)
-        self.output = Output(decoder_gain[:, None] * embedding.T)
+        self.heads, self.size = config.heads, config.width // config.heads
+        self.prompted = config.architecture == "gpt"
+        embedding = np.array(model.embedding) * np.float32(config.width**0.5)
+        self.embedding = Matrix(embedding, weights, scaled=0)
+        longest = max(longest, config.max_length)
+        self.rotations = tf.constant(sinusoids(longest, self.size)) if config.positions == "rotary" else None
+        learned = model.learned_positions
+        self.positions = tf.constant(sinusoids(longest, config.width) if learned is None else np.array(learned))
+        self.encoder = [] if self.prompted else self._stack(model.encoder, weights)
+        self.decoder = self._stack(model.decoder, weights)
+        self.cross = [] if self.prompted else [CrossAttention(config, layer, weights) for layer in model.decoder]
+        self.last = Normalization(config, model.decoder_norm)
+        if not self.prompted:
+            self.encoded = Normalization(config, model.encoder_norm)
+            self.keys_values = CrossAttention.keys_values(model.decoder, self.encoded, weights)
+        kernel = np.array(model.output_embedding).T
+        kernel, bias = self.last.into(kernel, np.zeros(kernel.shape[1], np.float32))
+        reach = config.width**0.5 if self.last.first else self.decoder[-1][1].norm.reach
+        self.output = Output(kernel, bias, reach, weights)
+
+    def _stack(self, layers: list[Any], weights: str) -> list[tuple[SelfAttention, FeedForward]]:
+        return [
+            (SelfAttention(self.config, layer, weights), FeedForward(self.config, layer, weights)) for layer in layers
+        ]
+
+    @contextmanager
+    def unpacked(self) -> Iterator[None]:
+        """Makes the weights ready; every function that is traced does so once, outside of its loops."""
+        matrices = [module for module in self.submodules if isinstance(module, Matrix) and module is not self.embedding]
+        for matrix in matrices:
+            matrix.unpack()
+        try:
+            yield
+        finally:
+            for matrix in matrices:
+                matrix.pack()
+
+    def _at(self, positions: Any) -> tuple[Any, Any]:
+        """What is added to embeddings at positions `[sentences or 1, length]`, and how queries and keys are turned."""
+        if self.rotations is not None:
+            return 0.0, tf.gather(self.rotations, positions)[:, None]
+        return tf.gather(self.positions, positions), None
+
+    def _split(self, projected: Any, sentences: Any, length: Any, turned: Any = None) -> Any:
+        """`[sentences * length, n * width]` to `[n, sentences, heads, length, size]`; queries and keys turned."""
+        parts = projected.shape[-1] // self.config.width
+        projected = tf.reshape(projected, (sentences, length, parts, self.heads, self.size))
+        projected = tf.transpose(projected, (2, 0, 3, 1, 4))
+        return projected if turned is None else tf.concat([rotate(projected[:2], turned), projected[2:]], axis=0)
 
     def encode(self, source: Any) -> Memory:
-        """Runs the encoder.
+        """Reads the source.
 
         Args:
-            source: int32 `[sentences, source length]`, padded.
+            source: int32 `[sentences, source length]`, ending in `eos`, padded.
         """
         sentences, length = tf.unstack(tf.shape(source))
         real = tf.not_equal(source, self.config.pad_id)
         bias = tf.where(real, 0.0, MASKED)[:, None, None, :]
+        visible = bias + _ahead(length) if self.prompted else bias
         # Products run over the real pieces only; attention over the padded ones.
         where = tf.where(tf.reshape(real, (-1,)))[:, 0]
         back = tf.reshape(tf.cumsum(tf.cast(tf.reshape(real, (-1,)), tf.int32)), (-1,)) - 1
         back = tf.maximum(back, 0)
-        rows = tf.gather(self.embedding, tf.gather(tf.reshape(source, (-1,)), where))
-        rows += tf.gather(self.positions, tf.cast(where, tf.int32) % length)
-        for attention, feed_forward in self.encoder:
+        added, turned = self._at(tf.range(length)[None])
+        rows = self.embedding.rows(tf.gather(tf.reshape(source, (-1,)), where))
+        if turned is None:
+            rows += tf.gather(added[0], tf.cast(where, tf.int32) % length)
+        kept = []
+        for attention, feed_forward in self.decoder if self.prompted else self.encoder:
             projected = tf.gather(attention.queries_keys_values(rows), back)
-            queries, keys, values = tf.unstack(attention.split(projected, sentences, length), 3)
-            rows += attention.project_out(tf.gather(attend(queries, keys, values, bias), where))
+            queries, keys, values = tf.unstack(self._split(projected, sentences, length, turned), 3)
+            kept += [keys, values]
+            rows = attention.add(rows, tf.gather(attend(queries, (keys, values, visible)), where))
             rows = feed_forward(rows)
-        projected = tf.gather(self.keys_values(normalize(rows)), back)
-        return Memory(self.decoder[0][0].split(projected, sentences, length), bias)
+        if self.prompted:
+            return Memory(tf.stack(kept), bias)
+        projected = tf.gather(self.keys_values(self.encoded.before(rows)), back)
+        return Memory(self._split(projected, sentences, length), bias)
+
+    def _first(self, memory: Memory) -> Any:
+        """The position of `bos`, `[sentences or 1, 1]`: behind a gpt's source."""
+        if self.prompted:
+            return tf.math.count_nonzero(tf.equal(memory.bias[:, 0, 0], 0), axis=1, keepdims=True, dtype=tf.int32)
+        return tf.zeros((1, 1), tf.int32)
 
     def empty_caches(self, sentences: Any, hypotheses: Any, positions: Any) -> tuple[Any, ...]:
         """Room for the keys and values of some positions.
@@ -108,7 +148,7 @@ class Decoder(tf.Module):
         Returns:
             One cache a layer, `[2 * sentences * heads * positions, hypotheses * size]`.
         """
-        rows = 2 * sentences * self.config.heads * positions
+        rows = 2 * sentences * self.heads * positions
         return tuple(tf.zeros((rows, hypotheses * self.size)) for _ in self.decoder)
 
     def move_caches(
@@ -129,7 +169,7 @@ class Decoder(tf.Module):
         moved = []
         for cache in caches:
             width = cache.shape[1] or tf.shape(cache)[1]
-            kept = tf.gather(tf.reshape(cache, (2, sentences, self.config.heads * room * width)), going, axis=1)
+            kept = tf.gather(tf.reshape(cache, (2, sentences, self.heads * room * width)), going, axis=1)
             grown = tf.pad(tf.reshape(kept, (-1, room, width)), [[0, 0], [0, growth], [0, 0]])
             moved.append(tf.reshape(grown, (-1, width)))
         return tuple(moved)
@@ -139,7 +179,7 @@ class Decoder(tf.Module):
 
         Args:
             ids: int32 `[sentences, hypotheses]`: the last piece of each.
-            position: Position of these pieces, a scalar.
+            position: Position of these pieces in the output, a scalar.
             caches: Those of the positions before.
             room: Number of positions that the caches have room for.
             mask: `[sentences, 1, hypotheses, room * hypotheses]`.
@@ -149,19 +189,18 @@ class Decoder(tf.Module):
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
         """
         sentences, hypotheses = tf.shape(ids)[0], ids.shape[1] or tf.shape(ids)[1]
-        heads, size = self.config.heads, self.size
-        rows = tf.gather(self.embedding, tf.reshape(ids, (-1,))) + tf.gather(self.positions, position)
-        here = (tf.range(2 * sentences * heads) * room + position)[:, None]
+        here = (tf.range(2 * sentences * self.heads) * room + position)[:, None]
         grown = []
 
-        def mix(number: int, projected: Any) -> Any:
-            added = tf.reshape(projected[1:], (-1, hypotheses * size))
+        def own(number: int, keys_values: Any) -> Any:
+            added = tf.reshape(keys_values, (-1, hypotheses * self.size))
             cache = tf.tensor_scatter_nd_update(caches[number], here, added)
             grown.append(cache)
-            keys_values = tf.reshape(cache, (2, sentences, heads, room * hypotheses, size))
-            return attend(projected[0], keys_values[0], keys_values[1], mask)
+            keys, values = tf.unstack(tf.reshape(cache, (2, sentences, self.heads, room * hypotheses, self.size)))
+            return keys, values, mask
 
-        return self.output.logits(self._run(rows, sentences, hypotheses, mix, memory)), tuple(grown)
+        rows = self._run(ids, self._first(memory) + position, own, memory)
+        return self.output.logits(rows), tuple(grown)
 
     def whole(self, ids: Any, memory: Memory) -> Any:
         """Runs the decoder over whole outputs at once.
@@ -173,31 +212,39 @@ class Decoder(tf.Module):
         Returns:
             What the output layer takes, `[sentences * length, width]`.
         """
-        sentences, length = tf.unstack(tf.shape(ids))
-        rows = tf.reshape(tf.gather(self.embedding, ids) + self.positions[:length], (-1, self.config.width))
-        ahead = MASKED * (1 - tf.linalg.band_part(tf.ones((length, length)), -1, 0))
+        length = tf.shape(ids)[1]
+        mask = _ahead(length)
+        return self._run(
+            ids, self._first(memory) + tf.range(length)[None], lambda number, own: (own[0], own[1], mask), memory
+        )
 
-        def mix(number: int, projected: Any) -> Any:
-            return attend(projected[0], projected[1], projected[2], ahead)
-
-        return self._run(rows, sentences, length, mix, memory)
-
-    def _run(self, rows: Any, sentences: Any, length: Any, mix: Callable[[int, Any], Any], memory: Memory) -> Any:
+    def _run(self, ids: Any, positions: Any, own: Callable[[int, Any], Any], memory: Memory) -> Any:
         """Runs the decoder's layers.
 
         Args:
-            rows: `[sentences * length, width]`.
-            sentences: How many.
-            length: Positions or hypotheses of each.
-            mix: Self-attention: from a layer's number and its queries, keys and values to `[rows, width]`.
+            ids: int32 `[sentences, length]`: positions or hypotheses.
+            positions: Where they stand, `[sentences or 1, length or 1]`.
+            own: From a layer's number and new keys and values to the keys, values and mask of the output so far.
             memory: What `encode` returned.
         """
-        for number, (attention, cross_attention, feed_forward) in enumerate(self.decoder):
-            rows += attention.project_out(
-                mix(number, attention.split(attention.queries_keys_values(rows), sentences, length))
-            )
-            queries = attention.split(cross_attention.queries(normalize(rows)), sentences, length)[0]
-            mixed = attend(queries, memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
-            rows += cross_attention.project_out(mixed)
+        sentences, length = tf.shape(ids)[0], ids.shape[1] or tf.shape(ids)[1]
+        added, turned = self._at(positions)
+        rows = tf.reshape(self.embedding.rows(ids) + added, (-1, self.config.width))
+        for number, (attention, feed_forward) in enumerate(self.decoder):
+            projected = self._split(attention.queries_keys_values(rows), sentences, length, turned)
+            remembered = (memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
+            sides = [own(number, projected[1:])]
+            if self.prompted:
+                sides.append(remembered)
+            rows = attention.add(rows, attend(projected[0], *sides))
+            if not self.prompted:
+                cross = self.cross[number]
+                queries = self._split(cross.queries(rows), sentences, length)[0]
+                rows = cross.add(rows, attend(queries, remembered))
             rows = feed_forward(rows)
-        return normalize(rows)
+        return self.last.before(rows)
+
+
+def _ahead(length: Any) -> Any:
+    """The mask that hides what lies ahead, `[length, length]`."""
+    return MASKED * (1 - tf.linalg.band_part(tf.ones((length, length)), -1, 0))

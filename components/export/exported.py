@@ -13,6 +13,7 @@ from pathlib import Path
 from components.errors import UserError
 
 SCHEMA_VERSION = 1
+WEIGHTS = ("float32", "bfloat16", "int8")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Decoding:
         max_output_length: Longest output in pieces.
         early_stop: Whether a sentence is finished when an ended hypothesis scores as high as the best live one does
             now; otherwise when no live one, however it goes on, can score higher.
+        weights: How the matrices are stored: float32, bfloat16 or int8; computed with in float32.
     """
 
     beam_size: int = 4
@@ -33,11 +35,14 @@ class Decoding:
     max_input_length: int = 128
     max_output_length: int = 128
     early_stop: bool = True
+    weights: str = "float32"
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "max_input_length", "max_output_length"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.weights not in WEIGHTS:
+            raise UserError(f"weights must be {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, not {self.weights!r}")
         if self.length_penalty < 0:
             raise UserError(f"length_penalty must be at least 0, not {self.length_penalty}")
 

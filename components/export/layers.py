@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.export.weights import Matrix
+from components.train.model import TransformerConfig
+
 MASKED = -1e9
 EPSILON = 1e-6
 
@@ -19,119 +22,186 @@ class Linear(tf.Module):
 
     Args:
         kernel: float32 `[inputs, outputs]`.
-        bias: float32 `[outputs]`; None for none.
+        bias: float32 `[outputs]`.
+        kind: How the kernel is stored.
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray | None = None) -> None:
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray, kind: str) -> None:
         super().__init__()
-        self.kernel = tf.Variable(kernel, trainable=False)
-        self.bias = None if bias is None else tf.Variable(bias, trainable=False)
+        self.kernel, self.bias = Matrix(kernel, kind), tf.Variable(bias, trainable=False)
 
     def __call__(self, rows: Any) -> Any:
         """`[rows, inputs]` to `[rows, outputs]`."""
-        product = tf.matmul(rows, self.kernel)
-        return product if self.bias is None else tf.nn.bias_add(product, self.bias)
+        return tf.nn.bias_add(tf.matmul(rows, self.kernel.values), self.bias)
 
 
-def normalize(rows: Any) -> Any:
-    """Divides each row by its root mean square; the gain is in the weights that follow."""
-    return rows * tf.math.rsqrt(tf.reduce_mean(tf.square(rows), axis=-1, keepdims=True) + EPSILON)
+class Normalization(tf.Module):
+    """How a block's states are normalized: before it, with gain and offset in the weights that follow, or after it.
+
+    Args:
+        config: The model's shape.
+        layer: The trained normalization; None for none.
+    """
+
+    def __init__(self, config: TransformerConfig, layer: Any) -> None:
+        super().__init__()
+        self.first, self.centred = config.norm_placement == "pre", config.norm == "layer"
+        weights = [np.array(weight) for weight in layer.weights] if layer is not None else [np.ones(config.width)]
+        self.gain = weights[0].astype(np.float32)
+        self.offset = weights[1] if len(weights) > 1 else np.zeros_like(self.gain)
+
+    @property
+    def reach(self) -> float:
+        """How long a normalized row is, at most, gain and offset included."""
+        return float(np.sqrt(len(self.gain)) * np.abs(self.gain).max() + np.linalg.norm(self.offset))
+
+    def into(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Multiplies gain and offset into the product that follows, if the normalization comes first.
+
+        Args:
+            kernel: float32 `[width, outputs]`.
+            bias: float32 `[outputs]`.
+        """
+        if not self.first:
+            return kernel, bias
+        return self.gain[:, None] * kernel, bias + self.offset @ kernel
+
+    def before(self, rows: Any) -> Any:
+        """What a block takes, `[rows, width]`."""
+        return self._normalize(rows) if self.first else rows
+
+    def after(self, rows: Any) -> Any:
+        """What the block's sum becomes, `[rows, width]`."""
+        return rows if self.first else self._normalize(rows) * self.gain + self.offset
+
+    def _normalize(self, rows: Any) -> Any:
+        if self.centred:
+            rows -= tf.reduce_mean(rows, axis=-1, keepdims=True)
+        return rows * tf.math.rsqrt(tf.reduce_mean(tf.square(rows), axis=-1, keepdims=True) + EPSILON)
 
 
 class FeedForward(tf.Module):
     """The feed-forward block with its normalization.
 
     Args:
+        config: The model's shape.
         layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
         super().__init__()
-        block, gain = layer.feed_forward, np.array(layer.feed_forward_norm.scale)
-        self.expand = Linear(gain[:, None] * np.array(block.expand.kernel), np.array(block.expand.bias))
-        self.contract = Linear(np.array(block.contract.kernel), np.array(block.contract.bias))
+        self.activation = config.activation
+        self.norm = Normalization(config, layer.feed_forward_norm)
+        self.expand = Linear(*self.norm.into(*_weights(layer.feed_forward.expand)), kind)
+        self.contract = Linear(*_weights(layer.feed_forward.contract), kind)
 
     def __call__(self, rows: Any) -> Any:
         """`[rows, width]` to the same shape, added to the input."""
-        return rows + self.contract(tf.nn.relu(self.expand(normalize(rows))))
+        inner = self.expand(self.norm.before(rows))
+        if self.activation == "swiglu":
+            gate, inner = tf.split(inner, 2, axis=-1)
+            inner *= tf.nn.silu(gate)
+        else:
+            inner = {"relu": tf.nn.relu, "gelu": _gelu, "silu": tf.nn.silu}[self.activation](inner)
+        return self.norm.after(rows + self.contract(inner))
 
 
 class SelfAttention(tf.Module):
     """Self-attention's two products with its normalization.
 
     Args:
+        config: The model's shape.
         layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
         super().__init__()
-        attention, gain = layer.self_attention, np.array(layer.self_norm.scale)
-        scale = attention.scales
-        self.heads, self.size = attention.heads, attention.width // attention.heads
-        self.project_in = Linear(
-            gain[:, None] * np.array(attention.project_in.kernel) * scale, np.array(attention.project_in.bias) * scale
-        )
-        self.project_out = Linear(np.array(attention.project_out.kernel), np.array(attention.project_out.bias))
+        attention = layer.self_attention
+        self.norm = Normalization(config, layer.self_norm)
+        kernel, bias = self.norm.into(*_weights(attention.project_in))
+        self.project_in = Linear(kernel * attention.scales, bias * attention.scales, kind)
+        self.project_out = Linear(*_weights(attention.project_out), kind)
 
     def queries_keys_values(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, 3 * width]`."""
-        return self.project_in(normalize(rows))
+        return self.project_in(self.norm.before(rows))
 
-    def split(self, projected: Any, sentences: Any, length: Any) -> Any:
-        """`[sentences * length, n * width]` to `[n, sentences, heads, length, width / heads]`."""
-        parts = projected.shape[-1] // (self.heads * self.size)
-        return tf.transpose(tf.reshape(projected, (sentences, length, parts, self.heads, self.size)), (2, 0, 3, 1, 4))
+    def add(self, rows: Any, mixed: Any) -> Any:
+        """Adds what attention found, `[rows, width]`, to the input."""
+        return self.norm.after(rows + self.project_out(mixed))
 
 
 class CrossAttention(tf.Module):
     """Cross-attention's queries and output; the keys and values of all layers are made together.
 
     Args:
+        config: The model's shape.
         layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
         super().__init__()
-        attention, gain = layer.cross_attention, np.array(layer.cross_norm.scale)
-        kernel, bias = (np.array(weight) for weight in attention.project_in.weights)
-        width = attention.width
-        self.heads, self.size = attention.heads, width // attention.heads
-        scale = attention.scales[:width]
-        self.queries = Linear(gain[:, None] * kernel[:, :width] * scale, bias[:width] * scale)
-        self.project_out = Linear(np.array(attention.project_out.kernel), np.array(attention.project_out.bias))
+        attention = layer.cross_attention
+        self.norm = Normalization(config, layer.cross_norm)
+        scales, width = attention.scales[: config.width], config.width
+        kernel, bias = _weights(attention.project_in)
+        kernel, bias = self.norm.into(kernel[:, :width], bias[:width])
+        self.project_in = Linear(kernel * scales, bias * scales, kind)
+        self.project_out = Linear(*_weights(attention.project_out), kind)
+
+    def queries(self, rows: Any) -> Any:
+        """`[rows, width]` to the same shape."""
+        return self.project_in(self.norm.before(rows))
+
+    def add(self, rows: Any, mixed: Any) -> Any:
+        """Adds what attention found, `[rows, width]`, to the input."""
+        return self.norm.after(rows + self.project_out(mixed))
 
     @staticmethod
-    def keys_values(layers: list[Any], gain: np.ndarray) -> Linear:
+    def keys_values(layers: list[Any], norm: Normalization, kind: str) -> Linear:
         """The product that makes the keys and values of all layers, `[rows, layers * 2 * width]`.
 
         Args:
             layers: The trained decoder layers.
-            gain: Of the encoder's last normalization.
+            norm: The encoder's last normalization.
+            kind: How weights are stored.
         """
-        attentions = [layer.cross_attention for layer in layers]
-        kernels, biases = (
-            [
-                np.array(weights[i])[..., attention.width :]
-                for attention in attentions
-                for weights in [attention.project_in.weights]
-            ]
-            for i in (0, 1)
-        )
-        return Linear(gain[:, None] * np.concatenate(kernels, axis=1), np.concatenate(biases))
+        pairs = [_weights(layer.cross_attention.project_in) for layer in layers]
+        width = len(pairs[0][0])
+        kernel = np.concatenate([kernel[:, width:] for kernel, _ in pairs], axis=1)
+        bias = np.concatenate([bias[width:] for _, bias in pairs])
+        return Linear(*norm.into(kernel, bias), kind)
 
 
-def attend(queries: Any, keys: Any, values: Any, bias: Any) -> Any:
-    """Mixes the values by how well each key answers each query.
+def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
+    """Mixes values by how well each key answers each query.
 
     Args:
         queries: Scaled, `[sentences, heads, queries, size]`.
-        keys: `[sentences, heads, keys, size]`.
-        values: As the keys.
-        bias: Added to the logits: 0, or very negative where masked.
+        *sides: Keys and values, each `[sentences, heads, keys, size]`, and what is added to the logits: 0, or very
+            negative where masked. Several are as one, side by side.
 
     Returns:
         `[sentences * queries, heads * size]`.
     """
-    weights = tf.nn.softmax(tf.matmul(queries, keys, transpose_b=True) + bias)
-    mixed = tf.transpose(tf.matmul(weights, values), (0, 2, 1, 3))
+    logits = [tf.matmul(queries, keys, transpose_b=True) + bias for keys, _, bias in sides]
+    if len(sides) == 1:
+        mixed = tf.matmul(tf.nn.softmax(logits[0]), sides[0][1])
+    else:
+        weights = tf.nn.softmax(tf.concat(logits, axis=-1))
+        parts = tf.split(weights, [tf.shape(part)[-1] for part in logits], axis=-1)
+        mixed = tf.add_n([tf.matmul(part, values) for part, (_, values, _) in zip(parts, sides, strict=True)])
+    mixed = tf.transpose(mixed, (0, 2, 1, 3))
     return tf.reshape(mixed, (-1, mixed.shape[2] * mixed.shape[3]))
+
+
+def _weights(dense: Any) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(dense.kernel), np.array(dense.bias)
+
+
+def _gelu(rows: Any) -> Any:
+    # Keras's default, and so what training computes.
+    return tf.nn.gelu(rows, approximate=True)

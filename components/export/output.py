@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.export.choices import lesser
+from components.export.search_options import lesser
+from components.export.weights import Matrix
 
 BLOCK = 40
 # exp(80) times a million pieces is still a float32.
@@ -16,21 +17,26 @@ class Output(tf.Module):
     """The output layer.
 
     Args:
-        kernel: float32 `[width, vocabulary]`; its input has a root mean square of 1.
+        kernel: float32 `[width, vocabulary]`.
+        bias: float32 `[vocabulary]`.
+        reach: The length of its input's rows, at most.
+        kind: How the kernel is stored.
     """
 
-    def __init__(self, kernel: np.ndarray) -> None:
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray, reach: float, kind: str = "float32") -> None:
         super().__init__()
         self.vocabulary_size = kernel.shape[1]
         # No logit is beyond the product of the two lengths.
-        self.bound = float(np.sqrt(kernel.shape[0]) * np.linalg.norm(kernel, axis=0).max())
+        self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
-        self.kernel = tf.Variable(np.pad(kernel, ((0, 0), (0, missing))), trainable=False)
-        self.bias = tf.constant([0.0] * self.vocabulary_size + [-2e9] * missing) if missing else None
+        self.kernel = Matrix(np.pad(kernel, ((0, 0), (0, missing))), kind)
+        self.bias = None
+        if missing or bias.any():
+            self.bias = tf.Variable(np.pad(bias, (0, missing), constant_values=-2e9), trainable=False)
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
-        logits = tf.matmul(rows, self.kernel)
+        logits = tf.matmul(rows, self.kernel.values)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias)
 
     def log_total(self, logits: Any, bounded: bool = True) -> Any:

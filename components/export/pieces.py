@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.export.choices import Search, either, lesser
+from components.export.search_options import Search, either, lesser
 
 FORBIDDEN = -2e9
 COLDEST = 1e-6

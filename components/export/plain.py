@@ -3,11 +3,41 @@
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
-from components.export.choices import Search
 from components.export.pieces import gumbel
+from components.export.search_options import Search
+from components.train.model import LanguageModel
 
 Logits = Callable[[np.ndarray], np.ndarray]
+
+
+def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
+    """The trained model as `plain_search` asks it.
+
+    Args:
+        model: The model, as training made it.
+
+    Returns:
+        From a source's pieces, `eos` included, to the function that gives the logits of its next pieces.
+    """
+    ids = tf.TensorSpec((None, None), tf.int32)
+    prompted = model.config.architecture == "gpt"
+    specs = [(ids,) * (3 if prompted else 2)]
+    last = tf.function(lambda inputs: model(inputs)[:, -1], input_signature=specs, autograph=False)
+
+    def of(source: list[int]) -> Logits:
+        def next_logits(outputs: np.ndarray) -> np.ndarray:
+            sources = np.array([source] * len(outputs), np.int32)
+            if not prompted:
+                return np.asarray(last((sources, outputs)))
+            whole = np.concatenate([sources, outputs], axis=1)
+            positions = np.broadcast_to(np.arange(whole.shape[1], dtype=np.int32), whole.shape)
+            return np.asarray(last((whole, np.ones_like(whole), positions)))
+
+        return next_logits
+
+    return of
 
 
 def plain_search(next_logits: Logits, how: Search, bos_id: int, eos_id: int) -> list[tuple[list[int], float]]:
@@ -36,11 +66,13 @@ def plain_search(next_logits: Logits, how: Search, bos_id: int, eos_id: int) -> 
         for slot, (ids, score) in enumerate(live):
             penalized = _penalized(logits[slot], ids, how)
             gains = penalized - np.logaddexp.reduce(penalized)
-            allowed = [piece for piece in range(len(gains)) if not _forbidden(piece, ids, how, eos_id)]
+            allowed = np.setdiff1d(np.arange(len(gains)), _forbidden(ids, how, eos_id))
             if how.sampling:
                 noise = gumbel(how.seed, length - 1, hypotheses, len(gains)).numpy()[slot]
-                allowed = [_drawn(penalized, allowed, noise, how)]
-            extended += [([*ids, piece], score + float(gains[piece])) for piece in allowed]
+                chosen = [_drawn(penalized, allowed, noise, how)]
+            else:  # others of this hypothesis cannot be among the best of all
+                chosen = allowed[np.argsort(-gains[allowed], kind="stable")][: 2 * hypotheses].tolist()
+            extended += [([*ids, piece], score + float(gains[piece])) for piece in chosen]
         extended.sort(key=lambda hypothesis: -hypothesis[1])
         if not how.sampling:
             extended = extended[: 2 * hypotheses if hypotheses > 1 else 1]
@@ -60,17 +92,19 @@ def _penalized(logits: np.ndarray, ids: list[int], how: Search) -> np.ndarray:
     return logits
 
 
-def _forbidden(piece: int, ids: list[int], how: Search, eos_id: int) -> bool:
-    if piece == eos_id and len(ids) < how.min_output_length:
-        return True
+def _forbidden(ids: list[int], how: Search, eos_id: int) -> list[int]:
+    forbidden = [eos_id] if len(ids) < how.min_output_length else []
     size = how.no_repeat_ngram_size
-    grams = [[*ids, piece][i : i + size] for i in range(len(ids) - size + 2)]
-    return size > 0 and len(ids) >= size and grams[-1] in grams[:-1]
+    if size:
+        last = ids[len(ids) - size + 1 :]
+        grams = [ids[start : start + size] for start in range(len(ids) - size + 1)]
+        forbidden += [gram[-1] for gram in grams if gram[:-1] == last]
+    return forbidden
 
 
-def _drawn(logits: np.ndarray, allowed: list[int], noise: np.ndarray, how: Search) -> int:
-    warm = {piece: float(logits[piece]) / how.temperature for piece in allowed}
-    ordered = sorted(allowed, key=lambda piece: -warm[piece])
+def _drawn(logits: np.ndarray, allowed: np.ndarray, noise: np.ndarray, how: Search) -> int:
+    warm = {piece: float(logits[piece]) / how.temperature for piece in allowed.tolist()}
+    ordered = sorted(warm, key=lambda piece: -warm[piece])
     total = np.logaddexp.reduce(list(warm.values()))
     before = np.concatenate([[0], np.cumsum([np.exp(warm[piece] - total) for piece in ordered])[:-1]])
     kept = {piece for place, piece in enumerate(ordered) if place == 0 or before[place] < how.top_p}

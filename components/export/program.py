@@ -6,13 +6,13 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from components.export.choices import Search
 from components.export.decoder import Decoder
 from components.export.exported import Decoding
 from components.export.scoring import log_probabilities
 from components.export.search import Found, search
+from components.export.search_options import Search
 from components.export.streaming import Stream, begin, proceed
-from components.train.model import Transformer
+from components.train.model import LanguageModel
 
 TEXTS = tf.TensorSpec((None,), tf.string)
 IDS = tf.TensorSpec((None, None), tf.int32)
@@ -34,19 +34,22 @@ class Program(tf.Module):
     """Everything that the exported model can do.
 
     Args:
-        model: The trained Transformer.
+        model: The trained model.
         tokenizer: The SentencePiece model's file.
         decoding: How to decode where nobody asks for something else.
     """
 
-    def __init__(self, model: Transformer, tokenizer: Path, decoding: Decoding) -> None:
+    def __init__(self, model: LanguageModel, tokenizer: Path, decoding: Decoding) -> None:
         super().__init__()
         self.config, self.decoding = model.config, decoding
-        self.decoder = Decoder(model)
+        longest = decoding.max_input_length + decoding.max_output_length
+        self.decoder = Decoder(model, decoding.weights, longest)
         self.tokenizer = tf_text.SentencepieceTokenizer(model=tokenizer.read_bytes(), add_eos=False)
-        self.found = tf.function(
-            lambda source: search(self.decoder, source, Search.of(decoding)), input_signature=[IDS], autograph=False
-        )
+        self.found = tf.function(self._found, input_signature=[IDS], autograph=False)
+
+    def _found(self, source: Any) -> Found:
+        with self.decoder.unpacked():
+            return search(self.decoder, source, Search.of(self.decoding))
 
     def encode(self, text: Any, limit: int) -> tuple[Any, Any]:
         """Tokenizes; what is longer than the limit is cut at its end.
@@ -94,7 +97,8 @@ class Program(tf.Module):
             beam_size=tf.maximum(how.beam_size, 1),
             n_best=tf.maximum(tf.where(how.sampling, how.n_best, tf.minimum(how.n_best, how.beam_size)), 1),
         )
-        found = search(self.decoder, source, how)
+        with self.decoder.unpacked():
+            found = search(self.decoder, source, how)
         batch, results, length = tf.unstack(tf.shape(found.ids))
         texts = tf.reshape(self.decode(tf.reshape(found.ids, (batch * results, length))), (batch, results))
         return {"text": texts, "score": found.scores, "cut": cut}
@@ -103,7 +107,8 @@ class Program(tf.Module):
         """`score`: how probable given outputs are."""
         source, source_cut = self.read(source)
         target, target_cut = self.encode(target, self.decoding.max_output_length)
-        scores, tokens = log_probabilities(self.decoder, source, target)
+        with self.decoder.unpacked():
+            scores, tokens = log_probabilities(self.decoder, source, target)
         return {"log_probability": scores, "tokens": tokens, "cut": source_cut | target_cut}
 
     def serve_ids(self, ids: Any) -> dict[str, Any]:
@@ -118,12 +123,15 @@ class Program(tf.Module):
     def start(self, text: Any) -> dict[str, Any]:
         """`stream_start`: reads the source."""
         source, cut = self.read(text)
-        return {**begin(self.decoder, source, self.decoding.max_output_length)._asdict(), "cut": cut}
+        with self.decoder.unpacked():
+            stream = begin(self.decoder, source, self.decoding.max_output_length)
+        return {**stream._asdict(), "cut": cut}
 
     def proceed(self, pieces: Any, **given: Any) -> dict[str, Any]:
         """`stream_next`: some more pieces."""
         stream = Stream(**{name: given.pop(name) for name in Stream._fields})
-        stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._how(given))
+        with self.decoder.unpacked():
+            stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._how(given))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
         return {**state, "text": self.decode(stream.ids)}
 

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.export.choices import Search, either, lesser, static
 from components.export.decoder import GROWTH, Decoder, Memory
 from components.export.pieces import draw, forbid, penalize
+from components.export.search_options import Search, either, lesser, static
 
 IMPOSSIBLE = -1e9
 WORTH = 4
@@ -208,7 +208,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         done=tf.TensorShape((None,)),
         best_ids=tf.TensorShape((None, kept_results, longest)),
         best_scores=tf.TensorShape((None, kept_results)),
-        cross=tf.TensorShape((memory.cross.shape[0], None, config.heads, None, model.size)),
+        cross=tf.TensorShape((memory.cross.shape[0], None, model.heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
         caches=tuple(
             tf.TensorShape((None, None if width is None else width * model.size)) for _ in range(config.decoder_layers)

@@ -7,6 +7,7 @@ import logging
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.errors import UserError
 from components.export.exported import SCHEMA_VERSION, Decoding, Description, ExportedModel
@@ -14,16 +15,20 @@ from components.tokenize.corpus import Corpus
 from components.train.checkpoint import Checkpoint
 from components.whole import whole_folder
 
+if TYPE_CHECKING:
+    from components.train.model import TransformerConfig
+
 log = logging.getLogger(__name__)
 
 CHECKED = 64
+CHECKED_PLAINLY = 8
 
 
 def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = Decoding()) -> Description:  # noqa: B008
     """Writes a trained model as a SavedModel that takes text and gives text.
 
-    Before it appears, it is loaded in a fresh process and must give the same text there for the first validation
-    texts as the trained model gives here. The output's layout is in `components.export.exported`.
+    Before it appears, it must decode the first validation texts as the trained model does without caches, is loaded
+    in a fresh process, and must give the same text there. The output's layout is in `components.export.exported`.
 
     Args:
         checkpoint: The checkpoint folder that train wrote.
@@ -41,6 +46,7 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
+    from components.export.agreement import check_agreement
     from components.export.program import Program
     from components.export.signatures import describe
     from components.export.verify import foreign_ops, translate_elsewhere
@@ -53,12 +59,7 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
         model.load_weights(trained.weights)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"{trained.weights} does not fit {trained.config}: {error}; train again") from None
-    limit = model.config.max_length
-    decoding = replace(
-        decoding,
-        max_input_length=min(decoding.max_input_length, limit),
-        max_output_length=min(decoding.max_output_length, limit),
-    )
+    decoding = within(decoding, model.config)
     description = Description(
         fingerprint=fingerprint(trained, decoding),
         source_language=config["source_language"],
@@ -71,6 +72,8 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     program = Program(model, trained.tokenizer, decoding)
     signatures = program.signatures()
     texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:CHECKED]]
+    if decoding.weights == "float32":  # stored smaller, they are others than the trained ones
+        check_agreement(model, program, signatures["parameters"], texts[:CHECKED_PLAINLY])
     with whole_folder(output) as folder:
         tf.saved_model.save(program, str(folder), signatures=signatures)
         log.info("wrote the SavedModel; checking it in a fresh process")
@@ -87,6 +90,21 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
                 raise RuntimeError(f"reloaded, the model answers {text!r} with {theirs!r}, not with {ours!r}")
     log.info("the exported model gives the same text for %d validation texts", len(texts))
     return description
+
+
+def within(decoding: Decoding, config: "TransformerConfig") -> Decoding:
+    """Holds the limits to the lengths that the model was trained for.
+
+    Args:
+        decoding: What was asked for.
+        config: The model's shape.
+    """
+    limit = config.max_length
+    read = min(decoding.max_input_length, limit)
+    if config.architecture == "gpt":  # source and output lie in one sequence
+        read = min(decoding.max_input_length, limit // 2)
+        limit -= read
+    return replace(decoding, max_input_length=read, max_output_length=min(decoding.max_output_length, limit))
 
 
 def fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:

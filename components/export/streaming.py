@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.export.choices import Search, either
 from components.export.decoder import Decoder, Memory
 from components.export.layers import MASKED
 from components.export.pieces import draw, forbid, penalize
+from components.export.search_options import Search, either
 
 
 class Stream(NamedTuple):

@@ -1,5 +1,9 @@
 """The decoder that serving runs against the model that was trained."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,15 +13,26 @@ from hypothesis import strategies as st
 from components.export.decoder import Decoder
 from components.export.layers import MASKED
 from components.export.output import BLOCK, Output
-from components.train.model import Transformer, TransformerConfig
+from components.export.plain import Logits, trained
+from components.export.weights import Matrix
+from components.train.model import LanguageModel, TransformerConfig, make_model
 
 CONFIG = TransformerConfig(vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2)
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"architecture": "gpt", "encoder_layers": 0},
+    {"norm_placement": "post", "norm": "layer", "positions": "learned", "tied_embeddings": False, "activation": "gelu"},
+    {"norm": "layer", "positions": "rotary", "activation": "swiglu"},
+    {"architecture": "gpt", "encoder_layers": 0, "norm": "layer", "positions": "rotary", "activation": "silu"},
+    {"architecture": "gpt", "encoder_layers": 0, "norm_placement": "post", "positions": "learned"},
+]
+SOURCES = [[5, 6, 3], [7, 8, 9, 3]]
 
 
-@pytest.fixture(scope="module")
-def model() -> Transformer:
+@pytest.fixture(scope="module", params=OPTIONS, ids=str)
+def model(request: pytest.FixtureRequest) -> LanguageModel:
     tf.keras.utils.set_random_seed(1)
-    model = Transformer(CONFIG)
+    model = make_model(replace(CONFIG, **request.param))
     # Weights that start at zero or one would hide a place where they are forgotten.
     model.set_weights(
         [weight + np.random.default_rng(2).normal(0, 0.3, weight.shape) for weight in model.get_weights()]
@@ -25,27 +40,63 @@ def model() -> Transformer:
     return model
 
 
-def test_steps_with_caches_give_the_logits_of_the_whole_sequence(model: Transformer) -> None:
-    source = np.array([[5, 6, 3, 0], [7, 8, 9, 3]], np.int32)
+@pytest.fixture(scope="module")
+def logits_of(model: LanguageModel) -> Callable[[list[int]], Logits]:
+    return trained(model)
+
+
+def test_steps_with_caches_give_the_logits_of_the_whole_sequence(
+    model: LanguageModel, logits_of: Callable[[list[int]], Logits]
+) -> None:
     # Two hypotheses of each sentence; after the second step they change places in the first sentence.
     target = np.array([[[2, 5, 6], [2, 9, 4]], [[2, 9, 8], [2, 7, 5]]], np.int32)
     decoder = Decoder(model)
-    memory, room = decoder.encode(tf.constant(source)), 3
-    caches = decoder.empty_caches(2, 2, room)
-    past = np.full((2, 2, room, 2), MASKED, np.float32)
-    places = np.array([[0, 1], [0, 1]])
-    for position in range(3):
-        for sentence, row in np.ndindex(2, 2):
-            past[sentence, row, position, row] = 0
-        ids = np.take_along_axis(target[:, :, position], places, axis=1)
-        mask = tf.constant(past.reshape(2, 1, 2, -1))
-        logits, caches = decoder.step(tf.constant(ids), position, caches, room, mask, memory)
-        for sentence, row in np.ndindex(2, 2):
-            prefix = target[sentence, places[sentence, row], : position + 1]
-            whole = model((source[sentence : sentence + 1], prefix[None])).numpy()[0, -1]
-            np.testing.assert_allclose(logits[2 * sentence + row, :20], whole, atol=1e-4)
-        if position == 1:
-            places[0], past[0] = places[0][::-1], past[0][::-1].copy()
+    source = tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0)
+    with decoder.unpacked():
+        memory, room = decoder.encode(source), 3
+        caches = decoder.empty_caches(2, 2, room)
+        past = np.full((2, 2, room, 2), MASKED, np.float32)
+        places = np.array([[0, 1], [0, 1]])
+        for position in range(3):
+            for sentence, row in np.ndindex(2, 2):
+                past[sentence, row, position, row] = 0
+            ids = np.take_along_axis(target[:, :, position], places, axis=1)
+            mask = tf.constant(past.reshape(2, 1, 2, -1))
+            logits, caches = decoder.step(tf.constant(ids), position, caches, room, mask, memory)
+            for sentence, row in np.ndindex(2, 2):
+                prefix = target[sentence, places[sentence, row], : position + 1]
+                expected = logits_of(SOURCES[sentence])(prefix[None])[0]
+                np.testing.assert_allclose(logits[2 * sentence + row, :20], expected, atol=2e-4)
+            if position == 1:
+                places[0], past[0] = places[0][::-1], past[0][::-1].copy()
+
+
+def test_whole_outputs_get_the_trained_models_logits(
+    model: LanguageModel, logits_of: Callable[[list[int]], Logits]
+) -> None:
+    decoder = Decoder(model)
+    target = np.array([[2, 5, 6], [2, 9, 0]], np.int32)
+    with decoder.unpacked():
+        states = decoder.whole(
+            tf.constant(target), decoder.encode(tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0))
+        )
+        logits = tf.reshape(decoder.output.logits(states), (2, 3, -1))
+    for sentence, length in ((0, 3), (0, 1), (1, 2)):
+        expected = logits_of(SOURCES[sentence])(target[sentence : sentence + 1, :length])[0]
+        np.testing.assert_allclose(logits[sentence, length - 1, :20], expected, atol=2e-4)
+        assert np.abs(expected).max() < decoder.output.bound
+
+
+@pytest.mark.parametrize(("weights", "error"), [("bfloat16", 2**-8), ("int8", 0.6 / 127)])
+def test_weights_stored_small_are_near_the_trained_ones(weights: str, error: float) -> None:
+    values = np.random.default_rng(5).normal(size=(30, 20)).astype(np.float32)
+    for scaled in (0, 1):
+        matrix = Matrix(values, weights, scaled)
+        matrix.unpack()
+        largest = np.abs(values).max(axis=1 - scaled, keepdims=True)
+        assert (np.abs(matrix.values - values) <= error * largest).all()
+    rows = Matrix(values, weights, scaled=0).rows(tf.constant([[3], [7]]))
+    np.testing.assert_allclose(rows[:, 0], values[[3, 7]], atol=error * np.abs(values).max())
 
 
 @settings(max_examples=20, deadline=None)
@@ -54,7 +105,8 @@ def test_the_best_pieces_are_found_by_blocks(size: int, number: int, seed: int) 
     kernel = np.random.default_rng(seed).normal(size=(4, size)).astype(np.float32)
     rows = np.random.default_rng(seed).normal(size=(3, 4)).astype(np.float32)
     rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))
-    output = Output(kernel)
+    output = Output(kernel, np.zeros(size, np.float32), reach=2.0)
+    output.kernel.unpack()
     logits = output.logits(rows)
     expected = tf.math.top_k(rows @ kernel, number)
     values, pieces = output.top(logits, number)

@@ -1,16 +1,19 @@
 """Search and sampling with caches against the same search written as a plain loop without them."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.export.choices import Search
 from components.export.decoder import Decoder
-from components.export.plain import plain_search
+from components.export.plain import Logits, plain_search, trained
 from components.export.search import Found, search
-from components.train.model import Transformer, TransformerConfig
+from components.export.search_options import Search
+from components.train.model import LanguageModel, TransformerConfig, make_model
 
 CONFIG = TransformerConfig(
     vocabulary_size=40, encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, max_length=16
@@ -20,24 +23,30 @@ TYPES = {float: tf.float32, bool: tf.bool, int: tf.int32}
 FIELDS = {name: TYPES[type(value)] for name, value in Search()._asdict().items() if name != "early_stop"}
 
 
-@pytest.fixture(scope="module")
-def model() -> Transformer:
+@pytest.fixture(scope="module", params=["transformer", "gpt"])
+def model(request: pytest.FixtureRequest) -> LanguageModel:
     tf.keras.utils.set_random_seed(3)
-    model = Transformer(CONFIG)
+    layers = CONFIG.encoder_layers if request.param == "transformer" else 0
+    model = make_model(replace(CONFIG, architecture=request.param, encoder_layers=layers))
     # Far-apart logits: otherwise rounding decides between hypotheses.
     model.embedding.assign(model.embedding * 12)
     return model
 
 
 @pytest.fixture(scope="module")
-def searches(model: Transformer) -> dict[bool, tf.types.experimental.GenericFunction]:
+def searches(model: LanguageModel) -> dict[bool, tf.types.experimental.GenericFunction]:
     """The search as a graph whose options are inputs, by `early_stop`: traced once, as exported."""
     decoder = Decoder(model)
+
+    def run(source: tf.Tensor, how: Search) -> Found:
+        with decoder.unpacked():
+            return search(decoder, source, how)
+
     specs = [tf.TensorSpec((None, None), tf.int32), {name: tf.TensorSpec((), kind) for name, kind in FIELDS.items()}]
 
     def made(early_stop: bool) -> tf.types.experimental.GenericFunction:
         return tf.function(
-            lambda source, how: search(decoder, source, Search(**how, early_stop=early_stop)),
+            lambda source, how: run(source, Search(**how, early_stop=early_stop)),
             input_signature=specs,
             autograph=False,
         )
@@ -46,10 +55,8 @@ def searches(model: Transformer) -> dict[bool, tf.types.experimental.GenericFunc
 
 
 @pytest.fixture(scope="module")
-def whole(model: Transformer) -> tf.types.experimental.GenericFunction:
-    """The trained model's logits after the last piece."""
-    ids = tf.TensorSpec((None, None), tf.int32)
-    return tf.function(lambda source, target: model((source, target))[:, -1], input_signature=[ids, ids])
+def logits_of(model: LanguageModel) -> Callable[[list[int]], Logits]:
+    return trained(model)
 
 
 def batch(sources: list[list[int]]) -> np.ndarray:
@@ -94,19 +101,14 @@ ways = st.one_of(st.fixed_dictionaries(searching), st.fixed_dictionaries(samplin
 @settings(max_examples=15, deadline=None)
 @given(sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3), how=ways)
 def test_the_search_finds_what_the_plain_loop_finds(
-    whole: tf.types.experimental.GenericFunction,
+    logits_of: Callable[[list[int]], Logits],
     searches: dict[bool, tf.types.experimental.GenericFunction],
     sources: list[list[int]],
     how: Search,
 ) -> None:
     found = run(searches, batch(sources), how)
     for row, source in enumerate(sources):
-
-        def next_logits(ids: np.ndarray, source: list[int] = source) -> np.ndarray:
-            repeated = np.array([[*source, CONFIG.eos_id]] * len(ids), np.int32)
-            return whole(repeated, ids).numpy()
-
-        expected = plain_search(next_logits, how, CONFIG.bos_id, CONFIG.eos_id)
+        expected = plain_search(logits_of([*source, CONFIG.eos_id]), how, CONFIG.bos_id, CONFIG.eos_id)
         special = (CONFIG.pad_id, CONFIG.eos_id)
         assert results(found, row)[: len(expected)] == [[p for p in ids if p not in special] for ids, _ in expected]
         np.testing.assert_allclose(found.scores[row, : len(expected)], [score for _, score in expected], atol=2e-3)
@@ -115,11 +117,13 @@ def test_the_search_finds_what_the_plain_loop_finds(
 
 
 def test_values_built_into_the_graph_give_what_inputs_give(
-    model: Transformer, searches: dict[bool, tf.types.experimental.GenericFunction]
+    model: LanguageModel, searches: dict[bool, tf.types.experimental.GenericFunction]
 ) -> None:
     sources = batch([[5, 6, 7], [8]])
     how = Search(beam_size=3, n_best=2, max_output_length=LONGEST)
-    built = search(Decoder(model), tf.constant(sources), how)
+    decoder = Decoder(model)
+    with decoder.unpacked():
+        built = search(decoder, tf.constant(sources), how)
     given_ = run(searches, sources, how)
     np.testing.assert_array_equal(built.ids, given_.ids)
     np.testing.assert_allclose(built.scores, given_.scores, atol=1e-4)

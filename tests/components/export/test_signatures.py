@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.export.choices import Search
 from components.export.exported import ExportedModel
+from components.export.search_options import Search
 from components.train.checkpoint import Checkpoint
 
 TEXTS = ["red house", "", "two green trees and three blue houses"]

@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,13 @@ import pytest
 import tensorflow as tf
 
 from components.errors import UserError
+from components.export.agreement import check_agreement
 from components.export.exported import Decoding, ExportedModel
+from components.export.program import Program
 from components.export.stage import export, fingerprint
 from components.export.verify import foreign_ops, translate_elsewhere
 from components.train.checkpoint import Checkpoint
+from components.train.model import TransformerConfig, make_model
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,43 @@ def test_a_fresh_process_without_model_code_answers_the_same(exported_model: Pat
 
 def test_only_ops_that_a_model_server_links(exported_model: Path) -> None:
     assert foreign_ops(exported_model) == []
+
+
+def test_a_program_that_decodes_otherwise_than_it_was_trained_does_not_leave(
+    exported_model: Path, checkpoint: Path, loaded_model: Any
+) -> None:
+    trained = Checkpoint(checkpoint)
+    model = make_model(TransformerConfig.from_dict(trained.read_config()["model"]))
+    model.load_weights(trained.weights)
+    program = Program(model, trained.tokenizer, ExportedModel(exported_model).read_description().decoding)
+    parameters, texts = loaded_model.signatures["parameters"], ["red house", "two green trees"]
+    check_agreement(model, program, parameters, texts)
+    model.embedding.assign(model.embedding[::-1])
+    with pytest.raises(RuntimeError, match=r"exported, the model answers 'red house' with .* as it was trained, with"):
+        check_agreement(model, program, parameters, texts)
+
+
+def test_a_gpt_is_exported_with_weights_of_a_byte(
+    exported_model: Path, checkpoint: Path, corpus: Path, tmp_path: Path
+) -> None:
+    import tensorflow_text  # noqa: F401 (registers its ops)
+
+    shutil.copytree(checkpoint, tmp_path / "gpt")
+    copied = Checkpoint(tmp_path / "gpt")
+    config = copied.read_config()
+    shape = {"architecture": "gpt", "encoder_layers": 0, "decoder_layers": 1, "positions": "rotary", "max_length": 24}
+    config["model"].update(shape)
+    copied.config.write_text(json.dumps(config))
+    make_model(TransformerConfig.from_dict(config["model"])).save_weights(copied.weights)
+    description = export(copied.path, corpus, tmp_path / "out", Decoding(beam_size=2, weights="int8"))
+    assert (description.decoding.max_input_length, description.decoding.max_output_length) == (12, 12)
+    answers = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"](text=tf.constant(["red", ""]))
+    assert answers["text"].shape == (2,)
+    assert size(tmp_path / "out") < size(exported_model) / 2
+
+
+def size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in (folder / "variables").iterdir())
 
 
 def test_the_same_weights_have_the_same_fingerprint(exported_model: Path, checkpoint: Path, tmp_path: Path) -> None:

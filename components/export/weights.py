@@ -1,0 +1,49 @@
+"""Weights as they are stored: float32, bfloat16, or int8 with a scale for each column or row."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class Matrix(tf.Module):
+    """A matrix that is stored small and computed with in float32.
+
+    Args:
+        values: float32 `[rows, columns]`.
+        kind: float32, bfloat16 or int8.
+        scaled: Of int8: the axis whose every entry shares a scale, 0 for rows, 1 for columns.
+    """
+
+    def __init__(self, values: np.ndarray, kind: str, scaled: int = 1) -> None:
+        super().__init__()
+        self.scaled, self.scales, self._unpacked = scaled, None, None
+        if kind == "int8":
+            largest = np.abs(values).max(axis=1 - scaled, keepdims=True)
+            scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+            self.scales = tf.Variable(scales, trainable=False)
+            values = np.round(values / scales).astype(np.int8)
+        self.stored = tf.Variable(tf.cast(values, kind), trainable=False)
+
+    def unpack(self) -> None:
+        """Makes the values ready, once for all that the function that is being traced does with them."""
+        values = tf.cast(self.stored, tf.float32)
+        self._unpacked = values if self.scales is None else values * self.scales
+
+    def pack(self) -> None:
+        """Forgets what `unpack` made."""
+        self._unpacked = None
+
+    @property
+    def values(self) -> Any:
+        """The matrix, float32."""
+        return self._unpacked
+
+    def rows(self, numbers: Any) -> Any:
+        """Some rows, float32 `[..., columns]`; of int8 only with scales for rows.
+
+        Args:
+            numbers: int32 `[...]`.
+        """
+        values = tf.cast(tf.gather(self.stored, numbers), tf.float32)
+        return values if self.scales is None else values * tf.gather(self.scales, numbers)
