@@ -6,7 +6,10 @@ import keras
 import tensorflow as tf
 
 from components.train.loss import smoothed_cross_entropy
-from components.train.model import LanguageModel
+from components.train.model import LanguageModel, TransformerConfig, make_model
+from components.train.optimizer import Adam
+from components.train.options import Options
+from components.train.schedules import WarmUp
 
 
 class Trainee(keras.Model):
@@ -67,6 +70,39 @@ class Trainee(keras.Model):
         self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
         self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
         return likelihood / tf.maximum(count, 1.0)
+
+
+def make_trainee(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> Trainee:
+    """Makes the model with its objective and its optimizer, ready for a step; in the strategy's scope.
+
+    Args:
+        config: The model's shape.
+        options: Options of training.
+        steps: Batches in the whole of training.
+        compiled: Whether XLA compiles the step.
+    """
+    model = Trainee(make_model(config), options.label_smoothing)
+    schedule = WarmUp(
+        options.decay,
+        options.learning_rate,
+        options.warmup_steps,
+        steps // options.accumulate,
+        options.accumulate,
+    )
+    optimizer = Adam(
+        schedule,
+        beta_2=0.98,
+        epsilon=1e-9,
+        weight_decay=options.weight_decay or None,
+        clip_norm=options.clip_norm,
+        gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
+        use_ema=options.average > 0,
+        ema_momentum=options.average or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "scale", "beta", "gamma"])
+    model.compile(optimizer=optimizer, jit_compile=compiled)
+    optimizer.build(model.trainable_variables)
+    return model
 
 
 def _over_replicas(value: Any) -> Any:

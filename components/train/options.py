@@ -1,10 +1,23 @@
 """Options of the train stage."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from components.errors import UserError
 
 MONITORS = ("loss", "accuracy")
+SHAPE = (
+    "architecture",
+    "norm_placement",
+    "norm",
+    "positions",
+    "activation",
+    "tied_embeddings",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+)
+"""The options that are fields of the model's configuration too."""
 
 
 @dataclass(frozen=True)
@@ -98,3 +111,8 @@ class Options:
                 raise UserError(
                     f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r}"
                 )
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The options that are fields of the model's configuration too, by name."""
+        return {name: getattr(self, name) for name in SHAPE}

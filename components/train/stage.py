@@ -53,16 +53,15 @@ def train(
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
     import keras
+    import tensorflow as tf
 
     from components.train.batches import Batches
     from components.train.flops import matmul_peak, training_flops
-    from components.train.model import TransformerConfig, make_model
-    from components.train.objective import Trainee
-    from components.train.optimizer import Adam
+    from components.train.model import TransformerConfig
+    from components.train.objective import make_trainee
     from components.train.packing import Packs
     from components.train.recommend import recommend
     from components.train.records import read_pairs
-    from components.train.schedules import WarmUp
     from components.train.trainer import Trainer
     from components.train.working_state import WorkingState
 
@@ -84,7 +83,7 @@ def train(
         preset,
         vocabulary_size=manifest.vocabulary_size,
         max_length=_longest(options.architecture, [pair for found in pairs.values() for pair in found]),
-        **{name: getattr(options, name) for name in SHAPE},
+        **options.shape,
     )
     make = Packs if options.architecture == "gpt" else Batches
     train_batches, valid_batches = (
@@ -94,27 +93,12 @@ def train(
     keras.utils.set_random_seed(options.seed)
     keras.mixed_precision.set_global_policy("float32" if precision == "float32" else "mixed_bfloat16")
     with strategy.scope():
-        model = Trainee(make_model(config), options.label_smoothing)
-        schedule = WarmUp(
-            options.decay,
-            options.learning_rate,
-            options.warmup_steps,
-            options.epochs * len(train_batches) // options.accumulate,
-            options.accumulate,
+        model = make_trainee(
+            config,
+            options,
+            options.epochs * len(train_batches),
+            compiled=options.xla == "on" or (options.xla == "auto" and bool(tf.config.list_logical_devices("TPU"))),
         )
-        optimizer = Adam(
-            schedule,
-            beta_2=0.98,
-            epsilon=1e-9,
-            weight_decay=options.weight_decay or None,
-            clip_norm=options.clip_norm,
-            gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
-            use_ema=options.average > 0,
-            ema_momentum=options.average or 0.99,
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "scale", "beta", "gamma"])
-        model.compile(optimizer=optimizer, jit_compile=_compiled(options.xla))
-        optimizer.build(model.trainable_variables)
         if warm_start:
             _start_from(Checkpoint(Path(warm_start)), model, config, source)
     log.info(
@@ -176,20 +160,6 @@ def train(
     return history[-1]
 
 
-SHAPE = (
-    "architecture",
-    "norm_placement",
-    "norm",
-    "positions",
-    "activation",
-    "tied_embeddings",
-    "dropout",
-    "attention_dropout",
-    "activation_dropout",
-)
-"""The options that are fields of the model's configuration too."""
-
-
 def _longest(architecture: str, pairs: list[Any]) -> int:
     if architecture == "gpt":
         return max(*(len(left) + len(right) + 2 for left, right in pairs), 256)
@@ -210,12 +180,6 @@ def _precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bfloat16" if native_bfloat16() else "float32"
-
-
-def _compiled(xla: str) -> bool:
-    import tensorflow as tf
-
-    return xla == "on" or (xla == "auto" and bool(tf.config.list_logical_devices("TPU")))
 
 
 def _start_from(champion: Checkpoint, model: Any, config: Any, source: Corpus) -> None:

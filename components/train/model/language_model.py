@@ -55,7 +55,7 @@ class LanguageModel(keras.Model):
         states = ops.take(self.embedding, ids, axis=0) * self.config.width**0.5
         if self.config.positions != "rotary":
             table = self.encodings if self.learned_positions is None else self.learned_positions
-            states += ops.take(table, positions, axis=0)
+            states += ops.cast(ops.take(table, positions, axis=0), states.dtype)
         return self.dropout(ops.cast(states, self.compute_dtype), training=training)
 
     def rotations_at(self, positions: Any) -> Any:
