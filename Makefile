@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
-IMAGES := tokenize train train-tpu evaluate serve infer
+IMAGES := tokenize train train-tpu preflight evaluate serve infer
 # Small and quick: the sample is learnt in three minutes on two cores.
 DEMO := preset=demo vocabulary_size=2000 epochs=12 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 average=0.98 max_output_length=64
@@ -56,7 +56,7 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
-	    train|evaluate|serve|infer) build="--extra cpu --override -";; \
+	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \
 	    train-tpu) build="--override -";; \
 	    *) build=;; \
 	  esac; \

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
+from pipelines import preflight
 from pipelines.compiling import PIPELINES, stages
 from pipelines.configuration import Loaded
 from pipelines.configuration.reading import ConfigurationError
@@ -22,13 +23,14 @@ SPEC_LIMIT = 1_000_000
 NAME_LIMIT = 112
 
 
-def check(loaded: Loaded, targets: list[str] | None = None, ask: bool = True) -> list[Problem]:
+def check(loaded: Loaded, targets: list[str] | None = None, ask: bool = True, deep: bool = False) -> list[Problem]:
     """Holds a configuration against the pipelines, the targets' rules and, where there is one, the service.
 
     Args:
         loaded: The configuration.
         targets: Which targets; all that it describes by default.
         ask: Whether services are asked what only they know.
+        deep: Whether the TPU compiler is asked where training runs on a TPU, which takes minutes.
 
     Returns:
         Every problem, in the order of the configuration; empty if it is fine.
@@ -47,6 +49,7 @@ def check(loaded: Loaded, targets: list[str] | None = None, ask: bool = True) ->
                 problems += _run(loaded, place, pipeline, schedule)
             problems += _images(loaded, target)
             problems += place.check() if ask else []
+            problems += preflight.problems(loaded) if deep and target == "vertex" else []
         except UserError as error:  # noqa: PERF203
             problems += error.problems if isinstance(error, ConfigurationError) else [Problem(str(error), target)]
     for name, schedule_settings in configuration.schedules.items():
@@ -76,7 +79,7 @@ def _names(loaded: Loaded) -> Iterator[Problem]:
         if stage not in known:
             said = f"there is no such stage; {nearest(stage, known)}"
             yield Problem(said, loaded.where("resources", stage), f"resources.{stage}")
-    images = {"train-tpu", *known.values()}
+    images = {"preflight", "train-tpu", *known.values()}
     for image in configuration.images.digests:
         if image not in images:
             said = f"no stage has such an image; {nearest(image, images)}"

@@ -24,6 +24,7 @@ from pipelines.cli.completion import completion
 from pipelines.cli.doctor import doctor
 from pipelines.cli.init import init
 from pipelines.cli.predict import predict
+from pipelines.cli.preflight import preflight
 from pipelines.cli.run import run
 from pipelines.cli.sample import sample
 from pipelines.cli.upload import upload
@@ -44,6 +45,7 @@ app.command()(run)
 app.command()(upload)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
+app.command()(preflight)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(images.app, name="images")

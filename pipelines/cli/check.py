@@ -19,6 +19,9 @@ def check(
     config: ConfigOption = None,
     set_: SetOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no service.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Ask the TPU compiler too, if training runs on a TPU; takes minutes.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Hold the configuration against the pipelines, the targets' rules and the services; list every problem."""
@@ -27,7 +30,7 @@ def check(
 
     try:
         loaded = read_configuration(config, set_)
-        problems = find(loaded, target, ask=not offline)
+        problems = find(loaded, target, ask=not offline, deep=deep)
     except ConfigurationError as error:
         problems = error.problems
     if as_json:

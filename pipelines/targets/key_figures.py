@@ -7,6 +7,7 @@ from typing import Any
 FIGURES: dict[str, list[tuple[str, str]]] = {
     "snapshot": [("snapshot", "data {fingerprint:.12}")],
     "tokenize": [("corpus", "{train} pairs, {vocabulary_size} pieces")],
+    "preflight": [("metrics", "about {hours:.2f} hours, {cost:.2f} {currency}")],
     "train": [("metrics", "loss {valid_loss:.3f}")],
     "export": [("model", "model {fingerprint:.12}")],
     "evaluate": [

@@ -22,6 +22,7 @@ def test_every_stage_is_looked_at() -> None:
         "export",
         "infer",
         "plan_trials",
+        "preflight",
         "snapshot",
         "summary",
         "tokenize",

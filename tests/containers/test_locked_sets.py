@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 IMAGES = sorted(path.parent.name for path in ROOT.glob("containers/*/requirements.txt"))
-CPU_IMAGES = {"train", "evaluate", "serve", "infer"}
+CPU_IMAGES = {"train", "preflight", "evaluate", "serve", "infer"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The same importable package from other distributions.
 SAME = {"tensorflow-cpu": "tensorflow", "tensorflow-tpu": "tensorflow"}

@@ -22,18 +22,22 @@ ROOT = "{{$.pipeline_root}}"
 EXECUTOR, ESCAPED_EXECUTOR = "{{$}}", "{{$.json_escape[1]}}"
 
 
-def place(spec: Spec, target: VertexTarget, tpu_image: str) -> Spec:
+def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str = "seqline/preflight") -> Spec:
     """Places a portable spec on Vertex.
 
     Args:
         spec: The portable spec.
         target: What the configuration says about Vertex.
         tpu_image: The image in which train runs on a TPU.
+        preflight_image: The image in which the TPU compiler is asked before that.
 
     Returns:
         A new spec; a pipeline without the stage that a setting is about is not changed by it.
     """
     spec = copy.deepcopy(spec)
+    tpu = slice_of(spec, target.training)
+    if tpu:
+        add_preflight(spec, tpu, preflight_image)
     use_tpu_image(spec, tpu_image, target.training is not None and target.training.tpu is not None)
     if target.training is not None:
         place_training(spec, target.training, target)
@@ -55,6 +59,68 @@ def use_tpu_image(spec: Spec, image: str, everywhere: bool) -> None:
         kind = container.get("resources", {}).get("accelerator", {})
         if everywhere or kind.get("resourceType", kind.get("type", "")).startswith("TPU"):
             container["image"] = image
+
+
+def slice_of(spec: Spec, job: TrainingJob | None) -> str:
+    """The TPU slice that train runs on, such as v5e:2x2; empty if it is none.
+
+    Args:
+        spec: The portable spec.
+        job: Training as a custom job, if it is one.
+    """
+    if job is not None:
+        return f"{job.tpu.version}:{job.tpu.topology}" if job.tpu is not None else ""
+    for component in _components(spec, "train"):
+        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        kind = container.get("resources", {}).get("accelerator", {})
+        name = str(kind.get("resourceType", kind.get("type", "")))
+        if name.startswith("TPU_V"):
+            return f"{name.removeprefix('TPU_').lower()}:2x2"
+    return ""
+
+
+def add_preflight(spec: Spec, tpu: str, image: str) -> None:
+    """Adds the task preflight before every task that trains; it takes what that takes, by the same names.
+
+    Args:
+        spec: The spec to change.
+        tpu: The slice.
+        image: Where preflight runs: on a CPU.
+    """
+    from google.protobuf import json_format
+
+    from components.preflight.component import preflight
+
+    compiled = json_format.MessageToDict(preflight.pipeline_spec)
+    (component,) = compiled["components"].values()
+    (executor,) = compiled["deploymentSpec"]["executors"].values()
+    container = executor["container"]
+    container["image"] = image
+    # The compiler uses as much as it gets for base; less makes it slow, not wrong.
+    container["resources"] = {
+        "cpuRequest": 4.0, "cpuLimit": 4.0, "resourceCpuRequest": "4", "resourceCpuLimit": "4",
+        "memoryRequest": 16.0, "memoryLimit": 16.0, "resourceMemoryRequest": "16G", "resourceMemoryLimit": "16G",
+    }  # fmt: skip
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    taken = component["inputDefinitions"]["parameters"]
+    for dag in dags:
+        for name, task in list(dag["tasks"].items()):
+            if _stage(task["componentRef"]["name"]) != "train":
+                continue
+            given = copy.deepcopy(task["inputs"])
+            given["parameters"] = {key: value for key, value in given["parameters"].items() if key in taken}
+            given["parameters"]["tpu"] = {"runtimeValue": {"constant": tpu}}
+            asked = name.replace("train", "preflight")
+            dag["tasks"][asked] = {
+                "cachingOptions": {"enableCache": True},
+                "componentRef": {"name": "comp-preflight"},
+                "dependentTasks": list(task.get("dependentTasks", [])),
+                "inputs": given,
+                "taskInfo": {"name": asked},
+            }
+            task["dependentTasks"] = sorted([*task.get("dependentTasks", []), asked])
+            spec["components"]["comp-preflight"] = {**component, "executorLabel": "exec-preflight"}
+            spec["deploymentSpec"]["executors"]["exec-preflight"] = executor
 
 
 def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:

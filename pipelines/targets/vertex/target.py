@@ -63,8 +63,11 @@ class Vertex:
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
         written = train.component_spec.implementation.container.image
-        tpu_image = self.configuration.images.reference(written.replace("/train:", "/train-tpu:"))
-        placed = place(portable, self.settings, tpu_image)
+        tpu_image, preflight_image = (
+            self.configuration.images.reference(written.replace("/train:", f"/{name}:"))
+            for name in ("train-tpu", "preflight")
+        )
+        placed = place(portable, self.settings, tpu_image, preflight_image)
         if placed != portable:
             comments = text[: text.index("\ncomponents:") + 1]
             write_whole(path, comments + yaml.dump(placed, sort_keys=True))

@@ -194,3 +194,30 @@ def test_the_form_knows_the_serving_image_and_the_address_of_the_api(tmp_path: P
 def test_a_placement_that_cannot_be_is_refused(training: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         compiled(training=training)
+
+
+def test_training_on_a_tpu_waits_for_the_preflight_of_its_own_slice() -> None:
+    spec = compiled(training={"tpu": {"version": "v5e", "topology": "2x4"}})
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    train, asked = tasks["train"], tasks["preflight"]
+    assert set(train["dependentTasks"]) == {"tokenize", "preflight"}
+    assert asked["cachingOptions"] == {"enableCache": True}
+    assert asked["inputs"]["artifacts"] == train["inputs"]["artifacts"]
+    given = asked["inputs"]["parameters"]
+    assert given.pop("tpu") == {"runtimeValue": {"constant": "v5e:2x4"}}
+    assert given.items() <= train["inputs"]["parameters"].items()
+    assert {"preset", "batch_tokens"} <= set(given)
+    container = spec["deploymentSpec"]["executors"]["exec-preflight"]["container"]
+    assert "accelerator" not in container["resources"]
+
+
+def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_path: Path) -> None:
+    settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": "TPU_V3", "accelerators": 8}}}
+    path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
+    spec = yaml.safe_load(path.read_text())
+    asked = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["preflight"]
+    assert asked["inputs"]["parameters"]["tpu"] == {"runtimeValue": {"constant": "v3:2x2"}}
+    assert (
+        "comp-preflight"
+        not in compiled(training={"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})["components"]
+    )
