@@ -30,6 +30,8 @@ def snapshot(
     character_coverage: float = 0.9999,
     tokenizer_sample: int = 1000000,
     shards: int = 4,
+    counterfactual: list = [],  # noqa: B006
+    noise_share: float = 0.0,
     previous_corpus: str = "",
     expectations: dict = {},  # noqa: B006
     beam_options: str = "",
@@ -98,6 +100,9 @@ def snapshot(
         character_coverage: Share of all characters that get pieces of their own; the rarest are spelt in bytes.
         tokenizer_sample: Most training pairs that the tokenizer is learnt from.
         shards: How many parts the training pairs are spread over; each is the work of one worker.
+        counterfactual: Terms that training pairs are copied with in each other's place, such as [["he", "she"]], or
+            with the targets' terms [["he", "she", "er", "sie"]]; empty for none.
+        noise_share: Share of the training pairs that are copied with typing errors in their source; 0 for none.
         previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
         expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.

@@ -71,7 +71,7 @@ class CleanBlocks(beam.DoFn):
             block: The block.
         """
         tally = Tally()
-        given, path = self.files[block.file]
+        given, path = self.files[block.file][:2]
         try:
             rows = parse(block, path, self.options, tally)
             table = self._clean(rows, block, given, path, tally)

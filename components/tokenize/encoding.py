@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import sentencepiece
 
+from components.tokenize.augmentation import Augmenter
+from components.tokenize.cleaning import Keys, hashed
 from components.tokenize.corpus import Shard, bucket_edges
 from components.tokenize.examples import Ragged, tfrecords
 from components.tokenize.formats import Input
@@ -22,6 +24,7 @@ from components.tokenize.repetition import repeated
 from components.tokenize.rules import thresholds
 from components.tokenize.splits import open_batches
 from components.tokenize.tally import Tally
+from components.tokenize.text import folded_column
 from components.tokenize.vocabulary import load
 
 Mask = npt.NDArray[np.bool_]
@@ -34,10 +37,12 @@ class Encoded:
     Attributes:
         source: One list a pair.
         target: Likewise.
+        augmented: Which pairs were made of others; None if none was.
     """
 
     source: Ragged
     target: Ragged
+    augmented: Mask | None = None
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Encoded":
         """Some of the pairs.
@@ -63,13 +68,17 @@ class EncodeSplit(beam.DoFn):
         self.files, self.options, self.folder = files, options, folder
         self.paths = [file.path for file in files]
         self.chosen = thresholds(options.task, options.rules)
+        self.augmenter = Augmenter(options)
 
-    def process(self, work: tuple[str, Iterable[tuple[int, str]]], model: bytes) -> Iterator[Tally]:
+    def process(
+        self, work: tuple[str, Iterable[tuple[int, str]]], model: bytes, splits: list[tuple[str, tuple[int, str]]]
+    ) -> Iterator[Tally]:
         """Encodes one split or part of it.
 
         Args:
             work: Its name, and its files by part, in any order.
             model: The SentencePiece model.
+            splits: All of these, one file each.
         """
         if not model:
             return
@@ -77,6 +86,8 @@ class EncodeSplit(beam.DoFn):
         split, _, part = name.partition("-")
         tally = Tally()
         processor = load(model)
+        augmenting = split == "train" and self.augmenter.active
+        held_out = _places([path for other, (_, path) in splits if augmenting and not other.startswith("train-")])
         with ExitStack() as stack:
             shards = ShardWriter(self.folder, self.options, split, int(part or 0), stack)
             texts = None if split == "train" else stack.enter_context(_text(f"{self.folder}/{split}.jsonl"))
@@ -91,6 +102,8 @@ class EncodeSplit(beam.DoFn):
                         texts.writelines(_lines(table))
                     if split == "train":
                         self._count(table, encoded, tally)
+                    if augmenting:
+                        encoded = self._with_copies(table, encoded, held_out, processor, tally)
                     if split != "test":
                         shards.write(encoded)
         tally.shards = shards.written()
@@ -101,7 +114,7 @@ class EncodeSplit(beam.DoFn):
     ) -> tuple[pa.Table, Encoded]:
         """The pairs that are neither too long nor too unlike in length, nor repeat themselves."""
         texts = [table[side].to_pylist() for side in ("source", "target")]
-        encoded = Encoded(*(Ragged.of(processor.encode(side, num_threads=1, return_type="numpy")) for side in texts))
+        encoded = _encode(processor, *texts)
         source, target = encoded.source.lengths, encoded.target.lengths
         ours = table["given"].to_numpy() == 0
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
@@ -122,6 +135,33 @@ class EncodeSplit(beam.DoFn):
             return table, encoded
         rows = np.flatnonzero(alive)
         return table.take(pa.array(rows)), encoded.take(rows)
+
+    def _with_copies(
+        self,
+        table: pa.Table,
+        encoded: Encoded,
+        held_out: Keys,
+        processor: sentencepiece.SentencePieceProcessor,
+        tally: Tally,
+    ) -> Encoded:
+        """The pairs, each followed by its copies; no copy says a source of the validation or test text."""
+        copies = list(self.augmenter.copies(table))
+        sources, targets = ([getattr(copy, side) for copy in copies] for side in ("source", "target"))
+        made = _encode(processor, sources, targets)
+        longest = np.maximum(made.source.lengths, made.target.lengths)
+        places = hashed(folded_column(pa.array(sources if self.options.source_field else targets, pa.string())))
+        rows = np.flatnonzero((longest <= self.options.max_tokens) & ~np.isin(places, held_out))
+        tally.augmented.update(copies[row].how for row in rows.tolist())
+        made = made.take(rows)
+        order = np.argsort(
+            np.concatenate((np.arange(len(table)), np.array([copies[row].row for row in rows.tolist()], np.int64))),
+            kind="stable",
+        )
+        source, target = (
+            Ragged(np.concatenate((own.ids, new.ids)), np.concatenate((own.lengths, new.lengths))).take(order)
+            for own, new in ((encoded.source, made.source), (encoded.target, made.target))
+        )
+        return Encoded(source, target, augmented=order >= len(table))
 
     def _count(self, table: pa.Table, encoded: Encoded, tally: Tally) -> None:
         source, target = encoded.source.lengths, encoded.target.lengths
@@ -161,7 +201,7 @@ class ShardWriter:
         """
         source, target = encoded.source.lengths, encoded.target.lengths
         buckets = np.minimum(np.searchsorted(self.edges, np.maximum(source, target)), len(self.edges) - 1)
-        records = list(tfrecords(encoded.source, encoded.target))
+        records = list(tfrecords(encoded.source, encoded.target, encoded.augmented))
         for bucket in np.unique(buckets).tolist():
             rows = np.flatnonzero(buckets == bucket)
             self._file(bucket).write(b"".join(records[row] for row in rows.tolist()))
@@ -188,6 +228,18 @@ class ShardWriter:
         if self.split != "train":
             return f"{self.split}-00000-of-00001.tfrecord"
         return f"train-{self.edges[bucket]:05}-{self.part:05}-of-{self.options.shards:05}.tfrecord"
+
+
+def _encode(processor: sentencepiece.SentencePieceProcessor, sources: list[str], targets: list[str]) -> Encoded:
+    source, target = (processor.encode(side, num_threads=1, return_type="numpy") for side in (sources, targets))
+    return Encoded(Ragged.of(source), Ragged.of(target))
+
+
+def _places(paths: list[str]) -> Keys:
+    """The places of all pairs in files of a split."""
+    readers = map(open_batches, sorted(paths))
+    batches = [reader.get_batch(number) for reader in readers for number in range(reader.num_record_batches)]
+    return np.concatenate([np.zeros(0, np.uint64), *(pa.table(batch)["place"].to_numpy() for batch in batches)])
 
 
 def _occurrences(numbers: npt.NDArray[np.integer]) -> dict[int, int]:

@@ -6,7 +6,7 @@ record is framed by its length and two masked CRC-32C sums.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from struct import pack
 
 import numpy as np
@@ -71,18 +71,19 @@ class Ragged:
         return [content[start:end] for start, end in pairwise(edges)]
 
 
-def tfrecords(source: Ragged, target: Ragged, augmented: bool = False) -> Iterator[bytes]:
+def tfrecords(source: Ragged, target: Ragged, augmented: npt.NDArray[np.bool_] | None = None) -> Iterator[bytes]:
     """Pairs as the records of a TFRecord file: tf.train.Example with the int64 lists "source" and "target".
 
     Args:
         source: Piece ids of the sources.
         target: Piece ids of the targets, as many.
-        augmented: Whether to mark them with the int64 list "augmented": [1].
+        augmented: Which of them to mark with the int64 list "augmented": [1].
     """
-    mark = _field(_feature_of(b"augmented", 1) + b"\x01") if augmented else b""
     # _feature_of ends where the packed ids go.
-    for one, other in zip(source.packed(), target.packed(), strict=True):
-        features = _entry(b"source", len(one)) + one + _entry(b"target", len(other)) + other + mark
+    marks = (b"", _field(_feature_of(b"augmented", 1) + b"\x01"))
+    marked = repeat(False) if augmented is None else augmented.tolist()
+    for one, other, mark in zip(source.packed(), target.packed(), marked, strict=augmented is not None):
+        features = _entry(b"source", len(one)) + one + _entry(b"target", len(other)) + other + marks[mark]
         message = b"\x0a" + _varint(len(features)) + features
         yield _frame(len(message)) + message + _masked(message)
 

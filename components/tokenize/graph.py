@@ -72,7 +72,12 @@ def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: st
     encoded = (
         split.files
         | "Gather" >> beam.GroupByKey()
-        | "Encode" >> beam.ParDo(EncodeSplit(files, options, folder), beam.pvalue.AsSingleton(learnt.model))
+        | "Encode"
+        >> beam.ParDo(
+            EncodeSplit(files, options, folder),
+            beam.pvalue.AsSingleton(learnt.model),
+            beam.pvalue.AsList(split.files),
+        )
     )
     (
         (before, learnt.tally, encoded)

@@ -32,6 +32,9 @@ class Options:
         character_coverage: Share of all characters that get pieces of their own; the rarest are spelt in bytes.
         tokenizer_sample: Most training pairs that the tokenizer is learnt from.
         shards: How many parts the training pairs are spread over; each is the work of one worker.
+        counterfactual: Terms that training pairs are copied with in each other's place: [["he", "she"]] on both sides,
+            or [["he", "she", "er", "sie"]], the second two in targets, where each side has them equally often.
+        noise_share: Share of the training pairs that are copied with typing errors in their source.
     """
 
     task: str = "translation"
@@ -52,6 +55,8 @@ class Options:
     character_coverage: float = 0.9999
     tokenizer_sample: int = 1_000_000
     shards: int = 4
+    counterfactual: list[list[str]] = field(default_factory=list)
+    noise_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -67,9 +72,27 @@ class Options:
         from components.tokenize.rules import thresholds
 
         thresholds(self.task, self.rules)
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        seen: set[tuple[int, str]] = set()
+        for entry in self.counterfactual:
+            words = (
+                [term for term in entry if isinstance(term, str) and term.strip()] if isinstance(entry, list) else []
+            )
+            if len(words) not in (2, 4) or len(words) < len(entry):
+                raise UserError(
+                    f'counterfactual: {entry!r} is no pair of terms; write ["he", "she"], or with the targets\' terms '
+                    '["he", "she", "er", "sie"]'
+                )
+            for side in (0, 1):
+                for term in entry[2 * side * (len(entry) == 4) :][:2]:
+                    if (side, term.lower()) in seen:
+                        raise UserError(f"counterfactual: {term!r} is in two pairs; which is its other term?")
+                    seen.add((side, term.lower()))
 
     def _check_numbers(self) -> None:
-        for name in ("valid_share", "test_share", "max_malformed_share"):
+        for name in ("valid_share", "test_share", "max_malformed_share", "noise_share"):
             share = getattr(self, name)
             if not 0 <= share < 1:
                 raise UserError(f"{name} must be at least 0 and below 1, not {share}")

@@ -21,7 +21,7 @@ pairs = st.lists(st.tuples(ids, ids), max_size=4)
 
 def write(path: Path, found: list[tuple[list[int], list[int]]], augmented: bool = False) -> str:
     source, target = (Ragged.of([np.array(pair[side], np.int32) for pair in found]) for side in (0, 1))
-    path.write_bytes(b"".join(tfrecords(source, target, augmented)))
+    path.write_bytes(b"".join(tfrecords(source, target, np.full(len(found), augmented))))
     return str(path)
 
 

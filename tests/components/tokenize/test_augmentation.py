@@ -1,0 +1,95 @@
+"""Copies of training pairs: how they are made, and that none is made of what must not be learnt from."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.tokenize.augmentation import Augmenter, Copy, with_typing_errors
+from components.tokenize.corpus import Corpus
+from components.tokenize.options import Options
+from components.tokenize.stage import tokenize
+from components.tokenize.text import clean
+
+
+def copies(source: str, target: str, **options: object) -> list[Copy]:
+    table = pa.table({"source": [source], "target": [target], "row": np.array([7], np.uint64)})
+    return list(Augmenter(Options(**options)).copies(table))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "terms", "copy"),
+    [
+        ("He sings. HE", "Er singt. ER", ["he", "she", "er", "sie"], ("She sings. SHE", "Sie singt. SIE")),
+        ("she and he", "sie und er", ["he", "she", "er", "sie"], ("he and she", "er und sie")),
+        ("the theme", "das Thema", ["he", "she", "er", "sie"], None),
+        ("they said he sings", "es heißt, Anna singt", ["he", "she", "er", "sie"], None),
+        ("Anna sings", "Anna singt", ["Anna", "Tom"], ("Tom sings", "Tom singt")),
+        ("a (he) b.he", "x", ["he", "she"], ("a (she) b.she", "x")),
+    ],
+)  # fmt: skip
+def test_terms_take_each_other_s_place(source: str, target: str, terms: list, copy: tuple | None) -> None:
+    found = copies(source, target, counterfactual=[terms])
+    assert [(one.source, one.target) for one in found] == ([copy] if copy else [])
+    assert all(one.how == "counterfactual" for one in found)
+
+
+def test_without_options_there_are_no_copies() -> None:
+    assert copies("he", "er") == []
+    assert not Augmenter(Options()).active
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(clean), st.integers(0, 2**64 - 1))
+def test_typing_errors_keep_the_text_clean_and_most_of_its_words(text: str, seed: int) -> None:
+    wrong = with_typing_errors(text, seed)
+    assert wrong == clean(wrong) == with_typing_errors(text, seed)
+    words, others = text.split(" "), wrong.split(" ")
+    if len(words) == len(others):
+        assert sum(one != other for one, other in zip(words, others, strict=True)) <= -(-len(words) // 10)
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"), (["he"], "no pair of terms"),
+        ([["he", "she"], ["she", "her"]], "'she' is in two pairs"),
+    ],
+)  # fmt: skip
+def test_terms_that_make_no_pairs_are_named(terms: list, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Options(counterfactual=terms)
+
+
+def test_copies_are_counted_and_marked_and_say_no_held_out_source(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    # Every row's counterpart is there too: half of the counterparts of training rows are held out.
+    lines = [f"{who} has {number} cats\t{wer} hat {number} Katzen" for number in range(40)
+             for who, wer in (("he", "er"), ("she", "sie"))]  # fmt: skip
+    (tmp_path / "data.tsv").write_text("\n".join(lines))
+    options = Options(
+        valid_share=0.3, test_share=0.3, vocabulary_size=320, shards=2, counterfactual=[["he", "she", "er", "sie"]],
+        noise_share=0.5,
+    )  # fmt: skip
+    manifest = tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
+    corpus = Corpus(tmp_path / "corpus")
+    from components.tokenize.vocabulary import load
+
+    processor = load(corpus.tokenizer.read_bytes())
+    marked, plain = [], []
+    for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards("train")]):
+        features = tf.train.Example.FromString(record.numpy()).features.feature
+        (marked if "augmented" in features else plain).append(
+            processor.decode(list(features["source"].int64_list.value))
+        )
+    counts = manifest.counts
+    assert len(plain) == counts.train
+    assert len(marked) == sum(counts.augmented.values())
+    assert min(counts.augmented["counterfactual"], counts.augmented["noise"]) > 3
+    held_out = {pair["source"] for split in ("valid", "test") for pair in corpus.read_text(split)}
+    assert not held_out & set(marked)
+    # Without this, each training row of which the counterpart is held out would tell its source.
+    assert counts.augmented["counterfactual"] < counts.train
