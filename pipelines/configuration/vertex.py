@@ -88,6 +88,8 @@ class VertexTarget(Model):
     """Training as a custom job; by default it is a task with the resources that the configuration gives it."""
     dataflow: Dataflow | None = None
     """Tokenizing on Dataflow; by default it runs in its task."""
+    import_evaluation: bool = False
+    """Whether a blessed version's evaluation is imported into the Model Registry."""
     parameters: ParameterValues = Field(default_factory=dict)
     """Values on top of the common ones."""
 

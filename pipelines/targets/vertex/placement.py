@@ -1,8 +1,8 @@
 """What of a compiled pipeline is different on Vertex, as changes of the portable spec.
 
 The spec is a plain dictionary here, as its YAML holds it. Each function changes one thing: training becomes a custom
-job, tokenizing goes to Dataflow, an e-mail is sent when the run ends, deploy's outputs get the types of lineage.
-With nothing of that in the configuration the spec stays as it is.
+job, tokenizing goes to Dataflow, an e-mail is sent when the run ends, an evaluation goes to the Model Registry, and
+deploy's outputs get the types of lineage. With nothing of that in the configuration the spec stays as it is.
 """
 
 import copy
@@ -11,6 +11,7 @@ from typing import Any
 
 from components.errors import UserError
 from pipelines.configuration.vertex import Dataflow, TrainingJob, VertexTarget
+from pipelines.targets.vertex.evaluations import import_evaluation
 
 Spec = dict[str, Any]
 
@@ -45,8 +46,10 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str
         place_dataflow(spec, target.dataflow, target)
     if target.notify:
         add_notification(spec, target.notify)
+    if target.import_evaluation:
+        import_evaluation(spec)
     # Only of a spec that is Vertex's own anyway: the portable one is the same everywhere.
-    if target.training or target.dataflow or target.notify:
+    if target.training or target.dataflow or target.notify or target.import_evaluation:
         for component in _components(spec, "deploy"):
             _type_lineage(component)
     return spec

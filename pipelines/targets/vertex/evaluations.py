@@ -1,0 +1,83 @@
+"""Gives the Model Registry a blessed version's evaluation: google-cloud-pipeline-components imports it, on Vertex."""
+
+import copy
+from typing import Any
+
+Spec = dict[str, Any]
+
+METRICS, MODEL, ENDPOINT = "pipelinechannel--evaluate-metrics", "pipelinechannel--deploy-vertex_model", "endpoint"
+NAME = "import-evaluation"
+
+
+def import_evaluation(spec: Spec) -> None:
+    """Adds a task after deploy that imports the challenger's figures into the registered version.
+
+    It runs in a group of its own: with an empty endpoint nothing is registered, and nothing is to be imported to.
+    A pipeline without evaluate and deploy is not changed.
+
+    Args:
+        spec: The placed spec; it is changed.
+    """
+    found = _deploying(spec)
+    if found is None:
+        return
+    from google.protobuf import json_format
+    from google_cloud_pipeline_components.preview.model_evaluation import ModelImportEvaluationOp
+
+    importer = json_format.MessageToDict(ModelImportEvaluationOp.pipeline_spec)
+    (component,) = importer["components"].values()
+    (executor,) = importer["deploymentSpec"]["executors"].values()
+    metrics = {"artifactType": {"schemaTitle": "system.Metrics", "schemaVersion": "0.0.1"}}
+    model = copy.deepcopy(component["inputDefinitions"]["artifacts"]["model"])
+    endpoint = f"pipelinechannel--{ENDPOINT}"
+    group, handed = found
+    group["inputDefinitions"]["artifacts"][METRICS] = metrics
+    handed["inputs"]["artifacts"][METRICS] = {
+        "taskOutputArtifact": {"outputArtifactKey": "metrics", "producerTask": "evaluate"}
+    }
+    handed["dependentTasks"] = sorted({*handed.get("dependentTasks", []), "evaluate"})
+    group["dag"]["tasks"][NAME] = {
+        "componentRef": {"name": f"comp-{NAME}"},
+        "dependentTasks": ["deploy"],
+        "inputs": {
+            "artifacts": {
+                METRICS: {"componentInputArtifact": METRICS},
+                MODEL: {"taskOutputArtifact": {"outputArtifactKey": "vertex_model", "producerTask": "deploy"}},
+            },
+            "parameters": {endpoint: {"componentInputParameter": endpoint}},
+        },
+        "taskInfo": {"name": NAME},
+        "triggerPolicy": {"condition": f"inputs.parameter_values['{endpoint}'] != ''"},
+    }
+    call = {
+        "cachingOptions": {},
+        "componentRef": {"name": "comp-model-evaluation-import"},
+        "inputs": {
+            "artifacts": {
+                "model": {"componentInputArtifact": MODEL},
+                "text_generation_metrics": {"componentInputArtifact": METRICS},
+            },
+            "parameters": {"display_name": {"runtimeValue": {"constant": "seqline"}}},
+        },
+        "taskInfo": {"name": "model-evaluation-import"},
+    }
+    spec["components"][f"comp-{NAME}"] = {
+        "dag": {"tasks": {"model-evaluation-import": call}},
+        "inputDefinitions": {
+            "artifacts": {METRICS: metrics, MODEL: model},
+            "parameters": {endpoint: {"parameterType": "STRING"}},
+        },
+    }
+    spec["components"]["comp-model-evaluation-import"] = {**component, "executorLabel": "exec-model-evaluation-import"}
+    spec["deploymentSpec"]["executors"]["exec-model-evaluation-import"] = executor
+
+
+def _deploying(spec: Spec) -> tuple[Spec, Spec] | None:
+    """The group of tasks that deploy is in, and the task beside evaluate that runs the group."""
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    for dag in dags:
+        for task in dag["tasks"].values() if "evaluate" in dag["tasks"] else ():
+            group = spec["components"][task["componentRef"]["name"]]
+            if "deploy" in group.get("dag", {}).get("tasks", {}):
+                return group, task
+    return None
