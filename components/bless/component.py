@@ -1,7 +1,7 @@
 """The KFP contract of bless."""
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, Input, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Input, Output
 
 
 @dsl.component(base_image="seqline/evaluate:0.1.0", install_kfp_package=False)
@@ -10,6 +10,7 @@ def bless(
     champion: Input[Artifact],
     decision: Output[Artifact],
     report: Output[HTML],
+    movement: Output[ClassificationMetrics],
     gate: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
     human: str = "",
 ) -> bool:
@@ -22,6 +23,8 @@ def bless(
         champion: The evaluation of the live version; absent where there is none.
         decision: The verdict, every rule with figure, limit and reason, both models' figures.
         report: One page: the verdict, the scoreboard, slices, and sentences won and lost.
+        movement: Sentences by the champion's band of quality and the challenger's, for the console; empty without a
+            champion.
         gate: What is asked of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon) 20};
             empty for the usual two.
         human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
@@ -31,10 +34,13 @@ def bless(
     """
     from pathlib import Path
 
+    from components.bless.movement import BANDS
     from components.bless.stage import Options
     from components.bless.stage import bless as run
 
     options = Options(gate, human)
     made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)
     decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
+    if made.movement:
+        movement.log_confusion_matrix(BANDS, made.movement)
     return made.blessed

@@ -56,6 +56,8 @@ class Decision:
         comparisons: How sure their differences are, by the metric's name; those that were counted on both.
         problem: Why a champion that is there could not be measured; empty otherwise.
         human: What raters say of the two; empty where they were not asked.
+        movement: Sentences by the champion's band of quality (rows) and the challenger's (columns), in the order of
+            `components.bless.movement.BANDS`; empty without a champion.
         evaluations: Where the challenger's evaluation is, and the champion's.
     """
 
@@ -68,6 +70,7 @@ class Decision:
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     problem: str = ""
     human: dict[str, Figure] = field(default_factory=dict)
+    movement: list[list[int]] = field(default_factory=list)
     evaluations: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class Decision:
                 comparisons={name: Comparison(**one) for name, one in content["comparisons"].items()},
                 problem=content["problem"],
                 human=figures(content["human"]),
+                movement=content["movement"],
                 evaluations=(str(content["evaluations"][0]), str(content["evaluations"][1])),
                 samples=[Sentence(**sample) for sample in content["samples"]],
             )

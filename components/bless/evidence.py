@@ -4,11 +4,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from components.errors import UserError
 from components.evaluate.evaluation import Comparison, Evaluation, Figure, Slice, read_evaluation
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import METRICS, RANKINGS
 from components.evaluate.resampling import compare
-from components.evaluate.tally import SLICES, read_statistics
+from components.evaluate.tally import SLICES, read_statistics, sentence_scores
 from components.rate.human import HUMAN, HumanEvaluation
 
 
@@ -80,6 +82,16 @@ class Evidence:
     def comparisons(self) -> dict[str, Comparison]:
         """How the two differ in every metric that was counted on both, by the metric's name."""
         return self._compare(self._shared, None) if self.champion else {}
+
+    @cached_property
+    def scores(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The score of every sentence alone, the champion's and the challenger's; None without a champion."""
+        if self.folders is None:
+            return None
+        metric = RANKINGS[self.challenger.task]
+        counter = METRICS[metric].counts(self.challenger.language)
+        champion, challenger = (sentence_scores(counter, read_statistics(one, metric)) for one in self.folders)
+        return champion, challenger
 
     def in_slice(self, metric: str, one: Slice) -> Comparison:
         """How the two differ in one slice.

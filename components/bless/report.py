@@ -8,10 +8,10 @@ import numpy as np
 
 from components.bless.decision import Decision
 from components.bless.evidence import Evidence
+from components.bless.movement import BANDS
 from components.evaluate.evaluation import Comparison, Figure, Sentence, Slice, read_sentences
 from components.evaluate.metrics import HEADLINES, METRICS, RANKINGS, Metric
 from components.evaluate.report import histogram
-from components.evaluate.tally import read_statistics, sentence_scores
 from components.report.differences import Piece, differences
 from components.report.page import render
 from components.whole import write_whole
@@ -70,7 +70,7 @@ def write_report(report: Path, decision: Decision, evidence: Evidence) -> None:
         evidence: What it was decided on.
     """
     task = evidence.challenger.task
-    scores = _scores(evidence, RANKINGS[task])
+    scores = evidence.scores
     lines = [_line(name, figure, decision) for name, figure in decision.challenger.items()]
     page = render(
         Path(__file__).with_name("report.html"),
@@ -85,6 +85,7 @@ def write_report(report: Path, decision: Decision, evidence: Evidence) -> None:
         histograms=_histograms(*scores) if scores else [],
         groups=_groups(evidence, *scores) if scores else {},
         wins=_wins(*scores) if scores else None,
+        bands=BANDS,
     )
     write_whole(report, page)
 
@@ -100,15 +101,6 @@ def _slices(evidence: Evidence) -> dict[str, list[tuple[Slice, Slice | None]]]:
     theirs = {(one.slicing, one.name): one for one in evidence.champion.slices} if evidence.champion else {}
     pairs = [(one, theirs.get((one.slicing, one.name))) for one in evidence.challenger.slices if one.sentences]
     return {name: list(group) for name, group in groupby(pairs, key=lambda pair: pair[0].slicing)}
-
-
-def _scores(evidence: Evidence, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """The score of every sentence alone, the champion's and the challenger's."""
-    if evidence.folders is None:
-        return None
-    counter = METRICS[metric].counts(evidence.challenger.language)
-    champion, challenger = (sentence_scores(counter, read_statistics(one, metric)) for one in evidence.folders)
-    return champion, challenger
 
 
 def _wins(champion: np.ndarray, challenger: np.ndarray) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from components.bless.decision import Decision, write_decision
 from components.bless.evidence import gather, hear
 from components.bless.judging import judge
+from components.bless.movement import movement
 from components.bless.report import write_report
 from components.bless.rules import read_rules
 from components.evaluate.evaluation import Evaluation, Figure, read_sentences
@@ -70,6 +71,7 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
         comparisons=evidence.comparisons,
         problem=evidence.problem,
         human=evidence.human,
+        movement=movement(*evidence.scores) if evidence.scores else [],
         evaluations=(str(challenger), str(champion)),
         samples=list(read_sentences(challenger, SAMPLES)),
     )

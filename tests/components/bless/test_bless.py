@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from components.bless.decision import Decision, Verdict, read_decision
 from components.bless.evidence import Evidence
 from components.bless.judging import judge
+from components.bless.movement import movement
 from components.bless.rules import read_rules
 from components.bless.stage import Options, bless
 from components.entry import run
@@ -108,6 +110,12 @@ def test_the_report_shows_the_verdict_the_scoreboard_and_the_words_won_and_lost(
     assert '<mark class="bad">wrong</mark>' in html
     assert "<script" not in html
     assert not re.search(r"\d\.\d{5}", html.partition("Provenance")[0])
+
+
+def test_sentences_are_counted_by_the_band_they_leave_and_the_one_they_reach() -> None:
+    moved = movement(np.array([0.0, 19.9, 50.0, 100.0]), np.array([100.0, 20.0, 59.9, 0.0]))
+    assert (moved[0][4], moved[0][1], moved[2][2], moved[4][0]) == (1, 1, 1, 1)
+    assert sum(map(sum, moved)) == 4
 
 
 def test_a_significant_regression_beyond_the_margin_fails_and_one_by_chance_does_not(tmp_path: Path) -> None:
@@ -378,14 +386,18 @@ def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
-    from kfp.dsl import HTML, Artifact
+    from kfp.dsl import HTML, Artifact, ClassificationMetrics
 
     from components.bless.component import bless as component
 
     folders = {"challenger": measured(tmp_path / "a", "new", 6), "champion": measured(tmp_path / "b", "old", 3)}
     inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}
     outputs = {"decision": Artifact(uri=str(tmp_path / "d")), "report": HTML(uri=str(tmp_path / "page"))}
+    outputs["movement"] = ClassificationMetrics(uri=str(tmp_path / "movement"))
     assert component.python_func(**inputs, **outputs) is True
+    matrix = outputs["movement"].metadata["confusionMatrix"]
+    assert matrix["annotationSpecs"][0]["displayName"] == "0 to 20"
+    assert sum(sum(row["row"]) for row in matrix["rows"]) == len(ROWS)
     assert component.python_func(**inputs, **outputs, gate=[{"metric": "bleu", "minimum": 101}]) is False
     assert outputs["decision"].metadata["blessed"] is False
     assert "misses the limit of at least 101" in outputs["decision"].metadata["reasons"][0]
