@@ -34,13 +34,9 @@ def bless(
     """
     from pathlib import Path
 
-    from components.bless.movement import BANDS
-    from components.bless.stage import Options
-    from components.bless.stage import bless as run
+    from components.bless import console, stage
 
-    options = Options(gate, human)
-    made = run(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)
-    decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
-    if made.movement:
-        movement.log_confusion_matrix(BANDS, made.movement)
+    options = stage.Options(gate, human)
+    made = stage.bless(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)
+    console.show(made, decision, movement)
     return made.blessed

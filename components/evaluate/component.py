@@ -34,12 +34,8 @@ def evaluate(
     """
     from pathlib import Path
 
-    from components.evaluate.console import write_metrics
-    from components.evaluate.stage import Options
-    from components.evaluate.stage import evaluate as run
+    from components.evaluate import console, stage
 
-    options = Options(task, batch_size, terms, smallest_slice, required)
-    measured = run(Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path), options)
-    write_metrics(Path(metrics.path), measured)
-    metrics.metadata.update({name: figure.value for name, figure in measured.metrics.items()})
-    evaluation.metadata.update(absent=measured.absent, model_fingerprint=measured.model_fingerprint)
+    options = stage.Options(task, batch_size, terms, smallest_slice, required)
+    measured = stage.evaluate(Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path), options)
+    console.show(measured, metrics, evaluation)
