@@ -78,6 +78,7 @@ def write_report(report: Path, decision: Decision, evidence: Evidence) -> None:
         evaluation=evidence.challenger,
         champion=evidence.champion,
         lines=lines,
+        other_decoding=_other_decoding(evidence),
         labels={metric.name: metric.label for metric in METRICS.values()},
         headline=METRICS[HEADLINES[task]],
         ranking=METRICS[RANKINGS[task]].label,
@@ -95,6 +96,12 @@ def _line(name: str, figure: Figure, decision: Decision) -> Line:
     if theirs is not None and theirs.signature != figure.signature:
         theirs = None
     return Line(METRICS[name], figure, theirs, decision.comparisons.get(name))
+
+
+def _other_decoding(evidence: Evidence) -> list[str]:
+    """The decoding options in which the two differ."""
+    ours, theirs = evidence.challenger.decoding, evidence.champion.decoding if evidence.champion else {}
+    return [name for name in ours if name in theirs and ours[name] != theirs[name]]
 
 
 def _slices(evidence: Evidence) -> dict[str, list[tuple[Slice, Slice | None]]]:

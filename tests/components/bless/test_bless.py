@@ -25,6 +25,7 @@ from components.evaluate.evaluation import (
     Sentence,
     Slice,
     append_sentences,
+    read_evaluation,
     read_sentences,
     write_evaluation,
 )
@@ -110,6 +111,14 @@ def test_the_report_shows_the_verdict_the_scoreboard_and_the_words_won_and_lost(
     assert '<mark class="bad">wrong</mark>' in html
     assert "<script" not in html
     assert not re.search(r"\d\.\d{5}", html.partition("Provenance")[0])
+
+
+def test_the_report_says_where_the_two_do_not_decode_alike(tmp_path: Path) -> None:
+    for name, beam in (("challenger", 4), ("champion", 1)):
+        folder = measured(tmp_path / name, name, 5)
+        write_evaluation(folder, replace(read_evaluation(folder), decoding={"beam_size": beam, "length_penalty": 0.6}))
+    decide(tmp_path / "challenger", tmp_path / "champion")
+    assert "do not decode alike: beam size." in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_sentences_are_counted_by_the_band_they_leave_and_the_one_they_reach() -> None:
