@@ -9,11 +9,13 @@ stage, run again, has to make the new version live.
 """
 
 import argparse
+import functools
 import json
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from components.bless.decision import Decision, Verdict, write_decision
+from components.errors import UserError
 from components.evaluate.evaluation import Sentence
 from components.export.exported import ExportedModel
 from components.serve.endpoint import Endpoint
@@ -40,11 +43,13 @@ def main() -> int:
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kills."))
     endpoint, chooser = Endpoint(folder / "killed"), random.Random(given.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the endpoint is stopped then, too
     try:
         started = time.monotonic()
         for number in (1, 2):  # the second one shows how long a deployment takes
             started = time.monotonic()
-            stage(endpoint, given.model, number).wait()
+            if stage(endpoint, given.model, number).wait():
+                raise UserError("the model cannot be deployed; its reason is above")
         longest = time.monotonic() - started
         client = Client(endpoint)
         rounds = []
@@ -129,8 +134,16 @@ def stage(endpoint: Endpoint, model: Path, number: int) -> "subprocess.Popen[byt
         write_decision(folder / "decision", Decision(True, fingerprint(number), [rule], {}, samples=[sample]))
     command = [sys.executable, "-m", "components.deploy", "--model", str(folder / "model")]
     command += ["--decision", str(folder / "decision"), "--output", str(folder / "deployment")]
-    command += ["--endpoint", str(endpoint.path), "--port", "8591"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command += ["--endpoint", str(endpoint.path), "--port", str(port())]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+@functools.cache
+def port() -> int:
+    """A free port, the same at every call."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def fingerprint(number: int) -> str:
