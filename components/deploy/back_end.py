@@ -1,10 +1,13 @@
 """What the decision path needs of a place that serves versions: a local endpoint, or one on Vertex."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 # Aliases: the version that a challenger must beat, and the one before it, to which `seqline endpoint rollback` goes.
 CHAMPION, PREVIOUS = "champion", "previous"
 
@@ -98,8 +101,8 @@ class BackEnd(Protocol):
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         """Sends a version one request for each text."""
 
-    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
-        """Answers texts by the traffic split, in one request: `{"text", "score"}` for each."""
+    def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
+        """Answers texts in one request: `{"text", "score"}` for each. Parameters say how to decode."""
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases to versions."""

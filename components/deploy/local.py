@@ -8,12 +8,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.deploy.back_end import Registered, Reply, State
+from components.deploy.back_end import NONE, Registered, Reply, State
 from components.errors import UserError
 from components.serve.endpoint import Endpoint, Settings
 
@@ -124,11 +125,12 @@ class LocalBackEnd:
             replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
         return replies
 
-    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+    def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
         """Asks the predict address."""
         settings = self._settings()
         try:
-            told = self._get(f"/v1/models/{settings.name}:predict", {"instances": texts})
+            body = {"instances": texts, "parameters": dict(parameters)}
+            told = self._get(f"/v1/models/{settings.name}:predict", body)
             return list(told["predictions"])
         except urllib.error.HTTPError as error:
             raise UserError(f"{settings.predict_url} refuses: {error.read().decode(errors='replace')}") from None

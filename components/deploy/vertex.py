@@ -10,13 +10,13 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.deploy.back_end import CHAMPION, PREVIOUS, Registered, Reply, State
+from components.deploy.back_end import CHAMPION, NONE, PREVIOUS, Registered, Reply, State
 from components.errors import UserError
 from components.vertex_client import connect
 
@@ -230,9 +230,9 @@ class VertexBackEnd:
             f"version {version} has {share}% of the traffic, but answered {len(replies)} of {len(texts)} smoke requests"
         )
 
-    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+    def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
         """Asks the endpoint."""
-        return [_plain(prediction) for prediction in self._predict(texts).predictions]
+        return [_plain(prediction) for prediction in self._predict(texts, parameters).predictions]
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases, the champion's last; the champion is also Vertex's default version."""
@@ -308,14 +308,16 @@ class VertexBackEnd:
             found[int(deployed.model_version_id)] = deployed.id
         return found
 
-    def _predict(self, texts: list[str]) -> Any:
+    def _predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
         from google.api_core.exceptions import GoogleAPIError
 
         endpoint = self._endpoint()
         if endpoint is None:
             raise UserError(f"there is no endpoint {self.endpoint}")
         try:
-            return self.predictions.predict(endpoint=endpoint.name, instances=texts, timeout=120)
+            return self.predictions.predict(
+                endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=120
+            )
         except GoogleAPIError as error:
             raise UserError(f"{self.endpoint} does not answer: {error}") from error
 

@@ -18,10 +18,24 @@ class Answer:
     Attributes:
         text: The output.
         score: Its log probability, normalised by length; None where the model gives no finite number.
+        alternatives: Further outputs and their scores, the best first, where more than one was asked for.
+        cut: Whether the text was longer than the model reads, and cut at its end.
     """
 
     text: str
     score: float | None
+    alternatives: tuple[tuple[str, float | None], ...] = ()
+    cut: bool = False
+
+    def packed(self) -> list[Any]:
+        """As JSON, for the socket."""
+        return [self.text, self.score, self.alternatives, self.cut]
+
+    @classmethod
+    def unpacked(cls, packed: list[Any]) -> "Answer":
+        """The inverse of `packed`."""
+        text, score, alternatives, cut = packed
+        return cls(text, score, tuple((other, its) for other, its in alternatives), cut)
 
 
 def frame(message: dict[str, Any]) -> bytes:

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request, Response
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from components.serve.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
-from components.serve.service import Answered, Cause, RefusalError, Service
+from components.serve.events import events
+from components.serve.refusals import Cause, RefusalError
+from components.serve.service import Answered, Service
 
 PAGE = Path(__file__).with_name("page.html")
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
@@ -32,7 +34,8 @@ PREDICT: dict[str, Any] = {
                             for kind in (PredictResponse, ColumnarResponse)
                         ]
                     }
-                }
+                },
+                "text/event-stream": {"schema": {"type": "string", "description": "With stream; see docs/serving.md."}},
             },
         },
     },
@@ -74,6 +77,15 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
         asked = read_request(await request.body())
         request_id = request.headers.get("x-request-id", "")
+        if asked.stream:
+            stream = service.stream(asked.texts(), asked.parameters.given(), version, alias, request_id)
+            # A refusal has its own status, as long as nothing was sent.
+            first = await anext(stream, None)
+            if first is None:
+                raise RefusalError(Cause.INVALID, "instances: there is no text to stream an answer to")
+            sent = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
+            told = events(first, stream, asked.by_column)
+            return StreamingResponse(told, headers=sent, media_type="text/event-stream")
         answer = service.answer(asked.texts(), asked.parameters.given(), version, alias, "http", request_id)
         answered = await _unless_gone(request, answer)
         if answered is None:

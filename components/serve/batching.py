@@ -1,9 +1,10 @@
 """Adaptive batching: what came in while the model was busy is answered together."""
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from components.serve.answers import Answer, Parameters
@@ -68,6 +69,7 @@ class Batcher:
         self._linger: asyncio.TimerHandle | None = None
         self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # when it ended, its seconds, its size
         self._texts_a_second = 0.0
+        self._streams = 0
 
     @property
     def waiting(self) -> int:
@@ -77,7 +79,7 @@ class Batcher:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
-        return not self._queue and not self._under_way
+        return not self._queue and not self._under_way and not self._streams
 
     async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
         """Answers texts, together with those of others.
@@ -108,6 +110,32 @@ class Batcher:
                 item.answer.cancel()
             self._queue = [item for item in self._queue if not item.answer.done()]
             raise
+
+    async def stream(self, texts: list[str], parameters: Parameters = ()) -> AsyncGenerator[list[Answer], None]:
+        """Answers texts piece by piece, beside the batches.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+
+        Yields:
+            An answer for each so far.
+
+        Raises:
+            BusyError: If there are as many streams as are allowed.
+            ModelFailedError: If the model raised an error.
+            EngineGoneError: If the worker ended.
+        """
+        if self._streams >= self.limits.streams:
+            raise BusyError(self._retry_after())
+        self._streams += 1
+        try:
+            async with contextlib.aclosing(self.engine.stream(texts, parameters)) as stream:
+                async for answers in stream:
+                    yield answers
+            self.answered = time.monotonic()
+        finally:
+            self._streams -= 1
 
     def replace(self, engine: Engine) -> None:
         """Goes on with another worker.

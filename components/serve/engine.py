@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Engine:
         self._reader, self._writer = streams
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
+        self._streams: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
         self.lost = False
         self.gone: asyncio.Task[None] = asyncio.create_task(self._listen())
 
@@ -123,7 +125,41 @@ class Engine:
         reply = await waiting
         if "error" in reply:
             raise ModelFailedError(reply["error"])
-        return [Answer(text, score) for text, score in reply["answers"]], reply["seconds"]
+        return [Answer.unpacked(answer) for answer in reply["answers"]], reply["seconds"]
+
+    async def stream(self, texts: list[str], parameters: Parameters) -> AsyncGenerator[list[Answer], None]:
+        """Answers texts piece by piece.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+
+        Yields:
+            An answer for each so far.
+
+        Raises:
+            ModelFailedError: If the model raised an error.
+            EngineGoneError: If the process ended.
+        """
+        if self.lost:
+            raise EngineGoneError
+        number = next(self._numbers)
+        replies = self._streams[number] = asyncio.Queue()
+        self._writer.write(frame({"id": number, "texts": texts, "parameters": dict(parameters), "stream": True}))
+        try:
+            while True:
+                reply = await replies.get()
+                if reply is None:
+                    raise EngineGoneError
+                if "error" in reply:
+                    raise ModelFailedError(reply["error"])
+                if "ended" in reply:
+                    return
+                yield [Answer.unpacked(answer) for answer in reply["answers"]]
+        finally:
+            del self._streams[number]
+            if not self.lost:
+                self._writer.write(frame({"id": number, "cancel": True}))
 
     async def stop(self) -> None:
         """Ends the worker; it is to have nothing to do any more."""
@@ -138,6 +174,9 @@ class Engine:
         try:
             while True:
                 reply = await _read(self._reader)
+                if reply["id"] in self._streams:
+                    self._streams[reply["id"]].put_nowait(reply)
+                    continue
                 waiting = self._waiting.pop(reply["id"], None)
                 if waiting and not waiting.done():
                     waiting.set_result(reply)
@@ -150,6 +189,8 @@ class Engine:
                 if not waiting.done():
                     waiting.set_exception(EngineGoneError())
             self._waiting.clear()
+            for replies in self._streams.values():
+                replies.put_nowait(None)
             await _wait(self._process)
 
 

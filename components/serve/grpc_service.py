@@ -1,6 +1,7 @@
 """The gRPC interface: TensorFlow Serving's PredictionService and ModelService."""
 
 import base64
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,10 +9,14 @@ import grpc
 
 from components.errors import UserError
 from components.serve import grpc_messages as messages
-from components.serve.service import Cause, RefusalError, Service
+from components.serve.contract import read_parameters
+from components.serve.decoding import DEFAULTS
+from components.serve.decoding import SIGNATURE as PARAMETERS
+from components.serve.refusals import Cause, RefusalError
+from components.serve.service import Service
 from components.serve.versions import Loaded
 
-SIGNATURE_DEF = "signature_def"
+SIGNATURE_DEF, SERVING_DEFAULT = "signature_def", "serving_default"
 
 
 async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server":
@@ -66,34 +71,34 @@ class Handlers:
         self.service = service
 
     async def predict(self, request: Any) -> Any:
-        """Answers the tensor `text`; the signature's other inputs are as for HTTP."""
+        """Answers the tensor `text`; with the signature `parameters`, decoding as its scalars say."""
         version, label = self._which(request.model_spec)
-        if request.model_spec.signature_name not in ("", "serving_default"):
+        signature = request.model_spec.signature_name or SERVING_DEFAULT
+        if signature not in (SERVING_DEFAULT, PARAMETERS):
             raise RefusalError(
-                Cause.INVALID, f"there is no signature {request.model_spec.signature_name!r}; ask for serving_default"
+                Cause.INVALID, f"there is no signature {signature!r}; ask for serving_default or parameters"
             )
         tensors = {entry.key: entry.value for entry in request.inputs}
-        if set(tensors) != {"text"}:
-            raise RefusalError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes ['text']")
-        texts = _texts(tensors["text"])
-        answered = await self.service.answer(texts, (), version, label, "grpc")
+        taken = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
+        if "text" not in tensors or not set(tensors) <= taken:
+            raise RefusalError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(taken)}")
+        texts = _texts(tensors.pop("text"))
+        parameters = read_parameters({name: _scalar(name, tensor) for name, tensor in tensors.items()})
+        answered = await self.service.answer(texts, parameters, version, label, "grpc")
         response = messages.PredictResponse()
-        self._spec(response.model_spec, answered.version, "serving_default")
+        self._spec(response.model_spec, answered.version, signature)
         wanted = set(request.output_filter) or {"text", "score"}
         if not wanted <= {"text", "score"}:
             raise RefusalError(Cause.INVALID, f"output_filter has {sorted(wanted)}; there are ['score', 'text']")
+        rows = [[(answer.text, answer.score), *answer.alternatives] for answer in answered.answers]
+        # As the signatures give them: parameters has n_best results of each text.
+        shape = [len(rows)] if signature == SERVING_DEFAULT else [len(rows), dict(parameters).get("n_best", 1)]
         if "text" in wanted:
-            tensor = response.outputs.add(key="text").value
-            tensor.dtype = messages.DT_STRING
-            tensor.tensor_shape.dim.add(size=len(texts))
-            tensor.string_val.extend(answer.text.encode() for answer in answered.answers)
+            tensor = _tensor(response, "text", messages.DT_STRING, shape)
+            tensor.string_val.extend(text.encode() for row in rows for text, _ in row)
         if "score" in wanted:
-            tensor = response.outputs.add(key="score").value
-            tensor.dtype = messages.DT_FLOAT
-            tensor.tensor_shape.dim.add(size=len(texts))
-            tensor.float_val.extend(
-                float("nan") if answer.score is None else answer.score for answer in answered.answers
-            )
+            tensor = _tensor(response, "score", messages.DT_FLOAT, shape)
+            tensor.float_val.extend(float("nan") if score is None else score for row in rows for _, score in row)
         return response
 
     async def metadata(self, request: Any) -> Any:
@@ -136,6 +141,14 @@ class Handlers:
         spec.name, spec.version.value, spec.signature_name = self.service.name, version, signature
 
 
+def _tensor(response: Any, name: str, dtype: int, shape: list[Any]) -> Any:
+    tensor = response.outputs.add(key=name).value
+    tensor.dtype = dtype
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=int(size))
+    return tensor
+
+
 def _texts(tensor: Any) -> list[str]:
     if tensor.dtype != messages.DT_STRING or len(tensor.tensor_shape.dim) != 1:
         raise RefusalError(Cause.INVALID, "text must be a tensor of strings with one dimension")
@@ -149,6 +162,24 @@ def _texts(tensor: Any) -> list[str]:
         return [value.decode() for value in values]
     except UnicodeDecodeError:
         raise RefusalError(Cause.INVALID, "text is not UTF-8") from None
+
+
+def _scalar(name: str, tensor: Any) -> float | int | bool:
+    """The one number of a tensor, as `tf.make_tensor_proto` and others write it."""
+    formats = {messages.DT_FLOAT: "<f", messages.DT_INT32: "<i", messages.DT_INT64: "<q", messages.DT_BOOL: "<?"}
+    fields = {
+        messages.DT_FLOAT: tensor.float_val,
+        messages.DT_INT32: tensor.int_val,
+        messages.DT_INT64: tensor.int64_val,
+        messages.DT_BOOL: tensor.bool_val,
+    }
+    if tensor.dtype in formats and not tensor.tensor_shape.dim:
+        kind = formats[tensor.dtype]
+        if len(tensor.tensor_content) == struct.calcsize(kind):
+            return struct.unpack(kind, tensor.tensor_content)[0]  # type: ignore[no-any-return]
+        if len(fields[tensor.dtype]) == 1:
+            return fields[tensor.dtype][0]  # type: ignore[no-any-return]
+    raise RefusalError(Cause.INVALID, f"{name} must be a scalar: a number or a truth value")
 
 
 def _handler(name: str, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]) -> grpc.GenericRpcHandler:

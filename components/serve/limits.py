@@ -13,6 +13,9 @@ class Limits:
         text_characters: Longest text.
         queue: Most texts that wait; beyond, requests are answered with 429 and Retry-After.
         batch: Most texts given to the model at once; 1 turns batching off.
+        beam: Largest beam_size that a request may ask for.
+        results: Largest n_best that a request may ask for.
+        streams: Most answers that are streamed at once; beyond, 429 and Retry-After.
         seconds: Longest time for a request; beyond, it is answered with 504.
         drain_seconds: Longest time for the requests in flight when the server is told to stop.
     """
@@ -22,5 +25,8 @@ class Limits:
     text_characters: int = 20_000
     queue: int = 2048
     batch: int = 64
+    beam: int = 16
+    results: int = 16
+    streams: int = 16
     seconds: float = 60.0
     drain_seconds: float = 30.0

@@ -1,44 +1,22 @@
 """What HTTP and gRPC have in common: checks a request, has it answered in time, counts and logs it."""
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from components.serve.answers import Answer, Parameters
 from components.serve.batching import BusyError
+from components.serve.decoding import check
 from components.serve.engine import EngineGoneError, ModelFailedError
 from components.serve.limits import Limits
 from components.serve.metrics import Metrics
+from components.serve.refusals import Cause, RefusalError
 from components.serve.versions import Loaded, Versions
 
 log = logging.getLogger("components.serve.requests")
-
-
-class Cause(Enum):
-    """Why a request is refused: the HTTP status and the name of the gRPC status."""
-
-    INVALID = (400, "INVALID_ARGUMENT")
-    UNKNOWN = (404, "NOT_FOUND")
-    TOO_LARGE = (413, "INVALID_ARGUMENT")
-    BUSY = (429, "RESOURCE_EXHAUSTED")
-    FAILED = (500, "INTERNAL")
-    NOT_READY = (503, "UNAVAILABLE")
-    TOO_SLOW = (504, "DEADLINE_EXCEEDED")
-
-
-class RefusalError(Exception):
-    """A request that is not answered.
-
-    Attributes:
-        cause: Why.
-        retry_after: Seconds to wait before asking again; None if that is of no use.
-    """
-
-    def __init__(self, cause: Cause, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.cause, self.retry_after = cause, retry_after
 
 
 @dataclass(frozen=True)
@@ -100,6 +78,7 @@ class Service:
         try:
             self.check(texts)
             chosen = self.choose(version, alias)
+            check(parameters, chosen.batcher.engine.metadata, self.limits)
             answers = await self._ask(chosen, texts, parameters)
         except RefusalError as refusal:
             self._note(interface, refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
@@ -109,6 +88,51 @@ class Service:
             raise
         seconds = self._note(interface, "ok", started, texts, chosen, request_id)
         return Answered(chosen.version, answers, seconds)
+
+    async def stream(
+        self,
+        texts: list[str],
+        parameters: Parameters = (),
+        version: int | None = None,
+        alias: str | None = None,
+        request_id: str = "",
+    ) -> AsyncGenerator[Answered, None]:
+        """Answers a request piece by piece.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+            version: Which version, by number; by the traffic split without it.
+            alias: Which version, by name.
+            request_id: What the client calls the request, for the log.
+
+        Yields:
+            The answers so far.
+
+        Raises:
+            RefusalError: If it is not answered, or not to its end.
+        """
+        started = time.perf_counter()
+        chosen = None
+        try:
+            self.check(texts)
+            chosen = self.choose(version, alias)
+            check(parameters, chosen.batcher.engine.metadata, self.limits, streaming=True)
+            async with contextlib.aclosing(chosen.batcher.stream(texts, parameters)) as stream:
+                while True:
+                    left = self.limits.seconds - (time.perf_counter() - started)
+                    with _refusing(self.limits):
+                        answers = await asyncio.wait_for(anext(stream, None), left)
+                    if answers is None:
+                        break
+                    yield Answered(chosen.version, answers, time.perf_counter() - started)
+        except RefusalError as refusal:
+            self._note("stream", refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._note("stream", "gone", started, texts, chosen, request_id, "the client is gone")
+            raise
+        self._note("stream", "ok", started, texts, chosen, request_id)
 
     def known(self, name: str) -> None:
         """Checks a model's name.
@@ -162,16 +186,8 @@ class Service:
                 )
 
     async def _ask(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
-        try:
+        with _refusing(self.limits):
             return await asyncio.wait_for(chosen.batcher.ask(texts, parameters), self.limits.seconds)
-        except BusyError as error:
-            raise RefusalError(Cause.BUSY, str(error), error.retry_after) from None
-        except asyncio.TimeoutError:
-            raise RefusalError(Cause.TOO_SLOW, f"not answered within {self.limits.seconds:g} s") from None
-        except ModelFailedError as error:
-            raise RefusalError(Cause.FAILED, f"the model failed: {error}") from None
-        except EngineGoneError:
-            raise RefusalError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None
 
     def _note(
         self,
@@ -203,3 +219,18 @@ class Service:
             fields["inputs"] = texts
         log.info(message or "answered", extra={"fields": fields})
         return seconds
+
+
+@contextlib.contextmanager
+def _refusing(limits: Limits) -> Iterator[None]:
+    """Says what went wrong as clients understand it."""
+    try:
+        yield
+    except BusyError as error:
+        raise RefusalError(Cause.BUSY, str(error), error.retry_after) from None
+    except asyncio.TimeoutError:
+        raise RefusalError(Cause.TOO_SLOW, f"not answered within {limits.seconds:g} s") from None
+    except ModelFailedError as error:
+        raise RefusalError(Cause.FAILED, f"the model failed: {error}") from None
+    except EngineGoneError:
+        raise RefusalError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None

@@ -4,9 +4,12 @@ A process of its own, so that loading a version never holds up the one that answ
 its memory back, and that a model that crashes takes nothing with it. It ends when the server's end of the socket
 closes, however the server ended. The messages, see `components.serve.answers`:
 
-    worker:  {"ready": {"metadata": {...}, "parameters": {...}, "tensorflow": "2.21.0"}}  or  {"failed": why}
+    worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": why}
     server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}
-    worker:  {"id": 1, "answers": [["...", -0.1]], "seconds": 0.02}  or  {"id": 1, "error": why}
+    worker:  {"id": 1, "answers": [["...", -0.1, [], false]], "seconds": 0.02}  or  {"id": 1, "error": why}
+    server:  {"id": 2, "texts": ["..."], "parameters": {}, "stream": true}
+    worker:  {"id": 2, "answers": [...]} after every piece, then {"id": 2, "ended": true}  or  {"id": 2, "error": why}
+    server:  {"id": 2, "cancel": true} when nobody reads the stream any more
 """
 
 import argparse
@@ -18,12 +21,13 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.serve.answers import LENGTH, frame
+from components.serve.answers import LENGTH, Answer, frame
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     server.say({"ready": ready})
     pool = ThreadPoolExecutor(given.concurrency, "answers")
+    streams: dict[int, Iterator[list[Answer]]] = {}
     for message in server:
-        pool.submit(_answer, model, message, server)
+        if message.get("cancel"):
+            streams.pop(message["id"], None)
+        elif message.get("stream"):
+            streams[message["id"]] = model.stream(message["texts"], tuple(message["parameters"].items()))
+            pool.submit(_proceed, pool, streams, message["id"], server)
+        else:
+            pool.submit(_answer, model, message, server)
     # Nobody waits for the answers that are under way.
     os._exit(0)
 
@@ -109,12 +120,34 @@ def _answer(model: Any, message: dict[str, Any], server: _Server) -> None:
     reply: dict[str, Any] = {"id": message["id"]}
     try:
         found = model.predict(message["texts"], tuple(message["parameters"].items()))
-        reply["answers"] = [[answer.text, answer.score] for answer in found]
+        reply["answers"] = [answer.packed() for answer in found]
     except Exception as error:
         log.exception("a batch of %d texts failed", len(message["texts"]))
         reply["error"] = _one_line(error)
     reply["seconds"] = time.perf_counter() - started
     server.say(reply)
+
+
+def _proceed(
+    pool: ThreadPoolExecutor, streams: dict[int, Iterator[list[Answer]]], number: int, server: _Server
+) -> None:
+    """One piece of a stream; the next one queues behind what has come in since."""
+    stream = streams.get(number)
+    if stream is None:
+        return
+    try:
+        found = next(stream, None)
+    except Exception as error:
+        log.exception("a stream failed")
+        streams.pop(number, None)
+        server.say({"id": number, "error": _one_line(error)})
+        return
+    if found is None:
+        streams.pop(number, None)
+        server.say({"id": number, "ended": True})
+        return
+    server.say({"id": number, "answers": [answer.packed() for answer in found]})
+    pool.submit(_proceed, pool, streams, number, server)
 
 
 def _one_line(error: Exception) -> str:

@@ -22,6 +22,10 @@ def predict(
     endpoint: Annotated[
         str | None, typer.Option(help="Which endpoint: a local one's name, or projects/P/locations/L/endpoints/NAME.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="How to decode: beam_size=8, sampling=true, temperature=0.7, ...; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
@@ -30,11 +34,11 @@ def predict(
     chosen = choose(home, endpoint, api_endpoint)
     if not chosen.runs():
         raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
-    texts = _texts(text, file)
+    texts, parameters = _texts(text, file), dict(_parameter(given) for given in set_ or [])
     with _written(output) as out, _progress(len(texts), file is not None) as advance:
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
-            for source, prediction in zip(batch, chosen.predict(batch), strict=True):
+            for source, prediction in zip(batch, chosen.predict(batch, parameters), strict=True):
                 whole = {"input": source, **prediction}
                 print(json.dumps(whole, ensure_ascii=False) if as_json else prediction["text"], file=out)
             advance(len(batch))
@@ -49,6 +53,14 @@ def _texts(given: list[str] | None, file: Path | None) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
+
+
+def _parameter(given: str) -> tuple[str, Any]:
+    name, _, value = given.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise UserError(f"--set {given}: write name=value with a number, true or false, as in beam_size=8") from None
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ class Shelf:
     def versions(self) -> list[Registered]:
         raise NotImplementedError
 
-    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+    def predict(self, texts: list[str], parameters: Any = None) -> list[dict[str, Any]]:
         raise NotImplementedError
 
     def runs(self) -> bool:

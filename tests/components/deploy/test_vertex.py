@@ -109,6 +109,8 @@ def test_rolling_back_and_stopping(vertex: VertexStandIn, models: SimpleNamespac
     assert roll_back(back_end) == 1
     assert back_end.state().traffic == {1: 100, 2: 0}
     assert back_end.predict(["a"])[0]["text"] == "a by version 1"
+    vertex.endpoints.serve = lambda model, instances, parameters: [{"text": str(parameters)}]
+    assert back_end.predict(["a"], {"beam_size": 4})[0]["text"] == "{'beam_size': 4.0}"  # as protobuf has it
     assert back_end.stop()
     assert not back_end.stop()
     assert back_end.state().traffic == {}

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.e2e
 CLIENT = """
 import json, sys
 import grpc
+import numpy as np
 import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import (get_model_metadata_pb2, get_model_status_pb2, model_service_pb2_grpc, predict_pb2,
@@ -57,6 +58,10 @@ found = {
     "a scalar": ask("a"),
     "not UTF-8": ask([b"\\xff"]),
     "too many": ask(["a"] * 101),
+    "parameters": ask(["a"], signature="parameters", beam_size=np.int32(2), top_p=np.float32(0.5)),
+    "an unknown parameter": ask(["a"], signature="parameters", beam=2),
+    "no scalar": ask(["a"], signature="parameters", beam_size=[2]),
+    "out of range": ask(["a"], signature="parameters", beam_size=0),
 }
 request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
 request.model_spec.name = "model"
@@ -102,6 +107,10 @@ def test_predict_answers_with_tensors_and_the_version(answers: dict[str, Any]) -
         ("a scalar", "INVALID_ARGUMENT", "one dimension"),
         ("not UTF-8", "INVALID_ARGUMENT", "not UTF-8"),
         ("too many", "INVALID_ARGUMENT", "at most 100"),
+        ("parameters", "INVALID_ARGUMENT", "this version takes none"),
+        ("an unknown parameter", "INVALID_ARGUMENT", "inputs are ['beam', 'text']"),
+        ("no scalar", "INVALID_ARGUMENT", "beam_size must be a scalar"),
+        ("out of range", "INVALID_ARGUMENT", "beam_size: Input should be greater than or equal to 1"),
     ],
 )
 def test_a_refusal_has_the_code_that_clients_know(answers: dict[str, Any], case: str, code: str, words: str) -> None:

@@ -47,7 +47,7 @@ def test_describe_tells_shares_aliases_and_figures(home: Path, capsys: pytest.Ca
         (["endpoint", "traffic", "1=50"], "the shares are 50% together; they must be 100"),
         (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; there are: 1, 2"),
         (["endpoint", "traffic", "half"], "'half' is no share"),
-        (["predict", "Hello"], "is not running"),
+        (["predict", "Hello"], "is not running; `seqline endpoint start` starts it"),
     ],
 )
 def test_a_wrong_command_is_one_message(
