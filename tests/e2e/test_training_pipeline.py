@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from pipelines.compiling import compile_pipeline
 from pipelines.targets.laptop import Home, run
 from pipelines.targets.target import Run
+from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -23,12 +23,6 @@ SMALL = {"preset": "demo", "vocabulary_size": 320, "batch_tokens": 512, "beam_si
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_pipeline("training", tmp_path_factory.mktemp("spec") / "training.yaml")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def states(result: Run) -> dict[str, str]:
