@@ -6,6 +6,7 @@ imported: two of the same libraries in a process do not get on.
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -79,7 +80,6 @@ def compile_program(hlo: bytes, slice_name: str, replicas: int, hosts: list[int]
     devices = topologies.get_topology_desc(slice_name, "tpu", **options).devices
     with mlir.make_ir_context():
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(hlo))
-        products = []
         for operation in list(_operations(module.operation)):
             if operation.name == "mhlo.copy":
                 # TensorFlow marks with it that a variable is not its initial value; the TPU's pipeline knows it not.
@@ -91,8 +91,7 @@ def compile_program(hlo: bytes, slice_name: str, replicas: int, hosts: list[int]
                     shape = ir.RankedTensorType(result.type)
                     if not shape.has_static_shape:
                         return {"error": f"a dynamic shape, {shape}", "operation": _name(operation)}
-            if operation.name == "stablehlo.dot_general":
-                products.append((_flops(operation, ir), _name(operation)))
+        products = list(_products(module, ir))
         compile_options = xla_client.CompileOptions()
         compile_options.num_replicas, compile_options.num_partitions = replicas, 1
         compile_options.device_assignment = xla_client.DeviceAssignment.create(np.arange(replicas).reshape(-1, 1))
@@ -131,18 +130,29 @@ def _name(operation: Any) -> str:
     return match[1] if match else operation.name
 
 
+def _products(module: Any, ir: Any) -> Iterator[tuple[int, str]]:
+    """The FLOP and the name of each matrix product that the program's entry comes to."""
+    functions = {function.name.value: function.operation for function in module.body.operations}
+
+    def reached(operation: Any) -> Iterator[Any]:
+        for inner in _operations(operation):
+            if inner.name == "func.call":
+                yield from reached(functions[ir.FlatSymbolRefAttr(inner.attributes["callee"]).value])
+            yield inner
+
+    for operation in reached(functions["main"]):
+        if operation.name in ("stablehlo.dot", "stablehlo.dot_general"):
+            yield _flops(operation, ir), _name(operation)
+
+
 def _flops(operation: Any, ir: Any) -> int:
     left, result = (ir.RankedTensorType(value.type) for value in (operation.operands[0], operation.results[0]))
-    dimensions = re.search(
-        r"lhs_contracting_dimensions = \[([\d, ]*)\]", str(operation.attributes["dot_dimension_numbers"])
-    )
-    contracted = 1
-    for dimension in filter(None, (dimensions[1] if dimensions else "").split(",")):
-        contracted *= left.get_dim_size(int(dimension))
-    outputs = 1
-    for size in result.shape:
-        outputs *= size
-    return 2 * outputs * contracted
+    contracting = [left.rank - 1]
+    if operation.name == "stablehlo.dot_general":
+        numbers = str(operation.attributes["dot_dimension_numbers"])
+        found = re.search(r"lhs_contracting_dimensions = \[([\d, ]*)\]", numbers)
+        contracting = [int(dimension) for dimension in filter(None, (found[1] if found else "").split(","))]
+    return 2 * math.prod(result.shape) * math.prod(left.get_dim_size(dimension) for dimension in contracting)
 
 
 def _refusal(message: str) -> dict[str, Any]:

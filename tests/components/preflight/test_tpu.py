@@ -1,0 +1,107 @@
+"""The real TPU compiler on the real training step: what breaks training on a TPU fails here, without one."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from components.errors import UserError
+from components.preflight.compiling import Compiled, compile_for
+from components.preflight.lowering import LoweringError, Shape, TrainingStep
+from components.preflight.slices import GIB, read_slice
+from components.preflight.stage import preflight
+from components.train.model import ARCHITECTURES, PRESETS, TransformerConfig, layers
+from components.train.options import Options
+
+pytestmark = pytest.mark.e2e
+TINY = Shape(2, 8, 8)
+EVERY = [(preset, architecture) for preset in PRESETS for architecture in ARCHITECTURES]
+
+
+def step_of(preset: str = "demo", architecture: str = "transformer", replicas: int = 1) -> TrainingStep:
+    """A preset's step with its own widths and one layer of a kind: what more layers repeat is compiled once."""
+    depth = {"decoder_layers": 1, "encoder_layers": 0 if architecture == "gpt" else 1}
+    config = TransformerConfig.preset(
+        preset, vocabulary_size=64, max_length=16, architecture=architecture, dropout=0.1 if preset == "demo" else 0.0
+    )
+    config = TransformerConfig.from_dict({**config.to_dict(), **depth})
+    return TrainingStep(config, Options(preset=preset, architecture=architecture), replicas)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[tuple[str, str], Compiled]:
+    """Every preset of every architecture, lowered one after the other while two are being compiled."""
+    slice_ = read_slice("v5e:1x1")
+    with ThreadPoolExecutor(2) as pool:
+        waiting: dict[tuple[str, str], Future[Compiled]] = {}
+        for preset, architecture in EVERY:
+            lowered = step_of(preset, architecture).lower(TINY)
+            waiting[preset, architecture] = pool.submit(compile_for, slice_, lowered.hlo, lowered.lines)
+        return {key: future.result() for key, future in waiting.items()}
+
+
+@pytest.mark.parametrize(("preset", "architecture"), EVERY)
+def test_every_preset_of_every_architecture_compiles(
+    preset: str, architecture: str, compiled: dict[tuple[str, str], Compiled]
+) -> None:
+    found = compiled[preset, architecture]
+    assert not found.error
+    assert 0 < found.hbm_bytes < 2 * GIB
+    # Each product is done three times: forward, and backward for the states and for the weights.
+    width, inner, tokens = PRESETS[preset]["width"], PRESETS[preset]["feed_forward"], TINY.rows * TINY.target
+    layer, attention, logits = 4 * width * width + 2 * width * inner, 2 * width * TINY.target, width * 64
+    stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * width * width + 3 * attention
+    assert found.flops == 6 * tokens * (stack + logits)
+
+
+def test_the_replicas_of_a_slice_sum_all_gradients() -> None:
+    step = step_of(replicas=4)
+    found = compile_for(read_slice("v5e:2x2"), step.lower(TINY).hlo)
+    weights = sum(4 * weight.shape.num_elements() for weight in step.model.trainable_variables)
+    assert not found.error
+    # And the count of the tokens.
+    assert weights <= found.work.reduced_bytes < weights + 1024
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, fault: Any) -> int:
+    """Puts a fault into the feed-forward layer; returns the line that it is on."""
+    monkeypatch.setattr(layers.FeedForward, "call", lambda self, states, training=False: fault(states))
+    return int(fault.__code__.co_firstlineno) + 1
+
+
+def test_a_string_op_in_the_model_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return states * tf.cast(tf.strings.length(tf.strings.as_string(states[0, 0, 0])), states.dtype)
+
+    line = plant(monkeypatch, fault)
+    with pytest.raises(LoweringError, match=rf"op \w+ of .*/feed_forward.*test_tpu.py:{line}"):
+        step_of().lower(TINY)
+
+
+def test_an_op_without_a_lowering_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(lambda x: x, [states], states.dtype), states.shape)
+
+    line = plant(monkeypatch, fault)
+    with pytest.raises(LoweringError, match=rf"op PyFunc of .*/feed_forward.*test_tpu.py:{line}"):
+        step_of().lower(TINY)
+
+
+def test_a_dynamic_shape_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return states + tf.cast(tf.reduce_sum(tf.boolean_mask(states, states[..., 0] > 0)), states.dtype)
+
+    line = plant(monkeypatch, fault)
+    lowered = step_of().lower(TINY)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
+    assert found.error.startswith("a dynamic shape")
+    assert "feed_forward" in found.operation
+    assert f"test_tpu.py:{line}" in found.operation
+
+
+def test_a_slice_that_there_is_not_writes_nothing(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no version 'v7'"):
+        preflight(corpus, tmp_path / "preflight", "v7:2x2")
+    assert not (tmp_path / "preflight").exists()
