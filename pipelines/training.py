@@ -79,7 +79,7 @@ def training(
 
     Args:
         data: Pairs of source and target (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a
-            path, a pattern, or several with commas.
+            path, a pattern, or several with commas; or a BigQuery query.
         valid_data: Validation pairs in the same form; empty to split them off by a hash of the source.
         test_data: Test pairs in the same form; empty to split them off by a hash of the source.
         task: What the model is for, which decides the cleaning rules and the metrics: translation, summarization,

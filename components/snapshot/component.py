@@ -77,7 +77,8 @@ def snapshot(
     of all later stages, because it is the first: a value that one of them would refuse stops the run here, by name.
 
     Args:
-        data: Input files, local or gs://: a path, a pattern such as folder/*.tsv.gz, or several with commas.
+        data: Input files, local or gs://: a path, a pattern such as folder/*.tsv.gz, or several with commas; or a
+            BigQuery query.
         snapshot: The list: snapshot.json with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.

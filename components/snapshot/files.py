@@ -1,4 +1,4 @@
-"""Finds and describes input files, local ones and those that fsspec reaches (gs://)."""
+"""Finds and describes input files, local ones and those that fsspec reaches (gs://), and queries in their place."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import fsspec
 
 from components.errors import UserError
+from components.snapshot.bigquery import fingerprint, is_query
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,9 @@ class InputFile:
     """One input file.
 
     Attributes:
-        path: Absolute path or URL.
-        size: Bytes.
-        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content.
+        path: Absolute path or URL; a query's text.
+        size: Bytes; a query's rows.
+        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content, "bigquery:" and that of a query's rows.
         generation: Cloud Storage's generation of the object; empty elsewhere.
         parameter: The parameter that names it: "data", "valid_data" or "test_data".
     """
@@ -53,15 +54,17 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
     """Lists the files that a data parameter names.
 
     Args:
-        data: A path, a pattern with * ? [], or several separated by commas; local or a URL such as gs://.
+        data: A path, a pattern with * ? [], or several separated by commas; local or a URL such as gs://. Or a query.
         parameter: The parameter's name, for messages.
 
     Returns:
-        Absolute paths or URLs, each once, ordered by base name, then path.
+        Absolute paths or URLs, each once, ordered by base name, then path; or the query alone.
 
     Raises:
         UserError: Nothing is named, or a path is missing, is a folder, or a pattern matches no file.
     """
+    if is_query(data):
+        return [data.strip()]
     patterns = [part.strip() for part in data.split(",") if part.strip()]
     if not patterns:
         raise UserError(f"{parameter} is empty: name a file, a pattern such as folder/*.tsv, or several with commas")
@@ -73,12 +76,17 @@ def describe(path: str, parameter: str = "data") -> InputFile:
     """Reads a file's size and checksum; an object's are asked for, not computed.
 
     Args:
-        path: As `find_files` returns it.
+        path: As `find_files` returns it: a file, or a query.
         parameter: The parameter that names it.
 
     Raises:
-        UserError: The file is empty or cannot be read.
+        UserError: The file or the query's result is empty or cannot be read.
     """
+    if is_query(path):
+        rows, checksum = fingerprint(path, parameter)
+        if not rows:
+            raise UserError(f"{parameter}: the query returns no rows: {path}")
+        return InputFile(path, rows, checksum, parameter=parameter)
     system = _filesystem(path)
     try:
         info: dict[str, Any] = system.info(path)

@@ -40,7 +40,7 @@ def tokenize(
 
     Args:
         data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
-            or several with commas.
+            or several with commas; or a BigQuery query.
         fingerprint: The data's fingerprint from the snapshot task: what makes changed data a changed input.
         corpus: Sharded TFRecords of piece ids, validation and test text, tokenizer, manifest and statistics.
         report: One page: what was kept, what was left out and why, lengths, pieces, drift and examples.

@@ -13,11 +13,18 @@ class Input(NamedTuple):
 
     Attributes:
         given: The parameter that names it: "data", "valid_data" or "test_data".
-        path: Absolute path or URL.
+        path: Absolute path or URL; of a query, what messages call it.
+        copied: Where the rows of a query are, as Parquet; empty for files.
     """
 
     given: str
     path: str
+    copied: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its bytes are."""
+        return self.copied or self.path
 
 
 def form_of(path: str) -> tuple[str, str | None]:

@@ -78,7 +78,7 @@ class CutFiles(beam.DoFn):
             file: Its number.
         """
         path = self.files[file].path
-        form, compression = form_of(path)
+        form, compression = form_of(self.files[file].place)
         line = 1
         try:
             for block in (self._parquet if form == "parquet" else self._text)(file, path, form, compression):
@@ -145,7 +145,7 @@ class CutFiles(beam.DoFn):
     def _parquet(self, file: int, path: str, form: str, compression: str | None) -> Iterator[Block]:
         import pyarrow.parquet as pq
 
-        where = path
+        where = self.files[file].place
         if compression:
             where = f"{self.work}/unpacked-{file:05}"
             with (

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import logging
-import shlex
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import fsspec
 
 from components.errors import UserError
+from components.snapshot.bigquery import copy, is_query
 from components.snapshot.files import find_inputs
 from components.snapshot.stage import describe_all, fingerprint_of
 from components.tokenize.corpus import SCHEMA_VERSION, Counts, Manifest
@@ -21,6 +20,7 @@ from components.tokenize.formats import Input, form_of
 from components.tokenize.judgement import judge
 from components.tokenize.options import Conditions, Options
 from components.tokenize.report import render_report
+from components.tokenize.runners import flags, shared_folder
 from components.tokenize.statistics import Drift, Statistics
 from components.tokenize.tally import Tally
 from components.whole import whole_folder, write_whole
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 SECTION_BYTES = 32 << 20
 """Text that a worker holds at once, about."""
-ONE_PROCESS_BYTES = 64 << 20
-"""Up to here one process is done before others have started."""
 
 
 def tokenize(
@@ -63,7 +61,7 @@ def tokenize(
 
     Args:
         data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
-            or several with commas.
+            or several with commas; or a BigQuery query.
         corpus: The corpus folder to write.
         report: The HTML page to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
@@ -115,28 +113,31 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
 
     from components.tokenize.graph import TALLY, build
 
-    size = sum(_unpacked_size(file.path) for file in files)
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     # Its workers complain that they find no folder which no local worker needs.
     logging.getLogger("apache_beam.runners.portability.local_job_service").setLevel(logging.ERROR)
-    work = folder / "work"
-    work.mkdir()
-    with beam.Pipeline(options=PipelineOptions(_flags(beam_options, size))) as pipeline:
-        build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), str(folder), str(work), options)
-    shutil.rmtree(work)
-    tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))
+    with shared_folder(folder, beam_options) as (place, work):
+        files = [_copied(file, f"{work}/query-{number}.parquet") for number, file in enumerate(files)]
+        size = sum(_unpacked_size(file.place) for file in files)
+        with beam.Pipeline(options=PipelineOptions(flags(beam_options, size))) as pipeline:
+            build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), place, work, options)
+    try:
+        tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"beam_options: the runner has ended, and left nothing in {place}; can its workers write there?"
+        ) from None
     (folder / TALLY).unlink()
     return tally
 
 
-def _flags(beam_options: str, size: int) -> list[str]:
-    given = shlex.split(beam_options)
-    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
-    flags = ["--runner=FnApiRunner"]
-    if size > ONE_PROCESS_BYTES:
-        flags += ["--direct_running_mode=multi_processing", "--direct_num_workers=0"]
-    return [*([] if any(flag.startswith("--runner") for flag in given) else flags), *given]
+def _copied(file: Input, path: str) -> Input:
+    """A file, or a query whose rows are now in one."""
+    if not is_query(file.path):
+        return file
+    copy(file.path, file.given, path)
+    return Input(file.given, f"the query of {file.given}", path)
 
 
 def _unpacked_size(path: str) -> int:

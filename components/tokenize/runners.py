@@ -1,0 +1,82 @@
+"""Where the Beam pipeline runs: flags for its runner, and the folder that all of its workers can reach."""
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+
+from components.errors import UserError
+
+ONE_PROCESS_BYTES = 64 << 20
+"""Up to here one process is done before others have started."""
+
+
+def flags(beam_options: str, size: int) -> list[str]:
+    """The flags for Beam.
+
+    Args:
+        beam_options: The user's own.
+        size: Bytes of all input.
+    """
+    given = shlex.split(beam_options)
+    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
+    local = ["--runner=FnApiRunner"]
+    if size > ONE_PROCESS_BYTES:
+        local += ["--direct_running_mode=multi_processing", "--direct_num_workers=0"]
+    return [*([] if _value(given, "runner") else local), *given]
+
+
+@contextmanager
+def shared_folder(folder: Path, beam_options: str) -> Iterator[tuple[str, str]]:
+    """A folder for the corpus's files and one for what lies between the steps, both within every worker's reach.
+
+    Workers of this machine write into `folder` itself. Those of another one write below their --temp_location; at the
+    end what they left is fetched to `folder`, and nothing stays there.
+
+    Args:
+        folder: Where the files are to be in the end.
+        beam_options: The user's flags.
+
+    Yields:
+        The two folders, local or URLs.
+
+    Raises:
+        UserError: Dataflow is asked for without a --temp_location.
+    """
+    given = shlex.split(beam_options)
+    temporary = _value(given, "temp_location")
+    if "://" not in temporary:
+        if _value(given, "runner").lower() == "dataflowrunner":
+            raise UserError(
+                "beam_options: DataflowRunner needs --temp_location=gs://..., a folder its workers can write"
+            )
+        work = folder / "work"
+        work.mkdir()
+        yield str(folder), str(work)
+        shutil.rmtree(work)
+        return
+    place = f"{temporary.rstrip('/')}/seqline-{uuid4().hex}"
+    system, path = fsspec.core.url_to_fs(place)
+    try:
+        yield f"{place}/corpus", f"{place}/work"
+        if system.exists(f"{path}/corpus"):
+            system.invalidate_cache()
+            system.get(f"{path}/corpus/*", f"{folder}/")
+    finally:
+        if system.exists(path):
+            system.rm(path, recursive=True)
+
+
+def _value(given: list[str], name: str) -> str:
+    """The value of a flag, "--name=value" or "--name value"; empty without it."""
+    value = ""
+    for flag, following in zip(given, [*given[1:], ""], strict=False):
+        if flag == f"--{name}":
+            value = following
+        elif flag.startswith(f"--{name}="):
+            value = flag.partition("=")[2]
+    return value
