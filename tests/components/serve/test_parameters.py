@@ -208,8 +208,9 @@ def test_a_stream_takes_parameters_and_a_wrong_one_has_a_status(exported: Server
 
 @pytest.mark.e2e
 def test_a_stream_that_nobody_reads_ends(exported: Server) -> None:
-    body = {"instances": ["one house and tree"] * 1000, "stream": True, "parameters": {"min_output_length": 16}}
-    with httpx.stream("POST", exported.route, json=body) as answer:
+    drawn = {"sampling": True, "seed": 3, "min_output_length": 16}
+    body = {"instances": ["one house and tree"] * 1000, "stream": True, "parameters": drawn}
+    with httpx.stream("POST", exported.route, json=body, timeout=60) as answer:
         next(answer.iter_lines())
     deadline = time.monotonic() + 20
     while '"result": "gone"' not in exported.told():
