@@ -74,7 +74,8 @@ class Client:
             self._fail(str(status))
 
     async def _ask(self, text: str) -> int:
-        if self._streams is None:
+        # A server closes what has been idle for long; whoever keeps connections looks first.
+        if self._streams is None or self._streams[0].at_eof():
             self._streams = await asyncio.open_connection(self.address.hostname, self.address.port)
         reader, writer = self._streams
         body = json.dumps({"instances": [text]}).encode()

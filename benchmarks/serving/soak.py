@@ -44,7 +44,7 @@ def main() -> int:
         version = back_end.register(given.model, f"version-{number}", {})
         back_end.prepare()
         roll_out(back_end, version, [10, 50], Checks(["A man is riding a bike."], 0.0))
-        time.sleep(2)
+        await_workers(back_end.endpoint.process() or 0, min(number, 2))
         memory.append(megabytes(back_end.endpoint.process() or 0))
         print(f"version {version} is live; {memory[-1]:.0f} MB", file=sys.stderr)
 
@@ -57,6 +57,7 @@ def main() -> int:
         highest = subprocess.run([*command, "20"], stdout=subprocess.PIPE, text=True, check=True)
         rate = given.rate or 0.7 * json.loads(highest.stdout)["per_second"]
         memory[:] = [megabytes(back_end.endpoint.process() or 0)]
+        front = [front_megabytes(back_end.endpoint.process() or 0)]
         command += [str(60 * given.minutes), "--rate", str(rate)]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         number, due = 2, time.monotonic() + given.every
@@ -66,14 +67,34 @@ def main() -> int:
                 due += given.every
                 number += 1
                 deploy(number)
+                front.append(front_megabytes(back_end.endpoint.process() or 0))
         told = json.loads(load.stdout.read()) if load.stdout else {}
     finally:
         back_end.stop()
         shutil.rmtree(folder, ignore_errors=True)
     growth = statistics.fmean(memory[-3:]) / statistics.fmean(memory[1:4]) - 1
-    figures = {"rate": rate, "deployments": len(memory) - 1, "memory_growth": growth, "megabytes": memory}
+    figures = {
+        "rate": rate,
+        "deployments": len(memory) - 1,
+        "memory_growth": growth,
+        "megabytes": memory,
+        "front_megabytes": front,
+    }
     print(json.dumps({**told, **figures}))
     return 0
+
+
+def await_workers(keeper: int, number: int) -> None:
+    """Waits until no more versions are loaded than that: one that was replaced answers what it has first."""
+    deadline = time.monotonic() + 90
+    while len(children(children(keeper)[0])) > number and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(1)
+
+
+def front_megabytes(keeper: int) -> float:
+    """Memory of the process that takes the requests; the workers come and go with their versions."""
+    return own_megabytes(children(keeper)[0])
 
 
 def megabytes(pid: int) -> float:
@@ -82,10 +103,18 @@ def megabytes(pid: int) -> float:
     Args:
         pid: The process that keeps the server.
     """
+    return own_megabytes(pid) + sum(map(megabytes, children(pid)))
+
+
+def own_megabytes(pid: int) -> float:
+    """Memory of one process, its share of what it has in common with others."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(megabytes(int(child)) for child in children)
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 if __name__ == "__main__":
