@@ -1,60 +1,52 @@
-"""Decoding: Seqline's SavedModel against CTranslate2 with the same weights; `python -m benchmarks.decode --help`."""
+"""Decoding: Seqline's SavedModel beside CTranslate2, Hugging Face, OpenNMT-tf and keras-hub.
+
+CTranslate2 gets the very weights. The other peers' formats do not hold them: they get a model of the same shape with
+random weights, which ends no sentence. They decode as many pieces as the longest output of a batch has on average over
+the batches, as a trained model of theirs would, and alone as many as an output has on average. Engines take turns, each
+in a process of its own, with both cores; the best turn of each counts.
+"""
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sacrebleu
+from sentencepiece import SentencePieceProcessor
 
+from benchmarks.decode_weights import trained, write_weights
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
-from components.export.exported import Decoding
+from components.export.exported import WEIGHTS, Decoding
 from components.export.stage import export
 from components.tokenize.corpus import Corpus
 from components.train.checkpoint import Checkpoint
-from components.train.model import Transformer, TransformerConfig
 
-CTRANSLATE2 = ["ctranslate2==4.8.5", "numpy==2.4.6", "sentencepiece==0.2.3"]
-ROUNDS = 2
+BATCH = 64
 LENGTH_PENALTY = 0.6
-
-
-def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
-    """Writes the trained weights under plain names.
-
-    Args:
-        checkpoint: The trained model.
-        file: The .npz file to write.
-
-    Returns:
-        What a peer must know of the model's shape.
-    """
-    model = Transformer(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
-    model.load_weights(checkpoint.weights)
-    weights = {"embedding": np.asarray(model.embedding), "positions": model.encodings}
-    for side in ("encoder", "decoder"):
-        weights[f"{side}_norm"] = np.asarray(getattr(model, f"{side}_norm").scale)
-        for number, layer in enumerate(getattr(model, side)):
-            blocks = {"feed_forward": ("expand", "contract"), "self_attention": ("project_in", "project_out")}
-            norms = ["self_norm", "feed_forward_norm"]
-            if side == "decoder":
-                blocks["cross_attention"] = ("project_in", "project_out")
-                norms.append("cross_norm")
-            for norm in norms:
-                weights[f"{side}.{number}.{norm}"] = np.asarray(getattr(layer, norm).scale)
-            for block, parts in blocks.items():
-                for part in parts:
-                    dense = getattr(getattr(layer, block), part)
-                    weights[f"{side}.{number}.{block}.{part}.kernel"] = np.asarray(dense.kernel)
-                    weights[f"{side}.{number}.{block}.{part}.bias"] = np.asarray(dense.bias)
-    np.savez(file, **weights)  # type: ignore[arg-type]
-    config = model.config
-    layers = [config.encoder_layers, config.decoder_layers]
-    return {"weights": str(file), "layers": layers, "heads": config.heads, "width": config.width}
+PEERS = {
+    "ctranslate2": ["ctranslate2==4.8.5", "numpy==2.4.6", "sentencepiece==0.2.3"],
+    "hugging_face": [
+        "accelerate==1.11.0",
+        "numpy==2.4.6",
+        "torch==2.13.0",
+        "transformers==4.57.1",
+        "sentencepiece==0.2.3",
+    ],
+    "opennmt_tf": [
+        "numpy==1.24.3",
+        "opennmt-tf==2.32.0",
+        "tensorflow-cpu==2.13.1",
+        "setuptools==69.5.1",
+        "sentencepiece==0.2.0",
+    ],
+    "keras_hub": ["keras-hub==0.32.0", "keras==3.15.1", "tensorflow-cpu==2.21.0", "sentencepiece==0.2.3"],
+}
+LENGTHS = (16, 32, 64, 128, 256)
 
 
 def measure(python: str | Path, module: str, task: dict[str, Any]) -> dict[str, Any]:
@@ -68,66 +60,146 @@ def measure(python: str | Path, module: str, task: dict[str, Any]) -> dict[str, 
     command = [str(python), "-m", module]
     done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{module} failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"{module} failed:\n{done.stderr[-3000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
     """Measures all engines, in turns."""
-    arguments = parser("decode", "sentences per second and latency, text in to text out, against CTranslate2")
-    arguments.add_argument("checkpoint", type=Path, help="a checkpoint folder that train wrote")
-    arguments.add_argument("corpus", type=Path, help="its corpus folder; the test text is decoded")
-    given = arguments.parse_args()
-    pairs = Corpus(given.corpus).read_text("test")[: 256 if given.quick else None]
+    flags = parser("decode", "sentences per second and latency, text in to text out, beside other engines")
+    flags.add_argument("data", type=Path, help="a folder of train.tsv.gz, valid.tsv.gz and test.tsv.gz")
+    flags.add_argument("--preset", default="tiny", help="the model's size")
+    flags.add_argument("--minutes", type=float, default=15, help="how long it is trained, if that was not done before")
+    flags.add_argument("--work", type=Path, help="where its corpus and checkpoint are, or will be kept")
+    flags.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="all by default")
+    flags.add_argument("--beams", nargs="+", type=int, default=[4, 1], help="beam sizes")
+    flags.add_argument("--weights", action="store_true", help="also BLEU and size of bfloat16 and int8 weights")
+    given = flags.parse_args()
+    work = given.work or Path(".benchmarks") / f"decode-{given.preset}"
+    checkpoint, corpus = trained(given.data, work, given.preset, 1.0 if given.quick else given.minutes)
+    pairs = Corpus(corpus).read_text("test")[: 256 if given.quick else None]
     texts, references = [pair["source"] for pair in pairs], [pair["target"] for pair in pairs]
-    peer = environment("ctranslate2", CTRANSLATE2)
-    figures: dict[str, float | str] = {}
-    rows = []
+    figures: dict[str, float | str] = {"preset": given.preset}
+    rows: list[list[Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shape = write_weights(Checkpoint(given.checkpoint), folder / "weights.npz")
-        for beam_size in (4, 1):
-            model = folder / f"beam-{beam_size}"
-            export(given.checkpoint, given.corpus, model, Decoding(beam_size, LENGTH_PENALTY))
-            task = {
-                **shape,
-                "model": str(model),
-                "tokenizer": str(Checkpoint(given.checkpoint).tokenizer),
-                "beam_size": beam_size,
-                "length_penalty": LENGTH_PENALTY,
-                "texts": texts,
-                "batch_size": 64,
-                "passes": 1 if given.quick else 2,
-                "singles": 40 if given.quick else 100,
-            }
-            engines: dict[str, tuple[str | Path, str, dict[str, Any]]] = {
-                "seqline": (sys.executable, "benchmarks.decode_seqline", task),
-                "ctranslate2_f32": (peer, "benchmarks.decode_ctranslate2", {**task, "quantization": None}),
-                "ctranslate2_int8": (peer, "benchmarks.decode_ctranslate2", {**task, "quantization": "int8"}),
-            }
-            # In turns, and the best of each: what else the machine does meets all of them alike.
-            turns = [{engine: measure(*what) for engine, what in engines.items()} for _ in range(ROUNDS)]
-            for engine in engines:
+        task = {
+            **write_weights(Checkpoint(checkpoint), folder / "weights.npz"),
+            "tokenizer": str(Checkpoint(checkpoint).tokenizer),
+            "length_penalty": LENGTH_PENALTY,
+            "texts": texts,
+            "batch_size": BATCH,
+            "passes": 1 if given.quick else 2,
+            "singles": 25 if given.quick else 60,
+        }
+        for beam in given.beams:
+            model = folder / f"beam-{beam}"
+            export(checkpoint, corpus, model, Decoding(beam, LENGTH_PENALTY))
+            found = race({**task, "model": str(model), "beam_size": beam}, given.peers, 1 if given.quick else 2)
+            for engine, turns in found.items():
                 best = {
-                    "rate": max(turn[engine]["rate"] for turn in turns),
-                    "latency_ms": 1000 * min(turn[engine]["latency"] for turn in turns),
-                    "load": min(turn[engine]["load"] for turn in turns),
-                    "first": min(turn[engine]["first"] for turn in turns),
-                    "bleu": sacrebleu.corpus_bleu(turns[0][engine]["answers"], [references]).score,
+                    "rate": max(turn["rate"] for turn in turns),
+                    "latency_ms": 1000 * min(turn["latency"] for turn in turns),
+                    "load_s": min(turn["load"] for turn in turns),
+                    "first_s": min(turn["first"] for turn in turns),
+                    "bleu": bleu(turns[0]["answers"], references) if engine in SAME_WEIGHTS else float("nan"),
                 }
-                rows.append([engine, beam_size, *best.values()])
-                figures |= {f"{engine}_beam{beam_size}_{name}": value for name, value in best.items()}
+                rows.append([engine, beam, *best.values()])
+                figures |= {f"{engine}_beam{beam}_{name}": value for name, value in best.items() if value == value}
+        if given.weights:
+            for kind in WEIGHTS:
+                model = folder / kind
+                export(checkpoint, corpus, model, Decoding(4, LENGTH_PENALTY, weights=kind))
+                turn = measure(sys.executable, "benchmarks.decode_seqline", {**task, "model": str(model), "passes": 1})
+                figures[f"bleu_{kind}"] = bleu(turn["answers"], references)
+                size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+                figures[f"megabytes_{kind}"] = size / 1e6
+                figures[f"rate_{kind}"] = turn["rate"]
+        lengths = LENGTHS[:3] if given.quick else LENGTHS
+        lengthy = {**task, "checkpoint": str(checkpoint), "lengths": lengths}
+        seconds = measure(sys.executable, "benchmarks.decode_lengths", lengthy)["seconds"]
     show("Decoding", ["engine", "beam", "sentences/s, b64", "ms, b1", "load s", "first call s", "BLEU"], rows)
-    for kind in ("f32", "int8"):
-        figures[f"vs_ctranslate2_{kind}_b64"] = _ratio(figures, "seqline_beam4_rate", f"ctranslate2_{kind}_beam4_rate")
-    figures["latency_vs_ctranslate2_f32_b1"] = _ratio(
-        figures, "seqline_beam4_latency_ms", "ctranslate2_f32_beam4_latency_ms"
-    )
-    finish(figures, given.json)
+    show("Beam 4, 16 texts, so many pieces", ["pieces", "seconds"], list(zip(lengths, seconds, strict=True)))
+    figures |= {f"seconds_{length}_pieces": second for length, second in zip(lengths, seconds, strict=True)}
+    figures["piece_cost_longest_vs_16"] = (seconds[-1] / lengths[-1]) / (seconds[0] / lengths[0])
+    finish(figures | ratios(figures), given.json)
 
 
-def _ratio(figures: dict[str, Any], ours: str, theirs: str) -> float:
-    return float(figures[ours]) / float(figures[theirs])
+SAME_WEIGHTS = ("seqline", "ctranslate2_f32", "ctranslate2_int8")
+
+
+def race(task: dict[str, Any], peers: Sequence[str], turns: int) -> dict[str, list[dict[str, Any]]]:
+    """Lets everybody decode, in turns: what else the machine does meets all of them alike.
+
+    Args:
+        task: What to do.
+        peers: Names of `PEERS`.
+        turns: How many.
+
+    Returns:
+        What was measured, by engine and turn.
+    """
+    first = measure(sys.executable, "benchmarks.decode_seqline", task)
+    processor = SentencePieceProcessor(model_file=task["tokenizer"])
+    pieces = [len(ids) + 1 for ids in processor.encode(first["answers"])]
+    longest = [max(pieces[start : start + BATCH]) for start in range(0, len(pieces), BATCH)]
+    task = {
+        **task,
+        "pieces": round(statistics.mean(longest)),
+        "pieces_alone": round(statistics.mean(pieces)),
+        "limits": sorted({round(statistics.mean(longest)), round(statistics.mean(pieces))}),
+        "longest_source": 1 + max(len(ids) for ids in processor.encode(task["texts"])),
+    }
+    engines: dict[str, tuple[str | Path, str, dict[str, Any]]] = {
+        "seqline": (sys.executable, "benchmarks.decode_seqline", task)
+    }
+    for peer in peers:
+        python = environment(peer.replace("_", "-"), PEERS[peer])
+        if peer == "ctranslate2":
+            for kind, quantization in (("f32", None), ("int8", "int8")):
+                quantized = {**task, "quantization": quantization}
+                engines[f"ctranslate2_{kind}"] = (python, "benchmarks.decode_ctranslate2", quantized)
+        else:
+            # They are many times slower: a part of the text is enough.
+            part = {**task, "texts": task["texts"][: 2 * BATCH], "singles": min(15, task["singles"]), "passes": 1}
+            engines[peer] = (python, f"benchmarks.decode_{peer}", part)
+    found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
+    for turn in range(turns):
+        for engine, what in engines.items():
+            # Of the slow ones one turn is enough.
+            if turn == 0 or engine in SAME_WEIGHTS:
+                found[engine].append(measure(*what))
+    return found
+
+
+def bleu(answers: list[str], references: list[str]) -> float:
+    """BLEU of answers."""
+    return float(sacrebleu.corpus_bleu(answers, [references]).score)
+
+
+def ratios(figures: dict[str, Any]) -> dict[str, float]:
+    """Seqline's rate over the peers', and its latency over CTranslate2's.
+
+    Args:
+        figures: What was measured.
+    """
+    names = {
+        "vs_hugging_face_b64": "hugging_face",
+        "vs_opennmt_tf_b64": "opennmt_tf",
+        "vs_keras_hub_b64": "keras_hub",
+        "vs_ctranslate2_f32_b64": "ctranslate2_f32",
+        "vs_ctranslate2_int8_b64": "ctranslate2_int8",
+    }
+    found = {}
+    for beam, suffix in ((4, ""), (1, "_greedy")):
+        ours = f"seqline_beam{beam}_"
+        for name, peer in names.items():
+            if f"{peer}_beam{beam}_rate" in figures:
+                found[name + suffix] = figures[f"{ours}rate"] / figures[f"{peer}_beam{beam}_rate"]
+        if f"ctranslate2_f32_beam{beam}_latency_ms" in figures:
+            theirs = figures[f"ctranslate2_f32_beam{beam}_latency_ms"]
+            found[f"latency_vs_ctranslate2_f32_b1{suffix}"] = figures[f"{ours}latency_ms"] / theirs
+    return found
 
 
 if __name__ == "__main__":

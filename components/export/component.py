@@ -13,6 +13,10 @@ def export(
     length_penalty: float = 0.6,
     max_input_length: int = 128,
     max_output_length: int = 128,
+    weights: str = "float32",
+    model_license: str = "",
+    data_license: str = "",
+    intended_use: str = "",
 ) -> None:
     """Writes the SavedModel that takes text and gives text, and checks it in a fresh process.
 
@@ -24,12 +28,17 @@ def export(
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_input_length: Longest input in pieces; longer ones are cut at their end.
         max_output_length: Longest output in pieces.
+        weights: How weights are stored: float32, bfloat16 or int8.
+        model_license: Licence of the model, for its card.
+        data_license: Licence of the data, for the model's card.
+        intended_use: What the model is for, for its card.
     """
     from pathlib import Path
 
-    from components.export.exported import Decoding
+    from components.export.exported import Decoding, Statements
     from components.export.stage import export as run
 
-    decoding = Decoding(beam_size, length_penalty, max_input_length, max_output_length)
-    description = run(Path(checkpoint.path), Path(corpus.path), Path(model.path), decoding)
+    decoding = Decoding(beam_size, length_penalty, max_input_length, max_output_length, weights=weights)
+    statements = Statements(model_license, data_license, intended_use)
+    description = run(Path(checkpoint.path), Path(corpus.path), Path(model.path), decoding, statements)
     model.metadata["fingerprint"] = description.fingerprint

@@ -92,7 +92,8 @@ class Decoder(tf.Module):
         """What is added to embeddings at positions `[sentences or 1, length]`, and how queries and keys are turned."""
         if self.rotations is not None:
             return 0.0, tf.gather(self.rotations, positions)[:, None]
-        return tf.gather(self.positions, positions), None
+        # Only a gpt's source and output together can be longer than what it has learned positions for.
+        return tf.gather(self.positions, tf.minimum(positions, self.positions.shape[0] - 1)), None
 
     def _split(self, projected: Any, sentences: Any, length: Any, turned: Any = None) -> Any:
         """`[sentences * length, n * width]` to `[n, sentences, heads, length, size]`; queries and keys turned."""

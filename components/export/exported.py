@@ -4,6 +4,8 @@ model/
 saved_model.pb, variables/, assets/   a SavedModel with the tokenizer in its graph
 model.json                            what it is and how it decodes
 signatures.md                         names, types and meaning of inputs and outputs
+model_card.md                         data, options, figures, licences, use, known biases
+assets.extra/                         warm-up requests for TensorFlow Serving
 """
 
 import json
@@ -45,6 +47,21 @@ class Decoding:
             raise UserError(f"weights must be {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, not {self.weights!r}")
         if self.length_penalty < 0:
             raise UserError(f"length_penalty must be at least 0, not {self.length_penalty}")
+
+
+@dataclass(frozen=True)
+class Statements:
+    """What only people can say about a model.
+
+    Attributes:
+        model_license: The licence of the model, such as an SPDX identifier.
+        data_license: That of the data that it was trained on.
+        intended_use: What it is for, and what not.
+    """
+
+    model_license: str = ""
+    data_license: str = ""
+    intended_use: str = ""
 
 
 @dataclass(frozen=True)

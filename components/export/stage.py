@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import UserError
-from components.export.exported import SCHEMA_VERSION, Decoding, Description, ExportedModel
+from components.export import card
+from components.export.exported import SCHEMA_VERSION, Decoding, Description, ExportedModel, Statements
 from components.tokenize.corpus import Corpus
 from components.train.checkpoint import Checkpoint
 from components.whole import whole_folder
@@ -22,9 +23,16 @@ log = logging.getLogger(__name__)
 
 CHECKED = 64
 CHECKED_PLAINLY = 8
+WARM_UP = 8
 
 
-def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = Decoding()) -> Description:  # noqa: B008
+def export(
+    checkpoint: Path,
+    corpus: Path,
+    output: Path,
+    decoding: Decoding = Decoding(),  # noqa: B008 (frozen)
+    statements: Statements = Statements(),  # noqa: B008 (frozen)
+) -> Description:
     """Writes a trained model as a SavedModel that takes text and gives text.
 
     Before it appears, it must decode the first validation texts as the trained model does without caches, is loaded
@@ -35,6 +43,7 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
         corpus: The corpus folder that tokenize wrote: its validation text is what is compared.
         output: The model folder to write.
         decoding: How the exported model decodes.
+        statements: What people say about the model, for its card.
 
     Returns:
         What model.json says.
@@ -50,6 +59,7 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
     from components.export.program import Program
     from components.export.signatures import describe
     from components.export.verify import foreign_ops, translate_elsewhere
+    from components.export.warmup import write_warmup
     from components.train.model import TransformerConfig, make_model
 
     trained = Checkpoint(checkpoint)
@@ -79,7 +89,11 @@ def export(checkpoint: Path, corpus: Path, output: Path, decoding: Decoding = De
         log.info("wrote the SavedModel; checking it in a fresh process")
         written = ExportedModel(folder)
         written.write_description(description)
-        (folder / "signatures.md").write_text(describe(signatures, description))
+        (folder / "signatures.md").write_text(describe(signatures, description), encoding="utf-8")
+        (folder / card.FILE).write_text(
+            card.write_card(description, trained, Corpus(corpus), statements), encoding="utf-8"
+        )
+        write_warmup(folder, texts[:WARM_UP] or [""])
         foreign = foreign_ops(folder)
         if foreign:
             raise RuntimeError(f"the graph has ops that a model server does not link: {', '.join(foreign)}")
@@ -100,11 +114,11 @@ def within(decoding: Decoding, config: "TransformerConfig") -> Decoding:
         config: The model's shape.
     """
     limit = config.max_length
-    read = min(decoding.max_input_length, limit)
-    if config.architecture == "gpt":  # source and output lie in one sequence
-        read = min(decoding.max_input_length, limit // 2)
-        limit -= read
-    return replace(decoding, max_input_length=read, max_output_length=min(decoding.max_output_length, limit))
+    return replace(
+        decoding,
+        max_input_length=min(decoding.max_input_length, limit),
+        max_output_length=min(decoding.max_output_length, limit),
+    )
 
 
 def fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:

@@ -20,6 +20,7 @@ OPTIONS = (
     "components.tune.space:Search",
     "components.train.stage:Options",
     "components.export.exported:Decoding",
+    "components.export.exported:Statements",
     "components.evaluate.stage:Options",
     "components.bless.stage:Options",
     "components.deploy.stage:Options",

@@ -1,0 +1,76 @@
+"""OpenNMT-tf's exported SavedModel in `benchmarks.decode`: a model of the same shape with random weights."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+
+from benchmarks.decode_timing import Translate, run
+
+
+def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
+    """Makes a model that ends no sentence before its limit, and exports it.
+
+    Args:
+        task: The model's shape, and how to decode.
+        processor: The tokenizer.
+        pieces: The limit.
+    """
+    import opennmt
+    import tensorflow as tf
+
+    tf.random.set_seed(1)
+    folder = Path(tempfile.mkdtemp())
+    vocabulary = folder / "vocabulary"
+    names = [processor.id_to_piece(piece) for piece in range(processor.get_piece_size())]
+    special = ["<blank>", "<s>", "</s>"]
+    rest = [name for name in names if name not in special]
+    vocabulary.write_text("".join(f"{name}\n" for name in [*special, *rest]), encoding="utf-8")
+    embedder = opennmt.inputters.WordEmbedder
+    model = opennmt.models.Transformer(
+        source_inputter=embedder(embedding_size=task["width"]),
+        target_inputter=embedder(embedding_size=task["width"]),
+        num_layers=tuple(task["layers"]),
+        num_units=task["width"],
+        num_heads=task["heads"],
+        ffn_inner_dim=task["feed_forward"],
+        share_embeddings=opennmt.models.EmbeddingsSharingLevel.ALL,
+    )
+    model.initialize(
+        {"source_vocabulary": str(vocabulary), "target_vocabulary": str(vocabulary)},
+        params={
+            "beam_width": task["beam_size"],
+            "length_penalty": task["length_penalty"],
+            "maximum_decoding_length": pieces,
+            "minimum_decoding_length": pieces,
+        },
+    )
+    model.create_variables()
+    model.export(str(folder / "model"))
+    return str(folder / "model")
+
+
+def load(task: dict[str, Any]) -> Translate:
+    """Exports the model and loads it again."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+
+    processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
+    loaded = {number: tf.saved_model.load(exported(task, processor, number)) for number in task["limits"]}
+
+    def translate(texts: list[str]) -> list[str]:
+        rows = processor.encode(texts, out_type=str)
+        tokens = tf.ragged.constant(rows, dtype=tf.string).to_tensor("")
+        lengths = tf.constant([len(row) for row in rows], tf.int32)
+        number = task["pieces_alone"] if len(texts) == 1 else task["pieces"]
+        found = loaded[number].signatures["serving_default"](tokens=tokens, length=lengths)
+        best = zip(found["tokens"].numpy()[:, 0], found["length"].numpy()[:, 0], strict=True)
+        return [processor.decode([token.decode() for token in row[:length]]) for row, length in best]
+
+    return translate
+
+
+if __name__ == "__main__":
+    run(load)

@@ -1,0 +1,74 @@
+"""The trained model of `benchmarks.decode`: made once, and its weights under plain names."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.tokenize.options import Options as TokenizeOptions
+from components.tokenize.stage import tokenize
+from components.train.checkpoint import Checkpoint
+from components.train.model import TransformerConfig, make_model
+from components.train.stage import Options, train
+
+
+def trained(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, Path]:
+    """Tokenizes and trains, or finds what was made before.
+
+    Args:
+        data: The folder of train, valid and test text.
+        work: Where to keep the corpus and the checkpoint.
+        preset: The model's size.
+        minutes: How long to train.
+
+    Returns:
+        The checkpoint's folder and the corpus's.
+    """
+    checkpoint, corpus = work / "checkpoint", work / "corpus"
+    if not corpus.exists():
+        options = TokenizeOptions(vocabulary_size=8000)
+        train_data, valid_data, test_data = (str(data / f"{split}.tsv.gz") for split in ("train", "valid", "test"))
+        report = work / "report.html"
+        tokenize(train_data, corpus, report, valid_data=valid_data, test_data=test_data, options=options)
+    if not checkpoint.exists():
+        train(corpus, checkpoint, options=Options(preset=preset, minutes=minutes, epochs=1000))
+    return checkpoint, corpus
+
+
+def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
+    """Writes the trained weights under plain names.
+
+    Args:
+        checkpoint: The trained model.
+        file: The .npz file to write.
+
+    Returns:
+        What a peer must know of the model's shape.
+    """
+    model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
+    model.load_weights(checkpoint.weights)
+    weights = {"embedding": np.asarray(model.embedding), "positions": model.encodings}
+    for side in ("encoder", "decoder"):
+        weights[f"{side}_norm"] = np.asarray(getattr(model, f"{side}_norm").scale)
+        for number, layer in enumerate(getattr(model, side)):
+            blocks = {"feed_forward": ("expand", "contract"), "self_attention": ("project_in", "project_out")}
+            norms = ["self_norm", "feed_forward_norm"]
+            if side == "decoder":
+                blocks["cross_attention"] = ("project_in", "project_out")
+                norms.append("cross_norm")
+            for norm in norms:
+                weights[f"{side}.{number}.{norm}"] = np.asarray(getattr(layer, norm).scale)
+            for block, parts in blocks.items():
+                for part in parts:
+                    dense = getattr(getattr(layer, block), part)
+                    weights[f"{side}.{number}.{block}.{part}.kernel"] = np.asarray(dense.kernel)
+                    weights[f"{side}.{number}.{block}.{part}.bias"] = np.asarray(dense.bias)
+    np.savez(file, **weights)  # type: ignore[arg-type]
+    config = model.config
+    return {
+        "weights": str(file),
+        "layers": [config.encoder_layers, config.decoder_layers],
+        "heads": config.heads,
+        "width": config.width,
+        "feed_forward": config.feed_forward,
+    }
