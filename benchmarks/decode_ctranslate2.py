@@ -66,11 +66,17 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     return folder
 
 
+def prepare(task: dict[str, Any]) -> dict[str, Any]:
+    """Converts the model."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
+    return {"converted": convert(task, processor)}
+
+
 def load(task: dict[str, Any]) -> Translate:
-    """Loads a converted model."""
+    """Loads the converted model."""
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     engine = ctranslate2.Translator(
-        convert(task, processor),
+        task["converted"],
         compute_type=task["quantization"] or "float32",
         intra_threads=len(os.sched_getaffinity(0)),
     )
@@ -87,4 +93,4 @@ def load(task: dict[str, Any]) -> Translate:
 
 
 if __name__ == "__main__":
-    run(load)
+    run(load, prepare)

@@ -52,13 +52,19 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
     return str(folder / "model")
 
 
+def prepare(task: dict[str, Any]) -> dict[str, Any]:
+    """Exports the model with each limit."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
+    return {"models": {number: exported(task, processor, number) for number in task["limits"]}}
+
+
 def load(task: dict[str, Any]) -> Translate:
-    """Exports the model and loads it again."""
+    """Loads the exported models."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
-    loaded = {number: tf.saved_model.load(exported(task, processor, number)) for number in task["limits"]}
+    loaded = {number: tf.saved_model.load(model) for number, model in task["models"].items()}
 
     def translate(texts: list[str]) -> list[str]:
         rows = processor.encode(texts, out_type=str)
@@ -73,4 +79,4 @@ def load(task: dict[str, Any]) -> Translate:
 
 
 if __name__ == "__main__":
-    run(load)
+    run(load, prepare)

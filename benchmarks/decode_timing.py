@@ -10,14 +10,19 @@ from typing import Any
 Translate = Callable[[list[str]], list[str]]
 
 
-def run(load: Callable[[dict[str, Any]], Translate]) -> None:
+def run(
+    load: Callable[[dict[str, Any]], Translate], prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> None:
     """Reads a task from standard input, and writes what was measured as the last line of standard output.
 
     Args:
         load: Loads the engine; gets the task: `model`, `tokenizer`, `beam_size`, `texts`, `batch_size`, `passes`,
             `singles`, and what the engine asked for.
+        prepare: Makes the engine's model, and adds to the task where it is; not timed.
     """
     task = json.load(sys.stdin)
+    if prepare:
+        task |= prepare(task)
     texts, size = task["texts"], task["batch_size"]
 
     def timed(batches: list[list[str]]) -> tuple[list[float], list[str]]:
