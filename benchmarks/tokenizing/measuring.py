@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -54,6 +55,7 @@ def measure(command: list[str]) -> Measured:
         said = json.loads(lines[-1]) if lines else None
     except ValueError:
         said = None
+    print(f"{seconds:7.1f} s  {peak[0] >> 20:6} MiB  {' '.join(command[1:4])}", file=sys.stderr, flush=True)
     return Measured(seconds, peak[0], said)
 
 
