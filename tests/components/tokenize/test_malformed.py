@@ -1,0 +1,157 @@
+"""Malformed files: each row is kept or counted with its reason, or the file is refused by name and line."""
+
+import bz2
+import gzip
+import io
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from components.errors import UserError
+from components.tokenize.options import Options
+from components.tokenize.stage import tokenize
+from tests.components.tokenize.test_rows import read
+
+OPTIONS = Options(shards=2)
+PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
+FORMS = ("tsv", "csv", "jsonl", "parquet")
+
+
+def good(form: str, chooser: random.Random) -> bytes:
+    """A file of pairs, with a header or without."""
+    rows = [(f"number {number} of cats", f"Zahl {number} „von“ Katzen") for number in range(chooser.randrange(1, 30))]
+    if form == "parquet":
+        file = io.BytesIO()
+        pq.write_table(pa.table({"source": [row[0] for row in rows], "target": [row[1] for row in rows]}), file)
+        return file.getvalue()
+    if form == "jsonl":
+        lines = [json.dumps({"source": source, "target": target}) for source, target in rows]
+    else:
+        lines = [("\t" if form == "tsv" else ",").join(row) for row in rows]
+        lines[:0] = ["source\ttarget" if form == "tsv" else "source,target"] * chooser.randrange(2)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def inserted(*pieces: bytes) -> Callable[[bytes, random.Random], bytes]:
+    """Puts one of the pieces somewhere."""
+
+    def insert(content: bytes, chooser: random.Random) -> bytes:
+        at = chooser.randrange(len(content) + 1)
+        return content[:at] + chooser.choice(pieces) + content[at:]
+
+    return insert
+
+
+def without_a_piece(content: bytes, chooser: random.Random) -> bytes:
+    at = chooser.randrange(len(content) + 1)
+    return content[:at] + content[at + chooser.randrange(12) :]
+
+
+FAULTS: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "truncated": lambda content, chooser: content[: chooser.randrange(len(content) + 1)],
+    "wrong columns": inserted(b"\t", b",", b"\t\t", b"a\tb\tc\td\n", b"alone\n"),
+    "invalid UTF-8": inserted(b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\x80"),
+    "NUL": inserted(b"\x00", b"\x00\x00\n"),
+    "BOM": lambda content, _: b"\xef\xbb\xbf" + content,
+    "two BOMs": lambda content, _: b"\xef\xbb\xbf" * 2 + content,
+    "CRLF": lambda content, _: content.replace(b"\n", b"\r\n"),
+    "CR": lambda content, _: content.replace(b"\n", b"\r"),
+    "quotes": inserted(b'"', b'""', b'"\n', b',"', b'"a,b\n'),
+    "blank lines": inserted(b"\n", b"\n\n  \n", b"\r\n"),
+    "braces": inserted(b"{", b"}", b"[]\n", b"null\n", b'{"source": 1, "target": []}\n', b'{"source": "\\ud800"}\n'),
+    "duplicate columns": lambda content, _: b"source\ttarget\tsource\n" + b"source,target,source\n" + content,
+    "empty": lambda *_: b"",
+    "UTF-16": lambda content, _: content.decode("utf-8", "replace").encode("utf-16"),
+    "binary": lambda content, chooser: chooser.randbytes(1 + len(content)),
+    "a piece is missing": without_a_piece,
+}
+
+
+def malformed(seed: int, folder: Path) -> tuple[Path, bytes | None]:
+    """A file with some faults, and its content, unless what it is packed in is broken too."""
+    chooser = random.Random(seed)
+    form, packed = chooser.choice(FORMS), chooser.choice(("", "", "gz", "bz2", "zst"))
+    content = good(form, chooser)
+    for fault in chooser.choices(list(FAULTS.values()), k=chooser.randrange(1, 4)):
+        content = fault(content, chooser)
+    path = folder / f"malformed.{form}{packed and '.'}{packed}"
+    written, known = PACK.get(packed, bytes)(content), True
+    if packed and chooser.random() < 0.3:
+        written, known = chooser.choice((FAULTS["truncated"], FAULTS["NUL"], FAULTS["binary"]))(written, chooser), False
+    path.write_bytes(written)
+    return path, content if known else None
+
+
+def check(seed: int, folder: Path) -> None:
+    path, content = malformed(seed, folder)
+    pairs, tally = read(path, OPTIONS)
+    for file in folder.iterdir():
+        file.unlink() if file.is_file() else shutil.rmtree(file)
+    assert tally.read == len(pairs) + tally.rejected.total(), (seed, path)
+    if tally.malformed:
+        assert tally.first_malformed is not None
+        assert (tally.first_malformed.path, tally.first_malformed.line > 0) == (str(path), True)
+    for problem in tally.problems:
+        assert str(path) in problem, (seed, problem)
+        assert re.search(r"line \d+|no column", problem), (seed, problem)
+    if tally.problems or content is None:
+        return
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    rows = len(lines) - (not lines[-1])
+    if path.name.split(".")[1] in ("tsv", "jsonl"):
+        header = b"source" in lines[0] and b"target" in lines[0] and path.name.split(".")[1] == "tsv"
+        assert rows - header <= tally.read <= rows, (seed, path)
+    elif ".csv" in path.name:
+        # A quoted cell holds lines, and a carriage return ends a record: there are no more of them than such lines.
+        assert tally.read <= len(re.split(rb"\r\n|\r|\n", content))
+        assert tally.read or rows <= 1 or not any(map(bytes.strip, lines[1:]))
+
+
+@pytest.mark.parametrize("first", range(0, 400, 100))
+def test_a_malformed_file_loses_no_row(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 100):
+        check(seed, tmp_path)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("first", range(400, 10_400, 1000))
+def test_no_malformed_file_of_ten_thousand_loses_a_row(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 1000):
+        check(seed, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"x" * (10 << 20), b"x" * (5 << 20) + b"\t" + b"y" * (5 << 20)])
+def test_a_line_of_ten_megabytes_is_one_row_left_out(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "long.tsv").write_bytes(b"one\teins\n" + content + b"\ntwo\tzwei\n")
+    pairs, tally = read(tmp_path / "long.tsv", OPTIONS)
+    assert pairs == [("one", "eins"), ("two", "zwei")]
+    assert (tally.read, tally.rejected.total()) == (3, 1)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("seed", range(20_000, 20_012))
+def test_the_stage_leaves_a_whole_corpus_or_none(seed: int, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    lines = "".join(f"number {number} of cats\tZahl {number} von Katzen\n" for number in range(60))
+    (inputs / "good.tsv").write_text(lines)
+    path, _ = malformed(seed, inputs)
+    options = Options(vocabulary_size=320, valid_share=0.1, test_share=0.1, max_malformed_share=0.5)
+    try:
+        manifest = tokenize(f"{inputs}/good.tsv,{path}", tmp_path / "corpus", tmp_path / "report.html", options=options)
+    except UserError as refused:
+        message = str(refused)
+    else:
+        message = ""
+        counts = manifest.counts
+        assert counts.read == counts.kept + sum(counts.rejected.values()) >= 60
+    assert not message or (path.name in message and not (tmp_path / "corpus").exists())
+    assert {file.name for file in tmp_path.iterdir()} <= {"inputs", "corpus", "report.html"}
