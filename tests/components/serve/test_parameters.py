@@ -1,7 +1,6 @@
 """Decoding parameters and streams, with a model that was really exported."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -204,19 +203,6 @@ def test_a_stream_takes_parameters_and_a_wrong_one_has_a_status(exported: Server
     assert drawn[0] == drawn[1]
     body = {"instances": ["one"], "stream": True, "parameters": {"beam_size": 2}}
     assert httpx.post(exported.route, json=body).status_code == 400
-
-
-@pytest.mark.e2e
-def test_a_stream_that_nobody_reads_ends(exported: Server) -> None:
-    drawn = {"sampling": True, "seed": 3, "min_output_length": 16}
-    body = {"instances": ["one house and tree"] * 1000, "stream": True, "parameters": drawn}
-    with httpx.stream("POST", exported.route, json=body, timeout=60) as answer:
-        next(answer.iter_lines())
-    deadline = time.monotonic() + 20
-    while '"result": "gone"' not in exported.told():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert ask(exported, ["one house"])
 
 
 @pytest.mark.e2e
