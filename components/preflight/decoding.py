@@ -18,7 +18,6 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
 
     Raises:
         LoweringError: If an op of the step cannot be lowered.
-        UserError: If decoding does not know the model's architecture or one of its options.
     """
     import tensorflow as tf
 
@@ -34,8 +33,9 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
         return tf.TensorSpec(shape, tf.float32)
 
     def step(ids: Any, position: Any, mask: Any, cross: Any, bias: Any, *caches: Any) -> Any:
-        logits, grown = decoder.step(ids, position, caches, positions, mask, Memory(cross, bias))
-        return decoder.output.top(logits, candidates), decoder.output.log_total(logits), grown
+        with decoder.unpacked():
+            logits, grown = decoder.step(ids, position, caches, positions, mask, Memory(cross, bias))
+            return decoder.output.top(logits, candidates), decoder.output.log_total(logits), grown
 
     return lower(
         step,

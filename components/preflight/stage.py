@@ -232,7 +232,7 @@ def _decoding(config: TransformerConfig, slice_: Slice) -> Bucket:
     bucket = Bucket(SENTENCES, length, length)
     try:
         lowered = lower_decoding(config, SENTENCES, BEAM, length, length)
-    except (LoweringError, UserError) as error:
+    except LoweringError as error:
         return replace(bucket, error=str(error))
     compiled = compile_for(alone, lowered.hlo, lowered.lines, replicas=1)
     made = _bucket(bucket, compiled, alone)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.preflight.compiling import Compiled, compile_for
+from components.preflight.decoding import lower_decoding
 from components.preflight.lowering import LoweringError, Shape, TrainingStep
 from components.preflight.slices import GIB, read_slice
 from components.preflight.stage import preflight
@@ -99,6 +100,15 @@ def test_a_dynamic_shape_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) ->
     assert found.error.startswith("a dynamic shape")
     assert "feed_forward" in found.operation
     assert f"test_tpu.py:{line}" in found.operation
+
+
+def test_a_step_of_decoding_compiles() -> None:
+    config = TransformerConfig.preset("demo", vocabulary_size=512)
+    lowered = lower_decoding(config, sentences=8, beam=4, source=64, positions=64)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
+    assert not found.error
+    # At the least every hypothesis meets every weight of the decoder's feed-forward layers and the output layer.
+    assert found.flops > 2 * 8 * 4 * (2 * 2 * 128 * 256 + 128 * 512)
 
 
 def test_a_slice_that_there_is_not_writes_nothing(corpus: Path, tmp_path: Path) -> None:
