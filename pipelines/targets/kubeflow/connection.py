@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from components.errors import UserError
 from pipelines.configuration.kubeflow import KubeflowTarget
+from pipelines.targets.attempts import Attempts
 from pipelines.targets.target import UnreachableError
 
 T = TypeVar("T")
@@ -59,15 +60,7 @@ class Connection:
             UserError: If it is refused.
             UnreachableError: If there is no answer, or this caller may not.
         """
-        with self.explained(what):
-            for pause in PAUSES:
-                try:
-                    return self._quiet(call)
-                except Exception as error:  # noqa: PERF203 (a call over the network is slower)
-                    if not _transient(error):
-                        raise
-                    self.sleep(pause)
-            return self._quiet(call)
+        return self._attempts.read(what, lambda: self._quiet(call))
 
     def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
         """Makes something once, also when the answer is lost: it looks for it before every attempt.
@@ -77,18 +70,11 @@ class Connection:
             look: Returns what the call makes, if it is there.
             call: Makes it.
         """
-        with self.explained(what):
-            for pause in (*PAUSES, None):
-                found = self.read(what, look)
-                if found is not None:
-                    return found
-                try:
-                    return self._quiet(call)
-                except Exception as error:
-                    if pause is None or not _transient(error):
-                        raise
-                    self.sleep(pause)
-            raise AssertionError
+        return self._attempts.write(what, lambda: self._quiet(look), lambda: self._quiet(call))
+
+    @property
+    def _attempts(self) -> Attempts:
+        return Attempts(PAUSES, self.explained, _transient, sleep=self.sleep)
 
     def _quiet(self, call: Callable[[Any], T]) -> T:
         """Kfp prints links of its own."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from components.errors import UserError
 from pipelines.configuration.vertex import VertexTarget
+from pipelines.targets.attempts import Attempts
 from pipelines.targets.target import UnreachableError
 
 T = TypeVar("T")
@@ -101,13 +102,7 @@ class Connection:
             UserError: If it is refused.
             UnreachableError: If there is no answer, or this caller may not.
         """
-        with self.explained(what):
-            for pause in PAUSES:
-                try:
-                    return call()
-                except transient_errors():  # noqa: PERF203 (a call over the network is slower)
-                    self.sleep(pause)
-            return call()
+        return self._attempts.read(what, call)
 
     def write(self, what: str, look: Callable[[], T | None], call: Callable[[], T]) -> T:
         """Makes something once, also when the answer is lost: it looks for it before every attempt.
@@ -121,22 +116,19 @@ class Connection:
             UserError: If it is refused.
             UnreachableError: If there is no answer, or this caller may not.
         """
-        from google.api_core.exceptions import AlreadyExists, Conflict
+        return self._attempts.write(what, look, call)
 
-        with self.explained(what):
-            for pause in (*PAUSES, None):
-                found = self.read(what, look)
-                if found is not None:
-                    return found
-                try:
-                    return call()
-                except (AlreadyExists, Conflict):
-                    continue
-                except transient_errors():
-                    if pause is None:
-                        raise
-                    self.sleep(pause)
-            raise UserError(f"cannot {what}: it exists already, and is not what is wanted")
+    @property
+    def _attempts(self) -> Attempts:
+        def is_there(error: Exception) -> bool:
+            from google.api_core.exceptions import AlreadyExists, Conflict
+
+            return isinstance(error, (AlreadyExists, Conflict))
+
+        def transient(error: Exception) -> bool:
+            return isinstance(error, transient_errors())
+
+        return Attempts(PAUSES, self.explained, transient, is_there, self.sleep)
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[None]:
