@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipelines.configuration import Loaded
 from pipelines.configuration.reading import ConfigurationError
 from pipelines.parameters import nearest, read_parameters
 from pipelines.targets import TARGETS, open_target
+from pipelines.targets.laptop import DATA
 from pipelines.targets.target import Problem
 
 # The Kubeflow server refuses more characters of parameters in all; on Vertex it is a safe limit too.
@@ -46,7 +47,7 @@ def check(loaded: Loaded, targets: list[str] | None = None, ask: bool = True, de
             place = open_target(target, configuration)
             for schedule in ["", *(name for name, one in configuration.schedules.items() if one.target == target)]:
                 pipeline = (configuration.schedules[schedule].pipeline if schedule else "") or configuration.pipeline
-                problems += _run(loaded, place, pipeline, schedule)
+                problems += _run(loaded, place, pipeline, schedule, ask)
             problems += _images(loaded, target)
             problems += place.check() if ask else []
             problems += preflight.problems(loaded) if deep and target == "vertex" else []
@@ -90,7 +91,7 @@ def _stages(pipeline: str) -> list[tuple[str, str]]:
     return [(stage, image.partition("/")[2].partition(":")[0]) for stage, image in stages(pipeline).items()]
 
 
-def _run(loaded: Loaded, place: Any, pipeline: str, schedule: str) -> list[Problem]:
+def _run(loaded: Loaded, place: Any, pipeline: str, schedule: str, ask: bool) -> list[Problem]:
     """What is wrong with a run of a pipeline on a target, or of a schedule."""
     from components.snapshot.parameters import find_faults
 
@@ -103,6 +104,8 @@ def _run(loaded: Loaded, place: Any, pipeline: str, schedule: str) -> list[Probl
     for name, message in find_faults(arguments):
         key = loaded.said_by(name, place.name, schedule)
         problems.append(Problem(message, loaded.where(*key), ".".join(key)))
+    if ask and place.name == "laptop":
+        problems += _data(loaded, arguments)
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", place.name))
     if len(known.pipeline) > NAME_LIMIT:
@@ -112,6 +115,20 @@ def _run(loaded: Loaded, place: Any, pipeline: str, schedule: str) -> list[Probl
         said = f"the values have {characters:,} characters in all; keep them below {PARAMETERS_LIMIT:,}"
         problems.append(Problem(said, loaded.where("parameters"), "parameters"))
     return problems
+
+
+def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """Files of this machine that are not there yet."""
+    from components.snapshot.files import find_files
+
+    for name in DATA:
+        value = str(arguments.get(name) or "")
+        if value and "://" not in value:
+            try:
+                find_files(value)
+            except UserError as error:
+                key = loaded.said_by(name, "laptop")
+                yield Problem(str(error), loaded.where(*key), ".".join(key), warning=True)
 
 
 def _images(loaded: Loaded, target: str) -> Iterator[Problem]:

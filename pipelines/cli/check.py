@@ -24,7 +24,7 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold the configuration against the pipelines, the targets' rules and the services; list every problem."""
+    """List every problem before anything is sent. Asks the pipelines, the targets' rules and the services."""
     from pipelines.checking import check as find
     from pipelines.configuration.reading import ConfigurationError
 

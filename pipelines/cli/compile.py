@@ -15,7 +15,7 @@ def compile_(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Compile a pipeline: the same configuration gives the same bytes on every machine."""
+    """Write the spec that a target runs. The same configuration gives the same bytes on every machine."""
     from pipelines.targets import open_target
 
     configuration = read_configuration(config, set_).configuration

@@ -15,7 +15,7 @@ class Shell(str, Enum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Which shell.")]) -> None:
-    """Print the completion script of a shell; `seqline --install-completion` installs it."""
+    """Print a shell's completion script. `seqline --install-completion` installs it."""
     from typer._completion_shared import get_completion_script
 
     print(get_completion_script(prog_name="seqline", complete_var="_SEQLINE_COMPLETE", shell=shell.value))

@@ -18,7 +18,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no service.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at versions, ports, disk, credentials and services, and say what to do."""
+    """Look at this machine and the services, and say what to do."""
     from rich.console import Console
     from rich.table import Table
 

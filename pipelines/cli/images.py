@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Build the images of containers/ and run the pipeline inside them.", no_args_is_help=True)
+app = typer.Typer(help="Build the images, and run the pipelines inside them.", no_args_is_help=True)
 
 EngineOption = Annotated[
     str, typer.Option(help="docker or buildah, global options may follow; by default the first that answers.")

@@ -18,7 +18,7 @@ def init(
         bool, typer.Option("--schema-only", help="Write only the schema beside it, after an upgrade.")
     ] = False,
 ) -> None:
-    """Write a commented configuration, and the JSON schema by which editors complete and check it."""
+    """Write a commented seqline.yaml. Beside it the JSON schema by which editors complete and check it."""
     from components.whole import write_whole
     from pipelines.configuration import schema
 

@@ -32,7 +32,7 @@ def preflight(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the TPU compiler, without a TPU: does training compile, does it fit, how long and how dear will it be."""
+    """Ask the TPU compiler whether training compiles and fits. Without a TPU; it also says how long and how dear."""
     from components.preflight.slices import TPUS, read_slice
     from components.preflight.stage import ask, plan_of, plan_without_corpus
     from components.tokenize.corpus import Corpus

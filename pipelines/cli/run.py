@@ -36,7 +36,7 @@ def run(
     cache: Annotated[bool | None, typer.Option(help="Whether unchanged stages are taken from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
 ) -> None:
-    """Run a pipeline: here, on Kubeflow or on Vertex, from the data to a live endpoint."""
+    """Run a pipeline and watch it: here, on Kubeflow or on Vertex."""
     from pipelines.cli.watching import Watch, show_run, show_summary
     from pipelines.targets import open_target
     from pipelines.targets.graph import read_graph

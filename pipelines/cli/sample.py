@@ -13,7 +13,7 @@ def sample(
     pairs: Annotated[int | None, typer.Option(help="How many pairs; the sample's own size by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the selection.")] = 1,
 ) -> None:
-    """Write a parallel corpus made from Unicode CLDR: real translations, free to share."""
+    """Write the built-in corpus. It is made from Unicode CLDR: real translations, free to share."""
     from pipelines.sample import write_sample
 
     size = {} if pairs is None else {"pairs": pairs}

@@ -27,7 +27,7 @@ def upload(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload a pipeline to Artifact Registry, a bucket or a KFP server; the same bytes are the same version."""
+    """Make a pipeline a template of its target. The same bytes are the same version."""
     import tempfile
     from dataclasses import asdict
 

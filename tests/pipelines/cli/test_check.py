@@ -31,6 +31,17 @@ def test_the_file_that_init_writes_is_fine(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.endswith("seqline.yaml: fine\n")
 
 
+def test_data_that_is_not_there_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "seqline.yaml").write_text("parameters:\n  data: pears.tsv\n")
+    assert main(["check"]) == 0
+    assert "seqline.yaml, line 2" in (said := capsys.readouterr().err)
+    assert said.startswith("warning: ")
+    assert "pears.tsv" in said
+    (here / "pears.tsv").write_text("a\tb\n")
+    assert main(["check"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_init_replaces_nothing_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("target: laptop\n")
     assert main(["init"]) == 1

@@ -38,3 +38,10 @@ def test_a_wrong_configuration_ends_with_1_and_says_where(capsys: pytest.Capture
 def test_each_shell_gets_a_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert "_SEQLINE_COMPLETE" in capsys.readouterr().out
+
+
+def test_no_command_is_told_of_in_a_sentence_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2]
+    assert commands
+    assert "..." not in commands
