@@ -14,6 +14,8 @@ FIGURES: dict[str, list[tuple[str, str]]] = {
         ("metrics", "BLEU {bleu:.2f}"),
         ("metrics", "ROUGE-L {rougeL:.2f}"),
     ],
+    "infer": [("metrics", "{predicted:,.0f} of {lines:,.0f} lines")],
+    "tune": [("metrics", "best loss {valid_loss:.3f}")],
     "summarize": [("summary", "{headline}")],
 }
 
