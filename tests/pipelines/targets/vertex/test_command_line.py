@@ -85,3 +85,25 @@ def test_who_may_not_ends_with_four(
     write(vertex, registry)
     vertex.faults.add("*", "permission denied")
     assert main(["runs", "list"]) == 4
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("pipeline", ["training", "tuning"])
+def test_a_run_with_every_placement_is_taken_and_ends(
+    vertex: VertexStandIn,
+    registry: RegistryStandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pipeline: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(vertex, registry)
+    text = Path("seqline.yaml").read_text().partition("schedules:")[0]
+    placed = "    training: {tpu: {version: v5e, topology: 2x4}, spot: true}\n    dataflow: {max_workers: 5}\n"
+    Path("seqline.yaml").write_text(f"{text}{placed}    notify: [team@example.org]\n")
+    monkeypatch.setattr("pipelines.targets.vertex.target.POLL_SECONDS", 0.01)
+    assert main(["run", "--pipeline", pipeline, "--set", "data=gs://bucket/pairs.tsv"]) == 0
+    assert "https://console.cloud.google.com" in capsys.readouterr().out
+    (request,) = vertex.called("CreatePipelineJob")
+    assert "notify" in dict(request.pipeline_job.pipeline_spec)["root"]["dag"]["tasks"]
