@@ -47,10 +47,13 @@ def snapshot(
 
     Raises:
         UserError: A later stage would refuse a parameter, `data` is empty, or a parameter names a missing, empty or
-            unreadable file or a folder.
+            unreadable file or a folder, or a query that BigQuery refuses.
     """
     check_parameters(parameters or {})
     files = describe_all(data, valid_data, test_data)
+    if tokenizer := (parameters or {}).get("tokenizer"):
+        # A corpus made with another model behind the same path is another corpus.
+        files.append(describe(tokenizer, "tokenizer"))
     fingerprint = fingerprint_of(files)
     record = {
         "schema_version": SCHEMA_VERSION,

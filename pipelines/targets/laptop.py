@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 USER_ERROR = re.compile(r"^components\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
-# The parameters that name input files.
-DATA = ("data", "valid_data", "test_data", "human")
+# The parameters that name input files and folders.
+DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human")
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,12 @@ def absolute(paths: str) -> str:
     """Makes the local ones of several paths with commas absolute.
 
     Args:
-        paths: Paths, patterns and addresses such as gs://bucket/file.
+        paths: Paths, patterns and addresses such as gs://bucket/file; or a query, which stays as it is.
     """
+    from components.snapshot.bigquery import is_query
+
+    if is_query(paths):
+        return paths
     parts = [part.strip() for part in paths.split(",") if part.strip()]
     return ",".join(part if "://" in part else str(Path(part).expanduser().absolute()) for part in parts)
 

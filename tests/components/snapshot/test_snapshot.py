@@ -129,3 +129,19 @@ def test_runs_alone(folder: Path, tmp_path: Path) -> None:
     assert bad.returncode == 1
     assert bad.stderr.startswith("error: data: no such file")
     assert "Traceback" not in bad.stderr
+
+
+def test_the_content_of_a_given_tokenizer_matters(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "given.model"
+    model.write_bytes(b"one")
+
+    def with_model() -> str:
+        return snapshot(str(folder / "a.tsv"), tmp_path / "snapshot", parameters={"tokenizer": str(model)})
+
+    first = with_model()
+    assert first == with_model() != take(folder / "a.tsv", tmp_path)
+    model.write_bytes(b"other")
+    assert with_model() != first
+    model.unlink()
+    with pytest.raises(UserError, match=r"given.model cannot be read"):
+        with_model()

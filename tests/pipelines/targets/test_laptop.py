@@ -6,7 +6,7 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Metrics, Output
 
 from components.errors import UserError
-from pipelines.targets.laptop import Home, run
+from pipelines.targets.laptop import Home, absolute, run
 from pipelines.targets.target import Run
 
 
@@ -122,3 +122,9 @@ def test_times_are_wall_times(spec: Path, tmp_path: Path) -> None:
     result = run(spec, {}, Home(tmp_path))
     assert all(task.started >= before and task.seconds > 0 for task in result.tasks)
     assert sum(task.seconds for task in result.tasks) <= time.time() - before
+
+
+def test_paths_become_absolute_and_addresses_and_queries_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a.tsv, gs://bucket/b.tsv,/c.tsv") == f"{tmp_path}/a.tsv,gs://bucket/b.tsv,/c.tsv"
+    assert absolute("SELECT source, target FROM `a.b.c`") == "SELECT source, target FROM `a.b.c`"
