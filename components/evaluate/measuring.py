@@ -55,13 +55,14 @@ def measure(
     tally = Tally(folder, absent.task, absent.language, sentences, slices)
     progress = Progress(sentences)
     log.info("decoding %d sentences in batches of %d", sentences, batch_size)
-    start, waited = time.monotonic(), 0.0
+    start, decoding, waited = time.monotonic(), 0.0, 0.0
     with ThreadPoolExecutor(max_workers=1) as counting:
         counted: Future[None] | None = None
         for rows in text.stretches(STRETCH):
             sources, references = [row.source for row in rows], [row.reference for row in rows]
-            first = progress.done + 1
+            first, began = progress.done + 1, time.monotonic()
             outputs, scores = decode(signature, sources, batch_size, progress, first)
+            decoding += time.monotonic() - began
             probable = likelihoods(score, sources, references, batch_size, first) if score else None
             decoded = time.monotonic()
             if counted is not None:
@@ -82,7 +83,7 @@ def measure(
     waited += time.monotonic() - decoded
     times = latencies(signature, [row.source for row in next(text.stretches(STRETCH))])
     metrics |= gaps(sliced, absent.task, absent.smallest_slice)
-    metrics |= _of_the_model(model, times, sentences / (decoded - start))
+    metrics |= _of_the_model(model, times, sentences / decoding)
     for name, figure in metrics.items():
         log.info("%-29s %9.2f", METRICS[name].label, figure.value)
     seconds = time.monotonic() - start
