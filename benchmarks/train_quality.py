@@ -1,0 +1,168 @@
+"""What training comes to, on test text that no trainer has seen; takes minutes to hours.
+
+    same-time     BLEU after the same minutes of training as OpenNMT-tf at its own best settings, beam 4: bleu,
+                  bleu_opennmt_tf, bleu_over_opennmt_tf
+    convergence   BLEU, beam 4, for each of three seeds, with the curve by epoch: bleu_seed_1, ..., minutes_seed_1, ...
+    task          ROUGE or exact match and F1 of a summarization or question answering set beside a trivial baseline:
+                  the source's first sentence, or the answer that is most frequent in training
+
+`python -m benchmarks.train_quality same-time PAIRS --minutes 15`. Every model is exported, and measured by *evaluate*.
+"""
+
+import gzip
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import sacrebleu
+import sentencepiece
+
+from benchmarks.environments import environment
+from benchmarks.results import finish, parser, show
+from benchmarks.train import BATCH_TOKENS, OPENNMT_TF, measure, prepare, sized
+from components.evaluate.batch import Batch
+from components.evaluate.metrics import METRICS
+from components.evaluate.stage import Options as Measuring
+from components.evaluate.stage import evaluate
+from components.export.stage import export
+from components.tokenize.corpus import Corpus
+from components.train.checkpoint import Checkpoint
+from components.train.stage import Options, train
+
+RECIPES: dict[str, dict[str, Any]] = {
+    # Wu et al. 2021: dropout 0.3, Adam 0.9/0.98, label smoothing 0.1, 4,096 tokens; the average of the weights is kept.
+    "translation": {"preset": "tiny", "dropout": 0.3, "learning_rate": 0.005, "warmup_steps": 2000, "average": 0.999},
+    "summarization": {
+        "preset": "small",
+        "dropout": 0.2,
+        "learning_rate": 0.002,
+        "warmup_steps": 1000,
+        "average": 0.999,
+    },
+}
+RECIPES["question_answering"] = RECIPES["summarization"]
+
+
+def main() -> None:
+    """Runs one of the measurements."""
+    arguments = parser("train_quality", "what training comes to on test text")
+    arguments.add_argument("what", choices=["same-time", "convergence", "task"])
+    arguments.add_argument("pairs", type=Path, help="a folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
+    arguments.add_argument("--minutes", type=float, default=15.0, help="training time of each model")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments.add_argument("--task", default="translation", choices=list(RECIPES), help="what the pairs are")
+    given = arguments.parse_args()
+    minutes, seeds = (1.0, given.seeds[:1]) if given.quick else (given.minutes, given.seeds)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        task = prepare(given.pairs, folder, given.task)
+        if given.what == "same-time":
+            figures = same_time(task, folder, minutes)
+        elif given.what == "convergence":
+            figures = {}
+            for seed in seeds:
+                figures |= _named(trained(task, folder, minutes, given.task, seed), f"seed_{seed}")
+        else:
+            figures = trained(task, folder, minutes, given.task, seeds[0]) | baseline(given.pairs, given.task)
+    finish(figures, given.json)
+
+
+def trained(task: dict[str, Any], folder: Path, minutes: float, kind: str, seed: int) -> dict[str, float | str]:
+    """Trains, exports and evaluates, and prints the curve.
+
+    Args:
+        task: What `benchmarks.train.prepare` made.
+        folder: Where to work.
+        minutes: Training time.
+        kind: A key of `RECIPES`.
+        seed: Decides initial weights, dropout and the order of the data.
+
+    Returns:
+        The headline figures on the test text, and the minutes that training took.
+    """
+    options = Options(epochs=1000, minutes=minutes, patience=15, seed=seed, batch_tokens=BATCH_TOKENS, **RECIPES[kind])
+    checkpoint, model, corpus = folder / f"checkpoint-{seed}", folder / f"model-{seed}", Path(task["corpus"])
+    train(corpus, checkpoint, options=options)
+    history = json.loads(Checkpoint(checkpoint).history.read_text())
+    names = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_bleu", "valid_rouge_l", "seconds"]
+    show(f"Seed {seed}", names, [[float(entry[name]) for name in names] for entry in history])
+    export(checkpoint, corpus, model)
+    found = evaluate(model, corpus, folder / f"evaluation-{seed}", folder / "report.html", Measuring(task=kind))
+    figures: dict[str, float | str] = {
+        name: found.metrics[name].value
+        for name in ("bleu", "rouge1", "rouge2", "rougeLsum", "exact_match", "token_f1")
+        if name in found.metrics
+    }
+    return figures | {"minutes": sum(entry["seconds"] for entry in history) / 60}
+
+
+def same_time(task: dict[str, Any], folder: Path, minutes: float) -> dict[str, float | str]:
+    """Trains Seqline and OpenNMT-tf for the same time each, one after the other.
+
+    Args:
+        task: What `benchmarks.train.prepare` made.
+        folder: Where to work.
+        minutes: Training time.
+    """
+    found = trained(task, folder, minutes, "translation", 1)
+    pairs = Corpus(Path(task["corpus"])).read_text("test")
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(Corpus(Path(task["corpus"])).tokenizer))
+    test = folder / "test.source"
+    test.write_text("".join(" ".join(processor.encode(p["source"], out_type=str)) + "\n" for p in pairs), "utf-8")
+    asked = {
+        "batch_tokens": BATCH_TOKENS,
+        "dropout": 0.3,
+        "label_smoothing": 0.1,
+        "threads": 2,
+        "variant": "plain",
+        "seconds": 60 * minutes,
+        "test": str(test),
+    }
+    python = environment("opennmt-tf", OPENNMT_TF)
+    begun = time.monotonic()
+    peer = measure(python, "opennmt_tf", task | sized("tiny") | asked)
+    outputs = [processor.decode(line.split(" ")) for line in peer["outputs"]]
+    bleu = sacrebleu.corpus_bleu(outputs, [[pair["target"] for pair in pairs]]).score
+    return {
+        **found,
+        "bleu_opennmt_tf": bleu,
+        "minutes_opennmt_tf": (time.monotonic() - begun) / 60,
+        "bleu_over_opennmt_tf": float(found["bleu"]) - bleu,
+    }
+
+
+def baseline(pairs: Path, kind: str) -> dict[str, float | str]:
+    """What is reached without a model, with the same metrics' libraries.
+
+    Args:
+        pairs: The folder of the set.
+        kind: summarization or question_answering.
+    """
+    rows = {}
+    for split in ("train", "test"):
+        lines = gzip.decompress((pairs / f"{split}.tsv.gz").read_bytes()).decode("utf-8").split("\n")[:-1]
+        rows[split] = [line.split("\t")[:2] for line in lines]
+    if kind == "summarization":
+        outputs = [source.split(". ")[0] for source, _ in rows["test"]]
+    else:
+        usual = Counter(target for _, target in rows["train"]).most_common(1)[0][0]
+        outputs = [usual] * len(rows["test"])
+    references = [target for _, target in rows["test"]]
+    names = ("rouge1", "rouge2", "rougeLsum") if kind == "summarization" else ("exact_match", "token_f1")
+    figures: dict[str, float | str] = {}
+    batch = Batch([source for source, _ in rows["test"]], references, outputs)
+    for name in names:
+        counter = METRICS[name].counts("en")
+        figures[f"{name}_baseline"] = float(counter.score(counter.count(batch).sum(axis=0)[None])[0])
+    return figures
+
+
+def _named(figures: dict[str, float | str], suffix: str) -> dict[str, float | str]:
+    return {f"{name}_{suffix}": value for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The trainers that `benchmarks.train` compares, each run by its own Python."""

@@ -1,0 +1,103 @@
+"""Hugging Face's Marian on PyTorch in `benchmarks.train`, run by a Python of its own."""
+
+import itertools
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training.task import answer
+
+
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Trains with a plain loop over batches of like lengths, made beforehand; its first steps are left out.
+
+    Its own `Seq2SeqTrainer` counts a batch in sentences and would do more beside the steps, so this is its best case.
+
+    Args:
+        task: See `answer`.
+    """
+    import torch
+    from transformers import MarianConfig, MarianMTModel
+
+    torch.set_num_threads(task["threads"])
+    torch.manual_seed(1)
+    shape = task["shape"]
+    pieces = Path(task["folder"], "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    pad, start, end = (vocabulary[piece] for piece in ("<blank>", "<s>", "</s>"))
+    config = MarianConfig(
+        vocab_size=len(vocabulary),
+        d_model=shape["width"],
+        encoder_layers=shape["encoder_layers"],
+        decoder_layers=shape["decoder_layers"],
+        encoder_ffn_dim=shape["feed_forward"],
+        decoder_ffn_dim=shape["feed_forward"],
+        encoder_attention_heads=shape["heads"],
+        decoder_attention_heads=shape["heads"],
+        activation_function="relu",
+        dropout=task["dropout"],
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        scale_embedding=True,
+        share_encoder_decoder_embeddings=True,
+        max_position_embeddings=512,
+        pad_token_id=pad,
+        bos_token_id=start,
+        eos_token_id=end,
+        decoder_start_token_id=start,
+    )
+    model = MarianMTModel(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    forward = torch.compile(model, dynamic=True) if task["variant"] == "compiled" else model
+    batches = _batches(task, vocabulary, end)
+
+    def step(source: Any, target: Any) -> int:
+        entered = torch.nn.functional.pad(target[:, :-1], (1, 0), value=start)
+        logits = forward(
+            input_ids=source, attention_mask=source != pad, decoder_input_ids=entered, use_cache=False
+        ).logits
+        loss = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), target.flatten(), ignore_index=pad, label_smoothing=task["label_smoothing"]
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return int((target != pad).sum())
+
+    tensors = [tuple(_padded(side, pad) for side in batch) for batch in batches]
+    endless = itertools.cycle(tensors)
+    for _, batch in zip(range(10), endless, strict=False):
+        step(*batch)
+    tokens, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < task["seconds"]:
+        tokens += step(*next(endless))
+    return {"tokens_per_second": tokens / (time.perf_counter() - begun)}
+
+
+def _batches(task: dict[str, Any], vocabulary: dict[str, int], end: int) -> list[tuple[Any, ...]]:
+    """Pairs of like lengths together, as many as make `batch_tokens` with their padding; batches in random order."""
+    sides = []
+    for side in ("source", "target"):
+        lines = Path(task["folder"], f"train.{side}").read_text(encoding="utf-8").split("\n")[:-1]
+        sides.append([[*(vocabulary[piece] for piece in line.split(" ")), end] for line in lines])
+    pairs = sorted(zip(*sides, strict=True), key=lambda pair: (max(map(len, pair)), len(pair[1])))
+    batches: list[list[Any]] = [[]]
+    for pair in pairs:
+        if (len(batches[-1]) + 1) * max(map(len, pair)) > task["batch_tokens"]:
+            batches.append([])
+        batches[-1].append(pair)
+    random.Random(1).shuffle(batches)
+    return [tuple(zip(*batch, strict=True)) for batch in batches]
+
+
+def _padded(rows: Any, pad: int) -> Any:
+    import torch
+
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows])
+
+
+if __name__ == "__main__":
+    answer(run)

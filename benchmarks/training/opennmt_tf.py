@@ -1,0 +1,114 @@
+"""OpenNMT-tf in `benchmarks.train`, run by a Python of its own."""
+
+import logging
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training.task import answer
+
+REPORT_STEPS = 25
+
+
+class TimeIsUpError(Exception):
+    """Ends training: the runner knows no time limit."""
+
+
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Trains with OpenNMT-tf's own runner; the first two reports, which hold what is slow at first, are left out.
+
+    Args:
+        task: See `answer`.
+    """
+    import opennmt
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+    shape, folder = task["shape"], task["folder"]
+    model = opennmt.models.Transformer(
+        opennmt.inputters.WordEmbedder(embedding_size=shape["width"]),
+        opennmt.inputters.WordEmbedder(embedding_size=shape["width"]),
+        num_layers=(shape["encoder_layers"], shape["decoder_layers"]),
+        num_units=shape["width"],
+        num_heads=shape["heads"],
+        ffn_inner_dim=shape["feed_forward"],
+        dropout=task["dropout"],
+        attention_dropout=0.0,
+        ffn_dropout=0.0,
+        share_embeddings=opennmt.models.EmbeddingsSharingLevel.ALL,
+    )
+    rates: list[float] = []
+    end = time.monotonic() + task["seconds"]
+
+    class Reports(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found = re.search(r"(\d+) target", record.getMessage())
+            if found:
+                rates.append(float(found[1]))
+                if "test" in task and time.monotonic() > end:
+                    raise TimeIsUpError
+
+    tf.get_logger().addHandler(Reports())
+    # Steps of 4,096 tokens take about half a second.
+    steps = max(4, round(task["seconds"] / 0.4 / REPORT_STEPS)) * REPORT_STEPS
+    with tempfile.TemporaryDirectory() as name:
+        config = {
+            "model_dir": f"{name}/model",
+            "data": {
+                "train_features_file": f"{folder}/train.source",
+                "train_labels_file": f"{folder}/train.target",
+                "source_vocabulary": f"{folder}/vocabulary.txt",
+                "target_vocabulary": f"{folder}/vocabulary.txt",
+            },
+            "params": {
+                "optimizer": "Adam",
+                "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
+                "learning_rate": 2.0,
+                "decay_type": "NoamDecay",
+                "decay_params": {"model_dim": shape["width"], "warmup_steps": 2000},
+                "label_smoothing": task["label_smoothing"],
+                "beam_width": 4,
+                "length_penalty": 0.6,
+            },
+            "train": {
+                "batch_type": "tokens",
+                "batch_size": task["batch_tokens"],
+                "effective_batch_size": None,
+                "length_bucket_width": 1,
+                "max_step": None if "test" in task else steps,
+                "save_summary_steps": REPORT_STEPS,
+                "save_checkpoints_steps": 100 if "test" in task else None,
+                "keep_checkpoint_max": 8,
+                "average_last_checkpoints": 0,
+            },
+        }
+        runner = opennmt.Runner(model, config, auto_config=True, jit_compile=task["variant"] == "jit")
+        try:
+            runner.train()
+        except TimeIsUpError:
+            return {"outputs": decode(runner, Path(name), task["test"])}
+    kept = rates[2:]
+    return {"tokens_per_second": sum(kept) / len(kept)}
+
+
+def decode(runner: Any, folder: Path, test: str) -> list[str]:
+    """Averages the last checkpoints, which is its own advice, and decodes with beam 4.
+
+    Args:
+        runner: OpenNMT-tf's runner.
+        folder: Where to work.
+        test: A file of source pieces.
+
+    Returns:
+        Pieces, a sentence each.
+    """
+    averaged, outputs = folder / "averaged", folder / "outputs"
+    runner.average_checkpoints(str(averaged), max_count=8)
+    runner.infer(test, predictions_file=str(outputs), checkpoint_path=str(averaged))
+    return outputs.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+if __name__ == "__main__":
+    answer(run)
