@@ -59,7 +59,9 @@ def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from components.train.stage import Options, train
 
     def make(folder: Path) -> None:
-        train(corpus, folder / "checkpoint", options=Options(preset="demo", epochs=2, batch_tokens=512))
+        pages = {"report": folder / "training.html", "attention": folder / "attention.html"}
+        options = Options(preset="demo", epochs=2, batch_tokens=512)
+        train(corpus, folder / "checkpoint", options=options, **pages)
 
     return made_once(tmp_path_factory, "checkpoint", make) / "checkpoint"
 

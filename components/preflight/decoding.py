@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.preflight.lowering import Lowered, lower
-from components.train.model.config import TransformerConfig
+from components.train.config import TransformerConfig
 
 
 def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source: int, positions: int) -> Lowered:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preflight.random_bits import as_on_a_tpu
-from components.train.model.config import TransformerConfig
+from components.train.config import TransformerConfig
 from components.train.options import Options
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from components.preflight.report import Bucket, Largest, Report, Training
 from components.preflight.search import largest_that_fits, spread
 from components.preflight.slices import GIB, Slice, read_slice
 from components.tokenize.corpus import Corpus
-from components.train.model.config import TransformerConfig
+from components.train.config import TransformerConfig
 from components.train.options import Options
 from components.whole import whole_folder
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.model.config import TransformerConfig
+from components.train.config import TransformerConfig
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -37,7 +37,8 @@ class Batches:
         config: The model's shape and special pieces.
         batch_tokens: Padded target tokens in a batch, at most.
         buckets: How many shapes, at most.
-        replicas: Devices that share a batch; its rows are a multiple.
+        replicas: Devices that share a batch; its rows are a multiple, and of eight where there is room.
+        like: Batches whose buckets these have too; they must hold the pairs.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Batches:
         batch_tokens: int,
         buckets: int = 16,
         replicas: int = 1,
+        like: "Batches | None" = None,
     ) -> None:
         self.config, self.replicas = config, replicas
         bos, eos = (np.array([piece], np.int32) for piece in (config.bos_id, config.eos_id))
@@ -55,15 +57,13 @@ class Batches:
         self.target = _ragged([*(np.concatenate([bos, right, eos]) for _, right in pairs), eos[:0]])
         source = np.array([len(pair[0]) + 1 for pair in pairs])
         target = np.array([len(pair[1]) + 1 for pair in pairs])
-        longest = np.maximum(source, target)
-        edges = bucket_edges(longest, buckets)
-        self.assignment = np.searchsorted(edges, longest)
-        # What is left over of a bucket goes to the next one, which must hold it.
-        lengths = np.array([[side[self.assignment <= n].max() for side in (source, target)] for n in range(len(edges))])
-        rows = [max(replicas, int(batch_tokens // edge) // replicas * replicas) for edge in edges]
-        self.buckets = [
-            Bucket(count, int(left), int(right)) for count, (left, right) in zip(rows, lengths, strict=True)
-        ]
+        self.buckets: list[Bucket]
+        if like:
+            self.buckets = like.buckets
+            holds = [(source <= bucket.source) & (target <= bucket.target) for bucket in self.buckets]
+            self.assignment = np.argmax(holds, axis=0)
+        else:
+            self.buckets, self.assignment = self._choose(source, target, batch_tokens, buckets)
         self.counts, carried = [], 0
         for number, bucket in enumerate(self.buckets):
             carried += int((self.assignment == number).sum())
@@ -71,6 +71,19 @@ class Batches:
             self.counts.append(-(-carried // bucket.rows) if last else carried // bucket.rows)
             carried -= self.counts[-1] * bucket.rows
         self.tokens = int(target.sum())
+
+    def _choose(
+        self, source: np.ndarray, target: np.ndarray, batch_tokens: int, buckets: int
+    ) -> tuple[list[Bucket], np.ndarray]:
+        """Buckets for pairs of these lengths, and which pair goes to which."""
+        longest = np.maximum(source, target)
+        edges = bucket_edges(longest, buckets)
+        assignment = np.searchsorted(edges, longest)
+        # What is left over of a bucket goes to the next one, which must hold it.
+        lengths = np.array([[side[assignment <= n].max() for side in (source, target)] for n in range(len(edges))])
+        rows = [rows_of(int(batch_tokens // edge), self.replicas) for edge in edges]
+        chosen = [Bucket(count, int(left), int(right)) for count, (left, right) in zip(rows, lengths, strict=True)]
+        return chosen, assignment
 
     @property
     def padding_share(self) -> float:
@@ -136,6 +149,17 @@ class Batches:
         # The last piece of a target, eos, predicts nothing.
         entered = tf.where(tf.equal(expected, self.config.pad_id), self.config.pad_id, whole[:, :-1])
         return (source, entered), expected
+
+
+def rows_of(most: int, replicas: int) -> int:
+    """Rows of a batch: as many as there is room for, in whole eights, so that 1, 2, 4 or 8 replicas share the same.
+
+    Args:
+        most: Rows that there is room for.
+        replicas: Devices that share the batch; each gets one row at least.
+    """
+    whole = most // 8 * 8 or most
+    return max(replicas, whole // replicas * replicas)
 
 
 def bucket_edges(lengths: np.ndarray, buckets: int) -> np.ndarray:

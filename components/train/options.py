@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import UserError
+from components.train.config import CHOICES, PRESETS, unknown_preset
 
-MONITORS = ("loss", "accuracy")
 SHAPE = (
     "architecture",
     "norm_placement",
@@ -18,6 +18,9 @@ SHAPE = (
     "activation_dropout",
 )
 """The options that are fields of the model's configuration too."""
+MONITORS = ("loss", "perplexity", "accuracy", "bleu", "rouge_l")
+DECODED = ("bleu", "rouge_l")
+"""The monitors that need a decoded sample."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class Options:
         tied_embeddings: Whether the output layer shares the embedding's weights.
         epochs: Passes over the data, at most.
         minutes: Training time, at most; 0 for no limit.
-        monitor: What tells the best epoch, on the validation pairs: loss or accuracy.
+        monitor: What tells the best epoch, on the validation pairs: loss, perplexity, accuracy, or of the decoded
+            sample bleu or rouge_l.
         patience: Epochs without a better one before training stops; 0 for no limit.
+        decoded_sample: Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none.
         batch_tokens: Target tokens in a batch, padding included.
         accumulate: Batches whose gradients are averaged before the weights change.
         decay: How the learning rate falls: inverse_square_root or cosine.
@@ -47,6 +52,8 @@ class Options:
         attention_dropout: Share of attention weights dropped.
         activation_dropout: Share dropped inside the feed-forward blocks.
         label_smoothing: Share of the probability spread over the vocabulary.
+        subword_sampling: Subword regularization, the smoothing by which other pieces are drawn in every epoch, such as
+            0.1; 0 for none.
         average: Momentum of the moving average of the weights that are evaluated and kept; 0 for none.
         precision: float32, bfloat16 or auto: bfloat16 where the processor multiplies it natively.
         devices: auto, one, mirrored, workers (from TF_CONFIG) or tpu.
@@ -65,6 +72,7 @@ class Options:
     minutes: float = 0.0
     monitor: str = "loss"
     patience: int = 5
+    decoded_sample: int = 64
     batch_tokens: int = 4096
     accumulate: int = 1
     decay: str = "inverse_square_root"
@@ -76,6 +84,7 @@ class Options:
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     label_smoothing: float = 0.1
+    subword_sampling: float = 0.0
     average: float = 0.99
     precision: str = "auto"
     devices: str = "auto"
@@ -87,6 +96,7 @@ class Options:
             ("epochs", 1),
             ("minutes", 0),
             ("patience", 0),
+            ("decoded_sample", 0),
             ("batch_tokens", 64),
             ("accumulate", 1),
             ("warmup_steps", 0),
@@ -95,12 +105,20 @@ class Options:
         ):
             if getattr(self, name) < least:
                 raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("dropout", "attention_dropout", "activation_dropout", "label_smoothing", "average"):
+        for name in (
+            "dropout",
+            "attention_dropout",
+            "activation_dropout",
+            "label_smoothing",
+            "subword_sampling",
+            "average",
+        ):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
         for name, choices in (
+            *CHOICES.items(),
             ("precision", ("auto", "float32", "bfloat16")),
             ("decay", ("inverse_square_root", "cosine")),
             ("devices", ("auto", "one", "mirrored", "workers", "tpu")),
@@ -111,6 +129,10 @@ class Options:
                 raise UserError(
                     f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r}"
                 )
+        if self.preset not in (*PRESETS, "auto"):
+            raise unknown_preset(self.preset)
+        if self.monitor in DECODED and not self.decoded_sample:
+            raise UserError(f"monitor {self.monitor} needs a decoded_sample of at least 1, not 0")
 
     @property
     def shape(self) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.batches import Pair
-from components.train.model.config import TransformerConfig
+from components.train.batches import Pair, rows_of
+from components.train.config import TransformerConfig
 
 
 class Packs:
@@ -20,18 +20,27 @@ class Packs:
         config: The model's shape and special pieces.
         batch_tokens: Positions in a batch, at most.
         multiple: The rows' length is rounded to a multiple of it.
-        replicas: Devices that share a batch; its rows are a multiple.
+        replicas: Devices that share a batch; its rows are a multiple, and of eight where there is room.
+        like: Packs whose shape these have too; it must hold every pair.
     """
 
     def __init__(
-        self, pairs: list[Pair], config: TransformerConfig, batch_tokens: int, multiple: int = 8, replicas: int = 1
+        self,
+        pairs: list[Pair],
+        config: TransformerConfig,
+        batch_tokens: int,
+        multiple: int = 8,
+        replicas: int = 1,
+        like: "Packs | None" = None,
     ) -> None:
         self.config, self.replicas = config, replicas
         lengths = np.array([len(left) + len(right) + 2 for left, right in pairs])
         # Rows of several average examples pack well; longer ones only make attention dear.
         needed = max(int(lengths.max()), 4 * int(lengths.mean()))
         self.length = min(-(-needed // multiple) * multiple, max(config.max_length, int(lengths.max())))
-        self.rows = max(replicas, batch_tokens // self.length // replicas * replicas)
+        if like:
+            self.length = like.length
+        self.rows = rows_of(batch_tokens // self.length, replicas)
         packs = pack(lengths, self.length)
         shape = (len(packs) + 1, self.length)
         # One empty row more: it fills up a batch that has too few.

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from components.tokenize.corpus import Manifest
+from components.train.config import PRESETS, TransformerConfig
 from components.train.flops import training_flops
-from components.train.model.config import PRESETS, TransformerConfig
 
 ORDER = ("big", "base", "small", "tiny", "demo")
 TOKENS_PER_WEIGHT = 0.1

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ def train(
     output: Path,
     checkpoints: str = "",
     warm_start: str = "",
+    report: Path | None = None,
+    attention: Path | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> dict[str, Any]:
     """Trains a model on a corpus.
@@ -37,7 +39,10 @@ def train(
         corpus: The corpus folder that tokenize wrote.
         output: The checkpoint folder to write.
         checkpoints: Where the working state is kept; beside the output by default.
-        warm_start: A checkpoint folder whose weights training starts from; empty for random ones.
+        warm_start: A checkpoint folder whose weights training starts from; empty for random ones. Both may be gs://,
+            where buckets are mounted under /gcs, as on Vertex.
+        report: The HTML page about the training to write; None for none.
+        attention: The HTML page with attention maps to write; None for none.
         options: Options of training.
 
     Returns:
@@ -55,13 +60,18 @@ def train(
     import keras
     import tensorflow as tf
 
+    from components.train.attention_view import write_attention_view
     from components.train.batches import Batches
     from components.train.flops import matmul_peak, training_flops
     from components.train.model import TransformerConfig
     from components.train.objective import make_trainee
     from components.train.packing import Packs
+    from components.train.pieces import Pieces
     from components.train.recommend import recommend
     from components.train.records import read_pairs
+    from components.train.report import write_report
+    from components.train.sample import Sample
+    from components.train.subwords import Subwords
     from components.train.trainer import Trainer
     from components.train.working_state import WorkingState
 
@@ -85,7 +95,7 @@ def train(
         max_length=_longest(options.architecture, [pair for found in pairs.values() for pair in found]),
         **options.shape,
     )
-    make = Packs if options.architecture == "gpt" else Batches
+    make: Any = Packs if options.architecture == "gpt" else Batches
     train_batches, valid_batches = (
         make(pairs[split], config, options.batch_tokens, replicas=strategy.num_replicas_in_sync)
         for split in ("train", "valid")
@@ -100,7 +110,7 @@ def train(
             compiled=options.xla == "on" or (options.xla == "auto" and bool(tf.config.list_logical_devices("TPU"))),
         )
         if warm_start:
-            _start_from(Checkpoint(Path(warm_start)), model, config, source)
+            start_from(Checkpoint(_mounted(warm_start)), model, config, source)
     log.info(
         "%s %s, %s: %s weights, %d pieces; %d train pairs in %d batches of %s; %.1f%% padding",
         options.architecture,
@@ -114,18 +124,29 @@ def train(
         100 * train_batches.padding_share,
     )
     state = WorkingState(
-        (Path(checkpoints) if checkpoints else output.parent / f".{output.name}.state")
+        (_mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state")
         / _identity(manifest, options, warm_start)
     )
     source_tokens = float(sum(len(pair[0]) + 1 for pair in pairs["train"]))
     flops = training_flops(config, source_tokens, train_batches.tokens, len(pairs["train"]))
     chief = is_chief(strategy)
+    pieces = Pieces(source.tokenizer)
+    redraw = None
+    if options.subword_sampling:
+        subwords = Subwords(pairs["train"], source.tokenizer, options.subword_sampling, options.seed)
+
+        def redraw(epoch: int) -> Any:
+            drawn = subwords.draw(epoch)
+            return make(drawn, config, options.batch_tokens, replicas=train_batches.replicas, like=train_batches)
+
     trainer = Trainer(
         model,
         train_batches,
         valid_batches,
         state,
         options,
+        redraw=redraw,
+        sample=Sample(pairs["valid"], model.model, pieces, options.decoded_sample) if options.decoded_sample else None,
         logs=os.environ.get("AIP_TENSORBOARD_LOG_DIR", ""),
         flops_per_token=flops / train_batches.tokens,
         peak_flops=peak * strategy.num_replicas_in_sync,
@@ -157,7 +178,25 @@ def train(
             f"{state.folder}"
         ) from error
     state.delete()
+    if report:
+        facts = [
+            ("Pairs", f"{len(pairs['train']):,} for training, {len(pairs['valid']):,} for validation"),
+            ("Vocabulary", f"{config.vocabulary_size:,} pieces"),
+            ("Weights", f"{model.count_params():,}"),
+            ("Batches", f"{len(train_batches)} an epoch, of {train_batches.shapes}"),
+            ("Devices", f"{strategy.num_replicas_in_sync}, {peak / 1e9:,.0f} GFLOP/s each in {precision}"),
+            ("Corpus", manifest.fingerprint[:12]),
+            *((name.replace("_", " "), value) for name, value in asdict(replace(options, preset=preset)).items()),
+        ]
+        write_report(report, history, facts, trainer.best_epoch)
+    if attention:
+        write_attention_view(attention, model.model, pairs["valid"], pieces)
     return history[-1]
+
+
+def _mounted(folder: str) -> Path:
+    """Where a folder of a bucket is mounted."""
+    return Path(f"/gcs/{folder[len('gs://') :]}" if folder.startswith("gs://") else folder)
 
 
 def _longest(architecture: str, pairs: list[Any]) -> int:
@@ -182,7 +221,7 @@ def _precision(wanted: str) -> str:
     return "bfloat16" if native_bfloat16() else "float32"
 
 
-def _start_from(champion: Checkpoint, model: Any, config: Any, source: Corpus) -> None:
+def start_from(champion: Checkpoint, model: Any, config: Any, source: Corpus) -> None:
     """Loads the weights of an earlier model, if they mean the same here.
 
     Args:

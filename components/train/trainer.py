@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from components.train.batches import Batches
 from components.train.objective import Trainee
 from components.train.options import Options
 from components.train.packing import Packs
+from components.train.sample import Sample
 from components.train.trial import report
 from components.train.working_state import WorkingState
 
@@ -35,6 +36,8 @@ class Trainer:
         valid: Batches to evaluate on after every epoch.
         state: Where the working state is kept.
         options: Options of training.
+        redraw: Makes the training batches of an epoch; None where all epochs have the same.
+        sample: What is decoded after every epoch; None for nothing.
         logs: A TensorBoard folder to write while training; empty for none.
         flops_per_token: What learning from one target token takes, for the utilization.
         peak_flops: What the devices can do, in FLOP/s.
@@ -49,6 +52,8 @@ class Trainer:
         valid: Batches | Packs,
         state: WorkingState,
         options: Options,
+        redraw: Callable[[int], Batches | Packs] | None = None,
+        sample: Sample | None = None,
         logs: str = "",
         flops_per_token: float = 0.0,
         peak_flops: float = 1.0,
@@ -56,13 +61,17 @@ class Trainer:
         save_seconds: float = 30.0,
     ) -> None:
         self.model, self.train_batches, self.valid_batches, self.state = model, train, valid, state
-        self.options, self.logs, self.chief, self.save_seconds = options, logs, chief, save_seconds
+        self.options, self.redraw, self.sample, self.logs = options, redraw, sample, logs
+        self.chief, self.save_seconds = chief, save_seconds
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
-        self.terminated = False
+        self.terminated = self.finished = False
+        workers = isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        # Workers step together, so they must stop together: they agree, but not at every step.
+        self.agreement_steps = 20 if workers else 1
 
     def run(self) -> list[dict[str, float]]:
         """Trains, or continues to; leaves the best weights in the model.
@@ -75,9 +84,10 @@ class Trainer:
             SystemExit: On SIGTERM, when the state has been saved.
         """
         self._restore()
+        self.finished = self.agreed(self.out_of_time())
         options = self.options
         with self._saving_on_sigterm():
-            while self.epoch < options.epochs and not self.out_of_time() and not self._out_of_patience():
+            while self.epoch < options.epochs and not self.finished and not self.out_of_patience():
                 self._run_epoch()
                 log.info("%s", describe(self.history[-1], options.epochs))
                 if self.chief:
@@ -104,6 +114,8 @@ class Trainer:
 
     def _run_epoch(self) -> None:
         before = self.seconds
+        if self.redraw:
+            self.train_batches = self.redraw(self.epoch)
         fitted = self.model.fit(
             self._dataset(self.train_batches, self.epoch, self.step),
             steps_per_epoch=len(self.train_batches) - self.step,
@@ -112,7 +124,7 @@ class Trainer:
             verbose=0,
             callbacks=[_Watch(self)],
         )
-        if self.out_of_time() and self.step < len(self.train_batches):
+        if self.finished and self.step < len(self.train_batches):
             log.info("the %g minutes are used up in the middle of epoch %d", self.options.minutes, self.epoch + 1)
         learned = {name: float(values[-1]) for name, values in fitted.history.items()}
         with self._averaged_weights():
@@ -133,6 +145,7 @@ class Trainer:
                 "tokens_per_second": rate,
                 "padding_share": self.train_batches.padding_share,
                 "flop_utilization": rate * self.flops_per_token / self.peak_flops,
+                **(self.sample.measure() if self.sample else {}),
             }
             if not self.history or self._score(entry) >= max(map(self._score, self.history)):
                 self.best = [variable.numpy() for variable in self.model.trainable_variables]
@@ -142,7 +155,7 @@ class Trainer:
     def _score(self, entry: dict[str, float]) -> float:
         """The monitored figure of an epoch; higher is better."""
         value = entry[f"valid_{self.options.monitor}"]
-        return -value if self.options.monitor == "loss" else value
+        return -value if self.options.monitor in ("loss", "perplexity") else value
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -171,11 +184,29 @@ class Trainer:
 
         return strategy.distribute_datasets_from_function(mine)
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept: of equals, the last."""
+        return int(max(self.history, key=lambda entry: (self._score(entry), entry["epoch"]))["epoch"])
+
     def out_of_time(self) -> bool:
         """Whether the minutes are used up."""
         return bool(self.options.minutes) and self.seconds >= self.options.minutes * 60
 
-    def _out_of_patience(self) -> bool:
+    def agreed(self, wanted: bool) -> bool:
+        """Whether one worker or more wants something; all must ask at the same step.
+
+        Args:
+            wanted: Whether this one does.
+        """
+        strategy = self.model.distribute_strategy
+        if self.agreement_steps == 1:
+            return wanted
+        votes = strategy.run(lambda: tf.constant(float(wanted)))
+        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None)) > 0
+
+    def out_of_patience(self) -> bool:
+        """Whether the last epochs were no better than one before them."""
         if not self.options.patience or not self.history:
             return False
         scores = [self._score(entry) for entry in self.history]
@@ -233,7 +264,11 @@ class _Watch(keras.callbacks.Callback):
         self.trainer = trainer
         self.last = self.saved = self.told = self.began = time.monotonic()
         self.first_step, self.first_tokens = trainer.step, 0.0
-        self.bar = keras.utils.Progbar(len(trainer.train_batches)) if sys.stdout.isatty() else None
+        self.bar = (
+            keras.utils.Progbar(len(trainer.train_batches), stateful_metrics=["loss", "tokens/s"])
+            if sys.stdout.isatty()
+            else None
+        )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.trainer.step:
@@ -258,7 +293,7 @@ class _Watch(keras.callbacks.Callback):
                 f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
                 "lower learning_rate, raise warmup_steps, or set precision to float32"
             )
-        if trainer.terminated:
+        if trainer.step % trainer.agreement_steps == 0 and trainer.agreed(trainer.terminated):
             trainer.save()
             log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
             raise SystemExit(128 + signal.SIGTERM)
@@ -266,7 +301,8 @@ class _Watch(keras.callbacks.Callback):
             trainer.save()
             self.saved = self.last = time.monotonic()
         self._show(loss, (float(logs.get("tokens", 0.0)) - self.first_tokens) / max(now - self.began, 1e-9), now)
-        if trainer.out_of_time():
+        if trainer.step % trainer.agreement_steps == 0 and trainer.agreed(trainer.out_of_time()):
+            trainer.finished = True
             self.model.stop_training = True
 
     def _show(self, loss: float, rate: float, now: float) -> None:
@@ -303,8 +339,9 @@ def describe(entry: dict[str, float], epochs: int) -> str:
         entry: An entry of the history.
         epochs: How many there may be.
     """
+    bleu = f"BLEU {entry['valid_bleu']:.1f}, " if "valid_bleu" in entry else ""
     return (
         f"epoch {entry['epoch']:.0f} of {epochs}: loss {entry['loss']:.3f}, valid loss {entry['valid_loss']:.3f}, "
-        f"valid accuracy {entry['valid_accuracy']:.1%}, {entry['tokens_per_second']:,.0f} target tokens/s, "
+        f"valid accuracy {entry['valid_accuracy']:.1%}, {bleu}{entry['tokens_per_second']:,.0f} target tokens/s, "
         f"{entry['flop_utilization']:.0%} of the matmul peak, learning rate {entry['learning_rate']:.2g}"
     )

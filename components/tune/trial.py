@@ -20,6 +20,7 @@ def flags(corpus: str, budget: Budget, values: Hyperparameters) -> list[str]:
         "minutes": budget.trial_minutes,
         # That a trial is hopeless is for the pruner to say.
         "patience": 0,
+        "decoded_sample": 0,
         "precision": budget.precision,
         "seed": budget.seed,
         **asdict(values),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.train.model.config import PRESETS, TransformerConfig
+from components.train.config import PRESETS, TransformerConfig
 from components.train.model.gpt import Gpt
 from components.train.model.language_model import LanguageModel
 from components.train.model.transformer import Transformer

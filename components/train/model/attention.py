@@ -1,5 +1,6 @@
 """Multi-head attention (Vaswani et al. 2017, section 3.2)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -21,6 +22,8 @@ class MultiHeadAttention(keras.layers.Layer):
         width: Size of inputs and outputs.
         heads: Number of heads; must divide `width`.
         dropout: Share of the attention weights dropped in training.
+
+    A function in `watch` is given the attention weights of every call.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
@@ -29,6 +32,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.project_in = keras.layers.Dense(3 * width, name="project_in")
         self.project_out = keras.layers.Dense(width, name="project_out")
         self.dropout = Dropout(dropout)
+        self.watch: Callable[[Any], object] | None = None
         # The queries are scaled in their projection: its weights are fewer than the logits.
         self.scales = np.repeat(np.array([(width // heads) ** -0.5, 1, 1], np.float32), width)
 
@@ -99,8 +103,10 @@ class MultiHeadAttention(keras.layers.Layer):
             (queries,), (keys, values) = self.project(states, 0, 1), self.project(memory, 1, 3)
         if rotations is not None:
             queries, keys = rotate(queries, rotations), rotate(keys, rotations)
-        weights = self.dropout(self.weights_of(queries, keys, bias), training=training)
-        return self.merge(ops.matmul(weights, values))
+        weights = self.weights_of(queries, keys, bias)
+        if self.watch is not None:
+            self.watch(weights)
+        return self.merge(ops.matmul(self.dropout(weights, training=training), values))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,11 +1,13 @@
 """The decoder-only model: the source is a prompt, the target its continuation (Radford et al. 2018)."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
-from components.train.model.config import TransformerConfig
-from components.train.model.language_model import LanguageModel
+from components.train.config import TransformerConfig
+from components.train.model.language_model import LanguageModel, filled
 from components.train.model.layers import TransformerLayer
 
 
@@ -49,3 +51,21 @@ class Gpt(LanguageModel):
         for layer in self.decoder:
             states = layer(states, bias, rotations=rotations, training=training)
         return self.finish(states)
+
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """See `LanguageModel`."""
+        config = self.config
+        rows = [[*left, config.eos_id, config.bos_id] for left, _ in pairs]
+        longest = max(map(len, rows))
+        ids = filled(rows, config.pad_id, max(longest, min(longest + room, config.max_length)))
+        return (ids[:, :0], ids), np.array([len(row) - 1 for row in rows], np.int32)
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """See `LanguageModel`; the source is part of the ids."""
+
+        def states_of(ids: Any) -> Any:
+            # What comes later is hidden, so nothing else needs to be told apart.
+            positions = ops.broadcast_to(ops.arange(ops.shape(ids)[1])[None], ops.shape(ids))
+            return self.hidden((ids, ops.ones_like(ids), positions))
+
+        return states_of

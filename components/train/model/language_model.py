@@ -1,11 +1,13 @@
 """What the architectures share: the embedding, the output layer, the masks."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from components.train.model.config import TransformerConfig
+from components.train.config import TransformerConfig
 from components.train.model.dropout import Dropout
 from components.train.model.normalization import normalization
 from components.train.model.positions import sinusoids
@@ -92,6 +94,29 @@ class LanguageModel(keras.Model):
         """Hidden states `[batch, target length, width]`, from which `logits` predicts."""
         raise NotImplementedError
 
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """What decoding starts from.
+
+        Args:
+            pairs: Source and target piece ids; only the sources are looked at.
+            room: Pieces of output that a row must hold.
+
+        Returns:
+            The sources and the rows to continue, each int32 `[pairs, ...]` and padded, and where in each row `bos` is.
+        """
+        raise NotImplementedError
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """Prepares what does not change while rows are continued.
+
+        Args:
+            source: The sources that `prompts` returned.
+
+        Returns:
+            From rows to hidden states, `[rows, length, width]`.
+        """
+        raise NotImplementedError
+
     def logits(self, states: Any) -> Any:
         """The output layer: `[..., width]` to float32 `[..., vocabulary]`."""
         kernel = ops.cast(ops.transpose(self.output_embedding), self.compute_dtype)
@@ -113,3 +138,17 @@ class LanguageModel(keras.Model):
             config: What it returned.
         """
         return cls(TransformerConfig.from_dict(config["config"]))
+
+
+def filled(rows: Sequence[Sequence[int]], filler: int, width: int = 0) -> np.ndarray:
+    """Rows of ids as a matrix.
+
+    Args:
+        rows: The ids.
+        filler: What stands behind them.
+        width: The least number of columns.
+    """
+    matrix = np.full((len(rows), max(width, *map(len, rows))), filler, np.int32)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix

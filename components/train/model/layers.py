@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from components.train.config import TransformerConfig
 from components.train.model.attention import MultiHeadAttention
-from components.train.model.config import TransformerConfig
 from components.train.model.dropout import Dropout
 from components.train.model.normalization import normalization
 

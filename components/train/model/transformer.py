@@ -1,11 +1,13 @@
 """The encoder-decoder Transformer (Vaswani et al. 2017)."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
-from components.train.model.config import TransformerConfig
-from components.train.model.language_model import MASKED, LanguageModel
+from components.train.config import TransformerConfig
+from components.train.model.language_model import LanguageModel, filled
 from components.train.model.layers import TransformerLayer
 from components.train.model.normalization import normalization
 
@@ -68,7 +70,20 @@ class Transformer(LanguageModel):
     def hidden(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """See `LanguageModel`; the inputs are those of a call."""
         source, target = inputs
-        memory = self.encode(source, training)
+        return self.decode(self.encode(source, training), source, target, training)
+
+    def decode(self, memory: Any, source: Any, target: Any, training: bool = False) -> Any:
+        """Runs the decoder on whole targets.
+
+        Args:
+            memory: What `encode` made of the source.
+            source: int32 `[batch, source length]`.
+            target: int32 `[batch, target length]`, starting with `bos`.
+            training: Whether to apply dropout.
+
+        Returns:
+            Hidden states, `[batch, target length, width]`.
+        """
         memory_bias = self.bias_of(self.real(source), target)
         positions = ops.arange(ops.shape(target)[1])[None]
         # A target is padded at its end only, so hiding what lies ahead hides the padding too.
@@ -79,6 +94,14 @@ class Transformer(LanguageModel):
             states = layer(states, bias, memory, memory_bias, rotations, training=training)
         return self.finish(states)
 
-    def padding_bias(self, ids: Any) -> Any:
-        """`[batch, 1, 1, length]`: 0, or very negative at padding."""
-        return ops.cast(ops.equal(ids, self.config.pad_id), self.compute_dtype)[:, None, None, :] * MASKED
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """See `LanguageModel`."""
+        config = self.config
+        source = filled([[*left, config.eos_id] for left, _ in pairs], config.pad_id)
+        ids = filled([[config.bos_id]] * len(pairs), config.pad_id, 1 + min(room, config.max_length - 1))
+        return (source, ids), np.zeros(len(pairs), np.int32)
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """See `LanguageModel`."""
+        memory = self.encode(source)
+        return lambda ids: self.decode(memory, source, ids)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
+from components.tokenize.corpus import Corpus
 from components.train.checkpoint import Checkpoint
-from components.train.stage import Options, train
+from components.train.config import TransformerConfig
+from components.train.stage import Options, start_from, train
 
 
 def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
@@ -22,12 +25,32 @@ def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
     assert [path.name for path in checkpoint.parent.iterdir() if "state" in path.name] == []
 
 
+def test_the_report_shows_every_epoch_and_which_was_kept(checkpoint: Path) -> None:
+    page = (checkpoint.parent / "training.html").read_text()
+    history = json.loads(Checkpoint(checkpoint).history.read_text())
+    for entry in history:
+        assert f"{entry['valid_loss']:.3f}" in page
+        assert {"valid_bleu", "valid_rouge_l"} <= set(entry)
+    assert "The weights of epoch 2 were kept" in page
+    assert "BLEU and ROUGE-L of the decoded sample" in page
+
+
+def test_the_attention_view_shows_sentences_with_a_map_for_every_head(checkpoint: Path) -> None:
+    page = (checkpoint.parent / "attention.html").read_text()
+    assert page.count("<h2>") == 3
+    assert page.count("last layer, head") == 2 * 3 * 4
+    assert page.count("data:image/png;base64,") == 3 * (4 + 2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"dropout": 1.5}, "dropout must be at least 0 and below 1, not 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"positions": "absolute"}, "positions must be sinusoidal, learned or rotary, not 'absolute'"),
+        ({"preset": "smal"}, "no preset 'smal'; did you mean 'small'?"),
+        ({"monitor": "bleu", "decoded_sample": 0}, "monitor bleu needs a decoded_sample of at least 1, not 0"),
         ({"precision": "int4"}, "precision must be auto, float32 or bfloat16, not 'int4'"),
     ],
 )
@@ -35,12 +58,6 @@ def test_a_wrong_option_names_itself(options: dict[str, float], message: str) ->
     with pytest.raises(UserError) as error:
         Options(**options)  # type: ignore[arg-type]
     assert message in str(error.value)
-
-
-def test_an_unknown_preset_leaves_nothing_behind(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no preset 'tinny'; did you mean 'tiny'"):
-        train(corpus, tmp_path / "out", options=Options(preset="tinny"))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_loss_that_is_no_number_stops_training_and_says_where(corpus: Path, tmp_path: Path) -> None:
@@ -78,3 +95,26 @@ def test_training_that_was_killed_continues_to_the_same_end(
     for one, other in zip(whole, killed, strict=True):
         assert one["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-3)
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+
+@pytest.mark.e2e
+def test_training_starts_from_the_weights_of_an_earlier_model(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
+    options = Options(preset="demo", epochs=1, batch_tokens=512, learning_rate=1e-6, decoded_sample=0, average=0.0)
+    last = train(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
+    before = json.loads(Checkpoint(checkpoint).history.read_text())[-1]
+    assert last["valid_loss"] == pytest.approx(before["valid_loss"], abs=0.02)
+
+
+def test_weights_of_another_vocabulary_are_refused(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(checkpoint, tmp_path / "other")
+    with Checkpoint(other).tokenizer.open("ab") as tokenizer:
+        tokenizer.write(b" ")
+    config = TransformerConfig(**Checkpoint(checkpoint).read_config()["model"])
+    with pytest.raises(UserError, match=r"the vocabulary of .* differs from that of the corpus"):
+        start_from(Checkpoint(other), None, config, Corpus(corpus))
+
+
+def test_weights_of_another_shape_are_refused_by_the_option_s_name(corpus: Path, checkpoint: Path) -> None:
+    config = TransformerConfig(**{**Checkpoint(checkpoint).read_config()["model"], "activation": "gelu"})
+    with pytest.raises(UserError, match="has activation relu, not gelu; set it to the same"):
+        start_from(Checkpoint(checkpoint), None, config, Corpus(corpus))

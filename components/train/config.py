@@ -94,9 +94,7 @@ class TransformerConfig:
             UserError: If there is no preset of that name.
         """
         if name not in PRESETS:
-            close = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PRESETS)}"
-            raise UserError(f"preset: there is no preset {name!r}; {hint}")
+            raise unknown_preset(name)
         size = dict(PRESETS[name])
         if rest.get("architecture") == "gpt":
             size.update(decoder_layers=size["encoder_layers"] + size["decoder_layers"], encoder_layers=0)
@@ -120,6 +118,17 @@ class TransformerConfig:
         if unknown:
             raise UserError(f"the model's configuration has unknown fields: {', '.join(sorted(unknown))}")
         return cls(**fields)
+
+
+def unknown_preset(name: str) -> UserError:
+    """The error that says which presets there are, or which is near.
+
+    Args:
+        name: What was given.
+    """
+    close = difflib.get_close_matches(name, PRESETS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PRESETS)}"
+    return UserError(f"preset: there is no preset {name!r}; {hint}")
 
 
 def _sizes(encoder: int, decoder: int, width: int, feed_forward: int, heads: int) -> dict[str, Any]:

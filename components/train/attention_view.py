@@ -1,0 +1,136 @@
+"""Where the trained model looks: attention maps of a few validation sentences, as a page."""
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.report.page import render
+from components.train.batches import Pair
+from components.train.model import Gpt, LanguageModel
+from components.train.model.attention import MultiHeadAttention
+from components.train.pieces import Pieces
+from components.whole import write_whole
+
+SENTENCES, LONGEST, CELL = 3, 24, 16
+
+
+@dataclass(frozen=True)
+class Map:
+    """One attention map.
+
+    Attributes:
+        title: Which layer and heads.
+        image: A PNG as a data URI: a pixel for each pair of pieces, the darker the more attention.
+        across: What is attended to, piece by piece.
+        down: What attends.
+        peaks: For each row, the piece it attends to most and how much, for a reader of the text alone.
+    """
+
+    title: str
+    image: str
+    across: list[str]
+    down: list[str]
+    peaks: list[tuple[str, float]]
+
+
+def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], pieces: Pieces) -> None:
+    """Writes the page: for each sentence the last decoder layer's heads, and all layers with their heads averaged.
+
+    The target is the reference, given piece by piece. Of a transformer the maps are the cross-attention, from the
+    target (down) to the source (across); of a gpt, the self-attention from the target to all before it.
+
+    Args:
+        path: The HTML file.
+        model: The trained model.
+        pairs: Sentences to choose from; the first that are short enough to be read are shown.
+        pieces: The tokenizer.
+    """
+    fitting = [pair for pair in pairs if 3 <= len(pair[0]) <= LONGEST and len(pair[1]) <= LONGEST]
+    shown = (fitting or sorted(pairs, key=lambda pair: len(pair[0]) + len(pair[1])))[:SENTENCES]
+    sentences = []
+    for left, right in shown:
+        source, target = pieces.texts([left.tolist(), right.tolist()])
+        sentences.append((source, target, maps(model, (left, right), pieces)))
+    page = render(
+        Path(__file__).with_name("attention_view.html"),
+        sentences=sentences,
+        cell=CELL,
+        kind="self-attention" if isinstance(model, Gpt) else "cross-attention",
+    )
+    write_whole(path, page)
+
+
+def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:
+    """The attention maps of one pair.
+
+    Args:
+        model: The trained model.
+        pair: Source and target.
+        pieces: The tokenizer.
+    """
+    config, prompt_only = model.config, isinstance(model, Gpt)
+    left, right = pair
+    (source, ids), starts = model.prompts([pair], len(right))
+    ids[0, starts[0] + 1 : starts[0] + 1 + len(right)] = right
+    ids = ids[:, : starts[0] + 1 + len(right)]
+    layers = [layer.self_attention if prompt_only else layer.cross_attention for layer in model.decoder]
+    with _recorded(layers) as seen:
+        model.continuation(source)(ids)
+    # A row is the piece that is predicted: what stands at the position before it attends.
+    down = [*pieces.names(right.tolist()), "⏎"]
+    across = pieces.names(ids[0].tolist()) if prompt_only else [*pieces.names(left.tolist()), "⏎"]
+    heads = [np.asarray(weights, np.float32)[:, starts[0] :, : len(across)] for weights in seen]
+    last = len(heads) - 1
+    found = [("last layer, mean of the heads", heads[last].mean(axis=0))]
+    found += [(f"last layer, head {number + 1}", heads[last][number]) for number in range(config.heads)]
+    found += [(f"layer {number + 1}, mean of the heads", heads[number].mean(axis=0)) for number in range(last)]
+    return [
+        Map(
+            title,
+            png(weights),
+            across,
+            down,
+            [(across[int(row.argmax())], float(row.max())) for row in weights],
+        )
+        for title, weights in found
+    ]
+
+
+def png(weights: np.ndarray) -> str:
+    """A PNG of a matrix of shares, as a data URI: blue, the more opaque the larger.
+
+    Args:
+        weights: `[rows, columns]`, 0 to 1.
+    """
+    rows, columns = weights.shape
+    pixels = np.zeros((rows, columns, 4), np.uint8)
+    pixels[..., :3] = (47, 95, 208)
+    pixels[..., 3] = np.round(255 * np.clip(weights, 0, 1)).astype(np.uint8)
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+@contextmanager
+def _recorded(layers: list[MultiHeadAttention]) -> Iterator[list[Any]]:
+    """Collects the attention weights of the layers, `[heads, queries, keys]` each, while one sentence runs."""
+    seen: list[Any] = []
+    for layer in layers:
+        layer.watch = seen.append
+    try:
+        yield seen
+    finally:
+        for layer in layers:
+            layer.watch = None

@@ -1,0 +1,35 @@
+"""Pieces as text, with the tokenizer of the corpus."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text
+
+
+class Pieces:
+    """The corpus's tokenizer.
+
+    Args:
+        tokenizer: The SentencePiece model.
+    """
+
+    def __init__(self, tokenizer: Path) -> None:
+        self.tokenizer = tensorflow_text.SentencepieceTokenizer(tokenizer.read_bytes(), out_type=tf.int32)
+
+    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The texts that rows of pieces make.
+
+        Args:
+            rows: Piece ids, without `bos` and `eos`.
+        """
+        ragged = tf.ragged.constant([list(map(int, row)) for row in rows], dtype=tf.int32, ragged_rank=1)
+        return [text.decode("utf-8", "replace") for text in self.tokenizer.detokenize(ragged).numpy()]
+
+    def names(self, row: Sequence[int]) -> list[str]:
+        """What the pieces are called, such as ▁house.
+
+        Args:
+            row: Piece ids.
+        """
+        return [name.decode("utf-8") for name in self.tokenizer.id_to_string(tf.constant(row, tf.int32)).numpy()]

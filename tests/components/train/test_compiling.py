@@ -1,0 +1,42 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.train.batches import Batches
+from components.train.config import TransformerConfig
+from components.train.model import make_model
+from components.train.objective import Trainee
+from components.train.optimizer import Adam
+
+CONFIG = TransformerConfig(
+    vocabulary_size=30, encoder_layers=1, decoder_layers=1, width=8, feed_forward=16, heads=2, max_length=32
+)
+
+
+class Traced(Trainee):
+    """Counts how often its loss is traced."""
+
+    traces = 0
+
+    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+        self.traces += 1
+        return super().compute_loss(*arguments, **named)
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["xla", "plain"])
+def test_the_step_is_traced_in_the_first_pass_over_the_buckets_and_never_again(compiled: bool) -> None:
+    tf.keras.utils.set_random_seed(1)
+    pairs = [(np.full(length, 5, np.int32), np.full(length, 9, np.int32)) for length in (3, 3, 3, 6, 6, 12)]
+    batches = Batches(pairs, CONFIG, batch_tokens=16, buckets=3)
+    assert len({(bucket.rows, bucket.target) for bucket in batches.buckets}) == 3
+    model = Traced(make_model(CONFIG))
+    model.compile(optimizer=Adam(0.01), jit_compile=compiled)
+    losses, traces = [], []
+    for epoch in range(3):
+        fitted = model.fit(batches.dataset(1, epoch), steps_per_epoch=len(batches), verbose=0)
+        losses.append(fitted.history["loss"][0])
+        traces.append(model.traces)
+    assert traces[0] == traces[1] == traces[2]
+    assert losses[2] < losses[0]

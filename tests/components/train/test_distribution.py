@@ -1,0 +1,106 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from components.train.batches import rows_of
+from components.train.checkpoint import Checkpoint
+from components.train.devices import choose_strategy
+
+OPTIONS = ["--preset=demo", "--epochs=3", "--batch_tokens=256", "--dropout=0", "--patience=0", "--decoded_sample=4"]
+
+
+def losses(checkpoint: Path) -> list[float]:
+    history = json.loads(Checkpoint(checkpoint).history.read_text())
+    return [entry[name] for entry in history for name in ("loss", "valid_loss")]
+
+
+def start(corpus: Path, folder: Path, *more: str, cluster: list[str] | None = None, task: int = 0) -> subprocess.Popen:
+    """Starts a training process, as one of the workers of a cluster if there is one; its output is in a file."""
+    environment = dict(os.environ)
+    if cluster:
+        config = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": task}}
+        environment["TF_CONFIG"] = json.dumps(config)
+    command = [sys.executable, "-m", "components.train", f"--corpus={corpus}", f"--output={folder / 'checkpoint'}"]
+    command += [f"--checkpoints={folder / 'states'}", *OPTIONS, *more]
+    folder.mkdir(exist_ok=True)
+    with (folder / f"log-{task}.txt").open("a") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def two_workers(corpus: Path, folder: Path) -> list[subprocess.Popen]:
+    sockets = [socket.socket() for _ in range(2)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    cluster = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [start(corpus, folder, cluster=cluster, task=task) for task in range(2)]
+
+
+@pytest.mark.e2e
+def test_two_workers_train_to_the_losses_of_one_and_survive_the_loss_of_one(corpus: Path, tmp_path: Path) -> None:
+    alone = start(corpus, tmp_path / "alone")
+    workers = two_workers(corpus, tmp_path / "workers")
+    assert alone.wait(300) == 0
+    deadline = time.monotonic() + 200
+    while not list((tmp_path / "workers" / "states").glob("*/state-*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers[1].kill()
+    # What a job does when a worker is lost: it ends the others and starts all again.
+    workers[0].kill()
+    for worker in workers:
+        worker.wait()
+    assert not (tmp_path / "workers" / "checkpoint").exists()
+    for worker in two_workers(corpus, tmp_path / "workers"):
+        assert worker.wait(300) == 0, (tmp_path / "workers" / "log-0.txt").read_text()[-2000:]
+    assert "continuing at epoch" in (tmp_path / "workers" / "log-0.txt").read_text()
+    assert losses(tmp_path / "workers" / "checkpoint") == pytest.approx(losses(tmp_path / "alone" / "checkpoint"), 1e-3)
+
+
+@pytest.mark.e2e
+def test_two_devices_of_one_machine_train_to_the_losses_of_one(corpus: Path, tmp_path: Path) -> None:
+    program = f"""
+import sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1]))
+from pathlib import Path
+import components.train.devices as devices
+from components.train.stage import Options, train
+if sys.argv[1] == "2":
+    devices.choose_strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+options = Options(preset="demo", epochs=2, batch_tokens=256, dropout=0.0, decoded_sample=0)
+train(Path({str(corpus)!r}), Path(sys.argv[2]), options=options)
+"""
+    for devices in ("1", "2"):
+        subprocess.run([sys.executable, "-c", program, devices, str(tmp_path / devices)], check=True)
+    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), 1e-3)
+
+
+def test_replicas_share_the_batches_of_one_device() -> None:
+    for most in (8, 60, 85, 170):
+        assert {rows_of(most, replicas) for replicas in (1, 2, 4, 8)} == {most // 8 * 8}
+    assert rows_of(2, 4) == 4
+    assert rows_of(5, 1) == 5
+    assert rows_of(85, 3) % 3 == 0
+
+
+def test_workers_without_a_cluster_name_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UserError, match="devices is workers, but TF_CONFIG names none"):
+        choose_strategy("workers")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(UserError, match="TF_CONFIG is not JSON"):
+        choose_strategy("auto")
+
+
+def test_a_tpu_that_is_not_there_is_named() -> None:
+    with pytest.raises(UserError, match="devices is tpu, but no TPU can be used"):
+        choose_strategy("tpu")

@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+
+from components.train.optimizer import Adam
+from components.train.schedules import WarmUp
+
+
+def after(steps: list[float], start: float = 1.0, **options: float) -> float:
+    """A weight after steps with the given gradients, at learning rate 0.1."""
+    weight = keras.Variable([start])
+    optimizer = Adam(0.1, **options)
+    optimizer.build([weight])
+    for gradient in steps:
+        optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
+    return float(weight.numpy()[0])
+
+
+def test_a_step_is_adam_s() -> None:
+    weight = keras.Variable([1.0])
+    theirs = keras.optimizers.Adam(0.1)
+    theirs.build([weight])
+    for gradient in (0.3, -2.0, 1.0):
+        theirs.apply([keras.ops.convert_to_tensor([gradient])], [weight])
+    assert after([0.3, -2.0, 1.0]) == pytest.approx(float(weight.numpy()[0]), abs=1e-5)
+
+
+def test_weight_decay_takes_its_share_off_beside_the_step() -> None:
+    assert after([0.0], start=2.0, weight_decay=0.5) == pytest.approx(2.0 - 0.1 * 0.5 * 2.0)
+    assert after([0.0], start=2.0) == 2.0
+
+
+def test_gradients_are_clipped_by_their_norm() -> None:
+    weights = [keras.Variable([0.0]), keras.Variable([0.0])]
+    optimizer = Adam(0.1, clip_norm=1.0)
+    optimizer.build(weights)
+    optimizer.apply([keras.ops.convert_to_tensor([value]) for value in (30.0, 40.0)], weights)
+    moments = [float(moment.numpy()[0]) for moment in optimizer._momentums]
+    assert moments == pytest.approx([0.06, 0.08])
+
+
+def test_accumulated_gradients_make_one_step_with_their_mean() -> None:
+    assert after([0.5, 1.5], gradient_accumulation_steps=2) == pytest.approx(after([1.0]), abs=1e-6)
+    assert after([0.5], gradient_accumulation_steps=2) == 1.0
+
+
+@pytest.mark.parametrize(("kind", "end"), [("inverse_square_root", 0.5 / 10**0.5), ("cosine", 0.0)])
+def test_the_learning_rate_rises_to_its_peak_and_falls(kind: str, end: float) -> None:
+    schedule = WarmUp(kind, peak=0.5, warmup_steps=10, total_steps=100)
+    rates = [float(schedule(step)) for step in range(100)]
+    assert int(np.argmax(rates)) == 9
+    assert rates[9] == pytest.approx(0.5)
+    assert rates[4] == pytest.approx(0.25)
+    assert np.all(np.diff(rates[9:]) < 0)
+    assert rates[99] == pytest.approx(end, abs=1e-6)
+
+
+def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
+    single, four = (WarmUp("cosine", 0.5, 10, 100, accumulate) for accumulate in (1, 4))
+    assert [float(four(step)) for step in (36, 39)] == [float(single(9))] * 2

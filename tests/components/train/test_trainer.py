@@ -1,0 +1,51 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from components.train.options import Options
+from components.train.trainer import Trainer, describe
+from components.train.working_state import WorkingState
+
+HISTORY = [
+    {"epoch": 1, "valid_loss": 3.0, "valid_perplexity": 20.1, "valid_accuracy": 0.30, "valid_bleu": 5.0},
+    {"epoch": 2, "valid_loss": 2.0, "valid_perplexity": 7.4, "valid_accuracy": 0.40, "valid_bleu": 9.0},
+    {"epoch": 3, "valid_loss": 2.1, "valid_perplexity": 8.2, "valid_accuracy": 0.45, "valid_bleu": 12.0},
+    {"epoch": 4, "valid_loss": 2.2, "valid_perplexity": 9.0, "valid_accuracy": 0.44, "valid_bleu": 13.0},
+]
+
+
+def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> Trainer:
+    model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy())
+    batches: Any = None
+    made = Trainer(model, batches, batches, WorkingState(tmp_path), Options(**options))
+    made.history = history
+    return made
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("perplexity", 2), ("accuracy", 3), ("bleu", 4)])
+def test_any_validation_figure_tells_the_best_epoch_and_when_to_stop(tmp_path: Path, monitor: str, best: int) -> None:
+    for patience in (1, 2, 3):
+        made = trainer(tmp_path, HISTORY, monitor=monitor, patience=patience)
+        assert made.best_epoch == best
+        assert made.out_of_patience() == (4 - best >= patience)
+    assert not trainer(tmp_path, HISTORY, monitor=monitor, patience=0).out_of_patience()
+
+
+def test_of_equal_epochs_the_last_one_is_kept(tmp_path: Path) -> None:
+    assert trainer(tmp_path, [HISTORY[0], {**HISTORY[0], "epoch": 2}]).best_epoch == 2
+
+
+def test_an_epoch_s_line_says_how_fast_it_was_and_how_near_the_peak() -> None:
+    entry = {
+        **HISTORY[2],
+        "loss": 2.5,
+        "tokens_per_second": 12345.6,
+        "flop_utilization": 0.38,
+        "learning_rate": 0.002,
+    }
+    line = describe(entry, 20)
+    assert line.startswith("epoch 3 of 20: loss 2.500, valid loss 2.100, valid accuracy 45.0%, BLEU 12.0, ")
+    assert "12,346 target tokens/s, 38% of the matmul peak" in line
