@@ -117,7 +117,7 @@ def training(
         test_share: Share of the sources kept for the test, unless test files are given.
         max_tokens: Longest source or target in pieces; longer pairs are left out.
         max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
-        rules: Cleaning rules to switch or set, by name, such as {"identical" (colon) false, "length_ratio" (colon) 4}.
+        rules: Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.
         tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
         model_type: What to learn: unigram or bpe.
         vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
@@ -128,7 +128,7 @@ def training(
             with the targets' terms [["he", "she", "er", "sie"]]; empty for none.
         noise_share: Share of the training pairs that are copied with typing errors in their source; 0 for none.
         previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
-        expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
+        expectations: What the corpus must be like, by name, such as {"min_pairs": 1000}.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
         architecture: transformer (encoder and decoder) or gpt (decoder only; the source is a prompt).
         preset: The model's size, demo, tiny, small, base or big, or auto to choose by the corpus and the minutes.
@@ -174,7 +174,7 @@ def training(
         intended_use: What the model is for, and what not, for the model's card.
         terms: Words by the name of their list; the test sentences with one of its words are a slice.
         smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
-        gate: What the gate asks of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon)
+        gate: What the gate asks of the challenger, each an object such as {"metric": "bleu", "minimum":
             20}; empty for the usual two; docs/gate.md has them all.
         human: Human evaluation of challenger and champion that `seqline rate import` wrote, local or gs://; empty
             for none.

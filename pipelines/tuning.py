@@ -80,7 +80,7 @@ def tuning(
         test_share: Share of the sources kept for the test, unless test files are given.
         max_tokens: Longest source or target in pieces; longer pairs are left out.
         max_malformed_share: Share of the rows that may be malformed, 0 to 1; more stops the run.
-        rules: Cleaning rules to switch or set, by name, such as {"identical" (colon) false, "length_ratio" (colon) 4}.
+        rules: Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.
         tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
         model_type: What to learn: unigram or bpe.
         vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
@@ -91,7 +91,7 @@ def tuning(
             with the targets' terms [["he", "she", "er", "sie"]]; empty for none.
         noise_share: Share of the training pairs that are copied with typing errors in their source; 0 for none.
         previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
-        expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
+        expectations: What the corpus must be like, by name, such as {"min_pairs": 1000}.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
         space: What is searched, by hyperparameter (preset, batch_tokens, learning_rate, warmup_steps, dropout,
             label_smoothing, average), min and max with scale log or linear, or a list of values; empty for

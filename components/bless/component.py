@@ -25,7 +25,7 @@ def bless(
         report: One page: the verdict, the scoreboard, slices, and sentences won and lost.
         movement: Sentences by the champion's band of quality and the challenger's, for the console; empty without a
             champion.
-        gate: What is asked of the challenger, each an object such as {"metric" (colon) "bleu", "minimum" (colon) 20};
+        gate: What is asked of the challenger, each an object such as {"metric": "bleu", "minimum": 20};
             empty for the usual two.
         human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
 

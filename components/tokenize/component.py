@@ -57,7 +57,7 @@ def tokenize(
         test_share: Share of the sources kept for the test, unless test files are given.
         max_tokens: Longest source or target in pieces; longer pairs are left out.
         max_malformed_share: Share of the rows that may be malformed; more stops the task.
-        rules: Cleaning rules to switch or set, by name, such as {"identical" (colon) false, "length_ratio" (colon) 4}.
+        rules: Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.
         tokenizer: A SentencePiece model to use, local or gs://; empty to learn one.
         model_type: What to learn: unigram or bpe.
         vocabulary_size: Most pieces of the joint vocabulary; data that cannot fill it get fewer.
@@ -68,7 +68,7 @@ def tokenize(
             with the targets' terms [["he", "she", "er", "sie"]]; empty for none.
         noise_share: Share of the training pairs that are copied with typing errors in their source; 0 for none.
         previous_corpus: A corpus folder that drift is measured against, local or gs://; empty for none.
-        expectations: What the corpus must be like, by name, such as {"min_pairs" (colon) 1000}.
+        expectations: What the corpus must be like, by name, such as {"min_pairs": 1000}.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of the task by default.
     """
     from pathlib import Path
