@@ -16,7 +16,7 @@ from components.snapshot.stage import snapshot
 from pipelines.compiling import PIPELINES
 
 # What no option is about: places, which are looked at when they are used.
-PLACES = {"data", "valid_data", "test_data", "checkpoints", "endpoint", "model", "human"}
+PLACES = {"data", "valid_data", "test_data", "checkpoints", "warm_start", "endpoint", "model", "human"}
 
 
 def defaults_of(pipeline: str) -> dict[str, object]:
