@@ -157,7 +157,8 @@ def _flops(operation: Any, ir: Any) -> int:
 
 def _refusal(message: str) -> dict[str, Any]:
     """What the compiler says against a program; too little memory is told with what would be used."""
-    used = re.search(r"Ran out of memory in memory space hbm. Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm", message)
+    # "… required for HLO temporaries (40.25G) exceeds available HBM (15.75G)", or "Used 20.45G of 15.75G hbm".
+    used = re.search(r"Ran out of memory.*?([\d.]+)([KMG])\b.*?([\d.]+)([KMG])\b", message)
     if used:
         unit = {"K": 2**10, "M": 2**20, "G": 2**30}
         return {

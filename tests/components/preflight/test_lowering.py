@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from components.preflight.compiling import compile_for
 from components.preflight.lowering import LoweringError, lower
+from components.preflight.slices import read_slice
 
 
 def on_strings(states: Any) -> Any:
@@ -39,3 +41,11 @@ def test_every_op_has_the_line_that_made_it() -> None:
     number = double.__code__.co_firstlineno + 1
     assert lowered.lines["doubled"] == f"tests/components/preflight/test_lowering.py:{number}"
     assert lowered.hlo
+
+
+@pytest.mark.e2e
+def test_what_does_not_fit_is_told_with_the_memory_that_it_needs() -> None:
+    lowered = lower(lambda left, right: tf.matmul(tf.nn.relu(left), right), [tf.TensorSpec((60_000, 60_000))] * 2)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo)
+    assert found.too_large
+    assert found.hbm_bytes > 2 * 60_000**2 * 4
