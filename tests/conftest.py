@@ -13,6 +13,15 @@ from tests.sharing import made_once
 settings.register_profile("seqline", deadline=None)
 settings.load_profile("seqline")
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as end to end what needs an exported model: to train and export one takes most of a minute."""
+    for item in items:
+        if "exported_model" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.e2e)
+
+
 WORDS = {
     "red": "rot",
     "green": "grün",

@@ -59,6 +59,7 @@ def test_a_program_that_decodes_otherwise_than_it_was_trained_does_not_leave(
         check_agreement(model, program, parameters, texts)
 
 
+@pytest.mark.e2e
 def test_a_gpt_is_exported_with_weights_of_a_byte(
     exported_model: Path, checkpoint: Path, corpus: Path, tmp_path: Path
 ) -> None:
