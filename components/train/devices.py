@@ -1,14 +1,11 @@
 """Which devices train, and how they share a batch."""
 
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 def choose_strategy(devices: str) -> Any:
@@ -29,7 +26,12 @@ def choose_strategy(devices: str) -> Any:
     if devices == "workers" or (devices == "auto" and _workers() > 1):
         if _workers() < 1:
             raise UserError('devices is workers, but TF_CONFIG names none: set it to {"cluster": ..., "task": ...}')
-        log.info("%d workers, of which this is %s", _workers(), _tf_config().get("task"))
+        if _workers() > 1:
+            # Keras 3.15 averages a step's figures over workers along an axis that they do not have.
+            raise UserError(
+                f"TF_CONFIG names {_workers()} workers, and training on several machines does not work yet: "
+                "take one machine, with several GPUs (devices mirrored) if one is too slow, or a TPU slice"
+            )
         return tf.distribute.MultiWorkerMirroredStrategy()
     if devices == "tpu" or (devices == "auto" and tf.config.list_logical_devices("TPU")):
         return _tpu()

@@ -85,16 +85,19 @@ class Trainer:
         """
         self._restore()
         self.finished = self.agreed(self.out_of_time())
+        if self.history and self.chief:
+            report(self.history)
         options = self.options
         with self._saving_on_sigterm():
             while self.epoch < options.epochs and not self.finished and not self.out_of_patience():
                 self._run_epoch()
                 log.info("%s", describe(self.history[-1], options.epochs))
+                # Saved before it is told, so that whoever heard of an epoch finds it done, even after a kill.
+                self.save()
                 if self.chief:
                     report(self.history)
                 if self.logs and self.chief:
                     self.write_logs(self.logs)
-                self.save()
         for variable, kept in zip(self.model.trainable_variables, self.best, strict=True):
             variable.assign(kept)
         return self.history
