@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 IMAGES := tokenize train train-tpu preflight evaluate serve infer
 # Small and quick: the sample is learnt in three minutes on two cores.
-DEMO := preset=demo vocabulary_size=2000 epochs=12 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
+DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 average=0.98 max_output_length=64
 # What builds images: the first of docker and buildah that answers.
 ENGINE ?=
