@@ -69,9 +69,6 @@ class Trainer:
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
         self.terminated = self.finished = False
-        workers = isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        # Workers step together, so they must stop together: they agree, but not at every step.
-        self.agreement_steps = 20 if workers else 1
 
     def run(self) -> list[dict[str, float]]:
         """Trains, or continues to; leaves the best weights in the model.
@@ -84,7 +81,7 @@ class Trainer:
             SystemExit: On SIGTERM, when the state has been saved.
         """
         self._restore()
-        self.finished = self.agreed(self.out_of_time())
+        self.finished = self.out_of_time()
         if self.history and self.chief:
             report(self.history)
         options = self.options
@@ -196,18 +193,6 @@ class Trainer:
         """Whether the minutes are used up."""
         return bool(self.options.minutes) and self.seconds >= self.options.minutes * 60
 
-    def agreed(self, wanted: bool) -> bool:
-        """Whether one worker or more wants something; all must ask at the same step.
-
-        Args:
-            wanted: Whether this one does.
-        """
-        strategy = self.model.distribute_strategy
-        if self.agreement_steps == 1:
-            return wanted
-        votes = strategy.run(lambda: tf.constant(float(wanted)))
-        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None)) > 0
-
     def out_of_patience(self) -> bool:
         """Whether the last epochs were no better than one before them."""
         if not self.options.patience or not self.history:
@@ -296,7 +281,7 @@ class _Watch(keras.callbacks.Callback):
                 f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
                 "lower learning_rate, raise warmup_steps, or set precision to float32"
             )
-        if trainer.step % trainer.agreement_steps == 0 and trainer.agreed(trainer.terminated):
+        if trainer.terminated:
             trainer.save()
             log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
             raise SystemExit(128 + signal.SIGTERM)
@@ -304,7 +289,7 @@ class _Watch(keras.callbacks.Callback):
             trainer.save()
             self.saved = self.last = time.monotonic()
         self._show(loss, (float(logs.get("tokens", 0.0)) - self.first_tokens) / max(now - self.began, 1e-9), now)
-        if trainer.step % trainer.agreement_steps == 0 and trainer.agreed(trainer.out_of_time()):
+        if trainer.out_of_time():
             trainer.finished = True
             self.model.stop_training = True
 
