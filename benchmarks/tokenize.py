@@ -65,7 +65,9 @@ def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> 
     ours_per_second = [size / one.seconds for size, one in zip(sizes, ours, strict=True)]
     if peers:
         module = [sys.executable, "-m", "benchmarks.tokenizing.raw_sentencepiece"]
-        raw = measure([*module, str(small), str(model)])
+        raw = min(
+            (measure([*module, str(small), str(model)]) for _ in range(2)), key=lambda turn: float(turn.said["seconds"])
+        )
         python = environment("datasets", DATASETS)
         mapped = measure([str(python), str(HERE / "datasets_map.py"), str(small), str(model.with_suffix(".vocab"))])
         part = max(5_000, sizes[0] // NAIVE_SHARE)

@@ -12,11 +12,11 @@ import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import sentencepiece
 
 from components.tokenize.augmentation import Augmenter
 from components.tokenize.cleaning import Keys, hashed
 from components.tokenize.corpus import Shard, bucket_edges
+from components.tokenize.encoder import Encoder
 from components.tokenize.examples import Ragged, tfrecords
 from components.tokenize.formats import Input
 from components.tokenize.options import Options
@@ -25,7 +25,6 @@ from components.tokenize.rules import thresholds
 from components.tokenize.splits import open_batches
 from components.tokenize.tally import Tally
 from components.tokenize.text import folded_column
-from components.tokenize.vocabulary import load
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,6 +68,7 @@ class EncodeSplit(beam.DoFn):
         self.paths = [file.path for file in files]
         self.chosen = thresholds(options.task, options.rules)
         self.augmenter = Augmenter(options)
+        self._encoder: Encoder | None = None
 
     def process(
         self, work: tuple[str, Iterable[tuple[int, str]]], model: bytes, splits: list[tuple[str, tuple[int, str]]]
@@ -85,7 +85,7 @@ class EncodeSplit(beam.DoFn):
         name, files = work
         split, _, part = name.partition("-")
         tally = Tally()
-        processor = load(model)
+        encoder = self._encoder = self._encoder or Encoder(model)
         augmenting = split == "train" and self.augmenter.active
         held_out = _places([path for other, (_, path) in splits if augmenting and not other.startswith("train-")])
         with ExitStack() as stack:
@@ -94,7 +94,7 @@ class EncodeSplit(beam.DoFn):
             for _, path in sorted(files):
                 reader = open_batches(path)
                 for number in range(reader.num_record_batches):
-                    table, encoded = self._fitting(pa.table(reader.get_batch(number)), split, processor, tally)
+                    table, encoded = self._fitting(pa.table(reader.get_batch(number)), split, encoder, tally)
                     tally.kept[split] += len(table)
                     if "slice" in table.column_names:
                         tally.slices.setdefault(split, Counter()).update(table["slice"].to_pylist())
@@ -103,18 +103,16 @@ class EncodeSplit(beam.DoFn):
                     if split == "train":
                         self._count(table, encoded, tally)
                     if augmenting:
-                        encoded = self._with_copies(table, encoded, held_out, processor, tally)
+                        encoded = self._with_copies(table, encoded, held_out, encoder, tally)
                     if split != "test":
                         shards.write(encoded)
         tally.shards = shards.written()
         yield tally
 
-    def _fitting(
-        self, table: pa.Table, split: str, processor: sentencepiece.SentencePieceProcessor, tally: Tally
-    ) -> tuple[pa.Table, Encoded]:
+    def _fitting(self, table: pa.Table, split: str, encoder: Encoder, tally: Tally) -> tuple[pa.Table, Encoded]:
         """The pairs that are neither too long nor too unlike in length, nor repeat themselves."""
-        texts = [table[side].to_pylist() for side in ("source", "target")]
-        encoded = _encode(processor, *texts)
+        texts = [table[side].combine_chunks() for side in ("source", "target")]
+        encoded = Encoded(*map(encoder.encode, texts))
         source, target = encoded.source.lengths, encoded.target.lengths
         ours = table["given"].to_numpy() == 0
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
@@ -141,15 +139,17 @@ class EncodeSplit(beam.DoFn):
         table: pa.Table,
         encoded: Encoded,
         held_out: Keys,
-        processor: sentencepiece.SentencePieceProcessor,
+        encoder: Encoder,
         tally: Tally,
     ) -> Encoded:
         """The pairs, each followed by its copies; no copy says a source of the validation or test text."""
         copies = list(self.augmenter.copies(table))
-        sources, targets = ([getattr(copy, side) for copy in copies] for side in ("source", "target"))
-        made = _encode(processor, sources, targets)
+        sources, targets = (
+            pa.array([getattr(copy, side) for copy in copies], pa.string()) for side in ("source", "target")
+        )
+        made = Encoded(encoder.encode(sources), encoder.encode(targets))
         longest = np.maximum(made.source.lengths, made.target.lengths)
-        places = hashed(folded_column(pa.array(sources if self.options.source_field else targets, pa.string())))
+        places = hashed(folded_column(sources if self.options.source_field else targets))
         rows = np.flatnonzero((longest <= self.options.max_tokens) & ~np.isin(places, held_out))
         tally.augmented.update(copies[row].how for row in rows.tolist())
         made = made.take(rows)
@@ -158,7 +158,7 @@ class EncodeSplit(beam.DoFn):
             kind="stable",
         )
         source, target = (
-            Ragged(np.concatenate((own.ids, new.ids)), np.concatenate((own.lengths, new.lengths))).take(order)
+            own.followed_by(new).take(order)
             for own, new in ((encoded.source, made.source), (encoded.target, made.target))
         )
         return Encoded(source, target, augmented=order >= len(table))
@@ -228,11 +228,6 @@ class ShardWriter:
         if self.split != "train":
             return f"{self.split}-00000-of-00001.tfrecord"
         return f"train-{self.edges[bucket]:05}-{self.part:05}-of-{self.options.shards:05}.tfrecord"
-
-
-def _encode(processor: sentencepiece.SentencePieceProcessor, sources: list[str], targets: list[str]) -> Encoded:
-    source, target = (processor.encode(side, num_threads=1, return_type="numpy") for side in (sources, targets))
-    return Encoded(Ragged.of(source), Ragged.of(target))
 
 
 def _places(paths: list[str]) -> Keys:

@@ -52,6 +52,14 @@ class Ragged:
         places = np.repeat(starts - begins, lengths) + np.arange(int(lengths.sum()))
         return Ragged(self.ids[places], lengths)
 
+    def followed_by(self, other: "Ragged") -> "Ragged":
+        """These lists and others behind them.
+
+        Args:
+            other: The others.
+        """
+        return Ragged(np.concatenate((self.ids, other.ids)), np.concatenate((self.lengths, other.lengths)))
+
     def packed(self) -> list[bytes]:
         """Each list as protobuf's packed varints."""
         ids = self.ids

@@ -2,13 +2,14 @@
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from components.tokenize.examples import Ragged
 
 _LONGEST_PHRASE = 8
 
 
-def repeated(pieces: Ragged, texts: list[str], most: int) -> npt.NDArray[np.bool_]:
+def repeated(pieces: Ragged, texts: pa.StringArray, most: int) -> npt.NDArray[np.bool_]:
     """Which texts say a phrase of up to eight words more than `most` times in a row.
 
     Repeated pieces are found for all texts at once; only texts that have them are looked at word by word.
@@ -25,7 +26,7 @@ def repeated(pieces: Ragged, texts: list[str], most: int) -> npt.NDArray[np.bool
         rows = np.searchsorted(pieces.ends, again, "right")
         matches = np.bincount(rows[again + period < pieces.ends[rows]], minlength=len(pieces))
         for row in np.flatnonzero((matches >= most * period) & ~rejected).tolist():
-            rejected[row] = _repeats(texts[row].split(), most)
+            rejected[row] = _repeats(texts[row].as_py().split(), most)
     return rejected
 
 

@@ -88,4 +88,4 @@ def test_a_task_decides_which_rules_apply() -> None:
 )  # fmt: skip
 def test_repeated_words_are_found(text: str, often: bool) -> None:
     pieces = np.array([hash(word) % 1000 for word in text.split()], np.int32)
-    assert repeated(Ragged.of([pieces, pieces[:0]]), [text, ""], 5).tolist() == [often, False]
+    assert repeated(Ragged.of([pieces, pieces[:0]]), pa.array([text, ""]), 5).tolist() == [often, False]
