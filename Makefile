@@ -12,6 +12,9 @@ REPOSITORY ?= seqline
 LOCK := pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
   --generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)
 
+# Some machines forbid bytecode: then every process compiles its libraries anew, which takes it seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

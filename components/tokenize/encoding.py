@@ -112,7 +112,7 @@ class EncodeSplit(beam.DoFn):
     def _fitting(self, table: pa.Table, split: str, encoder: Encoder, tally: Tally) -> tuple[pa.Table, Encoded]:
         """The pairs that are neither too long nor too unlike in length, nor repeat themselves."""
         texts = [table[side].combine_chunks() for side in ("source", "target")]
-        encoded = Encoded(*map(encoder.encode, texts))
+        encoded = Encoded(encoder.encode(texts[0]), encoder.encode(texts[1]))
         source, target = encoded.source.lengths, encoded.target.lengths
         ours = table["given"].to_numpy() == 0
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
