@@ -111,6 +111,17 @@ def test_a_step_of_decoding_compiles() -> None:
     assert found.flops > 2 * 8 * 4 * (2 * 2 * 128 * 256 + 128 * 512)
 
 
+def test_the_stage_tells_memory_time_and_cost_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
+    options = Options(preset="demo", epochs=3, batch_tokens=512, dropout=0.0)
+    report = preflight(corpus, tmp_path / "preflight", "v5e:1x1", compiled_buckets=1, search=False, options=options)
+    assert (tmp_path / "preflight" / "preflight.json").exists()
+    assert report.training is not None
+    assert report.training.steps == sum(bucket.steps for bucket in report.buckets) > 0
+    seconds = sum(bucket.steps * bucket.step_seconds for bucket in report.buckets)
+    assert report.training.cost == pytest.approx(seconds / 3600 * 1.20)
+    assert [bucket.compiled for bucket in report.buckets].count(True) == 1
+
+
 def test_a_slice_that_there_is_not_writes_nothing(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no version 'v7'"):
         preflight(corpus, tmp_path / "preflight", "v7:2x2")
