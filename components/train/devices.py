@@ -1,11 +1,15 @@
 """Which devices train, and how they share a batch."""
 
+import functools
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def choose_strategy(devices: str) -> Any:
@@ -26,12 +30,7 @@ def choose_strategy(devices: str) -> Any:
     if devices == "workers" or (devices == "auto" and _workers() > 1):
         if _workers() < 1:
             raise UserError('devices is workers, but TF_CONFIG names none: set it to {"cluster": ..., "task": ...}')
-        if _workers() > 1:
-            # Keras 3.15 averages a step's figures over workers along an axis that they do not have.
-            raise UserError(
-                f"TF_CONFIG names {_workers()} workers, and training on several machines does not work yet: "
-                "take one machine, with several GPUs (devices mirrored) if one is too slow, or a TPU slice"
-            )
+        log.info("%d workers, of which this is %s; waiting until all are there", _workers(), _task())
         return tf.distribute.MultiWorkerMirroredStrategy()
     if devices == "tpu" or (devices == "auto" and tf.config.list_logical_devices("TPU")):
         return _tpu()
@@ -54,6 +53,46 @@ def is_chief(strategy: Any) -> bool:
     )
 
 
+def several_workers(strategy: Any) -> bool:
+    """Whether the strategy's replicas are in several processes, which must do the same at the same step.
+
+    Args:
+        strategy: From `choose_strategy`.
+    """
+    import tensorflow as tf
+
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def gather(strategy: Any, *values: float) -> list[tuple[float, ...]]:
+    """What the workers have to tell each other; all of them must ask at the same step, or they wait for ever.
+
+    Args:
+        strategy: From `choose_strategy`.
+        *values: What this one tells.
+
+    Returns:
+        The values of each replica, the chief's first; of one process its own.
+    """
+    import tensorflow as tf
+
+    if not several_workers(strategy):
+        return [values]
+    return [tuple(row) for row in _gathering(strategy)(tf.constant([values], tf.float64)).numpy().tolist()]
+
+
+@functools.cache
+def _gathering(strategy: Any) -> Any:
+    """The collective of `gather`, in a graph: traced once, not at every step."""
+    import tensorflow as tf
+
+    @tf.function
+    def gathering(row: Any) -> Any:
+        return strategy.gather(strategy.run(tf.identity, args=(row,)), axis=0)
+
+    return gathering
+
+
 def native_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 in hardware: a TPU, or a processor with AVX512-BF16 or AMX."""
     import tensorflow as tf
@@ -73,6 +112,11 @@ def _tf_config() -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise UserError(f"TF_CONFIG is not JSON: {error}") from None
     return config if isinstance(config, dict) else {}
+
+
+def _task() -> str:
+    task = _tf_config().get("task") or {}
+    return f"{task.get('type')} {task.get('index')}"
 
 
 def _workers() -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.train.devices import several_workers
 from components.train.loss import smoothed_cross_entropy
 from components.train.model import LanguageModel, TransformerConfig, make_model
 from components.train.optimizer import Adam
@@ -70,6 +71,19 @@ class Trainee(keras.Model):
         self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
         self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
         return likelihood / tf.maximum(count, 1.0)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """What a step returns: the metrics so far, of this replica.
+
+        Over workers Keras averages along the first axis (`reduce_per_replica`), so there they get one.
+        """
+        figures = super().compute_metrics(x, y, y_pred, sample_weight)
+        if several_workers(self.distribute_strategy):
+            return {name: tf.expand_dims(figure, 0) for name, figure in figures.items()}
+        return dict(figures)
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the model is built when it is made, and what Keras tries here fails on the batches of workers."""
 
 
 def make_trainee(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> Trainee:

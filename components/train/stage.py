@@ -53,10 +53,16 @@ def train(
             vocabulary or shape, or the disk is full.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from components.train.devices import choose_strategy, is_chief
+    from components.train.devices import choose_strategy, gather, is_chief, native_bfloat16
 
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
+    if options.accumulate > 1 and strategy.num_replicas_in_sync > 1:
+        # Keras 3.15 sums gradients over the replicas inside a condition, which TensorFlow does not trace.
+        raise UserError(
+            f"accumulate is {options.accumulate}, but {strategy.num_replicas_in_sync} devices train, which cannot "
+            "accumulate: leave accumulate out and raise batch_tokens, or set devices to one"
+        )
     import keras
     import tensorflow as tf
 
@@ -81,8 +87,13 @@ def train(
     for split, found in pairs.items():
         if not found:
             raise UserError(f"the corpus {corpus} has no {split} pairs; give tokenize more data")
-    precision = _precision(options.precision)
-    peak = matmul_peak(precision)
+    precision = options.precision
+    if precision == "auto":
+        # The machines of several workers need not be alike.
+        natively = all(native for (native,) in gather(strategy, native_bfloat16()))
+        precision = "bfloat16" if natively else "float32"
+    peaks = gather(strategy, matmul_peak(precision))
+    peak = sum(found for (found,) in peaks) / len(peaks)
     preset = options.preset
     if preset == "auto":
         advice = recommend(manifest, options.minutes, peak * strategy.num_replicas_in_sync)
@@ -211,14 +222,6 @@ def _identity(manifest: Manifest, options: Options, warm_start: str) -> str:
     told = {name: value for name, value in asdict(options).items() if name not in ("devices", "xla", "minutes")}
     identity = json.dumps([manifest.fingerprint, told, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-
-def _precision(wanted: str) -> str:
-    from components.train.devices import native_bfloat16
-
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if native_bfloat16() else "float32"
 
 
 def start_from(champion: Checkpoint, model: Any, config: Any, source: Corpus) -> None:

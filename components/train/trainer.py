@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.train.batches import Batches
+from components.train.devices import gather, several_workers
 from components.train.objective import Trainee
 from components.train.options import Options
 from components.train.packing import Packs
@@ -77,17 +78,26 @@ class Trainer:
             One entry an epoch.
 
         Raises:
-            UserError: If the loss is not a number any more.
+            UserError: If the loss is not a number any more, or another worker is lost.
             SystemExit: On SIGTERM, when the state has been saved.
         """
         self._restore()
-        self.finished = self.out_of_time()
+        (self.finished,) = self.agreed(self.out_of_time())
         if self.history and self.chief:
             report(self.history)
         options = self.options
         with self._saving_on_sigterm():
             while self.epoch < options.epochs and not self.finished and not self.out_of_patience():
-                self._run_epoch()
+                try:
+                    self._run_epoch()
+                except tf.errors.OpError as error:
+                    if not several_workers(self.model.distribute_strategy):
+                        raise
+                    reason = error.message.strip().partition("\n")[0]
+                    raise UserError(
+                        f"training together with the other workers failed ({reason}); start all of them again: "
+                        f"they continue from {self.state.folder}"
+                    ) from error
                 log.info("%s", describe(self.history[-1], options.epochs))
                 # Saved before it is told, so that whoever heard of an epoch finds it done, even after a kill.
                 self.save()
@@ -133,8 +143,7 @@ class Trainer:
             )
             spent = max(self.seconds - before, 1e-9)
             rate = learned["tokens"] / spent
-            entry = {
-                "epoch": self.epoch + 1,
+            figures = {
                 "loss": learned["loss"],
                 "valid_loss": float(measured["nll"]),
                 "valid_perplexity": math.exp(min(float(measured["nll"]), 700)),
@@ -147,6 +156,9 @@ class Trainer:
                 "flop_utilization": rate * self.flops_per_token / self.peak_flops,
                 **(self.sample.measure() if self.sample else {}),
             }
+            # Decisions follow from the history: those of all workers from the chief's.
+            told = gather(self.model.distribute_strategy, *figures.values())[0]
+            entry = {"epoch": self.epoch + 1, **dict(zip(figures, told, strict=True))}
             if not self.history or self._score(entry) >= max(map(self._score, self.history)):
                 self.best = [variable.numpy() for variable in self.model.trainable_variables]
         self.history.append(entry)
@@ -193,6 +205,14 @@ class Trainer:
         """Whether the minutes are used up."""
         return bool(self.options.minutes) and self.seconds >= self.options.minutes * 60
 
+    def agreed(self, *wanted: bool) -> tuple[bool, ...]:
+        """Which of some things one worker or more wants, so that all do them at the same step.
+
+        Args:
+            *wanted: Whether this one does.
+        """
+        return tuple(any(wishes) for wishes in zip(*gather(self.model.distribute_strategy, *wanted), strict=True))
+
     def out_of_patience(self) -> bool:
         """Whether the last epochs were no better than one before them."""
         if not self.options.patience or not self.history:
@@ -217,21 +237,29 @@ class Trainer:
             signal.signal(signal.SIGTERM, before)
 
     def save(self) -> None:
-        """Saves the working state."""
+        """Saves the working state. All workers must call it at the same step: the chief writes what it asks of all."""
+        groups = {
+            "model": [variable.numpy() for variable in self.model.variables],
+            "optimizer": [variable.numpy() for variable in self.model.optimizer.variables],
+            "metrics": [variable.numpy() for variable in self.model.metrics_variables],
+            "best": self.best,
+        }
         if not self.chief:
             return
         self.state.save(
-            {
-                "model": [variable.numpy() for variable in self.model.variables],
-                "optimizer": [variable.numpy() for variable in self.model.optimizer.variables],
-                "metrics": [variable.numpy() for variable in self.model.metrics_variables],
-                "best": self.best,
-            },
+            groups,
             {"epoch": self.epoch, "step": self.step, "seconds": self.seconds, "history": self.history},
         )
 
     def _restore(self) -> None:
         saved = self.state.load()
+        place = [saved[1][name] if saved else 0 for name in ("epoch", "step", "seconds")]
+        # No worker goes on before all have read, so the chief cannot have saved another state by then.
+        if len(set(gather(self.model.distribute_strategy, *place))) > 1:
+            raise UserError(
+                f"the workers find different working states in {self.state.folder}: checkpoints must be a folder that "
+                "all of them share, such as one of a bucket; or delete what is there to train from the start"
+            )
         if saved is None:
             return
         groups, progress = saved
@@ -281,15 +309,19 @@ class _Watch(keras.callbacks.Callback):
                 f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
                 "lower learning_rate, raise warmup_steps, or set precision to float32"
             )
-        if trainer.terminated:
+        wanted = trainer.terminated, now - self.saved > trainer.save_seconds, trainer.out_of_time()
+        terminated, due, over = trainer.agreed(*wanted)
+        if terminated:
             trainer.save()
             log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
             raise SystemExit(128 + signal.SIGTERM)
-        if now - self.saved > trainer.save_seconds:
+        if due:
             trainer.save()
             self.saved = self.last = time.monotonic()
-        self._show(loss, (float(logs.get("tokens", 0.0)) - self.first_tokens) / max(now - self.began, 1e-9), now)
-        if trainer.out_of_time():
+        # A step tells the mean of the replicas.
+        tokens = float(logs.get("tokens", 0.0)) * self.model.distribute_strategy.num_replicas_in_sync
+        self._show(loss, (tokens - self.first_tokens) / max(now - self.began, 1e-9), now)
+        if over:
             trainer.finished = True
             self.model.stop_training = True
 

@@ -74,7 +74,8 @@ class WorkingState:
             except Exception as error:  # noqa: PERF203
                 # Whatever a cut or damaged file does to the reader: the one before is as good as it was.
                 log.warning("the working state %s cannot be read (%s); going back to the one before it", file, error)
-                file.unlink()
+                # Another worker may have been quicker.
+                file.unlink(missing_ok=True)
         return None
 
     def delete(self) -> None:

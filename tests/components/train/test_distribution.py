@@ -1,6 +1,9 @@
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,51 @@ from components.train.devices import choose_strategy
 def losses(checkpoint: Path) -> list[float]:
     history = json.loads(Checkpoint(checkpoint).history.read_text())
     return [entry[name] for entry in history for name in ("loss", "valid_loss")]
+
+
+def start(corpus: Path, folder: Path, cluster: list[str] | None = None, task: int = 0) -> subprocess.Popen[bytes]:
+    """Starts a training process, as one of the workers of a cluster if there is one; what it prints is in a file."""
+    environment = dict(os.environ)
+    if cluster:
+        config = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": task}}
+        environment["TF_CONFIG"] = json.dumps(config)
+    command = [sys.executable, "-m", "components.train", f"--corpus={corpus}", f"--output={folder / 'checkpoint'}"]
+    command += [f"--checkpoints={folder / 'states'}", "--preset=demo", "--epochs=3", "--batch_tokens=256"]
+    command += ["--dropout=0", "--patience=0", "--decoded_sample=4"]
+    folder.mkdir(exist_ok=True)
+    with (folder / f"log-{task}.txt").open("a") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def start_two(corpus: Path, folder: Path) -> list[subprocess.Popen[bytes]]:
+    sockets = [socket.socket() for _ in range(2)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    cluster = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [start(corpus, folder, cluster, task) for task in range(2)]
+
+
+@pytest.mark.e2e
+def test_two_workers_of_which_one_was_killed_train_to_the_losses_of_one_process(corpus: Path, tmp_path: Path) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert start(corpus, alone).wait(200) == 0, (alone / "log-0.txt").read_text()[-2000:]
+    chief, other = start_two(corpus, together)
+    deadline = time.monotonic() + 120
+    while not list((together / "states").glob("*/state-*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    other.kill()
+    # What a job does when a worker is lost: it ends the others and starts all again.
+    chief.kill()
+    other.wait()
+    chief.wait()
+    assert not (together / "checkpoint").exists()
+    for worker in start_two(corpus, together):
+        assert worker.wait(200) == 0, (together / "log-0.txt").read_text()[-2000:]
+    for task in range(2):
+        assert "continuing at epoch" in (together / f"log-{task}.txt").read_text()
+    assert losses(together / "checkpoint") == pytest.approx(losses(alone / "checkpoint"), 1e-3)
 
 
 @pytest.mark.e2e
@@ -48,10 +96,6 @@ def test_workers_without_a_cluster_name_what_is_missing(monkeypatch: pytest.Monk
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UserError, match="devices is workers, but TF_CONFIG names none"):
         choose_strategy("workers")
-    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
-    with pytest.raises(UserError, match="names 2 workers, and training on several machines does not work yet"):
-        choose_strategy("auto")
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(UserError, match="TF_CONFIG is not JSON"):
         choose_strategy("auto")
