@@ -58,6 +58,10 @@ def tuning(
     beam_size: int = 4,
     length_penalty: float = 0.6,
     max_output_length: int = 128,
+    weights: str = "float32",
+    model_license: str = "",
+    data_license: str = "",
+    intended_use: str = "",
     terms: dict = {},  # noqa: B006
     smallest_slice: int = 20,
 ) -> None:
@@ -117,6 +121,10 @@ def tuning(
         beam_size: Hypotheses kept while decoding; 1 is greedy.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
         max_output_length: Longest output in pieces.
+        weights: How weights are stored: float32, bfloat16 or int8; computed with in float32.
+        model_license: Licence of the model, such as an SPDX identifier, for the model's card.
+        data_license: Licence of the data, for the model's card.
+        intended_use: What the model is for, and what not, for the model's card.
         terms: Words by the name of their list; the test sentences with one of its words are a slice.
         smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
     """
@@ -195,6 +203,10 @@ def tuning(
         beam_size=beam_size,
         length_penalty=length_penalty,
         max_output_length=max_output_length,
+        weights=weights,
+        model_license=model_license,
+        data_license=data_license,
+        intended_use=intended_use,
     )
 
     evaluate(model=exported.outputs["model"], corpus=corpus, task=task, terms=terms, smallest_slice=smallest_slice)

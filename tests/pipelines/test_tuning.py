@@ -1,14 +1,19 @@
-"""The tuning pipeline makes the corpus that the training pipeline would make."""
+"""The tuning pipeline makes the corpus, and of the checkpoint the model, that the training pipeline would make."""
 
 import inspect
+from typing import Any
 
+import pytest
+
+from components.export.component import export
 from components.tokenize.component import tokenize
 from pipelines.training import training
 from pipelines.tuning import tuning
 
 
-def test_it_takes_every_parameter_of_the_corpus_with_the_same_default() -> None:
+@pytest.mark.parametrize("stage", [tokenize, export])
+def test_it_takes_every_parameter_of_a_stage_with_the_same_default(stage: Any) -> None:
     known = inspect.signature(tuning.pipeline_func).parameters
     for name, parameter in inspect.signature(training.pipeline_func).parameters.items():
-        if name in (tokenize.component_spec.inputs or {}):
+        if name in (stage.component_spec.inputs or {}):
             assert known[name].default == parameter.default, name
