@@ -42,18 +42,36 @@ def tuning(
     trials: int = 20,
     trial_epochs: int = 5,
     trial_minutes: float = 0.0,
+    architecture: str = "transformer",
     preset: str = "tiny",
+    norm_placement: str = "pre",
+    norm: str = "rms",
+    positions: str = "sinusoidal",
+    activation: str = "relu",
+    tied_embeddings: bool = True,
     epochs: int = 20,
     minutes: float = 0.0,
+    monitor: str = "loss",
     patience: int = 5,
+    decoded_sample: int = 64,
     batch_tokens: int = 4096,
+    accumulate: int = 1,
+    decay: str = "inverse_square_root",
     learning_rate: float = 0.002,
     warmup_steps: int = 400,
+    weight_decay: float = 0.0,
+    clip_norm: float = 1.0,
     dropout: float = 0.1,
+    attention_dropout: float = 0.0,
+    activation_dropout: float = 0.0,
     label_smoothing: float = 0.1,
+    subword_sampling: float = 0.0,
     average: float = 0.99,
     precision: str = "auto",
+    devices: str = "auto",
+    xla: str = "auto",
     seed: int = 1,
+    warm_start: str = "",
     checkpoints: str = "",
     beam_size: int = 4,
     length_penalty: float = 0.6,
@@ -103,19 +121,40 @@ def tuning(
         trials: Trainings in the search, those that are stopped early included.
         trial_epochs: Passes of each over the data, at most.
         trial_minutes: Training time of each, at most; 0 for no limit.
+        architecture: transformer (encoder and decoder) or gpt (decoder only; the source is a prompt).
         preset: The model's size, demo, tiny, small, base or big; the first trial's, and the one of all where it is not
             searched. The same goes for batch_tokens, learning_rate, warmup_steps, dropout, label_smoothing and average.
+        norm_placement: Where blocks are normalized, pre or post.
+        norm: How they are normalized, rms or layer.
+        positions: Position encoding, sinusoidal, learned or rotary.
+        activation: Activation of the feed-forward blocks, relu, gelu, silu or swiglu.
+        tied_embeddings: Whether the output layer shares the embedding's weights.
         epochs: Passes of the training at the end over the data, at most.
         minutes: Its time, at most; 0 for no limit.
-        patience: Its epochs without a better validation loss before it stops; 0 for no limit.
+        monitor: What tells the best epoch on the validation pairs, loss, perplexity, accuracy, or of the decoded sample
+            bleu or rouge_l.
+        patience: Epochs without a better one before training stops; 0 for no limit.
+        decoded_sample: Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none.
         batch_tokens: Target tokens in a batch, padding included.
+        accumulate: Batches whose gradients are averaged before the weights change.
+        decay: How the learning rate falls, inverse_square_root or cosine.
         learning_rate: The highest learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises.
+        weight_decay: Share of the weights taken off at each step, times the learning rate (AdamW); 0 for Adam.
+        clip_norm: Largest norm of the gradients; 0 for no limit.
         dropout: Share of activations dropped in training, 0 to 1.
+        attention_dropout: Share of attention weights dropped in training, 0 to 1.
+        activation_dropout: Share dropped in training inside the feed-forward blocks, 0 to 1.
         label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
+        subword_sampling: Subword regularization, the smoothing by which other pieces are drawn in every epoch, such as
+            0.1; 0 for none.
         average: Momentum of the moving average of the weights that are kept; 0 for none.
-        precision: float32, bfloat16, or auto for bfloat16 on a TPU.
+        precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
+        devices: What trains, one device, mirrored (all GPUs), workers (from TF_CONFIG), tpu, or auto for what there is.
+        xla: Whether the training step is compiled with XLA, on, off, or auto for on a TPU.
         seed: Decides initial weights, dropout, the order of the data, and what is tried.
+        warm_start: A checkpoint folder, such as the champion's, whose weights every training starts from; empty for
+            random ones.
         checkpoints: Folder of the search's and the trainer's working state, from which a killed run continues; empty
             for a place beside the output.
         beam_size: Hypotheses kept while decoding; 1 is greedy.
@@ -168,32 +207,66 @@ def tuning(
         trials=trials,
         trial_epochs=trial_epochs,
         trial_minutes=trial_minutes,
+        architecture=architecture,
         preset=preset,
+        norm_placement=norm_placement,
+        norm=norm,
+        positions=positions,
+        activation=activation,
+        tied_embeddings=tied_embeddings,
         batch_tokens=batch_tokens,
+        accumulate=accumulate,
+        decay=decay,
         learning_rate=learning_rate,
         warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
         dropout=dropout,
+        attention_dropout=attention_dropout,
+        activation_dropout=activation_dropout,
         label_smoothing=label_smoothing,
+        subword_sampling=subword_sampling,
         average=average,
         precision=precision,
+        devices=devices,
+        xla=xla,
         seed=seed,
+        warm_start=warm_start,
         checkpoints=checkpoints,
     ).outputs
 
     trained = train(
         corpus=corpus,
+        architecture=architecture,
         preset=best["preset"],
+        norm_placement=norm_placement,
+        norm=norm,
+        positions=positions,
+        activation=activation,
+        tied_embeddings=tied_embeddings,
         epochs=epochs,
         minutes=minutes,
+        monitor=monitor,
         patience=patience,
+        decoded_sample=decoded_sample,
         batch_tokens=best["batch_tokens"],
+        accumulate=accumulate,
+        decay=decay,
         learning_rate=best["learning_rate"],
         warmup_steps=best["warmup_steps"],
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
         dropout=best["dropout"],
+        attention_dropout=attention_dropout,
+        activation_dropout=activation_dropout,
         label_smoothing=best["label_smoothing"],
+        subword_sampling=subword_sampling,
         average=best["average"],
         precision=precision,
+        devices=devices,
+        xla=xla,
         seed=seed,
+        warm_start=warm_start,
         checkpoints=checkpoints,
     )
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from components.train.options import Options
 from components.tune.budget import Budget
-from components.tune.space import Hyperparameters, read_space
+from components.tune.space import read_space
 from components.tune.trial import flags
 
 # Vertex AI gives every trial a folder of its own, and adds the searched flags behind the others.
@@ -27,8 +28,9 @@ def plan_trials(
     corpus: str,
     space: Mapping[str, Any],
     worker: Mapping[str, Any],
+    warm_start: str = "",
     budget: Budget = Budget(),  # noqa: B008 (frozen)
-    start: Hyperparameters = Hyperparameters(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Plan:
     """Writes a search down for Vertex AI.
 
@@ -36,16 +38,17 @@ def plan_trials(
         corpus: The corpus folder, as the trials see it.
         space: What to search, by hyperparameter; `components.tune.space` shows the form.
         worker: The `WorkerPoolSpec` of a trial: machine, image, environment; its command is added.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
         budget: What is spent on a trial.
-        start: The hyperparameters of the first trial, and of those that are not searched.
+        options: Options of training: of the first trial, and of all where they are not searched.
 
     Raises:
-        UserError: If the space is not valid.
+        UserError: If the space is not valid, or the preset is auto.
     """
-    parameters = [one.parameter(getattr(start, one.name)) for one in read_space(space)]
+    parameters = [one.parameter(getattr(options, one.name)) for one in read_space(space)]
     container = {
         **worker["container_spec"],
         "command": ["sh", "-c", TRAIN, "train"],
-        "args": flags(corpus, budget, start),
+        "args": flags(corpus, budget, options, warm_start),
     }
     return Plan([{**worker, "container_spec": container}], parameters)

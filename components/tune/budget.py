@@ -13,15 +13,11 @@ class Budget:
         trials: Trainings, pruned ones included.
         trial_epochs: Passes of each over the data, at most.
         trial_minutes: Training time of each, at most; 0 for no limit.
-        precision: float32, bfloat16 or auto.
-        seed: Decides initial weights, the order of the data, and what is tried.
     """
 
     trials: int = 20
     trial_epochs: int = 5
     trial_minutes: float = 0.0
-    precision: str = "auto"
-    seed: int = 1
 
     def __post_init__(self) -> None:
         for name in ("trials", "trial_epochs"):

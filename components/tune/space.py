@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from components.errors import UserError
+from components.train.options import Options
 
 Value = float | int | str
 
@@ -44,6 +45,15 @@ class Hyperparameters:
     dropout: float = 0.1
     label_smoothing: float = 0.1
     average: float = 0.99
+
+    @classmethod
+    def of(cls, options: Options) -> "Hyperparameters":
+        """Those among options of training.
+
+        Args:
+            options: The options.
+        """
+        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
     def with_values(self, values: Mapping[str, Any]) -> "Hyperparameters":
         """Returns these with some replaced, each in its own type: Vertex AI and JSON know no whole numbers.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -18,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from components.errors import UserError
+from components.train.options import Options
 from components.train.trial import FILE, TRIAL, read_report
 from components.tune.budget import Budget
 from components.tune.space import Dimension, Hyperparameters
@@ -52,7 +54,8 @@ class Study:
         corpus: The corpus to train on.
         dimensions: What is searched.
         budget: What is spent.
-        start: The hyperparameters of the first trial, and of those that are not searched.
+        options: Options of training: of the first trial, and of all where they are not searched.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
         poll_seconds: How often a trial's figures are looked at.
     """
 
@@ -62,12 +65,13 @@ class Study:
         corpus: Path,
         dimensions: Sequence[Dimension],
         budget: Budget,
-        start: Hyperparameters,
+        options: Options,
+        warm_start: str = "",
         poll_seconds: float = 0.5,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.corpus, self.budget, self.start = folder, corpus, budget, start
-        self.dimensions, self.poll_seconds = dimensions, poll_seconds
+        self.folder, self.corpus, self.budget, self.options = folder, corpus, budget, options
+        self.dimensions, self.warm_start, self.poll_seconds = dimensions, warm_start, poll_seconds
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
         self.study = optuna.create_study(
@@ -76,7 +80,7 @@ class Study:
         self._continue()
         # Another seed each time: a study that continues is not to try the same again.
         self.study.sampler = optuna.samplers.TPESampler(
-            seed=budget.seed + len(self.study.trials), multivariate=len(dimensions) > 1
+            seed=options.seed + len(self.study.trials), multivariate=len(dimensions) > 1
         )
         self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
 
@@ -96,9 +100,9 @@ class Study:
         return self._done()
 
     def _continue(self) -> None:
-        """Begins with the start's hyperparameters; takes up the trials that a killed process left."""
+        """Begins with the given hyperparameters; takes up the trials that a killed process left."""
         if not self.study.trials:
-            values = {one.name: getattr(self.start, one.name) for one in self.dimensions}
+            values = {one.name: getattr(self.options, one.name) for one in self.dimensions}
             if all(one.holds(values[one.name]) for one in self.dimensions):
                 self.study.enqueue_trial(values)
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
@@ -144,11 +148,13 @@ class Study:
         folder = self._folder(trial.number)
         folder.mkdir(exist_ok=True)
         metrics = folder / "metrics.jsonl"
+        chosen = Hyperparameters.of(self.options).with_values(trial.params)
+        options = replace(self.options, **asdict(chosen))
         command = [
             *(sys.executable, "-m", "components.train"),
             f"--output={folder / 'checkpoint'}",
             f"--checkpoints={self.folder / 'checkpoints'}",
-            *flags(str(self.corpus), self.budget, self.start.with_values(trial.params)),
+            *flags(str(self.corpus), self.budget, options, self.warm_start),
         ]
         environment = {**os.environ, FILE: str(metrics), TRIAL: str(trial.number)}
         with (folder / "log.txt").open("w", encoding="utf-8") as log_file:

@@ -2,27 +2,35 @@
 
 from dataclasses import asdict
 
+from components.errors import UserError
+from components.train.options import Options
 from components.tune.budget import Budget
-from components.tune.space import Hyperparameters
 
 
-def flags(corpus: str, budget: Budget, values: Hyperparameters) -> list[str]:
+def flags(corpus: str, budget: Budget, options: Options, warm_start: str = "") -> list[str]:
     """Returns the flags of `python -m components.train` for one trial, but for where it writes.
 
     Args:
         corpus: The corpus folder.
         budget: What is spent on it.
-        values: Its hyperparameters. On Vertex AI the searched ones come again behind, and the last one counts.
+        options: Options of training, its hyperparameters among them. On Vertex AI the searched ones come again behind,
+            and the last one counts.
+        warm_start: A checkpoint folder whose weights it starts from; empty for random ones.
+
+    Raises:
+        UserError: If the preset is auto: the training at the end has other minutes, and may choose another.
     """
-    options = {
+    if options.preset == "auto":
+        raise UserError("preset auto is chosen when training starts; name the preset to search with, or search it")
+    given = {
         "corpus": corpus,
+        "warm_start": warm_start,
+        **asdict(options),
         "epochs": budget.trial_epochs,
         "minutes": budget.trial_minutes,
         # That a trial is hopeless is for the pruner to say.
         "patience": 0,
+        "monitor": "loss",
         "decoded_sample": 0,
-        "precision": budget.precision,
-        "seed": budget.seed,
-        **asdict(values),
     }
-    return [f"--{name}={value}" for name, value in options.items()]
+    return [f"--{name}={value}" for name, value in given.items()]

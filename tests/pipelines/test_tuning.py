@@ -7,11 +7,12 @@ import pytest
 
 from components.export.component import export
 from components.tokenize.component import tokenize
+from components.train.component import train
 from pipelines.training import training
 from pipelines.tuning import tuning
 
 
-@pytest.mark.parametrize("stage", [tokenize, export])
+@pytest.mark.parametrize("stage", [tokenize, train, export])
 def test_it_takes_every_parameter_of_a_stage_with_the_same_default(stage: Any) -> None:
     known = inspect.signature(tuning.pipeline_func).parameters
     for name, parameter in inspect.signature(training.pipeline_func).parameters.items():

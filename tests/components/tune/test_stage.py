@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from components.errors import UserError
+from components.train.options import Options
 from components.tune.budget import Budget
-from components.tune.space import Hyperparameters, read_space
+from components.tune.space import read_space
+from components.tune.stage import tune
 from components.tune.study import Study
+from components.tune.trial import flags
 from components.tune.tuning import Trial, best_of, read_trials
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
@@ -45,7 +49,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def study(folder: Path, trials: int, epochs: int = 2) -> Study:
     budget = Budget(trials=trials, trial_epochs=epochs)
-    return Study(folder, Path("corpus"), read_space(SPACE), budget, Hyperparameters(), poll_seconds=0.02)
+    return Study(folder, Path("corpus"), read_space(SPACE), budget, Options(), poll_seconds=0.02)
 
 
 @pytest.mark.usefixtures("quick")
@@ -84,10 +88,25 @@ def test_a_failed_trial_is_one_of_many_but_not_the_first_three(tmp_path: Path) -
     assert [trial.state for trial in one.run()] == ["succeeded", "failed"]
     other = Study(
         tmp_path / "other", Path("corpus"), read_space({"learning_rate": {"min": 0.011, "max": 0.02}}), Budget(),
-        Hyperparameters(), poll_seconds=0.02,
+        Options(), poll_seconds=0.02,
     )  # fmt: skip
     with pytest.raises(UserError, match="the first 3 trials all failed: error: it exploded"):
         other.run()
+
+
+def test_a_trial_is_trained_with_every_option_and_only_the_search_s_own_length() -> None:
+    options = Options(architecture="gpt", monitor="bleu", weight_decay=0.01, epochs=50, minutes=9, preset="small")
+    told = dict(flag[2:].split("=", 1) for flag in flags("corpus", Budget(trial_epochs=3), options, "champion"))
+    assert set(told) == {"corpus", "warm_start", *(field.name for field in fields(Options))}
+    assert (told["architecture"], told["weight_decay"], told["preset"]) == ("gpt", "0.01", "small")
+    assert (told["epochs"], told["minutes"], told["patience"], told["monitor"]) == ("3", "0.0", "0", "loss")
+    assert told["warm_start"] == "champion"
+
+
+def test_no_search_with_a_preset_that_the_last_training_may_choose_otherwise(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="preset auto is chosen when training starts; name the preset"):
+        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", {}, options=Options(preset="auto"))
+    assert not list(tmp_path.glob("*tuning*"))
 
 
 def test_nothing_is_best_where_no_trial_ran_to_its_end() -> None:
