@@ -92,11 +92,12 @@ class Batcher:
             An answer for each, in their order.
 
         Raises:
-            BusyError: If the queue has no room for them.
+            BusyError: If the queue has no room for them, or would not come to them in the time that a request has.
             ModelFailedError: If the model raised an error.
             EngineGoneError: If the worker ended, twice.
         """
-        if len(self._queue) + len(texts) > self.limits.queue:
+        late = len(self._queue) > self._texts_a_second * self.limits.seconds > 0
+        if late or len(self._queue) + len(texts) > self.limits.queue:
             raise BusyError(self._retry_after())
         loop = asyncio.get_running_loop()
         items = [_Item(text, parameters, loop.create_future()) for text in texts]

@@ -87,6 +87,28 @@ def test_texts_with_other_parameters_are_answered_apart() -> None:
     asyncio.run(run())
 
 
+def test_what_would_be_answered_too_late_is_refused_at_once() -> None:
+    async def run() -> None:
+        engine = SlowEngine()
+        held = Batcher(engine, Limits(seconds=0.1), concurrency=1)
+        paced = asyncio.create_task(held.ask(["a"]))
+        await asyncio.sleep(0.05)
+        engine.free.release()
+        await paced  # at most 20 texts a second
+        first, queued = (asyncio.create_task(held.ask([text] * count)) for text, count in (("b", 1), ("c", 60)))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match=r"try again in \d+ s"):
+            await held.ask(["d"])
+        engine.free.release()
+        engine.free.release()
+        assert len(await first) + len(await queued) == 61
+        held.limits = Limits(seconds=60)
+        engine.free.release()
+        assert await held.ask(["d"]) == [Answer("D", 0.0)]
+
+    asyncio.run(run())
+
+
 def test_beyond_the_queue_is_refused_and_says_when_to_come_back() -> None:
     async def run() -> None:
         engine = SlowEngine()
