@@ -40,10 +40,9 @@ def questions(loaded: Loaded) -> Question:
         known = read_parameters(compile_pipeline("training", Path(folder) / "training.yaml"))
     target = "vertex" if configuration.targets.vertex is not None else configuration.target
     values = loaded.arguments(known, target)
-    options = {field.name: values[field.name] for field in fields(Options) if field.name in values}
     corpus = {field.name: values[field.name] for field in fields(Corpus) if field.name in values}
     size = {"vocabulary_size": Corpus.vocabulary_size, "max_tokens": Corpus.max_tokens, **corpus}
-    return Question(tpu_of(loaded), Options(**options), int(size["vocabulary_size"]), int(size["max_tokens"]))
+    return Question(tpu_of(loaded), Options.of(values), int(size["vocabulary_size"]), int(size["max_tokens"]))
 
 
 def tpu_of(loaded: Loaded) -> str:

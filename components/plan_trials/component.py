@@ -72,7 +72,7 @@ def plan_trials(
         precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
         devices: What trains, one device, mirrored (all GPUs), workers (from TF_CONFIG), tpu, or auto for what there is.
         xla: Whether the training step is compiled with XLA, on, off, or auto for on a TPU.
-        seed: Decides initial weights, dropout, the order of the data.
+        seed: Decides initial weights, dropout and the order of the data.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
 
     Returns:
@@ -81,7 +81,7 @@ def plan_trials(
     """
     given = dict(locals())
     from components.plan_trials.stage import plan_trials as run
-    from components.tune.stage import Budget, options_of
+    from components.tune.stage import Budget, Options
 
     budget = Budget(1, trial_epochs, trial_minutes)
-    return run(corpus.path, space, worker, warm_start, budget, options_of(given))  # type: ignore[return-value]
+    return run(corpus.path, space, worker, warm_start, budget, Options.of(given))  # type: ignore[return-value]

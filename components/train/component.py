@@ -88,11 +88,9 @@ def train(
             its output.
     """
     given = dict(locals())
-    from dataclasses import fields
     from pathlib import Path
 
     from components.train import stage
 
-    options = stage.Options(**{field.name: given[field.name] for field in fields(stage.Options)})
     outputs = Path(checkpoint.path), checkpoints, warm_start, Path(report.path), Path(attention.path)
-    metrics.metadata.update(stage.train(Path(corpus.path), *outputs, options))
+    metrics.metadata.update(stage.train(Path(corpus.path), *outputs, stage.Options.of(given)))

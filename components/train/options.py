@@ -1,6 +1,7 @@
 """Options of the train stage."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from components.errors import UserError
@@ -133,6 +134,15 @@ class Options:
             raise unknown_preset(self.preset)
         if self.monitor in DECODED and not self.decoded_sample:
             raise UserError(f"monitor {self.monitor} needs a decoded_sample of at least 1, not 0")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Options":
+        """Picks the options out of a component's arguments or a run's parameters.
+
+        Args:
+            given: Values by name; what is missing keeps its default.
+        """
+        return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
     @property
     def shape(self) -> dict[str, Any]:

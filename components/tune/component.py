@@ -106,11 +106,11 @@ def tune(
     given = dict(locals())
     from pathlib import Path
 
-    from components.tune.stage import Budget, options_of
+    from components.tune.stage import Budget, Options
     from components.tune.stage import tune as run
 
     best, metrics.metadata["valid_loss"] = run(
         Path(corpus.path), Path(tuning.path), Path(report.path), space, checkpoints, warm_start,
-        Budget(trials, trial_epochs, trial_minutes), options_of(given),
+        Budget(trials, trial_epochs, trial_minutes), Options.of(given),
     )  # fmt: skip
     return tuple(vars(best).values())  # type: ignore[return-value]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from components.train.options import Options
 from components.tune.budget import Budget
 from components.tune.report import write_report
 from components.tune.space import Hyperparameters, read_space
-from components.tune.trial import flags
+from components.tune.trial import check_preset
 from components.tune.tuning import best_of, write_tuning
 
-__all__ = ["Budget", "Hyperparameters", "options_of", "tune"]
+__all__ = ["Budget", "Hyperparameters", "Options", "tune"]
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def tune(
     """
     dimensions = read_space(space)
     manifest = Corpus(corpus).read_manifest()
-    flags("", budget, options)
+    check_preset(options)
     identity = [manifest.fingerprint, dict(space), asdict(options), warm_start, {**asdict(budget), "trials": 0}]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
@@ -72,12 +72,3 @@ def tune(
     write_tuning(tuning, trials)
     write_report(report, trials, dimensions)
     return Hyperparameters.of(options).with_values(best.parameters), min(best.epochs.values())
-
-
-def options_of(given: Mapping[str, Any]) -> Options:
-    """Picks the options of training out of a component's arguments.
-
-    Args:
-        given: Values by name.
-    """
-    return Options(**{field.name: given[field.name] for field in fields(Options) if field.name in given})

@@ -18,10 +18,9 @@ def flags(corpus: str, budget: Budget, options: Options, warm_start: str = "") -
         warm_start: A checkpoint folder whose weights it starts from; empty for random ones.
 
     Raises:
-        UserError: If the preset is auto: the training at the end has other minutes, and may choose another.
+        UserError: As `check_preset` does.
     """
-    if options.preset == "auto":
-        raise UserError("preset auto is chosen when training starts; name the preset to search with, or search it")
+    check_preset(options)
     given = {
         "corpus": corpus,
         "warm_start": warm_start,
@@ -34,3 +33,16 @@ def flags(corpus: str, budget: Budget, options: Options, warm_start: str = "") -
         "decoded_sample": 0,
     }
     return [f"--{name}={value}" for name, value in given.items()]
+
+
+def check_preset(options: Options) -> None:
+    """Refuses a preset that the training at the end, which has other minutes, may choose otherwise.
+
+    Args:
+        options: Options of training.
+
+    Raises:
+        UserError: If the preset is auto.
+    """
+    if options.preset == "auto":
+        raise UserError("preset auto is chosen when training starts; name the preset to search with, or search it")
