@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import tempfile
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import jso
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.errors import UserError
+from components.preflight.component import preflight
+from components.train.options import Options
 from pipelines.compiling import compile_pipeline
 from pipelines.configuration import Configuration
 from pipelines.configuration.vertex import VertexTarget
@@ -209,6 +212,17 @@ def test_training_on_a_tpu_waits_for_the_preflight_of_its_own_slice() -> None:
     assert {"preset", "batch_tokens"} <= set(given)
     container = spec["deploymentSpec"]["executors"]["exec-preflight"]["container"]
     assert "accelerator" not in container["resources"]
+
+
+def test_preflight_is_asked_about_every_option_that_changes_the_program() -> None:
+    known = {name: one.default for name, one in (preflight.component_spec.inputs or {}).items()}
+    others = {
+        "minutes", "monitor", "patience", "decoded_sample", "learning_rate", "warmup_steps", "subword_sampling",
+        "devices", "xla", "seed",
+    }  # fmt: skip
+    assert {field.name for field in fields(Options)} - set(known) == others
+    shared = {name: value for name, value in asdict(Options()).items() if name in known}
+    assert {name: known[name] for name in shared} == shared
 
 
 def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_path: Path) -> None:
