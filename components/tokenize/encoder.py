@@ -1,6 +1,6 @@
 """Text to piece ids, word by word: a corpus says the same words over and over."""
 
-from itertools import chain, repeat
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,4 @@ class Encoder:
 
     def _encode(self, texts: list[str]) -> Ragged:
         # For short texts lists of numbers are faster than arrays.
-        pieces: list[list[int]] = self._processor.encode(texts, num_threads=1)
-        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
-        return Ragged(np.fromiter(chain.from_iterable(pieces), np.int32, int(lengths.sum())), lengths)
+        return Ragged.of(self._processor.encode(texts, num_threads=1))

@@ -4,9 +4,9 @@ Both formats are fixed and small: an Example is a protobuf map from feature name
 record is framed by its length and two masked CRC-32C sums.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 from struct import pack
 
 import numpy as np
@@ -29,14 +29,14 @@ class Ragged:
         self.ends = np.cumsum(lengths)
 
     @classmethod
-    def of(cls, lists: list[Ids]) -> "Ragged":
-        """From arrays, one a list.
+    def of(cls, lists: Sequence[Sequence[int] | Ids]) -> "Ragged":
+        """From lists of their own.
 
         Args:
             lists: Piece ids.
         """
-        ids = np.concatenate(lists) if lists else np.zeros(0, np.int32)
-        return cls(ids, np.fromiter(map(len, lists), np.int64, len(lists)))
+        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+        return cls(np.fromiter(chain.from_iterable(lists), np.int32, int(lengths.sum())), lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)
