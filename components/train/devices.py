@@ -61,7 +61,8 @@ def several_workers(strategy: Any) -> bool:
     """
     import tensorflow as tf
 
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    # Of one worker Keras treats the figures like those of one machine.
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and _workers() > 1
 
 
 def gather(strategy: Any, *values: float) -> list[tuple[float, ...]]:
