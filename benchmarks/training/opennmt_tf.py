@@ -50,6 +50,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
                 if "test" in task and time.monotonic() > end:
                     raise TimeIsUpError
 
+    tf.get_logger().setLevel(logging.INFO)  # importing TensorFlow has set it to tell warnings only
     tf.get_logger().addHandler(Reports())
     # Steps of 4,096 tokens take about half a second.
     steps = max(4, round(task["seconds"] / 0.4 / REPORT_STEPS)) * REPORT_STEPS
