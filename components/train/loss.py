@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 16 << 20
 
 
 def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, smoothing: float) -> Any:
@@ -68,7 +68,8 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
             number + 1,
             total + tf.reduce_sum((tf.math.log(sums) + highest) * weight),
             on_states.write(number, tf.matmul(exponents, kernel) * share),
-            on_kernel + tf.cast(tf.matmul(exponents, chunk * share, transpose_a=True), tf.float32),
+            # Transposing the narrow side is cheaper than transposing the exponents.
+            on_kernel + tf.cast(tf.matmul(chunk * share, exponents, transpose_a=True), tf.float32),
         )
 
     _, total, on_states, on_kernel = tf.while_loop(
@@ -78,9 +79,9 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
             tf.constant(0),
             tf.constant(0.0),
             tf.TensorArray(states.dtype, chunks),
-            tf.zeros_like(kernel, tf.float32),
+            tf.zeros((width, kernel.shape[0])),
         ),
         parallel_iterations=1,
         maximum_iterations=chunks,
     )
-    return total, tf.reshape(on_states.stack(), [-1, width])[:rows], on_kernel
+    return total, tf.reshape(on_states.stack(), [-1, width])[:rows], tf.transpose(on_kernel)
