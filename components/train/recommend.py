@@ -6,6 +6,7 @@ from components.tokenize.corpus import Manifest
 from components.train.config import PRESETS, TransformerConfig
 from components.train.flops import training_flops
 
+COPYING = ("summarization", "question_answering")
 ORDER = ("big", "base", "small", "tiny", "demo")
 TOKENS_PER_WEIGHT = 0.1
 SUSTAINED = 0.35
@@ -26,7 +27,7 @@ class Recommendation:
     reasons: list[str]
 
 
-def recommend(manifest: Manifest, minutes: float, peak_flops: float, task: str = "translate") -> Recommendation:
+def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommendation:
     """Picks the largest preset that the data can fill and the budget can train.
 
     Two rules, with figures from practice: a tenth of a training token for each weight or more, seen over many epochs
@@ -35,10 +36,9 @@ def recommend(manifest: Manifest, minutes: float, peak_flops: float, task: str =
     the trainer sustains.
 
     Args:
-        manifest: The corpus's manifest.
+        manifest: The corpus's manifest, which names the task.
         minutes: Training time; 0 for no limit.
         peak_flops: Of the machine, in FLOP/s; see `matmul_peak`.
-        task: translate, summarize or answer.
 
     Returns:
         The recommendation.
@@ -47,7 +47,8 @@ def recommend(manifest: Manifest, minutes: float, peak_flops: float, task: str =
     source, target, pairs = (
         sum(getattr(shard, field) for shard in train) for field in ("source_tokens", "target_tokens", "records")
     )
-    wanted = 10 if task == "translate" else 20
+    task = str(manifest.options["task"])
+    wanted = 20 if task in COPYING else 10
     reasons = [f"{pairs:,} training pairs with {source + target:,} pieces; {task} wants {wanted} passes or more"]
     chosen, epochs = ORDER[-1], float("inf")
     for name in ORDER:

@@ -1,0 +1,66 @@
+"""Which preset a corpus and a budget get."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.tokenize.corpus import Counts, Manifest, Shard
+from components.train.recommend import ORDER, recommend
+
+PEAK = 1e11
+
+
+def corpus(pairs: int, task: str = "translation") -> Manifest:
+    shards = [
+        Shard("train-00000-of-00002.tfrecord", pairs // 2, 14 * (pairs // 2), 15 * (pairs // 2)),
+        Shard(
+            "train-00001-of-00002.tfrecord", pairs - pairs // 2, 14 * (pairs - pairs // 2), 15 * (pairs - pairs // 2)
+        ),
+        Shard("test-00000-of-00001.tfrecord", 10**9, 10**11, 10**11),
+    ]
+    return Manifest("", {"task": task}, Counts(pairs, pairs, {}, pairs, 0, 0), shards, 8000, "en", "de")
+
+
+def test_a_small_corpus_gets_a_small_model_and_is_told_why() -> None:
+    advice = recommend(corpus(29_000), minutes=0, peak_flops=PEAK)
+    assert advice.preset == "small"
+    assert advice.epochs == math.inf
+    first, *refused, last = advice.reasons
+    assert first == "29,000 training pairs with 841,000 pieces; translation wants 10 passes or more"
+    assert [reason.partition(" ")[0] for reason in refused] == ["big", "base"]
+    assert all("is too large for the data" in reason for reason in refused)
+    assert last.startswith("small fits:")
+    assert last.endswith("the time is not limited")
+
+
+def test_a_large_corpus_gets_the_largest_model_where_time_is_not_limited() -> None:
+    assert recommend(corpus(50_000_000), minutes=0, peak_flops=PEAK).preset == "big"
+
+
+def test_little_time_gets_a_smaller_model_and_the_passes_it_allows() -> None:
+    advice = recommend(corpus(1_000_000), minutes=1200, peak_flops=PEAK)
+    assert advice.preset == "tiny"
+    assert any("small is too slow" in reason and "passes in 1200 minutes" in reason for reason in advice.reasons)
+    assert advice.epochs >= 10
+
+
+def test_where_outputs_copy_from_the_input_more_passes_are_wanted() -> None:
+    chosen = {task: recommend(corpus(29_000, task), 40, PEAK) for task in ("translation", "summarization")}
+    assert "20 passes" in chosen["summarization"].reasons[0]
+    assert ORDER.index(chosen["summarization"].preset) > ORDER.index(chosen["translation"].preset)
+
+
+@given(pairs=st.integers(1, 10**8), minutes=st.floats(0.1, 10**5), factor=st.floats(1, 100))
+def test_more_time_or_a_faster_machine_never_gets_a_smaller_model(pairs: int, minutes: float, factor: float) -> None:
+    def size(**given: Any) -> int:
+        return -ORDER.index(recommend(corpus(pairs), **given).preset)
+
+    base = size(minutes=minutes, peak_flops=PEAK)
+    assert size(minutes=minutes * factor, peak_flops=PEAK) >= base
+    assert size(minutes=minutes, peak_flops=PEAK * factor) >= base
+    assert recommend(corpus(pairs), minutes, PEAK * factor).epochs == pytest.approx(
+        recommend(corpus(pairs), minutes * factor, PEAK).epochs
+    )
