@@ -84,7 +84,11 @@ def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
         corpus: The corpus.
         options: Options of training.
         replicas: Cores that share a batch.
+
+    Raises:
+        UserError: If there is nothing to train on, or an option does not work with so many cores.
     """
+    options.check_replicas(replicas)
     from components.train.batches import Batches
     from components.train.packing import Packs
     from components.train.records import read_pairs
@@ -114,7 +118,11 @@ def plan_without_corpus(
         max_tokens: Longest source or target.
         replicas: Cores that share a batch.
         lengths: Of the batches; empty for the usual ones.
+
+    Raises:
+        UserError: If an option does not work with so many cores.
     """
+    options.check_replicas(replicas)
     config = config_of(options, vocabulary_size, max_tokens + 1)
     chosen = lengths or (*(length for length in LENGTHS if length <= max_tokens), max_tokens + 1)
     if options.architecture == "gpt":

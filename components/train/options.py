@@ -144,6 +144,22 @@ class Options:
         """
         return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
+    def check_replicas(self, replicas: int) -> None:
+        """Refuses what does not work with so many devices.
+
+        Args:
+            replicas: Devices that share a batch.
+
+        Raises:
+            UserError: If gradients are to be accumulated over several.
+        """
+        if self.accumulate > 1 and replicas > 1:
+            # Keras 3.15 sums gradients over the replicas inside a condition, which TensorFlow does not trace.
+            raise UserError(
+                f"accumulate is {self.accumulate}, but {replicas} devices train, which cannot accumulate: "
+                "leave accumulate out and raise batch_tokens, or set devices to one"
+            )
+
     @property
     def shape(self) -> dict[str, Any]:
         """The options that are fields of the model's configuration too, by name."""

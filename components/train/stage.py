@@ -57,12 +57,7 @@ def train(
 
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
-    if options.accumulate > 1 and strategy.num_replicas_in_sync > 1:
-        # Keras 3.15 sums gradients over the replicas inside a condition, which TensorFlow does not trace.
-        raise UserError(
-            f"accumulate is {options.accumulate}, but {strategy.num_replicas_in_sync} devices train, which cannot "
-            "accumulate: leave accumulate out and raise batch_tokens, or set devices to one"
-        )
+    options.check_replicas(strategy.num_replicas_in_sync)
     import keras
     import tensorflow as tf
 

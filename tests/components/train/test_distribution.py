@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
+from components.preflight.stage import plan_without_corpus
 from components.train.batches import rows_of
 from components.train.checkpoint import Checkpoint
 from components.train.devices import choose_strategy
+from components.train.options import Options
 
 
 def losses(checkpoint: Path) -> list[float]:
@@ -99,6 +101,15 @@ def test_workers_without_a_cluster_name_what_is_missing(monkeypatch: pytest.Monk
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(UserError, match="TF_CONFIG is not JSON"):
         choose_strategy("auto")
+
+
+def test_accumulation_over_several_devices_is_refused() -> None:
+    options = Options(accumulate=2)
+    options.check_replicas(1)
+    with pytest.raises(UserError, match=r"accumulate is 2, but 4 devices train.*raise batch_tokens"):
+        options.check_replicas(4)
+    with pytest.raises(UserError, match="accumulate is 2, but 4 devices train"):
+        plan_without_corpus(options, vocabulary_size=100, max_tokens=16, replicas=4)
 
 
 def test_a_tpu_that_is_not_there_is_named() -> None:
