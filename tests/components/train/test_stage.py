@@ -1,5 +1,6 @@
+import contextlib
 import json
-import os
+import random
 import shutil
 import signal
 import subprocess
@@ -67,34 +68,58 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where(corpus: Path, tm
     assert not (tmp_path / "out").exists()
 
 
+def command_of(corpus: Path, folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "components.train", "--corpus", str(corpus), "--output", str(folder / "out")]
+    command += ["--checkpoints", str(folder / "state"), "--preset", "demo", "--epochs", "4", "--batch_tokens", "256"]
+    return [*command, "--patience", "0"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+    """The history of a training that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(command_of(corpus, folder), check=True)
+    return list(json.loads(Checkpoint(folder / "out").history.read_text()))
+
+
+def check_same(folder: Path, undisturbed: list[dict[str, float]]) -> None:
+    history = json.loads(Checkpoint(folder / "out").history.read_text())
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
+    for one, other in zip(history, undisturbed, strict=True):
+        assert one["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-3)
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
 def test_training_that_was_killed_continues_to_the_same_end(
-    corpus: Path, tmp_path: Path, killer: signal.Signals
+    corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]], killer: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "components.train", "--corpus", str(corpus)]
-    command += ["--preset", "demo", "--epochs", "4", "--batch_tokens", "256", "--patience", "0"]
-    environment = {**os.environ, "TF_DETERMINISTIC_OPS": "1"}
-
-    def arguments(name: str) -> list[str]:
-        return [*command, "--output", str(tmp_path / name), "--checkpoints", str(tmp_path / f"{name}.state")]
-
-    subprocess.run(arguments("whole"), check=True, env=environment)
-    process = subprocess.Popen(arguments("killed"), env=environment)
+    process = subprocess.Popen(command_of(corpus, tmp_path))
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed.state").glob("*/state-*.npz")) and time.monotonic() < deadline:
+    while not list((tmp_path / "state").glob("*/state-*.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(killer)
     process.wait()
-    assert not (tmp_path / "killed").exists()
-    again = subprocess.run(arguments("killed"), check=True, env=environment, capture_output=True, text=True)
+    assert not (tmp_path / "out").exists()
+    again = subprocess.run(command_of(corpus, tmp_path), check=True, capture_output=True, text=True)
     assert "continuing at epoch" in again.stdout + again.stderr
+    check_same(tmp_path, undisturbed)
 
-    whole, killed = (json.loads(Checkpoint(tmp_path / name).history.read_text()) for name in ("whole", "killed"))
-    assert [entry["epoch"] for entry in killed] == [1, 2, 3, 4]
-    for one, other in zip(whole, killed, strict=True):
-        assert one["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-3)
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+@pytest.mark.e2e
+def test_training_that_is_killed_again_and_again_comes_to_the_same_end(
+    corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]]
+) -> None:
+    moments = random.Random(4)
+    for _ in range(4):
+        process = subprocess.Popen(command_of(corpus, tmp_path))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(4, 14))
+        process.kill()
+        process.wait()
+    subprocess.run(command_of(corpus, tmp_path), check=True)
+    check_same(tmp_path, undisturbed)
 
 
 @pytest.mark.e2e
