@@ -16,9 +16,9 @@ settings.load_profile("seqline")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as end to end what needs an exported model: to train and export one takes most of a minute."""
+    """Marks as end to end what needs a trained model: to train and export one takes most of a minute."""
     for item in items:
-        if "exported_model" in getattr(item, "fixturenames", ()):
+        if "checkpoint" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.e2e)
 
 

@@ -25,7 +25,9 @@ class Traced(Trainee):
         return super().compute_loss(*arguments, **named)
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["xla", "plain"])
+@pytest.mark.parametrize(
+    "compiled", [pytest.param(True, id="xla", marks=pytest.mark.e2e), pytest.param(False, id="plain")]
+)
 def test_the_step_is_traced_in_the_first_pass_over_the_buckets_and_never_again(compiled: bool) -> None:
     tf.keras.utils.set_random_seed(1)
     pairs = [(np.full(length, 5, np.int32), np.full(length, 9, np.int32)) for length in (3, 3, 3, 6, 6, 12)]
