@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.export.weights import Matrix
+from components.export.weights import Weight
 from components.train.model import TransformerConfig
 
 MASKED = -1e9
@@ -28,11 +28,11 @@ class Linear(tf.Module):
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, kind: str) -> None:
         super().__init__()
-        self.kernel, self.bias = Matrix(kernel, kind), tf.Variable(bias, trainable=False)
+        self.kernel, self.bias = Weight(kernel, kind), Weight(bias, "float32")
 
     def __call__(self, rows: Any) -> Any:
         """`[rows, inputs]` to `[rows, outputs]`."""
-        return tf.nn.bias_add(tf.matmul(rows, self.kernel.values), self.bias)
+        return tf.nn.bias_add(tf.matmul(rows, self.kernel.values), self.bias.values)
 
 
 class Normalization(tf.Module):

@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from components.export.search_options import lesser
-from components.export.weights import Matrix
+from components.export.weights import Weight
 
 BLOCK = 40
+# Below what is forbidden, even in a hypothesis that is impossible: no such piece is ever found.
+MISSING = -8e9
 # exp(80) times a million pieces is still a float32.
 SAFE = 70.0
 
@@ -29,15 +31,15 @@ class Output(tf.Module):
         # No logit is beyond the product of the two lengths.
         self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
-        self.kernel = Matrix(np.pad(kernel, ((0, 0), (0, missing))), kind)
+        self.kernel = Weight(np.pad(kernel, ((0, 0), (0, missing))), kind)
         self.bias = None
         if missing or bias.any():
-            self.bias = tf.Variable(np.pad(bias, (0, missing), constant_values=-2e9), trainable=False)
+            self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
         logits = tf.matmul(rows, self.kernel.values)
-        return logits if self.bias is None else tf.nn.bias_add(logits, self.bias)
+        return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
 
     def log_total(self, logits: Any, bounded: bool = True) -> Any:
         """The logarithm of the sum of the exponentials, `[rows, 1]`.
@@ -50,15 +52,28 @@ class Output(tf.Module):
             return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1, keepdims=True))
         return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
 
-    def top(self, logits: Any, number: Any) -> tuple[Any, Any]:
-        """The highest logits and their pieces, each `[rows, number]`.
+    def top(self, logits: Any, offsets: Any, number: Any) -> tuple[Any, Any, Any]:
+        """The highest sums of a logit and the offset of its row, for every group of rows.
 
-        The best few pieces lie in the best few blocks. Finding these takes one quick pass, and what is left to sort
-        is small.
+        The best few pieces of a group lie in its best few blocks. Finding these takes one quick pass, and what is left
+        to sort is small.
+
+        Args:
+            logits: What `logits` gave, `[groups * rows, vocabulary]`; any of them may have been lowered.
+            offsets: float32 `[groups, rows]`.
+            number: How many to find; at most the pieces of the vocabulary.
+
+        Returns:
+            The sums, the best first, the rows in their groups and the pieces, each `[groups, number]`.
         """
-        blocks = tf.reshape(logits, (-1, logits.shape[1] // BLOCK, BLOCK))
-        most = lesser(number, blocks.shape[1])
-        _, best = tf.math.top_k(tf.reduce_max(blocks, axis=-1), most, sorted=False)
-        few = tf.reshape(tf.gather(blocks, best, batch_dims=1), (-1, most * BLOCK))
-        values, places = tf.math.top_k(few, number)
-        return values, tf.gather(best, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
+        blocks_of_row = logits.shape[1] // BLOCK
+        rows = offsets.shape[1] or tf.shape(offsets)[1]
+        blocks = tf.reshape(logits, (-1, rows * blocks_of_row, BLOCK))
+        highest = tf.reshape(tf.reduce_max(blocks, axis=-1), (-1, rows, blocks_of_row)) + offsets[:, :, None]
+        most = lesser(number, rows * blocks_of_row)
+        _, best = tf.math.top_k(tf.reshape(highest, (-1, rows * blocks_of_row)), most, sorted=False)
+        few = tf.gather(blocks, best, batch_dims=1)
+        few += tf.gather(offsets, best // blocks_of_row, batch_dims=1)[:, :, None]
+        sums, places = tf.math.top_k(tf.reshape(few, (-1, most * BLOCK)), number)
+        block = tf.gather(best, places // BLOCK, batch_dims=1)
+        return sums, block // blocks_of_row, block % blocks_of_row * BLOCK + places % BLOCK

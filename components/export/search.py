@@ -25,21 +25,26 @@ class Found(NamedTuple):
     scores: tf.Tensor
 
 
+class _Sentences(NamedTuple):
+    """The `live` sentences: finished ones are taken out from time to time, so that they cost nothing."""
+
+    room: Any  # positions that the caches have room for
+    rows: Any  # [live] which sentence each is
+    cross: Any  # see Memory
+    bias: Any
+
+
 class _State(NamedTuple):
-    """What one step hands to the next; `live` sentences only, so that finished ones cost nothing."""
+    """What one step hands to the next."""
 
     position: Any  # pieces decoded so far
     finished: Any  # how many of the live sentences are done
-    room: Any  # positions that the caches have room for
-    rows: Any  # [live] which sentence each is
     ids: Any  # [live, hypotheses, position + 1], starting with bos
     scores: Any  # [live, hypotheses] log probabilities, the best first; impossible ones have ended
     past: Any  # [live, hypotheses, position * hypotheses] mask: 0 at the cache places of a hypothesis's own past
     done: Any  # [live]
     best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
     best_scores: Any  # [live, results] their normalized scores
-    cross: Any  # see Memory
-    bias: Any
     caches: Any  # see Decoder
 
 
@@ -57,7 +62,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
     """
     config, limit, results = model.config, how.max_output_length, how.n_best
     hypotheses = either(how.sampling, lambda: how.n_best, lambda: how.beam_size)
-    sentences = tf.shape(source)[0]
+    count = tf.shape(source)[0]
     memory = model.encode(source)
     candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
     own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
@@ -68,12 +73,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
 
     def best(logits: Any, total: Any, scores: Any) -> Any:
         """The best candidates of each sentence: scores, parents and pieces, each `[live, candidates]`."""
-        # Only the best few of each hypothesis can be among the best few of its sentence.
-        top, pieces = model.output.top(logits, candidates)
-        totals = tf.reshape(tf.reshape(scores, (-1, 1)) + top - total, (-1, hypotheses * candidates))
-        scores, chosen = tf.math.top_k(totals, candidates)
-        pieces = tf.gather(tf.reshape(pieces, (-1, hypotheses * candidates)), chosen, batch_dims=1)
-        return scores, chosen // candidates, pieces
+        return model.output.top(logits, scores - tf.reshape(total, tf.shape(scores)), candidates)
 
     def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
         """One piece for each hypothesis, as `best` gives them."""
@@ -82,20 +82,12 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
         return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
 
-    def step(state: _State) -> _State:
-        live = tf.shape(state.rows)[0]
-        past = tf.concat([state.past, tf.tile(own, (live, 1, 1))], axis=2)
-        ahead = (state.room - 1 - state.position) * hypotheses
-        mask = tf.pad(past, [[0, 0], [0, 0], [0, ahead]], constant_values=IMPOSSIBLE)
-        logits, caches = model.step(
-            state.ids[:, :, -1],
-            state.position,
-            state.caches,
-            state.room,
-            mask[:, None],
-            Memory(state.cross, state.bias),
-        )
-        written = tf.reshape(state.ids[:, :, 1:], (live * hypotheses, state.position))
+    def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
+        past = tf.concat([state.past, present], axis=2)
+        ahead = (sentences.room - 1 - state.position) * hypotheses
+        mask = tf.pad(past, [[0, 0], [0, 0], [0, ahead]], constant_values=IMPOSSIBLE)[:, None]
+        logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
+        written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, how)
         total = model.output.log_total(logits, bounded=not tf.is_tensor(how.repetition_penalty))
         logits = forbid(logits, written, how, config.eos_id)
@@ -111,8 +103,10 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), next_ids[:, :, None]], axis=2)
         ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
         best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
-        ended_ids = tf.pad(ids[:, :, 1:], [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
-        best_ids = tf.gather(tf.concat([state.best_ids, ended_ids], axis=1), kept, batch_dims=1)
+        before = tf.gather(state.best_ids, tf.minimum(kept, results - 1), batch_dims=1)
+        now = tf.gather(ids[:, :, 1:], tf.maximum(kept - results, 0), batch_dims=1)
+        now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
+        best_ids = tf.where((kept < results)[:, :, None], before, now)
 
         # The best that go on.
         scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
@@ -121,32 +115,29 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         return _State(
             length,
             tf.math.count_nonzero(done, dtype=tf.int32),
-            state.room,
-            state.rows,
             tf.gather(ids, kept, batch_dims=1),
             scores,
             tf.gather(past, parents, batch_dims=1),
             done,
             best_ids,
             best_scores,
-            state.cross,
-            state.bias,
             caches,
         )
 
-    def pays(state: _State) -> Any:
-        """Whether so many sentences are done that it is worth moving the others together."""
-        return WORTH * state.finished >= tf.shape(state.rows)[0]
-
-    def stretch(state: _State) -> _State:
-        """Steps until it pays to move sentences together, or the caches are full."""
-        end = tf.minimum(state.room, limit)
+    def stretch(sentences: _Sentences, state: _State) -> _State:
+        """Steps until so many sentences are done that it pays to move the others together, or the caches are full."""
+        end, live = tf.minimum(sentences.room, limit), tf.shape(sentences.rows)[0]
+        memory = Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
+        present = tf.tile(own, (live, 1, 1))
         (state,) = tf.while_loop(
-            lambda state: (state.position < end) & ~pays(state), lambda state: (step(state),), (state,), (shapes,)
+            lambda state: (state.position < end) & (WORTH * state.finished < live),
+            lambda state: (step(sentences, memory, present, state),),
+            (state,),
+            (state_shapes,),
         )
         return state
 
-    def tidy(state: _State, out: Found) -> tuple[_State, Found]:
+    def tidy(sentences: _Sentences, state: _State, out: Found) -> tuple[_Sentences, _State, Found]:
         """Takes the finished sentences out, and makes room."""
         at_limit = tf.equal(state.position, limit)
         # At the limit what is still live ends as it is, behind what has properly ended.
@@ -161,22 +152,25 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
 
         leaving = state.done | at_limit
         finished = tf.where(leaving)[:, 0]
-        where = tf.gather(state.rows, finished)[:, None]
+        where = tf.gather(sentences.rows, finished)[:, None]
         out = Found(
             tf.tensor_scatter_nd_update(out.ids, where, tf.gather(ids, finished)),
             tf.tensor_scatter_nd_update(out.scores, where, tf.gather(scores, finished)),
         )
         going = tf.where(~leaving)[:, 0]
-        growth = tf.where(tf.equal(state.position, state.room), GROWTH, 0)
+        growth = tf.where(tf.equal(state.position, sentences.room), GROWTH, 0)
         moved = {
             name: tf.gather(getattr(state, name), going)
-            for name in ("rows", "ids", "scores", "past", "done", "best_ids", "best_scores", "bias")
+            for name in ("ids", "scores", "past", "done", "best_ids", "best_scores")
         }
-        caches = model.move_caches(state.caches, tf.shape(state.rows)[0], going, state.room, growth)
-        state = state._replace(
-            finished=0, room=state.room + growth, cross=tf.gather(state.cross, going, axis=1), caches=caches, **moved
+        caches = model.move_caches(state.caches, going, growth)
+        sentences = _Sentences(
+            sentences.room + growth,
+            tf.gather(sentences.rows, going),
+            tf.gather(sentences.cross, going, axis=1),
+            tf.gather(sentences.bias, going),
         )
-        return state, out
+        return sentences, state._replace(finished=0, caches=caches, **moved), out
 
     # All hypotheses of a search start alike: let only the first one count.
     first_only = 2 * IMPOSSIBLE * (1 - tf.eye(1, hypotheses))
@@ -185,42 +179,42 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
-        room=tf.constant(GROWTH),
-        rows=tf.range(sentences),
-        ids=tf.fill((sentences, hypotheses, 1), config.bos_id),
-        scores=tf.broadcast_to(started, (sentences, hypotheses)),
-        past=tf.zeros((sentences, hypotheses, 0)),
-        done=tf.zeros((sentences,), tf.bool),
-        best_ids=tf.fill((sentences, results, limit), config.pad_id),
-        best_scores=tf.fill((sentences, results), IMPOSSIBLE),
-        cross=memory.cross,
-        bias=memory.bias,
-        caches=model.empty_caches(sentences, hypotheses, GROWTH),
+        ids=tf.fill((count, hypotheses, 1), config.bos_id),
+        scores=tf.broadcast_to(started, (count, hypotheses)),
+        past=tf.zeros((count, hypotheses, 0)),
+        done=tf.zeros((count,), tf.bool),
+        best_ids=tf.fill((count, results, limit), config.pad_id),
+        best_scores=tf.fill((count, results), IMPOSSIBLE),
+        caches=model.empty_caches(count, hypotheses, GROWTH),
     )
-    shapes = _State(
+    everyone = _Sentences(tf.constant(GROWTH), tf.range(count), memory.cross, memory.bias)
+    state_shapes = _State(
         position=tf.TensorShape(()),
         finished=tf.TensorShape(()),
-        room=tf.TensorShape(()),
-        rows=tf.TensorShape((None,)),
         ids=tf.TensorShape((None, width, None)),
         scores=tf.TensorShape((None, width)),
         past=tf.TensorShape((None, width, None)),
         done=tf.TensorShape((None,)),
         best_ids=tf.TensorShape((None, kept_results, longest)),
         best_scores=tf.TensorShape((None, kept_results)),
-        cross=tf.TensorShape((memory.cross.shape[0], None, model.heads, None, model.size)),
-        bias=tf.TensorShape((None, 1, 1, None)),
         caches=tuple(
-            tf.TensorShape((None, None if width is None else width * model.size)) for _ in range(config.decoder_layers)
+            tf.TensorShape((None, None, None if width is None else width * model.size))
+            for _ in range(config.decoder_layers)
         ),
     )
-    out = Found(tf.fill((sentences, results, limit), config.pad_id), tf.zeros((sentences, results)))
+    shapes = _Sentences(
+        room=tf.TensorShape(()),
+        rows=tf.TensorShape((None,)),
+        cross=tf.TensorShape((memory.cross.shape[0], None, model.heads, None, model.size)),
+        bias=tf.TensorShape((None, 1, 1, None)),
+    )
+    out = Found(tf.fill((count, results, limit), config.pad_id), tf.zeros((count, results)))
     out_shapes = Found(tf.TensorShape((None, kept_results, longest)), tf.TensorShape((None, kept_results)))
-    _, found = tf.while_loop(
-        lambda state, out: tf.shape(state.rows)[0] > 0,
-        lambda state, out: tidy(stretch(state), out),
-        (start, out),
-        shape_invariants=(shapes, out_shapes),
+    _, _, found = tf.while_loop(
+        lambda sentences, state, out: tf.shape(sentences.rows)[0] > 0,
+        lambda sentences, state, out: tidy(sentences, stretch(sentences, state), out),
+        (everyone, start, out),
+        shape_invariants=(shapes, state_shapes, out_shapes),
     )
     return found
 

@@ -16,7 +16,7 @@ class Stream(NamedTuple):
     Attributes:
         memory: See `Memory.cross`.
         memory_bias: See `Memory.bias`.
-        caches: Keys and values of the pieces so far, `[layers, 2 * sentences * heads * room, size]`.
+        caches: Keys and values of the pieces so far, `[layers, 2 * sentences * heads, room, size]`.
         ids: int32 `[sentences, 1 + pieces]`, starting with `bos`; from `eos` on filled up with `eos`.
         log_probability: float32 `[sentences]`: of the pieces so far.
         done: bool `[sentences]`: whether it has ended.
@@ -60,7 +60,7 @@ def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search)
         how: How to search; beams have no place in a stream.
     """
     config, sentences = model.config, tf.shape(stream.ids)[0]
-    memory = Memory(stream.memory, stream.memory_bias)
+    memory = Memory(tf.unstack(stream.memory, 2 * len(model.decoder)), stream.memory_bias)
     start = tf.shape(stream.ids)[1] - 1
     end = tf.minimum(start + pieces, how.max_output_length)
     places = tf.range(room)
@@ -83,7 +83,7 @@ def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search)
         return position + 1, ids, score, done | tf.equal(chosen, config.eos_id), caches
 
     caches = tuple(tf.unstack(stream.caches, len(model.decoder)))
-    shape = tf.TensorShape((None, model.size))
+    shape = tf.TensorShape((None, None, model.size))
     _, ids, score, done, caches = tf.while_loop(
         lambda position, ids, score, done, caches: (position < end) & ~tf.reduce_all(done),
         step,

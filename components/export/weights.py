@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 
-class Matrix(tf.Module):
-    """A matrix that is stored small and computed with in float32.
+class Weight(tf.Module):
+    """A weight that is stored small and computed with in float32.
 
     Args:
-        values: float32 `[rows, columns]`.
+        values: float32; int8 takes matrices only, `[rows, columns]`.
         kind: float32, bfloat16 or int8.
         scaled: Of int8: the axis whose every entry shares a scale, 0 for rows, 1 for columns.
     """
@@ -27,7 +27,8 @@ class Matrix(tf.Module):
 
     def unpack(self) -> None:
         """Makes the values ready, once for all that the function that is being traced does with them."""
-        values = tf.cast(self.stored, tf.float32)
+        # Read here, not where it is used: inside of a loop that would be an operation more for every weight and step.
+        values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
         self._unpacked = values if self.scales is None else values * self.scales
 
     def pack(self) -> None:
@@ -36,7 +37,7 @@ class Matrix(tf.Module):
 
     @property
     def values(self) -> Any:
-        """The matrix, float32."""
+        """The weight, float32."""
         return self._unpacked
 
     def rows(self, numbers: Any) -> Any:

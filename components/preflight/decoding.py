@@ -24,7 +24,7 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
     from components.export.decoder import Decoder, Memory
     from components.train.model import make_model
 
-    decoder = Decoder(make_model(config))
+    decoder = Decoder(make_model(config), for_compiler=True)
     heads, size = config.heads, config.width // config.heads
     caches = decoder.empty_caches(sentences, beam, positions)
     candidates = 1 if beam == 1 else 2 * beam
@@ -35,7 +35,8 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
     def step(ids: Any, position: Any, mask: Any, cross: Any, bias: Any, *caches: Any) -> Any:
         with decoder.unpacked():
             logits, grown = decoder.step(ids, position, caches, positions, mask, Memory(cross, bias))
-            return decoder.output.top(logits, candidates), decoder.output.log_total(logits), grown
+            offsets = -tf.reshape(decoder.output.log_total(logits), (sentences, beam))
+            return decoder.output.top(logits, offsets, candidates), grown
 
     return lower(
         step,

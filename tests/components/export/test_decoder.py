@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from components.export.decoder import Decoder
 from components.export.layers import MASKED
 from components.export.output import BLOCK, Output
+from components.export.pieces import FORBIDDEN
 from components.export.plain import Logits, trained
-from components.export.weights import Matrix
+from components.export.weights import Weight
 from components.train.model import LanguageModel, TransformerConfig, make_model
 
 CONFIG = TransformerConfig(vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2)
@@ -91,27 +92,43 @@ def test_whole_outputs_get_the_trained_models_logits(
 def test_weights_stored_small_are_near_the_trained_ones(weights: str, error: float) -> None:
     values = np.random.default_rng(5).normal(size=(30, 20)).astype(np.float32)
     for scaled in (0, 1):
-        matrix = Matrix(values, weights, scaled)
+        matrix = Weight(values, weights, scaled)
         matrix.unpack()
         largest = np.abs(values).max(axis=1 - scaled, keepdims=True)
         assert (np.abs(matrix.values - values) <= error * largest).all()
-    rows = Matrix(values, weights, scaled=0).rows(tf.constant([[3], [7]]))
+    rows = Weight(values, weights, scaled=0).rows(tf.constant([[3], [7]]))
     np.testing.assert_allclose(rows[:, 0], values[[3, 7]], atol=error * np.abs(values).max())
 
 
 @settings(max_examples=20, deadline=None)
-@given(size=st.integers(9, 7 * BLOCK), number=st.integers(1, 8), seed=st.integers(0, 99))
-def test_the_best_pieces_are_found_by_blocks(size: int, number: int, seed: int) -> None:
-    kernel = np.random.default_rng(seed).normal(size=(4, size)).astype(np.float32)
-    rows = np.random.default_rng(seed).normal(size=(3, 4)).astype(np.float32)
-    rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))
+@given(size=st.integers(9, 7 * BLOCK), rows=st.integers(1, 4), number=st.integers(1, 8), seed=st.integers(0, 99))
+def test_the_best_pieces_of_several_rows_are_found_by_blocks(size: int, rows: int, number: int, seed: int) -> None:
+    chooser = np.random.default_rng(seed)
+    kernel = chooser.normal(size=(4, size)).astype(np.float32)
+    states = chooser.normal(size=(3 * rows, 4)).astype(np.float32)
+    states /= np.sqrt((states**2).mean(axis=1, keepdims=True))
+    offsets = chooser.normal(size=(3, rows)).astype(np.float32)
+    offsets[0, 1:] = -2e9
     output = Output(kernel, np.zeros(size, np.float32), reach=2.0)
-    output.kernel.unpack()
-    logits = output.logits(rows)
-    expected = tf.math.top_k(rows @ kernel, number)
-    values, pieces = output.top(logits, number)
-    np.testing.assert_allclose(values, expected.values, atol=1e-5)
-    np.testing.assert_array_equal(pieces, expected.indices)
+    for weight in output.submodules:
+        weight.unpack()
+    logits = output.logits(states)
+    all_sums = (states @ kernel).reshape(3, rows, size) + offsets[:, :, None]
+    expected = tf.math.top_k(all_sums.reshape(3, -1), number)
+    sums, parents, pieces = output.top(logits, tf.constant(offsets), number)
+    np.testing.assert_allclose(sums, expected.values, atol=1e-5)
+    np.testing.assert_array_equal(parents, expected.indices // size)
+    np.testing.assert_array_equal(pieces, expected.indices % size)
     np.testing.assert_allclose(
-        output.log_total(logits), tf.reduce_logsumexp(rows @ kernel, axis=1, keepdims=True), rtol=1e-4
+        output.log_total(logits), tf.reduce_logsumexp(states @ kernel, axis=1, keepdims=True), rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("allowed", range(4))
+def test_what_fills_the_last_block_up_is_never_found(allowed: int) -> None:
+    output = Output(np.ones((4, 5), np.float32), np.zeros(5, np.float32), reach=2.0)
+    for weight in output.submodules:
+        weight.unpack()
+    logits = output.logits(tf.ones((4, 4))) + tf.where(tf.range(BLOCK) < allowed, 0.0, FORBIDDEN)
+    _, _, pieces = output.top(logits, tf.constant([[0.0, -2e9], [-2e9, -2e9]]), 5)
+    assert (pieces.numpy() < 5).all()
