@@ -7,6 +7,7 @@ in a process of its own, with both cores; the best turn of each counts.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def main() -> None:
             "batch_size": BATCH,
             "passes": 1 if given.quick else 2,
             "singles": 25 if given.quick else 60,
+            **settings()[0],
         }
         for beam in given.beams:
             model = folder / f"beam-{beam}"
@@ -104,7 +106,8 @@ def main() -> None:
                     "first_s": min(turn["first"] for turn in turns),
                     "bleu": bleu(turns[0]["answers"], references) if engine in SAME_WEIGHTS else float("nan"),
                 }
-                rows.append([engine, beam, *best.values()])
+                fastest = max(turns, key=lambda turn: turn["rate"])
+                rows.append([engine, beam, f"{fastest['workers']} x {fastest['threads']}", *best.values()])
                 figures |= {f"{engine}_beam{beam}_{name}": value for name, value in best.items() if value == value}
         if given.weights:
             for kind in WEIGHTS:
@@ -116,12 +119,25 @@ def main() -> None:
                 figures[f"megabytes_{kind}"] = size / 1e6
                 figures[f"rate_{kind}"] = turn["rate"]
         lengths = LENGTHS[:3] if given.quick else LENGTHS
-        lengthy = {**task, "checkpoint": str(checkpoint), "lengths": lengths}
-        seconds = measure(sys.executable, "benchmarks.decode_lengths", lengthy)["seconds"]
-    show("Decoding", ["engine", "beam", "sentences/s, b64", "ms, b1", "load s", "first call s", "BLEU"], rows)
-    show("Beam 4, 16 texts, so many pieces", ["pieces", "seconds"], list(zip(lengths, seconds, strict=True)))
-    figures |= {f"seconds_{length}_pieces": second for length, second in zip(lengths, seconds, strict=True)}
-    figures["piece_cost_longest_vs_16"] = (seconds[-1] / lengths[-1]) / (seconds[0] / lengths[0])
+        lengthy = {**task, "texts": texts[:16], "checkpoint": str(checkpoint), "lengths": lengths}
+        seconds = {"seqline": measure(sys.executable, "benchmarks.decode_lengths", lengthy)["seconds"]}
+        if "ctranslate2" in given.peers:
+            python = environment("ctranslate2", PEERS["ctranslate2"])
+            peer = measure(python, "benchmarks.decode_lengths", {**lengthy, "quantization": None})
+            seconds["ctranslate2_f32"] = peer["seconds"]
+    show(
+        "Decoding",
+        ["engine", "beam", "workers x threads", "sentences/s, b64", "ms, b1", "load s", "first call s", "BLEU"],
+        rows,
+    )
+    show(
+        "Beam 4, 16 texts, so many pieces: seconds",
+        ["pieces", *seconds],
+        list(zip(lengths, *seconds.values(), strict=True)),
+    )
+    for engine, found in seconds.items():
+        figures |= {f"{engine}_seconds_{length}_pieces": one for length, one in zip(lengths, found, strict=True)}
+        figures[f"{engine}_piece_cost_longest_vs_16"] = (found[-1] / lengths[-1]) / (found[0] / lengths[0])
     finish(figures | ratios(figures), given.json)
 
 
@@ -161,15 +177,25 @@ def race(task: dict[str, Any], peers: Sequence[str], turns: int) -> dict[str, li
                 engines[f"ctranslate2_{kind}"] = (python, "benchmarks.decode_ctranslate2", quantized)
         else:
             # They are many times slower: a part of the text is enough.
-            part = {**task, "texts": task["texts"][: 2 * BATCH], "singles": min(15, task["singles"]), "passes": 1}
+            batches = 2 if peer == "keras_hub" else 4
+            part = {**task, "texts": task["texts"][: batches * BATCH], "singles": min(15, task["singles"]), "passes": 1}
             engines[peer] = (python, f"benchmarks.decode_{peer}", part)
     found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
     for turn in range(turns):
         for engine, what in engines.items():
             # Of the slow ones one turn is enough.
             if turn == 0 or engine in SAME_WEIGHTS:
-                found[engine].append(measure(*what))
+                interpreter, module, asked = what
+                # keras-hub's `generate` is for one thread.
+                tried = settings()[:1] if engine == "keras_hub" else settings()
+                found[engine] += [measure(interpreter, module, asked | setting) | setting for setting in tried]
     return found
+
+
+def settings() -> list[dict[str, int]]:
+    """The ways to use the cores: all for one batch at a time, or one for each of several batches."""
+    cores = len(os.sched_getaffinity(0))
+    return [{"threads": cores, "workers": 1}, {"threads": 1, "workers": cores}][:cores]
 
 
 def bleu(answers: list[str], references: list[str]) -> float:

@@ -1,7 +1,7 @@
 """CTranslate2 in `benchmarks.decode`, with the very weights that Seqline exports."""
 
-import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import ctranslate2
@@ -72,20 +72,34 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     return {"converted": convert(task, processor)}
 
 
-def load(task: dict[str, Any]) -> Translate:
-    """Loads the converted model."""
+def load_engine(task: dict[str, Any]) -> tuple[Any, Callable[[list[str]], list[list[str]]]]:
+    """Loads the converted model.
+
+    Args:
+        task: `converted` is its folder.
+
+    Returns:
+        The engine, and what makes texts its pieces.
+    """
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     engine = ctranslate2.Translator(
         task["converted"],
         compute_type=task["quantization"] or "float32",
-        intra_threads=len(os.sched_getaffinity(0)),
+        intra_threads=task["threads"],
+        inter_threads=task["workers"],
     )
     end = processor.id_to_piece(processor.eos_id())
+    return engine, lambda texts: [[*tokens, end] for tokens in processor.encode(texts, out_type=str)]
+
+
+def load(task: dict[str, Any]) -> Translate:
+    """Loads the converted model."""
+    engine, split = load_engine(task)
+    processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
 
     def translate(texts: list[str]) -> list[str]:
-        pieces = [[*tokens, end] for tokens in processor.encode(texts, out_type=str)]
         found = engine.translate_batch(
-            pieces, beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
+            split(texts), beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
         )
         return [processor.decode(result.hypotheses[0]) for result in found]
 

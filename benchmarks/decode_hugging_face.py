@@ -1,6 +1,5 @@
 """Hugging Face `generate` in `benchmarks.decode`: a model of the same shape with random weights."""
 
-import os
 from typing import Any
 
 import sentencepiece
@@ -12,7 +11,7 @@ from benchmarks.decode_timing import Translate, run
 
 def load(task: dict[str, Any]) -> Translate:
     """Makes the model."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(task["threads"])
     torch.manual_seed(1)
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     pad, start, end = processor.pad_id(), processor.bos_id(), processor.eos_id()

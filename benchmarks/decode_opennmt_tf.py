@@ -63,6 +63,8 @@ def load(task: dict[str, Any]) -> Translate:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
+    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     loaded = {number: tf.saved_model.load(model) for number, model in task["models"].items()}
 

@@ -12,6 +12,8 @@ def load(task: dict[str, Any]) -> Translate:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401 (registers its ops)
 
+    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
     loaded = tf.saved_model.load(task["model"])
 
     def translate(texts: list[str]) -> list[str]:

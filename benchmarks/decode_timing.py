@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 Translate = Callable[[list[str]], list[str]]
@@ -17,7 +18,8 @@ def run(
 
     Args:
         load: Loads the engine; gets the task: `model`, `tokenizer`, `beam_size`, `texts`, `batch_size`, `passes`,
-            `singles`, and what the engine asked for.
+            `singles`, `threads` of an operation, `workers` (batches that are decoded at once), and what the engine
+            asked for.
         prepare: Makes the engine's model, and adds to the task where it is; not timed.
     """
     task = json.load(sys.stdin)
@@ -25,24 +27,31 @@ def run(
         task |= prepare(task)
     texts, size = task["texts"], task["batch_size"]
 
-    def timed(batches: list[list[str]]) -> tuple[list[float], list[str]]:
-        seconds, answers = [], []
+    def one_by_one(batches: list[list[str]]) -> list[float]:
+        seconds = []
         for batch in batches:
             start = time.perf_counter()
-            answers += translate(batch)
+            translate(batch)
             seconds.append(time.perf_counter() - start)
-        return seconds, answers
+        return seconds
+
+    def together(batches: list[list[str]]) -> tuple[float, list[str]]:
+        start = time.perf_counter()
+        answers = [answer for batch in pool.map(translate, batches) for answer in batch]
+        return time.perf_counter() - start, answers
 
     start = time.perf_counter()
     translate = load(task)
     loading = time.perf_counter() - start
-    (first,), _ = timed([texts[:size]])
-    passes = [timed([texts[i : i + size] for i in range(0, len(texts), size)]) for _ in range(task["passes"])]
-    alone, _ = timed([[text] for text in texts[: task["singles"]]])
+    (first,) = one_by_one([texts[:size]])
+    batches = [texts[start : start + size] for start in range(0, len(texts), size)]
+    with ThreadPoolExecutor(task["workers"]) as pool:
+        passes = [together(batches) for _ in range(task["passes"])]
+    alone = one_by_one([[text] for text in texts[: task["singles"]]])
     measured = {
         "load": loading,
         "first": first,
-        "rate": len(texts) / min(sum(seconds) for seconds, _ in passes),
+        "rate": len(texts) / min(seconds for seconds, _ in passes),
         # The first few still allocate.
         "latency": statistics.median(alone[5:]),
         "answers": passes[0][1],
