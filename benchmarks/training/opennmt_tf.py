@@ -111,7 +111,7 @@ def decode(runner: Any, folder: Path, test: str) -> dict[str, list[str]]:
     runner.average_checkpoints(str(averaged), max_count=4)
     found = {}
     for name, checkpoint in (("last", None), ("averaged", str(averaged))):
-        outputs = folder / name
+        outputs = folder / f"{name}.txt"
         runner.infer(test, predictions_file=str(outputs), checkpoint_path=checkpoint)
         found[name] = outputs.read_text(encoding="utf-8").split("\n")[:-1]
     return found
