@@ -34,19 +34,13 @@ from components.train.checkpoint import Checkpoint
 from components.train.stage import Options, train
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # Wu et al. 2021: dropout 0.3, Adam 0.9/0.98, label smoothing 0.1, 4,096 tokens; the average of the weights is kept.
-    "translation": {"preset": "tiny", "dropout": 0.3, "learning_rate": 0.005, "warmup_steps": 2000, "average": 0.999},
-    "summarization": {
-        "preset": "small",
-        "dropout": 0.2,
-        "learning_rate": 0.002,
-        "warmup_steps": 1000,
-        "average": 0.999,
-    },
+    # Wu et al. 2021 with less dropout (0.3) and fewer steps of warming up (2,000): they train three times as long.
+    "translation": {"preset": "tiny", "dropout": 0.2, "learning_rate": 0.004, "warmup_steps": 500},
+    "summarization": {"preset": "small", "dropout": 0.2, "learning_rate": 0.002, "warmup_steps": 1000},
 }
 RECIPES["question_answering"] = RECIPES["summarization"]
 # A quarter of an hour is some thousand steps: too few to warm up for 2,000, or to need much dropout.
-RECIPES["short"] = {"preset": "tiny", "dropout": 0.1, "learning_rate": 0.004, "warmup_steps": 300, "average": 0.99}
+RECIPES["short"] = {"preset": "tiny", "dropout": 0.1, "learning_rate": 0.004, "warmup_steps": 300}
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ def best_trial(
     warmup_steps: int = 400,
     dropout: float = 0.1,
     label_smoothing: float = 0.1,
-    average: float = 0.99,
+    average: float = 0.999,
     api_endpoint: str = "",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs",

@@ -32,7 +32,7 @@ def plan_trials(
     activation_dropout: float = 0.0,
     label_smoothing: float = 0.1,
     subword_sampling: float = 0.0,
-    average: float = 0.99,
+    average: float = 0.999,
     precision: str = "auto",
     devices: str = "auto",
     xla: str = "auto",

@@ -27,7 +27,7 @@ def preflight(
     attention_dropout: float = 0.0,
     activation_dropout: float = 0.0,
     label_smoothing: float = 0.1,
-    average: float = 0.99,
+    average: float = 0.999,
     precision: str = "auto",
 ) -> None:
     """Asks the TPU compiler whether training compiles and fits, before a TPU is rented; stops the run if it does not.

@@ -35,7 +35,7 @@ def train(
     activation_dropout: float = 0.0,
     label_smoothing: float = 0.1,
     subword_sampling: float = 0.0,
-    average: float = 0.99,
+    average: float = 0.999,
     precision: str = "auto",
     devices: str = "auto",
     xla: str = "auto",
@@ -77,7 +77,7 @@ def train(
         label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
         subword_sampling: Subword regularization, the smoothing by which other pieces are drawn in every epoch, such as
             0.1; 0 for none.
-        average: Momentum of the moving average of the weights that are kept; 0 for none.
+        average: Momentum of the moving average of the weights that are kept, reached by and by; 0 for none.
         precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
         devices: What trains, one device, mirrored (all GPUs), workers (from TF_CONFIG), tpu, or auto for what there is.
         xla: Whether the training step is compiled with XLA, on, off, or auto for on a TPU.

@@ -10,9 +10,11 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015); with `weight_decay` AdamW (Loshchilov and Hutter 2019).
 
-    Differs from Keras's in three things: each variable is updated by one fused operation; gradients are clipped by
-    their global norm after the replicas' have been summed, so that any number of replicas takes the same step; and
-    the averaged weights stay apart from the trained ones when `fit` ends, which it does here after every epoch.
+    Differs from Keras's in four things: each variable is updated by one fused operation; gradients are clipped by
+    their global norm after the replicas' have been summed, so that any number of replicas takes the same step; the
+    momentum of the weights' average rises to `ema_momentum` with the steps, so that it spans their last tenth and the
+    first weights are soon forgotten, as `tf.train.ExponentialMovingAverage` does with `num_updates`; and the averaged
+    weights stay apart from the trained ones when `fit` ends, which it does here after every epoch.
 
     Args:
         clip_norm: Largest global norm of the gradients; 0 for no limit.
@@ -39,6 +41,15 @@ class Adam(keras.optimizers.Adam):
             epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=tf.convert_to_tensor(gradient),
         )
+
+    def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
+        if not self.use_ema:
+            return
+        steps = tf.cast(tf.convert_to_tensor(self.iterations), tf.float32)
+        momentum = tf.minimum(float(self.ema_momentum), steps / (steps + 9.0))
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            if average is not None:
+                average.assign(average + (1.0 - momentum) * (variable - average))
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """Leaves the trained weights as they are."""

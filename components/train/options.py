@@ -55,7 +55,8 @@ class Options:
         label_smoothing: Share of the probability spread over the vocabulary.
         subword_sampling: Subword regularization, the smoothing by which other pieces are drawn in every epoch, such as
             0.1; 0 for none.
-        average: Momentum of the moving average of the weights that are evaluated and kept; 0 for none.
+        average: Momentum of the moving average of the weights that are evaluated and kept; it starts low and rises
+            with the steps. 0 for none.
         precision: float32, bfloat16 or auto: bfloat16 where the processor multiplies it natively.
         devices: auto, one, mirrored, workers (from TF_CONFIG) or tpu.
         xla: Whether the step is compiled: auto (on a TPU), on or off.
@@ -86,7 +87,7 @@ class Options:
     activation_dropout: float = 0.0
     label_smoothing: float = 0.1
     subword_sampling: float = 0.0
-    average: float = 0.99
+    average: float = 0.999
     precision: str = "auto"
     devices: str = "auto"
     xla: str = "auto"

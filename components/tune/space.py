@@ -44,7 +44,7 @@ class Hyperparameters:
     warmup_steps: int = 400
     dropout: float = 0.1
     label_smoothing: float = 0.1
-    average: float = 0.99
+    average: float = 0.999
 
     @classmethod
     def of(cls, options: Options) -> "Hyperparameters":

@@ -58,3 +58,18 @@ def test_the_learning_rate_rises_to_its_peak_and_falls(kind: str, end: float) ->
 def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
     single, four = (WarmUp("cosine", 0.5, 10, 100, accumulate) for accumulate in (1, 4))
     assert [float(four(step)) for step in (36, 39)] == [float(single(9))] * 2
+
+
+def test_the_average_forgets_the_first_weights_and_keeps_to_the_momentum_in_the_end() -> None:
+    weight = keras.Variable([5.0])
+    optimizer = Adam(0.0, use_ema=True, ema_momentum=0.9)
+    optimizer.build([weight])
+    averages = []
+    for step in range(300):
+        weight.assign([5.0 if step < 10 else float(step % 2)])
+        optimizer.apply([keras.ops.convert_to_tensor([0.0])], [weight])
+        averages.append(float(optimizer._model_variables_moving_average[0].numpy()[0]))
+    assert averages[0] == pytest.approx(5.0)
+    # After 40 steps a fixed momentum would still hold 0.9 ** 30 of the first ten.
+    assert averages[40] - 0.5 < 0.05 * 4.5
+    assert averages[-1] == pytest.approx(0.9 * averages[-2] + 0.1 * 1.0)
