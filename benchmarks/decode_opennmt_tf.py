@@ -54,17 +54,20 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
     """Exports the model with each limit."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+
+    # Before the export starts TensorFlow: they cannot be changed later.
+    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     return {"models": {number: exported(task, processor, number) for number in task["limits"]}}
 
 
 def load(task: dict[str, Any]) -> Translate:
     """Loads the exported models."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     loaded = {number: tf.saved_model.load(model) for number, model in task["models"].items()}
 
