@@ -146,7 +146,15 @@ class Program(tf.Module):
 
         def traced(function: Any, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
-            return tf.function(function, autograph=False).get_concrete_function(**specs)
+            called = tf.function(function, autograph=False)
+
+            def in_one_thread(**given: Any) -> Any:
+                # A step has hundreds of small operations: to hand them to other threads takes longer than to run them.
+                # Large products still use all threads.
+                with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
+                    return called(**given)
+
+            return tf.function(in_one_thread, autograph=False).get_concrete_function(**specs)
 
         def scalars(types: dict[str, Any]) -> dict[str, tf.TensorSpec]:
             return {name: tf.TensorSpec((), dtype) for name, dtype in types.items()}
