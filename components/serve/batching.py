@@ -13,6 +13,8 @@ from components.serve.limits import Limits
 
 # One text may have failed its whole batch, or ended the worker: all of them are tried once more, each alone.
 ATTEMPTS = 2
+# A larger batch hardly costs less a text, and all of its texts wait for its longest.
+ENOUGH = 8
 
 
 class BusyError(Exception):
@@ -45,8 +47,8 @@ class Batcher:
     """The queue before a version's worker.
 
     An idle model gets a text at once. While it is busy, texts queue; when it is free, the oldest one goes, together
-    with those of about its length. Under load it lingers for a twentieth of the last batch's time, so that the clients
-    that were just answered can ask again and be in the next batch.
+    with those of about its length: a few, or a fair share of what waits. Under load it lingers for a twentieth of the
+    last batch's time, so that the clients that were just answered can ask again and be in the next batch.
 
     Args:
         engine: The worker.
@@ -192,10 +194,11 @@ class Batcher:
                 for item in self._queue
                 if item.parameters == oldest.parameters and item.bucket == oldest.bucket and not item.attempts
             ]
-            if len(alike) > self.limits.batch:
+            size = min(self.limits.batch, max(ENOUGH, math.ceil(len(alike) / self.concurrency)))
+            if len(alike) > size:
                 length = len(oldest.text)
                 alike.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
-            chosen = alike[: self.limits.batch]
+            chosen = alike[:size]
         taken = set(map(id, chosen))
         self._queue = [item for item in self._queue if id(item) not in taken]
         return chosen

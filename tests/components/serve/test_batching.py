@@ -67,6 +67,18 @@ def test_a_full_batch_is_the_oldest_text_and_those_of_about_its_length() -> None
     asyncio.run(run())
 
 
+def test_batches_side_by_side_share_what_waits_but_a_few_texts_stay_together() -> None:
+    async def run() -> None:
+        engine = SlowEngine()
+        shared = Batcher(engine, Limits(), concurrency=2)  # type: ignore[arg-type]
+        texts = [chr(ord("a") + number) for number in range(24)]
+        await together(shared, engine, (["1"], ()), (["2"], ()), (texts, ()), batches=5)
+        assert [len(batch) for batch in engine.asked] == [1, 1, 12, 8, 4]
+        assert [text for batch in engine.asked[2:] for text in batch] == texts
+
+    asyncio.run(run())
+
+
 def test_much_longer_texts_do_not_hold_up_short_ones() -> None:
     async def run() -> None:
         engine = SlowEngine()
