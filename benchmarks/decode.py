@@ -188,8 +188,35 @@ def race(task: dict[str, Any], peers: Sequence[str], turns: int) -> dict[str, li
                 interpreter, module, asked = what
                 # keras-hub's `generate` is for one thread.
                 tried = settings()[:1] if engine == "keras_hub" else settings()
-                found[engine] += [measure(interpreter, module, asked | setting) | setting for setting in tried]
+                found[engine] += measured_settings(interpreter, module, asked, tried)
     return found
+
+
+def measured_settings(
+    python: str | Path, module: str, task: dict[str, Any], tried: list[dict[str, int]]
+) -> list[dict[str, Any]]:
+    """Measures an engine in several settings; one in which a peer crashes is left out, if it runs in another.
+
+    Args:
+        python: The engine's Python.
+        module: Its module.
+        task: What to do.
+        tried: The settings.
+    """
+
+    def attempt(setting: dict[str, int]) -> dict[str, Any] | RuntimeError:
+        try:
+            return measure(python, module, task | setting) | setting
+        except RuntimeError as error:
+            print(f"left out, with {setting}: {error}", file=sys.stderr)
+            return error
+
+    found = [attempt(setting) for setting in tried]
+    turns = [turn for turn in found if not isinstance(turn, RuntimeError)]
+    for failure in found:
+        if isinstance(failure, RuntimeError) and (not turns or python == sys.executable):
+            raise failure
+    return turns
 
 
 def settings() -> list[dict[str, int]]:
