@@ -109,6 +109,12 @@ def main() -> None:
                 fastest = max(turns, key=lambda turn: turn["rate"])
                 rows.append([engine, beam, f"{fastest['workers']} x {fastest['threads']}", *best.values()])
                 figures |= {f"{engine}_beam{beam}_{name}": value for name, value in best.items() if value == value}
+        # Before what follows: it takes minutes.
+        show(
+            "Decoding",
+            ["engine", "beam", "workers x threads", "sentences/s, b64", "ms, b1", "load s", "first call s", "BLEU"],
+            rows,
+        )
         if given.weights:
             for kind in WEIGHTS:
                 model = folder / kind
@@ -125,11 +131,6 @@ def main() -> None:
             python = environment("ctranslate2", PEERS["ctranslate2"])
             peer = measure(python, "benchmarks.decode_lengths", {**lengthy, "quantization": None})
             seconds["ctranslate2_f32"] = peer["seconds"]
-    show(
-        "Decoding",
-        ["engine", "beam", "workers x threads", "sentences/s, b64", "ms, b1", "load s", "first call s", "BLEU"],
-        rows,
-    )
     show(
         "Beam 4, 16 texts, so many pieces: seconds",
         ["pieces", *seconds],

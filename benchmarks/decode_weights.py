@@ -9,7 +9,10 @@ from components.tokenize.options import Options as TokenizeOptions
 from components.tokenize.stage import tokenize
 from components.train.checkpoint import Checkpoint
 from components.train.model import TransformerConfig, make_model
+from components.train.model.positions import sinusoids
 from components.train.stage import Options, train
+
+POSITIONS = 512
 
 
 def trained(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, Path]:
@@ -47,7 +50,9 @@ def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
     """
     model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
     model.load_weights(checkpoint.weights)
-    weights = {"embedding": np.asarray(model.embedding), "positions": model.encodings}
+    # More of them than training needs: CTranslate2 has none but those that it is given.
+    positions = sinusoids(POSITIONS, model.config.width)
+    weights = {"embedding": np.asarray(model.embedding), "positions": positions}
     for side in ("encoder", "decoder"):
         weights[f"{side}_norm"] = np.asarray(getattr(model, f"{side}_norm").scale)
         for number, layer in enumerate(getattr(model, side)):

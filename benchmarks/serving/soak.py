@@ -11,6 +11,7 @@ first three under load.
 import argparse
 import json
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -38,6 +39,7 @@ def main() -> int:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     back_end = LocalBackEnd(Endpoint(folder / "soak"), port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the endpoint is stopped then, too
     memory: list[float] = []
 
     def deploy(number: int) -> None:
