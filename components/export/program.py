@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from components.export.decoder import Decoder
+from components.export.executor import in_one_thread
 from components.export.exported import Decoding
 from components.export.scoring import log_probabilities
 from components.export.search import Found, search
@@ -146,15 +147,7 @@ class Program(tf.Module):
 
         def traced(function: Any, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
-            called = tf.function(function, autograph=False)
-
-            def in_one_thread(**given: Any) -> Any:
-                # A step has hundreds of small operations: to hand them to other threads takes longer than to run them.
-                # Large products still use all threads.
-                with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
-                    return called(**given)
-
-            return tf.function(in_one_thread, autograph=False).get_concrete_function(**specs)
+            return in_one_thread(function).get_concrete_function(**specs)
 
         def scalars(types: dict[str, Any]) -> dict[str, tf.TensorSpec]:
             return {name: tf.TensorSpec((), dtype) for name, dtype in types.items()}
