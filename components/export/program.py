@@ -145,9 +145,11 @@ class Program(tf.Module):
     def signatures(self) -> dict[str, Any]:
         """The signatures by name, traced."""
 
-        def traced(function: Any, **inputs: tf.TensorSpec) -> Any:
+        def traced(function: Any, alike: bool = False, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
-            return in_one_thread(function).get_concrete_function(**specs)
+            # Only what always searches alike: functions of streams, with conditions in their loops, were seen to hang.
+            called = in_one_thread(function) if alike else tf.function(function, autograph=False)
+            return called.get_concrete_function(**specs)
 
         def scalars(types: dict[str, Any]) -> dict[str, tf.TensorSpec]:
             return {name: tf.TensorSpec((), dtype) for name, dtype in types.items()}
@@ -157,10 +159,10 @@ class Program(tf.Module):
         # One piece more at each call.
         state["ids"] = IDS
         return {
-            "serving_default": traced(self.serve, text=TEXTS),
+            "serving_default": traced(self.serve, alike=True, text=TEXTS),
             "parameters": traced(self.serve_with_parameters, text=TEXTS, **scalars({**SEARCHING, **SAMPLING})),
             "score": traced(self.score, source=TEXTS, target=TEXTS),
-            "ids": traced(self.serve_ids, ids=IDS),
+            "ids": traced(self.serve_ids, alike=True, ids=IDS),
             "stream_start": started,
             "stream_next": traced(self.proceed, pieces=tf.TensorSpec((), tf.int32), **state, **scalars(SAMPLING)),
         }
