@@ -8,10 +8,10 @@ EXECUTOR = "SINGLE_THREADED_EXECUTOR"
 
 
 def in_one_thread(function: Any) -> Any:
-    """Has the operations of a function run one after another in the thread that asks.
+    """Has a function's operations run one after another, and its loops called, not unrolled into the graph around them.
 
-    A step of decoding has some hundreds of small operations: to hand them to other threads takes longer than to run
-    them. Large products still use all threads of an operation.
+    A step of decoding has some hundreds of small operations, and that graph's bookkeeping takes longer than they do.
+    What a loop calls does not inherit the executor. Large products still use all threads of an operation.
 
     Args:
         function: What to trace; takes tensors by name.
