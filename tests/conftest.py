@@ -64,12 +64,12 @@ def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of two epochs: real, and not good."""
+    """A checkpoint of four epochs: real, and not good, but its outputs end."""
     from components.train.stage import Options, train
 
     def make(folder: Path) -> None:
         pages = {"report": folder / "training.html", "attention": folder / "attention.html"}
-        options = Options(preset="demo", epochs=2, batch_tokens=512)
+        options = Options(preset="demo", epochs=4, batch_tokens=512)
         train(corpus, folder / "checkpoint", options=options, **pages)
 
     return made_once(tmp_path_factory, "checkpoint", make) / "checkpoint"
