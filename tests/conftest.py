@@ -64,12 +64,13 @@ def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of four epochs: real, and not good, but its outputs end."""
+    """A checkpoint of two epochs: real, and not good."""
     from components.train.stage import Options, train
 
     def make(folder: Path) -> None:
         pages = {"report": folder / "training.html", "attention": folder / "attention.html"}
-        options = Options(preset="demo", epochs=4, batch_tokens=512)
+        # With this seed the outputs end before their limit: what does not is ranked behind what does.
+        options = Options(preset="demo", epochs=2, batch_tokens=512, seed=3)
         train(corpus, folder / "checkpoint", options=options, **pages)
 
     return made_once(tmp_path_factory, "checkpoint", make) / "checkpoint"

@@ -45,6 +45,7 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
         **SMALL,
         "data": str(data),
         "epochs": 12,
+        "warmup_steps": 20,
         "endpoint": str(endpoint.path),
         "port": free_port(),
         "gate": [{"metric": "bleu", "margin": 100.0}],
