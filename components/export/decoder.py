@@ -1,5 +1,6 @@
 """The trained model as serving runs it: the source without padding, the output a step at a time."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from components.export.layers import (
     Normalization,
     SelfAttention,
     attend,
+    put,
 )
 from components.export.output import Output
 from components.export.weights import Weight
@@ -21,6 +23,8 @@ from components.train.model import LanguageModel
 from components.train.model.positions import rotate, sinusoids
 
 GROWTH = 16
+# TensorFlow copies to a slice element by element: so many floats count as one, of the type of that size.
+TOGETHER = {1: tf.float32, 2: tf.complex64, 4: tf.complex128}
 
 
 class Memory(NamedTuple):
@@ -56,6 +60,7 @@ class Decoder(tf.Module):
         self.for_compiler = for_compiler
         self.config = config = model.config
         self.heads, self.size = config.heads, config.width // config.heads
+        self.group = math.gcd(self.size, max(TOGETHER))
         self.prompted = config.architecture == "gpt"
         embedding = np.array(model.embedding) * np.float32(config.width**0.5)
         self.embedding = Weight(embedding, weights, scaled=0)
@@ -72,8 +77,11 @@ class Decoder(tf.Module):
             self.keys_values = CrossAttention.keys_values(model.decoder, self.encoded, weights)
         kernel = np.array(model.output_embedding).T
         kernel, bias = self.last.into(kernel, np.zeros(kernel.shape[1], np.float32))
-        reach = config.width**0.5 if self.last.first else self.decoder[-1][1].norm.reach
+        reach = 1.0 if self.last.first else self.decoder[-1][1].norm.reach
         self.output = Output(kernel, bias, reach, weights)
+        for module in self.submodules:
+            if isinstance(module, Normalization):
+                module.for_compiler = for_compiler
 
     def _stack(self, layers: list[Any], weights: str) -> list[tuple[SelfAttention, FeedForward]]:
         return [
@@ -105,6 +113,10 @@ class Decoder(tf.Module):
         projected = tf.reshape(projected, (-1, length, parts, self.heads, self.size))
         projected = tf.transpose(projected, (2, 0, 3, 1, 4))
         return projected if turned is None else tf.concat([rotate(projected[:2], turned), projected[2:]], axis=0)
+
+    def _heads(self, projected: Any, length: Any) -> Any:
+        """`[sentences * length, width]` to `[sentences, heads, length, size]`."""
+        return tf.transpose(tf.reshape(projected, (-1, length, self.heads, self.size)), (0, 2, 1, 3))
 
     def encode(self, source: Any) -> Memory:
         """Reads the source.
@@ -151,10 +163,10 @@ class Decoder(tf.Module):
             positions: How many.
 
         Returns:
-            One cache a layer, `[2 * sentences * heads, positions, hypotheses * size]`.
+            One cache a layer, `[2 * sentences * heads, positions, hypotheses * size / group, group]`.
         """
-        rows = 2 * sentences * self.heads
-        return tuple(tf.zeros((rows, positions, hypotheses * self.size)) for _ in self.decoder)
+        shape = (2 * sentences * self.heads, positions, hypotheses * self.size // self.group, self.group)
+        return tuple(tf.zeros(shape) for _ in self.decoder)
 
     def move_caches(self, caches: tuple[Any, ...], going: Any, growth: Any) -> tuple[Any, ...]:
         """Keeps the caches of some sentences, with room for more positions.
@@ -167,12 +179,13 @@ class Decoder(tf.Module):
         Returns:
             The caches of these sentences.
         """
-        room, width = tf.shape(caches[0])[1], caches[0].shape[2] or tf.shape(caches[0])[2]
-        moved = []
-        for cache in caches:
-            kept = tf.gather(tf.reshape(cache, (2, -1, self.heads * room * width)), going, axis=1)
-            moved.append(tf.pad(tf.reshape(kept, (-1, room, width)), [[0, 0], [0, growth], [0, 0]]))
-        return tuple(moved)
+        rows, room, width, _ = tf.unstack(tf.shape(caches[0]))
+        # What is written later is masked until then: here it is whatever lies at the end.
+        positions = tf.minimum(tf.range(room + growth), room - 1)
+        kept = tf.reshape(tf.range(rows), (2, -1, self.heads))
+        kept = tf.reshape(tf.gather(kept, going, axis=1), (-1, 1)) * room + positions
+        wide = (-1, caches[0].shape[2] or width, self.group)
+        return tuple(tf.gather(tf.reshape(cache, wide), kept) for cache in caches)
 
     def step(self, ids: Any, position: Any, caches: tuple[Any, ...], room: Any, mask: Any, memory: Memory) -> Any:
         """Decodes one more piece of several hypotheses of each sentence.
@@ -189,26 +202,36 @@ class Decoder(tf.Module):
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
         """
         hypotheses = ids.shape[1] or tf.shape(ids)[1]
+        # Made once, not for every layer.
+        shape = tf.stack([2, -1, self.heads, room * hypotheses, self.size])
+        write = self._writer(caches[0], position)
         grown = []
 
         def own(number: int, keys_values: Any) -> Any:
-            cache = self._write(caches[number], position, tf.reshape(keys_values, (-1, 1, hypotheses * self.size)))
+            wide = (-1, hypotheses * self.size // self.group, self.group)
+            cache = write(caches[number], tf.reshape(keys_values, wide))
             grown.append(cache)
-            keys, values = tf.unstack(tf.reshape(cache, (2, -1, self.heads, room * hypotheses, self.size)))
+            keys, values = tf.unstack(tf.reshape(cache, shape))
             return keys, values, mask
 
         rows = self._run(ids, self._first(memory) + position, own, memory)
         return self.output.logits(rows), tuple(grown)
 
-    def _write(self, cache: Any, position: Any, added: Any) -> Any:
-        """Puts `[rows, 1, width]` at a position of a cache, `[rows, room, width]`."""
+    def _writer(self, cache: Any, position: Any) -> Callable[[Any, Any], Any]:
+        """What writes keys and values of a position into a cache like this one, without that axis."""
         if self.for_compiler:
             rows = tf.shape(cache)[0]
             places = tf.stack([tf.range(rows), tf.fill((rows,), position)], axis=1)
-            return tf.tensor_scatter_nd_update(cache, places, added[:, 0])
-        # In place, and on a CPU in half the time; but XLA takes constant positions only.
-        ends = {"begin": [0, position], "end": [0, position + 1], "strides": [1, 1], "begin_mask": 1, "end_mask": 1}
-        return tf.raw_ops.TensorStridedSliceUpdate(input=cache, value=added, **ends)
+            return lambda cache, added: tf.tensor_scatter_nd_update(cache, places, added)
+        # In place, where a scatter copies; but XLA takes constant positions only.
+        where, kind = tf.stack([0, position]), TOGETHER[self.group]
+
+        def write(cache: Any, added: Any) -> Any:
+            if self.group == 1:
+                return put(where, cache, added)
+            return tf.bitcast(put(where, tf.bitcast(cache, kind), tf.bitcast(added, kind)), tf.float32)
+
+        return write
 
     def whole(self, ids: Any, memory: Memory) -> Any:
         """Runs the decoder over whole outputs at once.
@@ -247,8 +270,7 @@ class Decoder(tf.Module):
             rows = attention.add(rows, attend(projected[0], *sides))
             if not self.prompted:
                 cross = self.cross[number]
-                queries = self._split(cross.queries(rows), length)[0]
-                rows = cross.add(rows, attend(queries, remembered))
+                rows = cross.add(rows, attend(self._heads(cross.queries(rows), length), remembered))
             rows = feed_forward(rows)
         return self.last.before(rows)
 

@@ -69,11 +69,11 @@ class Output(tf.Module):
         blocks_of_row = logits.shape[1] // BLOCK
         rows = offsets.shape[1] or tf.shape(offsets)[1]
         blocks = tf.reshape(logits, (-1, rows * blocks_of_row, BLOCK))
-        highest = tf.reshape(tf.reduce_max(blocks, axis=-1), (-1, rows, blocks_of_row)) + offsets[:, :, None]
+        highest = tf.reshape(tf.reduce_max(blocks, axis=-1), (-1, rows, blocks_of_row)) + tf.expand_dims(offsets, 2)
         most = lesser(number, rows * blocks_of_row)
         _, best = tf.math.top_k(tf.reshape(highest, (-1, rows * blocks_of_row)), most, sorted=False)
         few = tf.gather(blocks, best, batch_dims=1)
-        few += tf.gather(offsets, best // blocks_of_row, batch_dims=1)[:, :, None]
+        few += tf.expand_dims(tf.gather(offsets, best // blocks_of_row, batch_dims=1), 2)
         sums, places = tf.math.top_k(tf.reshape(few, (-1, most * BLOCK)), number)
         block = tf.gather(best, places // BLOCK, batch_dims=1)
         return sums, block // blocks_of_row, block % blocks_of_row * BLOCK + places % BLOCK

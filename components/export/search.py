@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from components.export.decoder import GROWTH, Decoder, Memory
+from components.export.layers import put
 from components.export.pieces import draw, forbid, penalize
 from components.export.search_options import Search, either, lesser, static
 
@@ -41,7 +42,7 @@ class _State(NamedTuple):
     finished: Any  # how many of the live sentences are done
     ids: Any  # [live, hypotheses, position + 1], starting with bos
     scores: Any  # [live, hypotheses] log probabilities, the best first; impossible ones have ended
-    past: Any  # [live, hypotheses, position * hypotheses] mask: 0 at the cache places of a hypothesis's own past
+    past: Any  # [live, hypotheses, room, hypotheses] mask: 0 at the cache places of a hypothesis's own past
     done: Any  # [live]
     best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
     best_scores: Any  # [live, results] their normalized scores
@@ -83,9 +84,8 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
 
     def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
-        past = tf.concat([state.past, present], axis=2)
-        ahead = (sentences.room - 1 - state.position) * hypotheses
-        mask = tf.pad(past, [[0, 0], [0, 0], [0, ahead]], constant_values=IMPOSSIBLE)[:, None]
+        past = put(tf.stack([0, 0, state.position]), state.past, present)
+        mask = tf.reshape(past, tf.stack([-1, 1, hypotheses, sentences.room * hypotheses]))
         logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, how)
@@ -100,13 +100,15 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         ended = tf.equal(next_ids, config.eos_id)
 
         # Hypotheses that end here, among the best that ended before.
-        ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), next_ids[:, :, None]], axis=2)
+        ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), tf.expand_dims(next_ids, 2)], axis=2)
         ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
         best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
-        before = tf.gather(state.best_ids, tf.minimum(kept, results - 1), batch_dims=1)
+        before = state.best_ids
+        if static(results) != 1:
+            before = tf.gather(before, tf.minimum(kept, results - 1), batch_dims=1)
         now = tf.gather(ids[:, :, 1:], tf.maximum(kept - results, 0), batch_dims=1)
         now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
-        best_ids = tf.where((kept < results)[:, :, None], before, now)
+        best_ids = tf.where(tf.expand_dims(kept < results, 2), before, now)
 
         # The best that go on.
         scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
@@ -163,6 +165,8 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
             name: tf.gather(getattr(state, name), going)
             for name in ("ids", "scores", "past", "done", "best_ids", "best_scores")
         }
+        unwritten = [[0, 0], [0, 0], [0, growth], [0, 0]]
+        moved["past"] = tf.pad(moved["past"], unwritten, constant_values=IMPOSSIBLE)
         caches = model.move_caches(state.caches, going, growth)
         sentences = _Sentences(
             sentences.room + growth,
@@ -181,7 +185,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         finished=tf.constant(0),
         ids=tf.fill((count, hypotheses, 1), config.bos_id),
         scores=tf.broadcast_to(started, (count, hypotheses)),
-        past=tf.zeros((count, hypotheses, 0)),
+        past=tf.fill((count, hypotheses, GROWTH, hypotheses), IMPOSSIBLE),
         done=tf.zeros((count,), tf.bool),
         best_ids=tf.fill((count, results, limit), config.pad_id),
         best_scores=tf.fill((count, results), IMPOSSIBLE),
@@ -193,12 +197,12 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         finished=tf.TensorShape(()),
         ids=tf.TensorShape((None, width, None)),
         scores=tf.TensorShape((None, width)),
-        past=tf.TensorShape((None, width, None)),
+        past=tf.TensorShape((None, width, None, width)),
         done=tf.TensorShape((None,)),
         best_ids=tf.TensorShape((None, kept_results, longest)),
         best_scores=tf.TensorShape((None, kept_results)),
         caches=tuple(
-            tf.TensorShape((None, None, None if width is None else width * model.size))
+            tf.TensorShape((None, None, None if width is None else width * model.size // model.group, model.group))
             for _ in range(config.decoder_layers)
         ),
     )

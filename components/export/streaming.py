@@ -16,7 +16,7 @@ class Stream(NamedTuple):
     Attributes:
         memory: See `Memory.cross`.
         memory_bias: See `Memory.bias`.
-        caches: Keys and values of the pieces so far, `[layers, 2 * sentences * heads, room, size]`.
+        caches: Keys and values of the pieces so far, see `Decoder.empty_caches`; a layer in each row.
         ids: int32 `[sentences, 1 + pieces]`, starting with `bos`; from `eos` on filled up with `eos`.
         log_probability: float32 `[sentences]`: of the pieces so far.
         done: bool `[sentences]`: whether it has ended.
@@ -83,7 +83,7 @@ def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search)
         return position + 1, ids, score, done | tf.equal(chosen, config.eos_id), caches
 
     caches = tuple(tf.unstack(stream.caches, len(model.decoder)))
-    shape = tf.TensorShape((None, None, model.size))
+    shape = tf.TensorShape((None, None, model.size // model.group, model.group))
     _, ids, score, done, caches = tf.while_loop(
         lambda position, ids, score, done, caches: (position < end) & ~tf.reduce_all(done),
         step,
