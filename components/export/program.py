@@ -63,9 +63,11 @@ class Program(tf.Module):
             int32 `[batch, length]`, ending in `eos`, padded; and whether it was cut, bool `[batch]`.
         """
         pieces = self.tokenizer.tokenize(text)
-        ends = tf.fill((tf.shape(text)[0], 1), self.config.eos_id)
-        ids = tf.concat([pieces[:, : limit - 1], ends], axis=1).to_tensor(self.config.pad_id)
-        return ids, pieces.row_lengths() >= limit
+        lengths = pieces.row_lengths()
+        ends = tf.minimum(lengths, limit - 1)[:, None]
+        width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1
+        ids = pieces.to_tensor(self.config.pad_id, shape=tf.stack([-1, width]))
+        return tf.where(tf.equal(tf.range(width), ends), self.config.eos_id, ids), lengths >= limit
 
     def read(self, text: Any) -> tuple[Any, Any]:
         """`encode` for a source."""
@@ -82,7 +84,9 @@ class Program(tf.Module):
         """
         config = self.config
         special = tf.equal(ids, config.eos_id) | tf.equal(ids, config.pad_id) | tf.equal(ids, config.bos_id)
-        return self.tokenizer.detokenize(tf.ragged.boolean_mask(ids, ~special))
+        lengths = tf.math.count_nonzero(~special, axis=1)
+        pieces = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, ~special), lengths, validate=False)
+        return self.tokenizer.detokenize(pieces)
 
     def serve(self, text: Any) -> dict[str, Any]:
         """`serving_default`: text to text."""
