@@ -56,6 +56,7 @@ def export(
     import tensorflow as tf
 
     from components.export.agreement import check_agreement
+    from components.export.executor import loops_in_one_thread
     from components.export.program import Program
     from components.export.signatures import describe
     from components.export.verify import foreign_ops, translate_elsewhere
@@ -88,6 +89,7 @@ def export(
         check_agreement(model, program, signatures["parameters"], texts[:CHECKED_PLAINLY])
     with whole_folder(output) as folder:
         tf.saved_model.save(program, str(folder), signatures=signatures)
+        loops_in_one_thread(folder)
         log.info("wrote the SavedModel; checking it in a fresh process")
         written = ExportedModel(folder)
         written.write_description(description)
