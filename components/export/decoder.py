@@ -22,7 +22,7 @@ from components.export.weights import Weight
 from components.train.model import LanguageModel
 from components.train.model.positions import rotate, sinusoids
 
-GROWTH = 16
+GROWTH = 8
 # TensorFlow copies to a slice element by element: so many floats count as one, of the type of that size.
 TOGETHER = {1: tf.float32, 2: tf.complex64, 4: tf.complex128}
 
@@ -191,25 +191,30 @@ class Decoder(tf.Module):
         """Decodes one more piece of several hypotheses of each sentence.
 
         Args:
-            ids: int32 `[sentences, hypotheses]`: the last piece of each.
+            ids: int32 `[sentences, hypotheses]`: the last piece of each; no more of them than the caches have
+                places for.
             position: Position of these pieces in the output, a scalar.
             caches: Those of the positions before.
             room: Number of positions that the caches have room for.
-            mask: `[sentences, 1, hypotheses, room * hypotheses]`.
+            mask: `[sentences, 1, hypotheses, room * places]`.
             memory: What `encode` returned.
 
         Returns:
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
         """
         hypotheses = ids.shape[1] or tf.shape(ids)[1]
+        wide = caches[0].shape[2]
+        places = hypotheses if wide is None else wide * self.group // self.size
         # Made once, not for every layer.
-        shape = tf.stack([2, -1, self.heads, room * hypotheses, self.size])
+        shape = tf.stack([2, -1, self.heads, room * places, self.size])
         write = self._writer(caches[0], position)
         grown = []
 
         def own(number: int, keys_values: Any) -> Any:
-            wide = (-1, hypotheses * self.size // self.group, self.group)
-            cache = write(caches[number], tf.reshape(keys_values, wide))
+            if keys_values.shape[3] is not None and keys_values.shape[3] < places:
+                keys_values = tf.pad(keys_values, [[0, 0], [0, 0], [0, 0], [0, places - keys_values.shape[3]], [0, 0]])
+            added = tf.reshape(keys_values, (-1, places * self.size // self.group, self.group))
+            cache = write(caches[number], added)
             grown.append(cache)
             keys, values = tf.unstack(tf.reshape(cache, shape))
             return keys, values, mask

@@ -10,7 +10,7 @@ from components.export.pieces import draw, forbid, penalize
 from components.export.search_options import Search, either, lesser, static
 
 IMPOSSIBLE = -1e9
-WORTH = 4
+WORTH = 8
 
 
 class Found(NamedTuple):
@@ -83,9 +83,12 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
         return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
 
+    def layers(sentences: _Sentences) -> Memory:
+        return Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
+
     def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
         past = put(tf.stack([0, 0, state.position]), state.past, present)
-        mask = tf.reshape(past, tf.stack([-1, 1, hypotheses, sentences.room * hypotheses]))
+        mask = tf.reshape(past, tf.stack([-1, 1, state.scores.shape[1] or hypotheses, sentences.room * hypotheses]))
         logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, how)
@@ -129,8 +132,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
     def stretch(sentences: _Sentences, state: _State) -> _State:
         """Steps until so many sentences are done that it pays to move the others together, or the caches are full."""
         end, live = tf.minimum(sentences.room, limit), tf.shape(sentences.rows)[0]
-        memory = Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
-        present = tf.tile(own, (live, 1, 1))
+        memory, present = layers(sentences), tf.tile(own, (live, 1, 1))
         (state,) = tf.while_loop(
             lambda state: (state.position < end) & (WORTH * state.finished < live),
             lambda state: (step(sentences, memory, present, state),),
@@ -176,22 +178,26 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         )
         return sentences, state._replace(finished=0, caches=caches, **moved), out
 
-    # All hypotheses of a search start alike: let only the first one count.
+    # All hypotheses of a search start alike: only the first counts, and if their number is known, only it is decoded.
     first_only = 2 * IMPOSSIBLE * (1 - tf.eye(1, hypotheses))
     started = either(how.sampling, lambda: tf.zeros_like(first_only), lambda: first_only)
     width, kept_results, longest = static(hypotheses), static(results), static(limit)
+    alone = width is not None and width > 1 and how.sampling is False
+    first = 1 if alone else hypotheses
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
-        ids=tf.fill((count, hypotheses, 1), config.bos_id),
-        scores=tf.broadcast_to(started, (count, hypotheses)),
-        past=tf.fill((count, hypotheses, GROWTH, hypotheses), IMPOSSIBLE),
+        ids=tf.fill((count, first, 1), config.bos_id),
+        scores=tf.broadcast_to(started[:, :first], (count, first)),
+        past=tf.fill((count, first, GROWTH, hypotheses), IMPOSSIBLE),
         done=tf.zeros((count,), tf.bool),
         best_ids=tf.fill((count, results, limit), config.pad_id),
         best_scores=tf.fill((count, results), IMPOSSIBLE),
         caches=model.empty_caches(count, hypotheses, GROWTH),
     )
     everyone = _Sentences(tf.constant(GROWTH), tf.range(count), memory.cross, memory.bias)
+    if alone:
+        start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
     state_shapes = _State(
         position=tf.TensorShape(()),
         finished=tf.TensorShape(()),
