@@ -117,6 +117,8 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
         parents = tf.gather(parents, kept, batch_dims=1)
         done = best_scores[:, -1] >= normalized(scores[:, 0], length if how.early_stop else limit)
+        # Until it is taken out, what is done finds nothing more: what it finds must not depend on its batch.
+        scores = tf.where(tf.expand_dims(done, 1), 2 * IMPOSSIBLE, scores)
         return _State(
             length,
             tf.math.count_nonzero(done, dtype=tf.int32),

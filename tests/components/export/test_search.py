@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.export.decoder import Decoder
+from components.export.decoder import Decoder, Memory
+from components.export.output import BLOCK, SAFE, Output
 from components.export.plain import Logits, plain_search, trained
 from components.export.search import Found, search
 from components.export.search_options import Search
@@ -127,6 +129,42 @@ def test_values_built_into_the_graph_give_what_inputs_give(
     given_ = run(searches, sources, how)
     np.testing.assert_array_equal(built.ids, given_.ids)
     np.testing.assert_allclose(built.scores, given_.scores, atol=1e-4)
+
+
+class Scripted:
+    """A decoder that knows by heart what it says to sources that start with 5, and to others."""
+
+    config, heads, size, group = CONFIG, 1, 1, 1
+    output = Output(np.zeros((1, BLOCK), np.float32), np.zeros(BLOCK, np.float32), reach=SAFE)
+
+    def encode(self, source: Any) -> Memory:
+        first = tf.cast(source[:, 0], tf.float32)[None, :, None, None, None]
+        return Memory(tf.tile(first, (2, 1, 1, 1, 1)), tf.zeros((tf.shape(source)[0], 1, 1, 1)))
+
+    def empty_caches(self, sentences: Any, hypotheses: Any, positions: Any) -> Any:
+        return (tf.zeros((2 * sentences, positions, hypotheses, 1)),)
+
+    def move_caches(self, caches: Any, going: Any, growth: Any) -> Any:
+        return self.empty_caches(tf.size(going), tf.shape(caches[0])[2], tf.shape(caches[0])[1] + growth)
+
+    def step(self, ids: Any, position: Any, caches: Any, room: Any, mask: Any, memory: Memory) -> Any:
+        """One half each for the end and 7 7, which is better by length; to others 8 8 8 8 8 8 for sure."""
+        half = np.full(BLOCK, -60.0, np.float32)
+        half[[CONFIG.eos_id, 7]] = np.log(0.5)
+        sevens = tf.where(position == 0, half, tf.one_hot(tf.where(position < 2, 7, CONFIG.eos_id), BLOCK, 0.0, -60.0))
+        eights = tf.one_hot(tf.where(position < 6, 8, CONFIG.eos_id), BLOCK, 0.0, -60.0)
+        logits = tf.where(memory.cross[0][:, :, 0, 0] == 5, sevens, eights)
+        return tf.repeat(logits, tf.shape(ids)[1], axis=0), caches
+
+
+def test_what_is_found_does_not_depend_on_how_long_others_take() -> None:
+    # The first one is done at the first step, and stays until enough others are.
+    sources = batch([[5], *([[6]] * 12)])
+    how = Search(beam_size=2, length_penalty=1.0, max_output_length=9)
+    together, alone = (search(Scripted(), tf.constant(rows), how) for rows in (sources, sources[:1]))
+    assert results(together, 1) == [[8] * 6]
+    assert results(together, 0) == results(alone, 0) == [[]]
+    np.testing.assert_allclose(together.scores[0], alone.scores[0])
 
 
 def test_no_sentence_is_no_work(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
