@@ -313,6 +313,8 @@ class _Watch(keras.callbacks.Callback):
         terminated, due, over = trainer.agreed(*wanted)
         if terminated:
             trainer.save()
+            if self.bar is not None:
+                print()
             log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
             raise SystemExit(128 + signal.SIGTERM)
         if due:
@@ -320,15 +322,16 @@ class _Watch(keras.callbacks.Callback):
             self.saved = self.last = time.monotonic()
         # A step tells the mean of the replicas.
         tokens = float(logs.get("tokens", 0.0)) * self.model.distribute_strategy.num_replicas_in_sync
-        self._show(loss, (tokens - self.first_tokens) / max(now - self.began, 1e-9), now)
+        ends = over or trainer.step == len(trainer.train_batches)
+        self._show(loss, (tokens - self.first_tokens) / max(now - self.began, 1e-9), now, ends)
         if over:
             trainer.finished = True
             self.model.stop_training = True
 
-    def _show(self, loss: float, rate: float, now: float) -> None:
+    def _show(self, loss: float, rate: float, now: float, ends: bool) -> None:
         trainer, batches = self.trainer, len(self.trainer.train_batches)
         if self.bar is not None:
-            self.bar.update(trainer.step, [("loss", loss), ("tokens/s", rate)], finalize=trainer.step == batches)
+            self.bar.update(trainer.step, [("loss", loss), ("tokens/s", rate)], finalize=ends)
         elif now - self.told > 10:
             left = (now - self.began) / (trainer.step - self.first_step) * (batches - trainer.step)
             log.info(
