@@ -23,8 +23,8 @@ from components.train.model import LanguageModel
 from components.train.model.positions import rotate, sinusoids
 
 GROWTH = 8
-# TensorFlow copies to a slice element by element: so many floats count as one, of the type of that size.
-TOGETHER = {1: tf.float32, 2: tf.complex64, 4: tf.complex128}
+# TensorFlow copies to a slice element by element: so many floats count as one, of that type. A head's size is even.
+TOGETHER = {2: tf.complex64, 4: tf.complex128}
 
 
 class Memory(NamedTuple):
@@ -230,13 +230,7 @@ class Decoder(tf.Module):
             return lambda cache, added: tf.tensor_scatter_nd_update(cache, places, added)
         # In place, where a scatter copies; but XLA takes constant positions only.
         where, kind = tf.stack([0, position]), TOGETHER[self.group]
-
-        def write(cache: Any, added: Any) -> Any:
-            if self.group == 1:
-                return put(where, cache, added)
-            return tf.bitcast(put(where, tf.bitcast(cache, kind), tf.bitcast(added, kind)), tf.float32)
-
-        return write
+        return lambda cache, added: tf.bitcast(put(where, tf.bitcast(cache, kind), tf.bitcast(added, kind)), tf.float32)
 
     def whole(self, ids: Any, memory: Memory) -> Any:
         """Runs the decoder over whole outputs at once.

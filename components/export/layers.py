@@ -84,9 +84,8 @@ class Normalization(tf.Module):
     def _normalize(self, rows: Any) -> Any:
         if self.centred:
             rows -= tf.reduce_mean(rows, axis=-1, keepdims=True)
-        if self.for_compiler:
-            return tf.math.divide_no_nan(rows, tf.norm(rows, axis=-1, keepdims=True))
-        return tf.math.divide_no_nan(rows, tf.math.reduce_euclidean_norm(rows, axis=-1, keepdims=True))
+        length = tf.norm if self.for_compiler else tf.math.reduce_euclidean_norm
+        return tf.math.divide_no_nan(rows, length(rows, axis=-1, keepdims=True))
 
 
 class FeedForward(tf.Module):
