@@ -64,7 +64,8 @@ def export(
     from components.train.model import TransformerConfig, make_model
 
     # Saving, TensorFlow lists every input that it gives another name: pages that help nobody.
-    tf.get_logger().setLevel(logging.WARNING)
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     trained = Checkpoint(checkpoint)
     config = trained.read_config()
     model = make_model(TransformerConfig.from_dict(config["model"]))
