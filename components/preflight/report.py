@@ -59,6 +59,11 @@ class Bucket:
         """Such as 512x32, or 512x40+32 where source and target differ."""
         return f"{self.rows}x{self.source}" + (f"+{self.target}" if self.target != self.source else "")
 
+    @property
+    def lengths(self) -> int:
+        """Positions of a row, on both sides."""
+        return self.source + self.target
+
 
 @dataclass(frozen=True)
 class Largest:

@@ -166,7 +166,9 @@ def ask(
     told("making the %s %s", options.preset, options.architecture)
     step = TrainingStep(plan.config, options, slice_.replicas)
     buckets = list(plan.buckets)
-    chosen = list(spread([bucket.target for bucket in buckets], [bucket.steps for bucket in buckets], compiled_buckets))
+    chosen = list(
+        spread([bucket.lengths for bucket in buckets], [bucket.steps for bucket in buckets], compiled_buckets)
+    )
     with ThreadPoolExecutor(2) as pool:
 
         def submit(rows: int, source: int, target: int) -> Future[Compiled]:
@@ -266,16 +268,16 @@ def _interpolated(buckets: list[Bucket], compiled: set[int]) -> list[Bucket]:
     """Gives the buckets that were not compiled a time between those of their neighbours, by the positions."""
     import numpy as np
 
-    good = sorted((n for n in compiled if not buckets[n].error), key=lambda n: buckets[n].target)
+    good = sorted((n for n in compiled if not buckets[n].error), key=lambda n: buckets[n].lengths)
     if not good:
         return [replace(bucket, compiled=n in compiled) for n, bucket in enumerate(buckets)]
-    lengths = [buckets[n].target for n in good]
-    each = [buckets[n].step_seconds / (buckets[n].rows * buckets[n].target) for n in good]
+    lengths = [buckets[n].lengths for n in good]
+    each = [buckets[n].step_seconds / (buckets[n].rows * buckets[n].lengths) for n in good]
     filled = []
     for n, bucket in enumerate(buckets):
         if n not in compiled:
-            positions = bucket.rows * bucket.target
-            seconds = float(np.interp(bucket.target, lengths, each)) * positions
-            bucket = replace(bucket, compiled=False, step_seconds=seconds, tokens_per_second=positions / seconds)
+            seconds = float(np.interp(bucket.lengths, lengths, each)) * bucket.rows * bucket.lengths
+            rate = bucket.rows * bucket.target / seconds
+            bucket = replace(bucket, compiled=False, step_seconds=seconds, tokens_per_second=rate)
         filled.append(bucket)
     return filled

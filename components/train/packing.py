@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.batches import Pair, rows_of
+from components.train.batches import Pair
+from components.train.buckets import rows_of
 from components.train.config import TransformerConfig
 
 

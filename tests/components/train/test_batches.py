@@ -1,11 +1,8 @@
-from collections.abc import Iterable
-from itertools import combinations
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.batches import Batches, Pair, bucket_edges
+from components.train.batches import Batches, Pair
 from components.train.model import TransformerConfig
 
 CONFIG = TransformerConfig(vocabulary_size=50, width=8, heads=2)
@@ -63,16 +60,3 @@ def test_the_share_of_padding_is_what_the_batches_hold() -> None:
     expected = [target for _, target in batches.dataset(0, 0).as_numpy_iterator()]
     padding = sum((target == CONFIG.pad_id).sum() for target in expected) / sum(target.size for target in expected)
     assert abs(batches.padding_share - padding) < 1e-9
-
-
-@settings(max_examples=60, deadline=None)
-@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=8), buckets=st.integers(1, 3))
-def test_no_other_buckets_would_hold_the_pairs_in_fewer_positions(lengths: list[int], buckets: int) -> None:
-    def positions(edges: Iterable[int]) -> int:
-        return sum(min(edge for edge in edges if edge >= length) for length in lengths)
-
-    values = sorted(set(lengths))
-    least = min(positions((*chosen, values[-1])) for size in range(buckets) for chosen in combinations(values, size))
-    edges = bucket_edges(np.array(lengths), buckets)
-    assert len(edges) <= buckets
-    assert positions(edges.tolist()) == least

@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import UserError
 from components.preflight.stage import plan_without_corpus
-from components.train.batches import rows_of
+from components.train.buckets import rows_of
 from components.train.checkpoint import Checkpoint
 from components.train.devices import choose_strategy
 from components.train.options import Options
