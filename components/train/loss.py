@@ -49,7 +49,7 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
     """The weighted sum of `logsumexp(states @ kernel.T)` over the rows, and its gradients."""
     rows, width = tf.shape(states)[0], kernel.shape[1]
     most = max(1, CHUNK_BYTES // (4 * kernel.shape[0]))
-    chunks = (rows + most - 1) // most
+    chunks = tf.maximum(1, (rows + most - 1) // most)
     size = (rows + chunks - 1) // chunks
     padding = chunks * size - rows
     padded = tf.reshape(tf.pad(states, [[0, padding], [0, 0]]), [chunks, size, width])

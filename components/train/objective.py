@@ -56,7 +56,11 @@ class Trainee(keras.Model):
         config = self.model.config
         labels = tf.reshape(y, [-1])
         states = tf.reshape(y_pred, [-1, config.width])
-        real = tf.cast(tf.not_equal(labels, config.pad_id), tf.float32)
+        predicted = tf.not_equal(labels, config.pad_id)
+        if not self.jit_compile:
+            # Only XLA needs static shapes; without it no logits are made of padding, nor of a gpt's prompts.
+            labels, states, predicted = (tf.boolean_mask(all_, predicted) for all_ in (labels, states, predicted))
+        real = tf.cast(predicted, tf.float32)
         count = tf.reduce_sum(real)
         self.tokens.update_state(count)
         kernel = tf.cast(tf.convert_to_tensor(self.model.output_embedding), states.dtype)
