@@ -66,9 +66,9 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             "params": {
                 "optimizer": "Adam",
                 "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
-                "learning_rate": 2.0,
+                "learning_rate": task.get("learning_rate", 2.0),
                 "decay_type": "NoamDecay",
-                "decay_params": {"model_dim": shape["width"], "warmup_steps": 2000},
+                "decay_params": {"model_dim": shape["width"], "warmup_steps": task.get("warmup_steps", 2000)},
                 "label_smoothing": task["label_smoothing"],
                 "beam_width": 4,
                 "length_penalty": 0.6,

@@ -16,7 +16,8 @@ def answer(train: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         train: From the task to figures. The task has `folder` (with `train.source`, `train.target`: pieces; and
             `vocabulary.txt`), `corpus`, `preset`, `shape` (the fields of `WIDTHS`), `batch_tokens`, `dropout`,
             `label_smoothing`, `threads`, `variant` and `seconds`, the time to measure after what is slow at first. With
-            `test`, a file of pieces, OpenNMT-tf trains for the seconds and then decodes it.
+            `test`, a file of pieces, OpenNMT-tf trains for the seconds, at `learning_rate` after `warmup_steps`, and
+            then decodes it.
     """
     task = json.load(sys.stdin)
     os.environ["OMP_NUM_THREADS"] = str(task["threads"])
