@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.buckets import Bucket, assign, choose_buckets, heirs
+from components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
 from components.train.config import TransformerConfig
 from components.train.flops import training_flops
 
@@ -48,12 +48,7 @@ class Batches:
         )
         self.assignment = assign(source, target, self.buckets)
         self.heirs = list(heirs(self.buckets))
-        waiting = np.bincount(self.assignment, minlength=len(self.buckets))
-        self.counts = [0] * len(self.buckets)
-        for number, (bucket, heir) in enumerate(zip(self.buckets, self.heirs, strict=False)):
-            self.counts[number] = int(waiting[number]) // bucket.rows
-            waiting[heir] += waiting[number] % bucket.rows
-        self.counts[-1] = -(-int(waiting[-1]) // self.buckets[-1].rows)
+        self.counts = count_batches(np.bincount(self.assignment, minlength=len(self.buckets)), self.buckets)
         self.tokens = int(target.sum())
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 STEPS = 32
+Shape = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def choose_buckets(
 
     The largest is that of the longest source and the longest target. The others are added one by one, each the one
     that saves most: this saves at least 1 - 1/e of what the best choice would (Nemhauser, Wolsey and Fisher 1978).
+    Then those go without which the whole batches cost less: of few pairs, many do not fill a batch of their bucket.
     Sources and targets are told apart because some tasks have long ones and short ones, such as questions about a text.
 
     Args:
@@ -65,19 +67,29 @@ def choose_buckets(
     lefts, rights = _steps(source), _steps(target)
     pairs = np.zeros((len(lefts), len(rights)))
     np.add.at(pairs, (np.searchsorted(lefts, source), np.searchsorted(rights, target)), 1)
-    prices = lefts[:, None] * costs[0] + rights[None] * costs[1]
-    paid = np.full(pairs.shape, prices[-1, -1])
-    chosen = {(int(lefts[-1]), int(rights[-1]))}
-    while len(chosen) < count:
-        savings = _savings(pairs, paid, prices)
-        left, right = np.unravel_index(int(np.argmax(savings)), savings.shape)
-        if savings[left, right] <= 0:
+    sources, targets = (lengths.ravel() for lengths in np.meshgrid(lefts, rights, indexing="ij"))
+
+    def made(shapes: list[Shape]) -> list[Bucket]:
+        ordered = sorted(shapes, key=lambda shape: (shape[0] * costs[0] + shape[1] * costs[1], shape))
+        return [Bucket(rows_of(batch_tokens // max(shape), replicas), *shape) for shape in ordered]
+
+    def total(shapes: list[Shape]) -> float:
+        buckets = made(shapes)
+        sizes = np.bincount(assign(sources, targets, buckets), pairs.ravel(), len(buckets))
+        return sum(
+            batches * bucket.rows * (bucket.source * costs[0] + bucket.target * costs[1])
+            for batches, bucket in zip(count_batches(sizes, buckets), buckets, strict=True)
+        )
+
+    shapes = _most_saving(lefts, rights, pairs, costs, count)
+    least = total(shapes)
+    while len(shapes) > 1:
+        fewer = [[other for other in shapes if other != shape] for shape in shapes[1:]]
+        totals = [total(left) for left in fewer]
+        if min(totals) >= least:
             break
-        chosen.add((int(lefts[left]), int(rights[right])))
-        inside = np.s_[: left + 1, : right + 1]
-        paid[inside] = np.minimum(paid[inside], prices[left, right])
-    ordered = sorted(chosen, key=lambda lengths: (lengths[0] * costs[0] + lengths[1] * costs[1], lengths))
-    return [Bucket(rows_of(batch_tokens // max(lengths), replicas), *lengths) for lengths in ordered]
+        least, shapes = min(totals), fewer[int(np.argmin(totals))]
+    return made(shapes)
 
 
 def assign(source: np.ndarray, target: np.ndarray, buckets: list[Bucket]) -> np.ndarray:
@@ -102,6 +114,21 @@ def heirs(buckets: list[Bucket]) -> Iterator[int]:
         yield next(heir for heir in later if buckets[heir].holds(bucket.source, bucket.target))
 
 
+def count_batches(sizes: np.ndarray, buckets: list[Bucket]) -> list[int]:
+    """Batches of each bucket, when what does not fill one goes to the heir; only the last batch of all may have room.
+
+    Args:
+        sizes: How many pairs are assigned to each.
+        buckets: From `choose_buckets`.
+    """
+    waiting = [int(size) for size in sizes]
+    for number, heir in enumerate(heirs(buckets)):
+        waiting[heir] += waiting[number] % buckets[number].rows
+    # Of the last bucket all go in.
+    waiting[-1] += -waiting[-1] % buckets[-1].rows
+    return [size // bucket.rows for size, bucket in zip(waiting, buckets, strict=True)]
+
+
 def rows_of(most: int, replicas: int) -> int:
     """Rows of a batch: as many as there is room for, in whole eights, so that 1, 2, 4 or 8 replicas share the same.
 
@@ -122,6 +149,32 @@ def _steps(lengths: np.ndarray) -> np.ndarray:
     often = np.quantile(lengths, np.linspace(0, 1, STEPS // 2 + 1)[1:], method="higher")
     evenly = values[np.linspace(0, len(values) - 1, STEPS // 2).round().astype(int)]
     return np.unique(np.concatenate([often, evenly]))
+
+
+def _most_saving(
+    lefts: np.ndarray, rights: np.ndarray, pairs: np.ndarray, costs: tuple[float, float], count: int
+) -> list[Shape]:
+    """The shape that holds all, and those that save most beside it, whole batches not looked at.
+
+    Args:
+        lefts: Lengths of a source.
+        rights: Lengths of a target.
+        pairs: How many pairs there are of each two.
+        costs: See `choose_buckets`.
+        count: Likewise.
+    """
+    prices = lefts[:, None] * costs[0] + rights[None] * costs[1]
+    paid = np.full(pairs.shape, prices[-1, -1])
+    shapes = [(int(lefts[-1]), int(rights[-1]))]
+    while len(shapes) < count:
+        savings = _savings(pairs, paid, prices)
+        left, right = np.unravel_index(int(np.argmax(savings)), savings.shape)
+        if savings[left, right] <= 0:
+            break
+        shapes.append((int(lefts[left]), int(rights[right])))
+        inside = np.s_[: left + 1, : right + 1]
+        paid[inside] = np.minimum(paid[inside], prices[left, right])
+    return shapes
 
 
 def _savings(pairs: np.ndarray, paid: np.ndarray, prices: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.buckets import Bucket, assign, choose_buckets, heirs
+from components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
 
 COSTS = (1.0, 2.0)
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -29,7 +29,8 @@ def cost(lengths: list[tuple[int, int]], shapes: list[tuple[int, int]]) -> float
 def test_little_more_could_be_saved_by_other_buckets(lengths: list[tuple[int, int]], count: int) -> None:
     source, target = sides(lengths)
     largest = (int(source.max()), int(target.max()))
-    buckets = choose_buckets(source, target, 64, count, COSTS)
+    # So many of each that all batches are full.
+    buckets = choose_buckets(source.repeat(64), target.repeat(64), 8, count, COSTS)
     assert len(buckets) <= count
     whole = cost(lengths, [largest])
     saved = whole - cost(lengths, [(bucket.source, bucket.target) for bucket in buckets])
@@ -37,6 +38,18 @@ def test_little_more_could_be_saved_by_other_buckets(lengths: list[tuple[int, in
     others = combinations(corners, min(count - 1, len(corners)))
     best = whole - min(cost(lengths, [*shapes, largest]) for shapes in others)
     assert saved >= (1 - 1 / math.e) * best - 1e-9
+
+
+def test_few_pairs_get_no_buckets_that_they_do_not_fill() -> None:
+    lengths = np.random.default_rng(1).integers(10, 40, 600)
+    areas = []
+    for pairs in (lengths, lengths.repeat(100)):
+        buckets = choose_buckets(pairs, pairs, 4096, 16)
+        counts = count_batches(np.bincount(assign(pairs, pairs, buckets), minlength=len(buckets)), buckets)
+        areas.append(sum(n * bucket.rows * bucket.target for n, bucket in zip(counts, buckets, strict=True)))
+        assert sum(n * bucket.rows for n, bucket in zip(counts, buckets, strict=True)) >= len(pairs)
+        assert (len(buckets) == 16) == (len(pairs) > 600)
+    assert areas[1] / (lengths.sum() * 100) < areas[0] / lengths.sum() < 1.4
 
 
 @settings(max_examples=100, deadline=None)
