@@ -19,6 +19,9 @@ __all__ = ["Options", "train"]
 
 log = logging.getLogger(__name__)
 
+# To be raised when the batches or the parts of a working state change: what was saved before is not continued.
+STATE_VERSION = 2
+
 
 def train(
     corpus: Path,
@@ -215,7 +218,7 @@ def _identity(manifest: Manifest, options: Options, warm_start: str) -> str:
     """Names the run: what is continued must have the same data and options."""
     # More epochs or minutes only make the same run longer.
     told = {name: value for name, value in asdict(options).items() if name not in ("devices", "xla", "minutes")}
-    identity = json.dumps([manifest.fingerprint, told, warm_start], sort_keys=True)
+    identity = json.dumps([STATE_VERSION, manifest.fingerprint, told, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 

@@ -2,9 +2,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.train.batches import Batches
+from components.train.config import TransformerConfig
+from components.train.objective import make_trainee
 from components.train.options import Options
 from components.train.trainer import Trainer, describe
 from components.train.working_state import WorkingState
@@ -36,6 +40,30 @@ def test_any_validation_figure_tells_the_best_epoch_and_when_to_stop(tmp_path: P
 
 def test_of_equal_epochs_the_last_one_is_kept(tmp_path: Path) -> None:
     assert trainer(tmp_path, [HISTORY[0], {**HISTORY[0], "epoch": 2}]).best_epoch == 2
+
+
+def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(tmp_path: Path) -> None:
+    options = Options(epochs=1, decoded_sample=0, average=0.0)
+    shape = {"encoder_layers": 1, "decoder_layers": 1, "width": 8, "feed_forward": 16, "heads": 2}
+    config = TransformerConfig(vocabulary_size=30, **shape)
+    batches = Batches([(np.full(3, 5, np.int32), np.full(3, 9, np.int32))] * 40, config, 64)
+
+    def one_that_waits(seconds: float) -> Trainer:
+        def wait(epoch: int) -> Batches:
+            one.seconds += seconds
+            return batches
+
+        model = make_trainee(config, options, len(batches), compiled=False)
+        one = Trainer(model, batches, batches, WorkingState(tmp_path), options, redraw=wait)
+        return one
+
+    terminated = one_that_waits(1000.0)
+    terminated.terminated = True
+    with pytest.raises(SystemExit):
+        terminated.run()
+    (entry,) = one_that_waits(0.0).run()
+    assert 1000 < entry["seconds"] < 2000
+    assert entry["tokens_per_second"] == pytest.approx(4 * 40 / entry["seconds"])
 
 
 def test_an_epoch_s_line_says_how_fast_it_was_and_how_near_the_peak() -> None:
