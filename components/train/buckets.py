@@ -69,19 +69,22 @@ def choose_buckets(
     np.add.at(pairs, (np.searchsorted(lefts, source), np.searchsorted(rights, target)), 1)
     sources, targets = (lengths.ravel() for lengths in np.meshgrid(lefts, rights, indexing="ij"))
 
+    def price(left: Any, right: Any) -> Any:
+        return left * costs[0] + right * costs[1]
+
     def made(shapes: list[Shape]) -> list[Bucket]:
-        ordered = sorted(shapes, key=lambda shape: (shape[0] * costs[0] + shape[1] * costs[1], shape))
+        ordered = sorted(shapes, key=lambda shape: (price(*shape), shape))
         return [Bucket(rows_of(batch_tokens // max(shape), replicas), *shape) for shape in ordered]
 
     def total(shapes: list[Shape]) -> float:
         buckets = made(shapes)
         sizes = np.bincount(assign(sources, targets, buckets), pairs.ravel(), len(buckets))
         return sum(
-            batches * bucket.rows * (bucket.source * costs[0] + bucket.target * costs[1])
+            batches * bucket.rows * price(bucket.source, bucket.target)
             for batches, bucket in zip(count_batches(sizes, buckets), buckets, strict=True)
         )
 
-    shapes = _most_saving(lefts, rights, pairs, costs, count)
+    shapes = _most_saving(lefts, rights, pairs, price(lefts[:, None], rights), count)
     least = total(shapes)
     while len(shapes) > 1:
         fewer = [[other for other in shapes if other != shape] for shape in shapes[1:]]
@@ -152,7 +155,7 @@ def _steps(lengths: np.ndarray) -> np.ndarray:
 
 
 def _most_saving(
-    lefts: np.ndarray, rights: np.ndarray, pairs: np.ndarray, costs: tuple[float, float], count: int
+    lefts: np.ndarray, rights: np.ndarray, pairs: np.ndarray, prices: np.ndarray, count: int
 ) -> list[Shape]:
     """The shape that holds all, and those that save most beside it, whole batches not looked at.
 
@@ -160,10 +163,9 @@ def _most_saving(
         lefts: Lengths of a source.
         rights: Lengths of a target.
         pairs: How many pairs there are of each two.
-        costs: See `choose_buckets`.
-        count: Likewise.
+        prices: What a pair in a bucket of each two takes to compute.
+        count: How many shapes, at most.
     """
-    prices = lefts[:, None] * costs[0] + rights[None] * costs[1]
     paid = np.full(pairs.shape, prices[-1, -1])
     shapes = [(int(lefts[-1]), int(rights[-1]))]
     while len(shapes) < count:

@@ -65,7 +65,7 @@ class Trainer:
         self.options, self.redraw, self.sample, self.logs = options, redraw, sample, logs
         self.chief, self.save_seconds = chief, save_seconds
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
-        self.epoch, self.step, self.seconds, self.epoch_began = 0, 0, 0.0, 0.0
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
@@ -123,8 +123,6 @@ class Trainer:
         writer.close()
 
     def _run_epoch(self) -> None:
-        if not self.step:
-            self.epoch_began = self.seconds
         if self.redraw:
             self.train_batches = self.redraw(self.epoch)
         fitted = self.model.fit(
@@ -142,7 +140,8 @@ class Trainer:
             measured = self.model.evaluate(
                 self._dataset(self.valid_batches, 0, 0), steps=len(self.valid_batches), verbose=0, return_dict=True
             )
-            spent = max(self.seconds - self.epoch_began, 1e-9)
+            # Since the epoch began, also where it was continued.
+            spent = max(self.seconds - sum(entry["seconds"] for entry in self.history), 1e-9)
             rate = learned["tokens"] / spent
             figures = {
                 "loss": learned["loss"],
@@ -247,7 +246,7 @@ class Trainer:
         }
         if not self.chief:
             return
-        names = ("epoch", "step", "seconds", "epoch_began", "history")
+        names = ("epoch", "step", "seconds", "history")
         self.state.save(groups, {name: getattr(self, name) for name in names})
 
     def _restore(self) -> None:
@@ -268,7 +267,6 @@ class Trainer:
         self.resumed_metrics, self.best = groups["metrics"], groups.get("best", [])
         self.epoch, self.step = progress["epoch"], progress["step"]
         self.seconds, self.history = progress["seconds"], progress["history"]
-        self.epoch_began = progress["epoch_began"]
         log.info("continuing at epoch %d, batch %d", self.epoch + 1, self.step + 1)
 
 
