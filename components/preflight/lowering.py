@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preflight.random_bits import as_on_a_tpu
+from components.train.buckets import Bucket
 from components.train.config import TransformerConfig
 from components.train.options import Options
 
@@ -21,24 +22,6 @@ ROOT = Path(__file__).parents[2]
 
 class LoweringError(Exception):
     """TensorFlow cannot lower the step for a TPU: the message names the op and the line that made it."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The shape of a replica's part of a batch.
-
-    Attributes:
-        rows: Pairs, or for a gpt rows of several pairs.
-        source: Source pieces; of a gpt, those of a row.
-        target: Target pieces; the same for a gpt.
-    """
-
-    rows: int
-    source: int
-    target: int
-
-    def __str__(self) -> str:
-        return f"{self.rows}x{self.source}" + (f"+{self.target}" if self.target != self.source else "")
 
 
 @dataclass(frozen=True)
@@ -80,11 +63,11 @@ class TrainingStep:
         finally:
             keras.mixed_precision.set_global_policy(before)
 
-    def lower(self, shape: Shape) -> Lowered:
+    def lower(self, shape: Bucket) -> Lowered:
         """Lowers the step for one shape of batch.
 
         Args:
-            shape: Of a replica's part.
+            shape: Of a replica's part; of a gpt both sides are the length of a row, which holds several pairs.
 
         Raises:
             LoweringError: If an op of the step cannot be lowered, such as one on strings.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preflight.slices import GIB
+from components.train import buckets
 from components.whole import write_whole
 
 SCHEMA_VERSION = 1
@@ -19,8 +20,8 @@ FILE = "preflight.json"
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """One shape of batch.
+class Bucket(buckets.Bucket):
+    """One shape of batch, and what the compiler said of it.
 
     Attributes:
         rows: Pairs in the batch, over all replicas.
@@ -39,9 +40,6 @@ class Bucket:
         tokens_per_second: On the whole slice.
     """
 
-    rows: int
-    source: int
-    target: int
     steps: int = 0
     compiled: bool = True
     error: str = ""
@@ -53,11 +51,6 @@ class Bucket:
     bound: str = ""
     step_seconds: float = 0.0
     tokens_per_second: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """Such as 512x32, or 512x40+32 where source and target differ."""
-        return f"{self.rows}x{self.source}" + (f"+{self.target}" if self.target != self.source else "")
 
     @property
     def lengths(self) -> int:
@@ -149,7 +142,7 @@ class Report:
         if self.largest and self.largest.batch_tokens:
             advice = f"batch_tokens {self.largest.batch_tokens} fits"
         return [
-            f"batch_tokens {self.batch_tokens} does not fit {self.tpu}: the batch {most.name} needs "
+            f"batch_tokens {self.batch_tokens} does not fit {self.tpu}: the batch {most} needs "
             f"{most.hbm_bytes / GIB:.2f} GiB of the {self.hbm_bytes / GIB:.2f} GiB of a core; {advice}"
         ]
 
@@ -185,7 +178,7 @@ class Report:
 def _describe(bucket: Bucket, available: float) -> list[str]:
     if bucket.error:
         where = f" in {bucket.operation}" if bucket.operation else ""
-        return [f"{bucket.name}: does not {'fit' if bucket.hbm_bytes else 'compile'}: {bucket.error}{where}"]
+        return [f"{bucket}: does not {'fit' if bucket.hbm_bytes else 'compile'}: {bucket.error}{where}"]
     about = "" if bucket.compiled else "about "
     figures: list[Any] = [f"{about}{1000 * bucket.step_seconds:.3g} ms a step"]
     figures.append(f"{bucket.tokens_per_second:,.0f} tokens/s")
@@ -194,4 +187,4 @@ def _describe(bucket: Bucket, available: float) -> list[str]:
         figures.insert(
             1, f"{bucket.flops / 1e9:,.4g} GFLOP, {bucket.moved_bytes / 1e9:.3g} GB moved, {bucket.bound}-bound"
         )
-    return [f"{bucket.name}: {', '.join(figures)}"]
+    return [f"{bucket}: {', '.join(figures)}"]

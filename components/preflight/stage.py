@@ -9,7 +9,7 @@ from pathlib import Path
 from components.errors import UserError
 from components.preflight.compiling import Compiled, compile_for
 from components.preflight.estimate import estimate
-from components.preflight.lowering import LoweringError, Shape, TrainingStep
+from components.preflight.lowering import LoweringError, TrainingStep
 from components.preflight.report import Bucket, Largest, Report, Training
 from components.preflight.search import largest_that_fits, spread
 from components.preflight.slices import GIB, Slice, read_slice
@@ -172,7 +172,7 @@ def ask(
     with ThreadPoolExecutor(2) as pool:
 
         def submit(rows: int, source: int, target: int) -> Future[Compiled]:
-            shape = Shape(max(1, rows // slice_.replicas), source, target)
+            shape = Bucket(max(1, rows // slice_.replicas), source, target)
             told("lowering the step for %s on a core", shape)
             try:
                 lowered = step.lower(shape)

@@ -10,14 +10,15 @@ import tensorflow as tf
 from components.errors import UserError
 from components.preflight.compiling import Compiled, compile_for
 from components.preflight.decoding import lower_decoding
-from components.preflight.lowering import LoweringError, Shape, TrainingStep
+from components.preflight.lowering import LoweringError, TrainingStep
 from components.preflight.slices import GIB, read_slice
 from components.preflight.stage import preflight
+from components.train.buckets import Bucket
 from components.train.model import ARCHITECTURES, PRESETS, TransformerConfig, layers
 from components.train.options import Options
 
 pytestmark = pytest.mark.e2e
-TINY = Shape(2, 8, 8)
+TINY = Bucket(2, 8, 8)
 EVERY = [(preset, architecture) for preset in PRESETS for architecture in ARCHITECTURES]
 
 
