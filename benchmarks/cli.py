@@ -17,10 +17,10 @@ from pathlib import Path
 
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
-from components.errors import UserError
-from pipelines.configuration.yaml_lines import read_yaml
-from pipelines.targets.laptop import Home
-from pipelines.targets.run_record import read_run
+from seqline.configuration.yaml_lines import read_yaml
+from seqline.errors import UserError
+from seqline.targets.laptop import Home
+from seqline.targets.run_record import read_run
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = {"data": "pairs.tsv", "epochs": 3, "dropout": 0.1}
@@ -92,7 +92,9 @@ def prepare(place: Path) -> None:
     for folder in (pipelines, configs):
         folder.mkdir(parents=True)
     (pipelines / "__init__.py").touch()
-    (pipelines / "training.py").write_text("from pipelines.training import training\n\n__all__ = ['training']\n")
+    (pipelines / "training.py").write_text(
+        "from seqline.pipelines.training import training\n\n__all__ = ['training']\n"
+    )
     (configs / "config.yaml").write_text(json.dumps(PARAMETERS))
     (place / "pyproject.toml").write_text('[tool.vertex_deployer]\nvertex_folder_path = "vertex"\n')
     (place / ".env").write_text("".join(f"{name}={value}\n" for name, value in PROJECT.items()))

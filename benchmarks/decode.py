@@ -22,10 +22,10 @@ from sentencepiece import SentencePieceProcessor
 from benchmarks.decode_weights import trained, write_weights
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
-from components.export.exported import WEIGHTS, Decoding
-from components.export.stage import export
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.exported_model import WEIGHTS, Decoding
+from seqline.components.export.stage import export
 
 BATCH = 64
 LENGTH_PENALTY = 0.6

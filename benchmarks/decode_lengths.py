@@ -36,11 +36,11 @@ def seqline_of(task: dict[str, Any]) -> Decode:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
-    from components.export.exported import Decoding
-    from components.export.program import SAMPLING, SEARCHING, Program
-    from components.export.search_options import Search
-    from components.train.checkpoint import Checkpoint
-    from components.train.model import TransformerConfig, make_model
+    from seqline.artifacts.checkpoint import Checkpoint
+    from seqline.artifacts.exported_model import Decoding
+    from seqline.components.export.program import SAMPLING, SEARCHING, Program
+    from seqline.decoding.search_options import Search
+    from seqline.modeling import TransformerConfig, make_model
 
     checkpoint = Checkpoint(Path(task["checkpoint"]))
     model = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))

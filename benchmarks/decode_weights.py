@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from components.tokenize.options import Options as TokenizeOptions
-from components.tokenize.stage import tokenize
-from components.train.checkpoint import Checkpoint
-from components.train.model import TransformerConfig, make_model
-from components.train.model.positions import sinusoids
-from components.train.stage import Options, train
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.tokenize.options import Options as TokenizeOptions
+from seqline.components.tokenize.stage import tokenize
+from seqline.components.train.stage import Options, train
+from seqline.modeling import TransformerConfig, make_model
+from seqline.modeling.positions import sinusoids
 
 POSITIONS = 512
 

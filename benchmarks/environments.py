@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.errors import UserError
-from components.whole import write_whole
+from seqline.atomic import write_whole
+from seqline.errors import UserError
 
 FOLDER = Path(".benchmarks")
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import finish, parser, show
-from components.evaluate.batch import Batch
-from components.evaluate.measuring import STRETCH
-from components.evaluate.metrics import counted
-from components.evaluate.slices import find_slices
-from components.evaluate.tally import Tally
-from components.evaluate.test_text import Row
-from components.tokenize.corpus import Corpus, Counts, Manifest
+from seqline.artifacts.corpus import Corpus, Counts, Manifest
+from seqline.components.evaluate.measuring import STRETCH
+from seqline.metrics.batch import Batch
+from seqline.metrics.metrics import counted
+from seqline.metrics.slices import find_slices
+from seqline.metrics.statistics import Tally
+from seqline.metrics.test_set import Row
 
 FEWER = 10  # the smaller of two runs, which tell how memory grows
 IN_ORDER = 1024  # sentences decoded once by length and once as they come
@@ -72,7 +72,7 @@ def score(corpus: Path, many: int) -> dict[str, float]:
 
 def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
     """The stage itself: seconds, those in which nothing but scoring went on, busy cores, megabytes at the most."""
-    from components.evaluate.stage import Options, evaluate
+    from seqline.components.evaluate.stage import Options, evaluate
 
     rows, _ = pairs(corpus, many)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
 
 def by_length(corpus: Path, many: int, model: Path) -> dict[str, float]:
     """Sentences a second in batches of similar lengths, as the stage decodes, and in the order of the text."""
-    from components.evaluate.decoding import decode, load
+    from seqline.components.evaluate.decoding import decode, load
 
     texts = [row.source for row in pairs(corpus, many)[0]]
     signature = load(model)
@@ -119,7 +119,7 @@ def libraries(corpus: Path, many: int) -> dict[str, float]:
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics import BLEU, CHRF, TER
 
-    from components.evaluate.rouge import UNICODE
+    from seqline.metrics.rouge import UNICODE
 
     rows, outputs = pairs(corpus, many)
     references = [row.reference for row in rows]

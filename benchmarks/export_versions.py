@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser
-from components.errors import UserError
-from components.tokenize.corpus import Corpus
+from seqline.artifacts.corpus import Corpus
+from seqline.errors import UserError
 
 RELEASES = {
     "2.20": ["tensorflow==2.20.0", "tensorflow-text==2.20.1", "keras==3.15.1"],
@@ -22,7 +22,7 @@ RELEASES = {
 EXPORT = """
 import sys
 from pathlib import Path
-from components.export.stage import export
+from seqline.components.export.stage import export
 export(*map(Path, sys.argv[1:]))
 """
 TEXTS = 200
@@ -62,7 +62,7 @@ def main() -> None:
             run(python, "-c", EXPORT, str(given.checkpoint), str(given.corpus), f"{name}/{release}")
         for written in RELEASES:
             for read, python in pythons.items():
-                said = run(python, "-m", "components.export.verify", f"{name}/{written}", text=texts)
+                said = run(python, "-m", "seqline.components.export.verify", f"{name}/{written}", text=texts)
                 answers[f"written_{written}_read_{read}"] = json.loads(said.splitlines()[-1])
     expected = next(iter(answers.values()))
     figures = {

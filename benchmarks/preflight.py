@@ -9,12 +9,12 @@ import sys
 import time
 
 from benchmarks.results import finish, parser, show
-from components.errors import UserError
-from components.preflight.report import Bucket, Report
-from components.preflight.slices import GIB, read_slice
-from components.preflight.stage import Plan, ask, config_of
-from components.train.model import ARCHITECTURES, PRESETS
-from components.train.options import Options
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.report import Bucket, Report
+from seqline.components.train.preflight.slices import GIB, read_slice
+from seqline.components.train.preflight.stage import Plan, ask, config_of
+from seqline.errors import UserError
+from seqline.modeling import ARCHITECTURES, PRESETS
 
 VOCABULARY = 32_000
 FAIRSEQ_TOKENS_PER_SECOND = 72_000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from components.whole import write_whole
+from seqline.atomic import write_whole
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
-from components.errors import UserError
+from seqline.errors import UserError
 
 HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
@@ -82,7 +82,7 @@ def server(model: Path, *flags: str) -> Iterator[str]:
         Its predict address.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "components.serve", "--model", str(model), "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "seqline.serving", "--model", str(model), "--host", "127.0.0.1"]
     with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz"):
         yield f"http://127.0.0.1:{port}/v1/models/model:predict"
 

@@ -13,10 +13,10 @@ from benchmarks.environments import FOLDER, environment
 from benchmarks.results import finish, parser, show
 from benchmarks.tokenizing import corpora
 from benchmarks.tokenizing.measuring import Measured, measure
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.vocabulary import learn, listing
-from components.whole import write_whole
+from seqline.atomic import write_whole
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.vocabulary import learn, listing
+from seqline.errors import UserError
 
 DATASETS = ["datasets==5.2.0", "tokenizers==0.23.3"]
 HERE = Path(__file__).parent / "tokenizing"
@@ -103,7 +103,7 @@ def stage(folder: Path, model: Path) -> Measured:
     with tempfile.TemporaryDirectory(dir=FOLDER) as output:
         return measure(
             [
-                sys.executable, "-m", "components.tokenize", "--data", f"{folder}/part-*.tsv",
+                sys.executable, "-m", "seqline.components.tokenize", "--data", f"{folder}/part-*.tsv",
                 "--corpus", f"{output}/corpus", "--report", f"{output}/report.html",
                 "--tokenizer", str(model), "--max_tokens", str(LONGEST), "--rules", '{"length_ratio": false}',
             ]

@@ -26,11 +26,11 @@ import sentencepiece
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
 from benchmarks.training.task import WIDTHS
-from components.tokenize.corpus import Corpus
-from components.tokenize.options import Options
-from components.tokenize.stage import tokenize
-from components.train.config import TransformerConfig
-from components.train.records import read_pairs
+from seqline.artifacts.corpus import Corpus
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.stage import tokenize
+from seqline.components.train.records import read_pairs
+from seqline.modeling.config import TransformerConfig
 
 OPENNMT_TF = [
     "numpy==1.24.3",

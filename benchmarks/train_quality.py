@@ -23,14 +23,14 @@ import sentencepiece
 from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
 from benchmarks.train import BATCH_TOKENS, OPENNMT_TF, measure, prepare, sized
-from components.evaluate.batch import Batch
-from components.evaluate.metrics import METRICS
-from components.evaluate.stage import Options as Measuring
-from components.evaluate.stage import evaluate
-from components.export.stage import export
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
-from components.train.stage import Options, train
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.components.evaluate.stage import Options as Measuring
+from seqline.components.evaluate.stage import evaluate
+from seqline.components.export.stage import export
+from seqline.components.train.stage import Options, train
+from seqline.metrics.batch import Batch
+from seqline.metrics.metrics import METRICS
 
 RECIPES: dict[str, dict[str, Any]] = {
     # Wu et al. 2021, with less dropout than their 0.3 and fewer steps of warming up than 2,000: training is short here.

@@ -1,1 +1,1 @@
-"""The pipelines, their configuration, the command line and the targets."""
+"""The pipelines, one DAG a file."""

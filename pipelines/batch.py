@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-from components.infer.component import infer
-from components.snapshot.component import snapshot
+from seqline.components.infer.component import infer
+from seqline.components.snapshot.component import snapshot
 
 
 @dsl.pipeline(name="seqline-batch")

@@ -2,15 +2,15 @@
 
 from kfp import dsl
 
-from components.bless.component import bless
-from components.champion.component import champion
-from components.deploy.component import deploy
-from components.evaluate.component import evaluate
-from components.export.component import export
-from components.snapshot.component import snapshot
-from components.summary.component import summarize
-from components.tokenize.component import tokenize
-from components.train.component import train
+from seqline.components.bless.component import bless
+from seqline.components.champion.component import champion
+from seqline.components.deploy.component import deploy
+from seqline.components.evaluate.component import evaluate
+from seqline.components.export.component import export
+from seqline.components.snapshot.component import snapshot
+from seqline.components.summary.component import summarize
+from seqline.components.tokenize.component import tokenize
+from seqline.components.train.component import train
 
 
 def uncached(task: dsl.PipelineTask) -> dsl.PipelineTask:

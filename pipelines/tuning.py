@@ -2,12 +2,12 @@
 
 from kfp import dsl
 
-from components.evaluate.component import evaluate
-from components.export.component import export
-from components.snapshot.component import snapshot
-from components.tokenize.component import tokenize
-from components.train.component import train
-from components.tune.component import tune
+from seqline.components.evaluate.component import evaluate
+from seqline.components.export.component import export
+from seqline.components.snapshot.component import snapshot
+from seqline.components.tokenize.component import tokenize
+from seqline.components.train.component import train
+from seqline.components.tune.component import tune
 
 
 @dsl.pipeline(name="seqline-tuning")

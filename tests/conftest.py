@@ -52,8 +52,8 @@ def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus that tokenize makes of `pairs_file`."""
-    from components.tokenize.options import Options
-    from components.tokenize.stage import tokenize
+    from seqline.components.tokenize.options import Options
+    from seqline.components.tokenize.stage import tokenize
 
     def make(folder: Path) -> None:
         options = Options(vocabulary_size=320, valid_share=0.1, test_share=0.1, shards=2)
@@ -65,7 +65,7 @@ def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of two epochs: real, and not good."""
-    from components.train.stage import Options, train
+    from seqline.components.train.stage import Options, train
 
     def make(folder: Path) -> None:
         pages = {"report": folder / "training.html", "attention": folder / "attention.html"}
@@ -79,7 +79,7 @@ def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported_model(checkpoint: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The SavedModel of `checkpoint`."""
-    from components.export.stage import Decoding, export
+    from seqline.components.export.stage import Decoding, export
 
     def make(folder: Path) -> None:
         export(checkpoint, corpus, folder / "model", Decoding(beam_size=2, max_output_length=16))

@@ -42,7 +42,7 @@ def running(folder: Path, place: str, *flags: str, **environment: str) -> Iterat
     """A server as Vertex starts it: everything comes from AIP variables; gRPC beside it. It has to end in order."""
     port, grpc_port = free_port(), free_port()
     vertex = {"AIP_HTTP_PORT": str(port), "AIP_HEALTH_ROUTE": "/ping", "AIP_PREDICT_ROUTE": "/answer"}
-    command = [sys.executable, "-m", "components.serve", "--host", "127.0.0.1", "--grpc-port", str(grpc_port), *flags]
+    command = [sys.executable, "-m", "seqline.serving", "--host", "127.0.0.1", "--grpc-port", str(grpc_port), *flags]
     log = folder / "server.log"
     with log.open("w") as file:
         process = subprocess.Popen(

@@ -25,11 +25,11 @@ import urllib.request
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from components.bless.decision import Decision, Verdict, write_decision
-from components.errors import UserError
-from components.evaluate.evaluation import Sentence
-from components.export.exported import ExportedModel
-from components.serve.endpoint import Endpoint
+from seqline.artifacts.decision import Decision, Verdict, write_decision
+from seqline.artifacts.evaluation import Sentence
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.endpoints.local_endpoint import Endpoint
+from seqline.errors import UserError
 
 TEXT = "A man is riding a bike."
 
@@ -132,7 +132,7 @@ def stage(endpoint: Endpoint, model: Path, number: int) -> "subprocess.Popen[byt
         exported.write_description(description)
         sample, rule = Sentence(TEXT, "", "", 0.0), Verdict("bleu", 1.0, 0.0, True, "")
         write_decision(folder / "decision", Decision(True, fingerprint(number), [rule], {}, samples=[sample]))
-    command = [sys.executable, "-m", "components.deploy", "--model", str(folder / "model")]
+    command = [sys.executable, "-m", "seqline.components.deploy", "--model", str(folder / "model")]
     command += ["--decision", str(folder / "decision"), "--output", str(folder / "deployment")]
     command += ["--endpoint", str(endpoint.path), "--port", str(port())]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from components.deploy.local import LocalBackEnd
-from components.deploy.rollout import Checks, roll_out
-from components.serve.endpoint import Endpoint
+from seqline.endpoints.local import LocalBackEnd
+from seqline.endpoints.local_endpoint import Endpoint
+from seqline.endpoints.rollout import Checks, roll_out
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.environments import FOLDER
-from components.errors import UserError
-from components.whole import write_whole
+from seqline.atomic import write_whole
+from seqline.errors import UserError
 
 FILES = 8
 

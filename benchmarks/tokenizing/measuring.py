@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 
 class Measured(NamedTuple):

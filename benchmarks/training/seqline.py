@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training.task import answer
-from components.train.checkpoint import Checkpoint
-from components.train.stage import Options, train
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.train.stage import Options, train
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:

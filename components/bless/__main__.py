@@ -1,8 +1,8 @@
-"""Runs the stage alone: `python -m components.bless --help`."""
+"""Runs the stage alone: `python -m seqline.components.bless --help`."""
 
 import sys
 
-from components.bless.stage import bless
-from components.entry import run
+from seqline.components.bless.stage import bless
+from seqline.schema.stage_command import run
 
 sys.exit(run(bless))

@@ -34,7 +34,7 @@ def bless(
     """
     from pathlib import Path
 
-    from components.bless import console, stage
+    from seqline.components.bless import console, stage
 
     options = stage.Options(gate, human)
     made = stage.bless(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)

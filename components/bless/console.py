@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol
 
-from components.bless.decision import Decision
-from components.bless.movement import BANDS
+from seqline.artifacts.decision import Decision
+from seqline.components.bless.movement import BANDS
 
 
 class Shown(Protocol):

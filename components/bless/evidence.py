@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from components.errors import UserError
-from components.evaluate.evaluation import Comparison, Evaluation, Figure, Slice, read_evaluation
-from components.evaluate.metrics import METRICS, RANKINGS
-from components.evaluate.resampling import compare
-from components.evaluate.tally import SLICES, read_statistics, sentence_scores
-from components.rate.human import HUMAN, HumanEvaluation
+from seqline.artifacts.evaluation import Comparison, Evaluation, Figure, Slice, read_evaluation
+from seqline.errors import UserError
+from seqline.human_evaluation.human import HUMAN, HumanEvaluation
+from seqline.metrics.metrics import METRICS, RANKINGS
+from seqline.metrics.resampling import compare
+from seqline.metrics.statistics import SLICES, read_statistics, sentence_scores
 
 
 @dataclass(frozen=True)

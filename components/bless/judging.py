@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from components.bless.decision import Verdict
-from components.bless.evidence import Evidence
-from components.bless.rules import Rule
-from components.evaluate.evaluation import Comparison, Figure
-from components.evaluate.metrics import Metric
+from seqline.artifacts.decision import Verdict
+from seqline.artifacts.evaluation import Comparison, Figure
+from seqline.components.bless.evidence import Evidence
+from seqline.components.bless.rules import Rule
+from seqline.metrics.metrics import Metric
 
 ROUNDING = 1e-9  # figures come out of floating point sums: 40.0 - 39.5 must not be more than 0.5
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from components.bless.decision import Decision
-from components.bless.evidence import Evidence
-from components.bless.movement import BANDS
-from components.evaluate.evaluation import Comparison, Figure, Sentence, Slice, read_sentences
-from components.evaluate.metrics import HEADLINES, METRICS, RANKINGS, Metric
-from components.evaluate.report import histogram
-from components.report.differences import Piece, differences
-from components.report.page import render
-from components.whole import write_whole
+from seqline.artifacts.decision import Decision
+from seqline.artifacts.evaluation import Comparison, Figure, Sentence, Slice, read_sentences
+from seqline.atomic import write_whole
+from seqline.components.bless.evidence import Evidence
+from seqline.components.bless.movement import BANDS
+from seqline.components.evaluate.report import histogram
+from seqline.html_report.differences import Piece, differences
+from seqline.html_report.page import render
+from seqline.metrics.metrics import HEADLINES, METRICS, RANKINGS, Metric
 
 SHOWN = 8  # sentences won, and as many lost
 

@@ -17,8 +17,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from components.errors import UserError
-from components.evaluate.metrics import HEADLINES, METRICS, Metric, find_metric
+from seqline.errors import UserError
+from seqline.metrics.metrics import HEADLINES, METRICS, Metric, find_metric
 
 HEADLINE = "headline"
 KINDS = ("minimum", "maximum", "margin", "gain")

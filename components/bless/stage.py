@@ -5,14 +5,14 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.bless.decision import Decision, write_decision
-from components.bless.evidence import gather, hear
-from components.bless.judging import judge
-from components.bless.movement import movement
-from components.bless.report import write_report
-from components.bless.rules import read_rules
-from components.evaluate.evaluation import Evaluation, Figure, read_sentences
-from components.rate.human import read_human_evaluation
+from seqline.artifacts.decision import Decision, write_decision
+from seqline.artifacts.evaluation import Evaluation, Figure, read_sentences
+from seqline.components.bless.evidence import gather, hear
+from seqline.components.bless.judging import judge
+from seqline.components.bless.movement import movement
+from seqline.components.bless.report import write_report
+from seqline.components.bless.rules import read_rules
+from seqline.human_evaluation.human import read_human_evaluation
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ def champion(model: Input[Model], champion: Output[Model], endpoint: str = "", a
     """
     from pathlib import Path
 
-    from components.champion.stage import champion as find
+    from seqline.components.champion.stage import champion as find
 
     # Either address stays the same from run to run, so that evaluating what is there can be a cache hit.
     champion.uri = find(Path(model.path), endpoint, api_endpoint) or f"{model.uri}.no-champion"

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from components.errors import UserError
-from components.export.exported import ExportedModel
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
     if endpoint.startswith("projects/"):
         from google.api_core.exceptions import GoogleAPIError
 
-        from components.deploy.vertex import Serving, VertexBackEnd
+        from seqline.endpoints.vertex import Serving, VertexBackEnd
 
         try:
             found = VertexBackEnd(endpoint, Serving(api_endpoint=api_endpoint)).champion()
         except GoogleAPIError as error:
             raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
         return (found.version, found.fingerprint, found.model) if found else None
-    from components.serve.endpoint import local_endpoint
+    from seqline.endpoints.local_endpoint import local_endpoint
 
     place = local_endpoint(endpoint)
     live = place.live()

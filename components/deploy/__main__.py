@@ -1,10 +1,10 @@
-"""`python -m components.deploy`: the stage on its own."""
+"""`python -m seqline.components.deploy`: the stage on its own."""
 
 import logging
 import sys
 
-from components.deploy.stage import deploy
-from components.entry import run
+from seqline.components.deploy.stage import deploy
+from seqline.schema.stage_command import run
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 sys.exit(run(deploy))

@@ -43,7 +43,7 @@ def deploy(
     """
     from pathlib import Path
 
-    from components.deploy import lineage, stage
+    from seqline.components.deploy import lineage, stage
 
     options = stage.Options(port, traffic_steps, max_latency_ms)
     serving = stage.Serving(

@@ -6,7 +6,7 @@ resource's address as `uri` and its name as `resourceName`.
 
 from typing import Any, Protocol
 
-from components.deploy.deployment import Deployment
+from seqline.artifacts.deployment import Deployment
 
 
 class Resource(Protocol):

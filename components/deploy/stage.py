@@ -5,16 +5,16 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.bless.decision import Decision, read_decision
-from components.deploy.back_end import BackEnd
-from components.deploy.deployment import Deployment, Smoke
-from components.deploy.local import LocalBackEnd
-from components.deploy.rollout import Checks, roll_out
-from components.deploy.vertex import Serving as Serving
-from components.deploy.vertex import VertexBackEnd
-from components.errors import UserError
-from components.export.exported import ExportedModel
-from components.serve.endpoint import local_endpoint
+from seqline.artifacts.decision import Decision, read_decision
+from seqline.artifacts.deployment import Deployment, Smoke
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.endpoints.back_end import BackEnd
+from seqline.endpoints.local import LocalBackEnd
+from seqline.endpoints.local_endpoint import local_endpoint
+from seqline.endpoints.rollout import Checks, roll_out
+from seqline.endpoints.vertex import Serving as Serving
+from seqline.endpoints.vertex import VertexBackEnd
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def deploy(
 
     It is registered and deployed beside the live version, and has to answer before its share of the traffic is raised,
     step by step; a failure restores the former split. Killed at any point and run again, it ends in the same state. The
-    artifact's layout is in `components.deploy.deployment`.
+    artifact's layout is in `seqline.artifacts.deployment`.
 
     Args:
         model: The exported model's folder.

@@ -1,8 +1,8 @@
-"""Runs the stage alone: `python -m components.evaluate --help`."""
+"""Runs the stage alone: `python -m seqline.components.evaluate --help`."""
 
 import sys
 
-from components.entry import run
-from components.evaluate.stage import evaluate
+from seqline.components.evaluate.stage import evaluate
+from seqline.schema.stage_command import run
 
 sys.exit(run(evaluate))

@@ -34,7 +34,7 @@ def evaluate(
     """
     from pathlib import Path
 
-    from components.evaluate import console, stage
+    from seqline.components.evaluate import console, stage
 
     options = stage.Options(task, batch_size, terms, smallest_slice, required)
     measured = stage.evaluate(Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path), options)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.evaluate.evaluation import Evaluation, Figure
-from components.whole import write_whole
+from seqline.artifacts.evaluation import Evaluation, Figure
+from seqline.atomic import write_whole
 
 # general_text_generation_metrics_1.0.0.yaml: BLEU is sacreBLEU's, from 0 to 100; ROUGE is given on the same scale.
 SCHEMA = {"bleu": "bleu", "rougeLsum": "rougeLSum"}

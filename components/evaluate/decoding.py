@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LINES = 10.0

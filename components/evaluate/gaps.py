@@ -1,7 +1,7 @@
 """The gap between the best and the worst slice, as figures that a gate can use."""
 
-from components.evaluate.evaluation import Figure, Slice
-from components.evaluate.metrics import HEADLINES, METRICS
+from seqline.artifacts.evaluation import Figure, Slice
+from seqline.metrics.metrics import HEADLINES, METRICS
 
 SLICINGS = ("length", "slice", "terms")
 

@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.evaluate.batch import Batch
-from components.evaluate.evaluation import Evaluation, Figure, Sentence, append_sentences
-from components.evaluate.gaps import gaps
-from components.evaluate.metrics import METRICS, RANKINGS
-from components.evaluate.slices import Membership
-from components.evaluate.test_text import TestText
-from components.export.exported import ExportedModel
+from seqline.artifacts.evaluation import Evaluation, Figure, Sentence, append_sentences
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.components.evaluate.gaps import gaps
+from seqline.metrics.batch import Batch
+from seqline.metrics.metrics import METRICS, RANKINGS
+from seqline.metrics.slices import Membership
+from seqline.metrics.test_set import TestText
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,8 @@ def measure(
     """
     # Here and not above: an absent model is written down without the seconds that TensorFlow takes to import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from components.evaluate.decoding import Progress, decode, latencies, likelihoods, load, scoring
-    from components.evaluate.tally import Tally
+    from seqline.components.evaluate.decoding import Progress, decode, latencies, likelihoods, load, scoring
+    from seqline.metrics.statistics import Tally
 
     description = ExportedModel(model).read_description()
     signature = load(model)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components.evaluate.evaluation import Evaluation, Sentence, read_sentences
-from components.evaluate.metrics import METRICS, RANKINGS
-from components.report.differences import differences
-from components.report.page import render
-from components.whole import write_whole
+from seqline.artifacts.evaluation import Evaluation, Sentence, read_sentences
+from seqline.atomic import write_whole
+from seqline.html_report.differences import differences
+from seqline.html_report.page import render
+from seqline.metrics.metrics import METRICS, RANKINGS
 
 SAMPLES = 6
 COLUMNS = 20  # of a histogram

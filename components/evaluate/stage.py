@@ -4,15 +4,15 @@ import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, append_sentences, write_evaluation
-from components.evaluate.measuring import measure
-from components.evaluate.metrics import TASKS
-from components.evaluate.report import write_report
-from components.evaluate.slices import check_terms, find_slices
-from components.evaluate.test_text import TestText
-from components.tokenize.corpus import Corpus
-from components.whole import whole_folder
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.evaluation import Evaluation, append_sentences, write_evaluation
+from seqline.atomic import whole_folder
+from seqline.components.evaluate.measuring import measure
+from seqline.components.evaluate.report import write_report
+from seqline.errors import UserError
+from seqline.metrics.metrics import TASKS
+from seqline.metrics.slices import check_terms, find_slices
+from seqline.metrics.test_set import TestText
 
 log = logging.getLogger(__name__)
 

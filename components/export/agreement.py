@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.export.plain import plain_search, trained
-from components.export.program import SAMPLING, SEARCHING, Program
-from components.export.search_options import Search
-from components.train.model import LanguageModel
+from seqline.components.export.plain import plain_search, trained
+from seqline.components.export.program import SAMPLING, SEARCHING, Program
+from seqline.decoding.search_options import Search
+from seqline.modeling import LanguageModel
 
 PIECES = 32
 # Float32 sums in another order; hypotheses that are nearer than this may change places.

@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from typing import Any
 
-from components.export.exported import Description, Statements
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.exported_model import Description, Statements
 
 FILE = "model_card.md"
 UNSAID = "not stated; whoever trained the model should say so (`{parameter}`)"

@@ -35,8 +35,8 @@ def export(
     """
     from pathlib import Path
 
-    from components.export.exported import Decoding, Statements
-    from components.export.stage import export as run
+    from seqline.artifacts.exported_model import Decoding, Statements
+    from seqline.components.export.stage import export as run
 
     decoding = Decoding(beam_size, length_penalty, max_input_length, max_output_length, weights=weights)
     statements = Statements(model_license, data_license, intended_use)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from components.export.pieces import gumbel
-from components.export.search_options import Search
-from components.train.model import LanguageModel
+from seqline.decoding.search_options import Search
+from seqline.decoding.token_choice import gumbel
+from seqline.modeling import LanguageModel
 
 Logits = Callable[[np.ndarray], np.ndarray]
 

@@ -6,14 +6,14 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from components.export.decoder import Decoder
-from components.export.executor import in_one_thread
-from components.export.exported import Decoding
-from components.export.scoring import log_probabilities
-from components.export.search import Found, search
-from components.export.search_options import Search
-from components.export.streaming import Stream, begin, proceed
-from components.train.model import LanguageModel
+from seqline.artifacts.exported_model import Decoding
+from seqline.components.export.executor import in_one_thread
+from seqline.decoding.decoder import Decoder
+from seqline.decoding.scoring import log_probabilities
+from seqline.decoding.search import Found, search
+from seqline.decoding.search_options import Search
+from seqline.decoding.streaming import Stream, begin, proceed
+from seqline.modeling import LanguageModel
 
 TEXTS = tf.TensorSpec((None,), tf.string)
 IDS = tf.TensorSpec((None, None), tf.int32)

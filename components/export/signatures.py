@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.export.exported import Description
+from seqline.artifacts.exported_model import Description
 
 PURPOSES = {
     "serving_default": "Text to text, decoded as the model was exported.",

@@ -9,15 +9,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.errors import UserError
-from components.export import card
-from components.export.exported import SCHEMA_VERSION, Decoding, Description, ExportedModel, Statements
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
-from components.whole import whole_folder
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.exported_model import SCHEMA_VERSION, Decoding, Description, ExportedModel, Statements
+from seqline.atomic import whole_folder
+from seqline.components.export import card
+from seqline.errors import UserError
 
 if TYPE_CHECKING:
-    from components.train.model import TransformerConfig
+    from seqline.modeling import TransformerConfig
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def export(
     """Writes a trained model as a SavedModel that takes text and gives text.
 
     Before it appears, it must decode the first validation texts as the trained model does without caches, is loaded
-    in a fresh process, and must give the same text there. The output's layout is in `components.export.exported`.
+    in a fresh process, and must give the same text there. The output's layout is in `seqline.artifacts.exported_model`.
 
     Args:
         checkpoint: The checkpoint folder that train wrote.
@@ -55,13 +55,13 @@ def export(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    from components.export.agreement import check_agreement
-    from components.export.executor import loops_in_one_thread
-    from components.export.program import Program
-    from components.export.signatures import describe
-    from components.export.verify import foreign_ops, translate_elsewhere
-    from components.export.warmup import write_warmup
-    from components.train.model import TransformerConfig, make_model
+    from seqline.components.export.agreement import check_agreement
+    from seqline.components.export.executor import loops_in_one_thread
+    from seqline.components.export.program import Program
+    from seqline.components.export.signatures import describe
+    from seqline.components.export.verify import foreign_ops, translate_elsewhere
+    from seqline.components.export.warmup import write_warmup
+    from seqline.modeling import TransformerConfig, make_model
 
     # Saving, TensorFlow lists every input that it gives another name: pages that help nobody.
     for name in ("tensorflow", "absl"):

@@ -1,4 +1,4 @@
-"""Checks an exported model in a fresh process: `python -m components.export.verify MODEL` reads and writes JSON.
+"""Checks an exported model in a fresh process: `python -m seqline.components.export.verify MODEL` reads and writes JSON.
 
 It sees what a server sees: the folder, TensorFlow and tensorflow-text, and no model code.
 """
@@ -25,7 +25,7 @@ def translate_elsewhere(model: Path, texts: list[str]) -> list[str]:
         RuntimeError: If the model does not load or run there; with what that process said last.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "components.export.verify", str(model)],
+        [sys.executable, "-m", "seqline.components.export.verify", str(model)],
         input=json.dumps(texts),
         capture_output=True,
         text=True,

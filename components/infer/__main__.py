@@ -1,8 +1,8 @@
-"""`python -m components.infer`: the stage on its own."""
+"""`python -m seqline.components.infer`: the stage on its own."""
 
 import sys
 
-from components.entry import run
-from components.infer.stage import infer
+from seqline.components.infer.stage import infer
+from seqline.schema.stage_command import run
 
 sys.exit(run(infer))

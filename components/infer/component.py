@@ -35,8 +35,8 @@ def infer(
     """
     from pathlib import Path
 
-    from components.infer.options import Options
-    from components.infer.stage import infer as run
+    from seqline.components.infer.options import Options
+    from seqline.components.infer.stage import infer as run
 
     options = Options(source_field, batch_size, shard_lines, max_malformed_share)
     counts = run(data, model.path, Path(predictions.path), fingerprint, checkpoints, beam_options, options)

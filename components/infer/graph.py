@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
-from components.infer.handler import Lines, Predicted, SignatureHandler
-from components.infer.options import Options
-from components.infer.shards import Shard, Work
+from seqline.components.infer.handler import Lines, Predicted, SignatureHandler
+from seqline.components.infer.options import Options
+from seqline.components.infer.shards import Shard, Work
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from components.errors import UserError
-from components.infer.lines import Line
-from components.infer.predictions import Counts
-from components.infer.shards import Shard
+from seqline.artifacts.predictions import Counts
+from seqline.components.infer.lines import Line
+from seqline.components.infer.shards import Shard
+from seqline.errors import UserError
 
 
 class Lines(NamedTuple):

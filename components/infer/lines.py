@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 SUFFIXES = (".txt", ".tsv", ".jsonl")
 

@@ -15,9 +15,9 @@ from uuid import uuid4
 import fsspec
 from fsspec.core import url_to_fs
 
-from components.errors import UserError
-from components.infer.lines import Line, parser_of, read_line
-from components.infer.predictions import Counts
+from seqline.artifacts.predictions import Counts
+from seqline.components.infer.lines import Line, parser_of, read_line
+from seqline.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from components.errors import UserError
-from components.export.exported import ExportedModel
-from components.infer.lines import parser_of
-from components.infer.options import Options
-from components.infer.predictions import Counts, Predictions
-from components.infer.shards import Shard, Work
-from components.serve.endpoint import Endpoint
-from components.snapshot.files import find_files
-from components.snapshot.stage import describe_all, fingerprint_of
-from components.whole import whole_folder
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.artifacts.predictions import Counts, Predictions
+from seqline.atomic import whole_folder
+from seqline.components.infer.lines import parser_of
+from seqline.components.infer.options import Options
+from seqline.components.infer.shards import Shard, Work
+from seqline.components.snapshot.stage import describe_all, fingerprint_of
+from seqline.endpoints.local_endpoint import Endpoint
+from seqline.errors import UserError
+from seqline.inputs.files import find_files
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def infer(
 ) -> Counts:
     """Runs every line of large files through an exported model.
 
-    The output's layout is in `components.infer.predictions`. Lines that are no input get an error in the place of a
+    The output's layout is in `seqline.artifacts.predictions`. Lines that are no input get an error in the place of a
     prediction and are counted. A run that was killed continues with the shards that were not finished, when it is
     started again with the same data, model, options and `checkpoints`, and ends with the same bytes.
 
@@ -108,8 +108,8 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from components.infer.graph import build
-    from components.infer.handler import load
+    from seqline.components.infer.graph import build
+    from seqline.components.infer.handler import load
 
     load(model)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)

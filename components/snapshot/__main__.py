@@ -1,8 +1,8 @@
-"""Runs the stage alone: `python -m components.snapshot --help`."""
+"""Runs the stage alone: `python -m seqline.components.snapshot --help`."""
 
 import sys
 
-from components.entry import run
-from components.snapshot.stage import snapshot
+from seqline.components.snapshot.stage import snapshot
+from seqline.schema.stage_command import run
 
 sys.exit(run(snapshot))

@@ -202,7 +202,7 @@ def snapshot(
     given = dict(locals())
     from pathlib import Path
 
-    from components.snapshot.stage import snapshot as take
+    from seqline.components.snapshot.stage import snapshot as take
 
     fingerprint = take(data, Path(snapshot.path), valid_data, test_data, given)
     snapshot.metadata["fingerprint"] = fingerprint

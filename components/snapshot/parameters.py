@@ -9,22 +9,22 @@ from dataclasses import fields
 from pkgutil import resolve_name
 from typing import Any
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 # By name: a stage's module imports its libraries when it works, and here nothing of it works but its options.
 OPTIONS = (
-    "components.tokenize.options:Options",
-    "components.tokenize.options:Conditions",
-    "components.infer.options:Options",
-    "components.tune.budget:Budget",
-    "components.tune.space:Search",
-    "components.train.stage:Options",
-    "components.export.exported:Decoding",
-    "components.export.exported:Statements",
-    "components.evaluate.stage:Options",
-    "components.bless.stage:Options",
-    "components.deploy.stage:Options",
-    "components.deploy.vertex:Serving",
+    "seqline.components.tokenize.options:Options",
+    "seqline.components.tokenize.options:Conditions",
+    "seqline.components.infer.options:Options",
+    "seqline.components.tune.budget:Budget",
+    "seqline.components.tune.space:Search",
+    "seqline.components.train.stage:Options",
+    "seqline.artifacts.exported_model:Decoding",
+    "seqline.artifacts.exported_model:Statements",
+    "seqline.components.evaluate.stage:Options",
+    "seqline.components.bless.stage:Options",
+    "seqline.components.deploy.stage:Options",
+    "seqline.endpoints.vertex:Serving",
 )
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.snapshot.files import InputFile, describe, find_inputs
-from components.snapshot.parameters import check_parameters
-from components.whole import whole_folder, write_whole
+from seqline.atomic import whole_folder, write_whole
+from seqline.components.snapshot.parameters import check_parameters
+from seqline.inputs.files import InputFile, describe, find_inputs
 
 SCHEMA_VERSION = 1
 

@@ -1,8 +1,8 @@
-"""Runs the stage alone: `python -m components.summary --help`."""
+"""Runs the stage alone: `python -m seqline.components.summary --help`."""
 
 import sys
 
-from components.entry import run
-from components.summary.stage import summarize
+from seqline.components.summary.stage import summarize
+from seqline.schema.stage_command import run
 
 sys.exit(run(summarize))

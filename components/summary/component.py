@@ -23,8 +23,8 @@ def summarize(
     """
     from pathlib import Path
 
-    from components.summary.stage import Ending
-    from components.summary.stage import summarize as run
+    from seqline.components.summary.stage import Ending
+    from seqline.components.summary.stage import summarize as run
 
     ending = Ending(status.state, status.pipeline_task_name or "", status.error_message or "")
     found = run(runs_root, run_name, Path(summary.path), Path(report.path), ending)

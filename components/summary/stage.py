@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.bless.decision import FILE as DECISION
-from components.bless.decision import Decision
-from components.evaluate.metrics import METRICS
-from components.report.page import render
-from components.summary.run_files import RunFiles, failed_on_vertex
-from components.summary.summary import Ruling, Summary, write_summary
-from components.whole import whole_folder, write_whole
+from seqline.artifacts.decision import FILE as DECISION
+from seqline.artifacts.decision import Decision
+from seqline.artifacts.run_summary import Ruling, Summary, write_summary
+from seqline.atomic import whole_folder, write_whole
+from seqline.components.summary.run_files import RunFiles, failed_on_vertex
+from seqline.html_report.page import render
+from seqline.metrics.metrics import METRICS
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def summarize(runs_root: str, run_name: str, summary: Path, report: Path, ending
     """Writes down what a run did and came to.
 
     summary/
-      summary.json   state, error, figures, decision, deployment, samples; see components.summary.summary
+      summary.json   state, error, figures, decision, deployment, samples; see seqline.artifacts.run_summary
 
     It runs after success and failure alike and so takes what it finds: whatever is missing or cannot be read
     is left out, and said in the notes.

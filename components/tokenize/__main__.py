@@ -1,8 +1,8 @@
-"""Runs the stage alone: `python -m components.tokenize --help`."""
+"""Runs the stage alone: `python -m seqline.components.tokenize --help`."""
 
 import sys
 
-from components.entry import run
-from components.tokenize.stage import tokenize
+from seqline.components.tokenize.stage import tokenize
+from seqline.schema.stage_command import run
 
 sys.exit(run(tokenize))

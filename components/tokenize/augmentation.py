@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from components.tokenize.content import matching
-from components.tokenize.options import Options
-from components.tokenize.text import clean
+from seqline.components.tokenize.content import matching
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.text import clean
 
 
 class Copy(NamedTuple):

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
-from components.tokenize.content import Content
-from components.tokenize.filters import Pairs
-from components.tokenize.formats import Input
-from components.tokenize.inputs import Block
-from components.tokenize.options import Options
-from components.tokenize.rows import Rows, parse
-from components.tokenize.rules import check, thresholds
-from components.tokenize.tally import Tally
-from components.tokenize.text import clean_column, folded_column
+from seqline.components.tokenize.content import Content
+from seqline.components.tokenize.filters import Pairs
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.inputs import Block
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.rows import Rows, parse
+from seqline.components.tokenize.rules import check, thresholds
+from seqline.components.tokenize.tally import Tally
+from seqline.components.tokenize.text import clean_column, folded_column
 
 Keys = npt.NDArray[np.uint64]
 Segments = tuple[str, dict[int, int]]

@@ -73,8 +73,8 @@ def tokenize(
     """
     from pathlib import Path
 
-    from components.tokenize.options import Options
-    from components.tokenize.stage import tokenize as run
+    from seqline.components.tokenize.options import Options
+    from seqline.components.tokenize.stage import tokenize as run
 
     options = Options(
         task, source_language, target_language, source_field, target_field, context_field, slice_field, valid_share,

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.tokenize.examples import Ragged
-from components.tokenize.vocabulary import load
+from seqline.components.tokenize.examples import Ragged
+from seqline.components.tokenize.vocabulary import load
 
 _MOST_WORDS = 1 << 18
 _SPACE = "▁"

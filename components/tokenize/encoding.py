@@ -13,18 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.tokenize.augmentation import Augmenter
-from components.tokenize.cleaning import Keys, hashed
-from components.tokenize.corpus import Shard, bucket_edges
-from components.tokenize.encoder import Encoder
-from components.tokenize.examples import Ragged, tfrecords
-from components.tokenize.formats import Input
-from components.tokenize.options import Options
-from components.tokenize.repetition import repeated
-from components.tokenize.rules import thresholds
-from components.tokenize.splits import open_batches
-from components.tokenize.tally import Tally
-from components.tokenize.text import folded_column
+from seqline.artifacts.corpus import Shard, bucket_edges
+from seqline.components.tokenize.augmentation import Augmenter
+from seqline.components.tokenize.cleaning import Keys, hashed
+from seqline.components.tokenize.encoder import Encoder
+from seqline.components.tokenize.examples import Ragged, tfrecords
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.repetition import repeated
+from seqline.components.tokenize.rules import thresholds
+from seqline.components.tokenize.splits import open_batches
+from seqline.components.tokenize.tally import Tally
+from seqline.components.tokenize.text import folded_column
 
 Mask = npt.NDArray[np.bool_]
 

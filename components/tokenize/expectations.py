@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import UserError
-from components.tokenize.corpus import Counts
-from components.tokenize.statistics import Drift, Statistics
+from seqline.artifacts.corpus import Counts
+from seqline.components.tokenize.statistics import Drift, Statistics
+from seqline.errors import UserError
 
 NAMES = {
     "min_pairs": "training pairs, at least",

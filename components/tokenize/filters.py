@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.tokenize.content import DIGIT, LETTER, SPACE, START, SYMBOL, TAG, WIDE, Content, Mask, matching
+from seqline.components.tokenize.content import DIGIT, LETTER, SPACE, START, SYMBOL, TAG, WIDE, Content, Mask, matching
 
 Lengths = npt.NDArray[np.int64]
 

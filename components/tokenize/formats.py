@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")
 COMPRESSIONS = {"": None, "gz": "gzip", "zst": "zstd", "bz2": "bz2"}

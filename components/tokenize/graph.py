@@ -8,16 +8,16 @@ import apache_beam as beam
 import fsspec
 import pyarrow as pa
 
-from components.errors import UserError
-from components.tokenize import vocabulary
-from components.tokenize.cleaning import CleanBlocks
-from components.tokenize.encoding import EncodeSplit
-from components.tokenize.formats import Input
-from components.tokenize.inputs import CutFiles
-from components.tokenize.judgement import judge
-from components.tokenize.options import Options
-from components.tokenize.splits import SplitPairs, open_batches
-from components.tokenize.tally import Tally
+from seqline.components.tokenize import vocabulary
+from seqline.components.tokenize.cleaning import CleanBlocks
+from seqline.components.tokenize.encoding import EncodeSplit
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.inputs import CutFiles
+from seqline.components.tokenize.judgement import judge
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.splits import SplitPairs, open_batches
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
 
 TALLY = "tally.json"
 

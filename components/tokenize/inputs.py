@@ -13,10 +13,10 @@ import apache_beam as beam
 import fsspec
 import pyarrow as pa
 
-from components.errors import UserError
-from components.tokenize.formats import Input, form_of
-from components.tokenize.options import Options
-from components.tokenize.tally import Tally
+from seqline.components.tokenize.formats import Input, form_of
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
 
 BLOCK_BYTES = 8 << 20
 LONGEST_RECORD = 64 << 20

@@ -1,8 +1,8 @@
 """Whether a corpus can be made of what was found."""
 
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.tally import Tally
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
 
 MINIMUM = {"train": 10, "valid": 1, "test": 1}
 

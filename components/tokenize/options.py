@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 TASKS = ("translation", "summarization", "question_answering", "text_generation")
 
@@ -69,7 +69,7 @@ class Options:
             if not getattr(self, name).strip():
                 raise UserError(f"{name} is empty; give a name")
         self._check_numbers()
-        from components.tokenize.rules import thresholds
+        from seqline.components.tokenize.rules import thresholds
 
         thresholds(self.task, self.rules)
         self._check_terms()
@@ -138,7 +138,7 @@ class Conditions:
     beam_options: str = ""
 
     def __post_init__(self) -> None:
-        from components.tokenize.expectations import check_names
+        from seqline.components.tokenize.expectations import check_names
 
         check_names(self.expectations)
         try:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.tokenize.examples import Ragged
+from seqline.components.tokenize.examples import Ragged
 
 _LONGEST_PHRASE = 8
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.report.page import render
-from components.tokenize.corpus import Manifest
-from components.tokenize.expectations import NAMES, Verdict
-from components.tokenize.rules import MALFORMED, RULES
-from components.tokenize.statistics import QUANTILES, Drift, Statistics
-from components.tokenize.tally import Example
+from seqline.artifacts.corpus import Manifest
+from seqline.components.tokenize.expectations import NAMES, Verdict
+from seqline.components.tokenize.rules import MALFORMED, RULES
+from seqline.components.tokenize.statistics import QUANTILES, Drift, Statistics
+from seqline.components.tokenize.tally import Example
+from seqline.html_report.page import render
 
 REASONS = MALFORMED | {name: rule.about for name, rule in RULES.items()}
 """Reasons for leaving a row out, in the order in which they are looked at."""

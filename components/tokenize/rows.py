@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.tokenize.inputs import LONGEST_RECORD, Block
-from components.tokenize.options import Options
-from components.tokenize.tally import Malformed, Tally
+from seqline.components.tokenize.inputs import LONGEST_RECORD, Block
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.tally import Malformed, Tally
 
 csv.field_size_limit(LONGEST_RECORD)
 _ESCAPED = re.compile("[\udc80-\udcff]")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.errors import UserError
-from components.tokenize import filters
-from components.tokenize.filters import Pairs
+from seqline.components.tokenize import filters
+from seqline.components.tokenize.filters import Pairs
+from seqline.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
 _PARALLEL = ("translation",)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import fsspec
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 ONE_PROCESS_BYTES = 64 << 20
 """Up to here one process is done before others have started."""

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.tokenize.cleaning import Segments
-from components.tokenize.formats import Input
-from components.tokenize.options import Options
-from components.tokenize.rules import thresholds
-from components.tokenize.tally import Tally
+from seqline.components.tokenize.cleaning import Segments
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.rules import thresholds
+from seqline.components.tokenize.tally import Tally
 
 SPLITS = ("train", "valid", "test")
 _DATA, _VALID, _TEST = range(3)

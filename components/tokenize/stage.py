@@ -10,20 +10,20 @@ from typing import Any
 
 import fsspec
 
-from components.errors import UserError
-from components.snapshot.bigquery import copy, is_query
-from components.snapshot.files import find_inputs
-from components.snapshot.stage import describe_all, fingerprint_of
-from components.tokenize.corpus import SCHEMA_VERSION, Counts, Manifest
-from components.tokenize.expectations import check_drift, hold, require
-from components.tokenize.formats import Input, form_of
-from components.tokenize.judgement import judge
-from components.tokenize.options import Conditions, Options
-from components.tokenize.report import render_report
-from components.tokenize.runners import flags, shared_folder
-from components.tokenize.statistics import Drift, Statistics
-from components.tokenize.tally import Tally
-from components.whole import whole_folder, write_whole
+from seqline.artifacts.corpus import SCHEMA_VERSION, Counts, Manifest
+from seqline.atomic import whole_folder, write_whole
+from seqline.components.snapshot.stage import describe_all, fingerprint_of
+from seqline.components.tokenize.expectations import check_drift, hold, require
+from seqline.components.tokenize.formats import Input, form_of
+from seqline.components.tokenize.judgement import judge
+from seqline.components.tokenize.options import Conditions, Options
+from seqline.components.tokenize.report import render_report
+from seqline.components.tokenize.runners import flags, shared_folder
+from seqline.components.tokenize.statistics import Drift, Statistics
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
+from seqline.inputs.bigquery import copy, is_query
+from seqline.inputs.files import find_inputs
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from components.tokenize.graph import TALLY, build
+    from seqline.components.tokenize.graph import TALLY, build
 
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)

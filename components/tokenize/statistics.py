@@ -9,8 +9,8 @@ from typing import Any
 
 import fsspec
 
-from components.errors import UserError
-from components.tokenize.tally import Tally
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
 
 SCHEMA_VERSION = 1
 QUANTILES = (0.5, 0.9, 0.99, 1.0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
-from components.tokenize.corpus import Shard
+from seqline.artifacts.corpus import Shard
 
 SAMPLED = 20
 SHOWN = 300

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.tokenize.content import CONTROL, WIDE, Content, matching
+from seqline.components.tokenize.content import CONTROL, WIDE, Content, matching
 
 # Beyond the third plane no character is a space, a control, a mark, or has a decomposition.
 _END = 0x30000

@@ -12,9 +12,9 @@ import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.text import sentencepiece_rules
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.text import sentencepiece_rules
+from seqline.errors import UserError
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from components.report.page import render
-from components.train.batches import Pair
-from components.train.model import Gpt, LanguageModel
-from components.train.model.attention import MultiHeadAttention
-from components.train.pieces import Pieces
-from components.whole import write_whole
+from seqline.atomic import write_whole
+from seqline.components.train.batches import Pair
+from seqline.components.train.pieces import Pieces
+from seqline.html_report.page import render
+from seqline.modeling import Gpt, LanguageModel
+from seqline.modeling.attention import MultiHeadAttention
 
 SENTENCES, LONGEST, CELL = 3, 24, 16
 

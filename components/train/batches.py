@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
-from components.train.config import TransformerConfig
-from components.train.flops import training_flops
+from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
+from seqline.components.train.flops import training_flops
+from seqline.modeling.config import TransformerConfig
 
 Pair = tuple[np.ndarray, np.ndarray]
 

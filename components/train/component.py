@@ -90,7 +90,7 @@ def train(
     given = dict(locals())
     from pathlib import Path
 
-    from components.train import stage
+    from seqline.components.train import stage
 
     outputs = Path(checkpoint.path), checkpoints, warm_start, Path(report.path), Path(attention.path)
     metrics.metadata.update(stage.train(Path(corpus.path), *outputs, stage.Options.of(given)))

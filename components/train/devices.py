@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import time
 
-from components.train.config import TransformerConfig
+from seqline.modeling.config import TransformerConfig
 
 
 def training_flops(config: TransformerConfig, source_tokens: float, target_tokens: float, pairs: float) -> float:

@@ -5,12 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.train.devices import several_workers
-from components.train.loss import smoothed_cross_entropy
-from components.train.model import LanguageModel, TransformerConfig, make_model
-from components.train.optimizer import Adam
-from components.train.options import Options
-from components.train.schedules import WarmUp
+from seqline.components.train.devices import several_workers
+from seqline.components.train.loss import smoothed_cross_entropy
+from seqline.components.train.optimizer import Adam
+from seqline.components.train.options import Options
+from seqline.components.train.schedules import WarmUp
+from seqline.modeling import LanguageModel, TransformerConfig, make_model
 
 
 class Trainee(keras.Model):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from components.errors import UserError
-from components.train.config import CHOICES, PRESETS, unknown_preset
+from seqline.errors import UserError
+from seqline.modeling.config import CHOICES, PRESETS, unknown_preset
 
 SHAPE = (
     "architecture",

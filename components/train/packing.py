@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.batches import Pair
-from components.train.buckets import rows_of
-from components.train.config import TransformerConfig
+from seqline.components.train.batches import Pair
+from seqline.components.train.buckets import rows_of
+from seqline.modeling.config import TransformerConfig
 
 
 class Packs:

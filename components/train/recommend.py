@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from components.tokenize.corpus import Manifest
-from components.train.config import PRESETS, TransformerConfig
-from components.train.flops import training_flops
+from seqline.artifacts.corpus import Manifest
+from seqline.components.train.flops import training_flops
+from seqline.modeling.config import PRESETS, TransformerConfig
 
 COPYING = ("summarization", "question_answering")
 ORDER = ("big", "base", "small", "tiny", "demo")

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.report.page import render
-from components.whole import write_whole
+from seqline.atomic import write_whole
+from seqline.html_report.page import render
 
 WIDTH, HEIGHT = 600, 150
 HISTORY = Sequence[Mapping[str, float]]

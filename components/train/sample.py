@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.train.batches import Pair
-from components.train.model import LanguageModel
-from components.train.pieces import Pieces
+from seqline.components.train.batches import Pair
+from seqline.components.train.pieces import Pieces
+from seqline.modeling import LanguageModel
 
 SLACK = 8
 
@@ -17,7 +17,7 @@ class Sample:
     """Sentences to decode greedily, and their references.
 
     All previous positions are computed again at every step: no cache, so that any architecture is decoded by the
-    code that is trained. Serving has a search of its own, in `components.export`.
+    code that is trained. Serving has a search of its own, in `seqline.components.export`.
 
     Args:
         pairs: Validation pairs, of which the sample is drawn.

@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError
-from components.tokenize.corpus import Corpus, Manifest
-from components.train.checkpoint import Checkpoint
-from components.train.options import Options
-from components.whole import whole_folder
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.atomic import whole_folder
+from seqline.components.train.options import Options
+from seqline.errors import UserError
 
 __all__ = ["Options", "train"]
 
@@ -36,7 +36,7 @@ def train(
 
     Its working state is saved as it goes. A run that was killed continues from there when it is started again with
     the same corpus, options and `checkpoints`, and ends with the same weights. The output's layout is in
-    `components.train.checkpoint`.
+    `seqline.artifacts.checkpoint`.
 
     Args:
         corpus: The corpus folder that tokenize wrote.
@@ -56,7 +56,7 @@ def train(
             vocabulary or shape, or the disk is full.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from components.train.devices import choose_strategy, gather, is_chief, native_bfloat16
+    from seqline.components.train.devices import choose_strategy, gather, is_chief, native_bfloat16
 
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
@@ -64,20 +64,20 @@ def train(
     import keras
     import tensorflow as tf
 
-    from components.train.attention_view import write_attention_view
-    from components.train.batches import Batches
-    from components.train.flops import matmul_peak, training_flops
-    from components.train.model import TransformerConfig
-    from components.train.objective import make_trainee
-    from components.train.packing import Packs
-    from components.train.pieces import Pieces
-    from components.train.recommend import recommend
-    from components.train.records import read_pairs
-    from components.train.report import write_report
-    from components.train.sample import Sample
-    from components.train.subwords import Subwords
-    from components.train.trainer import Trainer
-    from components.train.working_state import WorkingState
+    from seqline.components.train.attention_view import write_attention_view
+    from seqline.components.train.batches import Batches
+    from seqline.components.train.flops import matmul_peak, training_flops
+    from seqline.components.train.objective import make_trainee
+    from seqline.components.train.packing import Packs
+    from seqline.components.train.pieces import Pieces
+    from seqline.components.train.recommend import recommend
+    from seqline.components.train.records import read_pairs
+    from seqline.components.train.report import write_report
+    from seqline.components.train.sample import Sample
+    from seqline.components.train.subwords import Subwords
+    from seqline.components.train.trainer import Trainer
+    from seqline.components.train.working_state import WorkingState
+    from seqline.modeling import TransformerConfig
 
     source = Corpus(corpus)
     manifest = source.read_manifest()

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from components.train.batches import Pair
-from components.train.pieces import Pieces
+from seqline.components.train.batches import Pair
+from seqline.components.train.pieces import Pieces
 
 
 class Subwords:

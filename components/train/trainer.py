@@ -15,15 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.errors import UserError
-from components.train.batches import Batches
-from components.train.devices import gather, several_workers
-from components.train.objective import Trainee
-from components.train.options import Options
-from components.train.packing import Packs
-from components.train.sample import Sample
-from components.train.trial import report
-from components.train.working_state import WorkingState
+from seqline.artifacts.trial_metrics import report
+from seqline.components.train.batches import Batches
+from seqline.components.train.devices import gather, several_workers
+from seqline.components.train.objective import Trainee
+from seqline.components.train.options import Options
+from seqline.components.train.packing import Packs
+from seqline.components.train.sample import Sample
+from seqline.components.train.working_state import WorkingState
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 

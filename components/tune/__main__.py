@@ -1,8 +1,8 @@
-"""`python -m components.tune`: the stage on its own."""
+"""`python -m seqline.components.tune`: the stage on its own."""
 
 import sys
 
-from components.entry import run
-from components.tune.stage import tune
+from seqline.components.tune.stage import tune
+from seqline.schema.stage_command import run
 
 sys.exit(run(tune))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from components.errors import UserError
+from seqline.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,8 @@ def tune(
     given = dict(locals())
     from pathlib import Path
 
-    from components.tune.stage import Budget, Options
-    from components.tune.stage import tune as run
+    from seqline.components.tune.stage import Budget, Options
+    from seqline.components.tune.stage import tune as run
 
     best, metrics.metadata["valid_loss"] = run(
         Path(corpus.path), Path(tuning.path), Path(report.path), space, checkpoints, warm_start,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.report.page import render
-from components.tune.space import Dimension
-from components.tune.tuning import Trial, best_of
-from components.whole import write_whole
+from seqline.artifacts.tuning import Trial, best_of
+from seqline.atomic import write_whole
+from seqline.components.tune.space import Dimension
+from seqline.html_report.page import render
 
 WIDTH, HEIGHT = 600, 200
 

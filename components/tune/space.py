@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from components.errors import UserError
-from components.train.options import Options
+from seqline.components.train.options import Options
+from seqline.errors import UserError
 
 Value = float | int | str
 

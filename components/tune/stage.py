@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.tokenize.corpus import Corpus
-from components.train.options import Options
-from components.tune.budget import Budget
-from components.tune.report import write_report
-from components.tune.space import Hyperparameters, read_space
-from components.tune.trial import check_preset
-from components.tune.tuning import best_of, write_tuning
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.tuning import best_of, write_tuning
+from seqline.components.train.options import Options
+from seqline.components.tune.budget import Budget
+from seqline.components.tune.report import write_report
+from seqline.components.tune.space import Hyperparameters, read_space
+from seqline.components.tune.trial import check_preset
 
 __all__ = ["Budget", "Hyperparameters", "Options", "tune"]
 
@@ -33,17 +33,17 @@ def tune(
 ) -> tuple[Hyperparameters, float]:
     """Searches for the hyperparameters with the least validation loss.
 
-    Every trial is a training of its own (`python -m components.train`). The first has the hyperparameters of `options`,
+    Every trial is a training of its own (`python -m seqline.components.train`). The first has the hyperparameters of `options`,
     so that what is found is no worse; the next are chosen by Optuna's TPE, and stopped when they fall behind the
     median of the others. A study that was killed continues, and one that is finished too when there are to be more
     trials, when it is started again with the same corpus, space, options and `checkpoints`. The output's layout is in
-    `components.tune.tuning`.
+    `seqline.artifacts.tuning`.
 
     Args:
         corpus: The corpus folder that tokenize wrote.
         tuning: The folder to write.
         report: The HTML page to write.
-        space: What to search, by hyperparameter; `components.tune.space` shows the form, and what an empty one is.
+        space: What to search, by hyperparameter; `seqline.components.tune.space` shows the form, and what an empty one is.
         checkpoints: Where the study and the working state of its trials are kept; beside the output by default.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
         budget: What is spent.
@@ -63,7 +63,7 @@ def tune(
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
     # Optuna takes a second to import: not before the space is known to be good.
-    from components.tune.study import Study
+    from seqline.components.tune.study import Study
 
     study = Study(folder / f"tuning-{digest}", corpus, dimensions, budget, options, warm_start)
     trials = study.run()

@@ -18,13 +18,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from components.errors import UserError
-from components.train.options import Options
-from components.train.trial import FILE, TRIAL, read_report
-from components.tune.budget import Budget
-from components.tune.space import Dimension, Hyperparameters
-from components.tune.trial import flags
-from components.tune.tuning import METRIC, Trial
+from seqline.artifacts.trial_metrics import FILE, TRIAL, read_report
+from seqline.artifacts.tuning import METRIC, Trial
+from seqline.components.train.options import Options
+from seqline.components.tune.budget import Budget
+from seqline.components.tune.space import Dimension, Hyperparameters
+from seqline.components.tune.trial import flags
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Study:
         chosen = Hyperparameters.of(self.options).with_values(trial.params)
         options = replace(self.options, **asdict(chosen))
         command = [
-            *(sys.executable, "-m", "components.train"),
+            *(sys.executable, "-m", "seqline.components.train"),
             f"--output={folder / 'checkpoint'}",
             f"--checkpoints={self.folder / 'checkpoints'}",
             *flags(str(self.corpus), self.budget, options, self.warm_start),

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
-from components.errors import UserError
-from components.train.options import Options
-from components.tune.budget import Budget
+from seqline.components.train.options import Options
+from seqline.components.tune.budget import Budget
+from seqline.errors import UserError
 
 
 def flags(corpus: str, budget: Budget, options: Options, warm_start: str = "") -> list[str]:
-    """Returns the flags of `python -m components.train` for one trial, but for where it writes.
+    """Returns the flags of `python -m seqline.components.train` for one trial, but for where it writes.
 
     Args:
         corpus: The corpus folder.

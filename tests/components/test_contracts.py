@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import components
+import seqline.components
 
-CONTRACTS = sorted(Path(components.__file__).parent.glob("*/component.py"))
+CONTRACTS = sorted(Path(seqline.components.__file__).parent.glob("*/component.py"))
 STAGES = [path.parent.name for path in CONTRACTS]
 
 

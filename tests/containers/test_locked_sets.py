@@ -36,7 +36,7 @@ def images_of_stages() -> dict[str, set[str]]:
     for contract in ROOT.glob("components/*/component.py"):
         image = re.search(r'base_image="seqline/([a-z-]+):', contract.read_text())[1]
         stages.setdefault(image, set()).add(f"components.{contract.parent.name}")
-    stages["serve"].add("components.serve")
+    stages["serve"].add("seqline.serving")
     stages["train-tpu"] = stages["train"]
     return stages
 

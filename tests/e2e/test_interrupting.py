@@ -43,7 +43,7 @@ def gated(count: str, gate: str) -> None:
 def command(tmp_path: Path) -> list[str]:
     compiler.Compiler().compile(gated, str(tmp_path / "gated.yaml"))
     settings = ["--set", f"count={tmp_path / 'count'}", "--set", f"gate={tmp_path / 'gate'}"]
-    return [sys.executable, "-m", "pipelines.cli", "run", "--from-template", str(tmp_path / "gated.yaml"), *settings]
+    return [sys.executable, "-m", "seqline.cli", "run", "--from-template", str(tmp_path / "gated.yaml"), *settings]
 
 
 def records(home: Path) -> list[dict[str, Any]]:

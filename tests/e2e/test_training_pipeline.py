@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.compiling import compile_pipeline
-from pipelines.targets.laptop import Home, run
-from pipelines.targets.target import Run
+from seqline.compiling.compiler import compile_pipeline
+from seqline.targets.laptop import Home, run
+from seqline.targets.target import Run
 from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
@@ -35,7 +35,7 @@ def summary(result: Run) -> dict[str, Any]:
 
 
 def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
-    from components.serve.endpoint import Endpoint
+    from seqline.endpoints.local_endpoint import Endpoint
 
     home = Home(tmp_path / "home")
     endpoint = Endpoint(home.endpoint("demo"))
@@ -78,7 +78,7 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
         assert prediction["text"]
         environment = {**os.environ, "COLUMNS": "200"}
         said = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", "predict", "red house", "--home", str(home.path)],
+            [sys.executable, "-m", "seqline.cli", "predict", "red house", "--home", str(home.path)],
             capture_output=True,
             text=True,
             env=environment,
@@ -118,7 +118,7 @@ def test_bad_input_is_one_message_and_leaves_no_endpoint(
     if content is not None:
         (tmp_path / "pairs.tsv").write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "run", "--data", "pairs.tsv", "--port", str(free_port()), *flags],
+        [sys.executable, "-m", "seqline.cli", "run", "--data", "pairs.tsv", "--port", str(free_port()), *flags],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from components.export.component import export
-from components.tokenize.component import tokenize
-from components.train.component import train
-from pipelines.training import training
-from pipelines.tuning import tuning
+from seqline.components.export.component import export
+from seqline.components.tokenize.component import tokenize
+from seqline.components.train.component import train
+from seqline.pipelines.training import training
+from seqline.pipelines.tuning import tuning
 
 
 @pytest.mark.parametrize("stage", [tokenize, train, export])

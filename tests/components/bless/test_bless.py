@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.bless.decision import Decision, Verdict, read_decision
-from components.bless.evidence import Evidence
-from components.bless.judging import judge
-from components.bless.movement import movement
-from components.bless.rules import read_rules
-from components.bless.stage import Options, bless
-from components.entry import run
-from components.errors import UserError
-from components.evaluate.batch import Batch
-from components.evaluate.evaluation import (
+from seqline.artifacts.decision import Decision, Verdict, read_decision
+from seqline.artifacts.evaluation import (
     Evaluation,
     Figure,
     Sentence,
@@ -29,10 +21,18 @@ from components.evaluate.evaluation import (
     read_sentences,
     write_evaluation,
 )
-from components.evaluate.resampling import compare
-from components.evaluate.slices import find_slices
-from components.evaluate.tally import Tally
-from components.evaluate.test_text import Row
+from seqline.components.bless.evidence import Evidence
+from seqline.components.bless.judging import judge
+from seqline.components.bless.movement import movement
+from seqline.components.bless.rules import read_rules
+from seqline.components.bless.stage import Options, bless
+from seqline.errors import UserError
+from seqline.metrics.batch import Batch
+from seqline.metrics.resampling import compare
+from seqline.metrics.slices import find_slices
+from seqline.metrics.statistics import Tally
+from seqline.metrics.test_set import Row
+from seqline.schema.stage_command import run
 
 SCORES = st.floats(0, 100, allow_nan=False)
 HIGHER = {"bleu": True, "chrf": True, "empty_outputs": False, "latency_p95": False, "length_ratio": None}
@@ -40,7 +40,7 @@ HIGHER = {"bleu": True, "chrf": True, "empty_outputs": False, "latency_p95": Fal
 
 @pytest.fixture(autouse=True)
 def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.bless.evidence.compare", partial(compare, resamples=300, trials=300))
+    monkeypatch.setattr("seqline.components.bless.evidence.compare", partial(compare, resamples=300, trials=300))
 
 
 def evaluation(model: str = "new", signature: str = "tok:13a", **values: float) -> Evaluation:
@@ -397,7 +397,7 @@ def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_the_component_hands_on_the_verdict(tmp_path: Path) -> None:
     from kfp.dsl import HTML, Artifact, ClassificationMetrics
 
-    from components.bless.component import bless as component
+    from seqline.components.bless.component import bless as component
 
     folders = {"challenger": measured(tmp_path / "a", "new", 6), "champion": measured(tmp_path / "b", "old", 3)}
     inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}

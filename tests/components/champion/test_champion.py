@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from components.champion.stage import champion
-from components.errors import UserError
-from components.serve.endpoint import Endpoint, Settings
+from seqline.components.champion.stage import champion
+from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.errors import UserError
 
 
 def test_without_an_endpoint_or_a_live_version_there_is_none(tmp_path: Path, toy_models: SimpleNamespace) -> None:

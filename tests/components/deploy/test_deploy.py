@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from components.bless.decision import Decision, Verdict, write_decision
-from components.deploy.stage import Options, deploy
-from components.errors import UserError
-from components.evaluate.evaluation import Figure, Sentence
-from components.serve.endpoint import Endpoint
+from seqline.artifacts.decision import Decision, Verdict, write_decision
+from seqline.artifacts.evaluation import Figure, Sentence
+from seqline.components.deploy.stage import Options, deploy
+from seqline.endpoints.local_endpoint import Endpoint
+from seqline.errors import UserError
 from tests.servers import free_port
 
 

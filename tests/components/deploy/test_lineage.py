@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
-from components.deploy.deployment import Deployment
-from components.deploy.lineage import trace
+from seqline.artifacts.deployment import Deployment
+from seqline.components.deploy.lineage import trace
 
 
 def artifacts() -> tuple[SimpleNamespace, SimpleNamespace]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.evaluate.evaluation import Evaluation, read_evaluation, read_sentences
-from components.evaluate.metrics import counted
-from components.evaluate.stage import Options, evaluate
-from components.export.exported import Decoding, Description, ExportedModel
-from components.tokenize.corpus import Corpus, Counts, Manifest
+from seqline.artifacts.corpus import Corpus, Counts, Manifest
+from seqline.artifacts.evaluation import Evaluation, read_evaluation, read_sentences
+from seqline.artifacts.exported_model import Decoding, Description, ExportedModel
+from seqline.components.evaluate.stage import Options, evaluate
+from seqline.errors import UserError
+from seqline.metrics.metrics import counted
 
 PAIRS = [
     (f"a sentence number {n} " + "long " * (n % 7), f"A SENTENCE NUMBER {n} " + "LONG " * (n % 7)) for n in range(50)
@@ -76,7 +76,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def signature(model: Path) -> Any:
-    from components.evaluate.decoding import load
+    from seqline.components.evaluate.decoding import load
 
     return load(model)
 
@@ -121,7 +121,7 @@ def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(mo
 def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
     import numpy as np
 
-    from components.evaluate.decoding import decode
+    from seqline.components.evaluate.decoding import decode
 
     seen: list[list[int]] = []
 
@@ -146,7 +146,7 @@ def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=20), st.integers(1, 30))
 @settings(max_examples=40, deadline=None)
 def test_every_text_gets_its_own_answer_whatever_the_batch_size(signature: Any, texts: list[str], size: int) -> None:
-    from components.evaluate.decoding import decode
+    from seqline.components.evaluate.decoding import decode
 
     texts = [f"t {text}" for text in texts]
     outputs, _ = decode(signature, texts, size)
@@ -202,7 +202,7 @@ def test_slices_are_told_and_the_widest_gap_is_a_figure(model: Path, tmp_path: P
 
 def test_stretches_make_no_difference(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(model, write_corpus(tmp_path / "a" / "corpus", PAIRS))
-    monkeypatch.setattr("components.evaluate.measuring.STRETCH", 7)
+    monkeypatch.setattr("seqline.components.evaluate.measuring.STRETCH", 7)
     cut = measure(model, write_corpus(tmp_path / "b" / "corpus", PAIRS))
     for name in {metric.name for metric in counted("translation")} & set(whole.metrics):
         assert cut.metrics[name] == whole.metrics[name]
@@ -241,7 +241,7 @@ def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(smal
     if made:
         (small_corpus.parent / "none").mkdir()
     code = (
-        "import sys; from components.entry import run; from components.evaluate.stage import evaluate; "
+        "import sys; from seqline.schema.stage_command import run; from seqline.components.evaluate.stage import evaluate; "
         "assert run(evaluate) == 0; print({'tensorflow', 'sacrebleu'} & set(sys.modules))"
     )
     flags = ["--model", "none", "--corpus", "corpus", "--evaluation", "evaluation", "--report", "report.html"]
@@ -324,7 +324,7 @@ def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> 
 def test_the_component_shows_the_figures_to_the_console(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     from kfp.dsl import HTML, Artifact, Dataset, Metrics, Model
 
-    from components.evaluate.component import evaluate as component
+    from seqline.components.evaluate.component import evaluate as component
 
     metrics, written = Metrics(uri=str(tmp_path / "metrics")), Artifact(uri=str(tmp_path / "out" / "evaluation"))
     inputs = {"model": Model(uri=str(model)), "corpus": Dataset(uri=str(small_corpus))}

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.export.executor import EXECUTOR, in_one_thread, loops_in_one_thread
+from seqline.components.export.executor import EXECUTOR, in_one_thread, loops_in_one_thread
 
 
 def collatz_steps(numbers: Any) -> Any:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.export.exported import ExportedModel
-from components.export.search_options import Search
-from components.train.checkpoint import Checkpoint
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.decoding.search_options import Search
 
 TEXTS = ["red house", "", "two green trees and three blue houses"]
 KINDS = {float: tf.float32, bool: tf.bool, int: tf.int32}

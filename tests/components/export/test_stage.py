@@ -8,16 +8,16 @@ import h5py
 import pytest
 import tensorflow as tf
 
-from components.errors import UserError
-from components.export.agreement import check_agreement
-from components.export.card import write_card
-from components.export.exported import Decoding, ExportedModel, Statements
-from components.export.program import Program
-from components.export.stage import export, fingerprint
-from components.export.verify import foreign_ops
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
-from components.train.model import TransformerConfig, make_model
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.exported_model import Decoding, ExportedModel, Statements
+from seqline.components.export.agreement import check_agreement
+from seqline.components.export.card import write_card
+from seqline.components.export.program import Program
+from seqline.components.export.stage import export, fingerprint
+from seqline.components.export.verify import foreign_ops
+from seqline.errors import UserError
+from seqline.modeling import TransformerConfig, make_model
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.infer.lines import parser_of, read_line
+from seqline.components.infer.lines import parser_of, read_line
+from seqline.errors import UserError
 
 
 def read(line: bytes, path: str, first: bool = False) -> tuple[object, str, str]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.infer.predictions import Counts
-from components.infer.shards import Work
+from seqline.artifacts.predictions import Counts
+from seqline.components.infer.shards import Work
+from seqline.errors import UserError
 
 
 @settings(max_examples=40, deadline=None)

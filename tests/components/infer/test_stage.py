@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from components.errors import UserError
-from components.infer.options import Options
-from components.infer.predictions import Predictions
-from components.infer.stage import infer, served_model
-from components.serve.endpoint import Endpoint
+from seqline.artifacts.predictions import Predictions
+from seqline.components.infer.options import Options
+from seqline.components.infer.stage import infer, served_model
+from seqline.endpoints.local_endpoint import Endpoint
+from seqline.errors import UserError
 
 
 def test_every_line_has_its_answer_in_its_place(toy_models: SimpleNamespace, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def broken_scores(tmp_path: Path, toy_models: SimpleNamespace) -> Path:
 def test_a_killed_run_continues_with_what_is_missing(toy_models: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
     command = [
-        sys.executable, "-m", "components.infer", f"--data={tmp_path}/in.txt", f"--model={toy_models.loud}",
+        sys.executable, "-m", "seqline.components.infer", f"--data={tmp_path}/in.txt", f"--model={toy_models.loud}",
         f"--predictions={tmp_path}/out", f"--checkpoints={tmp_path}/work", "--shard_lines=2", "--batch_size=1",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

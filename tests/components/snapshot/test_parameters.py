@@ -9,11 +9,11 @@ from pkgutil import resolve_name
 
 import pytest
 
-from components.errors import UserError
-from components.snapshot.component import snapshot as component
-from components.snapshot.parameters import OPTIONS, check_parameters, find_faults
-from components.snapshot.stage import snapshot
-from pipelines.compiling import PIPELINES
+from seqline.compiling.compiler import PIPELINES
+from seqline.components.snapshot.component import snapshot as component
+from seqline.components.snapshot.parameters import OPTIONS, check_parameters, find_faults
+from seqline.components.snapshot.stage import snapshot
+from seqline.errors import UserError
 
 # What no option is about: places, which are looked at when they are used.
 PLACES = {"data", "valid_data", "test_data", "checkpoints", "warm_start", "endpoint", "model", "human"}
@@ -109,7 +109,7 @@ def test_the_first_task_knows_the_parameters_by_the_same_types(pipeline: str) ->
 
 def test_checking_needs_no_tensorflow() -> None:
     code = (
-        "import sys; from components.snapshot.parameters import check_parameters; "
+        "import sys; from seqline.components.snapshot.parameters import check_parameters; "
         "check_parameters({'epochs': 3, 'gate': [{'metric': 'bleu', 'minimum': 3}], 'port': 8501, 'beam_size': 2}); "
         "print({'tensorflow', 'keras', 'sacrebleu', 'fastapi', 'rouge_score'} & set(sys.modules))"
     )

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.snapshot.files import InputFile, describe, find_files
-from components.snapshot.stage import fingerprint_of, snapshot
+from seqline.components.snapshot.stage import fingerprint_of, snapshot
+from seqline.errors import UserError
+from seqline.inputs.files import InputFile, describe, find_files
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_the_fingerprint_ignores_order(listed: list[InputFile], random: object) 
 
 
 def test_runs_alone(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "components.snapshot", "--output", str(tmp_path / "s"), "--data"]
+    command = [sys.executable, "-m", "seqline.components.snapshot", "--output", str(tmp_path / "s"), "--data"]
     good = subprocess.run([*command, str(folder / "a.tsv")], capture_output=True, text=True, check=True)
     assert "fingerprint" in good.stderr
     bad = subprocess.run([*command, str(folder / "z.tsv")], capture_output=True, text=True)

@@ -2,10 +2,10 @@ from pathlib import Path
 
 from kfp import compiler, dsl
 
-from components.snapshot.component import snapshot
-from components.summary.component import summarize
-from components.summary.summary import read_summary
-from pipelines.targets.laptop import Home, run
+from seqline.artifacts.run_summary import read_summary
+from seqline.components.snapshot.component import snapshot
+from seqline.components.summary.component import summarize
+from seqline.targets.laptop import Home, run
 
 
 @dsl.pipeline(name="only-a-snapshot")

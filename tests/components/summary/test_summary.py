@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from components.bless.decision import Decision, Verdict, write_decision
-from components.entry import run
-from components.errors import UserError
-from components.evaluate.evaluation import Figure, Sentence
-from components.summary.stage import Ending, summarize
-from components.summary.summary import Summary, read_summary
+from seqline.artifacts.decision import Decision, Verdict, write_decision
+from seqline.artifacts.evaluation import Figure, Sentence
+from seqline.artifacts.run_summary import Summary, read_summary
+from seqline.components.summary.stage import Ending, summarize
+from seqline.errors import UserError
+from seqline.schema.stage_command import run
 
 RUN = "training-20260101-120000-1"
 SAMPLES = [Sentence(f"source {n}", f"Ziel {n}", f"Ausgabe {n}", -0.5) for n in range(5)]
@@ -16,7 +16,7 @@ FAILED = Ending("FAILED", "exit-handler-1", "Task exit-handler-1 failed.")
 TRACEBACK = """loading
 Traceback (most recent call last):
   File "component.py", line 3, in snapshot
-components.errors.UserError: data names no file: pairs.tsv
+seqline.errors.UserError: data names no file: pairs.tsv
 Give another path.
 """
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.tokenize.augmentation import Augmenter, Copy, with_typing_errors
-from components.tokenize.corpus import Corpus
-from components.tokenize.options import Options
-from components.tokenize.stage import tokenize
-from components.tokenize.text import clean
+from seqline.artifacts.corpus import Corpus
+from seqline.components.tokenize.augmentation import Augmenter, Copy, with_typing_errors
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.stage import tokenize
+from seqline.components.tokenize.text import clean
+from seqline.errors import UserError
 
 
 def copies(source: str, target: str, **options: object) -> list[Copy]:
@@ -76,7 +76,7 @@ def test_copies_are_counted_and_marked_and_say_no_held_out_source(tmp_path: Path
     )  # fmt: skip
     manifest = tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
     corpus = Corpus(tmp_path / "corpus")
-    from components.tokenize.vocabulary import load
+    from seqline.components.tokenize.vocabulary import load
 
     processor = load(corpus.tokenizer.read_bytes())
     marked, plain = [], []

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize.content import CONTROL, DIGIT, LETTER, SPACE, SYMBOL, TAG, WIDE, Content
+from seqline.components.tokenize.content import CONTROL, DIGIT, LETTER, SPACE, SYMBOL, TAG, WIDE, Content
 
 columns = st.lists(st.text('ab1 <&.\té漢\x00"', max_size=12), max_size=6)
 KINDS = {

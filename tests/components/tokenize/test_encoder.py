@@ -9,11 +9,11 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize import encoder
-from components.tokenize.encoder import Encoder
-from components.tokenize.options import Options
-from components.tokenize.text import clean
-from components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize import encoder
+from seqline.components.tokenize.encoder import Encoder
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.text import clean
+from seqline.components.tokenize.vocabulary import learn, load
 
 TEXTS = ["a man in an orange hat is staring at something", "ein Mann mit einem orangefarbenen Hut, der etwas anstarrt"]
 WORDS = [

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.tokenize.corpus import Counts
-from components.tokenize.expectations import check_drift, check_names, hold, require
-from components.tokenize.statistics import Drift, Statistics, distance
-from components.tokenize.tally import Tally
+from seqline.artifacts.corpus import Counts
+from seqline.components.tokenize.expectations import check_drift, check_names, hold, require
+from seqline.components.tokenize.statistics import Drift, Statistics, distance
+from seqline.components.tokenize.tally import Tally
+from seqline.errors import UserError
 
 VOCABULARY = ["<pad>", "<unk>", "<s>", "</s>", "<0x41>", "a", "b"]
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.stage import tokenize
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.stage import tokenize
+from seqline.errors import UserError
 from tests.components.tokenize.test_rows import read
 
 OPTIONS = Options(shards=2)

@@ -13,13 +13,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize import inputs
-from components.tokenize.cleaning import CleanBlocks
-from components.tokenize.formats import Input
-from components.tokenize.inputs import CutFiles
-from components.tokenize.options import Options
-from components.tokenize.splits import open_batches
-from components.tokenize.tally import Tally
+from seqline.components.tokenize import inputs
+from seqline.components.tokenize.cleaning import CleanBlocks
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.inputs import CutFiles
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.splits import open_batches
+from seqline.components.tokenize.tally import Tally
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 NO_RULES = Options(shards=3, task="text_generation", rules={"broken_encoding": False})

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.tokenize.examples import Ragged
-from components.tokenize.filters import Pairs
-from components.tokenize.repetition import repeated
-from components.tokenize.rules import RULES, check, thresholds
+from seqline.components.tokenize.examples import Ragged
+from seqline.components.tokenize.filters import Pairs
+from seqline.components.tokenize.repetition import repeated
+from seqline.components.tokenize.rules import RULES, check, thresholds
 
 
 def rejected_by(source: str, target: str, languages: tuple[str, str] = ("en", "de"), **rules: object) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.runners import ONE_PROCESS_BYTES, flags
-from components.tokenize.stage import tokenize
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.runners import ONE_PROCESS_BYTES, flags
+from seqline.components.tokenize.stage import tokenize
+from seqline.errors import UserError
 from tests.stand_ins.dataflow import Dataflow
 from tests.stand_ins.server import Faults, serving
 

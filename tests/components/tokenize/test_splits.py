@@ -8,12 +8,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize.cleaning import CleanBlocks
-from components.tokenize.formats import Input
-from components.tokenize.inputs import Block
-from components.tokenize.options import Options
-from components.tokenize.splits import SplitPairs
-from components.tokenize.tally import Tally
+from seqline.components.tokenize.cleaning import CleanBlocks
+from seqline.components.tokenize.formats import Input
+from seqline.components.tokenize.inputs import Block
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.splits import SplitPairs
+from seqline.components.tokenize.tally import Tally
 
 OPTIONS = Options(valid_share=0.3, test_share=0.3, shards=1, rules={"identical": False, "symbols": False})
 rows = st.lists(st.tuples(st.text("abA.", min_size=1, max_size=3), st.sampled_from("xyX")).map("\t".join), max_size=25)

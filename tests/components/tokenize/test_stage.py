@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from components.tokenize.corpus import Corpus, Manifest
-from components.tokenize.options import Options
-from components.tokenize.stage import tokenize
+from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.stage import tokenize
+from seqline.errors import UserError
 
 OPTIONS = Options(
     valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, rules={"length_ratio": 4}, max_tokens=40
@@ -80,7 +80,7 @@ def test_held_out_text_is_what_was_given(made: Path) -> None:
 
 def test_training_ids_decode_to_the_training_pairs(made: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    from components.tokenize.vocabulary import load
+    from seqline.components.tokenize.vocabulary import load
 
     corpus = Corpus(made / "corpus")
     processor = load(corpus.tokenizer.read_bytes())
@@ -226,7 +226,7 @@ def test_worker_processes_write_the_same_bytes(made: Path, tmp_path: Path) -> No
 @pytest.mark.e2e
 def test_runs_alone(tmp_path: Path) -> None:
     (tmp_path / "data.tsv").write_text("\n".join(rows(100)), encoding="utf-8")
-    command = [sys.executable, "-m", "components.tokenize", "--corpus", "corpus", "--report", "report.html"]
+    command = [sys.executable, "-m", "seqline.components.tokenize", "--corpus", "corpus", "--report", "report.html"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     for data, code, said in (("data.tsv", 0, "read 100 rows, kept 100"), ("none.tsv", 1, "error: data: no such file")):
         done = subprocess.run(

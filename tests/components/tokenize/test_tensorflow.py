@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize.examples import Ragged, tfrecords
-from components.tokenize.options import Options
-from components.tokenize.text import clean_column
-from components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize.examples import Ragged, tfrecords
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.text import clean_column
+from seqline.components.tokenize.vocabulary import learn, load
 
 tf = pytest.importorskip("tensorflow")
 tf_text = pytest.importorskip("tensorflow_text")

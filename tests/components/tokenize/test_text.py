@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenize.options import Options
-from components.tokenize.text import clean, clean_column, folded_column
-from components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.text import clean, clean_column, folded_column
+from seqline.components.tokenize.vocabulary import learn, load
 
 TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from components.errors import UserError
-from components.tokenize.options import Options
-from components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, learn, listing, load
+from seqline.components.tokenize.options import Options
+from seqline.components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, learn, listing, load
+from seqline.errors import UserError
 
 
 def words(count: int) -> list[str]:

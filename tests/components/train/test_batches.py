@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.batches import Batches, Pair
-from components.train.model import TransformerConfig
+from seqline.components.train.batches import Batches, Pair
+from seqline.modeling import TransformerConfig
 
 CONFIG = TransformerConfig(vocabulary_size=50, width=8, heads=2)
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=120)

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
+from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
 
 COSTS = (1.0, 2.0)
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)

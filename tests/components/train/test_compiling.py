@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.train.batches import Batches
-from components.train.config import TransformerConfig
-from components.train.model import make_model
-from components.train.objective import Trainee
-from components.train.optimizer import Adam
+from seqline.components.train.batches import Batches
+from seqline.components.train.objective import Trainee
+from seqline.components.train.optimizer import Adam
+from seqline.modeling import make_model
+from seqline.modeling.config import TransformerConfig
 
 CONFIG = TransformerConfig(
     vocabulary_size=30, encoder_layers=1, decoder_layers=1, width=8, feed_forward=16, heads=2, max_length=32

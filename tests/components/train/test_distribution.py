@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from components.preflight.stage import plan_without_corpus
-from components.train.buckets import rows_of
-from components.train.checkpoint import Checkpoint
-from components.train.devices import choose_strategy
-from components.train.options import Options
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.train.buckets import rows_of
+from seqline.components.train.devices import choose_strategy
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.stage import plan_without_corpus
+from seqline.errors import UserError
 
 
 def losses(checkpoint: Path) -> list[float]:
@@ -27,7 +27,13 @@ def start(corpus: Path, folder: Path, cluster: list[str] | None = None, task: in
     if cluster:
         config = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": task}}
         environment["TF_CONFIG"] = json.dumps(config)
-    command = [sys.executable, "-m", "components.train", f"--corpus={corpus}", f"--output={folder / 'checkpoint'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "seqline.components.train",
+        f"--corpus={corpus}",
+        f"--output={folder / 'checkpoint'}",
+    ]
     command += [f"--checkpoints={folder / 'states'}", "--preset=demo", "--epochs=3", "--batch_tokens=256"]
     command += ["--dropout=0", "--patience=0", "--decoded_sample=4"]
     folder.mkdir(exist_ok=True)
@@ -74,8 +80,8 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1]))
 from pathlib import Path
-import components.train.devices as devices
-from components.train.stage import Options, train
+import seqline.components.train.devices as devices
+from seqline.components.train.stage import Options, train
 if sys.argv[1] == "2":
     devices.choose_strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 options = Options(preset="demo", epochs=2, batch_tokens=256, dropout=0.0, decoded_sample=0)

@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train import loss
+from seqline.components.train import loss
 
 
 def textbook(

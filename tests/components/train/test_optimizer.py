@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from components.train.optimizer import Adam
-from components.train.schedules import WarmUp
+from seqline.components.train.optimizer import Adam
+from seqline.components.train.schedules import WarmUp
 
 
 def after(steps: list[float], start: float = 1.0, **options: float) -> float:

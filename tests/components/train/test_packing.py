@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.model import Gpt, TransformerConfig
-from components.train.packing import Packs, pack
+from seqline.components.train.packing import Packs, pack
+from seqline.modeling import Gpt, TransformerConfig
 
 CONFIG = TransformerConfig(
     vocabulary_size=90,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.tokenize.corpus import Counts, Manifest, Shard
-from components.train.recommend import ORDER, recommend
+from seqline.artifacts.corpus import Counts, Manifest, Shard
+from seqline.components.train.recommend import ORDER, recommend
 
 PEAK = 1e11
 

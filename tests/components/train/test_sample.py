@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.train.config import TransformerConfig
-from components.train.model import make_model
-from components.train.sample import greedy, measure
+from seqline.components.train.sample import greedy, measure
+from seqline.modeling import make_model
+from seqline.modeling.config import TransformerConfig
 
 PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]))]
 

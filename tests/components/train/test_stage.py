@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from components.tokenize.corpus import Corpus
-from components.train.checkpoint import Checkpoint
-from components.train.config import TransformerConfig
-from components.train.stage import Options, start_from, train
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.components.train.stage import Options, start_from, train
+from seqline.errors import UserError
+from seqline.modeling.config import TransformerConfig
 
 
 def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
@@ -69,7 +69,15 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where(corpus: Path, tm
 
 
 def command_of(corpus: Path, folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "components.train", "--corpus", str(corpus), "--output", str(folder / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "seqline.components.train",
+        "--corpus",
+        str(corpus),
+        "--output",
+        str(folder / "out"),
+    ]
     command += ["--checkpoints", str(folder / "state"), "--preset", "demo", "--epochs", "4", "--batch_tokens", "256"]
     return [*command, "--patience", "0"]
 

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 
-from components.tokenize.corpus import Corpus
-from components.train.batches import Batches
-from components.train.config import TransformerConfig
-from components.train.pieces import Pieces
-from components.train.records import read_pairs
-from components.train.subwords import Subwords
+from seqline.artifacts.corpus import Corpus
+from seqline.components.train.batches import Batches
+from seqline.components.train.pieces import Pieces
+from seqline.components.train.records import read_pairs
+from seqline.components.train.subwords import Subwords
+from seqline.modeling.config import TransformerConfig
 
 
 def test_every_epoch_has_other_pieces_of_the_same_texts_and_again_the_same(corpus: Path) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.train.batches import Batches
-from components.train.config import TransformerConfig
-from components.train.objective import make_trainee
-from components.train.options import Options
-from components.train.trainer import Trainer, describe
-from components.train.working_state import WorkingState
+from seqline.components.train.batches import Batches
+from seqline.components.train.objective import make_trainee
+from seqline.components.train.options import Options
+from seqline.components.train.trainer import Trainer, describe
+from seqline.components.train.working_state import WorkingState
+from seqline.modeling.config import TransformerConfig
 
 HISTORY = [
     {"epoch": 1, "valid_loss": 3.0, "valid_perplexity": 20.1, "valid_accuracy": 0.30, "valid_bleu": 5.0},

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.train.working_state import WorkingState
+from seqline.components.train.working_state import WorkingState
 
 
 def test_a_working_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from components.errors import UserError
-from components.tune.space import Hyperparameters, read_space
-from components.tune.study import distribution
+from seqline.components.tune.space import Hyperparameters, read_space
+from seqline.components.tune.study import distribution
+from seqline.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.errors import UserError
-from components.train.options import Options
-from components.tune.budget import Budget
-from components.tune.space import read_space
-from components.tune.stage import tune
-from components.tune.study import Study
-from components.tune.trial import flags
-from components.tune.tuning import Trial, best_of, read_trials
+from seqline.artifacts.tuning import Trial, best_of, read_trials
+from seqline.components.train.options import Options
+from seqline.components.tune.budget import Budget
+from seqline.components.tune.space import read_space
+from seqline.components.tune.stage import tune
+from seqline.components.tune.study import Study
+from seqline.components.tune.trial import flags
+from seqline.errors import UserError
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
 # Stands for the trainer where the study is what is tested: its loss is the distance to the best learning rate.
@@ -117,7 +117,7 @@ def test_nothing_is_best_where_no_trial_ran_to_its_end() -> None:
 @pytest.mark.e2e
 def test_a_killed_search_continues_and_its_trial_too(corpus: Path, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "components.tune", f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
+        sys.executable, "-m", "seqline.components.tune", f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
         f"--report={tmp_path}/report.html", f"--space={json.dumps(SPACE)}", f"--checkpoints={tmp_path}/work",
         "--trials=3", "--trial_epochs=3", "--preset=demo", "--batch_tokens=512",
     ]  # fmt: skip

@@ -1,0 +1,51 @@
+"""One step of decoding, as a program for the TPU compiler: what serving runs for each piece of an output."""
+
+from typing import Any
+
+from seqline.components.train.preflight.lowering import Lowered, lower
+from seqline.modeling.config import TransformerConfig
+
+
+def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source: int, positions: int) -> Lowered:
+    """Lowers a step of beam search: the decoder with its caches, the output layer, the best pieces of each hypothesis.
+
+    Args:
+        config: The model's shape.
+        sentences: Decoded at a time.
+        beam: Hypotheses of each.
+        source: Source pieces.
+        positions: Pieces that the caches have room for.
+
+    Raises:
+        LoweringError: If an op of the step cannot be lowered.
+    """
+    import tensorflow as tf
+
+    from seqline.decoding.decoder import Decoder, Memory
+    from seqline.modeling import make_model
+
+    decoder = Decoder(make_model(config), for_compiler=True)
+    heads, size = config.heads, config.width // config.heads
+    caches = decoder.empty_caches(sentences, beam, positions)
+    candidates = 1 if beam == 1 else 2 * beam
+
+    def spec(*shape: int) -> Any:
+        return tf.TensorSpec(shape, tf.float32)
+
+    def step(ids: Any, position: Any, mask: Any, cross: Any, bias: Any, *caches: Any) -> Any:
+        with decoder.unpacked():
+            logits, grown = decoder.step(ids, position, caches, positions, mask, Memory(cross, bias))
+            offsets = -tf.reshape(decoder.output.log_total(logits), (sentences, beam))
+            return decoder.output.top(logits, offsets, candidates), grown
+
+    return lower(
+        step,
+        [
+            tf.TensorSpec((sentences, beam), tf.int32),
+            tf.TensorSpec((), tf.int32),
+            spec(sentences, 1, beam, positions * beam),
+            spec(2 * config.decoder_layers, sentences, heads, source, size),
+            spec(sentences, 1, 1, source),
+            *(spec(*cache.shape) for cache in caches),
+        ],
+    )

@@ -1,0 +1,137 @@
+"""The very step that training runs, as a program for the TPU compiler.
+
+TensorFlow lowers it to XLA's HLO here as it would for any device; what comes out knows no variable's value, only
+shapes. A slice of several cores trains data-parallel: each runs this program on its part of the batch and sums
+gradients with the others.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqline.components.train.buckets import Bucket
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.random_bits import as_on_a_tpu
+from seqline.modeling.config import TransformerConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+class LoweringError(Exception):
+    """TensorFlow cannot lower the step for a TPU: the message names the op and the line that made it."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program for the compiler.
+
+    Attributes:
+        hlo: XLA's HloModuleProto, serialized.
+        lines: By op name, the line of our code that made it.
+    """
+
+    hlo: bytes
+    lines: dict[str, str]
+
+
+class TrainingStep:
+    """Lowers the training step of a model; the model is made once, the step for each shape.
+
+    Args:
+        config: The model's shape.
+        options: Options of training; precision auto is a TPU's, bfloat16.
+        replicas: Cores that share a batch.
+    """
+
+    def __init__(self, config: TransformerConfig, options: Options, replicas: int = 1) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import keras
+
+        from seqline.components.train.objective import make_trainee
+        from seqline.components.train.preflight.replicas import Replicas
+
+        self.config = config
+        self.strategy = Replicas(replicas)
+        before = keras.mixed_precision.global_policy()
+        keras.mixed_precision.set_global_policy("float32" if options.precision == "float32" else "mixed_bfloat16")
+        try:
+            with self.strategy.scope():
+                self.model = make_trainee(config, options, steps=1_000_000, compiled=True)
+        finally:
+            keras.mixed_precision.set_global_policy(before)
+
+    def lower(self, shape: Bucket) -> Lowered:
+        """Lowers the step for one shape of batch.
+
+        Args:
+            shape: Of a replica's part; of a gpt both sides are the length of a row, which holds several pairs.
+
+        Raises:
+            LoweringError: If an op of the step cannot be lowered, such as one on strings.
+        """
+        import tensorflow as tf
+
+        sides = (shape.source,) * 4 if self.config.architecture == "gpt" else (shape.source, shape.target, shape.target)
+        signature = [tf.TensorSpec((shape.rows, side), tf.int32) for side in sides]
+
+        def step(*batch: Any) -> Any:
+            return self.strategy.run(self.model.train_step, args=((batch[:-1], batch[-1]),))
+
+        return lower(step, signature)
+
+
+def lower(function: Any, signature: list[Any]) -> Lowered:
+    """Lowers a function to HLO.
+
+    Args:
+        function: On tensors.
+        signature: Their `tf.TensorSpec`s.
+
+    Raises:
+        LoweringError: If it cannot be lowered.
+    """
+    import tensorflow as tf
+
+    traced = tf.function(function, input_signature=signature, jit_compile=True, autograph=False)
+    lines: dict[str, str] = {}
+    try:
+        with as_on_a_tpu():
+            graph = traced.get_concrete_function().graph
+        lines = dict(_lines(graph))
+        hlo = traced.experimental_get_compiler_ir(*signature)(stage="hlo_serialized")
+    except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
+        raise LoweringError(_in_our_terms(str(error), lines)) from error
+    return Lowered(hlo, lines)
+
+
+def _lines(graph: Any) -> Iterator[tuple[str, str]]:
+    """Where each op of a graph, and of the functions that it calls, was made."""
+    for operation in graph.get_operations():
+        for frame in reversed(operation.traceback or []):
+            path = Path(frame.filename)
+            if _ours(path):
+                yield operation.name, f"{path.relative_to(ROOT)}:{frame.lineno}"
+                break
+    for inner in graph._functions.values():
+        if hasattr(inner, "graph"):
+            yield from _lines(inner.graph)
+
+
+def _ours(path: Path) -> bool:
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in ("components", "tests")
+
+
+def _in_our_terms(message: str, lines: dict[str, str]) -> str:
+    """What TensorFlow says of an op that it cannot lower: the op, its layer, the line that made it."""
+    unsupported = re.search(r"compile graph.*?on XLA_\w+: (\w+) \(.*?\{\{node ([^}]+)\}\}", message, re.DOTALL)
+    if unsupported:
+        line = lines.get(unsupported[2], "")
+        made = f", made at {line}" if line else ""
+        return f"op {unsupported[1]} of {unsupported[2]}{made}: there is no such op on a TPU"
+    said = [line.strip() for line in message.splitlines() if line.strip()]
+    frames = [Path(match[1]) for match in re.finditer(r'[Ff]ile "([^"]+)", line \d+', message)]
+    where = [f"{frame.relative_to(ROOT)}" for frame in frames if _ours(frame)]
+    return f"{said[0] if said else 'unknown error'}" + (f" ({where[-1]})" if where else "")

@@ -1,0 +1,54 @@
+"""The plan_trials stage: the same search as that of tune, as Vertex AI's hyperparameter tuning takes it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from seqline.components.train.options import Options
+from seqline.components.tune.budget import Budget
+from seqline.components.tune.space import read_space
+from seqline.components.tune.trial import flags
+
+# Vertex AI gives every trial a folder of its own, and adds the searched flags behind the others.
+TRAIN = 'exec python3 -m seqline.components.train --output="/gcs/${AIP_MODEL_DIR#gs://}checkpoint" "$@"'
+
+
+class Plan(NamedTuple):
+    """Two parts of a `HyperparameterTuningJob`.
+
+    Attributes:
+        worker_pool_specs: What a trial runs: `WorkerPoolSpec` messages.
+        parameters: What is searched: `StudySpec.ParameterSpec` messages.
+    """
+
+    worker_pool_specs: list[dict[str, Any]]
+    parameters: list[dict[str, Any]]
+
+
+def plan_trials(
+    corpus: str,
+    space: Mapping[str, Any],
+    worker: Mapping[str, Any],
+    warm_start: str = "",
+    budget: Budget = Budget(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Plan:
+    """Writes a search down for Vertex AI.
+
+    Args:
+        corpus: The corpus folder, as the trials see it.
+        space: What to search, by hyperparameter; `seqline.components.tune.space` shows the form.
+        worker: The `WorkerPoolSpec` of a trial: machine, image, environment; its command is added.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
+        budget: What is spent on a trial.
+        options: Options of training: of the first trial, and of all where they are not searched.
+
+    Raises:
+        UserError: If the space is not valid, or the preset is auto.
+    """
+    parameters = [one.parameter(getattr(options, one.name)) for one in read_space(space)]
+    container = {
+        **worker["container_spec"],
+        "command": ["sh", "-c", TRAIN, "train"],
+        "args": flags(corpus, budget, options, warm_start),
+    }
+    return Plan([{**worker, "container_spec": container}], parameters)

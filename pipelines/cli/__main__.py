@@ -1,7 +1,0 @@
-"""`python -m pipelines.cli`, the same as `seqline`."""
-
-import sys
-
-from pipelines.cli import main
-
-sys.exit(main())

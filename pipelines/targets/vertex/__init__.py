@@ -1,5 +1,0 @@
-"""Vertex AI Pipelines as a target. Google's libraries are imported when something is asked of them."""
-
-from pipelines.targets.vertex.target import Vertex
-
-__all__ = ["Vertex"]

@@ -1,0 +1,1 @@
+"""Layouts of the artifacts in which stages meet."""

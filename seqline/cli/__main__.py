@@ -1,0 +1,7 @@
+"""`python -m seqline.cli`, the same as `seqline`."""
+
+import sys
+
+from seqline.cli import main
+
+sys.exit(main())

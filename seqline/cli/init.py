@@ -1,0 +1,37 @@
+"""`seqline init`: a configuration to begin with."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqline.errors import UserError
+
+SCHEMA = "seqline.schema.json"
+
+
+def init(
+    output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("seqline.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    schema_only: Annotated[
+        bool, typer.Option("--schema-only", help="Write only the schema beside it, after an upgrade.")
+    ] = False,
+) -> None:
+    """Write a commented seqline.yaml. Beside it the JSON schema by which editors complete and check it."""
+    from seqline.atomic import write_whole
+    from seqline.configuration import schema
+
+    if output.suffix not in {".yaml", ".yml"}:
+        raise UserError(f"a configuration is a YAML file, so {output} must end in .yaml")
+    if output.exists() and not (force or schema_only):
+        raise UserError(f"{output} is there already; --force replaces it, --schema-only renews the schema beside it")
+    described = json.dumps(schema.schema(), indent=1) + "\n"
+    written = [output.with_name(SCHEMA)]
+    write_whole(written[0], described)
+    if not schema_only:
+        starter = Path(schema.__file__).with_name("starter.yaml")
+        write_whole(output, starter.read_text(encoding="utf-8"))
+        written.append(output)
+    for path in written:
+        print(path)

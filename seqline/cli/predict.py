@@ -1,0 +1,93 @@
+"""`seqline predict`: texts to a live endpoint, here or on Vertex."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqline.cli.endpoint import ApiOption, HomeOption, choose
+from seqline.errors import UserError
+
+BATCH = 64
+
+
+def predict(
+    text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with one text a line.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the answers.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Which endpoint: a local one's name, or projects/P/locations/L/endpoints/NAME.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="How to decode: beam_size=8, sampling=true, temperature=0.7, ...; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
+    home: HomeOption = Path(".seqline"),
+    api_endpoint: ApiOption = "",
+) -> None:
+    """Send texts to the live endpoint and print its answers."""
+    chosen = choose(home, endpoint, api_endpoint)
+    if not chosen.runs():
+        raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
+    texts, parameters = _texts(text, file), dict(_parameter(given) for given in set_ or [])
+    with _written(output) as out, _progress(len(texts), file is not None) as advance:
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            for source, prediction in zip(batch, chosen.predict(batch, parameters), strict=True):
+                whole = {"input": source, **prediction}
+                print(json.dumps(whole, ensure_ascii=False) if as_json else prediction["text"], file=out)
+            advance(len(batch))
+
+
+def _texts(given: list[str] | None, file: Path | None) -> list[str]:
+    if given and file:
+        raise UserError("give texts, or a file with --file, not both")
+    if file is None:
+        return given or [line.rstrip("\n") for line in sys.stdin]
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from None
+
+
+def _parameter(given: str) -> tuple[str, Any]:
+    name, _, value = given.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise UserError(f"--set {given}: write name=value with a number, true or false, as in beam_size=8") from None
+
+
+@contextlib.contextmanager
+def _written(output: Path | None) -> Iterator[Any]:
+    """Standard output; or a file that appears when all of it has been answered."""
+    if output is None:
+        yield sys.stdout
+        return
+    import io
+
+    from seqline.atomic import write_whole
+
+    text = io.StringIO()
+    yield text
+    write_whole(output, text.getvalue())
+
+
+@contextlib.contextmanager
+def _progress(total: int, wanted: bool) -> Iterator[Any]:
+    """A bar on standard error while a person waits for a file."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

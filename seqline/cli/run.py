@@ -1,0 +1,97 @@
+"""`seqline run`: a pipeline on one of the targets, watched."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqline.cli.options import ConfigOption, PipelineOption, SetOption, TargetOption, read_configuration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from seqline.configuration import Loaded
+
+
+def run(
+    data: Annotated[
+        str | None,
+        typer.Option(help="Source and target pairs: TSV or JSONL; a path, a glob or several with commas."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Where the model goes live: a name on a laptop, else the parameter's value.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the local endpoint.")] = None,
+    target: TargetOption = None,
+    pipeline: PipelineOption = None,
+    set_: SetOption = None,
+    config: ConfigOption = None,
+    spec: Annotated[
+        str | None,
+        typer.Option("--from-template", "--spec", help="A compiled file, or an uploaded version, to run as it is."),
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="A laptop's folder of runs, caches and endpoints.")] = None,
+    cache: Annotated[bool | None, typer.Option(help="Whether unchanged stages are taken from the cache.")] = None,
+    watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
+) -> None:
+    """Run a pipeline and watch it: here, on Kubeflow or on Vertex."""
+    from seqline.cli.watching import Watch, show_run, show_summary
+    from seqline.targets import open_target
+    from seqline.targets.graph import read_graph
+    from seqline.targets.target import RunFailedError
+
+    settings = _settings(target, set_, data, endpoint, port, home, config)
+    loaded = read_configuration(config, settings)
+    chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
+    place = open_target(chosen, loaded.configuration)
+    spec = spec or str(place.compile(name, _compiled(loaded, chosen, name)))
+    others = name != loaded.configuration.pipeline
+    arguments = loaded.arguments(place.parameters(spec), chosen, others=others)
+    # Bound to this stdout: while the stages run, kfp's own chatter on sys.stdout is swallowed.
+    console = _console()
+    if not watch and chosen != "laptop":
+        show_run(console, place.run(spec, arguments, cache))
+        return
+    names = [node.name for node in read_graph(Path(spec))] if Path(spec).is_file() else []
+    with Watch(console, names) as watching:
+        result = place.run(spec, arguments, cache, watching.show)
+    if result.state != "succeeded":
+        logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
+        raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")
+    if chosen == "laptop":
+        show_summary(console, result.folder)
+    else:
+        show_run(console, result)
+
+
+def _settings(
+    target: str | None,
+    set_: list[str] | None,
+    data: str | None,
+    endpoint: str | None,
+    port: int | None,
+    home: Path | None,
+    config: list[Path] | None,
+) -> list[str]:
+    """The flags as `--set` would say them: what the user typed as --set counts most."""
+    chosen = target or read_configuration(config, set_).configuration.target
+    local = {"port": port, "home": None if home is None else str(home)}
+    flags = {f"targets.laptop.{name}": value for name, value in local.items() if value is not None}
+    if endpoint is not None:
+        flags["targets.laptop.endpoint" if chosen == "laptop" else "endpoint"] = endpoint
+    texts = [f"{name}={value if name == 'endpoint' else json.dumps(value)}" for name, value in flags.items()]
+    return texts + ([] if data is None else [f"data={data}"]) + (set_ or [])
+
+
+def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:
+    """Where the spec of a run is kept."""
+    name = pipeline if target == "laptop" else f"{pipeline}-{target}"
+    return Path(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False)

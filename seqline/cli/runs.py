@@ -1,0 +1,104 @@
+"""`seqline runs`: runs of a target, also those that the console or a schedule started."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqline.cli.options import ConfigOption, JsonOption, TargetOption, read_configuration
+
+if TYPE_CHECKING:
+    from seqline.targets.target import Run, Target
+
+app = typer.Typer(help="List, describe, follow and cancel runs.", no_args_is_help=True)
+
+RunArgument = Annotated[str, typer.Argument(help="The run's id; latest for the newest.")]
+
+
+@app.command("list")
+def list_(
+    pipeline: Annotated[str, typer.Option(help="Only runs of this pipeline, by the name in its spec.")] = "",
+    limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 20,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, the newest first."""
+    found = _open(target, config).runs(pipeline, limit)
+    if as_json:
+        print(json.dumps([_content(run) for run in found], indent=1))
+        return
+    import datetime
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("run", "pipeline", "state", "started", "time", box=None, header_style="dim")
+    for run in found:
+        started = datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M") if run.created else ""
+        table.add_row(run.id, run.pipeline, run.state, started, f"{run.seconds:.0f} s" if run.ended else "")
+    Console(file=sys.stdout, highlight=False).print(table if found else "no runs")
+
+
+@app.command()
+def describe(
+    run: RunArgument = "latest",
+    watch: Annotated[bool, typer.Option(help="Follow it to its end.")] = False,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run with its tasks. Ends with 3 if a run that was followed failed."""
+    from rich.console import Console
+
+    from seqline.cli.watching import Watch, show_run
+    from seqline.targets.target import RunFailedError
+
+    place = _open(target, config)
+    console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+    if watch:
+        with Watch(console) as watching:
+            found = place.watch(run, watching.show)
+    else:
+        found = place.describe(run)
+    if as_json:
+        print(json.dumps(_content(found), indent=1))
+    else:
+        show_run(console, found)
+    if watch and found.state != "succeeded":
+        raise RunFailedError(found.error or f"the run was {found.state}")
+
+
+@app.command()
+def cancel(run: RunArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
+    """Ask a run to stop; one that has ended stays as it is."""
+    found = _open(target, config).cancel(run)
+    print(f"{found.id}: {found.state}")
+    if found.console:
+        print(found.console)
+
+
+@app.command()
+def logs(
+    run: RunArgument = "latest",
+    task: Annotated[str, typer.Option(help="Only this task's.")] = "",
+    target: TargetOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print what a run's tasks printed."""
+    for line in _open(target, config).logs(run, task):
+        print(line)
+
+
+def _open(target: str | None, config: Any) -> "Target":
+    from seqline.targets import open_target
+
+    configuration = read_configuration(config, None).configuration
+    return open_target(target or configuration.target, configuration)
+
+
+def _content(run: "Run") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(run)

@@ -1,0 +1,134 @@
+"""What a person sees of a run: its tasks while it runs, and what it came to."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from seqline.targets.target import ENDED, Run, Task
+
+MARKS = {
+    "pending": "[dim]·[/]",
+    "running": "…",
+    "succeeded": "[green]✓[/]",
+    "cached": "[cyan]≡[/]",
+    "skipped": "[dim]-[/]",
+    "failed": "[red]✗[/]",
+    "cancelled": "[yellow]✗[/]",
+}
+
+
+class Watch:
+    """The table of tasks: redrawn in place on a terminal, one line a task that ended elsewhere.
+
+    Attributes:
+        console: Where to.
+        names: Of the tasks that are to come.
+        run: The run as it was told last.
+    """
+
+    def __init__(self, console: Console, names: Sequence[str] = ()) -> None:
+        self.console = console
+        self.names = names
+        self.run: Run | None = None
+        self.told: set[str] = set()
+        self.live = (
+            Live(console=console, get_renderable=self.table, refresh_per_second=4) if console.is_terminal else None
+        )
+
+    def __enter__(self) -> "Watch":
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, run: Run) -> None:
+        """Takes note of a run that has changed."""
+        self.run = run
+        for task in run.tasks:
+            if task.state in ENDED and task.id not in self.told:
+                self.told.add(task.id)
+                if not self.live:
+                    line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.figure}"
+                    self.console.print(line.rstrip(), soft_wrap=True, markup=False)
+
+    def table(self) -> Table:
+        """The tasks so far."""
+        if self.run is None:
+            return Table(box=None)
+        known = {task.name for task in self.run.tasks}
+        waiting = [] if self.run.ended else [Task(name) for name in self.names if name not in known]
+        return tasks_table(replace(self.run, tasks=[*self.run.tasks, *waiting]))
+
+
+def tasks_table(run: Run) -> Table:
+    """The tasks of a run with state, time and key figure.
+
+    Args:
+        run: The run.
+    """
+    table = Table("", "stage", "state", "time", "", box=None, header_style="dim")
+    for task in run.tasks:
+        seconds = task.seconds or (time.time() - task.started if task.started and task.state == "running" else 0)
+        shown = f"{seconds:.1f} s" if task.started else ""
+        table.add_row(MARKS[task.state], task.name, task.state, shown, task.figure)
+    return table
+
+
+def show_run(console: Console, run: Run) -> None:
+    """Prints where a run is and what it came to.
+
+    Args:
+        console: Where to.
+        run: The run.
+    """
+    console.print(f"{run.id}: {run.state}", soft_wrap=True, markup=False)
+    if run.tasks:
+        console.print(tasks_table(run))
+    for address in filter(None, (run.error, run.console, run.place)):
+        console.print(address, soft_wrap=True, markup=False)
+
+
+def show_summary(console: Console, folder: Path) -> None:
+    """Prints what a finished run came to.
+
+    Args:
+        console: Where to.
+        folder: The run's folder.
+    """
+    file = folder / "summarize" / "summary" / "summary.json"
+    if file.exists():
+        _show_figures(console, json.loads(file.read_text(encoding="utf-8")))
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _show_figures(console: Console, summary: dict[str, Any]) -> None:
+    """Prints what the training pipeline's last stage wrote down."""
+    challenger, champion = summary.get("metrics") or {}, summary.get("champion_metrics") or {}
+    table = Table("metric", "challenger", *(["champion"] if champion else []), title="Test text", title_justify="left")
+    for name, metric in challenger.items():
+        table.add_row(name, f"{metric['value']:.2f}", *([f"{champion[name]['value']:.2f}"] if name in champion else []))
+    console.print(table)
+    for sentence in (summary.get("samples") or [])[:5]:
+        console.print(f"  {sentence['source']}\n  [green]→ {sentence['output']}[/]")
+    decision, deployment = summary.get("decision") or {}, summary.get("deployment") or {}
+    if not decision.get("blessed"):
+        console.print("\n[yellow]Not deployed:[/] the challenger was not blessed")
+        for rule in decision.get("rules", []):
+            if not rule["passed"]:
+                console.print(f"  {rule['reason']}")
+    elif deployment.get("live"):
+        url = deployment["url"]
+        console.print(f"\nLive: version {deployment['version']} at {url}")
+        text = summary["samples"][0]["source"].replace("'", "")
+        body = json.dumps({"instances": [text]}, ensure_ascii=False)
+        console.print(f"  curl -d '{body}' {url}", soft_wrap=True, markup=False)

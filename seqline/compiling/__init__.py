@@ -1,0 +1,1 @@
+"""From a pipeline function to its compiled spec."""

@@ -1,0 +1,30 @@
+"""A Kubeflow Pipelines server in the configuration."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from seqline.configuration.base import Model, ParameterValues
+
+
+class KubeflowTarget(Model):
+    """A Kubeflow Pipelines server, reached through `kfp.Client`."""
+
+    host: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    """Address of its API, such as https://kubeflow.example.org/pipeline."""
+    namespace: str = "kubeflow"
+    """Namespace of the runs."""
+    experiment: str = "seqline"
+    """Experiment of the runs; made if it is not there."""
+    pipeline_root: str = ""
+    """Where artifacts go; the server's default by default."""
+    service_account: str = ""
+    """Kubernetes service account of the pods; the server's default by default."""
+    token_file: str = ""
+    """File with a bearer token; none by default."""
+    ca_file: str = ""
+    """File with the certificate of the server's authority."""
+    node_selectors: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """By stage, the labels that its node must have."""
+    parameters: ParameterValues = Field(default_factory=dict)
+    """Values on top of the common ones."""

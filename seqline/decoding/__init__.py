@@ -1,0 +1,1 @@
+"""Decoding inside a TensorFlow graph: beam search, streaming and scoring."""

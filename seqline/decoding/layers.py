@@ -1,0 +1,240 @@
+"""The trained layers as serving runs them: fewer and larger matrix products than training's, with the same results.
+
+What does not depend on the input is multiplied into the weights once: the gain of each normalization into the product
+that follows it, the scale of the queries, the square root of the width into the embedding. Keys and values of all
+decoder layers' cross-attention come from one product.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqline.decoding.weights import Weight
+from seqline.modeling import TransformerConfig
+
+MASKED = -1e9
+
+
+class Linear(tf.Module):
+    """A matrix product and a bias.
+
+    Args:
+        kernel: float32 `[inputs, outputs]`.
+        bias: float32 `[outputs]`.
+        kind: How the kernel is stored.
+    """
+
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray, kind: str) -> None:
+        super().__init__()
+        self.kernel, self.bias = Weight(kernel, kind), Weight(bias, "float32")
+
+    def __call__(self, rows: Any) -> Any:
+        """`[rows, inputs]` to `[rows, outputs]`."""
+        return tf.nn.bias_add(tf.matmul(rows, self.kernel.values), self.bias.values)
+
+
+class Normalization(tf.Module):
+    """How a block's states are normalized: before it, with gain and offset in the weights that follow, or after it.
+
+    A state is divided by its length, and the square root of the width is in the gain: two operations in place of five.
+    So training's epsilon is left out, a millionth beside a mean square of about 1.
+
+    Args:
+        config: The model's shape.
+        layer: The trained normalization; None for none.
+
+    Attributes:
+        for_compiler: Whether XLA compiles it, which knows no operation that gives a length.
+    """
+
+    for_compiler = False
+
+    def __init__(self, config: TransformerConfig, layer: Any) -> None:
+        super().__init__()
+        self.first, self.centred = config.norm_placement == "pre", config.norm == "layer"
+        weights = [np.array(weight) for weight in layer.weights] if layer is not None else [np.ones(config.width)]
+        self.gain = weights[0].astype(np.float32) * np.float32(config.width**0.5)
+        self.offset = weights[1] if len(weights) > 1 else np.zeros_like(self.gain)
+
+    @property
+    def reach(self) -> float:
+        """How long a normalized row is, at most, gain and offset included."""
+        return float(np.abs(self.gain).max() + np.linalg.norm(self.offset))
+
+    def into(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Multiplies gain and offset into the product that follows, if the normalization comes first.
+
+        Args:
+            kernel: float32 `[width, outputs]`.
+            bias: float32 `[outputs]`.
+        """
+        if not self.first:
+            return kernel, bias
+        return self.gain[:, None] * kernel, bias + self.offset @ kernel
+
+    def before(self, rows: Any) -> Any:
+        """What a block takes, `[rows, width]`."""
+        return self._normalize(rows) if self.first else rows
+
+    def after(self, rows: Any) -> Any:
+        """What the block's sum becomes, `[rows, width]`."""
+        return rows if self.first else self._normalize(rows) * self.gain + self.offset
+
+    def _normalize(self, rows: Any) -> Any:
+        if self.centred:
+            rows -= tf.reduce_mean(rows, axis=-1, keepdims=True)
+        length = tf.norm if self.for_compiler else tf.math.reduce_euclidean_norm
+        return tf.math.divide_no_nan(rows, length(rows, axis=-1, keepdims=True))
+
+
+class FeedForward(tf.Module):
+    """The feed-forward block with its normalization.
+
+    Args:
+        config: The model's shape.
+        layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
+    """
+
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.norm = Normalization(config, layer.feed_forward_norm)
+        self.expand = Linear(*self.norm.into(*_weights(layer.feed_forward.expand)), kind)
+        self.contract = Linear(*_weights(layer.feed_forward.contract), kind)
+
+    def __call__(self, rows: Any) -> Any:
+        """`[rows, width]` to the same shape, added to the input."""
+        inner = self.expand(self.norm.before(rows))
+        if self.activation == "swiglu":
+            gate, inner = tf.split(inner, 2, axis=-1)
+            inner *= tf.nn.silu(gate)
+        else:
+            inner = {"relu": tf.nn.relu, "gelu": _gelu, "silu": tf.nn.silu}[self.activation](inner)
+        return self.norm.after(rows + self.contract(inner))
+
+
+class SelfAttention(tf.Module):
+    """Self-attention's two products with its normalization.
+
+    Args:
+        config: The model's shape.
+        layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
+    """
+
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
+        super().__init__()
+        attention = layer.self_attention
+        self.norm = Normalization(config, layer.self_norm)
+        kernel, bias = self.norm.into(*_weights(attention.project_in))
+        self.project_in = Linear(kernel * attention.scales, bias * attention.scales, kind)
+        self.project_out = Linear(*_weights(attention.project_out), kind)
+
+    def queries_keys_values(self, rows: Any) -> Any:
+        """`[rows, width]` to `[rows, 3 * width]`."""
+        return self.project_in(self.norm.before(rows))
+
+    def add(self, rows: Any, mixed: Any) -> Any:
+        """Adds what attention found, `[rows, width]`, to the input."""
+        return self.norm.after(rows + self.project_out(mixed))
+
+
+class CrossAttention(tf.Module):
+    """Cross-attention's queries and output; the keys and values of all layers are made together.
+
+    Args:
+        config: The model's shape.
+        layer: The trained `TransformerLayer`.
+        kind: How weights are stored.
+    """
+
+    def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
+        super().__init__()
+        attention = layer.cross_attention
+        self.norm = Normalization(config, layer.cross_norm)
+        scales, width = attention.scales[: config.width], config.width
+        kernel, bias = _weights(attention.project_in)
+        kernel, bias = self.norm.into(kernel[:, :width], bias[:width])
+        self.project_in = Linear(kernel * scales, bias * scales, kind)
+        self.project_out = Linear(*_weights(attention.project_out), kind)
+
+    def queries(self, rows: Any) -> Any:
+        """`[rows, width]` to the same shape."""
+        return self.project_in(self.norm.before(rows))
+
+    def add(self, rows: Any, mixed: Any) -> Any:
+        """Adds what attention found, `[rows, width]`, to the input."""
+        return self.norm.after(rows + self.project_out(mixed))
+
+    @staticmethod
+    def keys_values(layers: list[Any], norm: Normalization, kind: str) -> Linear:
+        """The product that makes the keys and values of all layers, `[rows, layers * 2 * width]`.
+
+        Args:
+            layers: The trained decoder layers.
+            norm: The encoder's last normalization.
+            kind: How weights are stored.
+        """
+        pairs = [_weights(layer.cross_attention.project_in) for layer in layers]
+        width = len(pairs[0][0])
+        kernel = np.concatenate([kernel[:, width:] for kernel, _ in pairs], axis=1)
+        bias = np.concatenate([bias[width:] for _, bias in pairs])
+        return Linear(*norm.into(kernel, bias), kind)
+
+
+def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
+    """Mixes values by how well each key answers each query.
+
+    Args:
+        queries: Scaled, `[sentences, heads, queries, size]`.
+        *sides: Keys and values, each `[sentences, heads, keys, size]`, and what is added to the logits: 0, or very
+            negative where masked. Several are as one, side by side.
+
+    Returns:
+        `[sentences * queries, heads * size]`.
+    """
+    logits = [tf.matmul(queries, keys, transpose_b=True) + bias for keys, _, bias in sides]
+    if len(sides) == 1:
+        mixed = tf.matmul(tf.nn.softmax(logits[0]), sides[0][1])
+    else:
+        weights = tf.nn.softmax(tf.concat(logits, axis=-1))
+        parts = tf.split(weights, [tf.shape(part)[-1] for part in logits], axis=-1)
+        mixed = tf.add_n([tf.matmul(part, values) for part, (_, values, _) in zip(parts, sides, strict=True)])
+    mixed = tf.transpose(mixed, (0, 2, 1, 3))
+    return tf.reshape(mixed, (-1, mixed.shape[2] * mixed.shape[3]))
+
+
+def put(where: Any, tensor: Any, added: Any) -> Any:
+    """Writes at one place of an axis; into the tensor itself, if nothing else needs it as it was.
+
+    Args:
+        where: int32 `[axis + 1]`: zeros, and the place.
+        tensor: What to write to.
+        added: As the tensor, without that axis.
+
+    Returns:
+        As the tensor.
+    """
+    axis = where.shape[0] - 1
+    before = 2**axis - 1
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=tensor,
+        value=added,
+        begin=where,
+        end=where,
+        strides=[1] * (axis + 1),
+        begin_mask=before,
+        end_mask=before,
+        shrink_axis_mask=before + 1,
+    )
+
+
+def _weights(dense: Any) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(dense.kernel), np.array(dense.bias)
+
+
+def _gelu(rows: Any) -> Any:
+    # Keras's default, and so what training computes.
+    return tf.nn.gelu(rows, approximate=True)

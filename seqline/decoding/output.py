@@ -1,0 +1,79 @@
+"""The output layer: logits of all pieces, and the few that matter."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqline.decoding.search_options import lesser
+from seqline.decoding.weights import Weight
+
+BLOCK = 40
+# Below what is forbidden, even in a hypothesis that is impossible: no such piece is ever found.
+MISSING = -8e9
+# exp(80) times a million pieces is still a float32.
+SAFE = 70.0
+
+
+class Output(tf.Module):
+    """The output layer.
+
+    Args:
+        kernel: float32 `[width, vocabulary]`.
+        bias: float32 `[vocabulary]`.
+        reach: The length of its input's rows, at most.
+        kind: How the kernel is stored.
+    """
+
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray, reach: float, kind: str = "float32") -> None:
+        super().__init__()
+        self.vocabulary_size = kernel.shape[1]
+        # No logit is beyond the product of the two lengths.
+        self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
+        missing = -self.vocabulary_size % BLOCK
+        self.kernel = Weight(np.pad(kernel, ((0, 0), (0, missing))), kind)
+        self.bias = None
+        if missing or bias.any():
+            self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
+
+    def logits(self, rows: Any) -> Any:
+        """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
+        logits = tf.matmul(rows, self.kernel.values)
+        return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
+
+    def log_total(self, logits: Any, bounded: bool = True) -> Any:
+        """The logarithm of the sum of the exponentials, `[rows, 1]`.
+
+        Args:
+            logits: `[rows, vocabulary]`.
+            bounded: Whether they are those that `logits` gave, or less.
+        """
+        if bounded and self.bound < SAFE:
+            return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1, keepdims=True))
+        return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
+
+    def top(self, logits: Any, offsets: Any, number: Any) -> tuple[Any, Any, Any]:
+        """The highest sums of a logit and the offset of its row, for every group of rows.
+
+        The best few pieces of a group lie in its best few blocks. Finding these takes one quick pass, and what is left
+        to sort is small.
+
+        Args:
+            logits: What `logits` gave, `[groups * rows, vocabulary]`; any of them may have been lowered.
+            offsets: float32 `[groups, rows]`.
+            number: How many to find; at most the pieces of the vocabulary.
+
+        Returns:
+            The sums, the best first, the rows in their groups and the pieces, each `[groups, number]`.
+        """
+        blocks_of_row = logits.shape[1] // BLOCK
+        rows = offsets.shape[1] or tf.shape(offsets)[1]
+        blocks = tf.reshape(logits, (-1, rows * blocks_of_row, BLOCK))
+        highest = tf.reshape(tf.reduce_max(blocks, axis=-1), (-1, rows, blocks_of_row)) + tf.expand_dims(offsets, 2)
+        most = lesser(number, rows * blocks_of_row)
+        _, best = tf.math.top_k(tf.reshape(highest, (-1, rows * blocks_of_row)), most, sorted=False)
+        few = tf.gather(blocks, best, batch_dims=1)
+        few += tf.expand_dims(tf.gather(offsets, best // blocks_of_row, batch_dims=1), 2)
+        sums, places = tf.math.top_k(tf.reshape(few, (-1, most * BLOCK)), number)
+        block = tf.gather(best, places // BLOCK, batch_dims=1)
+        return sums, block // blocks_of_row, block % blocks_of_row * BLOCK + places % BLOCK

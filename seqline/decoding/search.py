@@ -1,0 +1,235 @@
+"""Search and sampling with caches, in a TensorFlow graph; a beam of one is greedy search."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seqline.decoding.decoder import GROWTH, Decoder, Memory
+from seqline.decoding.layers import put
+from seqline.decoding.search_options import Search, either, lesser, static
+from seqline.decoding.token_choice import draw, forbid, penalize
+
+IMPOSSIBLE = -1e9
+WORTH = 8
+
+
+class Found(NamedTuple):
+    """The best hypotheses of each sentence, the best one first.
+
+    Attributes:
+        ids: int32 `[sentences, results, length]`, without `bos`; filled up with `pad` from `eos` on.
+        scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty. Very negative
+            where the rules leave fewer results than were asked for.
+    """
+
+    ids: tf.Tensor
+    scores: tf.Tensor
+
+
+class _Sentences(NamedTuple):
+    """The `live` sentences: finished ones are taken out from time to time, so that they cost nothing."""
+
+    room: Any  # positions that the caches have room for
+    rows: Any  # [live] which sentence each is
+    cross: Any  # see Memory
+    bias: Any
+
+
+class _State(NamedTuple):
+    """What one step hands to the next."""
+
+    position: Any  # pieces decoded so far
+    finished: Any  # how many of the live sentences are done
+    ids: Any  # [live, hypotheses, position + 1], starting with bos
+    scores: Any  # [live, hypotheses] log probabilities, the best first; impossible ones have ended
+    past: Any  # [live, hypotheses, room, hypotheses] mask: 0 at the cache places of a hypothesis's own past
+    done: Any  # [live]
+    best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
+    best_scores: Any  # [live, results] their normalized scores
+    caches: Any  # see Decoder
+
+
+def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
+    """Finds the most probable outputs of each source, or draws some.
+
+    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. Its score is that of the
+    model's logits after the repetition penalty; what the rules forbid changes no score, nor does what sampling leaves
+    out.
+
+    Args:
+        model: The decoder.
+        source: int32 `[sentences, source length]`, ending in `eos`, padded.
+        how: How to search.
+    """
+    config, limit, results = model.config, how.max_output_length, how.n_best
+    hypotheses = either(how.sampling, lambda: how.n_best, lambda: how.beam_size)
+    count = tf.shape(source)[0]
+    memory = model.encode(source)
+    candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
+    own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
+
+    def normalized(scores: Any, length: Any) -> Any:
+        longer = tf.pow(tf.cast(length, tf.float32), how.length_penalty)
+        return tf.where(scores > IMPOSSIBLE, scores / longer, scores)
+
+    def best(logits: Any, total: Any, scores: Any) -> Any:
+        """The best candidates of each sentence: scores, parents and pieces, each `[live, candidates]`."""
+        return model.output.top(logits, scores - tf.reshape(total, tf.shape(scores)), candidates)
+
+    def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
+        """One piece for each hypothesis, as `best` gives them."""
+        pieces = draw(logits, position, hypotheses, how)
+        gained = tf.gather(logits, pieces, batch_dims=1) - total[:, 0]
+        parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
+        return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
+
+    def layers(sentences: _Sentences) -> Memory:
+        return Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
+
+    def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
+        past = put(tf.stack([0, 0, state.position]), state.past, present)
+        mask = tf.reshape(past, tf.stack([-1, 1, state.scores.shape[1] or hypotheses, sentences.room * hypotheses]))
+        logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
+        written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
+        logits = penalize(logits, written, how)
+        total = model.output.log_total(logits, bounded=not tf.is_tensor(how.repetition_penalty))
+        logits = forbid(logits, written, how, config.eos_id)
+        scores, parents, next_ids = either(
+            how.sampling,
+            lambda: drawn(logits, total, state.scores, state.position),
+            lambda: best(logits, total, state.scores),
+        )
+        length = state.position + 1
+        ended = tf.equal(next_ids, config.eos_id)
+
+        # Hypotheses that end here, among the best that ended before.
+        ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), tf.expand_dims(next_ids, 2)], axis=2)
+        ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
+        best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
+        before = state.best_ids
+        if static(results) != 1:
+            before = tf.gather(before, tf.minimum(kept, results - 1), batch_dims=1)
+        now = tf.gather(ids[:, :, 1:], tf.maximum(kept - results, 0), batch_dims=1)
+        now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
+        best_ids = tf.where(tf.expand_dims(kept < results, 2), before, now)
+
+        # The best that go on.
+        scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
+        parents = tf.gather(parents, kept, batch_dims=1)
+        done = best_scores[:, -1] >= normalized(scores[:, 0], length if how.early_stop else limit)
+        # Until it is taken out, what is done finds nothing more: what it finds must not depend on its batch.
+        scores = tf.where(tf.expand_dims(done, 1), 2 * IMPOSSIBLE, scores)
+        return _State(
+            length,
+            tf.math.count_nonzero(done, dtype=tf.int32),
+            tf.gather(ids, kept, batch_dims=1),
+            scores,
+            tf.gather(past, parents, batch_dims=1),
+            done,
+            best_ids,
+            best_scores,
+            caches,
+        )
+
+    def stretch(sentences: _Sentences, state: _State) -> _State:
+        """Steps until so many sentences are done that it pays to move the others together, or the caches are full."""
+        end, live = tf.minimum(sentences.room, limit), tf.shape(sentences.rows)[0]
+        memory, present = layers(sentences), tf.tile(own, (live, 1, 1))
+        (state,) = tf.while_loop(
+            lambda state: (state.position < end) & (WORTH * state.finished < live),
+            lambda state: (step(sentences, memory, present, state),),
+            (state,),
+            (state_shapes,),
+        )
+        return state
+
+    def tidy(sentences: _Sentences, state: _State, out: Found) -> tuple[_Sentences, _State, Found]:
+        """Takes the finished sentences out, and makes room."""
+        at_limit = tf.equal(state.position, limit)
+        # At the limit what is still live ends as it is, behind what has properly ended.
+        ended = tf.where(state.best_scores > IMPOSSIBLE, state.best_scores, 3 * IMPOSSIBLE)
+        open_ended = tf.where(at_limit & (state.scores > IMPOSSIBLE), 2 * IMPOSSIBLE, 4 * IMPOSSIBLE)
+        _, kept = tf.math.top_k(tf.concat([ended, open_ended], axis=1), results)
+        scores = tf.concat([state.best_scores, normalized(state.scores, state.position)], axis=1)
+        scores = tf.gather(scores, kept, batch_dims=1)
+        unfilled = [[0, 0], [0, 0], [0, limit - state.position]]
+        live_ids = tf.pad(state.ids[:, :, 1:], unfilled, constant_values=config.pad_id)
+        ids = tf.gather(tf.concat([state.best_ids, live_ids], axis=1), kept, batch_dims=1)
+
+        leaving = state.done | at_limit
+        finished = tf.where(leaving)[:, 0]
+        where = tf.gather(sentences.rows, finished)[:, None]
+        out = Found(
+            tf.tensor_scatter_nd_update(out.ids, where, tf.gather(ids, finished)),
+            tf.tensor_scatter_nd_update(out.scores, where, tf.gather(scores, finished)),
+        )
+        going = tf.where(~leaving)[:, 0]
+        growth = tf.where(tf.equal(state.position, sentences.room), GROWTH, 0)
+        moved = {
+            name: tf.gather(getattr(state, name), going)
+            for name in ("ids", "scores", "past", "done", "best_ids", "best_scores")
+        }
+        unwritten = [[0, 0], [0, 0], [0, growth], [0, 0]]
+        moved["past"] = tf.pad(moved["past"], unwritten, constant_values=IMPOSSIBLE)
+        caches = model.move_caches(state.caches, going, growth)
+        sentences = _Sentences(
+            sentences.room + growth,
+            tf.gather(sentences.rows, going),
+            tf.gather(sentences.cross, going, axis=1),
+            tf.gather(sentences.bias, going),
+        )
+        return sentences, state._replace(finished=0, caches=caches, **moved), out
+
+    # All hypotheses of a search start alike: only the first counts, and if their number is known, only it is decoded.
+    first_only = 2 * IMPOSSIBLE * (1 - tf.eye(1, hypotheses))
+    started = either(how.sampling, lambda: tf.zeros_like(first_only), lambda: first_only)
+    width, kept_results, longest = static(hypotheses), static(results), static(limit)
+    alone = width is not None and width > 1 and how.sampling is False
+    first = 1 if alone else hypotheses
+    start = _State(
+        position=tf.constant(0),
+        finished=tf.constant(0),
+        ids=tf.fill((count, first, 1), config.bos_id),
+        scores=tf.broadcast_to(started[:, :first], (count, first)),
+        past=tf.fill((count, first, GROWTH, hypotheses), IMPOSSIBLE),
+        done=tf.zeros((count,), tf.bool),
+        best_ids=tf.fill((count, results, limit), config.pad_id),
+        best_scores=tf.fill((count, results), IMPOSSIBLE),
+        caches=model.empty_caches(count, hypotheses, GROWTH),
+    )
+    everyone = _Sentences(tf.constant(GROWTH), tf.range(count), memory.cross, memory.bias)
+    if alone:
+        start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
+    state_shapes = _State(
+        position=tf.TensorShape(()),
+        finished=tf.TensorShape(()),
+        ids=tf.TensorShape((None, width, None)),
+        scores=tf.TensorShape((None, width)),
+        past=tf.TensorShape((None, width, None, width)),
+        done=tf.TensorShape((None,)),
+        best_ids=tf.TensorShape((None, kept_results, longest)),
+        best_scores=tf.TensorShape((None, kept_results)),
+        caches=tuple(
+            tf.TensorShape((None, None, None if width is None else width * model.size // model.group, model.group))
+            for _ in range(config.decoder_layers)
+        ),
+    )
+    shapes = _Sentences(
+        room=tf.TensorShape(()),
+        rows=tf.TensorShape((None,)),
+        cross=tf.TensorShape((memory.cross.shape[0], None, model.heads, None, model.size)),
+        bias=tf.TensorShape((None, 1, 1, None)),
+    )
+    out = Found(tf.fill((count, results, limit), config.pad_id), tf.zeros((count, results)))
+    out_shapes = Found(tf.TensorShape((None, kept_results, longest)), tf.TensorShape((None, kept_results)))
+    _, _, found = tf.while_loop(
+        lambda sentences, state, out: tf.shape(sentences.rows)[0] > 0,
+        lambda sentences, state, out: tidy(sentences, stretch(sentences, state), out),
+        (everyone, start, out),
+        shape_invariants=(shapes, state_shapes, out_shapes),
+    )
+    return found
+
+
+def _one(hypotheses: Any) -> Any:
+    return tf.equal(hypotheses, 1) if tf.is_tensor(hypotheses) else hypotheses == 1

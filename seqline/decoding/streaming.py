@@ -1,0 +1,94 @@
+"""Decoding that stops after a few pieces and goes on later: what streaming an answer needs."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seqline.decoding.decoder import Decoder, Memory
+from seqline.decoding.layers import MASKED
+from seqline.decoding.search_options import Search, either
+from seqline.decoding.token_choice import draw, forbid, penalize
+
+
+class Stream(NamedTuple):
+    """Where decoding stands: all that it needs to go on, as tensors.
+
+    Attributes:
+        memory: See `Memory.cross`.
+        memory_bias: See `Memory.bias`.
+        caches: Keys and values of the pieces so far, see `Decoder.empty_caches`; a layer in each row.
+        ids: int32 `[sentences, 1 + pieces]`, starting with `bos`; from `eos` on filled up with `eos`.
+        log_probability: float32 `[sentences]`: of the pieces so far.
+        done: bool `[sentences]`: whether it has ended.
+    """
+
+    memory: Any
+    memory_bias: Any
+    caches: Any
+    ids: Any
+    log_probability: Any
+    done: Any
+
+
+def begin(model: Decoder, source: Any, room: int) -> Stream:
+    """Reads the sources.
+
+    Args:
+        model: The decoder.
+        source: int32 `[sentences, source length]`, ending in `eos`, padded.
+        room: The longest output that can ever be asked for.
+    """
+    memory, sentences = model.encode(source), tf.shape(source)[0]
+    return Stream(
+        memory.cross,
+        memory.bias,
+        tf.stack(model.empty_caches(sentences, 1, room)),
+        tf.fill((sentences, 1), model.config.bos_id),
+        tf.zeros((sentences,)),
+        tf.zeros((sentences,), tf.bool),
+    )
+
+
+def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search) -> Stream:
+    """Decodes some more pieces, the most probable or drawn.
+
+    Args:
+        model: The decoder.
+        stream: Where decoding stands.
+        pieces: How many more, at most.
+        room: As for `begin`.
+        how: How to search; beams have no place in a stream.
+    """
+    config, sentences = model.config, tf.shape(stream.ids)[0]
+    memory = Memory(tf.unstack(stream.memory, 2 * len(model.decoder)), stream.memory_bias)
+    start = tf.shape(stream.ids)[1] - 1
+    end = tf.minimum(start + pieces, how.max_output_length)
+    places = tf.range(room)
+
+    def step(position: Any, ids: Any, score: Any, done: Any, caches: Any) -> Any:
+        mask = tf.where(places <= position, 0.0, MASKED)[None, None, None]
+        logits, caches = model.step(ids[:, -1:], position, caches, room, mask, memory)
+        written = tf.reshape(ids[:, 1:], (sentences, position))
+        logits = penalize(logits, written, how)
+        total = model.output.log_total(logits, bounded=False)[:, 0]
+        logits = forbid(logits, written, how, config.eos_id)
+        chosen = either(
+            how.sampling,
+            lambda: draw(logits, position, 1, how),
+            lambda: tf.argmax(logits, axis=1, output_type=tf.int32),
+        )
+        chosen = tf.where(done, config.eos_id, chosen)
+        score += tf.where(done, 0.0, tf.gather(logits, chosen, batch_dims=1) - total)
+        ids = tf.concat([ids, chosen[:, None]], axis=1)
+        return position + 1, ids, score, done | tf.equal(chosen, config.eos_id), caches
+
+    caches = tuple(tf.unstack(stream.caches, len(model.decoder)))
+    shape = tf.TensorShape((None, None, model.size // model.group, model.group))
+    _, ids, score, done, caches = tf.while_loop(
+        lambda position, ids, score, done, caches: (position < end) & ~tf.reduce_all(done),
+        step,
+        (start, stream.ids, stream.log_probability, stream.done, caches),
+        (tf.TensorShape(()), tf.TensorShape((None, None)), None, None, tuple(shape for _ in caches)),
+    )
+    done |= tf.shape(ids)[1] > how.max_output_length
+    return stream._replace(ids=ids, log_probability=score, done=done, caches=tf.stack(caches))

@@ -1,0 +1,1 @@
+"""Endpoints that serve versions of a model: a folder on this machine, or Vertex AI."""

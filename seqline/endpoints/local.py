@@ -1,0 +1,223 @@
+"""The local back end: an endpoint's folder and its server process."""
+
+import json
+import logging
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seqline.endpoints.back_end import NONE, Registered, Reply, State
+from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# How long a server whose keeper was killed may take to answer what it has.
+FORMER_SECONDS = 35.0
+
+
+class LocalBackEnd:
+    """Serves versions from a local endpoint's folder.
+
+    Args:
+        endpoint: The folder.
+        port: Port for a server that is not running yet; 0 for the one that it had.
+        seconds: How long the server may take to start, and a version to load or answer.
+    """
+
+    needs_share = False
+
+    def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0) -> None:
+        self.endpoint, self.port, self.seconds = endpoint, port, seconds
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keeps a second deployment waiting, also one of another process."""
+        return self.endpoint.locked()
+
+    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
+        """Copies the model into the endpoint's folder."""
+        self.endpoint.sweep()
+        return self.endpoint.register(model, fingerprint, figures).version
+
+    def versions(self) -> list[Registered]:
+        """The endpoint's folder's versions."""
+        return [
+            Registered(
+                known.version,
+                known.fingerprint,
+                known.created,
+                str(self.endpoint.model(known.version)),
+                ", ".join(f"{name} {value:.4g}" for name, value in known.figures.items()),
+            )
+            for known in self.endpoint.versions()
+        ]
+
+    def prepare(self) -> None:
+        """Starts the server if it does not run; one that runs keeps its port."""
+        known = self.endpoint.read()
+        if known and self.endpoint.process():
+            if self.port not in (0, known.port):
+                log.info("the server runs on port %d; it keeps it", known.port)
+            return
+        port = known.port if known and self.port == 0 else self.port
+        settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port)
+        # A server that has lost its keeper answers what it has, and ends.
+        _await_free(settings.host, settings.port, FORMER_SECONDS if self.endpoint.was_started() else 0)
+        self.endpoint.write(settings)
+        with self.endpoint.log.open("a", encoding="utf-8") as log_file:
+            # A session of its own: the server outlives this stage, and Ctrl-C there.
+            server = subprocess.Popen(
+                [sys.executable, "-m", "seqline.serving", "--keep", "--endpoint", str(self.endpoint.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.endpoint.write_process(server.pid)
+        deadline = time.monotonic() + self.seconds
+        while time.monotonic() < deadline and server.poll() is None:
+            if self._told():
+                log.info("the server runs at %s", settings.url)
+                return
+            time.sleep(0.1)
+        self.endpoint.stop()
+        raise UserError(f"the model server did not start; {self._end_of_log()}")
+
+    def state(self) -> State:
+        """What endpoint.json says; the server follows it."""
+        settings = self.endpoint.read()
+        return State(settings.traffic, settings.aliases) if settings else State()
+
+    def add(self, version: int) -> None:
+        """Has the server load a version."""
+        if version not in self.state().traffic:
+            log.info("loading version %d", version)
+            self._change(traffic={**self.state().traffic, version: 0})
+        self._await(lambda told: version in told["loaded"], f"load version {version}", version)
+
+    def split(self, traffic: dict[int, int]) -> None:
+        """Has the server take over a split."""
+        if traffic != self.state().traffic:
+            self._change(traffic=traffic)
+        wanted = {str(version): share for version, share in traffic.items()}
+        self._await(lambda told: told["traffic"] == wanted, f"take over the split {wanted}")
+
+    def ask(self, version: int, texts: list[str]) -> list[Reply]:
+        """Asks by the version's own address."""
+        name = self._settings().name
+        replies = []
+        for text in texts:
+            started = time.monotonic()
+            try:
+                told = self._get(f"/v1/models/{name}/versions/{version}:predict", {"instances": [text]})
+                answer = str(told["predictions"][0]["text"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
+                raise UserError(f"version {version} failed its smoke request {text!r} ({said})") from error
+            replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
+        return replies
+
+    def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
+        """Asks the predict address."""
+        settings = self._settings()
+        try:
+            body = {"instances": texts, "parameters": dict(parameters)}
+            told = self._get(f"/v1/models/{settings.name}:predict", body)
+            return list(told["predictions"])
+        except urllib.error.HTTPError as error:
+            raise UserError(f"{settings.predict_url} refuses: {error.read().decode(errors='replace')}") from None
+        except OSError as error:
+            raise UserError(f"{settings.predict_url} does not answer: {error}") from None
+
+    def alias(self, aliases: dict[str, int]) -> None:
+        """Moves all of them in one step."""
+        self._change(aliases={**self._settings().aliases, **aliases})
+
+    def forget(self, kept: set[int]) -> None:
+        """Removes the folders of the other versions."""
+        for version in self.endpoint.versions():
+            if version.version not in kept:
+                self.endpoint.forget(version.version)
+                log.info("removed version %d", version.version)
+
+    def address(self) -> str:
+        """The predict address."""
+        return self._settings().predict_url
+
+    def runs(self) -> bool:
+        """Whether the server runs."""
+        return self.endpoint.process() is not None
+
+    def stop(self) -> bool:
+        """Stops the server; requests in flight are answered first."""
+        return self.endpoint.stop()
+
+    def _settings(self) -> Settings:
+        settings = self.endpoint.read()
+        if settings is None:
+            raise UserError(f"the endpoint at {self.endpoint.path} is gone; run the pipeline again")
+        return settings
+
+    def _change(self, **changes: Any) -> None:
+        self.endpoint.write(replace(self._settings(), **changes))
+
+    def _await(self, done: Any, what: str, version: int | None = None) -> None:
+        deadline = time.monotonic() + self.seconds
+        why = f"within {self.seconds:g} s"
+        while time.monotonic() < deadline:
+            if self.endpoint.process() is None:
+                why = "because it ended"
+                break
+            told = self._told()
+            if told and done(told):
+                return
+            if told and str(version) in told["failures"]:
+                raise UserError(f"version {version} does not load: {told['failures'][str(version)]}")
+            time.sleep(0.1)
+        raise UserError(f"the server did not {what} {why}; {self._end_of_log()}")
+
+    def _told(self) -> dict[str, Any]:
+        """What the server says of itself; nothing while it does not answer."""
+        try:
+            return dict(self._get("/v1/traffic"))
+        except OSError:
+            return {}
+
+    def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._settings().url + path, content, headers)  # noqa: S310 (our own server)
+        with urllib.request.urlopen(request, timeout=self.seconds) as response:  # noqa: S310
+            return json.load(response)
+
+    def _end_of_log(self) -> str:
+        lines = self.endpoint.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return f"{self.endpoint.log} ends with:\n" + "\n".join(f"  {line}" for line in lines[-5:])
+
+
+def _await_free(host: str, port: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not _is_free(host, port):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"port {port} is in use by another program; choose another with --port, or stop that program"
+            )
+        time.sleep(0.1)
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,390 @@
+"""The Vertex back end: the Model Registry and an endpoint, through Google's client library.
+
+endpoint               projects/P/locations/L/endpoints/NAME; made under that id if it does not exist
+model in the registry  projects/P/locations/L/models/NAME, one version for each model that was blessed
+a version's label      seqline-fingerprint: its model's fingerprint, so that no model is registered twice
+a deployed model's id  its version's number, so that no version is deployed twice
+"""
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seqline.endpoints.back_end import CHAMPION, NONE, PREVIOUS, Registered, Reply, State
+from seqline.errors import UserError
+from seqline.vertex_api.clients import connect
+
+log = logging.getLogger(__name__)
+
+ENDPOINT = re.compile(r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z0-9][a-z0-9-]{0,62})")
+LABEL = "seqline-fingerprint"
+# Writes whose answer was lost are looked up before they are tried again.
+ATTEMPTS = 4
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How Vertex runs the model server.
+
+    Attributes:
+        serving_image: The serving image, by digest.
+        serving_machine_type: Machine of each replica.
+        serving_max_replicas: Most replicas; Vertex adds them by load.
+        serving_service_account: Whom the server runs as; empty for the project's default.
+        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own. With https:// in
+            front it is spoken to by REST in the place of gRPC.
+    """
+
+    serving_image: str = ""
+    serving_machine_type: str = "n1-standard-4"
+    serving_max_replicas: int = 1
+    serving_service_account: str = ""
+    api_endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.serving_max_replicas < 1:
+            raise UserError(f"serving_max_replicas must be at least 1, not {self.serving_max_replicas}")
+        if not self.serving_machine_type:
+            raise UserError("serving_machine_type is empty; name a machine such as n1-standard-4")
+
+
+class VertexBackEnd:
+    """Serves versions from an endpoint on Vertex.
+
+    Args:
+        endpoint: projects/P/locations/L/endpoints/NAME.
+        serving: How Vertex runs the model server.
+        seconds: How long Vertex may take for one operation; deploying takes it some ten minutes.
+
+    Raises:
+        UserError: If the endpoint's name has another form.
+    """
+
+    # A request cannot be addressed to one deployed model: the version answers as often as its share says.
+    needs_share = True
+
+    def __init__(self, endpoint: str, serving: Serving, seconds: float = 3600.0) -> None:
+        from google.cloud import aiplatform_v1
+
+        named = ENDPOINT.fullmatch(endpoint)
+        if not named:
+            raise UserError(f"endpoint: {endpoint!r} is not projects/P/locations/L/endpoints/NAME")
+        self.parent, self.location, self.name = named.groups()
+        self.endpoint, self.serving, self.seconds = endpoint, serving, seconds
+        self.model = f"{self.parent}/models/{self.name}"
+        self.types = aiplatform_v1
+        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, serving.api_endpoint)
+        self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, serving.api_endpoint)
+        self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, serving.api_endpoint)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Nothing to hold: a schedule starts one run at a time, and every step looks before it writes."""
+        return contextlib.nullcontext()
+
+    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
+        """Uploads the model as a version of the registry's model, which is made for the first one."""
+        known = self._find(fingerprint)
+        if known is not None:
+            return known
+        if not self.serving.serving_image:
+            raise UserError("serving_image is empty; Vertex needs the serving image to deploy a model, by its digest")
+        uploaded = self.types.Model(
+            display_name=self.name,
+            artifact_uri=_bucket_address(model),
+            version_description=", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
+            labels={LABEL: fingerprint[:63].lower()},
+            container_spec={
+                "image_uri": self.serving.serving_image,
+                "predict_route": "/predict",
+                "health_route": "/healthz",
+                "ports": [{"container_port": 8080}],
+            },
+        )
+
+        def upload() -> int:
+            there = self._find(fingerprint)
+            if there is not None:
+                return there
+            under = {"parent_model": self.model} if self.versions() else {"model_id": self.name}
+            request = {"parent": self.parent, "model": uploaded, **under}
+            done = self.models.upload_model(request=request).result(self.seconds)
+            return int(done.model_version_id)
+
+        return self._try("register the model", upload)
+
+    def versions(self) -> list[Registered]:
+        """The versions of the registry's model."""
+        return [
+            Registered(
+                int(known.version_id),
+                known.labels.get(LABEL, ""),
+                known.version_create_time.isoformat(timespec="seconds"),
+                known.artifact_uri,
+                known.version_description,
+            )
+            for known in self._versions()
+        ]
+
+    def champion(self) -> Registered | None:
+        """The version with the alias champion; None if there is none."""
+        number = self._aliases().get(CHAMPION)
+        return next((known for known in self.versions() if known.version == number), None)
+
+    def prepare(self) -> None:
+        """Makes the endpoint if there is none of its name."""
+
+        def make() -> None:
+            if self._endpoint() is None:
+                endpoint = self.types.Endpoint(display_name=self.name)
+                request = {"parent": self.parent, "endpoint": endpoint, "endpoint_id": self.name}
+                self.endpoints.create_endpoint(request=request).result(self.seconds)
+                log.info("made the endpoint %s", self.endpoint)
+
+        self._try("make the endpoint", make)
+
+    def state(self) -> State:
+        """What the endpoint and the registry say."""
+        endpoint = self._endpoint()
+        if endpoint is None:
+            return State({}, self._aliases())
+        deployed = self._deployed(endpoint)
+        traffic = {version: endpoint.traffic_split.get(number, 0) for version, number in deployed.items()}
+        return State(dict(sorted(traffic.items())), self._aliases())
+
+    def add(self, version: int) -> None:
+        """Deploys a version; the first one on an endpoint has to have all traffic at once."""
+
+        def deploy() -> None:
+            endpoint = self._endpoint()
+            if version in self._deployed(endpoint):
+                return
+            log.info("Vertex deploys version %d; that takes it some ten minutes", version)
+            deployed = self.types.DeployedModel(
+                id=str(version),
+                model=f"{self.model}@{version}",
+                display_name=f"{self.name}-{version}",
+                service_account=self.serving.serving_service_account,
+                dedicated_resources={
+                    "machine_spec": {"machine_type": self.serving.serving_machine_type},
+                    "min_replica_count": 1,
+                    "max_replica_count": self.serving.serving_max_replicas,
+                },
+            )
+            split = {**endpoint.traffic_split, "0": 0} if endpoint.deployed_models else {"0": 100}
+            request = {"endpoint": endpoint.name, "deployed_model": deployed, "traffic_split": split}
+            self.endpoints.deploy_model(request=request).result(self.seconds)
+
+        self._try(f"deploy version {version}", deploy)
+
+    def split(self, traffic: dict[int, int]) -> None:
+        """Sets the traffic split, then undeploys what is not in it."""
+
+        def change() -> None:
+            endpoint = self._endpoint()
+            if endpoint is None:
+                return
+            deployed = self._deployed(endpoint)
+            wanted: dict[str, int] = {
+                deployed[version]: share for version, share in traffic.items() if version in deployed
+            }
+            split: dict[str, int] = {number: wanted.get(number, 0) for number in deployed.values()}
+            if any(split.values()) and split != dict(endpoint.traffic_split):
+                changed = self.types.Endpoint(
+                    name=endpoint.name, display_name=endpoint.display_name, traffic_split=split
+                )
+                self.endpoints.update_endpoint(endpoint=changed, update_mask={"paths": ["traffic_split"]})
+            # The one that has all of the traffic can only go last.
+            shares = dict(endpoint.traffic_split) if not any(split.values()) else {}
+            for number in sorted(set(deployed.values()) - set(wanted), key=lambda number: shares.get(number, 0)):
+                log.info("Vertex undeploys version %s", number)
+                rest = {kept: share for kept, share in split.items() if kept != number and any(split.values())}
+                split.pop(number)
+                request = {"endpoint": endpoint.name, "deployed_model_id": number, "traffic_split": rest}
+                self.endpoints.undeploy_model(request=request).result(self.seconds)
+
+        self._try("change the traffic split", change)
+
+    def ask(self, version: int, texts: list[str]) -> list[Reply]:
+        """Asks the endpoint until the version itself has answered every text."""
+        share = self.state().traffic.get(version, 0)
+        if not share:
+            raise UserError(f"version {version} has no share of the traffic, so it cannot be asked")
+        replies: list[Reply] = []
+        for _ in range(20 * len(texts) * -(-100 // share)):
+            text = texts[len(replies)]
+            started = time.monotonic()
+            answer = self._predict([text])
+            if answer.model_version_id == str(version):
+                said = str(_plain(answer.predictions[0])["text"])
+                replies.append(Reply(text, said, round(1000 * (time.monotonic() - started), 1)))
+            if len(replies) == len(texts):
+                return replies
+        raise UserError(
+            f"version {version} has {share}% of the traffic, but answered {len(replies)} of {len(texts)} smoke requests"
+        )
+
+    def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
+        """Asks the endpoint."""
+        return [_plain(prediction) for prediction in self._predict(texts, parameters).predictions]
+
+    def alias(self, aliases: dict[str, int]) -> None:
+        """Moves aliases, the champion's last; the champion is also Vertex's default version."""
+        for alias, version in sorted(aliases.items(), key=lambda entry: entry[0] == CHAMPION):
+            given = [alias, "default"] if alias == CHAMPION else [alias]
+            name = f"{self.model}@{version}"
+
+            def move(name: str = name, given: list[str] = given) -> None:
+                self.models.merge_version_aliases(name=name, version_aliases=given)
+
+            self._try(f"move the alias {alias}", move)
+
+    def forget(self, kept: set[int]) -> None:
+        """Keeps every version in the registry: they cost next to nothing."""
+
+    def address(self) -> str:
+        """The predict method's address."""
+        found = self._endpoint()
+        name = found.name if found else self.endpoint
+        return f"https://{self.location}-aiplatform.googleapis.com/v1/{name}:predict"
+
+    def runs(self) -> bool:
+        """Whether a version is deployed."""
+        return bool(self.state().traffic)
+
+    def stop(self) -> bool:
+        """Undeploys every version: an endpoint without one costs nothing."""
+        endpoint = self._endpoint()
+        if endpoint is None or not endpoint.deployed_models:
+            return False
+        self.split({})
+        return True
+
+    def _versions(self) -> list[Any]:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            found = list(self.models.list_model_versions(name=self.model))
+        except NotFound:
+            return []
+        return sorted(found, key=lambda known: int(known.version_id))
+
+    def _aliases(self) -> dict[str, int]:
+        return {
+            alias: int(known.version_id)
+            for known in self._versions()
+            for alias in known.version_aliases
+            if alias in (CHAMPION, PREVIOUS)
+        }
+
+    def _find(self, fingerprint: str) -> int | None:
+        label = fingerprint[:63].lower()
+        return next((known.version for known in self.versions() if known.fingerprint == label), None)
+
+    def _endpoint(self) -> Any:
+        """The endpoint by its id, or by its display name; None if there is none."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.endpoints.get_endpoint(name=self.endpoint)
+        except NotFound:
+            request = {"parent": self.parent, "filter": f'display_name="{self.name}"'}
+            return next(iter(self.endpoints.list_endpoints(request=request)), None)
+
+    def _deployed(self, endpoint: Any) -> dict[int, str]:
+        """Ids of the deployed models, by version."""
+        found = {}
+        for deployed in endpoint.deployed_models if endpoint else ():
+            if deployed.model.rpartition("/")[2] != self.name:
+                raise UserError(
+                    f"{self.endpoint} serves {deployed.model}, which is not of this pipeline; choose another endpoint"
+                )
+            found[int(deployed.model_version_id)] = deployed.id
+        return found
+
+    def _predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
+        from google.api_core.exceptions import GoogleAPIError
+
+        endpoint = self._endpoint()
+        if endpoint is None:
+            raise UserError(f"there is no endpoint {self.endpoint}")
+        try:
+            return self.predictions.predict(
+                endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=120
+            )
+        except GoogleAPIError as error:
+            raise UserError(f"{self.endpoint} does not answer: {error}") from error
+
+    def _try(self, what: str, write: Callable[[], Result]) -> Result:
+        """Does a write that looks before it writes; again, if the answer was lost or Vertex was busy."""
+        from google.api_core import exceptions
+        from requests.exceptions import ConnectionError as Lost
+
+        passing = (
+            exceptions.ServiceUnavailable,
+            exceptions.TooManyRequests,
+            exceptions.DeadlineExceeded,
+            exceptions.InternalServerError,
+            exceptions.AlreadyExists,
+            Lost,
+        )
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return write()
+            except passing as error:  # noqa: PERF203
+                if attempt == ATTEMPTS:
+                    raise UserError(f"Vertex did not {what}: {error}") from error
+                log.warning("Vertex did not %s (%s); looking again", what, error)
+                time.sleep(2.0**attempt / 4)
+            except exceptions.PermissionDenied as error:
+                raise UserError(f"Vertex does not let this caller {what}: {error}") from error
+            except exceptions.GoogleAPIError as error:
+                raise UserError(f"Vertex did not {what}: {error}") from error
+        raise AssertionError
+
+
+def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
+    """Lists the endpoints that a deployment of ours serves.
+
+    Args:
+        parent: projects/P/locations/L.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
+
+    Returns:
+        Their names.
+
+    Raises:
+        UserError: If Vertex does not answer.
+    """
+    from google.api_core.exceptions import GoogleAPIError
+    from google.cloud import aiplatform_v1
+
+    try:
+        client = connect(aiplatform_v1.EndpointServiceClient, parent.rpartition("/")[2], api_endpoint)
+        found = list(client.list_endpoints(parent=parent))
+    except GoogleAPIError as error:
+        raise UserError(f"the endpoints of {parent} cannot be listed: {error}") from error
+    return sorted(
+        endpoint.name
+        for endpoint in found
+        if all(f"/models/{endpoint.display_name}" in deployed.model for deployed in endpoint.deployed_models)
+    )
+
+
+def _bucket_address(model: Path) -> str:
+    """Vertex mounts buckets under /gcs."""
+    parts = model.parts
+    if parts[:2] != ("/", "gcs") or len(parts) < 4:
+        raise UserError(f"model: {model} is not in Cloud Storage, from where alone Vertex can serve it")
+    return "gs://" + "/".join(parts[2:])
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A prediction as the client library gives it, as a dictionary."""
+    return {str(name): value[name] for name in value}

@@ -1,0 +1,1 @@
+"""Input files: finding, listing and fingerprinting them."""

@@ -1,0 +1,131 @@
+"""Finds and describes input files, local ones and those that fsspec reaches (gs://), and queries in their place."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from seqline.errors import UserError
+from seqline.inputs.bigquery import fingerprint, is_query
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One input file.
+
+    Attributes:
+        path: Absolute path or URL; a query's text.
+        size: Bytes; a query's rows.
+        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content, "bigquery:" and that of a query's rows.
+        generation: Cloud Storage's generation of the object; empty elsewhere.
+        parameter: The parameter that names it: "data", "valid_data" or "test_data".
+    """
+
+    path: str
+    size: int
+    checksum: str
+    generation: str = ""
+    parameter: str = "data"
+
+
+def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tuple[str, str]]:
+    """Lists a corpus's input files.
+
+    Args:
+        data: Files of all pairs, or of the training pairs, in the form that `find_files` takes.
+        valid_data: Validation files; empty for none.
+        test_data: Test files; empty for none.
+
+    Returns:
+        (parameter's name, path) of each file.
+
+    Raises:
+        UserError: As `find_files`.
+    """
+    inputs = [("data", path) for path in find_files(data, "data")]
+    for parameter, given in (("valid_data", valid_data), ("test_data", test_data)):
+        inputs += [(parameter, path) for path in (find_files(given, parameter) if given.strip(" ,") else ())]
+    return inputs
+
+
+def find_files(data: str, parameter: str = "data") -> list[str]:
+    """Lists the files that a data parameter names.
+
+    Args:
+        data: A path, a pattern with * ? [], or several separated by commas; local or a URL such as gs://. Or a query.
+        parameter: The parameter's name, for messages.
+
+    Returns:
+        Absolute paths or URLs, each once, ordered by base name, then path; or the query alone.
+
+    Raises:
+        UserError: Nothing is named, or a path is missing, is a folder, or a pattern matches no file.
+    """
+    if is_query(data):
+        return [data.strip()]
+    patterns = [part.strip() for part in data.split(",") if part.strip()]
+    if not patterns:
+        raise UserError(f"{parameter} is empty: name a file, a pattern such as folder/*.tsv, or several with commas")
+    found = {path for pattern in patterns for path in _expand(pattern, parameter)}
+    return sorted(found, key=lambda path: (path.rpartition("/")[2], path))
+
+
+def describe(path: str, parameter: str = "data") -> InputFile:
+    """Reads a file's size and checksum; an object's are asked for, not computed.
+
+    Args:
+        path: As `find_files` returns it: a file, or a query.
+        parameter: The parameter that names it.
+
+    Raises:
+        UserError: The file or the query's result is empty or cannot be read.
+    """
+    if is_query(path):
+        rows, checksum = fingerprint(path, parameter)
+        if not rows:
+            raise UserError(f"{parameter}: the query returns no rows: {path}")
+        return InputFile(path, rows, checksum, parameter=parameter)
+    system = _filesystem(path)
+    try:
+        info: dict[str, Any] = system.info(path)
+        if not info["size"]:
+            raise UserError(f"{path} is empty; give a file with at least one pair")
+        for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c")):
+            if info.get(name):
+                return InputFile(path, info["size"], f"{kind}:{info[name]}", str(info.get("generation", "")), parameter)
+        digest = hashlib.sha256()
+        with system.open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
+
+
+def _expand(pattern: str, parameter: str) -> list[str]:
+    remote = "://" in pattern
+    pattern = pattern if remote else str(Path(pattern).expanduser().absolute())
+    system = _filesystem(pattern)
+    try:
+        if system.isdir(pattern):
+            raise UserError(f"{parameter}: {pattern} is a folder; give a file or a pattern such as {pattern}/*.tsv")
+        if system.isfile(pattern):
+            return [pattern]
+        if not any(character in pattern for character in "*?["):
+            raise UserError(f"{parameter}: no such file: {pattern}; check the path")
+        found = [path for path in system.glob(pattern) if system.isfile(path)]
+    except OSError as error:
+        raise UserError(f"{parameter}: {pattern} cannot be listed: {error.strerror or error}") from error
+    if not found:
+        raise UserError(f"{parameter}: the pattern {pattern} matches no file; check it")
+    return [system.unstrip_protocol(path) if remote else path for path in found]
+
+
+def _filesystem(path: str) -> Any:
+    protocol = path.partition("://")[0] if "://" in path else "file"
+    try:
+        return fsspec.filesystem(protocol, use_listings_cache=False)
+    except (ValueError, ImportError) as error:
+        raise UserError(f"{path}: paths that begin with {protocol}:// cannot be read here ({error})") from error

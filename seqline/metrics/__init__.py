@@ -1,0 +1,1 @@
+"""Quality metrics of texts, and the significance of their differences."""

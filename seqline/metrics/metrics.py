@@ -1,0 +1,112 @@
+"""The registry of metrics: what each is called, which way is better, and what it is good for.
+
+The reference libraries define the figures; they are imported when a metric is counted, so that stages which
+only compare figures can read the registry without them.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from seqline.errors import UserError
+
+if TYPE_CHECKING:
+    from seqline.metrics.counters import Counter
+
+Task = Literal["translation", "summarization", "question_answering", "text_generation"]
+TASKS: tuple[Task, ...] = get_args(Task)
+EVERY = frozenset(TASKS)
+# The figure that stands for the others: what a gate compares by default, and what gaps between slices are measured in.
+HEADLINES: dict[str, str] = {
+    "translation": "bleu",
+    "summarization": "rougeLsum",
+    "question_answering": "token_f1",
+    "text_generation": "chrf",
+}
+# The figure that ranks single sentences: BLEU says little about one sentence.
+RANKINGS: dict[str, str] = {**HEADLINES, "translation": "chrf"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: Its key in artifacts and parameters.
+        label: What reports call it.
+        higher_is_better: Its direction; None where neither is better, so that only fixed limits can rest on it.
+        tasks: The tasks it says something about; empty where it says nothing about texts.
+        counter: Where its arithmetic is, as module:name and arguments; empty where the figure is not counted on texts
+            but measured on the model, on the slices or by people.
+    """
+
+    name: str
+    label: str
+    higher_is_better: bool | None
+    tasks: frozenset[Task] = EVERY
+    counter: tuple[str, ...] = ()
+
+    def counts(self, language: str) -> "Counter":
+        """Its arithmetic; loads the reference library.
+
+        Args:
+            language: Code of the target language, such as `de` or `zh-Hans`.
+        """
+        place, *arguments = self.counter
+        module, _, name = place.partition(":")
+        return getattr(importlib.import_module(f"seqline.metrics.{module}"), name)(*arguments, language)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("bleu", "BLEU", True, frozenset({"translation"}), ("sacre:Bleu",)),
+        Metric("chrf", "chrF++", True, frozenset({"translation", "summarization", "text_generation"}), ("sacre:Chrf",)),
+        Metric("ter", "TER", False, frozenset({"translation"}), ("sacre:Ter",)),
+        Metric("rouge1", "ROUGE-1", True, EVERY, ("rouge:Rouge", "rouge1")),
+        Metric("rouge2", "ROUGE-2", True, EVERY, ("rouge:Rouge", "rouge2")),
+        Metric("rougeL", "ROUGE-L", True, EVERY, ("rouge:Rouge", "rougeL")),
+        Metric("rougeLsum", "ROUGE-Lsum", True, EVERY, ("rouge:Rouge", "rougeLsum")),
+        Metric("exact_match", "Exact match, %", True, EVERY, ("squad:exact_match",)),
+        Metric("token_f1", "Token F1, %", True, EVERY, ("squad:token_f1",)),
+        Metric("perplexity", "Perplexity", False, EVERY, ("anomalies:Perplexity",)),
+        Metric("length_ratio", "Length ratio", None, EVERY, ("anomalies:length_ratio",)),
+        Metric("empty_outputs", "Empty outputs, %", False, EVERY, ("anomalies:empty",)),
+        Metric("copied_outputs", "Copied outputs, %", False, EVERY, ("anomalies:copied",)),
+        Metric("unknown_outputs", "Outputs with unknown pieces, %", False, EVERY, ("anomalies:unknown",)),
+        Metric("gap_length", "Gap between lengths", False),
+        Metric("gap_slice", "Gap between slices", False),
+        Metric("gap_terms", "Gap between term lists", False),
+        Metric("widest_gap", "Widest gap", False),
+        Metric("latency_p50", "Latency, median, ms", False),
+        Metric("latency_p95", "Latency, 95th percentile, ms", False),
+        Metric("throughput", "Sentences a second", True),
+        Metric("model_size", "Model size, MB", False),
+        Metric("human_preference", "Raters' preference, %", True),
+        Metric("human_agreement", "Raters' agreement, alpha", True),
+    )
+}
+
+
+def counted(task: str) -> list[Metric]:
+    """The metrics that are counted on the texts of a task, in the registry's order.
+
+    Args:
+        task: One of `TASKS`.
+    """
+    return [metric for metric in METRICS.values() if metric.counter and task in metric.tasks]
+
+
+def find_metric(name: str, field: str) -> Metric:
+    """Looks up a metric that a rule is to rest on.
+
+    Args:
+        name: The metric's name.
+        field: The option that names it, for the message.
+
+    Raises:
+        UserError: If there is no such metric.
+    """
+    if name not in METRICS:
+        raise UserError(f"{field}: {name!r} is no metric; take one of {', '.join(METRICS)}")
+    return METRICS[name]

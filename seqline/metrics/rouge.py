@@ -1,0 +1,96 @@
+"""ROUGE as rouge-score defines it, with a tokenizer that keeps the letters of every language."""
+
+from importlib.metadata import version
+
+import numpy as np
+import regex  # type: ignore[import-untyped]
+from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
+
+from seqline.metrics.batch import Batch
+from seqline.metrics.language import primary
+from seqline.metrics.ngrams import common_length, overlaps
+from seqline.metrics.words import WordByWord
+
+# Scripts written without spaces between words: one token a character, with the marks that sit on it.
+UNSPACED = "|".join(rf"\p{{{script}}}" for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"))
+TOKEN = regex.compile(rf"(?:{UNSPACED})\p{{M}}*|(?:(?!{UNSPACED})[\p{{L}}\p{{M}}\p{{N}}])+")
+
+
+class UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
+    """Lower-cased runs of letters, marks and digits of any script.
+
+    rouge-score's own tokenizer knows a-z and 0-9 only: "Straße" becomes "stra" and "e", and a Chinese
+    sentence becomes nothing.
+    """
+
+    def tokenize(self, text: str) -> list[str]:
+        """Splits a text into tokens.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            Its tokens, punctuation left out.
+        """
+        return TOKEN.findall(text.lower())
+
+
+class Rouge:
+    """Mean F1 of one kind of ROUGE (Lin 2004) over the sentences, from 0 to 100."""
+
+    columns = 2
+
+    def __init__(self, kind: str, language: str) -> None:
+        """Chooses the tokenizer.
+
+        Args:
+            kind: `rouge1`, `rouge2`, `rougeL` or `rougeLsum`, which takes each line for a sentence.
+            language: Code of the target language. English gets rouge-score's own tokenizer, without stemming.
+        """
+        english = primary(language) == "en"
+        self.kind = kind
+        # One for all kinds: a batch splits its texts once for each tokenizer.
+        self._tokenizer: Tokenizer = ENGLISH if english else UNICODE
+        self._split = ENGLISH_WORDS if english else UNICODE_WORDS
+        self.signature = "|".join(
+            [
+                "f1",
+                "mean",
+                f"tok:{'rouge-score' if english else 'unicode'}",
+                "stem:no",
+                f"version:{version('rouge-score')}",
+            ]
+        )
+
+    def count(self, batch: Batch) -> np.ndarray:
+        """F1, and one for the sentence."""
+        outputs, references = batch.tokens(self._split)
+        if self.kind in {"rouge1", "rouge2"}:
+            order = int(self.kind[-1])
+            theirs, ours, both = overlaps(outputs, references, longest=order)[:, order - 1].T
+        else:
+            theirs, ours = (np.array([len(tokens) for tokens in side]) for side in (outputs, references))
+            both = np.array([common_length(*pair) for pair in zip(references, outputs, strict=True)])
+        scores = _f1(both, theirs, ours)
+        if self.kind == "rougeLsum":
+            scorer = RougeScorer([self.kind], tokenizer=self._tokenizer)
+            for place, (reference, output) in enumerate(zip(batch.references, batch.outputs, strict=True)):
+                if "\n" in reference or "\n" in output:  # otherwise it is ROUGE-L
+                    scores[place] = scorer.score(reference, output)[self.kind].fmeasure
+        return np.column_stack([scores, np.ones(len(batch))])
+
+    def score(self, sums: np.ndarray) -> np.ndarray:
+        """The mean."""
+        return 100 * sums[:, 0] / np.maximum(sums[:, 1], 1)
+
+
+ENGLISH, UNICODE = DefaultTokenizer(), UnicodeTokenizer()
+ENGLISH_WORDS, UNICODE_WORDS = WordByWord(ENGLISH.tokenize), WordByWord(UNICODE.tokenize)
+
+
+def _f1(both: np.ndarray, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    # In rouge-score's order of operations, so that the last digit is the same.
+    precision, recall = both / np.maximum(theirs, 1), both / np.maximum(ours, 1)
+    total = precision + recall
+    return np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)

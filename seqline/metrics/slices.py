@@ -1,0 +1,90 @@
+"""Slices of the test text, for bias: by length, by the slice column, by lists of terms."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqline.errors import UserError
+from seqline.metrics.test_set import Row
+
+QUARTERS = ("shortest", "shorter", "longer", "longest")
+MOST_VALUES = 20  # of the slice column: each is a row in a table that a person reads
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A slice, and which rows belong to it.
+
+    Attributes:
+        slicing: What it was cut by: length, slice or terms.
+        name: Its name among the others of its slicing.
+        has: Whether a row belongs to it.
+    """
+
+    slicing: str
+    name: str
+    has: Callable[[Row], bool]
+
+
+def find_slices(rows: Iterable[Row], terms: Mapping[str, list[str]]) -> list[Membership]:
+    """Finds out which slices the test text has.
+
+    Args:
+        rows: The test text; only lengths and counts are kept.
+        terms: Words by the name of their list; a row belongs to every list of which its source or its reference has a
+            word, in whatever case.
+
+    Returns:
+        A quarter of the rows each by the length of their source, the commonest values of the slice column, the lists.
+    """
+    lengths, values = [], Counter[str]()
+    for row in rows:
+        lengths.append(len(row.source))
+        if row.slice:
+            values[row.slice] += 1
+    return [*_by_length(lengths), *_by_value(values), *_by_terms(terms)]
+
+
+def _by_length(lengths: list[int]) -> Iterator[Membership]:
+    edges = np.quantile(lengths, (0.25, 0.5, 0.75), method="inverted_cdf").tolist()
+    lows, highs = [0, *(edge + 1 for edge in edges)], [*edges, max(lengths)]
+    for quarter, low, high in zip(QUARTERS, lows, highs, strict=True):
+        if low <= high:  # texts of one length have fewer quarters
+            name = f"{quarter} ({low or min(lengths)} to {high} characters)"
+            yield Membership("length", name, lambda row, low=low, high=high: low <= len(row.source) <= high)  # type: ignore[misc]
+
+
+def _by_value(values: Counter[str]) -> Iterator[Membership]:
+    for value, _ in values.most_common(MOST_VALUES):
+        yield Membership("slice", value, lambda row, value=value: row.slice == value)  # type: ignore[misc]
+
+
+def _by_terms(terms: Mapping[str, list[str]]) -> Iterator[Membership]:
+    for name, words in terms.items():
+        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
+
+        def has(row: Row, pattern: re.Pattern[str] = pattern) -> bool:
+            return bool(pattern.search(row.source) or pattern.search(row.reference))
+
+        yield Membership("terms", name, has)
+
+
+def check_terms(terms: Mapping[str, object]) -> None:
+    """Refuses what is no lists of terms.
+
+    Args:
+        terms: What was given.
+
+    Raises:
+        UserError: If a list is empty or holds something else than texts.
+    """
+    for name, words in terms.items():
+        if (
+            not isinstance(words, list)
+            or not words
+            or not all(isinstance(word, str) and word.strip() for word in words)
+        ):
+            raise UserError(f'terms: {name} must be a list of words such as ["he", "his"], not {words!r}')

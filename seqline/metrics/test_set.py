@@ -1,0 +1,79 @@
+"""The corpus's test text, read a stretch at a time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from seqline.artifacts.corpus import Corpus
+from seqline.errors import UserError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair of the test text.
+
+    Attributes:
+        source: What the model is given.
+        reference: The text that is expected.
+        slice: Value of the slice column; empty where there is none.
+    """
+
+    source: str
+    reference: str
+    slice: str = ""
+
+
+@dataclass(frozen=True)
+class TestText:
+    """The test text of a corpus.
+
+    Attributes:
+        corpus: The corpus folder.
+    """
+
+    __test__ = False  # no test, whatever pytest makes of the name
+
+    corpus: Path
+
+    def __iter__(self) -> Iterator[Row]:
+        """Reads and checks one row after the other.
+
+        Raises:
+            UserError: If the file is missing or empty, is no JSON Lines, or lacks a source or a reference.
+        """
+        path = Corpus(self.corpus).text("test")
+        if not path.is_file():
+            raise UserError(f"{self.corpus} is no complete corpus: {path.name} is missing; tokenize again")
+        line = 0
+        with path.open(encoding="utf-8") as file:
+            try:
+                for line, text in enumerate(file, start=1):
+                    yield _row(json.loads(text), f"{path} line {line}")
+            except ValueError as error:
+                raise UserError(
+                    f"{path} line {line + 1} is not JSON Lines in UTF-8 ({error}): tokenize again"
+                ) from error
+        if not line:
+            raise UserError(f"{path} is empty: give tokenize more data, or a larger share of it for the test")
+
+    def stretches(self, size: int) -> Iterator[list[Row]]:
+        """The rows, so many at a time.
+
+        Args:
+            size: Most rows in a stretch.
+        """
+        rows = iter(self)
+        while stretch := list(islice(rows, size)):
+            yield stretch
+
+
+def _row(content: object, where: str) -> Row:
+    if not isinstance(content, dict):
+        raise UserError(f"{where} is not a JSON object: tokenize again")
+    for field in ("source", "target"):
+        text = content.get(field)
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"{where} has no {field} text: tokenize again")
+    return Row(content["source"], content["target"], str(content.get("slice") or ""))

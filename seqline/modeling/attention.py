@@ -1,0 +1,113 @@
+"""Multi-head attention (Vaswani et al. 2017, section 3.2)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from seqline.modeling.dropout import Dropout
+from seqline.modeling.positions import rotate
+
+
+class MultiHeadAttention(keras.layers.Layer):
+    """Scaled dot-product attention with several heads.
+
+    The three projections of self-attention are one matrix product. Heads are the outermost part of the first axis:
+    they are taken apart and put together by copying blocks, which on a CPU is many times faster than transposing.
+
+    Args:
+        width: Size of inputs and outputs.
+        heads: Number of heads; must divide `width`.
+        dropout: Share of the attention weights dropped in training.
+
+    A function in `watch` is given the attention weights of every call.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width, self.heads = width, heads
+        self.project_in = keras.layers.Dense(3 * width, name="project_in")
+        self.project_out = keras.layers.Dense(width, name="project_out")
+        self.dropout = Dropout(dropout)
+        self.watch: Callable[[Any], object] | None = None
+        # The queries are scaled in their projection: its weights are fewer than the logits.
+        self.scales = np.repeat(np.array([(width // heads) ** -0.5, 1, 1], np.float32), width)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the weights.
+
+        Args:
+            input_shape: `[batch, length, width]`.
+        """
+        self.project_in.build((None, None, self.width))
+        self.project_out.build((None, None, self.width))
+        self.built = True
+
+    def project(self, states: Any, first: int, last: int) -> list[Any]:
+        """Projects states to queries (0), keys (1) and values (2), or to some of the three.
+
+        Args:
+            states: `[batch, length, width]`.
+            first: Number of the first.
+            last: Number after the last.
+
+        Returns:
+            `last - first` tensors, each `[heads * batch, length, width / heads]`; the queries are scaled.
+        """
+        columns = slice(first * self.width, last * self.width)
+        scales = self.scales[columns]
+        kernel = ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype)
+        bias = ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
+        parts = ops.split(ops.matmul(states, kernel) + bias, (last - first) * self.heads, axis=-1)
+        return [
+            ops.concatenate(parts[start : start + self.heads], axis=0) for start in range(0, len(parts), self.heads)
+        ]
+
+    def weights_of(self, queries: Any, keys: Any, bias: Any) -> Any:
+        """How much each query takes of each key's value.
+
+        Args:
+            queries: `[heads * batch, queries, width / heads]`.
+            keys: `[heads * batch, keys, width / heads]`.
+            bias: Added to the logits, `[heads * batch, queries, keys]`: 0, or very negative where masked.
+
+        Returns:
+            As the bias; they sum to 1 over the last axis.
+        """
+        logits = tf.matmul(queries, keys, transpose_b=True) + bias
+        return ops.cast(ops.softmax(ops.cast(logits, "float32")), self.compute_dtype)
+
+    def merge(self, mixed: Any) -> Any:
+        """Puts `[heads * batch, length, width / heads]` together and projects it to `[batch, length, width]`."""
+        return self.project_out(ops.concatenate(ops.split(mixed, self.heads, axis=0), axis=-1))
+
+    def call(self, states: Any, bias: Any, memory: Any = None, rotations: Any = None, training: bool = False) -> Any:
+        """Attends from the states to themselves, or to a memory.
+
+        Args:
+            states: `[batch, length, width]`.
+            bias: See `weights_of`.
+            memory: `[batch, memory length, width]` for cross-attention.
+            rotations: With rotary positions, the encodings of queries and keys; see `rotate`.
+            training: Whether to apply dropout.
+
+        Returns:
+            `[batch, length, width]`.
+        """
+        if memory is None:
+            queries, keys, values = self.project(states, 0, 3)
+        else:
+            (queries,), (keys, values) = self.project(states, 0, 1), self.project(memory, 1, 3)
+        if rotations is not None:
+            queries, keys = rotate(queries, rotations), rotate(keys, rotations)
+        weights = self.weights_of(queries, keys, bias)
+        if self.watch is not None:
+            self.watch(weights)
+        return self.merge(ops.matmul(self.dropout(weights, training=training), values))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "width": self.width, "heads": self.heads, "dropout": self.dropout.rate}

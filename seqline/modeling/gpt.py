@@ -1,0 +1,71 @@
+"""The decoder-only model: the source is a prompt, the target its continuation (Radford et al. 2018)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.language_model import LanguageModel, filled
+from seqline.modeling.layers import TransformerLayer
+
+
+class Gpt(LanguageModel):
+    """Maps a sequence of pieces to logits of the next one.
+
+    An example is one sequence: the source, `eos`, `bos`, the target, `eos`. Several are packed in a row, each a
+    segment that sees nothing of the others; its positions start at 0.
+
+    Args:
+        config: Its shape.
+
+    Call arguments:
+        inputs: Three int32 `[batch, length]`: the pieces, the number of each piece's segment (0 for padding, after
+            all others), and its position in the segment.
+
+    Returns of a call:
+        float32 `[batch, length, vocabulary]`.
+    """
+
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.decoder = [
+            TransformerLayer(config, cross=False, name=f"decoder_{i}") for i in range(config.decoder_layers)
+        ]
+        for layer in (*self.decoder, self.decoder_norm):
+            if layer is not None:
+                layer.build((None, None, config.width))
+        self.built = True
+
+    def hidden(self, inputs: tuple[Any, Any, Any], training: bool = False) -> Any:
+        """See `LanguageModel`; the inputs are those of a call."""
+        ids, segments, positions = inputs
+        order = ops.arange(ops.shape(ids)[1])
+        visible = ops.logical_and(
+            ops.equal(segments[:, :, None], segments[:, None, :]), (order[None, :] <= order[:, None])[None]
+        )
+        bias = self.bias_of(visible, ids)
+        rotations = self.rotations_at(positions)
+        states = self.embed(ids, positions, training)
+        for layer in self.decoder:
+            states = layer(states, bias, rotations=rotations, training=training)
+        return self.finish(states)
+
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """See `LanguageModel`."""
+        config = self.config
+        rows = [[*left, config.eos_id, config.bos_id] for left, _ in pairs]
+        longest = max(map(len, rows))
+        ids = filled(rows, config.pad_id, max(longest, min(longest + room, config.max_length)))
+        return (ids[:, :0], ids), np.array([len(row) - 1 for row in rows], np.int32)
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """See `LanguageModel`; the source is part of the ids."""
+
+        def states_of(ids: Any) -> Any:
+            # What comes later is hidden, so nothing else needs to be told apart.
+            positions = ops.broadcast_to(ops.arange(ops.shape(ids)[1])[None], ops.shape(ids))
+            return self.hidden((ids, ops.ones_like(ids), positions))
+
+        return states_of

@@ -1,0 +1,154 @@
+"""What the architectures share: the embedding, the output layer, the masks."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.dropout import Dropout
+from seqline.modeling.normalization import normalization
+from seqline.modeling.positions import sinusoids
+
+MASKED = -1e9
+
+
+class LanguageModel(keras.Model):
+    """A model that predicts the next target piece from hidden states.
+
+    Args:
+        config: Its shape.
+
+    A subclass defines `hidden`, from its inputs to hidden states `[batch, target length, width]`, and builds its
+    layers. Calling the model gives the logits, float32 `[batch, target length, vocabulary]`.
+    """
+
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.dropout = Dropout(config.dropout)
+        self.encodings = sinusoids(config.max_length, config.width)
+        self.rotations = sinusoids(config.max_length, config.width // config.heads)
+        initializer = keras.initializers.RandomNormal(stddev=config.width**-0.5)
+
+        def table(name: str, rows: int) -> Any:
+            return self.add_weight(name=name, shape=(rows, config.width), initializer=initializer)
+
+        self.embedding = table("embedding", config.vocabulary_size)
+        self.output_embedding = (
+            self.embedding if config.tied_embeddings else table("output_embedding", config.vocabulary_size)
+        )
+        self.learned_positions = table("positions", config.max_length) if config.positions == "learned" else None
+        self.decoder_norm = normalization(config.norm, "decoder_norm") if config.norm_placement == "pre" else None
+
+    def embed(self, ids: Any, positions: Any, training: bool = False) -> Any:
+        """Looks up pieces and adds their positions, where those are added.
+
+        Args:
+            ids: int32 `[batch, length]`.
+            positions: int32 `[batch or 1, length]`.
+            training: Whether to apply dropout.
+
+        Returns:
+            `[batch, length, width]`.
+        """
+        states = ops.take(self.embedding, ids, axis=0) * self.config.width**0.5
+        if self.config.positions != "rotary":
+            table = self.encodings if self.learned_positions is None else self.learned_positions
+            states += ops.cast(ops.take(table, positions, axis=0), states.dtype)
+        return self.dropout(ops.cast(states, self.compute_dtype), training=training)
+
+    def rotations_at(self, positions: Any) -> Any:
+        """The encodings that `rotate` takes, `[heads * batch or 1, length, width / heads]`; None without rotation.
+
+        Args:
+            positions: int32 `[batch or 1, length]`.
+        """
+        if self.config.positions != "rotary":
+            return None
+        rotations = ops.take(self.rotations, positions, axis=0)
+        return rotations if positions.shape[0] == 1 else ops.tile(rotations, (self.config.heads, 1, 1))
+
+    def bias_of(self, visible: Any, queries: Any) -> Any:
+        """Turns a mask into what is added to the logits of attention, made once and used by all layers.
+
+        Args:
+            visible: Booleans that broadcast to `[batch, queries, keys]`.
+            queries: A tensor `[batch, queries, ...]`, for the shape.
+
+        Returns:
+            `[heads * batch, queries, keys]`: 0, or very negative where masked.
+        """
+        batch, length = ops.shape(queries)[0], ops.shape(queries)[1]
+        bias = ops.cast(ops.logical_not(visible), self.compute_dtype) * MASKED
+        bias = ops.broadcast_to(bias, (batch, length, ops.shape(visible)[-1]))
+        return ops.tile(bias, (self.config.heads, 1, 1))
+
+    def finish(self, states: Any) -> Any:
+        """Normalizes the last layer's states, where that has not been done."""
+        return states if self.decoder_norm is None else self.decoder_norm(states)
+
+    def hidden(self, inputs: Any, training: bool = False) -> Any:
+        """Hidden states `[batch, target length, width]`, from which `logits` predicts."""
+        raise NotImplementedError
+
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """What decoding starts from.
+
+        Args:
+            pairs: Source and target piece ids; only the sources are looked at.
+            room: Pieces of output that a row must hold.
+
+        Returns:
+            The sources and the rows to continue, each int32 `[pairs, ...]` and padded, and where in each row `bos` is.
+        """
+        raise NotImplementedError
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """Prepares what does not change while rows are continued.
+
+        Args:
+            source: The sources that `prompts` returned.
+
+        Returns:
+            From rows to hidden states, `[rows, length, width]`.
+        """
+        raise NotImplementedError
+
+    def logits(self, states: Any) -> Any:
+        """The output layer: `[..., width]` to float32 `[..., vocabulary]`."""
+        kernel = ops.cast(ops.transpose(self.output_embedding), self.compute_dtype)
+        return ops.cast(ops.matmul(states, kernel), "float32")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """See the class."""
+        return self.logits(self.hidden(inputs, training))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the configuration, for `from_config`."""
+        return {"config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LanguageModel":  # type: ignore[override]
+        """Returns the model that `get_config` described.
+
+        Args:
+            config: What it returned.
+        """
+        return cls(TransformerConfig.from_dict(config["config"]))
+
+
+def filled(rows: Sequence[Sequence[int]], filler: int, width: int = 0) -> np.ndarray:
+    """Rows of ids as a matrix.
+
+    Args:
+        rows: The ids.
+        filler: What stands behind them.
+        width: The least number of columns.
+    """
+    matrix = np.full((len(rows), max(width, *map(len, rows))), filler, np.int32)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix

@@ -1,0 +1,107 @@
+"""The encoder-decoder Transformer (Vaswani et al. 2017)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.language_model import LanguageModel, filled
+from seqline.modeling.layers import TransformerLayer
+from seqline.modeling.normalization import normalization
+
+
+class Transformer(LanguageModel):
+    """Maps source and target pieces to logits of the next target piece.
+
+    One embedding serves the source and the target.
+
+    Args:
+        config: Its shape.
+
+    Call arguments:
+        inputs: A pair of int32 `[batch, source length]`, ending in `eos`, and int32 `[batch, target length]`,
+            starting with `bos`; both filled up with `pad`.
+
+    Returns of a call:
+        float32 `[batch, target length, vocabulary]`.
+
+    Example:
+        >>> model = Transformer(TransformerConfig.preset("tiny", vocabulary_size=8000))
+        >>> model((source, target)).shape
+        TensorShape([2, 7, 8000])
+    """
+
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.encoder = [
+            TransformerLayer(config, cross=False, name=f"encoder_{i}") for i in range(config.encoder_layers)
+        ]
+        self.decoder = [TransformerLayer(config, cross=True, name=f"decoder_{i}") for i in range(config.decoder_layers)]
+        self.encoder_norm = normalization(config.norm, "encoder_norm") if config.norm_placement == "pre" else None
+        for layer in (*self.encoder, *self.decoder, self.encoder_norm, self.decoder_norm):
+            if layer is not None:
+                layer.build((None, None, config.width))
+        self.built = True
+
+    def encode(self, source: Any, training: bool = False) -> Any:
+        """Runs the encoder.
+
+        Args:
+            source: int32 `[batch, source length]`.
+            training: Whether to apply dropout.
+
+        Returns:
+            The memory, `[batch, source length, width]`.
+        """
+        positions = ops.arange(ops.shape(source)[1])[None]
+        bias = self.bias_of(self.real(source), source)
+        rotations = self.rotations_at(positions)
+        states = self.embed(source, positions, training)
+        for layer in self.encoder:
+            states = layer(states, bias, rotations=rotations, training=training)
+        return states if self.encoder_norm is None else self.encoder_norm(states)
+
+    def real(self, source: Any) -> Any:
+        """Where the source is no padding, `[batch, 1, source length]`."""
+        return ops.not_equal(source, self.config.pad_id)[:, None]
+
+    def hidden(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
+        """See `LanguageModel`; the inputs are those of a call."""
+        source, target = inputs
+        return self.decode(self.encode(source, training), source, target, training)
+
+    def decode(self, memory: Any, source: Any, target: Any, training: bool = False) -> Any:
+        """Runs the decoder on whole targets.
+
+        Args:
+            memory: What `encode` made of the source.
+            source: int32 `[batch, source length]`.
+            target: int32 `[batch, target length]`, starting with `bos`.
+            training: Whether to apply dropout.
+
+        Returns:
+            Hidden states, `[batch, target length, width]`.
+        """
+        memory_bias = self.bias_of(self.real(source), target)
+        positions = ops.arange(ops.shape(target)[1])[None]
+        # A target is padded at its end only, so hiding what lies ahead hides the padding too.
+        bias = self.bias_of((positions[:, None] <= positions[:, :, None]), target)
+        rotations = self.rotations_at(positions)
+        states = self.embed(target, positions, training)
+        for layer in self.decoder:
+            states = layer(states, bias, memory, memory_bias, rotations, training=training)
+        return self.finish(states)
+
+    def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
+        """See `LanguageModel`."""
+        config = self.config
+        source = filled([[*left, config.eos_id] for left, _ in pairs], config.pad_id)
+        ids = filled([[config.bos_id]] * len(pairs), config.pad_id, 1 + min(room, config.max_length - 1))
+        return (source, ids), np.zeros(len(pairs), np.int32)
+
+    def continuation(self, source: Any) -> Callable[[Any], Any]:
+        """See `LanguageModel`."""
+        memory = self.encode(source)
+        return lambda ids: self.decode(memory, source, ids)

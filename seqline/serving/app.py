@@ -1,0 +1,277 @@
+"""The HTTP interface: Vertex's contract, TensorFlow Serving's addresses, health, metrics and a page to try it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
+from seqline.serving.events import events
+from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.service import Answered, Service
+
+PAGE = Path(__file__).with_name("page.html")
+Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
+
+REFUSALS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
+PREDICT: dict[str, Any] = {
+    "responses": {
+        **REFUSALS,
+        200: {
+            "description": "The answers; the header X-Model-Version says who gave them.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "anyOf": [
+                            {"$ref": f"#/components/schemas/{kind.__name__}"}
+                            for kind in (PredictResponse, ColumnarResponse)
+                        ]
+                    }
+                },
+                "text/event-stream": {"schema": {"type": "string", "description": "With stream; see docs/serving.md."}},
+            },
+        },
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
+        }
+    },
+}
+
+
+def make_app(service: Service, health_route: str = "/healthz", predict_route: str | None = None) -> FastAPI:
+    """Makes the web application.
+
+    Args:
+        service: What answers.
+        health_route: Answers 200 when every live version can answer, else 503.
+        predict_route: A further address for predictions, as Vertex sets it.
+    """
+    app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
+    versions = service.versions
+
+    @app.exception_handler(RefusalError)
+    async def refused(request: Request, refusal: RefusalError) -> JSONResponse:
+        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+        return JSONResponse({"error": str(refusal)}, refusal.cause.value[0], headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_address(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
+
+    @app.exception_handler(HTTPException)
+    async def no_address(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
+        asked = read_request(await request.body())
+        request_id = request.headers.get("x-request-id", "")
+        if asked.stream:
+            stream = service.stream(asked.texts(), asked.parameters.given(), version, alias, request_id)
+            # A refusal has its own status, as long as nothing was sent.
+            first = await anext(stream, None)
+            if first is None:
+                raise RefusalError(Cause.INVALID, "instances: there is no text to stream an answer to")
+            sent = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
+            told = events(first, stream, asked.by_column)
+            return StreamingResponse(told, headers=sent, media_type="text/event-stream")
+        answer = service.answer(asked.texts(), asked.parameters.given(), version, alias, "http", request_id)
+        answered = await _unless_gone(request, answer)
+        if answered is None:
+            return Response(status_code=499)  # nobody reads it
+        body = json.dumps(response(answered, asked.by_column), ensure_ascii=False, separators=(",", ":"))
+        headers = {"X-Model-Version": str(answered.version)}
+        return Response(body, headers=headers, media_type="application/json")
+
+    @app.post("/v1/models/{model}/versions/{version}:predict", **PREDICT)
+    async def predict_version(model: str, version: Number, request: Request) -> Response:
+        """Answers texts with one version, whatever its share."""
+        service.known(model)
+        return await answer(request, version=version)
+
+    @app.post("/v1/models/{model}/labels/{label}:predict", **PREDICT)
+    async def predict_label(model: str, label: str, request: Request) -> Response:
+        """Answers texts with the version that has an alias, such as champion."""
+        service.known(model)
+        return await answer(request, alias=label)
+
+    @app.post("/v1/models/{model}:predict", **PREDICT)
+    async def predict(model: str, request: Request) -> Response:
+        """Answers texts with a version drawn by the traffic split."""
+        service.known(model)
+        return await answer(request)
+
+    if predict_route:
+
+        @app.post(predict_route, **PREDICT)
+        async def predict_on_vertex(request: Request) -> Response:
+            """Answers texts; the address that Vertex sets."""
+            return await answer(request)
+
+    def status_of(version: int | None = None, alias: str | None = None) -> dict[str, Any]:
+        every = version is None and alias is None
+        found = versions.loaded if every else [service.choose(version, alias)]
+        available = [
+            {"version": str(loaded.version), "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+            for loaded in found
+        ]
+        failed = [
+            {"version": str(number), "state": "END", "status": {"error_code": "UNKNOWN", "error_message": why}}
+            for number, why in sorted(versions.failures.items())
+            if every
+        ]
+        return {"model_version_status": available + failed}
+
+    def metadata_of(version: int | None = None, alias: str | None = None) -> dict[str, Any]:
+        loaded = service.choose(version, alias)
+        metadata = loaded.batcher.engine.metadata
+        return {
+            "model_spec": {"name": service.name, "signature_name": "", "version": str(loaded.version)},
+            "metadata": {"signature_def": {"signature_def": metadata["json"]}, "model": metadata["description"]},
+        }
+
+    for what, tell in (("", status_of), ("/metadata", metadata_of)):
+        _tell(app, service, what, tell)
+
+    @app.get("/v1/traffic")
+    async def traffic() -> dict[str, Any]:
+        """Says what is deployed: the share of each version in percent, the aliases, and what did not load."""
+        return {
+            "name": service.name,
+            "traffic": versions.applied.traffic,
+            "aliases": versions.applied.aliases,
+            "loaded": [loaded.version for loaded in versions.loaded],
+            "failures": versions.failures,
+        }
+
+    @app.get(health_route, responses={503: {"description": "A version with a share does not answer."}})
+    async def health() -> JSONResponse:
+        """Whether every version with a share answers; one that has not done so lately is asked."""
+        healthy = await versions.healthy()
+        return JSONResponse({"ready": healthy, "traffic": versions.applied.traffic}, 200 if healthy else 503)
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Counts and times, in Prometheus' text form."""
+        return Response(service.metrics.text(versions), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8").replace("{{name}}", service.name))
+
+    _describe_bodies(app)
+    return app
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:
+    """Answers, unless the client closes the connection first: then what still waits in the queue is taken out."""
+    answering = asyncio.ensure_future(answer)
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        answering.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if not watching.done():  # not the client: the server itself gives up
+            answering.cancel()
+            raise
+        return None
+    finally:
+        watching.cancel()
+
+
+def _tell(app: FastAPI, service: Service, what: str, tell: Callable[..., dict[str, Any]]) -> None:
+    """Adds TensorFlow Serving's three addresses of a status or of metadata."""
+    told: dict[str, Any] = {"responses": {status: REFUSALS[status] for status in (400, 404, 503)}}
+    about = what.strip("/") or "status"
+
+    @app.get(
+        "/v1/models/{model}" + what, name=about, description=f"The {about}, as TensorFlow Serving tells it.", **told
+    )
+    async def of_model(model: str) -> dict[str, Any]:
+        service.known(model)
+        return tell()
+
+    @app.get("/v1/models/{model}/versions/{version}" + what, name=f"{about}_of_version", **told)
+    async def of_version(model: str, version: Number) -> dict[str, Any]:
+        service.known(model)
+        return tell(version)
+
+    @app.get("/v1/models/{model}/labels/{label}" + what, name=f"{about}_of_label", **told)
+    async def of_label(model: str, label: str) -> dict[str, Any]:
+        service.known(model)
+        return tell(None, label)
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Adds the bodies that are read and written by hand to the OpenAPI document."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for body in (PredictRequest, PredictResponse, ColumnarResponse):
+            schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[body.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class BodyLimit:
+    """Refuses bodies that are too long, by their stated length or, sent in chunks, as they come.
+
+    Args:
+        app: What takes the others.
+        limit: Most bytes.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limit: int) -> None:
+        self.app, self.limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(stated) > self.limit:
+            too_large = JSONResponse({"error": self._message}, 413, {"Connection": "close"})
+            await too_large(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limit:
+                raise RefusalError(Cause.TOO_LARGE, self._message)
+            return message
+
+        await self.app(scope, counted, send)
+
+    @property
+    def _message(self) -> str:
+        return f"the body has more than {self.limit} bytes"

@@ -1,0 +1,231 @@
+"""Adaptive batching: what came in while the model was busy is answered together."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+
+from seqline.serving.answers import Answer, Parameters
+from seqline.serving.engine import Engine, EngineGoneError, ModelFailedError
+from seqline.serving.limits import Limits
+
+# One text may have failed its whole batch, or ended the worker: all of them are tried once more, each alone.
+ATTEMPTS = 2
+# A larger batch hardly costs less a text, and all of its texts wait for its longest.
+ENOUGH = 8
+
+
+class BusyError(Exception):
+    """Too many texts wait.
+
+    Attributes:
+        retry_after: Seconds until the queue is likely to have room.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests wait; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+@dataclass(eq=False)
+class _Item:
+    text: str
+    parameters: Parameters
+    answer: "asyncio.Future[Answer]"
+    arrived: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+
+    @property
+    def bucket(self) -> int:
+        """Texts of about the same length, within a factor of four; short ones are all alike."""
+        return max(4, math.ceil(math.log(len(self.text) + 1, 4)))
+
+
+class Batcher:
+    """The queue before a version's worker.
+
+    An idle model gets a text at once. While it is busy, texts queue; when it is free, the oldest one goes, together
+    with those of about its length: a few, or a fair share of what waits. Under load it lingers for a twentieth of the
+    last batch's time, so that the clients that were just answered can ask again and be in the next batch.
+
+    Args:
+        engine: The worker.
+        limits: The queue's and the batch's sizes.
+        concurrency: Batches that are under way at once.
+        on_batch: Told the size, the seconds and the longest wait of every batch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        concurrency: int,
+        on_batch: Callable[[int, float, float], None] = lambda size, seconds, waited: None,
+    ) -> None:
+        self.engine, self.limits, self.concurrency, self.on_batch = engine, limits, concurrency, on_batch
+        self.answered = -math.inf
+        self._queue: list[_Item] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._linger: asyncio.TimerHandle | None = None
+        self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # when it ended, its seconds, its size
+        self._texts_a_second = 0.0
+        self._streams = 0
+
+    @property
+    def waiting(self) -> int:
+        """Texts in the queue."""
+        return len(self._queue)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self._queue and not self._under_way and not self._streams
+
+    async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
+        """Answers texts, together with those of others.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+
+        Returns:
+            An answer for each, in their order.
+
+        Raises:
+            BusyError: If the queue has no room for them, or would not come to them in the time that a request has.
+            ModelFailedError: If the model raised an error.
+            EngineGoneError: If the worker ended, twice.
+        """
+        late = len(self._queue) > self._texts_a_second * self.limits.seconds > 0
+        if late or len(self._queue) + len(texts) > self.limits.queue:
+            raise BusyError(self._retry_after())
+        loop = asyncio.get_running_loop()
+        items = [_Item(text, parameters, loop.create_future()) for text in texts]
+        self._queue += items
+        self._pump()
+        try:
+            return list(await asyncio.gather(*(item.answer for item in items)))
+        except BaseException:
+            # Gone, or given up: what still waits is not worth the model's time.
+            for item in items:
+                item.answer.cancel()
+            self._queue = [item for item in self._queue if not item.answer.done()]
+            raise
+
+    async def stream(self, texts: list[str], parameters: Parameters = ()) -> AsyncGenerator[list[Answer], None]:
+        """Answers texts piece by piece, beside the batches.
+
+        Args:
+            texts: The inputs.
+            parameters: How to decode.
+
+        Yields:
+            An answer for each so far.
+
+        Raises:
+            BusyError: If there are as many streams as are allowed.
+            ModelFailedError: If the model raised an error.
+            EngineGoneError: If the worker ended.
+        """
+        if self._streams >= self.limits.streams:
+            raise BusyError(self._retry_after())
+        self._streams += 1
+        try:
+            async with contextlib.aclosing(self.engine.stream(texts, parameters)) as stream:
+                async for answers in stream:
+                    yield answers
+            self.answered = time.monotonic()
+        finally:
+            self._streams -= 1
+
+    def replace(self, engine: Engine) -> None:
+        """Goes on with another worker.
+
+        Args:
+            engine: It takes the place of one that is gone.
+        """
+        self.engine = engine
+        self._pump()
+
+    def fail(self) -> None:
+        """Gives up what waits: the worker is gone, and there is no other."""
+        for item in self._queue:
+            if not item.answer.done():
+                item.answer.set_exception(EngineGoneError())
+        self._queue.clear()
+
+    def _retry_after(self) -> int:
+        return max(1, min(60, math.ceil(len(self._queue) / self._texts_a_second))) if self._texts_a_second else 1
+
+    def _pump(self, lingered: bool = False) -> None:
+        if lingered:
+            self._linger = None
+        while self._queue and len(self._under_way) < self.concurrency and not self.engine.lost:
+            if not lingered and self._wait_for_more():
+                return
+            batch = self._take()
+            if batch:
+                task = asyncio.create_task(self._run(batch))
+                self._under_way.add(task)
+
+    def _wait_for_more(self) -> bool:
+        """Whether to linger: only if the last batch has just ended, was shared, and the next is not full."""
+        if self._linger:
+            return True
+        ended, seconds, size = self._last
+        pause = min(seconds / 20, 0.01)
+        if len(self._queue) >= self.limits.batch or size < 2 or time.monotonic() - ended > pause:
+            return False
+        self._linger = asyncio.get_running_loop().call_later(pause, self._pump, True)
+        return True
+
+    def _take(self) -> list[_Item]:
+        self._queue = [item for item in self._queue if not item.answer.done()]
+        if not self._queue:
+            return []
+        oldest = self._queue[0]
+        if oldest.attempts:
+            chosen = [oldest]
+        else:
+            alike = [
+                item
+                for item in self._queue
+                if item.parameters == oldest.parameters and item.bucket == oldest.bucket and not item.attempts
+            ]
+            size = min(self.limits.batch, max(ENOUGH, math.ceil(len(alike) / self.concurrency)))
+            if len(alike) > size:
+                length = len(oldest.text)
+                alike.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
+            chosen = alike[:size]
+        taken = set(map(id, chosen))
+        self._queue = [item for item in self._queue if id(item) not in taken]
+        return chosen
+
+    async def _run(self, batch: list[_Item]) -> None:
+        started = time.monotonic()
+        try:
+            answers, seconds = await self.engine.predict([item.text for item in batch], batch[0].parameters)
+        except (EngineGoneError, ModelFailedError) as error:
+            if isinstance(error, ModelFailedError):
+                self.answered = -math.inf
+            last = ATTEMPTS if isinstance(error, EngineGoneError) or len(batch) > 1 else 1
+            again = [item for item in batch if not item.answer.done()]
+            for item in again:
+                item.attempts += 1
+                if item.attempts >= last:
+                    item.answer.set_exception(error)
+            self._queue = [item for item in again if not item.answer.done()] + self._queue
+        else:
+            for item, answer in zip(batch, answers, strict=True):
+                if not item.answer.done():
+                    item.answer.set_result(answer)
+            ended = self.answered = time.monotonic()
+            self._last = (ended, ended - started, len(batch))
+            pace = self.concurrency * len(batch) / max(ended - started, 1e-6)
+            self._texts_a_second = pace if not self._texts_a_second else 0.9 * self._texts_a_second + 0.1 * pace
+            self.on_batch(len(batch), seconds, started - batch[0].arrived)
+        finally:
+            self._under_way.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._pump()

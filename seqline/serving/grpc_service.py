@@ -1,0 +1,219 @@
+"""The gRPC interface: TensorFlow Serving's PredictionService and ModelService."""
+
+import base64
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from seqline.errors import UserError
+from seqline.serving import grpc_messages as messages
+from seqline.serving.contract import read_parameters
+from seqline.serving.decoding import DEFAULTS
+from seqline.serving.decoding import SIGNATURE as PARAMETERS
+from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.service import Service
+from seqline.serving.versions import Loaded
+
+SIGNATURE_DEF, SERVING_DEFAULT = "signature_def", "serving_default"
+
+
+async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server":
+    """Starts the gRPC services beside the HTTP interface, on the same loop.
+
+    Args:
+        service: What answers.
+        host: Address to listen on.
+        port: Port to listen on.
+
+    Raises:
+        UserError: If the port is taken.
+    """
+    limit = service.limits.body_bytes
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    handlers = Handlers(service)
+    server.add_generic_rpc_handlers(
+        (
+            _handler(
+                "tensorflow.serving.PredictionService",
+                Predict=(handlers.predict, messages.PredictRequest),
+                GetModelMetadata=(handlers.metadata, messages.GetModelMetadataRequest),
+            ),
+            _handler(
+                "tensorflow.serving.ModelService",
+                GetModelStatus=(handlers.status, messages.GetModelStatusRequest),
+            ),
+        )
+    )
+    try:
+        server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError:
+        raise UserError(f"cannot listen on {host}:{port} for gRPC; choose another port") from None
+    await server.start()
+    return server
+
+
+class Handlers:
+    """One method for each call.
+
+    Args:
+        service: What answers.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def predict(self, request: Any) -> Any:
+        """Answers the tensor `text`; with the signature `parameters`, decoding as its scalars say."""
+        version, label = self._which(request.model_spec)
+        signature = request.model_spec.signature_name or SERVING_DEFAULT
+        if signature not in (SERVING_DEFAULT, PARAMETERS):
+            raise RefusalError(
+                Cause.INVALID, f"there is no signature {signature!r}; ask for serving_default or parameters"
+            )
+        tensors = {entry.key: entry.value for entry in request.inputs}
+        taken = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
+        if "text" not in tensors or not set(tensors) <= taken:
+            raise RefusalError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(taken)}")
+        texts = _texts(tensors.pop("text"))
+        parameters = read_parameters({name: _scalar(name, tensor) for name, tensor in tensors.items()})
+        answered = await self.service.answer(texts, parameters, version, label, "grpc")
+        response = messages.PredictResponse()
+        self._spec(response.model_spec, answered.version, signature)
+        wanted = set(request.output_filter) or {"text", "score"}
+        if not wanted <= {"text", "score"}:
+            raise RefusalError(Cause.INVALID, f"output_filter has {sorted(wanted)}; there are ['score', 'text']")
+        rows = [[(answer.text, answer.score), *answer.alternatives] for answer in answered.answers]
+        # As the signatures give them: parameters has n_best results of each text.
+        shape = [len(rows)] if signature == SERVING_DEFAULT else [len(rows), dict(parameters).get("n_best", 1)]
+        if "text" in wanted:
+            tensor = _tensor(response, "text", messages.DT_STRING, shape)
+            tensor.string_val.extend(text.encode() for row in rows for text, _ in row)
+        if "score" in wanted:
+            tensor = _tensor(response, "score", messages.DT_FLOAT, shape)
+            tensor.float_val.extend(float("nan") if score is None else score for row in rows for _, score in row)
+        return response
+
+    async def metadata(self, request: Any) -> Any:
+        """Tells a version's signatures."""
+        if list(request.metadata_field) != [SIGNATURE_DEF]:
+            raise RefusalError(
+                Cause.INVALID, f"metadata_field is {list(request.metadata_field)}; ask for signature_def"
+            )
+        loaded = self.service.choose(*self._which(request.model_spec))
+        known = messages.SignatureDefMap()
+        for name, serialized in loaded.batcher.engine.metadata["proto"].items():
+            known.signature_def.add(key=name, value=base64.b64decode(serialized))
+        response = messages.GetModelMetadataResponse()
+        self._spec(response.model_spec, loaded.version)
+        entry = response.metadata.add(key=SIGNATURE_DEF)
+        entry.value.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+        entry.value.value = known.SerializeToString()
+        return response
+
+    async def status(self, request: Any) -> Any:
+        """Tells the state of one version, or of all."""
+        version, label = self._which(request.model_spec)
+        every = version is None and label is None
+        found: list[Loaded] = self.service.versions.loaded if every else [self.service.choose(version, label)]
+        response = messages.GetModelStatusResponse()
+        for loaded in found:
+            response.model_version_status.add(version=loaded.version, state=messages.AVAILABLE)
+        for number, why in sorted(self.service.versions.failures.items()):
+            if every:
+                failed = response.model_version_status.add(version=number, state=messages.END)
+                failed.status.error_code, failed.status.error_message = messages.UNKNOWN, why
+        return response
+
+    def _which(self, spec: Any) -> tuple[int | None, str | None]:
+        self.service.known(spec.name)
+        version = spec.version.value if spec.HasField("version") else None
+        return version, spec.version_label or None
+
+    def _spec(self, spec: Any, version: int, signature: str = "") -> None:
+        spec.name, spec.version.value, spec.signature_name = self.service.name, version, signature
+
+
+def _tensor(response: Any, name: str, dtype: int, shape: list[Any]) -> Any:
+    tensor = response.outputs.add(key=name).value
+    tensor.dtype = dtype
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=int(size))
+    return tensor
+
+
+def _texts(tensor: Any) -> list[str]:
+    if tensor.dtype != messages.DT_STRING or len(tensor.tensor_shape.dim) != 1:
+        raise RefusalError(Cause.INVALID, "text must be a tensor of strings with one dimension")
+    size = tensor.tensor_shape.dim[0].size
+    values = list(tensor.string_val)
+    if len(values) == 1 and 1 < size <= 2**20:
+        values *= size  # a tensor of equal values may be sent as one
+    if len(values) != size:
+        raise RefusalError(Cause.INVALID, f"text has {len(values)} strings, and the shape [{size}]")
+    try:
+        return [value.decode() for value in values]
+    except UnicodeDecodeError:
+        raise RefusalError(Cause.INVALID, "text is not UTF-8") from None
+
+
+def _scalar(name: str, tensor: Any) -> float | int | bool:
+    """The one number of a tensor, as `tf.make_tensor_proto` and others write it."""
+    formats = {messages.DT_FLOAT: "<f", messages.DT_INT32: "<i", messages.DT_INT64: "<q", messages.DT_BOOL: "<?"}
+    fields = {
+        messages.DT_FLOAT: tensor.float_val,
+        messages.DT_INT32: tensor.int_val,
+        messages.DT_INT64: tensor.int64_val,
+        messages.DT_BOOL: tensor.bool_val,
+    }
+    if tensor.dtype in formats and not tensor.tensor_shape.dim:
+        kind = formats[tensor.dtype]
+        if len(tensor.tensor_content) == struct.calcsize(kind):
+            return struct.unpack(kind, tensor.tensor_content)[0]  # type: ignore[no-any-return]
+        if len(fields[tensor.dtype]) == 1:
+            return fields[tensor.dtype][0]  # type: ignore[no-any-return]
+    raise RefusalError(Cause.INVALID, f"{name} must be a scalar: a number or a truth value")
+
+
+def _handler(name: str, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]) -> grpc.GenericRpcHandler:
+    return grpc.method_handlers_generic_handler(
+        name,
+        {
+            method: grpc.unary_unary_rpc_method_handler(_refusing(behaviour), _reader(request))
+            for method, (behaviour, request) in methods.items()
+        },
+    )
+
+
+def _reader(message: Any) -> Callable[[bytes], Any]:
+    """Reads a message; one that cannot be read is refused by the caller."""
+
+    def read(content: bytes) -> Any:
+        try:
+            return message.FromString(content)
+        except Exception as error:
+            return RefusalError(Cause.INVALID, f"the message cannot be read: {error}")
+
+    return read
+
+
+def _refusing(behaviour: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[bytes]]:
+    async def call(request: Any, context: Any) -> bytes:
+        try:
+            if isinstance(request, RefusalError):
+                raise request
+            answer = await behaviour(request)
+        except RefusalError as refusal:
+            if refusal.retry_after:
+                context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
+            await context.abort(grpc.StatusCode[refusal.cause.value[1]], str(refusal))
+        return bytes(answer.SerializeToString())
+
+    return call

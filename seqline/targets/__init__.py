@@ -1,0 +1,40 @@
+"""The places where a compiled pipeline runs. What a target does is written down in `seqline.targets.target`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from seqline.errors import UserError
+
+if TYPE_CHECKING:
+    from seqline.configuration import Configuration
+    from seqline.targets.target import Target
+
+TARGETS = {
+    "laptop": ("seqline.targets.laptop", "Laptop"),
+    "kubeflow": ("seqline.targets.kubeflow", "Kubeflow"),
+    "vertex": ("seqline.targets.vertex", "Vertex"),
+}
+
+
+def open_target(name: str, configuration: "Configuration") -> "Target":
+    """Opens a target; only its own module is imported, and nothing is connected yet.
+
+    Args:
+        name: A key of `TARGETS`.
+        configuration: What its constructor is given.
+
+    Raises:
+        UserError: If there is no such target, the configuration does not describe it, or its libraries are missing.
+    """
+    if name not in TARGETS:
+        from seqline.compiling.parameters import nearest
+
+        raise UserError(f"no target is called {name!r}; {nearest(name, TARGETS)}")
+    module, kind = TARGETS[name]
+    if getattr(configuration.targets, name) is None:
+        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
+    try:
+        target: Target = getattr(import_module(module), kind)(configuration)
+    except ModuleNotFoundError as error:
+        raise UserError(f"the target {name} is not installed here ({error}): pip install 'seqline[{name}]'") from None
+    return target

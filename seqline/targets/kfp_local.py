@@ -1,0 +1,146 @@
+"""What `kfp.local` does not offer: events of each task, and a log file for each.
+
+kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. The three
+functions wrapped here are private names of its own; the tests of this module fail when a new kfp moves them.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from seqline.targets.key_figures import key_figure
+from seqline.targets.target import Task
+
+
+@dataclass
+class LocalTask(Task):
+    """One task of a local run.
+
+    Attributes:
+        run: Folder of the run that it belongs to.
+        log: The file that holds what the stage printed.
+        outputs: Output parameters and artifacts by name, once it succeeded.
+    """
+
+    run: Path = Path()
+    log: Path = Path()
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def leave_files(outputs: Iterable[Any]) -> None:
+    """Makes an empty file for each `Metrics` artifact, which is all metadata.
+
+    kfp's local cache takes an artifact without a file for one that was deleted, and runs its task again.
+
+    Args:
+        outputs: Output parameters and artifacts of a task.
+    """
+    from kfp import dsl
+
+    for output in outputs:
+        if isinstance(output, dsl.Metrics):
+            path = Path(output.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Interrupts a stage and all that it started; what has not saved and gone in time is killed.
+
+    Args:
+        process: The stage, which leads a session of its own.
+        seconds: How long it may take.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
+    """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
+
+    Args:
+        on_change: Called when a task starts and again when it ends.
+    """
+    from kfp.local import cache, status, subprocess_task_handler
+    from kfp.local.orchestrator import task_executor
+
+    execute, look_up = task_executor.execute_single_task, cache.LocalCache.get
+    running: list[LocalTask] = []
+
+    def execute_single_task(task_name: str, task_spec: Any, **rest: Any) -> Any:
+        run = Path(rest["pipeline_root"]) / rest["pipeline_resource_name"]
+        log = run / "logs" / f"{task_name}.log"
+        shown = task_spec.task_info.name or task_name
+        task = LocalTask(shown, "running", time.time(), id=task_name, run=run, log=log)
+        running.append(task)
+        on_change(task)
+        try:
+            outputs, result = execute(task_name=task_name, task_spec=task_spec, **rest)
+            if result != status.Status.SUCCESS:
+                task.state = "failed"
+            elif task.state == "running":
+                task.state = "succeeded"
+            task.outputs = dict(outputs)
+            leave_files(outputs.values())
+            artifacts = {name: value.metadata for name, value in outputs.items() if hasattr(value, "metadata")}
+            stage = task_spec.component_ref.name.removeprefix("comp-").rstrip("-0123456789")
+            task.figure = key_figure(stage, artifacts)
+            return outputs, result
+        except KeyboardInterrupt:
+            task.state = "cancelled"
+            raise
+        except BaseException:
+            task.state = "failed"
+            raise
+        finally:
+            task.seconds = time.time() - task.started
+            running.remove(task)
+            on_change(task)
+
+    def get(self: Any, key: str) -> Any:
+        found = look_up(self, key)
+        if found is not None and running:
+            running[-1].state = "cached"
+        return found
+
+    def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
+        log = running[-1].log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})}
+        with log.open("w", encoding="utf-8") as file:
+            # A session of its own: Ctrl-C reaches this process alone, which hands it on once.
+            process = subprocess.Popen(
+                full_command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+            try:
+                return process.wait()
+            except BaseException:
+                stop(process)
+                raise
+
+    with (
+        mock.patch.object(task_executor, "execute_single_task", execute_single_task),
+        mock.patch.object(cache.LocalCache, "get", get),
+        mock.patch.object(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
+        # kfp prints its own account of the run, and warns that images are not used here.
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield

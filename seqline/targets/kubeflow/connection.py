@@ -1,0 +1,119 @@
+"""The connection to a KFP server: its client, what its errors mean to a person, and lost answers."""
+
+import contextlib
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seqline.configuration.kubeflow import KubeflowTarget
+from seqline.errors import UserError
+from seqline.targets.attempts import Attempts
+from seqline.targets.target import UnreachableError
+
+T = TypeVar("T")
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+AWAY = {429, 502, 503, 504}
+
+
+@dataclass
+class Connection:
+    """One server.
+
+    Attributes:
+        settings: What the configuration says about it.
+        sleep: Waits some seconds.
+    """
+
+    settings: KubeflowTarget
+    sleep: Callable[[float], None] = time.sleep
+
+    @cached_property
+    def client(self) -> Any:
+        """The client of kfp; made when it is first asked for."""
+        from kfp.client import Client
+
+        token = self.settings.token_file and Path(self.settings.token_file).expanduser()
+        if token and not token.is_file():
+            raise UserError(f"targets.kubeflow.token_file: there is no file {token}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Client(
+                host=self.settings.host.rstrip("/"),
+                namespace=self.settings.namespace,
+                existing_token=token.read_text(encoding="utf-8").strip() if token else None,
+                ssl_ca_cert=self.settings.ca_file or None,
+            )
+
+    def read(self, what: str, call: Callable[[Any], T]) -> T:
+        """Calls something that may be done twice, again while the server is away.
+
+        Args:
+            what: For the error, such as "list the runs".
+            call: Is given the client.
+
+        Raises:
+            UserError: If it is refused.
+            UnreachableError: If there is no answer, or this caller may not.
+        """
+        return self._attempts.read(what, lambda: self._quiet(call))
+
+    def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
+        """Makes something once, also when the answer is lost: it looks for it before every attempt.
+
+        Args:
+            what: For the error.
+            look: Returns what the call makes, if it is there.
+            call: Makes it.
+        """
+        return self._attempts.write(what, lambda: self._quiet(look), lambda: self._quiet(call))
+
+    @property
+    def _attempts(self) -> Attempts:
+        return Attempts(PAUSES, self.explained, _transient, sleep=self.sleep)
+
+    def _quiet(self, call: Callable[[Any], T]) -> T:
+        """Kfp prints links of its own."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return call(self.client)
+
+    @contextlib.contextmanager
+    def explained(self, what: str) -> Iterator[None]:
+        """Turns the errors of kfp's client into messages for a person."""
+        from kfp_server_api import ApiException
+        from urllib3.exceptions import HTTPError
+
+        host = self.settings.host
+        try:
+            yield
+        except ApiException as error:
+            said = " ".join(str(_message(error)).split())
+            if error.status in {401, 403}:
+                hint = "targets.kubeflow.token_file names a file with a token that may"
+                raise UnreachableError(f"cannot {what}: {host} refuses this caller: {said}; {hint}") from None
+            if error.status in AWAY:
+                raise UnreachableError(f"cannot {what}: {host} does not answer: {said}") from None
+            raise UserError(f"cannot {what}: {said}") from None
+        except (HTTPError, OSError) as error:
+            raise UnreachableError(f"cannot {what}: {host} does not answer: {error}") from None
+
+
+def _transient(error: Exception) -> bool:
+    from kfp_server_api import ApiException
+    from urllib3.exceptions import HTTPError
+
+    return error.status in AWAY if isinstance(error, ApiException) else isinstance(error, HTTPError)
+
+
+def _message(error: Any) -> str:
+    import json
+
+    try:
+        content = json.loads(error.body)
+        return str(content.get("message") or content.get("error", {}).get("message"))
+    except (TypeError, ValueError, AttributeError):
+        return str(error.reason)

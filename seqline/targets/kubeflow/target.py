@@ -1,0 +1,268 @@
+"""Kubeflow Pipelines: compile, upload, run and recurring run through `kfp.Client`."""
+
+import datetime
+import hashlib
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqline.compiling.parameters import Parameters, read_parameters
+from seqline.errors import UserError
+from seqline.targets.kubeflow.connection import Connection
+from seqline.targets.kubeflow.schedules import UPDATABLE, Schedules
+from seqline.targets.schedule_plan import changed_fields
+from seqline.targets.target import OnChange, Problem, Run, Schedule, State, Task, Template, UnsupportedError
+
+if TYPE_CHECKING:
+    from seqline.configuration import Configuration
+
+POLL_SECONDS = 5.0
+SCHEME = "kfp://"
+STATES: dict[str, State] = {
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "SKIPPED": "skipped",
+    "CACHED": "cached",
+    "FAILED": "failed",
+    "CANCELING": "running",
+    "CANCELED": "cancelled",
+    "PAUSED": "pending",
+}
+
+
+class Kubeflow:
+    """One KFP server as a target.
+
+    Args:
+        configuration: With `targets.kubeflow`.
+        sleep: Waits some seconds.
+    """
+
+    name = "kubeflow"
+    updatable = UPDATABLE
+
+    def __init__(self, configuration: "Configuration", sleep: Callable[[float], None] = time.sleep) -> None:
+        settings = configuration.targets.kubeflow
+        if settings is None:
+            raise UserError("the configuration has no targets.kubeflow; `seqline init` shows what it takes")
+        self.configuration = configuration
+        self.settings = settings
+        self.connection = Connection(settings, sleep)
+        self.plans = Schedules(self.connection)
+
+    def compile(self, pipeline: str, output: Path) -> Path:
+        """Writes the portable spec, with the node selectors in a second document where there are any."""
+        from seqline.compiling.compiler import compile_pipeline, stage_of
+
+        def place(task: Any) -> None:
+            from kfp import kubernetes
+
+            for label, value in sorted(self.settings.node_selectors.get(stage_of(task), {}).items()):
+                kubernetes.add_node_selector(task, label, value)
+
+        return compile_pipeline(pipeline, output, self.configuration, place)
+
+    def check(self) -> list[Problem]:
+        """Looks whether the stages of the node selectors exist, and the server answers."""
+        from seqline.compiling.compiler import stages
+        from seqline.compiling.parameters import nearest
+
+        known = stages(self.configuration.pipeline)
+        problems = [
+            Problem(f"there is no stage {name!r}; {nearest(name, known)}", field="targets.kubeflow.node_selectors")
+            for name in self.settings.node_selectors
+            if name not in known
+        ]
+        try:
+            self.runs(limit=1)
+        except UserError as error:
+            problems.append(Problem(str(error), field="targets.kubeflow.host"))
+        return problems
+
+    def parameters(self, spec: str) -> Parameters:
+        """Reads the parameters of a compiled file or an uploaded version."""
+        if not spec.startswith(SCHEME):
+            return read_parameters(Path(spec))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pipeline.yaml"
+            path.write_text(self._fetch(spec), encoding="utf-8")
+            return read_parameters(path)
+
+    def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
+        """Uploads a version, named by its content; the pipeline is made if it is not there."""
+        if tags:
+            raise UnsupportedError("a KFP server has no tags that move; a version is named by its content")
+        name = read_parameters(spec).pipeline
+        version = f"sha256-{hashlib.sha256(spec.read_bytes()).hexdigest()[:32]}"
+        pipeline = self.connection.write(
+            f"upload pipeline {name}",
+            lambda client: client.get_pipeline_id(name),
+            lambda client: client.upload_pipeline(str(spec), name).pipeline_id,
+        )
+        made = self.connection.write(
+            f"upload a version of {name}",
+            lambda client: self._version(client, pipeline, version),
+            lambda client: client.upload_pipeline_version(str(spec), version, pipeline_id=pipeline),
+        )
+        id_ = made.pipeline_version_id
+        page = f"{self.settings.host.rstrip('/')}/#/pipelines/details/{pipeline}/version/{id_}"
+        return Template(f"{SCHEME}{pipeline}/{id_}", name, id_, (), page)
+
+    def run(
+        self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
+    ) -> Run:
+        """Starts a run, and follows it if asked to."""
+        name = f"{self.parameters(spec).pipeline}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d%H%M%S}"
+        name += f"-{secrets.token_hex(2)}"
+        if spec.startswith(SCHEME):
+            if cache is False:
+                raise UnsupportedError("an uploaded version runs with its own cache settings; run the compiled file")
+            pipeline, version = spec.removeprefix(SCHEME).split("/")
+            what: dict[str, Any] = {"pipeline_id": pipeline, "version_id": version}
+        else:
+            # True would take from the cache what the pipeline itself never does.
+            what = {"pipeline_package_path": spec, "enable_caching": False if cache is False else None}
+
+        def start(client: Any) -> Any:
+            experiment = client.create_experiment(self.settings.experiment, namespace=self.settings.namespace)
+            return client.run_pipeline(
+                experiment.experiment_id,
+                name,
+                params=dict(arguments),
+                pipeline_root=self.settings.pipeline_root or None,
+                service_account=self.settings.service_account or None,
+                **what,
+            )
+
+        def look(client: Any) -> Any:
+            return next((one for one in self._newest(client, 20) if one.display_name == name), None)
+
+        run = self._shown(self.connection.write(f"start run {name}", look, start))
+        return run if on_change is None else self.watch(run.id, on_change)
+
+    def runs(self, pipeline: str = "", limit: int = 20) -> list[Run]:
+        """The newest runs of the namespace."""
+        found = self.connection.read(
+            "list the runs", lambda client: self._newest(client, limit if not pipeline else 200)
+        )
+        shown = [self._shown(one) for one in found]
+        return [run for run in shown if pipeline in ("", run.pipeline)][:limit]
+
+    def describe(self, run: str) -> Run:
+        """Looks a run up by its id; `latest` is the newest."""
+        if run == "latest":
+            newest = self.runs(limit=1)
+            if not newest:
+                raise UserError("there is no run on this server; `seqline run --target kubeflow` makes one")
+            run = newest[0].id
+        return self._shown(self.connection.read(f"look up run {run}", lambda client: client.get_run(run)))
+
+    def watch(self, run: str, on_change: OnChange) -> Run:
+        """Follows a run to its end."""
+        found = self.describe(run)
+        on_change(found)
+        while not found.ended:
+            self.connection.sleep(POLL_SECONDS)
+            now = self.describe(found.id)
+            if now != found:
+                on_change(now)
+            found = now
+        return found
+
+    def cancel(self, run: str) -> Run:
+        """Asks a run to stop."""
+        found = self.describe(run)
+        if not found.ended:
+            self.connection.read(f"cancel run {found.id}", lambda client: client.terminate_run(found.id))
+        return self.describe(found.id)
+
+    def logs(self, run: str, task: str = "") -> Iterator[str]:
+        """The server's API has none for these runs; the pods do."""
+        found = self.describe(run)
+        pods = [one.id for one in found.tasks if one.id and task in ("", one.name)]
+        commands = "\n".join(f"  kubectl logs -n {self.settings.namespace} {pod} -c main" for pod in pods)
+        raise UnsupportedError(f"a KFP server gives no logs; those of the pods are had with\n{commands}")
+
+    def digest(self, spec: str) -> str:
+        """What a compiled file or an uploaded version is known by."""
+        import yaml
+
+        # The server keeps the content, not the bytes.
+        text = self._fetch(spec) if spec.startswith(SCHEME) else Path(spec).read_text(encoding="utf-8")
+        documents = [document for document in yaml.safe_load_all(text) if document]
+        return hashlib.sha256(yaml.safe_dump_all(documents, sort_keys=True).encode()).hexdigest()[:32]
+
+    def run_settings(self) -> dict[str, str]:
+        """How the configuration has runs started."""
+        return self.plans.run_settings()
+
+    def schedules(self) -> list[Schedule]:
+        """The recurring runs that Seqline made."""
+        return self.plans.found()
+
+    def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
+        """Makes a schedule, switches it, or replaces it."""
+        return self.plans.save(wanted, existing, changed_fields(wanted, existing) if existing else set())
+
+    def delete_schedule(self, schedule: Schedule) -> None:
+        """Deletes a schedule."""
+        self.plans.delete(schedule)
+
+    def pause_schedule(self, schedule: Schedule) -> Schedule:
+        """Lets a schedule start nothing until it is resumed."""
+        return self.plans.turn(schedule, on=False)
+
+    def resume_schedule(self, schedule: Schedule) -> Schedule:
+        """Lets a paused schedule start runs again."""
+        return self.plans.turn(schedule, on=True)
+
+    def _newest(self, client: Any, limit: int) -> list[Any]:
+        page = client.list_runs(page_size=limit, sort_by="created_at desc", namespace=self.settings.namespace)
+        return list(page.runs or [])
+
+    def _version(self, client: Any, pipeline: str, name: str) -> Any:
+        page = client.list_pipeline_versions(pipeline, page_size=100, sort_by="created_at desc")
+        return next((one for one in page.pipeline_versions or [] if one.display_name == name), None)
+
+    def _fetch(self, reference: str) -> str:
+        import yaml
+
+        pipeline, _, version = reference.removeprefix(SCHEME).partition("/")
+        if not version:
+            raise UserError(f"{reference} is no uploaded pipeline, which is kfp://PIPELINE/VERSION")
+        found = self.connection.read(
+            f"fetch {reference}", lambda client: client.get_pipeline_version(pipeline, version).pipeline_spec
+        )
+        # With settings for Kubernetes the server wraps the two documents.
+        documents = [found["pipeline_spec"], found["platform_spec"]] if "pipeline_spec" in found else [found]
+        return str(yaml.safe_dump_all(documents, sort_keys=True))
+
+    def _shown(self, run: Any) -> Run:
+        details = (run.run_details.task_details or []) if run.run_details else []
+        end = run.finished_at.timestamp() if run.finished_at and run.finished_at.year > 1970 else 0.0
+        created = run.created_at.timestamp() if run.created_at else 0.0
+        return Run(
+            id=run.run_id,
+            pipeline=run.display_name.rsplit("-", 2)[0],
+            target="kubeflow",
+            state=STATES.get(run.state or "PENDING", "pending"),
+            created=created,
+            seconds=end - created if end else 0.0,
+            tasks=[_task(detail) for detail in details if detail.pod_name or detail.child_tasks is None],
+            parameters=dict(run.runtime_config.parameters or {}) if run.runtime_config else {},
+            error=run.error.message if run.error else "",
+            console=f"{self.settings.host.rstrip('/')}/#/runs/details/{run.run_id}",
+            place=(run.runtime_config.pipeline_root or "") if run.runtime_config else "",
+        )
+
+
+def _task(detail: Any) -> Task:
+    start = detail.start_time.timestamp() if detail.start_time else 0.0
+    end = detail.end_time.timestamp() if detail.end_time and detail.end_time.year > 1970 else 0.0
+    error = detail.error.message if detail.error else ""
+    state = STATES.get(detail.state or "PENDING", "pending")
+    return Task(detail.display_name, state, start, end - start if end else 0.0, error=error, id=detail.pod_name or "")

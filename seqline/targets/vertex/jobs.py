@@ -1,0 +1,290 @@
+"""Runs on Vertex: pipeline jobs, and what the command line shows of them."""
+
+import copy
+import datetime
+import itertools
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seqline.compiling.parameters import nearest
+from seqline.configuration.vertex import VertexTarget
+from seqline.errors import UserError
+from seqline.targets.target import Run, State, Task
+from seqline.targets.vertex.connection import Connection
+from seqline.targets.vertex.console import run_page
+
+MANAGED = {"managed-by": "seqline"}
+JOB_STATES: dict[str, State] = {
+    "QUEUED": "pending",
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "CANCELLING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+    "PAUSED": "pending",
+}
+# Vertex calls a task that was taken from the cache skipped, and one whose condition was false not triggered.
+TASK_STATES: dict[str, State] = {
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "CANCEL_PENDING": "running",
+    "CANCELLING": "running",
+    "SUCCEEDED": "succeeded",
+    "SKIPPED": "cached",
+    "NOT_TRIGGERED": "skipped",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+}
+LOGGING = "https://logging.googleapis.com"
+
+
+def new_id(pipeline: str) -> str:
+    """An id for a run: chosen before the first attempt, so that a second one is the same run.
+
+    Args:
+        pipeline: The pipeline's name.
+    """
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return f"{pipeline[:100]}-{now:%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+
+
+def pipeline_job(
+    spec: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    settings: VertexTarget,
+    cache: bool | None = None,
+    template: str = "",
+    labels: Mapping[str, str] = {},
+) -> Any:
+    """What Vertex is asked to run.
+
+    Args:
+        spec: The compiled pipeline.
+        arguments: Values of its parameters by name; the rest keep their defaults.
+        settings: What the configuration says about Vertex.
+        cache: False to take nothing from the cache; otherwise as the pipeline says.
+        template: Address of the uploaded version that the spec is; empty for none.
+        labels: On top of the configured ones.
+
+    Returns:
+        A `PipelineJob` of google-cloud-aiplatform.
+    """
+    from google.cloud.aiplatform_v1 import EncryptionSpec, PipelineJob
+
+    job = PipelineJob(
+        display_name=spec["pipelineInfo"]["name"],
+        pipeline_spec=_without_cache(spec) if cache is False else dict(spec),
+        labels={**settings.labels, **MANAGED, **labels},
+        runtime_config=PipelineJob.RuntimeConfig(
+            gcs_output_directory=settings.pipeline_root, parameter_values=dict(arguments)
+        ),
+        service_account=settings.service_account,
+        network=settings.network,
+        template_uri=template if template.startswith("https://") else "",
+    )
+    if settings.encryption_key:
+        job.encryption_spec = EncryptionSpec(kms_key_name=settings.encryption_key)
+    return job
+
+
+def _without_cache(spec: Mapping[str, Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(spec))
+    for part in (changed["root"], *changed["components"].values()):
+        for task in part.get("dag", {}).get("tasks", {}).values():
+            task["cachingOptions"] = {}
+    return changed
+
+
+class Jobs:
+    """Starts, finds, stops and follows runs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.settings = connection.settings
+
+    def start(self, job: Any, id_: str) -> Run:
+        """Starts a run.
+
+        Args:
+            job: From `pipeline_job`.
+            id_: From `new_id`.
+        """
+        from google.api_core.exceptions import NotFound
+
+        client, parent = self.connection.pipelines, self.connection.parent
+        name = f"{parent}/pipelineJobs/{id_}"
+
+        def look() -> Any:
+            try:
+                return client.get_pipeline_job(name=name)
+            except NotFound:
+                return None
+
+        def create() -> Any:
+            return client.create_pipeline_job(parent=parent, pipeline_job=job, pipeline_job_id=id_)
+
+        return self.shown(self.connection.write(f"start run {id_}", look, create))
+
+    def list(self, pipeline: str, limit: int) -> list[Run]:
+        """The newest runs of this project and region, also those that somebody else started."""
+        request: dict[str, Any] = {"parent": self.connection.parent, "order_by": "create_time desc"}
+        if pipeline:
+            request["filter"] = f'pipeline_name="{pipeline}"'
+        newest = self.connection.read(
+            "list the runs",
+            lambda: list(itertools.islice(self.connection.pipelines.list_pipeline_jobs(request=request), limit)),
+        )
+        return [self.shown(job) for job in newest]
+
+    def find(self, run: str) -> Run:
+        """Looks a run up by its id; `latest` is the newest."""
+        if run == "latest":
+            newest = self.list("", 1)
+            if not newest:
+                raise UserError(f"there is no run in {self.connection.parent}; `seqline run --target vertex` makes one")
+            run = newest[0].id
+        name = f"{self.connection.parent}/pipelineJobs/{run}"
+        job = self.connection.read(f"look up run {run}", lambda: self.connection.pipelines.get_pipeline_job(name=name))
+        return self.shown(job)
+
+    def cancel(self, run: str) -> Run:
+        """Asks a run to stop."""
+        found = self.find(run)
+        if found.ended:
+            return found
+        name = f"{self.connection.parent}/pipelineJobs/{found.id}"
+
+        def look() -> Run | None:
+            now = self.find(found.id)
+            return now if now.ended else None
+
+        # Asking twice to stop is the same as asking once.
+        self.connection.write(
+            f"cancel run {found.id}",
+            look,
+            lambda: self.connection.pipelines.cancel_pipeline_job(name=name) or found,
+        )
+        return self.find(found.id)
+
+    def logs(self, run: str, task: str) -> Iterator[str]:
+        """What the tasks printed, from Cloud Logging, where each task's custom job writes."""
+        found = self.find(run)
+        chosen = [one for one in found.tasks if task in ("", one.name, one.id)]
+        if task and not chosen:
+            raise UserError(f"run {found.id} has no task {task!r}; {nearest(task, [one.name for one in found.tasks])}")
+        for one in chosen:
+            prefix = "" if task else f"{one.name}: "
+            for line in self._lines(one.id) if one.id else []:
+                yield prefix + line
+
+    def _lines(self, job: str) -> Iterator[str]:
+        base = self.settings.api_endpoint.rstrip("/") if self.connection.plain else LOGGING
+        query = {
+            "resourceNames": [f"projects/{self.settings.project}"],
+            "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job}"',
+            "orderBy": "timestamp asc",
+            "pageSize": 1000,
+        }
+        while True:
+            answer = self.connection.read("read the logs", lambda: self._entries(f"{base}/v2/entries:list", query))
+            for entry in answer.get("entries", []):
+                yield entry.get("textPayload") or entry.get("jsonPayload", {}).get("message", "")
+            if not answer.get("nextPageToken"):
+                return
+            query["pageToken"] = answer["nextPageToken"]
+
+    def _entries(self, url: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        from google.api_core.exceptions import from_http_response
+
+        response = self.connection.session.post(url, json=dict(query), timeout=60)
+        if response.status_code >= 400:
+            raise from_http_response(response)
+        return dict(response.json())
+
+    def shown(self, job: Any) -> Run:
+        """A pipeline job as the command line shows it."""
+        spec = spec_of(job)
+        executed = set(_executed(spec))
+        return Run(
+            id=job.name.rpartition("/")[2],
+            pipeline=spec["pipelineInfo"]["name"] if spec else job.display_name,
+            target="vertex",
+            state=JOB_STATES.get(job.state.name.removeprefix("PIPELINE_STATE_"), "pending"),
+            created=_seconds(job.create_time),
+            seconds=_seconds(job.end_time) - _seconds(job.start_time or job.create_time) if job.end_time else 0.0,
+            tasks=[_task(detail) for detail in _in_order(job) if detail.task_name in executed],
+            parameters=parameters_of(job),
+            error=job.error.message if job.error else "",
+            console=run_page(job.name, self.settings.project),
+            place=f"{job.runtime_config.gcs_output_directory.rstrip('/')}/{job.name.rpartition('/')[2]}",
+        )
+
+
+def spec_of(job: Any) -> dict[str, Any]:
+    """The compiled pipeline that a job holds.
+
+    Args:
+        job: A `PipelineJob` of google-cloud-aiplatform.
+    """
+    from google.protobuf import json_format
+
+    return dict(json_format.MessageToDict(type(job).pb(job).pipeline_spec))
+
+
+def parameters_of(job: Any) -> dict[str, Any]:
+    """The values that a job was given, in the types of the pipeline's parameters.
+
+    Args:
+        job: A `PipelineJob` of google-cloud-aiplatform.
+    """
+    from google.protobuf import json_format
+
+    given = type(job).pb(job).runtime_config.parameter_values
+    values: dict[str, Any] = {name: json_format.MessageToDict(value) for name, value in given.items()}
+    known = spec_of(job).get("root", {}).get("inputDefinitions", {}).get("parameters", {})
+    # A protobuf value knows no whole numbers.
+    whole = {name for name, parameter in known.items() if parameter["parameterType"] == "NUMBER_INTEGER"}
+    return {name: int(value) if name in whole else value for name, value in values.items()}
+
+
+def _executed(spec: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the tasks that run something; the rest are groups."""
+    components = spec.get("components", {})
+    for part in (spec.get("root", {}), *components.values()):
+        for name, task in (part.get("dag", {}).get("tasks", {}) if "dag" in part else {}).items():
+            if "executorLabel" in components.get(task["componentRef"]["name"], {}):
+                yield name
+
+
+def _in_order(job: Any) -> list[Any]:
+    details = list(job.job_detail.task_details) if job.job_detail else []
+    return sorted(details, key=lambda detail: (_seconds(detail.start_time) or float("inf"), detail.task_id))
+
+
+def _task(detail: Any) -> Task:
+    executor = detail.executor_detail
+    job = (executor.container_detail.main_job or executor.custom_job_detail.job) if executor else ""
+    return Task(
+        name=detail.task_name,
+        state=TASK_STATES.get(detail.state.name, "pending"),
+        started=_seconds(detail.start_time),
+        seconds=_seconds(detail.end_time) - _seconds(detail.start_time) if detail.end_time else 0.0,
+        figure=_figure(detail),
+        error=detail.error.message if detail.error else "",
+        id=job.rpartition("/")[2],
+    )
+
+
+def _figure(detail: Any) -> str:
+    """The numbers in the metadata of a task's artifacts, three at most."""
+    found: dict[str, float] = {}
+    for artifacts in detail.outputs.values():
+        for artifact in artifacts.artifacts:
+            found |= {name: value for name, value in dict(artifact.metadata or {}).items() if isinstance(value, float)}
+    return ", ".join(f"{name} {value:.4g}" for name, value in sorted(found.items())[:3])
+
+
+def _seconds(moment: Any) -> float:
+    return float(moment.timestamp()) if moment else 0.0

@@ -1,0 +1,277 @@
+"""What of a compiled pipeline is different on Vertex, as changes of the portable spec.
+
+The spec is a plain dictionary here, as its YAML holds it. Each function changes one thing: training becomes a custom
+job, tokenizing goes to Dataflow, an e-mail is sent when the run ends, an evaluation goes to the Model Registry, and
+deploy's outputs get the types of lineage. With nothing of that in the configuration the spec stays as it is.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from seqline.configuration.vertex import Dataflow, TrainingJob, VertexTarget
+from seqline.errors import UserError
+from seqline.targets.vertex.evaluations import import_evaluation
+
+Spec = dict[str, Any]
+
+# The names that the registry of artifact types of google-cloud-pipeline-components gives them.
+LINEAGE = {"vertex_model": "google.VertexModel", "vertex_endpoint": "google.VertexEndpoint"}
+PROJECT, REGION = "{{$.pipeline_google_cloud_project_id}}", "{{$.pipeline_google_cloud_location}}"
+ROOT = "{{$.pipeline_root}}"
+# Inside a payload of JSON, what the executor is told is escaped once more.
+EXECUTOR, ESCAPED_EXECUTOR = "{{$}}", "{{$.json_escape[1]}}"
+
+
+def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str = "seqline/preflight") -> Spec:
+    """Places a portable spec on Vertex.
+
+    Args:
+        spec: The portable spec.
+        target: What the configuration says about Vertex.
+        tpu_image: The image in which train runs on a TPU.
+        preflight_image: The image in which the TPU compiler is asked before that.
+
+    Returns:
+        A new spec; a pipeline without the stage that a setting is about is not changed by it.
+    """
+    spec = copy.deepcopy(spec)
+    tpu = slice_of(spec, target.training)
+    if tpu:
+        add_preflight(spec, tpu, preflight_image)
+    use_tpu_image(spec, tpu_image, target.training is not None and target.training.tpu is not None)
+    if target.training is not None:
+        place_training(spec, target.training, target)
+    if target.dataflow is not None:
+        place_dataflow(spec, target.dataflow, target)
+    if target.notify:
+        add_notification(spec, target.notify)
+    if target.import_evaluation:
+        import_evaluation(spec)
+    # Only of a spec that is Vertex's own anyway: the portable one is the same everywhere.
+    if target.training or target.dataflow or target.notify or target.import_evaluation:
+        for component in _components(spec, "deploy"):
+            _type_lineage(component)
+    return spec
+
+
+def use_tpu_image(spec: Spec, image: str, everywhere: bool) -> None:
+    """Gives train the image with TensorFlow for TPUs, where it runs on one."""
+    for component in _components(spec, "train"):
+        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        kind = container.get("resources", {}).get("accelerator", {})
+        if everywhere or kind.get("resourceType", kind.get("type", "")).startswith("TPU"):
+            container["image"] = image
+
+
+def slice_of(spec: Spec, job: TrainingJob | None) -> str:
+    """The TPU slice that train runs on, such as v5e:2x2; empty if it is none.
+
+    Args:
+        spec: The portable spec.
+        job: Training as a custom job, if it is one.
+    """
+    if job is not None:
+        return f"{job.tpu.version}:{job.tpu.topology}" if job.tpu is not None else ""
+    for component in _components(spec, "train"):
+        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        kind = container.get("resources", {}).get("accelerator", {})
+        name = str(kind.get("resourceType", kind.get("type", "")))
+        if name.startswith("TPU_V"):
+            return f"{name.removeprefix('TPU_').lower()}:2x2"
+    return ""
+
+
+def add_preflight(spec: Spec, tpu: str, image: str) -> None:
+    """Adds the task preflight before every task that trains; it takes what that takes, by the same names.
+
+    Args:
+        spec: The spec to change.
+        tpu: The slice.
+        image: Where preflight runs: on a CPU.
+    """
+    from google.protobuf import json_format
+
+    from seqline.components.train.preflight.component import preflight
+
+    compiled = json_format.MessageToDict(preflight.pipeline_spec)
+    (component,) = compiled["components"].values()
+    (executor,) = compiled["deploymentSpec"]["executors"].values()
+    container = executor["container"]
+    container["image"] = image
+    # The compiler uses as much as it gets for base; less makes it slow, not wrong.
+    container["resources"] = {
+        "cpuRequest": 4.0, "cpuLimit": 4.0, "resourceCpuRequest": "4", "resourceCpuLimit": "4",
+        "memoryRequest": 16.0, "memoryLimit": 16.0, "resourceMemoryRequest": "16G", "resourceMemoryLimit": "16G",
+    }  # fmt: skip
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    taken = component["inputDefinitions"]["parameters"]
+    for dag in dags:
+        for name, task in list(dag["tasks"].items()):
+            if _stage(task["componentRef"]["name"]) != "train":
+                continue
+            given = copy.deepcopy(task["inputs"])
+            given["parameters"] = {key: value for key, value in given["parameters"].items() if key in taken}
+            given["parameters"]["tpu"] = {"runtimeValue": {"constant": tpu}}
+            asked = name.replace("train", "preflight")
+            dag["tasks"][asked] = {
+                "cachingOptions": {"enableCache": True},
+                "componentRef": {"name": "comp-preflight"},
+                "dependentTasks": list(task.get("dependentTasks", [])),
+                "inputs": given,
+                "taskInfo": {"name": asked},
+            }
+            task["dependentTasks"] = sorted([*task.get("dependentTasks", []), asked])
+            spec["components"]["comp-preflight"] = {**component, "executorLabel": "exec-preflight"}
+            spec["deploymentSpec"]["executors"]["exec-preflight"] = executor
+
+
+def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:
+    """Turns every task of the train stage into a custom job, launched by google-cloud-pipeline-components."""
+    from google.protobuf import json_format
+    from google_cloud_pipeline_components.v1.custom_job import CustomTrainingJobOp
+
+    from seqline.targets.vertex.worker_pools import scheduling, worker_pools
+
+    launcher = json_format.MessageToDict(CustomTrainingJobOp.pipeline_spec)
+    (wrapper,) = launcher["components"].values()
+    (launch,) = launcher["deploymentSpec"]["executors"].values()
+    executors = spec["deploymentSpec"]["executors"]
+    for component in _components(spec, "train"):
+        container = executors[component["executorLabel"]]["container"]
+        run = {
+            "image_uri": container["image"],
+            "command": [_escaped(word) for word in container.get("command", [])],
+            "args": [_escaped(word) for word in container.get("args", [])],
+        }
+        defaults = {
+            "display_name": "train",
+            "worker_pool_specs": worker_pools(job, run),
+            "service_account": target.service_account,
+            "network": target.network,
+            "encryption_spec_key_name": target.encryption_key,
+            "labels": dict(target.labels),
+            **scheduling(job),
+        }
+        inputs, outputs = component.setdefault("inputDefinitions", {}), component.setdefault("outputDefinitions", {})
+        added = copy.deepcopy(wrapper["inputDefinitions"]["parameters"])
+        for parameter, value in defaults.items():
+            added[parameter] |= {"defaultValue": value, "isOptional": True}
+        _refuse_clash(added, inputs.get("parameters", {}))
+        inputs["parameters"] = {**inputs.get("parameters", {}), **added}
+        outputs["parameters"] = {**outputs.get("parameters", {}), **wrapper["outputDefinitions"]["parameters"]}
+        # The launcher itself only waits: what the stage asks for, the job's machines have.
+        executors[component["executorLabel"]] = copy.deepcopy(launch)
+
+
+def _escaped(word: str) -> str:
+    return ESCAPED_EXECUTOR if word == EXECUTOR else word
+
+
+def _refuse_clash(added: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    """An input of the stage that is called like one of the custom job's would silently be taken for it."""
+    clash = sorted(set(added) & set(present))
+    if clash:
+        raise UserError(f"train: {', '.join(clash)} is a parameter of the stage and of Vertex's custom job; rename it")
+
+
+def place_dataflow(spec: Spec, dataflow: Dataflow, target: VertexTarget) -> None:
+    """Gives tokenize the flags with which Beam runs on Dataflow, in tokenize's own image."""
+    for task in _tasks(spec, "tokenize"):
+        component = spec["components"][task["componentRef"]["name"]]
+        image = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["image"]
+        if "beam_options" not in component["inputDefinitions"]["parameters"]:
+            raise UserError("targets.vertex.dataflow: this pipeline's tokenize stage takes no beam_options")
+        value = {"runtimeValue": {"constant": " ".join(dataflow_flags(dataflow, target, image))}}
+        task.setdefault("inputs", {}).setdefault("parameters", {})["beam_options"] = value
+
+
+def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list[str]:
+    """Beam's flags; project, region and bucket are those of the run, so that the spec can be promoted.
+
+    Args:
+        dataflow: What the configuration says about Dataflow.
+        target: What it says about Vertex.
+        image: Tokenize's image, which the workers run too.
+    """
+    flags = {
+        "runner": "DataflowRunner",
+        "project": PROJECT,
+        "region": REGION,
+        "temp_location": f"{ROOT}/dataflow/temp",
+        "staging_location": f"{ROOT}/dataflow/staging",
+        "sdk_container_image": image,
+        "sdk_location": "container",
+        "max_num_workers": str(dataflow.max_workers),
+        "worker_machine_type": dataflow.machine_type,
+        "service_account_email": dataflow.service_account or target.service_account,
+        "network": dataflow.network,
+        "subnetwork": dataflow.subnetwork,
+        "dataflow_kms_key": target.encryption_key,
+    }
+    words = [f"--{name}={value}" for name, value in flags.items() if value]
+    words += ["--no_use_public_ips"] if not dataflow.public_ips else []
+    return words + [f"--labels={name}={value}" for name, value in sorted(target.labels.items())]
+
+
+def add_notification(spec: Spec, recipients: list[str]) -> None:
+    """Adds an exit task that sends an e-mail with the run's final state, beside the pipeline's own exit task if any."""
+    from google.protobuf import json_format
+    from google_cloud_pipeline_components.v1.vertex_notification_email import VertexNotificationEmailOp
+
+    notification = json_format.MessageToDict(VertexNotificationEmailOp.pipeline_spec)
+    (component,) = notification["components"].values()
+    (executor,) = notification["deploymentSpec"]["executors"].values()
+    handled = _handled(spec)
+    spec["components"]["comp-notify"] = {**component, "executorLabel": "exec-notify"}
+    spec["deploymentSpec"]["executors"]["exec-notify"] = executor
+    spec["root"]["dag"]["tasks"]["notify"] = {
+        "cachingOptions": {},
+        "componentRef": {"name": "comp-notify"},
+        "dependentTasks": [handled],
+        "inputs": {
+            "parameters": {
+                "pipeline_task_final_status": {"taskFinalStatus": {"producerTask": handled}},
+                "recipients": {"runtimeValue": {"constant": list(recipients)}},
+            }
+        },
+        "taskInfo": {"name": "notify"},
+        "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
+    }
+
+
+def _handled(spec: Spec) -> str:
+    """The task that all of the pipeline is in: the one that its exit task waits for, or a group that is made of it."""
+    root = spec["root"]
+    waited = [task["dependentTasks"][0] for task in root["dag"]["tasks"].values() if "triggerPolicy" in task]
+    if waited:
+        return str(waited[0])
+    name = "exit-handler-1"
+    parameters = root.get("inputDefinitions", {}).get("parameters", {})
+    spec["components"][f"comp-{name}"] = {key: root[key] for key in ("dag", "inputDefinitions") if key in root}
+    passed = {parameter: {"componentInputParameter": parameter} for parameter in parameters}
+    group = {"componentRef": {"name": f"comp-{name}"}, "inputs": {"parameters": passed}, "taskInfo": {"name": name}}
+    root["dag"] = {"tasks": {name: group}}
+    return name
+
+
+def _type_lineage(component: Spec) -> None:
+    """Gives deploy's outputs the types under which Vertex ML Metadata shows models and endpoints."""
+    for name, output in component.get("outputDefinitions", {}).get("artifacts", {}).items():
+        if name in LINEAGE:
+            output["artifactType"] = {"schemaTitle": LINEAGE[name], "schemaVersion": "0.0.1"}
+
+
+def _components(spec: Spec, stage: str) -> list[Spec]:
+    """The components of a stage; kfp numbers those that differ."""
+    return [component for name, component in spec["components"].items() if _stage(name) == stage]
+
+
+def _tasks(spec: Spec, stage: str) -> list[Spec]:
+    """The tasks of a stage, in every group."""
+    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
+    return [task for dag in dags for task in dag["tasks"].values() if _stage(task["componentRef"]["name"]) == stage]
+
+
+def _stage(component: str) -> str:
+    return component.removeprefix("comp-").rstrip("-0123456789")

@@ -1,0 +1,183 @@
+"""Vertex AI Pipelines: the methods that the command line calls, put together from the modules beside this one."""
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqline.compiling.kfp_import import import_kfp
+from seqline.compiling.parameters import Parameters, read_parameters
+from seqline.errors import UserError
+from seqline.targets.schedule_plan import changed_fields
+from seqline.targets.target import OnChange, Problem, Run, Schedule, Template
+from seqline.targets.vertex.connection import Connection
+from seqline.targets.vertex.jobs import Jobs, new_id, pipeline_job
+from seqline.targets.vertex.schedules import UPDATABLE, Schedules
+from seqline.targets.vertex.templates import Templates, digest
+
+if TYPE_CHECKING:
+    from seqline.configuration import Configuration
+
+POLL_SECONDS = 10.0
+
+
+class Vertex:
+    """One project and region of Vertex AI as a target.
+
+    Args:
+        configuration: With `targets.vertex`.
+        sleep: Waits some seconds.
+    """
+
+    name = "vertex"
+    updatable = UPDATABLE
+
+    def __init__(self, configuration: "Configuration", sleep: Callable[[float], None] = time.sleep) -> None:
+        settings = configuration.targets.vertex
+        if settings is None:
+            raise UserError("the configuration has no targets.vertex; `seqline init` shows what it takes")
+        self.configuration = configuration
+        self.settings = settings
+        self.connection = Connection(settings, sleep)
+        self.jobs = Jobs(self.connection)
+        self.templates = Templates(self.connection)
+        self.plans = Schedules(self.connection)
+
+    def compile(self, pipeline: str, output: Path) -> Path:
+        """Writes the portable spec, with what the configuration places differently on Vertex."""
+        import yaml
+
+        import_kfp()
+        from seqline.atomic import write_whole
+        from seqline.compiling.compiler import compile_pipeline
+        from seqline.components.train.component import train
+        from seqline.targets.vertex.placement import place
+        from seqline.targets.vertex.tuning import tune_as_job
+
+        training = self.settings.training
+        search = {"tune": tune_as_job(training, self.settings, self.configuration.images)} if training else {}
+        address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
+        path = compile_pipeline(pipeline, output, self.configuration, replace=search, defaults=address)
+        text = path.read_text(encoding="utf-8")
+        portable = yaml.safe_load(text)
+        written = train.component_spec.implementation.container.image
+        tpu_image, preflight_image = (
+            self.configuration.images.reference(written.replace("/train:", f"/{name}:"))
+            for name in ("train-tpu", "preflight")
+        )
+        placed = place(portable, self.settings, tpu_image, preflight_image)
+        if placed != portable:
+            comments = text[: text.index("\ncomponents:") + 1]
+            write_whole(path, comments + yaml.dump(placed, sort_keys=True))
+        return path
+
+    def check(self) -> list[Problem]:
+        """Looks whether the placement is possible, the API answers, and this caller may use it."""
+        from seqline.targets.vertex.worker_pools import worker_pools
+
+        problems = []
+        checks: list[tuple[str, Callable[[], Any]]] = [("targets.vertex", lambda: self.jobs.list("", 1))]
+        if self.settings.training is not None:
+            training = self.settings.training
+            checks.insert(0, ("targets.vertex.training", lambda: worker_pools(training, {})))
+        for field, look in checks:
+            try:
+                look()
+            except UserError as error:  # noqa: PERF203 (a call over the network is slower)
+                problems.append(Problem(str(error), field=field))
+        return problems
+
+    def parameters(self, spec: str) -> Parameters:
+        """Reads the parameters of a compiled file or an uploaded version."""
+        if "://" not in spec:
+            return read_parameters(Path(spec))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pipeline.yaml"
+            path.write_text(self.templates.fetch(self.templates.resolve(spec)), encoding="utf-8")
+            return read_parameters(path)
+
+    def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
+        """Uploads to the Artifact Registry repository, or to the bucket if none is configured."""
+        return self.templates.upload(spec, tags)
+
+    def run(
+        self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
+    ) -> Run:
+        """Starts a run, and follows it if asked to."""
+        reference, content = self._read(spec)
+        id_ = new_id(content["pipelineInfo"]["name"])
+        run = self.jobs.start(pipeline_job(content, arguments, self.settings, cache, reference), id_)
+        return run if on_change is None else self.watch(run.id, on_change)
+
+    def runs(self, pipeline: str = "", limit: int = 20) -> list[Run]:
+        """The newest runs of this project and region."""
+        return self.jobs.list(pipeline, limit)
+
+    def describe(self, run: str) -> Run:
+        """Looks a run up; `latest` is the newest."""
+        return self.jobs.find(run)
+
+    def watch(self, run: str, on_change: OnChange) -> Run:
+        """Follows a run to its end."""
+        found = self.describe(run)
+        on_change(found)
+        while not found.ended:
+            self.connection.sleep(POLL_SECONDS)
+            now = self.describe(found.id)
+            if now != found:
+                on_change(now)
+            found = now
+        return found
+
+    def cancel(self, run: str) -> Run:
+        """Asks a run to stop."""
+        return self.jobs.cancel(run)
+
+    def logs(self, run: str, task: str = "") -> Iterator[str]:
+        """Lines from Cloud Logging."""
+        return self.jobs.logs(run, task)
+
+    def digest(self, spec: str) -> str:
+        """What a compiled file or an uploaded version is known by, whatever its address."""
+        if "://" not in spec:
+            return digest(Path(spec).read_text(encoding="utf-8"))
+        return digest(self.templates.fetch(self.templates.resolve(spec)))
+
+    def run_settings(self) -> dict[str, str]:
+        """How the configuration has runs started."""
+        return self.plans.run_settings()
+
+    def schedules(self) -> list[Schedule]:
+        """The schedules that Seqline made here."""
+        return self.plans.found()
+
+    def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
+        """Makes a schedule, updates it, or replaces it where the API cannot change what differs."""
+        reference, content = self._read(wanted.template)
+        wanted = dataclasses.replace(wanted, template=reference)
+        changed = changed_fields(wanted, existing) if existing else set()
+        return self.plans.save(wanted, existing, content, changed)
+
+    def delete_schedule(self, schedule: Schedule) -> None:
+        """Deletes a schedule."""
+        self.plans.delete(schedule)
+
+    def pause_schedule(self, schedule: Schedule) -> Schedule:
+        """Lets a schedule start nothing until it is resumed."""
+        return self.plans.pause(schedule)
+
+    def resume_schedule(self, schedule: Schedule) -> Schedule:
+        """Lets a paused schedule start runs again."""
+        return self.plans.resume(schedule)
+
+    def _read(self, spec: str) -> tuple[str, dict[str, Any]]:
+        """The reference of a spec, empty for a file, and its content."""
+        import yaml
+
+        if "://" not in spec:
+            read_parameters(Path(spec))
+            return "", yaml.safe_load(Path(spec).read_text(encoding="utf-8"))
+        reference = self.templates.resolve(spec)
+        return reference, yaml.safe_load(self.templates.fetch(reference))

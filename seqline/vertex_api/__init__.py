@@ -1,0 +1,1 @@
+"""Google's Vertex API: clients and retries."""

@@ -1,0 +1,129 @@
+"""The real TPU compiler on the real training step: what breaks training on a TPU fails here, without one."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from seqline.components.train.buckets import Bucket
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.compiling import Compiled, compile_for
+from seqline.components.train.preflight.decoding import lower_decoding
+from seqline.components.train.preflight.lowering import LoweringError, TrainingStep
+from seqline.components.train.preflight.slices import GIB, read_slice
+from seqline.components.train.preflight.stage import preflight
+from seqline.errors import UserError
+from seqline.modeling import ARCHITECTURES, PRESETS, TransformerConfig, layers
+
+pytestmark = pytest.mark.e2e
+TINY = Bucket(2, 8, 8)
+EVERY = [(preset, architecture) for preset in PRESETS for architecture in ARCHITECTURES]
+
+
+def step_of(preset: str = "demo", architecture: str = "transformer", replicas: int = 1) -> TrainingStep:
+    """A preset's step with its own widths and one layer of a kind: what more layers repeat is compiled once."""
+    depth = {"decoder_layers": 1, "encoder_layers": 0 if architecture == "gpt" else 1}
+    config = TransformerConfig.preset(
+        preset, vocabulary_size=64, max_length=16, architecture=architecture, dropout=0.1 if preset == "demo" else 0.0
+    )
+    config = TransformerConfig.from_dict({**config.to_dict(), **depth})
+    return TrainingStep(config, Options(preset=preset, architecture=architecture), replicas)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[tuple[str, str], Compiled]:
+    """Every preset of every architecture, lowered one after the other while two are being compiled."""
+    slice_ = read_slice("v5e:1x1")
+    with ThreadPoolExecutor(2) as pool:
+        waiting: dict[tuple[str, str], Future[Compiled]] = {}
+        for preset, architecture in EVERY:
+            lowered = step_of(preset, architecture).lower(TINY)
+            waiting[preset, architecture] = pool.submit(compile_for, slice_, lowered.hlo, lowered.lines)
+        return {key: future.result() for key, future in waiting.items()}
+
+
+@pytest.mark.parametrize(("preset", "architecture"), EVERY)
+def test_every_preset_of_every_architecture_compiles(
+    preset: str, architecture: str, compiled: dict[tuple[str, str], Compiled]
+) -> None:
+    found = compiled[preset, architecture]
+    assert not found.error
+    assert 0 < found.hbm_bytes < 2 * GIB
+    # Each product is done three times: forward, and backward for the states and for the weights.
+    width, inner, tokens = PRESETS[preset]["width"], PRESETS[preset]["feed_forward"], TINY.rows * TINY.target
+    layer, attention, logits = 4 * width * width + 2 * width * inner, 2 * width * TINY.target, width * 64
+    stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * width * width + 3 * attention
+    assert found.flops == 6 * tokens * (stack + logits)
+
+
+def test_the_replicas_of_a_slice_sum_all_gradients() -> None:
+    step = step_of(replicas=4)
+    found = compile_for(read_slice("v5e:2x2"), step.lower(TINY).hlo)
+    weights = sum(4 * weight.shape.num_elements() for weight in step.model.trainable_variables)
+    assert not found.error
+    # And the count of the tokens.
+    assert weights <= found.work.reduced_bytes < weights + 1024
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, fault: Any) -> int:
+    """Puts a fault into the feed-forward layer; returns the line that it is on."""
+    monkeypatch.setattr(layers.FeedForward, "call", lambda self, states, training=False: fault(states))
+    return int(fault.__code__.co_firstlineno) + 1
+
+
+def test_a_string_op_in_the_model_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return states * tf.cast(tf.strings.length(tf.strings.as_string(states[0, 0, 0])), states.dtype)
+
+    line = plant(monkeypatch, fault)
+    with pytest.raises(LoweringError, match=rf"op \w+ of .*/feed_forward.*test_tpu.py:{line}"):
+        step_of().lower(TINY)
+
+
+def test_an_op_without_a_lowering_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(lambda x: x, [states], states.dtype), states.shape)
+
+    line = plant(monkeypatch, fault)
+    with pytest.raises(LoweringError, match=rf"op PyFunc of .*/feed_forward.*test_tpu.py:{line}"):
+        step_of().lower(TINY)
+
+
+def test_a_dynamic_shape_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(states: Any) -> Any:
+        return states + tf.cast(tf.reduce_sum(tf.boolean_mask(states, states[..., 0] > 0)), states.dtype)
+
+    line = plant(monkeypatch, fault)
+    lowered = step_of().lower(TINY)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
+    assert found.error.startswith("a dynamic shape")
+    assert "feed_forward" in found.operation
+    assert f"test_tpu.py:{line}" in found.operation
+
+
+def test_a_step_of_decoding_compiles() -> None:
+    config = TransformerConfig.preset("demo", vocabulary_size=512)
+    lowered = lower_decoding(config, sentences=8, beam=4, source=64, positions=64)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
+    assert not found.error
+    # At the least every hypothesis meets every weight of the decoder's feed-forward layers and the output layer.
+    assert found.flops > 2 * 8 * 4 * (2 * 2 * 128 * 256 + 128 * 512)
+
+
+def test_the_stage_tells_memory_time_and_cost_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
+    options = Options(preset="demo", epochs=3, batch_tokens=512, dropout=0.0)
+    report = preflight(corpus, tmp_path / "preflight", "v5e:1x1", compiled_buckets=1, search=False, options=options)
+    assert (tmp_path / "preflight" / "preflight.json").exists()
+    assert report.training is not None
+    assert report.training.steps == sum(bucket.steps for bucket in report.buckets) > 0
+    seconds = sum(bucket.steps * bucket.step_seconds for bucket in report.buckets)
+    assert report.training.cost == pytest.approx(seconds / 3600 * 1.20)
+    assert [bucket.compiled for bucket in report.buckets].count(True) == 1
+
+
+def test_a_slice_that_there_is_not_writes_nothing(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no version 'v7'"):
+        preflight(corpus, tmp_path / "preflight", "v7:2x2")
+    assert not (tmp_path / "preflight").exists()

@@ -1,0 +1,67 @@
+"""`seqline endpoint` and `seqline predict`, as far as they need no server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqline.cli import main
+from seqline.endpoints.local_endpoint import Endpoint, Settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A stopped endpoint with two versions."""
+    endpoint = Endpoint(tmp_path / "endpoints" / "demo")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        endpoint.register(tmp_path / name, f"f-{name}", {"bleu": 20.5})
+    endpoint.write(Settings("demo", "127.0.0.1", 8501, 0, {1: 0, 2: 100}, {"champion": 2, "previous": 1}))
+    return tmp_path
+
+
+def test_list_tells_what_is_live(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["endpoint", "list", "--json", "--home", str(home)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {
+        "name": "demo",
+        "state": "stopped",
+        "live": 2,
+        "traffic": {"1": 0, "2": 100},
+        "versions": [1, 2],
+        "url": None,
+    }
+
+
+def test_describe_tells_shares_aliases_and_figures(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["endpoint", "describe", "--json", "--home", str(home)]) == 0
+    first, second = json.loads(capsys.readouterr().out)["versions"]
+    assert (first["share"], first["aliases"], first["figures"]) == (0, ["previous"], "bleu 20.5")
+    assert (second["share"], second["aliases"], second["fingerprint"]) == (100, ["champion"], "f-two")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["endpoint", "describe", "other"], "there is no endpoint 'other'; there are: demo"),
+        (["endpoint", "traffic", "1=50"], "the shares are 50% together; they must be 100"),
+        (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; there are: 1, 2"),
+        (["endpoint", "traffic", "half"], "'half' is no share"),
+        (["predict", "Hello"], "is not running; `seqline endpoint start` starts it"),
+    ],
+)
+def test_a_wrong_command_is_one_message(
+    home: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--home", str(home)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_stopping_what_does_not_run_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["endpoint", "stop", "demo", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == "demo: was not running\n"
+
+
+def test_no_endpoint_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["endpoint", "describe", "--home", str(tmp_path)]) == 1
+    assert "`seqline run --data FILE` makes one" in capsys.readouterr().err

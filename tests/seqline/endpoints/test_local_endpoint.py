@@ -1,0 +1,108 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.errors import UserError
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Endpoint:
+    return Endpoint(tmp_path / "demo")
+
+
+def model(folder: Path, content: str) -> Path:
+    folder.mkdir()
+    (folder / "saved_model.pb").write_text(content)
+    return folder
+
+
+def test_versions_are_numbered_and_the_same_model_is_the_same_version(endpoint: Endpoint, tmp_path: Path) -> None:
+    first = endpoint.register(model(tmp_path / "a", "a"), "fa", {"bleu": 1.0})
+    second = endpoint.register(model(tmp_path / "b", "b"), "fb", {})
+    again = endpoint.register(tmp_path / "a", "fa", {})
+    assert (first.version, second.version, again.version) == (1, 2, 1)
+    assert (endpoint.model(2) / "saved_model.pb").read_text() == "b"
+    assert [version.fingerprint for version in endpoint.versions()] == ["fa", "fb"]
+
+
+def test_a_number_is_not_given_twice(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {})
+    endpoint.register(model(tmp_path / "b", "b"), "fb", {})
+    endpoint.forget(1)
+    assert endpoint.register(tmp_path / "a", "fa", {}).version == 3
+
+
+def test_a_folder_without_its_record_is_no_version(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {})
+    (endpoint.path / "versions" / "1.json").unlink()  # as after a kill between the two writes
+    assert endpoint.versions() == []
+    assert endpoint.register(tmp_path / "a", "fa", {}).version == 2
+
+
+def test_the_live_version_has_the_largest_share(endpoint: Endpoint, tmp_path: Path) -> None:
+    assert endpoint.live() is None
+    for name in "ab":
+        endpoint.register(model(tmp_path / name, name), f"f{name}", {})
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 10, 2: 90}))
+    assert endpoint.live() == endpoint.version(2)
+
+
+def test_the_champion_is_live_also_while_another_has_the_larger_share(endpoint: Endpoint, tmp_path: Path) -> None:
+    for name in "ab":
+        endpoint.register(model(tmp_path / name, name), f"f{name}", {})
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 10, 2: 90}, aliases={"champion": 1}))
+    assert endpoint.live() == endpoint.version(1)
+
+
+def test_what_a_killed_deployment_left_is_swept(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {})
+    model(endpoint.path / "versions" / "2", "no record")
+    (endpoint.path / "versions" / ".3.x1").mkdir()
+    endpoint.sweep()
+    assert sorted(path.name for path in (endpoint.path / "versions").iterdir()) == ["1", "1.json"]
+
+
+def test_settings_come_back_as_written(endpoint: Endpoint) -> None:
+    settings = Settings("demo", "127.0.0.1", 8501, 8500, {1: 100}, {"champion": 1})
+    endpoint.write(settings)
+    assert endpoint.read() == settings
+    assert settings.predict_url == "http://127.0.0.1:8501/v1/models/demo:predict"
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"schema_version": 1, "port": 3}'])
+def test_broken_settings_are_named(endpoint: Endpoint, text: str) -> None:
+    endpoint.path.mkdir()
+    (endpoint.path / "endpoint.json").write_text(text)
+    with pytest.raises(UserError, match=r"endpoint\.json cannot be read"):
+        endpoint.read()
+
+
+@pytest.mark.parametrize("name", ["Demo", "1st", "a b", "x" * 64, "..", "ü"])
+def test_a_bad_name_says_what_names_are(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="an endpoint's name is"):
+        Endpoint(tmp_path / name)
+
+
+def test_a_process_that_is_gone_or_another_is_not_the_server(endpoint: Endpoint) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        endpoint.write_process(process.pid)
+        assert endpoint.process() == process.pid
+        noted = json.loads((endpoint.path / "server.pid").read_text())
+        (endpoint.path / "server.pid").write_text(json.dumps({**noted, "started": "1"}))
+        assert endpoint.process() is None  # the number was recycled
+        (endpoint.path / "server.pid").write_text(json.dumps(noted))
+        assert endpoint.stop()
+    finally:
+        process.kill()
+        process.wait()
+    assert not endpoint.stop()
+
+
+def test_namespaces_are_separate(tmp_path: Path) -> None:
+    one, other = Endpoint(tmp_path / "one"), Endpoint(tmp_path / "other")
+    one.register(model(tmp_path / "a", "a"), "fa", {})
+    assert other.versions() == []

@@ -1,0 +1,125 @@
+"""Deploying to Vertex: the real client against the stand-in."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from seqline.components.champion.stage import champion
+from seqline.components.deploy.stage import Options, deploy
+from seqline.endpoints import vertex as module
+from seqline.endpoints.rollout import roll_back
+from seqline.endpoints.vertex import Serving, VertexBackEnd
+from seqline.errors import UserError
+from tests.components.deploy.test_deploy import decide
+from tests.stand_ins.vertex import PROJECT, VertexStandIn
+
+PARENT = f"projects/{PROJECT}/locations/us-central1"
+ENDPOINT = f"{PARENT}/endpoints/en-de"
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Three models, which need not run here; a folder stands for the mounted bucket."""
+    monkeypatch.setattr(module, "_bucket_address", lambda model: f"gs://bucket/{model.name}")
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        description = {"schema_version": 1, "fingerprint": name * 20, "source_language": "en", "target_language": "de"}
+        description |= {"corpus_fingerprint": "c", "created": "2026-01-01T00:00:00+00:00", "tensorflow": "2.21.0"}
+        description["decoding"] = {"beam_size": 1, "length_penalty": 0.0, "max_input_length": 9, "max_output_length": 9}
+        (tmp_path / name / "model.json").write_text(json.dumps(description))
+    return SimpleNamespace(**{name: tmp_path / name for name in ("one", "two", "three")})
+
+
+def serving(vertex: VertexStandIn) -> Serving:
+    return Serving("eu-docker.pkg.dev/p/r/serve@sha256:1", api_endpoint=vertex.url)
+
+
+def go(vertex: VertexStandIn, model: Path, tmp_path: Path, **options: float) -> int | None:
+    shutil.rmtree(tmp_path / "d", ignore_errors=True)
+    decision = decide(tmp_path / "d", model)
+    text = (tmp_path / "d" / "decision.json").read_text()
+    (tmp_path / "d" / "decision.json").write_text(text.replace(f'"{model.name}"', f'"{model.name * 20}"'))
+    made = deploy(model, decision, tmp_path / "out", ENDPOINT, Options(**options), serving(vertex))  # type: ignore[arg-type]
+    return made.version
+
+
+def test_versions_follow_each_other_in_steps_and_the_last_two_stay(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    assert [go(vertex, model, tmp_path) for model in (models.one, models.two, models.three)] == [1, 2, 3]
+    state = VertexBackEnd(ENDPOINT, serving(vertex)).state()
+    assert state.traffic == {2: 0, 3: 100}
+    assert state.aliases == {"champion": 3, "previous": 2}
+    splits = [dict(request.endpoint.traffic_split) for request in vertex.called("UpdateEndpoint")]
+    assert splits[:3] == [{"1": 90, "2": 10}, {"1": 50, "2": 50}, {"1": 0, "2": 100}]
+    assert [version.model for version in VertexBackEnd(ENDPOINT, serving(vertex)).versions()] == [
+        "gs://bucket/one",
+        "gs://bucket/two",
+        "gs://bucket/three",
+    ]
+
+
+def test_the_same_model_again_changes_nothing(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> None:
+    assert go(vertex, models.one, tmp_path) == 1
+    writes = ("UploadModel", "CreateEndpoint", "DeployModel", "UpdateEndpoint", "UndeployModel", "MergeVersionAliases")
+    before = {name: len(vertex.called(name)) for name in writes}
+    assert go(vertex, models.one, tmp_path) == 1
+    assert {name: len(vertex.called(name)) for name in writes} == before
+
+
+def test_a_version_that_answers_nothing_is_taken_back(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    go(vertex, models.one, tmp_path)
+    vertex.endpoints.serve = lambda model, instances, parameters: [
+        {"text": "" if model.version_id == "2" else "x", "score": 0.0} for _ in instances
+    ]
+    with pytest.raises(UserError, match=r"version 2 answers .* with nothing; the former split is restored, version 1"):
+        go(vertex, models.two, tmp_path)
+    state = VertexBackEnd(ENDPOINT, serving(vertex)).state()
+    assert (state.traffic, state.aliases) == ({1: 100}, {"champion": 1})
+
+
+def test_a_container_that_never_becomes_healthy_leaves_the_live_version(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    go(vertex, models.one, tmp_path)
+    vertex.endpoints.broken = {f"{vertex.models.find(f'{PARENT}/models/en-de').name}@2"}
+    with pytest.raises(UserError, match=r"Vertex did not deploy version 2: .*never became ready.*version 1 stays live"):
+        go(vertex, models.two, tmp_path)
+    assert VertexBackEnd(ENDPOINT, serving(vertex)).state().traffic == {1: 100}
+
+
+def test_the_champion_comes_from_the_registry_by_its_alias(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    assert champion(models.one, ENDPOINT, vertex.url) is None
+    go(vertex, models.one, tmp_path)
+    assert champion(models.two, ENDPOINT, vertex.url) == "gs://bucket/one"
+    assert champion(models.one, ENDPOINT, vertex.url) is None
+
+
+def test_rolling_back_and_stopping(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> None:
+    for model in (models.one, models.two):
+        go(vertex, model, tmp_path)
+    back_end = VertexBackEnd(ENDPOINT, serving(vertex))
+    assert roll_back(back_end) == 1
+    assert back_end.state().traffic == {1: 100, 2: 0}
+    assert back_end.predict(["a"])[0]["text"] == "a by version 1"
+    vertex.endpoints.serve = lambda model, instances, parameters: [{"text": str(parameters)}]
+    assert back_end.predict(["a"], {"beam_size": 4})[0]["text"] == "{'beam_size': 4.0}"  # as protobuf has it
+    assert back_end.stop()
+    assert not back_end.stop()
+    assert back_end.state().traffic == {}
+    assert len(back_end.versions()) == 2
+
+
+def test_a_model_outside_of_cloud_storage_and_a_wrong_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not in Cloud Storage"):
+        module._bucket_address(tmp_path)
+    assert module._bucket_address(Path("/gcs/bucket/run/model")) == "gs://bucket/run/model"
+    with pytest.raises(UserError, match="is not projects/P/locations/L/endpoints/NAME"):
+        VertexBackEnd("projects/p/endpoints/1", Serving())

@@ -1,0 +1,225 @@
+import csv
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqline.errors import UserError
+from seqline.metrics.batch import Batch
+from seqline.metrics.language import bleu_tokenizer, primary
+from seqline.metrics.metrics import HEADLINES, METRICS, RANKINGS, TASKS, counted, find_metric
+
+REFERENCES = [
+    "Ein Hund läuft über die grüne Wiese.",
+    "Zwei Männer stehen an der Straße und reden.",
+    "Drei Kinder spielen im Schnee.",
+    "Die Frau hält ein weißes Kätzchen im Arm.",
+]
+OUTPUTS = [
+    "Ein Hund läuft über eine grüne Wiese.",
+    "Zwei Männer stehen auf der Straße.",
+    "Drei Kinder spielen im Schnee.",
+    "",
+]
+TEXTS = st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=5)
+
+
+def measure(
+    task: str, references: list[str], outputs: list[str], language: str, sources: list[str] | None = None
+) -> dict[str, float]:
+    batch = Batch(sources or references, references, outputs)
+    found = {}
+    for metric in counted(task):
+        if metric.name != "perplexity":
+            counter = metric.counts(language)
+            numbers = counter.count(batch)
+            assert numbers.shape == (len(outputs), counter.columns)
+            found[metric.name] = float(counter.score(numbers.sum(axis=0, keepdims=True))[0])
+    return found
+
+
+def sacrebleu(folder: Path, references: list[str], outputs: list[str], *arguments: str) -> Any:
+    (folder / "ref").write_text("\n".join(references) + "\n", encoding="utf-8")
+    (folder / "out").write_text("\n".join(outputs) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "out", "-w", "9", *arguments]
+    return json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
+
+
+def test_scores_agree_with_sacrebleus_own_command_line_to_the_last_digit(tmp_path: Path) -> None:
+    figures = measure("translation", REFERENCES, OUTPUTS, "de")
+    printed = sacrebleu(tmp_path, REFERENCES, OUTPUTS, "-m", "bleu", "chrf", "ter", "--chrf-word-order", "2")
+    for name, theirs in zip(("bleu", "chrf", "ter"), printed, strict=True):
+        assert f"{theirs['score']:.9f}" == f"{figures[name]:.9f}"
+        assert theirs["signature"] == METRICS[name].counts("de").signature
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer", "reference", "output"),
+    [
+        ("zh-Hans", "zh", "我喜欢红色的苹果。", "我爱红色的苹果。"),
+        ("ja", "ja-mecab", "私は赤いリンゴが好きです。", "私は赤いリンゴが大好きです。"),
+        ("ko-KR", "ko-mecab", "나는 빨간 사과를 사랑합니다.", "나는 빨간 사과를 좋아합니다."),
+    ],
+)
+def test_languages_without_spaces_and_korean_agree_too(
+    tmp_path: Path, language: str, tokenizer: str, reference: str, output: str
+) -> None:
+    flags = ["-m", "bleu", "chrf", "ter", "--chrf-word-order", "2", "-tok", tokenizer]
+    flags += [] if language == "ko-KR" else ["--ter-normalized", "--ter-asian-support"]
+    figures = measure("translation", [reference], [output], language)
+    for name, theirs in zip(("bleu", "chrf", "ter"), sacrebleu(tmp_path, [reference], [output], *flags), strict=True):
+        assert f"{theirs['score']:.9f}" == f"{figures[name]:.9f}"
+        assert theirs["signature"] == METRICS[name].counts(language).signature
+    assert 0 < figures["ter"] < 100
+
+
+def test_rouge_agrees_with_rouge_scores_own_command_line_on_english(tmp_path: Path) -> None:
+    references = ["the cat sat on the mat", "a red bus", "one two three four"]
+    outputs = ["the cat is on a mat", "the bus", "four three two"]
+    (tmp_path / "r").write_text("\n".join(references) + "\n")
+    (tmp_path / "o").write_text("\n".join(outputs) + "\n")
+    kinds = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+    flags = ["--target_filepattern=r", "--prediction_filepattern=o", "--output_filename=scores.csv", "--noaggregate"]
+    command = [sys.executable, "-m", "rouge_score.rouge", *flags, f"--rouge_types={','.join(kinds)}"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    for kind in kinds:
+        numbers = METRICS[kind].counts("en-GB").count(Batch(references, references, outputs))
+        assert [f"{f1:.6f}" for f1 in numbers[:, 0]] == [row[f"{kind}-F"] for row in rows]
+
+
+def test_rouge_lsum_takes_lines_for_sentences() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    references, outputs = ["one two\nthree four", "a b"], ["three four\none two", "b a"]
+    scorer = RougeScorer(["rougeLsum"])
+    theirs = [scorer.score(*pair)["rougeLsum"].fmeasure for pair in zip(references, outputs, strict=True)]
+    figures = measure("summarization", references, outputs, "en")
+    assert figures["rougeLsum"] == pytest.approx(50 * sum(theirs))
+    assert figures["rougeLsum"] > figures["rougeL"]
+
+
+def test_rouge_keeps_the_letters_that_rouge_scores_tokenizer_drops() -> None:
+    # With [a-z0-9] alone "Größe" and "Größte" share the tokens "gr" and "e".
+    assert measure("translation", ["Größe"], ["Größte"], "de")["rouge1"] == 0
+    assert "tok:unicode" in METRICS["rouge1"].counts("de").signature
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Die Straße, 12 Uhr!", ["die", "straße", "12", "uhr"]),
+        ("北京2008年", ["北", "京", "2008", "年"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("ข้าว", ["ข้", "า", "ว"]),
+        ("...", []),
+    ],
+)
+def test_rouges_tokens_are_words_or_characters_by_script(text: str, tokens: list[str]) -> None:
+    from seqline.metrics.rouge import UnicodeTokenizer
+
+    assert UnicodeTokenizer().tokenize(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [("de", "13a"), ("", "13a"), ("zh_Hant_TW", "zh"), ("ZH", "zh"), ("th", "char"), ("zhx", "13a")],
+)
+def test_bleus_tokenizer_follows_the_target_language(language: str, tokenizer: str) -> None:
+    assert bleu_tokenizer(language) == tokenizer
+
+
+def test_a_languages_script_and_region_do_not_matter() -> None:
+    assert primary("en-US") == primary("en_Latn_GB") == primary("EN") == "en"
+
+
+def test_counts_by_hand() -> None:
+    figures = measure("translation", REFERENCES, OUTPUTS, "de")
+    assert figures["exact_match"] == 25
+    assert figures["empty_outputs"] == 25
+    assert figures["length_ratio"] == sum(map(len, OUTPUTS)) / sum(map(len, REFERENCES))
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "exact", "f1"),
+    [
+        ("The Eiffel Tower!", "eiffel tower", 100, 100),
+        ("in 1889", "1889", 0, 200 / 3),
+        ("yes", "no", 0, 0),
+        ("The", "the", 100, 0),  # the official script: no words have none in common
+        ("x y", "", 0, 0),
+    ],
+)
+def test_answers_are_compared_as_squad_does(reference: str, output: str, exact: float, f1: float) -> None:
+    figures = measure("question_answering", [reference], [output], "en")
+    assert figures["exact_match"] == exact
+    assert figures["token_f1"] == pytest.approx(f1)
+
+
+def test_outputs_that_went_wrong_are_counted() -> None:
+    outputs = ["hello", "Berlin", "a \N{DOUBLE QUESTION MARK}", " "]
+    figures = measure("translation", ["hallo", "Berlin", "z", "w"], outputs, "de", ["hello", "Berlin", "x", "y"])
+    assert figures["copied_outputs"] == 25  # Berlin is Berlin
+    assert figures["unknown_outputs"] == 25
+    assert figures["empty_outputs"] == 25
+
+
+def test_perplexity_is_that_of_a_piece() -> None:
+    counter = METRICS["perplexity"].counts("de")
+    numbers = counter.count(Batch(["a", "b"], ["a", "b"], ["", ""], np.array([[-2.0, 4], [-6.0, 4]])))
+    assert counter.score(numbers.sum(axis=0, keepdims=True))[0] == pytest.approx(math.e)
+
+
+@given(TEXTS)
+def test_a_perfect_answer_is_perfect(texts: list[str]) -> None:
+    references = [text + " x" for text in texts]
+    figures = measure("translation", references, references, "de")
+    assert figures["exact_match"] == 100
+    assert figures["chrf"] == pytest.approx(100)
+    assert figures["rouge1"] == pytest.approx(100)
+    assert figures["ter"] == 0
+    assert figures["length_ratio"] == 1
+
+
+@given(TEXTS, st.randoms())
+def test_every_figure_is_blind_to_the_order(texts: list[str], random: object) -> None:
+    outputs = list(texts)
+    random.shuffle(outputs)  # type: ignore[attr-defined]
+    figures = measure("translation", texts, outputs, "de")
+    for name in figures.keys() - {"length_ratio", "ter"}:
+        assert 0 <= figures[name] <= 100 + 1e-6
+    assert measure("translation", texts[::-1], outputs[::-1], "de") == pytest.approx(figures)
+
+
+def test_each_task_has_its_metrics() -> None:
+    answers = {metric.name for metric in counted("question_answering")}
+    assert "bleu" not in answers
+    assert {"exact_match", "token_f1", "rouge1", "empty_outputs"} <= answers
+    for task in TASKS:
+        assert {HEADLINES[task], RANKINGS[task]} <= {metric.name for metric in counted(task)}
+
+
+def test_a_metric_that_is_not_there_is_refused() -> None:
+    assert find_metric("empty_outputs", "rules[0]").higher_is_better is False
+    with pytest.raises(UserError, match=r"rules\[0\]: 'beu' is no metric; take one of bleu, chrf"):
+        find_metric("beu", "rules[0]")
+
+
+def test_the_registry_is_read_without_the_libraries() -> None:
+    code = (
+        "import sys, seqline.metrics.metrics; "
+        "print({'sacrebleu', 'rouge_score', 'tensorflow', 'numpy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "set()"
+
+
+def test_names_are_the_registrys_keys() -> None:
+    assert all(name == metric.name for name, metric in METRICS.items())

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqline.errors import UserError
+from seqline.modeling import PRESETS, Transformer, TransformerConfig, make_model
+from seqline.modeling.normalization import RMSNormalization
+
+CONFIG = TransformerConfig(
+    vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2, dropout=0.2
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    tf.keras.utils.set_random_seed(1)
+    return Transformer(CONFIG)
+
+
+def ids(*rows: list[int]) -> np.ndarray:
+    return np.array(rows, np.int32)
+
+
+def test_logits_have_the_vocabulary_as_their_last_axis(model: Transformer) -> None:
+    logits = model((ids([5, 6, 3], [7, 3, 0]), ids([2, 5], [2, 9])))
+    assert logits.shape == (2, 2, 20)
+    assert logits.dtype == tf.float32
+
+
+def test_a_later_target_piece_does_not_change_an_earlier_prediction(model: Transformer) -> None:
+    source = ids([5, 6, 3])
+    one, other = (model((source, target)).numpy() for target in (ids([2, 5, 6, 7]), ids([2, 5, 9, 11])))
+    np.testing.assert_allclose(one[:, :2], other[:, :2], atol=1e-5)
+    assert np.abs(one[:, 2:] - other[:, 2:]).max() > 1e-3
+
+
+@settings(max_examples=6, deadline=None)
+@given(padding=st.integers(1, 5), length=st.integers(1, 4))
+def test_padding_changes_nothing(model: Transformer, padding: int, length: int) -> None:
+    source = ids([*range(5, 5 + length), 3])
+    target = ids([2, 9])
+    padded = np.pad(source, ((0, 0), (0, padding)))
+    np.testing.assert_allclose(model((source, target)).numpy(), model((padded, target)).numpy(), atol=1e-5)
+
+
+def test_every_weight_is_learnt(model: Transformer) -> None:
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model((ids([5, 6, 3]), ids([2, 7]))) ** 2)
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_dropout_acts_in_training_only(model: Transformer) -> None:
+    inputs = (ids([5, 6, 3]), ids([2, 7]))
+    assert np.abs(model(inputs, training=True) - model(inputs)).max() > 1e-4
+    np.testing.assert_array_equal(model(inputs), model(inputs))
+
+
+def test_a_model_is_made_again_from_its_configuration(model: Transformer) -> None:
+    again = Transformer.from_config(model.get_config())
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+    assert again.config == CONFIG
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_have_the_published_sizes(name: str) -> None:
+    config = TransformerConfig.preset(name, vocabulary_size=100)
+    assert (name, config.width) in {("demo", 128), ("tiny", 128), ("small", 256), ("base", 512), ("big", 1024)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 10, "heads": 4}, "width 10 must be a multiple of twice heads"),
+        ({"decoder_layers": 0}, "decoder_layers must be at least 1, not 0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
+    ],
+)
+def test_an_impossible_shape_names_the_field(change: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        TransformerConfig(**{"vocabulary_size": 9, **change})  # type: ignore[arg-type]
+    assert message in str(error.value)
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="no preset 'smal'; did you mean 'small'"):
+        TransformerConfig.preset("smal", vocabulary_size=9)
+
+
+OPTIONS = [
+    {"norm_placement": "post"},
+    {"norm": "layer"},
+    {"positions": "learned"},
+    {"positions": "rotary"},
+    {"activation": "gelu"},
+    {"activation": "swiglu"},
+    {"tied_embeddings": False},
+    {"attention_dropout": 0.1, "activation_dropout": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_with_every_option_order_counts_and_what_lies_ahead_does_not(options: dict[str, object]) -> None:
+    model = make_model(TransformerConfig(**{**CONFIG.to_dict(), **options}))
+    predict = {
+        name: model((ids(source), ids(target))).numpy()
+        for name, source, target in (
+            ("one", [5, 6, 7, 3], [2, 5, 6]),
+            ("source turned", [7, 6, 5, 3], [2, 5, 6]),
+            ("other end", [5, 6, 7, 3], [2, 5, 9]),
+        )
+    }
+    assert np.abs(predict["one"] - predict["source turned"]).max() > 1e-4
+    np.testing.assert_allclose(predict["one"][:, :2], predict["other end"][:, :2], atol=1e-5)
+
+
+def test_the_normalization_s_own_gradient_is_the_derived_one() -> None:
+    layer = RMSNormalization()
+    layer.build((None, None, 8))
+    layer.scale.assign(np.linspace(0.5, 2, 8))
+    states = tf.random.stateless_normal((2, 3, 8), (1, 2))
+    scale = layer.scale.value
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(states)
+        ours = tf.reduce_sum(tf.sin(layer(states)))
+        plain = states * tf.math.rsqrt(tf.reduce_mean(states**2, axis=-1, keepdims=True) + 1e-6) * scale
+        theirs = tf.reduce_sum(tf.sin(plain))
+    for variable in (states, scale):
+        np.testing.assert_allclose(tape.gradient(ours, variable), tape.gradient(theirs, variable), atol=1e-4)

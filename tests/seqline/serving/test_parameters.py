@@ -1,0 +1,214 @@
+"""Decoding parameters and streams, with a model that was really exported."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from seqline.serving import decoding
+from seqline.serving import grpc_messages as messages
+from seqline.serving.answers import Parameters
+from seqline.serving.contract import read_request
+from seqline.serving.limits import Limits
+from seqline.serving.refusals import RefusalError
+from tests.servers import Server, running
+
+TAKEN: dict[str, Any] = {"inputs": {name: {} for name in ("text", *decoding.DEFAULTS)}}
+METADATA = {
+    "json": {"serving_default": {}, "parameters": TAKEN, "stream_start": {}, "stream_next": {}},
+    "description": {"decoding": {"beam_size": 4, "max_output_length": 16, "length_penalty": 0.6}},
+}
+TEXTS = ["one house", "red tree and river", ""]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (("beam_size", 8), ("n_best", 8)),
+        (("n_best", 4),),
+        (("n_best", 3), ("sampling", True)),
+        (("sampling", True), ("seed", 3), ("top_k", 5)),
+        (("max_output_length", 16), ("min_output_length", 16)),
+    ],
+)
+def test_what_a_model_can_do_is_taken(given: Parameters) -> None:
+    decoding.check(given, METADATA, Limits(beam=8))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((("beam_size", 9),), "parameters.beam_size: 9 is too many; at most 8"),
+        ((("n_best", 5), ("beam_size", 8)), "parameters.n_best: 5 is too many; at most 4"),
+        ((("n_best", 3), ("beam_size", 2)), "parameters.n_best: 3 is more than beam_size, 2"),
+        ((("max_output_length", 17),), "parameters.max_output_length: 17 is more than the 16 that the model can write"),
+        ((("max_output_length", 2), ("min_output_length", 3)), "parameters.min_output_length: is more than"),
+        ((("temperature", 0.5),), "parameters.temperature: has no effect without sampling"),
+        ((("beam_size", 2), ("sampling", True)), "parameters.beam_size: sampling has no beam; leave it out"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_by_name(given: Parameters, message: str) -> None:
+    with pytest.raises(RefusalError, match=message):
+        decoding.check(given, METADATA, Limits(beam=8, results=4))
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"instances": ["a"], "parameters": {"beam_size": 2.5}}', "parameters.beam_size"),
+        (b'{"instances": ["a"], "parameters": {"beam_size": true}}', "parameters.beam_size"),
+        (b'{"instances": ["a"], "parameters": {"top_p": 0}}', "parameters.top_p"),
+        (b'{"instances": ["a"], "parameters": {"beam": 2}}', "parameters.beam"),
+    ],
+)
+def test_a_parameter_that_is_none_is_named(body: bytes, place: str) -> None:
+    with pytest.raises(RefusalError, match=place):
+        read_request(body)
+
+
+def test_whole_numbers_may_come_as_vertex_s_clients_send_them() -> None:
+    body = b'{"instances": ["a"], "parameters": {"beam_size": 4.0, "length_penalty": 1}}'
+    assert read_request(body).parameters.given() == (("beam_size", 4), ("length_penalty", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [((("beam_size", 2),), "streaming has no beam"), ((("n_best", 2),), "streaming has one result")],
+)
+def test_a_stream_has_one_hypothesis(given: Parameters, message: str) -> None:
+    with pytest.raises(RefusalError, match=message):
+        decoding.check(given, METADATA, Limits(), streaming=True)
+
+
+def test_a_model_without_the_signatures_says_so(server: Server) -> None:
+    refused = httpx.post(server.route, json={"instances": ["a"], "parameters": {"beam_size": 2}})
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        "parameters: this version takes none: it has no signature parameters; export the model again",
+    )
+    refused = httpx.post(server.route, json={"instances": ["a"], "stream": True})
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        "stream: this version cannot stream: it has no signature stream_next; export the model again",
+    )
+    assert httpx.post(server.route, json={"instances": ["a"], "parameters": {}}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def exported(exported_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a model that has all signatures."""
+    with running(tmp_path_factory.mktemp("exported"), str(exported_model), "--max-beam", "8") as server:
+        yield server
+
+
+def ask(server: Server, texts: list[str], **parameters: Any) -> list[dict[str, Any]]:
+    answer = httpx.post(server.route, json={"instances": texts, "parameters": parameters}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["predictions"])
+
+
+def stream(server: Server, texts: list[str], **parameters: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The events: their kind and what they say."""
+    events, kind = [], ""
+    body = {"instances": texts, "parameters": parameters, "stream": True}
+    with httpx.stream("POST", server.route, json=body, timeout=60) as answer:
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-model-version"] == "1"
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                events.append((kind, json.loads(value)))
+    return events
+
+
+@pytest.mark.e2e
+def test_requests_with_other_parameters_are_each_answered_by_their_own(exported: Server) -> None:
+    asked: list[dict[str, Any]] = [{}, {"beam_size": 1}, {"beam_size": 8}, {"max_output_length": 2}] * 4
+    alone = {json.dumps(parameters): ask(exported, TEXTS, **parameters) for parameters in asked[:4]}
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda parameters: ask(exported, TEXTS, **parameters), asked))
+    for parameters, answer in zip(asked, answers, strict=True):
+        wanted = alone[json.dumps(parameters)]
+        assert [one["text"] for one in answer] == [one["text"] for one in wanted]
+        assert [one["score"] for one in answer] == pytest.approx([one["score"] for one in wanted], abs=1e-4)
+    assert alone['{"max_output_length": 2}'] != alone["{}"]
+
+
+@pytest.mark.e2e
+def test_n_best_gives_alternatives_the_best_first(exported: Server) -> None:
+    (answer,) = ask(exported, ["one house and tree"], beam_size=4, n_best=4)
+    scores = [answer["score"], *(other["score"] for other in answer["alternatives"])]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert len({answer["text"], *(other["text"] for other in answer["alternatives"])}) > 1
+
+
+@pytest.mark.e2e
+def test_grpc_takes_the_signature_s_scalars_and_gives_its_shape(exported: Server) -> None:
+    request = messages.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "model", "parameters"
+    tensor = request.inputs.add(key="text").value
+    tensor.dtype, tensor.string_val[:] = messages.DT_STRING, [b"one house", b"tree"]
+    tensor.tensor_shape.dim.add(size=2)
+    for name in ("beam_size", "n_best"):
+        scalar = request.inputs.add(key=name).value
+        scalar.dtype, scalar.int_val[:] = messages.DT_INT32, [3]
+    with grpc.insecure_channel(f"127.0.0.1:{exported.grpc_port}") as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        response = messages.PredictResponse.FromString(predict(request.SerializeToString()))
+    outputs = {entry.key: entry.value for entry in response.outputs}
+    assert [dim.size for dim in outputs["text"].tensor_shape.dim] == [2, 3]
+    wanted = ask(exported, ["one house", "tree"], beam_size=3, n_best=3)
+    flat = [text for one in wanted for text in (one["text"], *(other["text"] for other in one["alternatives"]))]
+    assert [text.decode() for text in outputs["text"].string_val] == flat
+
+
+@pytest.mark.e2e
+def test_the_same_seed_draws_the_same_and_none_draws_anew(exported: Server) -> None:
+    def draw(**parameters: Any) -> str:
+        return str(ask(exported, ["one house and tree"], sampling=True, temperature=2.0, **parameters)[0]["text"])
+
+    assert draw(seed=5) == draw(seed=5)
+    assert len({draw() for _ in range(6)}) > 1
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("sampling", [{}, {"sampling": True, "seed": 3, "min_output_length": 8}])
+def test_a_stream_s_deltas_add_up_to_the_answer_without_streaming(exported: Server, sampling: dict[str, Any]) -> None:
+    *deltas, (kind, done) = stream(exported, TEXTS, **sampling)
+    assert kind == "done"
+    assert {kind for kind, _ in deltas} <= {""}
+    at_once = ask(exported, TEXTS, **(sampling or {"beam_size": 1}))
+    for index, answer in enumerate(at_once):
+        told = "".join(event["delta"] for _, event in deltas if event["index"] == index)
+        assert told == done["predictions"][index]["text"] == answer["text"]
+        assert done["predictions"][index]["score"] == pytest.approx(answer["score"], abs=1e-4)
+    if sampling:
+        assert len(deltas) > len(TEXTS)  # in several pieces
+
+
+@pytest.mark.e2e
+def test_a_stream_takes_parameters_and_a_wrong_one_has_a_status(exported: Server) -> None:
+    _, done = stream(exported, ["one house"], max_output_length=1)[-1]
+    assert done["predictions"][0]["text"] == ask(exported, ["one house"], beam_size=1, max_output_length=1)[0]["text"]
+    drawn = [stream(exported, ["one house"], sampling=True, seed=3)[-1] for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    body = {"instances": ["one"], "stream": True, "parameters": {"beam_size": 2}}
+    assert httpx.post(exported.route, json=body).status_code == 400
+
+
+@pytest.mark.e2e
+def test_beyond_the_streams_that_are_allowed_is_429(exported_model: Path, tmp_path: Path) -> None:
+    with running(tmp_path, str(exported_model), "--max-streams", "1") as server, ThreadPoolExecutor(8) as clients:
+        body = {"instances": ["one house"] * 100, "stream": True, "parameters": {"min_output_length": 16}}
+        answers = list(clients.map(lambda _: httpx.post(server.route, json=body, timeout=60), range(8)))
+        assert {answer.status_code for answer in answers} == {200, 429}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 429)

@@ -1,0 +1,63 @@
+"""A serving container's model, from a folder or from a bucket, over Cloud Storage's own protocol."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from seqline.errors import UserError
+from seqline.serving.sources import StorageSource
+from tests.servers import running
+
+
+@pytest.fixture
+def bucket(cloud_storage: Any) -> Any:
+    """A bucket that is called models."""
+    cloud_storage.mkdir("models")
+    return cloud_storage
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("place", ["gs://models/run 7/model", "gs://models/run 7/model/"])
+def test_a_bucket_s_model_is_copied_whole_and_nothing_beside_it(bucket: Any, tmp_path: Path, place: str) -> None:
+    model = tmp_path / "model"
+    (model / "variables").mkdir(parents=True)
+    (model / "assets").mkdir()
+    (model / "saved_model.pb").write_bytes(b"\x00graph")
+    (model / "variables" / "variables.index").write_bytes(b"index")
+    (model / "assets" / "größe.model").write_bytes(b"")
+    bucket.put(str(model), "models/run 7/", recursive=True)
+    bucket.pipe("models/run 7/model-2/saved_model.pb", b"another")
+    source = StorageSource(place)
+    fetched = source.model(1)
+    assert fetched is not None
+    assert tree(fetched) == tree(model)
+    assert source.model(1) == fetched
+    assert source.model(2) is None
+
+
+def test_a_bucket_s_folder_without_a_model_is_named(bucket: Any) -> None:
+    bucket.pipe("models/other/notes.txt", b"no model")
+    for place in ("gs://models/other", "gs://models/nowhere", "gs://missing/model"):
+        with pytest.raises(UserError, match=rf"{place} holds no SavedModel"):
+            StorageSource(place).model(1)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no SavedModel"):
+        StorageSource(str(tmp_path))
+
+
+@pytest.mark.e2e
+def test_the_server_answers_with_a_model_from_a_bucket(
+    bucket: Any, toy_models: SimpleNamespace, tmp_path: Path
+) -> None:
+    bucket.put(str(toy_models.loud), "models/", recursive=True)
+    with running(tmp_path, "gs://models/loud") as server:
+        answer = httpx.post(server.route, json={"instances": ["a"]}).json()
+        assert answer == {"predictions": [{"text": "A", "score": 0.0}]}

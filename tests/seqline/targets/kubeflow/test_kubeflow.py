@@ -1,0 +1,165 @@
+"""Kubeflow: the real `kfp.Client` against a stand-in of the server, with faults."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seqline.configuration import Configuration
+from seqline.errors import UserError
+from seqline.targets.kubeflow import Kubeflow
+from seqline.targets.schedule_plan import plan
+from seqline.targets.target import Schedule, UnreachableError, UnsupportedError
+from tests.stand_ins.kfp_server import KfpServer
+
+FAULTS = [None, *(pytest.param(kind, marks=pytest.mark.e2e) for kind in ("lost answer", "503"))]
+SPEC = {
+    "pipelineInfo": {"name": "two-tasks"},
+    "schemaVersion": "2.1.0",
+    "sdkVersion": "kfp-2.17.0",
+    "components": {"comp-first": {"executorLabel": "exec-first"}, "comp-second": {"executorLabel": "exec-second"}},
+    "deploymentSpec": {
+        "executors": {
+            f"exec-{name}": {"container": {"image": "a", "command": ["true"]}} for name in ("first", "second")
+        }
+    },
+    "root": {
+        "dag": {
+            "tasks": {
+                "first": {"componentRef": {"name": "comp-first"}, "taskInfo": {"name": "first"}},
+                "second": {
+                    "componentRef": {"name": "comp-second"},
+                    "taskInfo": {"name": "second"},
+                    "dependentTasks": ["first"],
+                },
+            }
+        },
+        "inputDefinitions": {"parameters": {"count": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3}}},
+    },
+}
+
+
+@pytest.fixture
+def server() -> Iterator[KfpServer]:
+    with KfpServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+def target(server: KfpServer) -> Kubeflow:
+    settings = {"host": server.url, "service_account": "runner", "node_selectors": {"train": {"pool": "gpu"}}}
+    made = Kubeflow(Configuration.model_validate({"targets": {"kubeflow": settings}}), sleep=lambda seconds: None)
+    made.connection.client  # noqa: B018 (made before the faults)
+    return made
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(SPEC))
+    return path
+
+
+def test_a_run_is_followed_to_its_end(target: Kubeflow, server: KfpServer, spec: Path) -> None:
+    states = []
+    run = target.run(str(spec), {"count": 5}, on_change=lambda run: states.append(run.state))
+    assert (run.state, run.pipeline, run.parameters) == ("succeeded", "two-tasks", {"count": 5})
+    assert [(task.name, task.state) for task in run.tasks] == [("first", "succeeded"), ("second", "succeeded")]
+    assert states[0] == "running"
+    assert run.console == f"{server.url}/#/runs/details/{run.id}"
+    assert [one.id for one in target.runs("two-tasks")] == [run.id]
+    (sent,) = server.runs.values()
+    assert sent["service_account"] == "runner"
+    with pytest.raises(UnsupportedError, match="kubectl logs -n kubeflow pod-first"):
+        target.logs(run.id)
+
+
+def test_a_failed_run_says_why(target: Kubeflow, server: KfpServer, spec: Path) -> None:
+    server.failing["first"] = "there is no such file"
+    run = target.run(str(spec), {}, on_change=lambda run: None)
+    assert (run.state, run.error) == ("failed", "there is no such file")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_lost_answer_makes_no_second_run_or_version(
+    target: Kubeflow, server: KfpServer, spec: Path, fault: Any
+) -> None:
+    for call in ("POST runs", "POST pipelines upload", "POST pipelines upload_version") if fault else ():
+        server.faults.add(call, fault)
+    template = target.upload(spec)
+    assert target.upload(spec) == template
+    run = target.run(template.reference, {"count": 4})
+    assert list(server.runs) == [run.id]
+    assert [one["display_name"][:7] for one in server.versions.values()] == ["two-tas", "sha256-"]
+    assert target.parameters(template.reference).types == {"count": "NUMBER_INTEGER"}
+    assert target.digest(template.reference) == target.digest(str(spec))
+
+
+def test_a_run_is_cancelled_once(target: Kubeflow, server: KfpServer, spec: Path) -> None:
+    run = target.run(str(spec), {})
+    server.faults.add("POST runs terminate", "lost answer")
+    assert target.cancel(run.id).state == "cancelled"
+    assert target.cancel(run.id).state == "cancelled"
+
+
+def apply(target: Kubeflow, *wanted: Schedule) -> list[str]:
+    steps = plan(wanted, target.schedules(), target.updatable)
+    for step in steps:
+        if step.action in {"create", "update", "replace"}:
+            assert step.wanted
+            target.save_schedule(step.wanted, step.existing)
+    return [step.action for step in steps]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_schedules_are_applied_once_and_replaced(target: Kubeflow, server: KfpServer, spec: Path, fault: Any) -> None:
+    reference = target.upload(spec).reference
+
+    def nightly(**fields: Any) -> Schedule:
+        settings, digest = target.run_settings(), target.digest(reference)
+        return Schedule(**{"name": "nightly", "cron": "0 3 * * *", "template": reference, "spec": digest,
+                           "settings": settings, "parameters": {"count": 4}, **fields})  # fmt: skip
+
+    for call in ("POST recurringruns", "DELETE recurringruns", "POST recurringruns enable") if fault else ():
+        server.faults.add(call, fault)
+    assert apply(target, nightly()) == ["create"]
+    assert apply(target, nightly()) == ["unchanged"]
+    (made,) = server.recurring.values()
+    assert (made["mode"], made["trigger"]["cron_schedule"]["cron"]) == ("ENABLE", "0 0 3 * * *")
+    assert apply(target, nightly(state="paused")) == ["update"]
+    assert apply(target, nightly(parameters={"count": 5}, state="paused")) == ["replace"]
+    (made,) = server.recurring.values()
+    assert (made["mode"], made["runtime_config"]["parameters"]) == ("DISABLE", {"count": 5})
+    (shown,) = target.schedules()
+    assert target.resume_schedule(shown).state == "active"
+    target.delete_schedule(shown)
+    assert target.schedules() == []
+
+
+def test_what_the_server_cannot_do_is_said(target: Kubeflow) -> None:
+    with pytest.raises(UserError, match="write timezone: UTC"):
+        target.save_schedule(Schedule("a", "0 3 * * *", "Europe/Paris", "kfp://a/b"))
+    with pytest.raises(UserError, match="has neither max_runs"):
+        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_runs=3))
+
+
+def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: KfpServer) -> None:
+    server.faults.add("*", "permission denied")
+    with pytest.raises(UnreachableError, match="refuses this caller"):
+        target.runs()
+    server.faults.add("*", "503", times=9)
+    with pytest.raises(UnreachableError, match="does not answer"):
+        target.runs()
+
+
+def test_node_selectors_are_a_second_document_beside_the_portable_spec(target: Kubeflow, tmp_path: Path) -> None:
+    from seqline.compiling.compiler import compile_pipeline
+
+    portable = compile_pipeline("training", tmp_path / "portable.yaml", target.configuration)
+    path = target.compile("training", tmp_path / "kubeflow.yaml")
+    spec, platform = yaml.safe_load_all(path.read_text())
+    assert spec == yaml.safe_load(portable.read_text())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors == {"exec-train": {"nodeSelector": {"labels": {"pool": "gpu"}}}}

@@ -1,0 +1,23 @@
+"""What the table of a run says beside each stage."""
+
+from typing import Any
+
+import pytest
+
+from seqline.targets.key_figures import key_figure
+
+
+@pytest.mark.parametrize(
+    ("stage", "metadata", "figure"),
+    [
+        ("train", {"metrics": {"valid_loss": 1.23456}}, "loss 1.235"),
+        ("tune", {"metrics": {"valid_loss": 1.2}}, "best loss 1.200"),
+        ("infer", {"metrics": {"lines": 1200.0, "predicted": 1199.0, "failed": 1.0}}, "1,199 of 1,200 lines"),
+        ("bless", {"decision": {"blessed": False}}, "not blessed"),
+        ("deploy", {"deployment": {"live": True, "version": "3"}}, "version 3 is live"),
+        ("train", {"metrics": {}}, ""),
+        ("unknown", {"metrics": {"valid_loss": 1.0}}, ""),
+    ],
+)
+def test_a_stage_says_what_it_came_to(stage: str, metadata: dict[str, Any], figure: str) -> None:
+    assert key_figure(stage, metadata) == figure

@@ -1,0 +1,130 @@
+import time
+from pathlib import Path
+
+import pytest
+from kfp import compiler, dsl
+from kfp.dsl import Artifact, Input, Metrics, Output
+
+from seqline.errors import UserError
+from seqline.targets.laptop import Home, absolute, run
+from seqline.targets.target import Run
+
+
+@dsl.component(base_image="anything:1", install_kfp_package=False)
+def write(text: str, note: Output[Artifact], figures: Output[Metrics]) -> bool:
+    from pathlib import Path
+
+    figures.log_metric("letters", len(text))  # all metadata: there is no file
+
+    Path(note.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(note.path).write_text(text)
+    print("wrote", text)
+    return bool(text)
+
+
+@dsl.component(base_image="anything:1", install_kfp_package=False)
+def read(note: Input[Artifact], problem: str) -> None:
+    from pathlib import Path
+
+    from seqline.errors import UserError
+
+    if problem == "user":
+        raise UserError("data.tsv, line 3: one column; give it two")
+    if problem == "defect":
+        raise ZeroDivisionError("seven by nought")
+    print("read", Path(note.path).read_text())
+
+
+@dsl.component(base_image="anything:1", install_kfp_package=False)
+def close() -> None:
+    print("closed")
+
+
+@dsl.pipeline(name="toy")
+def toy(text: str = "a", problem: str = "") -> None:
+    with dsl.ExitHandler(close().set_caching_options(False)):
+        written = write(text=text)
+        with dsl.If(written.outputs["Output"] == True):  # noqa: E712 (KFP records the comparison)
+            read(note=written.outputs["note"], problem=problem).set_display_name("read it")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("spec") / "toy.yaml"
+    compiler.Compiler().compile(toy, str(path))
+    return path
+
+
+def states(result: Run) -> dict[str, str]:
+    return {task.name: task.state for task in result.tasks}
+
+
+def test_a_run_reports_every_task_and_keeps_what_it_printed(spec: Path, tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def note(result: Run) -> None:
+        now = (result.tasks[-1].name, result.tasks[-1].state)
+        if now not in seen:
+            seen.append(now)
+
+    result = run(spec, {"text": "hello"}, Home(tmp_path), on_change=note)
+    assert seen == [
+        ("write", "running"),
+        ("write", "succeeded"),
+        ("read it", "running"),
+        ("read it", "succeeded"),
+        ("close", "running"),
+        ("close", "succeeded"),
+    ]
+    assert "read hello" in (result.folder / "logs" / "read.log").read_text()
+    assert (result.folder / "write" / "note").read_text() == "hello"
+
+
+def test_unchanged_tasks_come_from_the_cache_and_changed_ones_run(spec: Path, tmp_path: Path) -> None:
+    run(spec, {"text": "one"}, Home(tmp_path))
+    again = run(spec, {"text": "one"}, Home(tmp_path))
+    assert states(again) == {"write": "cached", "read it": "cached", "close": "succeeded"}
+    changed = run(spec, {"text": "two"}, Home(tmp_path))
+    assert states(changed) == {"write": "succeeded", "read it": "succeeded", "close": "succeeded"}
+    uncached = run(spec, {"text": "one"}, Home(tmp_path), caching=False)
+    assert states(uncached)["write"] == "succeeded"
+
+
+def test_a_condition_on_a_task_output_decides_whether_the_branch_runs(spec: Path, tmp_path: Path) -> None:
+    assert "read it" not in states(run(spec, {"text": ""}, Home(tmp_path)))
+
+
+def test_bad_input_is_one_message_and_the_exit_handler_still_runs(spec: Path, tmp_path: Path) -> None:
+    result = run(spec, {"problem": "user"}, Home(tmp_path))
+    assert result.error == "data.tsv, line 3: one column; give it two"
+    assert states(result) == {"write": "succeeded", "read it": "failed", "close": "succeeded"}
+
+
+def test_a_defect_shows_the_end_of_the_log_and_where_it_is(spec: Path, tmp_path: Path) -> None:
+    error = run(spec, {"problem": "defect"}, Home(tmp_path)).error
+    assert "ZeroDivisionError: seven by nought" in error
+    assert str(tmp_path / "runs") in error
+
+
+def test_a_failed_task_runs_again_and_the_ones_before_it_do_not(spec: Path, tmp_path: Path) -> None:
+    run(spec, {"problem": "user"}, Home(tmp_path))
+    assert states(run(spec, {"problem": "user"}, Home(tmp_path)))["write"] == "cached"
+
+
+def test_an_unknown_parameter_names_the_nearest_one(spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no parameter 'txt'; did you mean 'text'"):
+        run(spec, {"txt": "x"}, Home(tmp_path))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_times_are_wall_times(spec: Path, tmp_path: Path) -> None:
+    before = time.time()
+    result = run(spec, {}, Home(tmp_path))
+    assert all(task.started >= before and task.seconds > 0 for task in result.tasks)
+    assert sum(task.seconds for task in result.tasks) <= time.time() - before
+
+
+def test_paths_become_absolute_and_addresses_and_queries_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a.tsv, gs://bucket/b.tsv,/c.tsv") == f"{tmp_path}/a.tsv,gs://bucket/b.tsv,/c.tsv"
+    assert absolute("SELECT source, target FROM `a.b.c`") == "SELECT source, target FROM `a.b.c`"

@@ -1,0 +1,237 @@
+"""The compiled Vertex spec: what google-cloud-pipeline-components makes of it is a real custom job."""
+
+import functools
+import json
+import re
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.aiplatform_v1 import JobServiceClient
+from google.cloud.aiplatform_v1.types import CustomJob
+from google.protobuf import json_format
+from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import json_util
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+
+from seqline.compiling.compiler import compile_pipeline
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.component import preflight
+from seqline.configuration import Configuration
+from seqline.configuration.vertex import VertexTarget
+from seqline.errors import UserError
+from seqline.targets.vertex import Vertex
+from seqline.targets.vertex.placement import place
+from tests.stand_ins.vertex import PROJECT, VertexStandIn
+
+VERTEX = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
+PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
+
+
+@functools.cache
+def portable(pipeline: str = "training") -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        text = compile_pipeline(pipeline, Path(folder) / "spec.yaml").read_text()
+    return dict(yaml.safe_load(text))
+
+
+def compiled(pipeline: str = "training", **settings: Any) -> dict[str, Any]:
+    placed = place(portable(pipeline), VertexTarget.model_validate({**VERTEX, **settings}), "seqline/train-tpu:9")
+    json_format.ParseDict(placed, PipelineSpec())
+    return placed
+
+
+def launched(spec: dict[str, Any]) -> CustomJob:
+    """What the launcher sends, by its own code: placeholders filled as Vertex does, cleaned, parsed."""
+    component = spec["components"]["comp-train"]
+    arguments = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+    template = arguments[arguments.index("--payload") + 1]
+    parameters = component["inputDefinitions"]["parameters"]
+
+    def fill(match: re.Match[str]) -> str:
+        value = parameters[match[1]].get("defaultValue", "")
+        text = value if isinstance(value, str) else json.dumps(value)
+        return "" if text.startswith("{{$.pipeline_persistent") else text
+
+    payload = json_util.recursive_remove_empty(json.loads(PARAMETER.sub(fill, template), strict=False))
+    job = CustomJob()
+    json_format.ParseDict(payload, CustomJob.pb(job), ignore_unknown_fields=False)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("tpu", "machine"),
+    [
+        ({"version": "v2"}, ("cloud-tpu", "TPU_V2", 8, "")),
+        ({"version": "v3"}, ("cloud-tpu", "TPU_V3", 8, "")),
+        ({"version": "v5e", "topology": "1x1"}, ("ct5lp-hightpu-1t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "1x1")),
+        ({"version": "v5e", "topology": "2x4"}, ("ct5lp-hightpu-8t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "2x4")),
+        ({"version": "v5e", "topology": "4x4"}, ("ct5lp-hightpu-4t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "4x4")),
+    ],
+)
+def test_a_tpu_slice_arrives_at_the_custom_job(tpu: dict[str, str], machine: tuple[Any, ...]) -> None:
+    training = {"tpu": tpu, "spot": True, "timeout": 7200, "environment": {"COLOUR": "green"}}
+    job = launched(compiled(training=training, service_account="runs@a.iam.gserviceaccount.com"))
+    (pool,) = job.job_spec.worker_pool_specs
+    spec = pool.machine_spec
+    found = (spec.machine_type, spec.accelerator_type.name, spec.accelerator_count, spec.tpu_topology)
+    assert found == machine
+    assert job.job_spec.scheduling.timeout.total_seconds() == 7200
+    assert job.job_spec.scheduling.strategy.name == "SPOT"
+    assert job.job_spec.scheduling.restart_job_on_worker_restart
+    assert job.job_spec.service_account == "runs@a.iam.gserviceaccount.com"
+    environment = {variable.name: variable.value for variable in pool.container_spec.env}
+    assert environment["COLOUR"] == "green"
+    assert (environment.get("PJRT_DEVICE") == "TPU") == (tpu["version"] == "v5e")
+    assert pool.container_spec.image_uri.startswith("seqline/train-tpu:")
+
+
+def test_a_chief_and_workers_with_gpus() -> None:
+    training = {"machine_type": "n1-standard-16", "accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 2}
+    job = launched(compiled(training={**training, "replicas": 4}))
+    chief, workers = job.job_spec.worker_pool_specs
+    assert (chief.replica_count, workers.replica_count) == (1, 3)
+    assert {pool.machine_spec.accelerator_type.name for pool in (chief, workers)} == {"NVIDIA_TESLA_T4"}
+    assert job.job_spec.scheduling.timeout.total_seconds() == 86400
+    assert job.job_spec.scheduling.strategy.name == "STANDARD"
+
+
+def test_the_api_takes_what_the_launcher_sends(vertex: VertexStandIn) -> None:
+    options = {"api_endpoint": vertex.url}
+    client = JobServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+    parent = f"projects/{PROJECT}/locations/us-central1"
+    job = launched(compiled(training={"tpu": {"version": "v5e", "topology": "4x4"}}, labels={"team": "mt"}))
+    name = client.create_custom_job(parent=parent, custom_job=job).name
+    (pool,) = client.get_custom_job(name=name).job_spec.worker_pool_specs
+    assert pool.machine_spec.tpu_topology == "4x4"
+
+
+def test_the_custom_job_keeps_inputs_and_outputs_of_train() -> None:
+    before, after = portable()["components"], compiled(training={})["components"]
+    for part in ("inputDefinitions", "outputDefinitions"):
+        for kind, definitions in before["comp-train"].get(part, {}).items():
+            assert definitions.items() <= after["comp-train"][part][kind].items()
+    assert [name for name in before if before[name] != after[name]] == ["comp-deploy", "comp-train"]
+
+
+def test_without_settings_the_portable_spec_stays_byte_for_byte(tmp_path: Path) -> None:
+    configuration = Configuration.model_validate({"targets": {"vertex": VERTEX}})
+    placed = Vertex(configuration).compile("training", tmp_path / "vertex.yaml")
+    plain = compile_pipeline("training", tmp_path / "portable.yaml", configuration)
+    assert placed.read_bytes() == plain.read_bytes()
+
+
+def test_the_compiled_file_holds_the_placement_and_the_pinned_image(tmp_path: Path) -> None:
+    pin = f"sha256:{'a' * 64}"
+    configuration = Configuration.model_validate(
+        {
+            "images": {"repository": "europe-docker.pkg.dev/p/r", "digests": {"train-tpu": pin}},
+            "targets": {"vertex": {**VERTEX, "training": {"tpu": {"version": "v5e"}}}},
+        }
+    )
+    path = Vertex(configuration).compile("training", tmp_path / "spec.yaml")
+    assert path.read_text().startswith("# PIPELINE DEFINITION\n# Name: seqline-training\n")
+    (pool,) = launched(yaml.safe_load(path.read_text())).job_spec.worker_pool_specs
+    assert pool.container_spec.image_uri == f"europe-docker.pkg.dev/p/r/train-tpu@{pin}"
+    assert pool.machine_spec.tpu_topology == "2x2"
+
+
+def test_deploys_outputs_have_the_types_of_vertexs_lineage() -> None:
+    from google_cloud_pipeline_components.types.artifact_types import VertexEndpoint, VertexModel
+
+    outputs = compiled(training={})["components"]["comp-deploy"]["outputDefinitions"]["artifacts"]
+    assert outputs["vertex_model"]["artifactType"]["schemaTitle"] == VertexModel.schema_title
+    assert outputs["vertex_endpoint"]["artifactType"]["schemaTitle"] == VertexEndpoint.schema_title
+
+
+def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
+    spec = compiled(dataflow={"max_workers": 7, "public_ips": False}, labels={"team": "mt"})
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    flags = tasks["tokenize"]["inputs"]["parameters"]["beam_options"]["runtimeValue"]["constant"].split()
+    assert {"--runner=DataflowRunner", "--max_num_workers=7", "--no_use_public_ips", "--labels=team=mt"} <= set(flags)
+    assert any(flag.startswith("--sdk_container_image=seqline/tokenize:") for flag in flags)
+    assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
+
+
+def test_an_email_tells_how_the_run_ended() -> None:
+    spec = compiled(notify=["team@example.org"])
+    task, summary = (spec["root"]["dag"]["tasks"][name] for name in ("notify", "summarize"))
+    assert task["triggerPolicy"] == summary["triggerPolicy"]
+    assert task["inputs"]["parameters"]["recipients"]["runtimeValue"]["constant"] == ["team@example.org"]
+    status = task["inputs"]["parameters"]["pipeline_task_final_status"]
+    assert status == {"taskFinalStatus": {"producerTask": "exit-handler-1"}}
+
+
+@pytest.mark.parametrize("pipeline", ["batch", "tuning"])
+def test_a_pipeline_without_an_exit_task_gets_one_for_the_email(pipeline: str) -> None:
+    spec = compiled(pipeline, notify=["team@example.org"])
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "notify"}
+    group = spec["components"]["comp-exit-handler-1"]
+    assert group["dag"] == portable(pipeline)["root"]["dag"]
+    assert group["inputDefinitions"] == spec["root"]["inputDefinitions"]
+
+
+def test_the_form_knows_the_serving_image_and_the_address_of_the_api(tmp_path: Path) -> None:
+    pin = f"sha256:{'b' * 64}"
+    images = {"repository": "europe-docker.pkg.dev/p/r", "digests": {"serve": pin}}
+    settings = {**VERTEX, "api_endpoint": "psc.example.org", "api_transport": "rest"}
+    configuration = Configuration.model_validate({"images": images, "targets": {"vertex": settings}})
+    spec = yaml.safe_load(Vertex(configuration).compile("training", tmp_path / "spec.yaml").read_text())
+    known = spec["root"]["inputDefinitions"]["parameters"]
+    assert known["serving_image"]["defaultValue"] == f"europe-docker.pkg.dev/p/r/serve@{pin}"
+    assert known["api_endpoint"]["defaultValue"] == "https://psc.example.org"
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"tpu": {"version": "v5e", "topology": "3x3"}}, "no v5e slice 3x3; there are: 1x1"),
+        ({"tpu": {"version": "v2"}, "accelerator_type": "NVIDIA_L4"}, "tpu or accelerator_type, not both"),
+        ({"tpu": {"version": "v2"}, "replicas": 2}, "leave out replicas"),
+        ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
+    ],
+)
+def test_a_placement_that_cannot_be_is_refused(training: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        compiled(training=training)
+
+
+def test_training_on_a_tpu_waits_for_the_preflight_of_its_own_slice() -> None:
+    spec = compiled(training={"tpu": {"version": "v5e", "topology": "2x4"}})
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    train, asked = tasks["train"], tasks["preflight"]
+    assert set(train["dependentTasks"]) == {"tokenize", "preflight"}
+    assert asked["cachingOptions"] == {"enableCache": True}
+    assert asked["inputs"]["artifacts"] == train["inputs"]["artifacts"]
+    given = asked["inputs"]["parameters"]
+    assert given.pop("tpu") == {"runtimeValue": {"constant": "v5e:2x4"}}
+    assert given.items() <= train["inputs"]["parameters"].items()
+    assert {"preset", "batch_tokens"} <= set(given)
+    container = spec["deploymentSpec"]["executors"]["exec-preflight"]["container"]
+    assert "accelerator" not in container["resources"]
+
+
+def test_preflight_is_asked_about_every_option_that_changes_the_program() -> None:
+    known = {name: one.default for name, one in (preflight.component_spec.inputs or {}).items()}
+    others = {
+        "minutes", "monitor", "patience", "decoded_sample", "learning_rate", "warmup_steps", "subword_sampling",
+        "devices", "xla", "seed",
+    }  # fmt: skip
+    assert {field.name for field in fields(Options)} - set(known) == others
+    shared = {name: value for name, value in asdict(Options()).items() if name in known}
+    assert {name: known[name] for name in shared} == shared
+
+
+def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_path: Path) -> None:
+    settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": "TPU_V3", "accelerators": 8}}}
+    path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
+    spec = yaml.safe_load(path.read_text())
+    asked = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["preflight"]
+    assert asked["inputs"]["parameters"]["tpu"] == {"runtimeValue": {"constant": "v3:2x2"}}
+    assert (
+        "comp-preflight"
+        not in compiled(training={"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})["components"]
+    )
