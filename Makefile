@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 IMAGES := tokenize train train-tpu preflight evaluate serve infer
 # Small and quick: the sample is learnt in three minutes on two cores.
 DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
-  warmup_steps=200 average=0.98 max_output_length=64
+  warmup_steps=200 ema_momentum=0.98 max_output_length=64
 # What builds images: the first of docker and buildah that answers.
 ENGINE ?=
 REPOSITORY ?= seqline
@@ -49,6 +49,10 @@ lint: install ## Ruff and mypy
 .PHONY: compile
 compile: install ## Compile the pipelines to build/
 	$(BIN)/seqline compile --output build/training.yaml
+
+.PHONY: docs
+docs: install ## Regenerate docs/parameters.md from the schemas
+	$(BIN)/python -m seqline.schema.reference docs/parameters.md
 
 .PHONY: golden
 golden: install ## Regenerate the golden compiled specs, on purpose

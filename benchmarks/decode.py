@@ -24,7 +24,7 @@ from benchmarks.environments import environment
 from benchmarks.results import finish, parser, show
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.exported_model import WEIGHTS, Decoding
+from seqline.components.export.options import DecodingOptions
 from seqline.components.export.stage import export
 
 BATCH = 64
@@ -96,7 +96,7 @@ def main() -> None:
         }
         for beam in given.beams:
             model = folder / f"beam-{beam}"
-            export(checkpoint, corpus, model, Decoding(beam, LENGTH_PENALTY))
+            export(checkpoint, corpus, model, DecodingOptions(beam_size=beam, length_penalty=LENGTH_PENALTY))
             found = race({**task, "model": str(model), "beam_size": beam}, given.peers, 1 if given.quick else 2)
             for engine, turns in found.items():
                 best = {
@@ -116,9 +116,14 @@ def main() -> None:
             rows,
         )
         if given.weights:
-            for kind in WEIGHTS:
+            for kind in ("float32", "bfloat16", "int8"):
                 model = folder / kind
-                export(checkpoint, corpus, model, Decoding(4, LENGTH_PENALTY, weights=kind))
+                export(
+                    checkpoint,
+                    corpus,
+                    model,
+                    DecodingOptions(length_penalty=LENGTH_PENALTY).with_values(weight_dtype=kind),
+                )
                 turn = measure(sys.executable, "benchmarks.decode_seqline", {**task, "model": str(model), "passes": 1})
                 figures[f"bleu_{kind}"] = bleu(turn["answers"], references)
                 size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())

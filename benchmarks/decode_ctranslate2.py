@@ -22,8 +22,8 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     Returns:
         The model's folder.
     """
-    weights, width = np.load(task["weights"]), task["width"]
-    spec = TransformerSpec.from_config(task["layers"], task["heads"], pre_norm=True, rms_norm=True)
+    weights, width = np.load(task["weights"]), task["hidden_dim"]
+    spec = TransformerSpec.from_config(task["layers"], task["num_heads"], pre_norm=True, rms_norm=True)
 
     def linear(to: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
         to.weight, to.bias = np.ascontiguousarray(kernel.T), bias

@@ -19,9 +19,9 @@ def load(task: dict[str, Any]) -> Translate:
     backbone = keras_hub.models.BartBackbone(
         vocabulary_size=processor.get_piece_size(),
         num_layers=task["layers"][0],
-        num_heads=task["heads"],
-        hidden_dim=task["width"],
-        intermediate_dim=task["feed_forward"],
+        num_heads=task["num_heads"],
+        hidden_dim=task["hidden_dim"],
+        intermediate_dim=task["intermediate_dim"],
         max_sequence_length=512,
     )
     model = keras_hub.models.BartSeq2SeqLM(backbone=backbone, preprocessor=None)

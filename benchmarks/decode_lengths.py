@@ -40,7 +40,8 @@ def seqline_of(task: dict[str, Any]) -> Decode:
     from seqline.artifacts.exported_model import Decoding
     from seqline.components.export.program import SAMPLING, SEARCHING, Program
     from seqline.decoding.search_options import Search
-    from seqline.modeling import TransformerConfig, make_model
+    from seqline.modeling.architectures import make_model
+    from seqline.modeling.config import TransformerConfig
 
     checkpoint = Checkpoint(Path(task["checkpoint"]))
     model = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))

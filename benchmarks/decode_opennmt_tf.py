@@ -30,12 +30,12 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
     vocabulary.write_text("".join(f"{name}\n" for name in [*special, *rest]), encoding="utf-8")
     embedder = opennmt.inputters.WordEmbedder
     model = opennmt.models.Transformer(
-        source_inputter=embedder(embedding_size=task["width"]),
-        target_inputter=embedder(embedding_size=task["width"]),
+        source_inputter=embedder(embedding_size=task["hidden_dim"]),
+        target_inputter=embedder(embedding_size=task["hidden_dim"]),
         num_layers=tuple(task["layers"]),
-        num_units=task["width"],
-        num_heads=task["heads"],
-        ffn_inner_dim=task["feed_forward"],
+        num_units=task["hidden_dim"],
+        num_heads=task["num_heads"],
+        ffn_inner_dim=task["intermediate_dim"],
         share_embeddings=opennmt.models.EmbeddingsSharingLevel.ALL,
     )
     model.initialize(

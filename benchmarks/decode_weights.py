@@ -8,8 +8,10 @@ import numpy as np
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.components.tokenize.options import Options as TokenizeOptions
 from seqline.components.tokenize.stage import tokenize
-from seqline.components.train.stage import Options, train
-from seqline.modeling import TransformerConfig, make_model
+from seqline.components.train.options import Options
+from seqline.components.train.stage import train
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
 from seqline.modeling.positions import sinusoids
 
 POSITIONS = 512
@@ -34,7 +36,7 @@ def trained(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, 
         report = work / "report.html"
         tokenize(train_data, corpus, report, valid_data=valid_data, test_data=test_data, options=options)
     if not checkpoint.exists():
-        train(corpus, checkpoint, options=Options(preset=preset, minutes=minutes, epochs=1000))
+        train(corpus, checkpoint, options=Options().with_values(preset=preset, minutes=minutes, epochs=1000))
     return checkpoint, corpus
 
 
@@ -51,7 +53,7 @@ def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
     model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
     model.load_weights(checkpoint.weights)
     # More of them than training needs: CTranslate2 has none but those that it is given.
-    positions = sinusoids(POSITIONS, model.config.width)
+    positions = sinusoids(POSITIONS, model.config.hidden_dim)
     weights = {"embedding": np.asarray(model.embedding), "positions": positions}
     for side in ("encoder", "decoder"):
         weights[f"{side}_norm"] = np.asarray(getattr(model, f"{side}_norm").scale)
@@ -73,7 +75,7 @@ def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
     return {
         "weights": str(file),
         "layers": [config.encoder_layers, config.decoder_layers],
-        "heads": config.heads,
-        "width": config.width,
-        "feed_forward": config.feed_forward,
+        "num_heads": config.num_heads,
+        "hidden_dim": config.hidden_dim,
+        "intermediate_dim": config.intermediate_dim,
     }

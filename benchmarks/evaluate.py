@@ -72,7 +72,8 @@ def score(corpus: Path, many: int) -> dict[str, float]:
 
 def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
     """The stage itself: seconds, those in which nothing but scoring went on, busy cores, megabytes at the most."""
-    from seqline.components.evaluate.stage import Options, evaluate
+    from seqline.components.evaluate.options import Options
+    from seqline.components.evaluate.stage import evaluate
 
     rows, _ = pairs(corpus, many)
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ tokens a core and batch, 72,000 target tokens a second (its issue 2506, comment 
 
 import sys
 import time
+from typing import Any
 
 from benchmarks.results import finish, parser, show
 from seqline.components.train.options import Options
@@ -14,7 +15,8 @@ from seqline.components.train.preflight.report import Bucket, Report
 from seqline.components.train.preflight.slices import GIB, read_slice
 from seqline.components.train.preflight.stage import Plan, ask, config_of
 from seqline.errors import UserError
-from seqline.modeling import ARCHITECTURES, PRESETS
+from seqline.modeling.architectures import ARCHITECTURES
+from seqline.modeling.config import PRESETS
 
 VOCABULARY = 32_000
 FAIRSEQ_TOKENS_PER_SECOND = 72_000.0
@@ -52,7 +54,13 @@ def asked(preset: str, architecture: str, tpu: str, rows: int, length: int, drop
         length: Pieces of a side.
         dropout: Share of activations dropped.
     """
-    options = Options(preset=preset, architecture=architecture, batch_tokens=rows * length, dropout=dropout)
+    given: dict[str, Any] = {
+        "preset": preset,
+        "architecture": architecture,
+        "batch_tokens": rows * length,
+        "dropout": dropout,
+    }
+    options = Options(**given)
     plan = Plan(config_of(options, VOCABULARY, length), [Bucket(rows, length, length)])
     return ask(read_slice(tpu), plan, options, compiled_buckets=1, search=False)
 

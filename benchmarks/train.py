@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def prepare(pairs: Path, folder: Path, kind: str = "translation") -> dict[str, A
         return found
     folder.mkdir(exist_ok=True)
     train, valid, test = (str(pairs / f"{split}.tsv.gz") for split in ("train", "valid", "test"))
-    options = Options(task=kind, vocabulary_size=8000)
+    options = Options().with_values(task=kind, vocabulary_size=8000)
     tokenize(train, corpus, folder / "report.html", valid_data=valid, test_data=test, options=options)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(Corpus(corpus).tokenizer))
     pieces = [processor.id_to_piece(number) for number in range(processor.vocab_size())]
@@ -124,14 +123,14 @@ def prepare(pairs: Path, folder: Path, kind: str = "translation") -> dict[str, A
         (folder / "part.tsv").open("w", encoding="utf-8") as file,
     ):
         file.writelines(itertools.islice(lines_of, PART))
-    same = Options(task=kind, tokenizer=str(Corpus(corpus).tokenizer))
+    same = Options().with_values(task=kind, tokenizer=str(Corpus(corpus).tokenizer))
     tokenize(str(folder / "part.tsv"), part, folder / "part.html", valid_data=valid, test_data=test, options=same)
     return found
 
 
 def sized(preset: str) -> dict[str, Any]:
     """The part of a task that says how large the model is."""
-    config = asdict(TransformerConfig.preset(preset, vocabulary_size=1))
+    config = TransformerConfig.preset(preset, vocabulary_size=1).to_dict()
     return {"preset": preset, "shape": {name: config[name] for name in WIDTHS}}
 
 

@@ -25,10 +25,11 @@ from benchmarks.results import finish, parser, show
 from benchmarks.train import BATCH_TOKENS, OPENNMT_TF, measure, prepare, sized
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.components.evaluate.stage import Options as Measuring
+from seqline.components.evaluate.options import Options as Measuring
 from seqline.components.evaluate.stage import evaluate
 from seqline.components.export.stage import export
-from seqline.components.train.stage import Options, train
+from seqline.components.train.options import Options
+from seqline.components.train.stage import train
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 
@@ -101,7 +102,9 @@ def trained(
     names = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_bleu", "valid_rouge_l", "seconds"]
     show(f"Seed {seed}", names, [[float(entry[name]) for name in names] for entry in history])
     export(checkpoint, corpus, model)
-    found = evaluate(model, corpus, folder / f"evaluation-{seed}", folder / "report.html", Measuring(task=kind))
+    found = evaluate(
+        model, corpus, folder / f"evaluation-{seed}", folder / "report.html", Measuring().with_values(task=kind)
+    )
     figures: dict[str, float | str] = {
         name: found.metrics[name].value
         for name in ("bleu", "rouge1", "rouge2", "rougeLsum", "exact_match", "token_f1")

@@ -19,13 +19,13 @@ torch.set_num_threads(int(os.environ["THREADS"]))
 pieces = sentencepiece.SentencePieceProcessor(model_file=os.environ["TOKENIZER"])
 config = MarianConfig(
     vocab_size=int(SHAPE["vocabulary_size"]),
-    d_model=int(SHAPE["width"]),
+    d_model=int(SHAPE["hidden_dim"]),
     encoder_layers=int(SHAPE["encoder_layers"]),
     decoder_layers=int(SHAPE["decoder_layers"]),
-    encoder_attention_heads=int(SHAPE["heads"]),
-    decoder_attention_heads=int(SHAPE["heads"]),
-    encoder_ffn_dim=int(SHAPE["feed_forward"]),
-    decoder_ffn_dim=int(SHAPE["feed_forward"]),
+    encoder_attention_heads=int(SHAPE["num_heads"]),
+    decoder_attention_heads=int(SHAPE["num_heads"]),
+    encoder_ffn_dim=int(SHAPE["intermediate_dim"]),
+    decoder_ffn_dim=int(SHAPE["intermediate_dim"]),
     max_position_embeddings=512,
     pad_token_id=0,
     eos_token_id=2,

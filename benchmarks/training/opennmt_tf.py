@@ -28,12 +28,12 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
     shape, folder = task["shape"], task["folder"]
     model = opennmt.models.Transformer(
-        opennmt.inputters.WordEmbedder(embedding_size=shape["width"]),
-        opennmt.inputters.WordEmbedder(embedding_size=shape["width"]),
+        opennmt.inputters.WordEmbedder(embedding_size=shape["hidden_dim"]),
+        opennmt.inputters.WordEmbedder(embedding_size=shape["hidden_dim"]),
         num_layers=(shape["encoder_layers"], shape["decoder_layers"]),
-        num_units=shape["width"],
-        num_heads=shape["heads"],
-        ffn_inner_dim=shape["feed_forward"],
+        num_units=shape["hidden_dim"],
+        num_heads=shape["num_heads"],
+        ffn_inner_dim=shape["intermediate_dim"],
         dropout=task["dropout"],
         attention_dropout=0.0,
         ffn_dropout=0.0,
@@ -68,7 +68,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
                 "optimizer_params": {"beta_1": 0.9, "beta_2": 0.98},
                 "learning_rate": task.get("learning_rate", 2.0),
                 "decay_type": "NoamDecay",
-                "decay_params": {"model_dim": shape["width"], "warmup_steps": task.get("warmup_steps", 2000)},
+                "decay_params": {"model_dim": shape["hidden_dim"], "warmup_steps": task.get("warmup_steps", 2000)},
                 "label_smoothing": task["label_smoothing"],
                 "beam_width": 4,
                 "length_penalty": 0.6,

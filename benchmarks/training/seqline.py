@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmarks.training.task import answer
 from seqline.artifacts.checkpoint import Checkpoint
-from seqline.components.train.stage import Options, train
+from seqline.components.train.options import Options
+from seqline.components.train.stage import train
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:

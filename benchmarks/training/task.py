@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-WIDTHS = ("width", "feed_forward", "heads", "encoder_layers", "decoder_layers")
+WIDTHS = ("hidden_dim", "intermediate_dim", "num_heads", "encoder_layers", "decoder_layers")
 
 
 def answer(train: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -12,22 +12,21 @@ def bless(
     report: Output[HTML],
     movement: Output[ClassificationMetrics],
     gate: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
-    human: str = "",
+    human_evaluation: str = "",
 ) -> bool:
-    """Decides whether the challenger may go live: by fixed limits, and against the champion.
+    """Decides by the gate's rules whether the challenger may go live.
 
     Never cache this task: the decision is about the version that is live now.
 
     Args:
         challenger: The evaluation of the model that was just trained.
         champion: The evaluation of the live version; absent where there is none.
-        decision: The verdict, every rule with figure, limit and reason, both models' figures.
-        report: One page: the verdict, the scoreboard, slices, and sentences won and lost.
-        movement: Sentences by the champion's band of quality and the challenger's, for the console; empty without a
-            champion.
-        gate: What is asked of the challenger, each an object such as {"metric": "bleu", "minimum": 20};
-            empty for the usual two.
-        human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
+        decision: Whether the challenger passed, every rule with value, limit and reason, both models' metrics.
+        report: One page: the decision, the metrics of both models, slices, and sentences that got better and worse.
+        movement: Sentences by the champion's quality and the challenger's, for the console; empty without a champion.
+        gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the two default rules.
+        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
+            none.
 
     Returns:
         Whether every rule passed. A single unnamed value, because kfp 2.17 evaluates `dsl.If` locally only on those.
@@ -35,8 +34,9 @@ def bless(
     from pathlib import Path
 
     from seqline.components.bless import console, stage
+    from seqline.components.bless.options import Options
 
-    options = stage.Options(gate, human)
-    made = stage.bless(Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path), options)
+    paths = Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path)
+    made = stage.bless(*paths, human_evaluation, Options(gate=gate))
     console.show(made, decision, movement)
     return made.blessed

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from seqline.artifacts.decision import Decision, write_decision
@@ -10,8 +9,9 @@ from seqline.artifacts.evaluation import Evaluation, Figure, read_sentences
 from seqline.components.bless.evidence import gather, hear
 from seqline.components.bless.judging import judge
 from seqline.components.bless.movement import movement
+from seqline.components.bless.options import Options
 from seqline.components.bless.report import write_report
-from seqline.components.bless.rules import read_rules
+from seqline.components.bless.rules import DEFAULT
 from seqline.human_evaluation.human import read_human_evaluation
 
 log = logging.getLogger(__name__)
@@ -19,24 +19,14 @@ log = logging.getLogger(__name__)
 SAMPLES = 5
 
 
-@dataclass(frozen=True)
-class Options:
-    """The gate's rules.
-
-    Attributes:
-        gate: What is asked of the challenger; see docs/gate.md. Where it is empty, a model that mostly says nothing is
-            held back, and one that loses more than half a point of the task's headline figure to the champion.
-        human: Human evaluation of these two models that `seqline rate import` wrote, local or gs://; empty for none.
-    """
-
-    gate: list[dict] = field(default_factory=list)
-    human: str = ""
-
-    def __post_init__(self) -> None:
-        read_rules(self.gate)
-
-
-def bless(challenger: Path, champion: Path, decision: Path, report: Path, options: Options = Options()) -> Decision:
+def bless(
+    challenger: Path,
+    champion: Path,
+    decision: Path,
+    report: Path,
+    human_evaluation: str = "",
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> Decision:
     """Decides whether the challenger may go live.
 
     decision/
@@ -49,6 +39,8 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
         champion: The evaluation of the live version; absent where there is none.
         decision: The folder to write.
         report: The HTML page to write.
+        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
+            none.
         options: The gate's rules.
 
     Returns:
@@ -59,9 +51,9 @@ def bless(challenger: Path, champion: Path, decision: Path, report: Path, option
             different ways: then nothing is decided.
     """
     evidence = gather(challenger, champion)
-    if options.human:
-        evidence = hear(evidence, read_human_evaluation(options.human))
-    verdicts = judge(read_rules(options.gate), evidence)
+    if human_evaluation:
+        evidence = hear(evidence, read_human_evaluation(human_evaluation))
+    verdicts = judge(options.gate or DEFAULT, evidence)
     made = Decision(
         blessed=all(verdict.passed for verdict in verdicts),
         model_fingerprint=evidence.challenger.model_fingerprint,

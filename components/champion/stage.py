@@ -41,10 +41,10 @@ def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
     if endpoint.startswith("projects/"):
         from google.api_core.exceptions import GoogleAPIError
 
-        from seqline.endpoints.vertex import Serving, VertexBackEnd
+        from seqline.endpoints.vertex import VertexBackEnd
 
         try:
-            found = VertexBackEnd(endpoint, Serving(api_endpoint=api_endpoint)).champion()
+            found = VertexBackEnd(endpoint, api_endpoint=api_endpoint).champion()
         except GoogleAPIError as error:
             raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
         return (found.version, found.fingerprint, found.model) if found else None

@@ -2,18 +2,15 @@
 
 import logging
 import statistics
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from seqline.artifacts.decision import Decision, read_decision
 from seqline.artifacts.deployment import Deployment, Smoke
 from seqline.artifacts.exported_model import ExportedModel
-from seqline.endpoints.back_end import BackEnd
-from seqline.endpoints.local import LocalBackEnd
-from seqline.endpoints.local_endpoint import local_endpoint
+from seqline.components.deploy.options import Options
+from seqline.endpoints.opening import open_back_end
 from seqline.endpoints.rollout import Checks, roll_out
-from seqline.endpoints.vertex import Serving as Serving
-from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex import Machine
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,38 +19,13 @@ log = logging.getLogger(__name__)
 SMOKE_TEXTS = 8
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options of deploying.
-
-    Attributes:
-        port: Port of the local endpoint's server, if it does not run yet.
-        traffic_steps: Shares of the traffic, in percent, that a new version is given on its way to 100; empty to give
-            it all at once.
-        max_latency_ms: Longest median time of an answer to a smoke request; 0 for no limit.
-    """
-
-    port: int = 8501
-    traffic_steps: list[int] = field(default_factory=lambda: [10, 50])
-    max_latency_ms: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.port <= 65535:
-            raise UserError(f"port must be between 1 and 65535, not {self.port}")
-        steps = self.traffic_steps
-        if any(not 0 < share < 100 for share in steps) or sorted(set(steps)) != steps:
-            raise UserError(f"traffic_steps must rise and lie between 0 and 100, as in [10, 50]; {steps} does not")
-        if not self.max_latency_ms >= 0:
-            raise UserError(f"max_latency_ms must be 0 or more, not {self.max_latency_ms}")
-
-
 def deploy(
     model: Path,
     decision: Path,
     output: Path,
     endpoint: str = "",
-    options: Options = Options(),
-    serving: Serving = Serving(),  # noqa: B008
+    api_endpoint: str = "",
+    options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Deployment:
     """Makes a blessed model the live version of an endpoint.
 
@@ -66,8 +38,8 @@ def deploy(
         decision: The decision's folder that bless wrote.
         output: The deployment's folder to write.
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty to deploy nowhere.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
         options: Options of deploying.
-        serving: How Vertex runs the model server.
 
     Returns:
         What was written.
@@ -84,15 +56,14 @@ def deploy(
         deployment = Deployment("", live=False)
         deployment.write(output)
         return deployment
-    back_end = choose_back_end(endpoint, options.port, serving)
+    machine = Machine(options.image, options.machine_type, options.max_replicas, options.service_account)
+    back_end = open_back_end(endpoint, options.port, machine, api_endpoint)
     texts = [sample.source for sample in verdict.samples[:SMOKE_TEXTS]] or ["1"]
     figures = {name: figure.value for name, figure in verdict.challenger.items()}
     with back_end.locked():
         version = back_end.register(model, fingerprint, figures)
         back_end.prepare()
-        # Numbers of a pipeline's list may come as 10.0.
-        steps = [int(share) for share in options.traffic_steps]
-        replies = roll_out(back_end, version, steps, Checks(texts, options.max_latency_ms))
+        replies = roll_out(back_end, version, options.traffic_steps, Checks(texts, options.max_latency_ms))
         address = back_end.address()
     median = statistics.median(reply.milliseconds for reply in replies)
     log.info("version %d is live at %s; it answers in %.0f ms", version, address, median)
@@ -100,22 +71,6 @@ def deploy(
     deployment = Deployment(endpoint, True, version, address, smoke)
     deployment.write(output)
     return deployment
-
-
-def choose_back_end(endpoint: str, port: int = 0, serving: Serving = Serving()) -> BackEnd:  # noqa: B008
-    """Finds who serves an endpoint.
-
-    Args:
-        endpoint: As the pipelines' parameter says it.
-        port: Port of a local endpoint's server that does not run yet; 0 for the one that it had.
-        serving: How Vertex runs the model server.
-
-    Raises:
-        UserError: If it is no endpoint's name.
-    """
-    if endpoint.startswith("projects/"):
-        return VertexBackEnd(endpoint, serving)
-    return LocalBackEnd(local_endpoint(endpoint), port)
 
 
 def _require_blessing(verdict: Decision, fingerprint: str) -> None:

@@ -11,31 +11,24 @@ def evaluate(
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
     report: Output[HTML],
-    task: str = "translation",
-    batch_size: int = 64,
-    terms: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
-    smallest_slice: int = 20,
+    options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     required: bool = True,
 ) -> None:
-    """Measures an exported model on the test text, through the signature that will be served.
+    """Measures an exported model on the test set, through the signature that will be served.
 
     Args:
         model: The SavedModel; nothing at its address means that there is no champion to measure.
-        corpus: The corpus whose test text is decoded and compared.
-        evaluation: Figures with their signatures and intervals, slices, and every test sentence with its output.
-        metrics: The same figures, for the console.
-        report: One page: figures, slices, histograms, and sentences near to and far from their references.
-        task: What the model was trained for, which decides the metrics: translation, summarization,
-            question_answering or text_generation.
-        batch_size: Sentences decoded at a time.
-        terms: Words by the name of their list; the sentences with one of its words are a slice.
-        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
-        required: Whether a model that cannot be measured is an error; if not, it is written down.
+        corpus: The corpus whose test set is decoded and compared.
+        evaluation: Metrics with their signatures and intervals, slices, and every test sentence with its output.
+        metrics: The same metrics, for the console.
+        report: One page: metrics, slices, histograms, and the best and worst outputs.
+        options: Task and evaluation options; docs/parameters.md lists them.
+        required: Whether a model that cannot be measured is an error; otherwise the evaluation records the problem.
     """
     from pathlib import Path
 
     from seqline.components.evaluate import console, stage
+    from seqline.components.evaluate.options import Options
 
-    options = stage.Options(task, batch_size, terms, smallest_slice, required)
-    measured = stage.evaluate(Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path), options)
-    console.show(measured, metrics, evaluation)
+    paths = Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path)
+    console.show(stage.evaluate(*paths, Options(**options), required), metrics, evaluation)

@@ -1,49 +1,20 @@
 """The evaluate stage: an exported model and the corpus's test text in, figures out."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.evaluation import Evaluation, append_sentences, write_evaluation
 from seqline.atomic import whole_folder
 from seqline.components.evaluate.measuring import measure
+from seqline.components.evaluate.options import Options
 from seqline.components.evaluate.report import write_report
 from seqline.errors import UserError
-from seqline.metrics.metrics import TASKS
-from seqline.metrics.slices import check_terms, find_slices
+from seqline.metrics.slices import find_slices
 from seqline.metrics.test_set import TestText
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of evaluation.
-
-    Attributes:
-        task: What the model was trained for, which decides the metrics: translation, summarization,
-            question_answering or text_generation.
-        batch_size: Sentences decoded at a time.
-        terms: Words by the name of their list, such as {"feminine": ["she", "her"]}: each list is a slice.
-        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
-        required: Whether a model that cannot be measured is an error. A champion is not required: that it no longer
-            loads is written down, and the gate says what follows.
-    """
-
-    task: str = "translation"
-    batch_size: int = 64
-    terms: dict[str, list[str]] = field(default_factory=dict)
-    smallest_slice: int = 20
-    required: bool = True
-
-    def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise UserError(f"task must be one of {', '.join(TASKS)}, not {self.task!r}")
-        for name in ("batch_size", "smallest_slice"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        check_terms(self.terms)
 
 
 def evaluate(
@@ -51,7 +22,8 @@ def evaluate(
     corpus: Path,
     evaluation: Path,
     report: Path,
-    options: Options = Options(),
+    options: Options = Options(),  # noqa: B008 (frozen)
+    required: bool = True,
 ) -> Evaluation:
     """Measures an exported model on a corpus's test text, through the signature that will be served.
 
@@ -68,6 +40,8 @@ def evaluate(
         evaluation: The folder to write.
         report: The HTML page to write.
         options: Options of evaluation.
+        required: Whether a model that cannot be measured is an error. A champion is not required: the evaluation
+            records that it no longer loads, and the gate handles it.
 
     Returns:
         What evaluation.json says.
@@ -84,7 +58,7 @@ def evaluate(
         corpus_fingerprint=manifest.fingerprint,
         task=options.task,
         language=manifest.target_language,
-        smallest_slice=options.smallest_slice,
+        smallest_slice=options.min_slice_size,
     )
     if not model.is_dir() or not any(model.iterdir()):
         log.info("%s holds no model: writing down that it is absent", model)
@@ -98,7 +72,7 @@ def evaluate(
             write_report(report, folder, measured, direction, ranks)
         return measured
     except UserError as error:
-        if options.required:
+        if required:
             raise
         log.warning("the champion cannot be measured: %s", error)
         return _write(evaluation, report, replace(absent, problem=str(error)), direction)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from seqline.components.export.plain import plain_search, trained
 from seqline.components.export.program import SAMPLING, SEARCHING, Program
 from seqline.decoding.search_options import Search
-from seqline.modeling import LanguageModel
+from seqline.modeling.language_model import LanguageModel
 
 PIECES = 32
 # Float32 sums in another order; hypotheses that are nearer than this may change places.

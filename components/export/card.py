@@ -6,20 +6,21 @@ from typing import Any
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.exported_model import Description, Statements
+from seqline.artifacts.exported_model import Description
+from seqline.components.export.options import ModelCardOptions
 
 FILE = "model_card.md"
-UNSAID = "not stated; whoever trained the model should say so (`{parameter}`)"
+UNSAID = "not stated; whoever trained the model should say so (`model_card.{name}`)"
 
 
-def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus, statements: Statements) -> str:
+def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus, options: ModelCardOptions) -> str:
     """Writes the model card.
 
     Args:
         description: What model.json says.
         checkpoint: The trained model.
         corpus: What it was trained on.
-        statements: What people say about it.
+        options: Licences and intended use.
 
     Returns:
         Markdown.
@@ -28,7 +29,7 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
     history = json.loads(checkpoint.history.read_text(encoding="utf-8"))
     best: dict[str, Any] = min(history, key=lambda epoch: epoch.get("valid_loss", float("inf")), default={})
     slices = Counter(row["slice"] for row in corpus.read_text("test") if row.get("slice"))
-    said = {name: value or UNSAID.format(parameter=name) for name, value in vars(statements).items()}
+    said = {name: value or UNSAID.format(name=name) for name, value in options.model_dump().items()}
     if slices:
         listed = ", ".join(f"{name} ({count} test pairs)" for name, count in sorted(slices.items()))
         biases = f"The data names slices: {listed}. The evaluation measures each, and the widest gap between them."
@@ -43,7 +44,7 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         "## Use",
         "",
         f"- Intended use: {said['intended_use']}",
-        f"- Licence of the model: {said['model_license']}",
+        f"- Licence of the model: {said['license']}",
         f"- Licence of the data: {said['data_license']}",
         "",
         "## Data",

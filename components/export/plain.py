@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from seqline.decoding.search_options import Search
 from seqline.decoding.token_choice import gumbel
-from seqline.modeling import LanguageModel
+from seqline.modeling.language_model import LanguageModel
 
 Logits = Callable[[np.ndarray], np.ndarray]
 

@@ -13,7 +13,7 @@ from seqline.decoding.scoring import log_probabilities
 from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
 from seqline.decoding.streaming import Stream, begin, proceed
-from seqline.modeling import LanguageModel
+from seqline.modeling.language_model import LanguageModel
 
 TEXTS = tf.TensorSpec((None,), tf.string)
 IDS = tf.TensorSpec((None, None), tf.int32)
@@ -44,7 +44,7 @@ class Program(tf.Module):
         super().__init__()
         self.config, self.decoding = model.config, decoding
         longest = decoding.max_input_length + decoding.max_output_length
-        self.decoder = Decoder(model, decoding.weights, longest)
+        self.decoder = Decoder(model, decoding.weight_dtype, longest)
         self.tokenizer = tf_text.SentencepieceTokenizer(model=tokenizer.read_bytes(), add_eos=False)
         self.found = tf.function(self._found, input_signature=[IDS], autograph=False)
 

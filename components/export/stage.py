@@ -5,33 +5,36 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqline.artifacts.checkpoint import Checkpoint
-from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.exported_model import SCHEMA_VERSION, Decoding, Description, ExportedModel, Statements
+from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.artifacts.exported_model import SCHEMA_VERSION, Decoding, Description, ExportedModel
 from seqline.atomic import whole_folder
 from seqline.components.export import card
+from seqline.components.export.options import DecodingOptions, ModelCardOptions
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
-    from seqline.modeling import TransformerConfig
+    from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
 CHECKED = 64
 CHECKED_PLAINLY = 8
 WARM_UP = 8
+# A model that was trained on short texts only still takes inputs of this length.
+SHORTEST_LIMIT = 128
 
 
 def export(
     checkpoint: Path,
     corpus: Path,
     output: Path,
-    decoding: Decoding = Decoding(),  # noqa: B008 (frozen)
-    statements: Statements = Statements(),  # noqa: B008 (frozen)
+    options: DecodingOptions = DecodingOptions(),  # noqa: B008 (frozen)
+    model_card: ModelCardOptions = ModelCardOptions(),  # noqa: B008 (frozen)
 ) -> Description:
     """Writes a trained model as a SavedModel that takes text and gives text.
 
@@ -42,8 +45,8 @@ def export(
         checkpoint: The checkpoint folder that train wrote.
         corpus: The corpus folder that tokenize wrote: its validation text is what is compared.
         output: The model folder to write.
-        decoding: How the exported model decodes.
-        statements: What people say about the model, for its card.
+        options: How the exported model decodes.
+        model_card: Licences and intended use, for the model's card.
 
     Returns:
         What model.json says.
@@ -61,7 +64,8 @@ def export(
     from seqline.components.export.signatures import describe
     from seqline.components.export.verify import foreign_ops, translate_elsewhere
     from seqline.components.export.warmup import write_warmup
-    from seqline.modeling import TransformerConfig, make_model
+    from seqline.modeling.architectures import make_model
+    from seqline.modeling.config import TransformerConfig
 
     # Saving, TensorFlow lists every input that it gives another name: pages that help nobody.
     for name in ("tensorflow", "absl"):
@@ -73,7 +77,7 @@ def export(
         model.load_weights(trained.weights)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"{trained.weights} does not fit {trained.config}: {error}; train again") from None
-    decoding = within(decoding, model.config)
+    decoding = resolve(options, model.config, Corpus(corpus).read_manifest())
     description = Description(
         fingerprint=fingerprint(trained, decoding),
         source_language=config["source_language"],
@@ -86,7 +90,7 @@ def export(
     program = Program(model, trained.tokenizer, decoding)
     signatures = program.signatures()
     texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:CHECKED]]
-    if decoding.weights == "float32":  # stored smaller, they are others than the trained ones
+    if decoding.weight_dtype == "float32":  # stored smaller, they are others than the trained ones
         check_agreement(model, program, signatures["parameters"], texts[:CHECKED_PLAINLY])
     with whole_folder(output) as folder:
         tf.saved_model.save(program, str(folder), signatures=signatures)
@@ -96,7 +100,7 @@ def export(
         written.write_description(description)
         (folder / "signatures.md").write_text(describe(signatures, description), encoding="utf-8")
         (folder / card.FILE).write_text(
-            card.write_card(description, trained, Corpus(corpus), statements), encoding="utf-8"
+            card.write_card(description, trained, Corpus(corpus), model_card), encoding="utf-8"
         )
         write_warmup(folder, texts[:WARM_UP] or [""])
         foreign = foreign_ops(folder)
@@ -111,18 +115,21 @@ def export(
     return description
 
 
-def within(decoding: Decoding, config: "TransformerConfig") -> Decoding:
-    """Holds the limits to the lengths that the model was trained for.
+def resolve(options: DecodingOptions, config: "TransformerConfig", manifest: Manifest) -> Decoding:
+    """Decides the limits that are left open, and keeps all within the lengths that the model was trained for.
 
     Args:
-        decoding: What was asked for.
+        options: How the exported model is to decode.
         config: The model's shape.
+        manifest: The corpus's manifest.
     """
-    limit = config.max_length
-    return replace(
-        decoding,
-        max_input_length=min(decoding.max_input_length, limit),
-        max_output_length=min(decoding.max_output_length, limit),
+    longest = max(int(manifest.options["max_tokens"]), SHORTEST_LIMIT)
+    return Decoding(
+        beam_size=options.beam_size,
+        length_penalty=options.length_penalty,
+        max_input_length=min(options.max_input_length or longest, config.max_length),
+        max_output_length=min(options.max_output_length or longest, config.max_length),
+        weight_dtype=options.weight_dtype,
     )
 
 

@@ -1,4 +1,6 @@
-"""Checks an exported model in a fresh process: `python -m seqline.components.export.verify MODEL` reads and writes JSON.
+"""Checks an exported model in a fresh process.
+
+`python -m seqline.components.export.verify MODEL` reads and writes JSON.
 
 It sees what a server sees: the folder, TensorFlow and tensorflow-text, and no model code.
 """

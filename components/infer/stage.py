@@ -5,7 +5,6 @@ import json
 import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from seqline.artifacts.exported_model import ExportedModel
@@ -14,10 +13,10 @@ from seqline.atomic import whole_folder
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
-from seqline.components.snapshot.stage import describe_all, fingerprint_of
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
 from seqline.inputs.files import find_files
+from seqline.inputs.fingerprint import describe_all, fingerprint_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def infer(
     served = served_model(Path(model))
     model_fingerprint = served.read_description().fingerprint
     fingerprint = fingerprint or fingerprint_of(describe_all(data))
-    identity = json.dumps([files, fingerprint, model_fingerprint, asdict(options)], sort_keys=True)
+    identity = json.dumps([files, fingerprint, model_fingerprint, options.model_dump()], sort_keys=True)
     folder = checkpoints or str(predictions.parent / f".{predictions.name}.state")
     where = f"{folder.rstrip('/')}/batch-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     # Workers elsewhere have no bucket mounted at /gcs.

@@ -1,17 +1,45 @@
 """Entry of the snapshot stage."""
 
-import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from seqline.atomic import whole_folder, write_whole
-from seqline.components.snapshot.parameters import check_parameters
-from seqline.inputs.files import InputFile, describe, find_inputs
+from seqline.inputs.files import describe
+from seqline.inputs.fingerprint import describe_all, fingerprint_of
+from seqline.schema.run import RunParameters
+from seqline.schema.sections import SECTIONS, resolve
 
 SCHEMA_VERSION = 1
+
+
+def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Checks the parameters of a whole run, then takes the snapshot.
+
+    Args:
+        output: The artifact folder to write.
+        parameters: Parameters of the run and sections of options by name; others are not looked at.
+
+    Returns:
+        The fingerprint, then each section's complete options, in the order of `SECTIONS`; the gate's rules are left
+        out, since bless takes them as they were given.
+
+    Raises:
+        UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
+    """
+    run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
+    resolved = resolve(run, {name: parameters[name] for name in SECTIONS if name in parameters})
+    fingerprint = snapshot(
+        parameters["data"],
+        output,
+        parameters.get("valid_data", ""),
+        parameters.get("test_data", ""),
+        parameters.get("tokenizer", ""),
+    )
+    return fingerprint, *(options.model_dump(mode="json") for name, options in resolved.items() if name != "gate")
 
 
 def snapshot(
@@ -19,7 +47,7 @@ def snapshot(
     output: Path,
     valid_data: str = "",
     test_data: str = "",
-    parameters: dict[str, Any] | None = None,
+    tokenizer: str = "",
 ) -> str:
     """Lists the input files and fingerprints their content.
 
@@ -40,18 +68,17 @@ def snapshot(
         output: The artifact folder to write.
         valid_data: Validation files in the same form, where there are some.
         test_data: Test files, likewise.
-        parameters: Values of all parameters of the run by name, checked before anything is read.
+        tokenizer: A SentencePiece model that the corpus will be made with; empty for none.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
 
     Raises:
-        UserError: A later stage would refuse a parameter, `data` is empty, or a parameter names a missing, empty or
-            unreadable file or a folder, or a query that BigQuery refuses.
+        UserError: `data` is empty, or a parameter names a missing, empty or unreadable file or a folder, or a query
+            that BigQuery refuses.
     """
-    check_parameters(parameters or {})
     files = describe_all(data, valid_data, test_data)
-    if tokenizer := (parameters or {}).get("tokenizer"):
+    if tokenizer:
         # A corpus made with another model behind the same path is another corpus.
         files.append(describe(tokenizer, "tokenizer"))
     fingerprint = fingerprint_of(files)
@@ -68,18 +95,3 @@ def snapshot(
     size = sum(file.size for file in files)
     logging.getLogger(__name__).info("%d file(s), %d bytes, fingerprint %s", len(files), size, fingerprint)
     return fingerprint
-
-
-def describe_all(data: str, valid_data: str = "", test_data: str = "") -> list[InputFile]:
-    """Describes the input files; arguments and errors are those of `snapshot`."""
-    return [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
-
-
-def _name(file: InputFile) -> str:
-    return "" if file.checksum.startswith("bigquery:") else file.path.rpartition("/")[2]
-
-
-def fingerprint_of(files: list[InputFile]) -> str:
-    """SHA-256 over parameters, base names, sizes and checksums in an order of their own."""
-    content = sorted((file.parameter, _name(file), file.size, file.checksum) for file in files)
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Expectations: what a corpus must be like to be trained on, by name."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from seqline.artifacts.corpus import Counts
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.errors import UserError
+from seqline.names import nearest
 
 NAMES = {
     "min_pairs": "training pairs, at least",
@@ -55,14 +55,12 @@ def check_names(expectations: Mapping[str, Any]) -> None:
     """
     for name, limit in expectations.items():
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
-            raise UserError(f"expectations: there is none called {name!r}; {hint}")
+            raise UserError(f"there is no expectation {name!r}; {nearest(name, NAMES)}")
         if name == "slices":
             if not isinstance(limit, list) or not all(isinstance(one, str) for one in limit):
-                raise UserError(f"expectations: slices must be a list of names, not {limit!r}")
+                raise UserError(f"slices must be a list of names, not {limit!r}")
         elif isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:
-            raise UserError(f"expectations: {name} must be a number of at least 0, not {limit!r}")
+            raise UserError(f"{name} must be a number of at least 0, not {limit!r}")
 
 
 def check_drift(expectations: Mapping[str, Any], previous_corpus: str) -> None:

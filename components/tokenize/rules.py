@@ -4,7 +4,6 @@ They are the usual ones of OpusFilter, bicleaner-hardrules and Moses. A row is c
 it, in the order below; after the rules of the rows come those that compare rows, and those that need pieces.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from seqline.components.tokenize import filters
 from seqline.components.tokenize.filters import Pairs
 from seqline.errors import UserError
+from seqline.names import nearest
 
 Mask = npt.NDArray[np.bool_]
 _PARALLEL = ("translation",)
@@ -73,11 +73,10 @@ MALFORMED = {
 _ALWAYS = ("in_test", "in_valid", "too_long")
 
 
-def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
-    """The rules that apply, in order, with their thresholds; 1 for a rule without.
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Checks what is to be changed about the rules.
 
     Args:
-        task: The task, whose defaults are changed.
         changes: By name: false for off, true for on, a number for on with that threshold.
 
     Raises:
@@ -85,16 +84,23 @@ def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
     """
     for name, value in changes.items():
         if name not in RULES:
-            near = difflib.get_close_matches(name, RULES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RULES)}"
-            raise UserError(f"rules: no rule is called {name!r}; {hint}")
+            raise UserError(f"there is no rule {name!r}; {nearest(name, RULES)}")
         if name in _ALWAYS and value is not True:
-            raise UserError(f"rules: {name} cannot be changed; test text must stay out of training")
+            raise UserError(f"{name} cannot be changed; test text must stay out of training")
         if isinstance(value, bool):
             continue
         if not isinstance(value, int | float) or not value > 0 or RULES[name].default is True:
             kind = "true or false" if RULES[name].default is True else "true, false or a number above 0"
-            raise UserError(f"rules: {name} must be {kind}, not {value!r}")
+            raise UserError(f"{name} must be {kind}, not {value!r}")
+
+
+def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
+    """The rules that apply, in order, with their thresholds; 1 for a rule without.
+
+    Args:
+        task: The task, whose defaults are changed.
+        changes: From `check_changes`.
+    """
     chosen = {}
     for name, rule in RULES.items():
         value = changes.get(name, task in rule.tasks)

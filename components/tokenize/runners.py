@@ -15,6 +15,21 @@ ONE_PROCESS_BYTES = 64 << 20
 """Up to here one process is done before others have started."""
 
 
+def check_flags(beam_options: str) -> None:
+    """Checks that the user's flags can be split into words.
+
+    Args:
+        beam_options: The flags.
+
+    Raises:
+        UserError: A quotation is not closed.
+    """
+    try:
+        shlex.split(beam_options)
+    except ValueError as error:
+        raise UserError(f"beam_options cannot be split into flags ({error}): {beam_options}") from None
+
+
 def flags(beam_options: str, size: int) -> list[str]:
     """The flags for Beam.
 

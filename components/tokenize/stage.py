@@ -4,26 +4,24 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import fsspec
 
 from seqline.artifacts.corpus import SCHEMA_VERSION, Counts, Manifest
 from seqline.atomic import whole_folder, write_whole
-from seqline.components.snapshot.stage import describe_all, fingerprint_of
 from seqline.components.tokenize.expectations import check_drift, hold, require
 from seqline.components.tokenize.formats import Input, form_of
 from seqline.components.tokenize.judgement import judge
-from seqline.components.tokenize.options import Conditions, Options
+from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
-from seqline.components.tokenize.runners import flags, shared_folder
+from seqline.components.tokenize.runners import check_flags, flags, shared_folder
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
+from seqline.inputs.fingerprint import describe_all, fingerprint_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,6 @@ def tokenize(
     test_data: str = "",
     beam_options: str = "",
     previous_corpus: str = "",
-    expectations: dict[str, Any] | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Manifest:
     """Makes a corpus of piece ids from raw text pairs.
@@ -69,7 +66,6 @@ def tokenize(
         test_data: Test files, likewise.
         beam_options: Flags for Apache Beam, such as --runner=...; all cores of this machine by default.
         previous_corpus: A corpus folder, local or gs://, that drift is measured against; empty for none.
-        expectations: What the corpus must be like, by name: {"min_pairs": 1000, "max_rejected_share": 0.2}.
         options: Options of the stage.
 
     Returns:
@@ -79,10 +75,8 @@ def tokenize(
         UserError: Files are missing or broken, too many rows are malformed, too few pairs are left, or an expectation
             is not met; then the report is written all the same.
     """
-    options.check_fields()
-    expected = expectations or {}
-    Conditions(previous_corpus, expected, beam_options)
-    check_drift(expected, previous_corpus)
+    check_flags(beam_options)
+    check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.read(previous_corpus) if previous_corpus else None
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
@@ -97,7 +91,7 @@ def tokenize(
         manifest = _manifest(tally, fingerprint, options, len(vocabulary), folder)
         statistics = Statistics.of(tally, vocabulary)
         drift = Drift.between(previous, statistics) if previous else None
-        verdicts = hold(expected, manifest.counts, statistics, drift)
+        verdicts = hold(options.expectations, manifest.counts, statistics, drift)
         write_whole(report, render_report(manifest, statistics, tally.examples, drift, verdicts))
         require(verdicts)
         write_whole(folder / "statistics.json", statistics.to_json())
@@ -164,7 +158,7 @@ def _rejected(tally: Tally) -> Iterator[str]:
 def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size: int, folder: Path) -> Manifest:
     if vocabulary_size < options.vocabulary_size and not options.tokenizer:
         log.info("the data fill %d pieces of the %d asked for", vocabulary_size, options.vocabulary_size)
-    kept, identity = tally.kept, [SCHEMA_VERSION, fingerprint, asdict(options)]
+    kept, identity = tally.kept, [SCHEMA_VERSION, fingerprint, options.content()]
     if options.tokenizer:
         identity.append(hashlib.sha256((folder / "tokenizer.model").read_bytes()).hexdigest())
     counts = Counts(
@@ -182,7 +176,7 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         raise RuntimeError(f"rows were lost: {counts}")
     return Manifest(
         fingerprint=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
-        options=asdict(options),
+        options=options.content(),
         counts=counts,
         shards=tally.shards,
         vocabulary_size=vocabulary_size,

@@ -15,8 +15,9 @@ from seqline.atomic import write_whole
 from seqline.components.train.batches import Pair
 from seqline.components.train.pieces import Pieces
 from seqline.html_report.page import render
-from seqline.modeling import Gpt, LanguageModel
 from seqline.modeling.attention import MultiHeadAttention
+from seqline.modeling.gpt import Gpt
+from seqline.modeling.language_model import LanguageModel
 
 SENTENCES, LONGEST, CELL = 3, 24, 16
 
@@ -89,7 +90,7 @@ def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:
     heads = [np.asarray(weights, np.float32)[:, starts[0] :, : len(across)] for weights in seen]
     last = len(heads) - 1
     found = [("last layer, mean of the heads", heads[last].mean(axis=0))]
-    found += [(f"last layer, head {number + 1}", heads[last][number]) for number in range(config.heads)]
+    found += [(f"last layer, head {number + 1}", heads[last][number]) for number in range(config.num_heads)]
     found += [(f"layer {number + 1}, mean of the heads", heads[number].mean(axis=0)) for number in range(last)]
     return [
         Map(

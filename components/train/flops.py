@@ -17,7 +17,7 @@ def training_flops(config: TransformerConfig, source_tokens: float, target_token
         target_tokens: Likewise.
         pairs: How many.
     """
-    width, inner = config.width, config.feed_forward * (3 if config.activation == "swiglu" else 2)
+    width, inner = config.hidden_dim, config.intermediate_dim * (3 if config.activation == "swiglu" else 2)
     layer = 4 * width * width + width * inner
     source, target = source_tokens / max(pairs, 1), target_tokens / max(pairs, 1)
     if config.architecture == "gpt":

@@ -10,7 +10,9 @@ from seqline.components.train.loss import smoothed_cross_entropy
 from seqline.components.train.optimizer import Adam
 from seqline.components.train.options import Options
 from seqline.components.train.schedules import WarmUp
-from seqline.modeling import LanguageModel, TransformerConfig, make_model
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.language_model import LanguageModel
 
 
 class Trainee(keras.Model):
@@ -55,7 +57,7 @@ class Trainee(keras.Model):
         """
         config = self.model.config
         labels = tf.reshape(y, [-1])
-        states = tf.reshape(y_pred, [-1, config.width])
+        states = tf.reshape(y_pred, [-1, config.hidden_dim])
         predicted = tf.not_equal(labels, config.pad_id)
         if not self.jit_compile:
             # Only XLA needs static shapes; without it no logits are made of padding, nor of a gpt's prompts.
@@ -101,11 +103,11 @@ def make_trainee(config: TransformerConfig, options: Options, steps: int, compil
     """
     model = Trainee(make_model(config), options.label_smoothing)
     schedule = WarmUp(
-        options.decay,
+        options.lr_schedule,
         options.learning_rate,
         options.warmup_steps,
-        steps // options.accumulate,
-        options.accumulate,
+        steps // options.gradient_accumulation_steps,
+        options.gradient_accumulation_steps,
     )
     optimizer = Adam(
         schedule,
@@ -113,9 +115,11 @@ def make_trainee(config: TransformerConfig, options: Options, steps: int, compil
         epsilon=1e-9,
         weight_decay=options.weight_decay or None,
         clip_norm=options.clip_norm,
-        gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
-        use_ema=options.average > 0,
-        ema_momentum=options.average or 0.99,
+        gradient_accumulation_steps=options.gradient_accumulation_steps
+        if options.gradient_accumulation_steps > 1
+        else None,
+        use_ema=options.ema_momentum > 0,
+        ema_momentum=options.ema_momentum or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "scale", "beta", "gamma"])
     model.compile(optimizer=optimizer, jit_compile=compiled)

@@ -75,8 +75,8 @@ def weight_count(config: TransformerConfig) -> int:
     Args:
         config: Its shape.
     """
-    width, matrices = config.width, 3 if config.activation == "swiglu" else 2
-    layer = 4 * width * width + matrices * width * config.feed_forward
+    width, matrices = config.hidden_dim, 3 if config.activation == "swiglu" else 2
+    layer = 4 * width * width + matrices * width * config.intermediate_dim
     cross = 0 if config.architecture == "gpt" else 4 * width * width
     embeddings = config.vocabulary_size * width * (1 if config.tied_embeddings else 2)
     return config.encoder_layers * layer + config.decoder_layers * (layer + cross) + embeddings

@@ -1,5 +1,6 @@
 """Reading the corpus's TFRecords back into piece ids."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,3 +27,19 @@ def read_pairs(shards: list[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
         ]
         pairs += zip(*sides, strict=True)
     return pairs
+
+
+def longest(architecture: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> int:
+    """The length that a model needs for pairs: preflight and train must agree on it.
+
+    Args:
+        architecture: transformer or gpt.
+        pairs: Source and target token ids.
+
+    Returns:
+        Tokens of the longest side and its end, 128 at least; of a gpt, tokens of both sides and their ends, 256 at
+        least.
+    """
+    if architecture == "gpt":
+        return max(256, *(len(left) + len(right) + 2 for left, right in pairs))
+    return max(128, *(max(len(left), len(right)) + 1 for left, right in pairs))

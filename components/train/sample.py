@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from seqline.components.train.batches import Pair
 from seqline.components.train.pieces import Pieces
-from seqline.modeling import LanguageModel
+from seqline.modeling.language_model import LanguageModel
 
 SLACK = 8
 

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from seqline.artifacts.corpus import Corpus, Manifest
 from seqline.atomic import whole_folder
 from seqline.components.train.options import Options
 from seqline.errors import UserError
-
-__all__ = ["Options", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +68,13 @@ def train(
     from seqline.components.train.packing import Packs
     from seqline.components.train.pieces import Pieces
     from seqline.components.train.recommend import recommend
-    from seqline.components.train.records import read_pairs
+    from seqline.components.train.records import longest, read_pairs
     from seqline.components.train.report import write_report
     from seqline.components.train.sample import Sample
     from seqline.components.train.subwords import Subwords
     from seqline.components.train.trainer import Trainer
     from seqline.components.train.working_state import WorkingState
-    from seqline.modeling import TransformerConfig
+    from seqline.modeling.config import TransformerConfig
 
     source = Corpus(corpus)
     manifest = source.read_manifest()
@@ -92,7 +89,7 @@ def train(
         precision = "bfloat16" if natively else "float32"
     peaks = gather(strategy, matmul_peak(precision))
     peak = sum(found for (found,) in peaks) / len(peaks)
-    preset = options.preset
+    preset: Any = options.preset
     if preset == "auto":
         advice = recommend(manifest, options.minutes, peak * strategy.num_replicas_in_sync)
         for reason in advice.reasons:
@@ -101,7 +98,7 @@ def train(
     config = TransformerConfig.preset(
         preset,
         vocabulary_size=manifest.vocabulary_size,
-        max_length=_longest(options.architecture, [pair for found in pairs.values() for pair in found]),
+        max_length=longest(options.architecture, [pair for found in pairs.values() for pair in found]),
         **options.shape,
     )
     make: Any = Packs if options.architecture == "gpt" else Batches
@@ -175,7 +172,7 @@ def train(
             description = {
                 "schema_version": 1,
                 "model": config.to_dict(),
-                "options": asdict(options),
+                "options": options.model_dump(),
                 "corpus_fingerprint": manifest.fingerprint,
                 "source_language": manifest.source_language,
                 "target_language": manifest.target_language,
@@ -195,7 +192,10 @@ def train(
             ("Batches", f"{len(train_batches)} an epoch, of {train_batches.shapes}"),
             ("Devices", f"{strategy.num_replicas_in_sync}, {peak / 1e9:,.0f} GFLOP/s each in {precision}"),
             ("Corpus", manifest.fingerprint[:12]),
-            *((name.replace("_", " "), value) for name, value in asdict(replace(options, preset=preset)).items()),
+            *(
+                (name.replace("_", " "), value)
+                for name, value in options.with_values(preset=preset).model_dump().items()
+            ),
         ]
         write_report(report, history, facts, trainer.best_epoch)
     if attention:
@@ -208,16 +208,10 @@ def _mounted(folder: str) -> Path:
     return Path(f"/gcs/{folder[len('gs://') :]}" if folder.startswith("gs://") else folder)
 
 
-def _longest(architecture: str, pairs: list[Any]) -> int:
-    if architecture == "gpt":
-        return max(*(len(left) + len(right) + 2 for left, right in pairs), 256)
-    return max(*(max(len(left), len(right)) + 1 for left, right in pairs), 128)
-
-
 def _identity(manifest: Manifest, options: Options, warm_start: str) -> str:
     """Names the run: what is continued must have the same data and options."""
     # More epochs or minutes only make the same run longer.
-    told = {name: value for name, value in asdict(options).items() if name not in ("devices", "xla", "minutes")}
+    told = {name: value for name, value in options.model_dump().items() if name not in ("devices", "xla", "minutes")}
     identity = json.dumps([STATE_VERSION, manifest.fingerprint, told, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 

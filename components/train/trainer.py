@@ -172,7 +172,7 @@ class Trainer:
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
         """Puts the averaged weights in the place of the trained ones, for a while."""
-        if not self.options.average:
+        if not self.options.ema_momentum:
             yield
             return
         variables = self.model.trainable_variables

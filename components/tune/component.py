@@ -12,105 +12,32 @@ def tune(
     tuning: Output[Artifact],
     metrics: Output[Metrics],
     report: Output[HTML],
-    space: dict,
-    trials: int = 20,
-    trial_epochs: int = 5,
-    trial_minutes: float = 0.0,
-    architecture: str = "transformer",
-    preset: str = "tiny",
-    norm_placement: str = "pre",
-    norm: str = "rms",
-    positions: str = "sinusoidal",
-    activation: str = "relu",
-    tied_embeddings: bool = True,
-    batch_tokens: int = 4096,
-    accumulate: int = 1,
-    decay: str = "inverse_square_root",
-    learning_rate: float = 0.002,
-    warmup_steps: int = 400,
-    weight_decay: float = 0.0,
-    clip_norm: float = 1.0,
-    dropout: float = 0.1,
-    attention_dropout: float = 0.0,
-    activation_dropout: float = 0.0,
-    label_smoothing: float = 0.1,
-    subword_sampling: float = 0.0,
-    average: float = 0.999,
-    precision: str = "auto",
-    devices: str = "auto",
-    xla: str = "auto",
-    seed: int = 1,
+    options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    training: dict = {},  # noqa: B006
     warm_start: str = "",
     checkpoints: str = "",
-) -> NamedTuple(  # type: ignore[valid-type]
-    "Outputs",
-    [
-        ("preset", str),
-        ("batch_tokens", int),
-        ("learning_rate", float),
-        ("warmup_steps", int),
-        ("dropout", float),
-        ("label_smoothing", float),
-        ("average", float),
-    ],
-):
-    """Searches for the hyperparameters with the least validation loss; continues a search that was killed.
+) -> NamedTuple("Outputs", [("training", dict)]):  # type: ignore[valid-type]
+    """Searches for the hyperparameters with the lowest validation loss; resumes a search that was killed.
 
     Args:
         corpus: The tokenized corpus.
         tuning: Every trial, and the best one's parameters as a configuration file.
-        metrics: The best trial's figure, for the console.
+        metrics: The best trial's loss, for the console.
         report: One page: the trials, ranked.
-        space: By hyperparameter, {"min", "max"} with "scale" (log or linear), or {"values"}; empty for the usual three.
-        trials: Trainings, pruned ones included.
-        trial_epochs: Passes of each over the data, at most.
-        trial_minutes: Training time of each, at most; 0 for no limit.
-        architecture: transformer (encoder and decoder) or gpt (decoder only; the source is a prompt).
-        preset: The model's size, in the first trial and where it is not searched; so for batch_tokens, learning_rate,
-            warmup_steps, dropout, label_smoothing and average.
-        norm_placement: Where blocks are normalized, pre or post.
-        norm: How they are normalized, rms or layer.
-        positions: Position encoding, sinusoidal, learned or rotary.
-        activation: Activation of the feed-forward blocks, relu, gelu, silu or swiglu.
-        tied_embeddings: Whether the output layer shares the embedding's weights.
-        batch_tokens: Target tokens in a batch, padding included.
-        accumulate: Batches whose gradients are averaged before the weights change.
-        decay: How the learning rate falls, inverse_square_root or cosine.
-        learning_rate: The highest learning rate, reached after the warm-up.
-        warmup_steps: Steps over which the learning rate rises.
-        weight_decay: Share of the weights taken off at each step, times the learning rate (AdamW); 0 for Adam.
-        clip_norm: Largest norm of the gradients; 0 for no limit.
-        dropout: Share of activations dropped in training, 0 to 1.
-        attention_dropout: Share of attention weights dropped in training, 0 to 1.
-        activation_dropout: Share dropped in training inside the feed-forward blocks, 0 to 1.
-        label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
-        subword_sampling: Subword regularization, the smoothing by which other pieces are drawn in every epoch, such as
-            0.1; 0 for none.
-        average: Momentum of the moving average of the weights that are kept; 0 for none.
-        precision: float32, bfloat16, or auto for bfloat16 where the processor multiplies it natively.
-        devices: What trains, one device, mirrored (all GPUs), workers (from TF_CONFIG), tpu, or auto for what there is.
-        xla: Whether the training step is compiled with XLA, on, off, or auto for on a TPU.
-        seed: Decides initial weights, dropout, the order of the data, and what is tried.
-        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
-        checkpoints: Folder of the study, to continue from; empty for a place beside the output.
+        options: Search space and budget; docs/parameters.md lists them under `tuning`.
+        training: Training options of the first trial, and of all trials where they are not searched.
+        warm_start: Checkpoint folder whose weights every trial starts from; empty for random weights.
+        checkpoints: Folder of the study, to resume from; empty for one beside the output.
 
     Returns:
-        preset: The best value, or what was given where it is not searched; so for the following.
-        batch_tokens: Target tokens in a batch.
-        learning_rate: The highest learning rate.
-        warmup_steps: Steps over which the learning rate rises.
-        dropout: Share of activations dropped.
-        label_smoothing: Share of the probability spread over the vocabulary.
-        average: Momentum of the moving average of the weights.
+        training: The training options with the best values.
     """
-    given = dict(locals())
     from pathlib import Path
 
-    from seqline.components.tune.stage import Budget, Options
+    from seqline.components.train.options import Options as Training
+    from seqline.components.tune.options import Options
     from seqline.components.tune.stage import tune as run
 
-    best, metrics.metadata["valid_loss"] = run(
-        Path(corpus.path), Path(tuning.path), Path(report.path), space, checkpoints, warm_start,
-        Budget(trials, trial_epochs, trial_minutes), Options.of(given),
-    )  # fmt: skip
-    return tuple(vars(best).values())  # type: ignore[return-value]
+    outputs = Path(tuning.path), Path(report.path), checkpoints, warm_start
+    best, metrics.metadata["valid_loss"] = run(Path(corpus.path), *outputs, Options(**options), Training(**training))
+    return (best.model_dump(),)  # type: ignore[return-value]

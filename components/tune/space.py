@@ -6,13 +6,13 @@
  "preset": {"values": ["tiny", "small"]}}
 """
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from seqline.components.train.options import Options
 from seqline.errors import UserError
+from seqline.names import nearest
 
 Value = float | int | str
 
@@ -22,65 +22,6 @@ DEFAULT = {
     "dropout": {"min": 0.0, "max": 0.4},
 }
 """What is searched where nothing is said."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What can be tuned: options of training, under the same names.
-
-    Attributes:
-        preset: The model's size: demo, tiny, small, base or big.
-        batch_tokens: Target tokens in a batch, padding included.
-        learning_rate: The highest learning rate, reached after the warm-up.
-        warmup_steps: Steps over which the learning rate rises.
-        dropout: Share of activations dropped.
-        label_smoothing: Share of the probability spread over the vocabulary.
-        average: Momentum of the moving average of the weights that are kept; 0 for none.
-    """
-
-    preset: str = "tiny"
-    batch_tokens: int = 4096
-    learning_rate: float = 0.002
-    warmup_steps: int = 400
-    dropout: float = 0.1
-    label_smoothing: float = 0.1
-    average: float = 0.999
-
-    @classmethod
-    def of(cls, options: Options) -> "Hyperparameters":
-        """Those among options of training.
-
-        Args:
-            options: The options.
-        """
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
-
-    def with_values(self, values: Mapping[str, Any]) -> "Hyperparameters":
-        """Returns these with some replaced, each in its own type: Vertex AI and JSON know no whole numbers.
-
-        Args:
-            values: What to replace, by name.
-        """
-        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
-        read = {name: float(value) if kinds[name] is int else value for name, value in values.items()}
-        return replace(self, **{name: kinds[name](value) for name, value in read.items()})
-
-
-@dataclass(frozen=True)
-class Search:
-    """A declaration that is known to be good.
-
-    Attributes:
-        space: What to search, by hyperparameter.
-
-    Raises:
-        UserError: As `read_space` does.
-    """
-
-    space: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        read_space(self.space)
 
 
 @dataclass(frozen=True)
@@ -144,30 +85,49 @@ def read_space(space: Mapping[str, Any]) -> list[Dimension]:
     return [_dimension(name, given) for name, given in sorted((space or DEFAULT).items())]
 
 
+def apply(options: Options, values: Mapping[str, Any]) -> Options:
+    """Replaces training options by a trial's values, each in its own type: Vertex AI and JSON know no whole numbers.
+
+    Args:
+        options: The training options.
+        values: The new values by name.
+    """
+    kinds = {name: type(getattr(options, name)) for name in values}
+    return options.with_values(
+        **{name: int(float(value)) if kinds[name] is int else kinds[name](value) for name, value in values.items()}
+    )
+
+
 def _dimension(name: str, given: Any) -> Dimension:
-    kinds: dict[str, type] = {name: type(value) for name, value in asdict(Hyperparameters()).items()}
-    if name not in kinds:
-        close = difflib.get_close_matches(name, kinds, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(kinds)}"
-        raise UserError(f"space: {name!r} cannot be tuned; {hint}")
-    kind, where = kinds[name], f"space: {name}"
+    defaults = Options()
+    if name not in Options.tunable():
+        raise UserError(f"{name!r} cannot be tuned; {nearest(name, Options.tunable())}")
+    kind = type(getattr(defaults, name))
     forms = ({"values"}, {"min", "max"}, {"min", "max", "scale"})
     if not isinstance(given, dict) or set(given) not in forms:
-        raise UserError(f'{where} must be {{"min", "max"}}, with "scale" or without, or {{"values"}}; not {given!r}')
+        raise UserError(f'{name} must be {{"min", "max"}}, with "scale" or without, or {{"values"}}; not {given!r}')
     if "values" in given:
         values = given["values"]
         if not isinstance(values, list) or not values or not all(_fits(value, kind) for value in values):
-            raise UserError(f"{where}: values must be a list of {_words(kind)}, not {values!r}")
-        return Dimension(name, kind, values=tuple(dict.fromkeys(kind(value) for value in values)))
+            raise UserError(f"{name}: values must be a list of {_words(kind)}, not {values!r}")
+        found = Dimension(name, kind, values=tuple(dict.fromkeys(kind(value) for value in values)))
+    else:
+        found = _range(name, kind, given)
+    for value in found.values or (found.low, found.high):
+        defaults.with_values(**{name: value})
+    return found
+
+
+def _range(name: str, kind: type, given: Mapping[str, Any]) -> Dimension:
     low, high, scale = given["min"], given["max"], given.get("scale", "linear")
     if kind is str or not (_fits(low, kind) and _fits(high, kind)):
-        raise UserError(f"{where}: {'list its values' if kind is str else f'min and max must be {_words(kind)}'}")
+        raise UserError(f"{name}: {'list its values' if kind is str else f'min and max must be {_words(kind)}'}")
     if not low < high:
-        raise UserError(f"{where}: min {low} must be below max {high}")
+        raise UserError(f"{name}: min {low} must be below max {high}")
     if scale not in ("linear", "log"):
-        raise UserError(f"{where}: scale must be linear or log, not {scale!r}")
+        raise UserError(f"{name}: scale must be linear or log, not {scale!r}")
     if scale == "log" and low <= 0:
-        raise UserError(f"{where}: on a log scale min must be above 0, not {low}")
+        raise UserError(f"{name}: on a log scale min must be above 0, not {low}")
     return Dimension(name, kind, kind(low), kind(high), scale == "log")
 
 

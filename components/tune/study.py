@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -20,9 +19,9 @@ from optuna.trial import TrialState
 
 from seqline.artifacts.trial_metrics import FILE, TRIAL, read_report
 from seqline.artifacts.tuning import METRIC, Trial
-from seqline.components.train.options import Options
-from seqline.components.tune.budget import Budget
-from seqline.components.tune.space import Dimension, Hyperparameters
+from seqline.components.train.options import Options as Training
+from seqline.components.tune.options import Options
+from seqline.components.tune.space import Dimension, apply
 from seqline.components.tune.trial import flags
 from seqline.errors import UserError
 
@@ -53,8 +52,8 @@ class Study:
         folder: Its journal, the logs and the working state of its trials.
         corpus: The corpus to train on.
         dimensions: What is searched.
-        budget: What is spent.
-        options: Options of training: of the first trial, and of all where they are not searched.
+        options: The search's budget.
+        training: Training options of the first trial, and of all trials where they are not searched.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
         poll_seconds: How often a trial's figures are looked at.
     """
@@ -64,13 +63,13 @@ class Study:
         folder: Path,
         corpus: Path,
         dimensions: Sequence[Dimension],
-        budget: Budget,
         options: Options,
+        training: Training,
         warm_start: str = "",
         poll_seconds: float = 0.5,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.corpus, self.budget, self.options = folder, corpus, budget, options
+        self.folder, self.corpus, self.options, self.training = folder, corpus, options, training
         self.dimensions, self.warm_start, self.poll_seconds = dimensions, warm_start, poll_seconds
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
@@ -80,7 +79,7 @@ class Study:
         self._continue()
         # Another seed each time: a study that continues is not to try the same again.
         self.study.sampler = optuna.samplers.TPESampler(
-            seed=options.seed + len(self.study.trials), multivariate=len(dimensions) > 1
+            seed=training.seed + len(self.study.trials), multivariate=len(dimensions) > 1
         )
         self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
 
@@ -93,7 +92,7 @@ class Study:
         Raises:
             UserError: If the first ones all fail.
         """
-        while len(done := self._done()) < self.budget.trials:
+        while len(done := self._done()) < self.options.trials:
             if len(done) >= FAILURES_AT_THE_START and all(trial.state == "failed" for trial in done):
                 raise UserError(f"the first {len(done)} trials all failed: {self._reason(done[0].number)}")
             self._run_trial()
@@ -102,7 +101,7 @@ class Study:
     def _continue(self) -> None:
         """Begins with the given hyperparameters; takes up the trials that a killed process left."""
         if not self.study.trials:
-            values = {one.name: getattr(self.options, one.name) for one in self.dimensions}
+            values = {one.name: getattr(self.training, one.name) for one in self.dimensions}
             if all(one.holds(values[one.name]) for one in self.dimensions):
                 self.study.enqueue_trial(values)
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
@@ -148,13 +147,12 @@ class Study:
         folder = self._folder(trial.number)
         folder.mkdir(exist_ok=True)
         metrics = folder / "metrics.jsonl"
-        chosen = Hyperparameters.of(self.options).with_values(trial.params)
-        options = replace(self.options, **asdict(chosen))
+        training = apply(self.training, trial.params)
         command = [
             *(sys.executable, "-m", "seqline.components.train"),
             f"--output={folder / 'checkpoint'}",
             f"--checkpoints={self.folder / 'checkpoints'}",
-            *flags(str(self.corpus), self.budget, options, self.warm_start),
+            *flags(str(self.corpus), self.options, training, self.warm_start),
         ]
         environment = {**os.environ, FILE: str(metrics), TRIAL: str(trial.number)}
         with (folder / "log.txt").open("w", encoding="utf-8") as log_file:

@@ -15,7 +15,6 @@ from pathlib import Path
 from seqline.errors import UserError
 
 SCHEMA_VERSION = 1
-WEIGHTS = ("float32", "bfloat16", "int8")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Decoding:
         max_output_length: Longest output in pieces.
         early_stop: Whether a sentence is finished when an ended hypothesis scores as high as the best live one does
             now; otherwise when no live one, however it goes on, can score higher.
-        weights: How the matrices are stored: float32, bfloat16 or int8; computed with in float32.
+        weight_dtype: How the matrices are stored: float32, bfloat16 or int8; the computation is in float32.
     """
 
     beam_size: int = 4
@@ -37,31 +36,7 @@ class Decoding:
     max_input_length: int = 128
     max_output_length: int = 128
     early_stop: bool = True
-    weights: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("beam_size", "max_input_length", "max_output_length"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.weights not in WEIGHTS:
-            raise UserError(f"weights must be {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, not {self.weights!r}")
-        if self.length_penalty < 0:
-            raise UserError(f"length_penalty must be at least 0, not {self.length_penalty}")
-
-
-@dataclass(frozen=True)
-class Statements:
-    """What only people can say about a model.
-
-    Attributes:
-        model_license: The licence of the model, such as an SPDX identifier.
-        data_license: That of the data that it was trained on.
-        intended_use: What it is for, and what not.
-    """
-
-    model_license: str = ""
-    data_license: str = ""
-    intended_use: str = ""
+    weight_dtype: str = "float32"
 
 
 @dataclass(frozen=True)

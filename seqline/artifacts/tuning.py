@@ -1,7 +1,7 @@
 """The result of tuning, and its layout.
 
 tuning/
-  best.json      {"parameters": {...}}: goes to `seqline run` as one of its configuration files
+  best.yaml      {"parameters": {"training": {...}}}: goes to `seqline run` as one of its configuration files
   trials.jsonl   a line a trial: {"number", "state", "parameters", "value", "epochs"}
 """
 
@@ -59,7 +59,7 @@ def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
         trials: All trials; at least one ran to its end.
     """
     with whole_folder(path) as folder:
-        best = yaml.safe_dump({"parameters": best_of(trials).parameters})
+        best = yaml.safe_dump({"parameters": {"training": best_of(trials).parameters}})
         (folder / "best.yaml").write_text(best, encoding="utf-8")
         lines = [json.dumps(asdict(trial)) for trial in trials]
         (folder / "trials.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")

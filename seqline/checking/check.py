@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from seqline.checking import preflight
-from seqline.compiling.compiler import PIPELINES, stages
-from seqline.compiling.parameters import nearest, read_parameters
+from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
+from seqline.configuration.parameters import read_parameters
 from seqline.configuration.reading import ConfigurationError
 from seqline.errors import UserError
+from seqline.names import nearest
+from seqline.pipelines import PIPELINES
+from seqline.problems import Problem
 from seqline.targets import TARGETS, open_target
 from seqline.targets.laptop import DATA
-from seqline.targets.target import Problem
 
 # The Kubeflow server refuses more characters of parameters in all; on Vertex it is a safe limit too.
 PARAMETERS_LIMIT = 10_000
@@ -93,17 +95,12 @@ def _stages(pipeline: str) -> list[tuple[str, str]]:
 
 def _run(loaded: Loaded, place: Any, pipeline: str, schedule: str, ask: bool) -> list[Problem]:
     """What is wrong with a run of a pipeline on a target, or of a schedule."""
-    from seqline.components.snapshot.parameters import find_faults
-
     others = pipeline != loaded.configuration.pipeline
     with tempfile.TemporaryDirectory() as folder:
         spec = place.compile(pipeline, Path(folder) / "spec.yaml")
         size, known = spec.stat().st_size, read_parameters(spec)
     arguments = loaded.arguments(known, place.name, schedule, others)
-    problems = []
-    for name, message in find_faults(arguments):
-        key = loaded.said_by(name, place.name, schedule)
-        problems.append(Problem(message, loaded.where(*key), ".".join(key)))
+    problems: list[Problem] = []
     if ask and place.name == "laptop":
         problems += _data(loaded, arguments)
     if size > SPEC_LIMIT:

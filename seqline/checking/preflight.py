@@ -1,15 +1,12 @@
 """What a configuration asks of the TPU compiler."""
 
-import tempfile
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
-from seqline.compiling.compiler import compile_pipeline
-from seqline.compiling.parameters import read_parameters
+from seqline.compiling.compiler import parameters_of
 from seqline.components.tokenize.options import Options as Corpus
 from seqline.components.train.options import Options
 from seqline.configuration import Loaded
-from seqline.targets.target import Problem
+from seqline.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,11 @@ def questions(loaded: Loaded) -> Question:
         loaded: The configuration.
     """
     configuration = loaded.configuration
-    with tempfile.TemporaryDirectory() as folder:
-        known = read_parameters(compile_pipeline("training", Path(folder) / "training.yaml"))
+    known = parameters_of("training")
     target = "vertex" if configuration.targets.vertex is not None else configuration.target
     values = loaded.arguments(known, target)
-    corpus = {field.name: values[field.name] for field in fields(Corpus) if field.name in values}
-    size = {"vocabulary_size": Corpus.vocabulary_size, "max_tokens": Corpus.max_tokens, **corpus}
-    return Question(tpu_of(loaded), Options.of(values), int(size["vocabulary_size"]), int(size["max_tokens"]))
+    corpus = Corpus(**values.get("corpus", {}))
+    return Question(tpu_of(loaded), Options(**values.get("training", {})), corpus.vocabulary_size, corpus.max_tokens)
 
 
 def tpu_of(loaded: Loaded) -> str:

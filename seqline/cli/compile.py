@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli.options import ConfigOption, PipelineOption, SetOption, TargetOption, read_configuration
+from seqline.cli.options import (
+    ConfigOption,
+    PipelineOption,
+    SetOption,
+    TargetOption,
+    pipeline_arguments,
+    read_configuration,
+)
 
 
 def compile_(
@@ -15,9 +22,10 @@ def compile_(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write the spec that a target runs. The same configuration gives the same bytes on every machine."""
+    """Write the spec that a target runs, with the configuration's values and --set as its defaults."""
     from seqline.targets import open_target
 
-    configuration = read_configuration(config, set_).configuration
-    place = open_target(target or configuration.target, configuration)
-    print(place.compile(pipeline or configuration.pipeline, output))
+    loaded = read_configuration(config, set_)
+    configuration = loaded.configuration
+    place, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
+    print(place.compile(name, output, pipeline_arguments(loaded, name, place.name)))

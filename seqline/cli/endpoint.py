@@ -46,11 +46,10 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
     Raises:
         UserError: If there is none of that name, or several and no name.
     """
-    from seqline.components.deploy.stage import choose_back_end
-    from seqline.endpoints.vertex import Serving
+    from seqline.endpoints.opening import open_back_end
 
     if name and name.startswith("projects/"):
-        return choose_back_end(name, serving=Serving(api_endpoint=api_endpoint))
+        return open_back_end(name, api_endpoint=api_endpoint)
     known = local_names(home)
     if not known:
         raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` makes one")
@@ -58,7 +57,7 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
         raise UserError(f"there are several endpoints: {', '.join(known)}; name one")
     if name is not None and name not in known:
         raise UserError(f"there is no endpoint {name!r}; there are: {', '.join(known)}")
-    return choose_back_end(str(home.resolve() / "endpoints" / (name or known[0])))
+    return open_back_end(str(home.resolve() / "endpoints" / (name or known[0])))
 
 
 @app.command("list")

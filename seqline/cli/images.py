@@ -73,7 +73,8 @@ def run_inside(
     from seqline.artifacts.predictions import Predictions
     from seqline.cli.watching import Watch
     from seqline.compiling.compiler import compile_pipeline
-    from seqline.compiling.parameters import read_parameters
+    from seqline.configuration import load
+    from seqline.configuration.parameters import read_parameters
     from seqline.errors import UserError
     from seqline.images.build import Engine
     from seqline.samples.dates import write_sample
@@ -96,11 +97,10 @@ def run_inside(
     write_sample(data, "en", "de", pairs=pairs)
     arguments: dict[str, Any] = {
         "data": str(data),
-        "preset": "demo",
-        "epochs": 1,
+        "training": {"preset": "demo", "epochs": 1},
         "gate": [{"metric": "headline", "minimum": 0}],
     }
-    arguments |= dict(read_parameters(spec).parse(setting) for setting in set_ or [])
+    arguments |= load(settings=set_ or []).arguments(read_parameters(spec), "laptop")
     model = run(spec, arguments) / "export" / "model"
     batch = compile_pipeline("batch", places.path / "batch.yaml")
     predicted = run(batch, {"data": str(data), "model": str(model)}) / "infer" / "predictions"

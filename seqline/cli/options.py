@@ -1,7 +1,7 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,3 +43,20 @@ def read_configuration(files: list[Path] | None, settings: list[str] | None) -> 
     from seqline.configuration import load
 
     return load(files or (), settings or ())
+
+
+def pipeline_arguments(loaded: "Loaded", pipeline: str, target: str) -> dict[str, Any]:
+    """The values that the configuration and `--set` give to a pipeline's parameters.
+
+    Args:
+        loaded: The configuration.
+        pipeline: The pipeline's name.
+        target: The target's name.
+
+    Raises:
+        UserError: If there is no such pipeline.
+        ConfigurationError: With every value that a stage would refuse.
+    """
+    from seqline.compiling.compiler import parameters_of
+
+    return loaded.arguments(parameters_of(pipeline), target, others=pipeline != loaded.configuration.pipeline)

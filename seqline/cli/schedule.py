@@ -150,7 +150,7 @@ def _open(target: str | None, loaded: "Loaded") -> "Target":
 
 
 def _find(place: "Target", name: str) -> "Schedule":
-    from seqline.compiling.parameters import nearest
+    from seqline.names import nearest
 
     found = {schedule.name: schedule for schedule in place.schedules()}
     if name not in found:

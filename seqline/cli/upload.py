@@ -12,6 +12,7 @@ from seqline.cli.options import (
     PipelineOption,
     SetOption,
     TargetOption,
+    pipeline_arguments,
     read_configuration,
 )
 
@@ -27,17 +28,18 @@ def upload(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a pipeline a template of its target. The same bytes are the same version."""
+    """Upload a pipeline as a template, with the configuration's values and --set as its defaults."""
     import tempfile
     from dataclasses import asdict
 
     from seqline.targets import open_target
 
-    configuration = read_configuration(config, set_).configuration
+    loaded = read_configuration(config, set_)
+    configuration = loaded.configuration
     place = open_target(target or configuration.target, configuration)
     with tempfile.TemporaryDirectory() as folder:
         name = pipeline or configuration.pipeline
-        path = spec or place.compile(name, Path(folder) / f"{name}.yaml")
+        path = spec or place.compile(name, Path(folder) / f"{name}.yaml", pipeline_arguments(loaded, name, place.name))
         template = place.upload(path, tag or ())
     if as_json:
         print(json.dumps(asdict(template), indent=1))

@@ -7,16 +7,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from seqline.compiling.kfp_import import import_kfp
-from seqline.compiling.parameters import nearest
+from seqline.configuration.parameters import Parameters, merge
 from seqline.errors import UserError
+from seqline.names import nearest
+from seqline.pipelines import PIPELINES
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
-
-PIPELINES = {name: f"seqline.pipelines.{name}" for name in ("training", "batch", "tuning")}
 
 Place = Callable[[Any], None]
 
@@ -26,8 +25,8 @@ def compile_pipeline(
     output: Path,
     configuration: "Configuration | None" = None,
     place: Place = lambda task: None,
-    replace: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
+    graph: Any = None,
 ) -> Path:
     """Compiles a pipeline; the file appears whole or not at all.
 
@@ -38,8 +37,9 @@ def compile_pipeline(
         output: The YAML file to write.
         configuration: Says where the images are and what each stage asks for; without one, the contracts' own images.
         place: Called with every task (a `dsl.PipelineTask`) after that, for what one target alone needs.
-        replace: Components in the place of those that the pipeline's module names so.
-        defaults: Of the pipeline's parameters, in the place of its own; those that it does not have are left out.
+        defaults: Values of the pipeline's parameters that replace its own defaults; those of an object's fields are
+            merged, and parameters that the pipeline does not have are left out.
+        graph: A variant of the pipeline to compile; the registered one by default.
 
     Returns:
         The path written.
@@ -47,15 +47,10 @@ def compile_pipeline(
     Raises:
         UserError: If there is no such pipeline, or the file's ending is not `.yaml`.
     """
-    if name not in PIPELINES:
-        raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
+    pipeline = graph or load_pipeline(name)
     if output.suffix not in {".yaml", ".yml"}:
         raise UserError(f"a compiled pipeline is a YAML file, so {output} must end in .yaml")
-    import_kfp()
     from kfp import compiler
-
-    module = importlib.import_module(PIPELINES[name])
-    graph = getattr(module, name)
 
     def place_all(tasks: Mapping[str, Any]) -> None:
         for task in tasks.values():
@@ -63,14 +58,40 @@ def compile_pipeline(
                 _place(task, configuration)
             place(task)
 
-    with mock.patch.dict(vars(module), replace or {}):
-        graph = _trace_again(graph, place_all, {**_defaults(configuration), **(defaults or {})})
+    traced = _trace_again(pipeline, place_all, merge(_defaults(configuration), defaults or {}))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
         compiled = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(graph, str(compiled))
+        compiler.Compiler().compile(traced, str(compiled))
         compiled.replace(output)
     return output
+
+
+def load_pipeline(name: str) -> Any:
+    """Imports a pipeline.
+
+    Args:
+        name: A key of `PIPELINES`.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    if name not in PIPELINES:
+        raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
+    import_kfp()
+    return getattr(importlib.import_module(PIPELINES[name]), name)
+
+
+def parameters_of(name: str) -> Parameters:
+    """The parameters of a pipeline, without compiling it to a file.
+
+    Args:
+        name: A key of `PIPELINES`.
+    """
+    from google.protobuf import json_format
+
+    spec = load_pipeline(name).pipeline_spec
+    return Parameters.of(spec.pipeline_info.name, json_format.MessageToDict(spec.root))
 
 
 def stages(name: str) -> dict[str, str]:
@@ -79,7 +100,6 @@ def stages(name: str) -> dict[str, str]:
     Args:
         name: A key of `PIPELINES`.
     """
-    import_kfp()
     found: dict[str, str] = {}
 
     def note(tasks: Mapping[str, Any]) -> None:
@@ -87,7 +107,7 @@ def stages(name: str) -> dict[str, str]:
             if task.container_spec is not None:
                 found[stage_of(task)] = task.container_spec.image
 
-    _trace_again(getattr(importlib.import_module(PIPELINES[name]), name), note)
+    _trace_again(load_pipeline(name), note)
     return found
 
 
@@ -101,12 +121,12 @@ def stage_of(task: Any) -> str:
 
 
 def _defaults(configuration: "Configuration | None") -> dict[str, Any]:
-    """What a parameter begins with where the configuration knows it: no form has to be told which image serves."""
+    """Defaults that the configuration knows: the serving image."""
     from seqline.components.deploy.component import deploy
 
     if configuration is None or not configuration.images.registry:
         return {}
-    return {"serving_image": configuration.images.reference(deploy.component_spec.implementation.container.image)}
+    return {"serving": {"image": configuration.images.reference(deploy.component_spec.implementation.container.image)}}
 
 
 def _trace_again(
@@ -123,11 +143,12 @@ def _trace_again(
         return outputs
 
     signature = inspect.signature(graph.pipeline_func)
-    given = [one.replace(default=(defaults or {}).get(name, one.default)) for name, one in signature.parameters.items()]
+    given = [
+        one.replace(default=merge(one.default, (defaults or {}).get(name, one.default)))
+        for name, one in signature.parameters.items()
+    ]
     traced.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
-    # The default would be read from an environment variable.
-    with mock.patch.object(Pipeline, "_execution_caching_default", True):
-        return dsl.pipeline(traced, name=graph.name)
+    return dsl.pipeline(traced, name=graph.name)
 
 
 def _place(task: Any, configuration: "Configuration") -> None:

@@ -1,40 +1,27 @@
 """Reads the configuration: files merged from left to right, then `--set`, then the models' checks."""
 
-import types
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from seqline.compiling.parameters import Parameters, Text, nearest
+from seqline.configuration.arguments import read_arguments
 from seqline.configuration.model import Configuration
+from seqline.configuration.parameters import Parameters, merge
 from seqline.configuration.yaml_lines import Keys, read_yaml
 from seqline.errors import UserError
-from seqline.targets.target import Problem
+from seqline.problems import Problem
+from seqline.schema.messages import explain
+from seqline.schema.options import Fault, dotted
+from seqline.schema.sections import qualify
+from seqline.schema.texts import Text
 
 FILE = "seqline.yaml"
 # Stands in paths for the parameters that `--set name=value` gives; no key of the files.
 OVERRIDES = "--set"
-# What pydantic says, in words that name no Python.
-WORDS = {
-    "string_type": "takes text",
-    "int_type": "takes a whole number",
-    "int_parsing": "takes a whole number",
-    "int_from_float": "takes a whole number",
-    "float_type": "takes a number",
-    "float_parsing": "takes a number",
-    "bool_type": "takes true or false",
-    "bool_parsing": "takes true or false",
-    "dict_type": "takes keys with values",
-    "model_type": "takes keys with values",
-    "list_type": "takes a list",
-    "missing": "is missing",
-    "timezone_aware": "needs a time zone, such as 2030-01-31T00:00:00Z",
-}
 
 
 class ConfigurationError(UserError):
@@ -71,23 +58,47 @@ class Loaded:
             others: Whether the pipeline is another than the configuration's own, which the common values and the
                 target's are not for.
 
+        Returns:
+            The values in the form in which they are submitted: of a section, what differs from its defaults.
+
         Raises:
-            ConfigurationError: With every unknown name and every value of a wrong type.
+            ConfigurationError: With every unknown name and every value that a stage would refuse.
         """
         values: dict[str, Any] = {}
-        for layer in _layers(target, schedule, others):
-            values |= _at(self.configuration, layer) or {}
-        values = _merge(values, self.overrides)
-        typed, problems = {}, []
-        for name, value in values.items():
+        layers = _layers(target, schedule, others)
+        for layer in layers:
+            values = merge(values, _at(self.configuration, layer) or {})
+        sources: dict[Keys, Keys] = {}
+        problems = []
+        for name, value in self.overrides.items():
             try:
-                typed[name] = known.typed(name, value)
-            except UserError as error:  # noqa: PERF203
-                keys = self.said_by(name, target, schedule, others)
-                problems.append(Problem(str(error), self.where(*keys), "" if keys[0] == OVERRIDES else ".".join(keys)))
+                path = qualify(name, known.types)
+            except UserError as error:
+                problems.append(Problem(str(error), self.where(OVERRIDES, name)))
+                continue
+            sources[path] = (OVERRIDES, name)
+            for part in reversed(path):
+                value = {part: value}
+            values = merge(values, value)
+        read = read_arguments(known, values)
+        problems += [self._problem(fault, sources, layers) for fault in read.faults]
         if problems:
             raise ConfigurationError(problems)
-        return typed
+        return read.values
+
+    def _problem(self, fault: Fault, sources: dict[Keys, Keys], layers: Sequence[Keys]) -> Problem:
+        """A fault, and where the value comes from."""
+        path = tuple(map(str, fault.path))
+        for length in range(len(path), 0, -1):
+            source = sources.get(path[:length])
+            if source and (where := self.where(*source, *path[length:])):
+                return Problem(str(fault), where)
+        for layer in reversed(layers):
+            if path and path[0] in (_at(self.configuration, layer) or {}):
+                where = _where(self.lines, (*layer, *path))
+                field = ".".join((*layer, dotted(fault.path)))
+                return Problem(fault.message, where, field)
+        return Problem(str(fault))
 
     def said_by(self, name: str, target: str, schedule: str = "", others: bool = False) -> Keys:
         """The key that gives a parameter its value.
@@ -130,7 +141,7 @@ def load(files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Loaded:
     overrides: dict[str, Any] = {}
     for file in files:
         document = read_yaml(file)
-        content = _merge(content, document.content)
+        content = merge(content, document.content)
         lines |= document.lines
     for setting in settings:
         keys, value = read_setting(setting)
@@ -163,18 +174,12 @@ def read_setting(setting: str) -> tuple[Keys, Any]:
         raise UserError(f"--set takes name=value, not {setting!r}")
     if keys[0] not in Configuration.model_fields:
         keys = (OVERRIDES, *keys)
-    if keys[-2:-1] in {("parameters",), (OVERRIDES,)}:
+    if OVERRIDES in keys or "parameters" in keys[:-1]:
         return keys, Text(text)
     try:
         return keys, yaml.safe_load(text)
     except yaml.YAMLError:
         return keys, text
-
-
-def _merge(below: Any, above: Any) -> Any:
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return {**below, **{key: _merge(below.get(key), value) for key, value in above.items()}}
 
 
 def _put(content: dict[str, Any], keys: Keys, value: Any, setting: str) -> None:
@@ -213,56 +218,5 @@ def _problems(error: ValidationError, lines: dict[Keys, str]) -> list[Problem]:
     found = []
     for detail in error.errors(include_url=False):
         keys = tuple(str(key) for key in detail["loc"] if key != "[key]")
-        found.append(Problem(_message(detail, keys), _where(lines, keys), ".".join(keys)))
+        found.append(Problem(explain(detail, Configuration), _where(lines, keys), ".".join(keys)))
     return found
-
-
-def _message(detail: Any, keys: Keys) -> str:
-    kind, given = detail["type"], detail.get("input")
-    if kind == "extra_forbidden":
-        return f"there is no such key; {nearest(keys[-1], _fields(keys[:-1]))}"
-    if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind == "literal_error":
-        expected = detail["ctx"]["expected"].replace("'", "")
-        return f"takes {expected}, not {given!r}"
-    if kind == "string_pattern_mismatch":
-        meant = _description(keys) or f"it is not of the form {detail['ctx']['pattern']}"
-        return f"{given!r} does not fit: {meant[0].lower()}{meant[1:].rstrip('.')}"
-    if kind == "missing":
-        return WORDS[kind]
-    said = WORDS.get(kind) or detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{said}, not {given!r}" if len(str(given)) < 80 else said
-
-
-def _fields(keys: Keys) -> list[str]:
-    """The keys that there are at a path of the configuration."""
-    kind = _kind(keys)
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _description(keys: Keys) -> str:
-    """What the field at a path is for."""
-    above = _kind(keys[:-1])
-    described = isinstance(above, type) and issubclass(above, BaseModel) and keys[-1] in above.model_fields
-    return (above.model_fields[keys[-1]].description or "") if described else ""
-
-
-def _kind(keys: Keys) -> Any:
-    """The model, or the mapping, at a path of the configuration."""
-    kind: Any = Configuration
-    for key in keys:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = _model(kind.model_fields[key].annotation)
-        else:
-            kind = _model(next(iter(typing.get_args(kind)[-1:]), None))
-    return kind
-
-
-def _model(annotation: Any) -> Any:
-    """A model, or a mapping to models, out of an annotation that may be `... | None`."""
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return next((_model(part) for part in typing.get_args(annotation) if part is not type(None)), None)
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _model(typing.get_args(annotation)[0])
-    return annotation

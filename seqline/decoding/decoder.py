@@ -19,7 +19,7 @@ from seqline.decoding.layers import (
 )
 from seqline.decoding.output import Output
 from seqline.decoding.weights import Weight
-from seqline.modeling import LanguageModel
+from seqline.modeling.language_model import LanguageModel
 from seqline.modeling.positions import rotate, sinusoids
 
 GROWTH = 8
@@ -59,15 +59,15 @@ class Decoder(tf.Module):
         super().__init__()
         self.for_compiler = for_compiler
         self.config = config = model.config
-        self.heads, self.size = config.heads, config.width // config.heads
+        self.heads, self.size = config.num_heads, config.hidden_dim // config.num_heads
         self.group = math.gcd(self.size, max(TOGETHER))
         self.prompted = config.architecture == "gpt"
-        embedding = np.array(model.embedding) * np.float32(config.width**0.5)
+        embedding = np.array(model.embedding) * np.float32(config.hidden_dim**0.5)
         self.embedding = Weight(embedding, weights, scaled=0)
         longest = max(longest, config.max_length)
         self.rotations = tf.constant(sinusoids(longest, self.size)) if config.positions == "rotary" else None
         learned = model.learned_positions
-        self.positions = tf.constant(sinusoids(longest, config.width) if learned is None else np.array(learned))
+        self.positions = tf.constant(sinusoids(longest, config.hidden_dim) if learned is None else np.array(learned))
         self.encoder = [] if self.prompted else self._stack(model.encoder, weights)
         self.decoder = self._stack(model.decoder, weights)
         self.cross = [] if self.prompted else [CrossAttention(config, layer, weights) for layer in model.decoder]
@@ -109,7 +109,7 @@ class Decoder(tf.Module):
 
     def _split(self, projected: Any, length: Any, turned: Any = None) -> Any:
         """`[sentences * length, n * width]` to `[n, sentences, heads, length, size]`; queries and keys turned."""
-        parts = projected.shape[-1] // self.config.width
+        parts = projected.shape[-1] // self.config.hidden_dim
         projected = tf.reshape(projected, (-1, length, parts, self.heads, self.size))
         projected = tf.transpose(projected, (2, 0, 3, 1, 4))
         return projected if turned is None else tf.concat([rotate(projected[:2], turned), projected[2:]], axis=0)
@@ -259,7 +259,7 @@ class Decoder(tf.Module):
         """
         length = ids.shape[1] or tf.shape(ids)[1]
         added, turned = self._at(positions)
-        rows = tf.reshape(self.embedding.rows(ids) + added, (-1, self.config.width))
+        rows = tf.reshape(self.embedding.rows(ids) + added, (-1, self.config.hidden_dim))
         for number, (attention, feed_forward) in enumerate(self.decoder):
             projected = self._split(attention.queries_keys_values(rows), length, turned)
             remembered = (memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqline.decoding.weights import Weight
-from seqline.modeling import TransformerConfig
+from seqline.modeling.config import TransformerConfig
 
 MASKED = -1e9
 
@@ -53,8 +53,8 @@ class Normalization(tf.Module):
     def __init__(self, config: TransformerConfig, layer: Any) -> None:
         super().__init__()
         self.first, self.centred = config.norm_placement == "pre", config.norm == "layer"
-        weights = [np.array(weight) for weight in layer.weights] if layer is not None else [np.ones(config.width)]
-        self.gain = weights[0].astype(np.float32) * np.float32(config.width**0.5)
+        weights = [np.array(weight) for weight in layer.weights] if layer is not None else [np.ones(config.hidden_dim)]
+        self.gain = weights[0].astype(np.float32) * np.float32(config.hidden_dim**0.5)
         self.offset = weights[1] if len(weights) > 1 else np.zeros_like(self.gain)
 
     @property
@@ -154,7 +154,7 @@ class CrossAttention(tf.Module):
         super().__init__()
         attention = layer.cross_attention
         self.norm = Normalization(config, layer.cross_norm)
-        scales, width = attention.scales[: config.width], config.width
+        scales, width = attention.scales[: config.hidden_dim], config.hidden_dim
         kernel, bias = _weights(attention.project_in)
         kernel, bias = self.norm.into(kernel[:, :width], bias[:width])
         self.project_in = Linear(kernel * scales, bias * scales, kind)

@@ -30,29 +30,20 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Serving:
+class Machine:
     """How Vertex runs the model server.
 
     Attributes:
-        serving_image: The serving image, by digest.
-        serving_machine_type: Machine of each replica.
-        serving_max_replicas: Most replicas; Vertex adds them by load.
-        serving_service_account: Whom the server runs as; empty for the project's default.
-        api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own. With https:// in
-            front it is spoken to by REST in the place of gRPC.
+        image: The serving image, by digest.
+        machine_type: Machine type of each replica.
+        max_replicas: Number of replicas, at most; Vertex adds them by load.
+        service_account: Service account of the server; empty for the project's default.
     """
 
-    serving_image: str = ""
-    serving_machine_type: str = "n1-standard-4"
-    serving_max_replicas: int = 1
-    serving_service_account: str = ""
-    api_endpoint: str = ""
-
-    def __post_init__(self) -> None:
-        if self.serving_max_replicas < 1:
-            raise UserError(f"serving_max_replicas must be at least 1, not {self.serving_max_replicas}")
-        if not self.serving_machine_type:
-            raise UserError("serving_machine_type is empty; name a machine such as n1-standard-4")
+    image: str = ""
+    machine_type: str = "n1-standard-4"
+    max_replicas: int = 1
+    service_account: str = ""
 
 
 class VertexBackEnd:
@@ -60,7 +51,9 @@ class VertexBackEnd:
 
     Args:
         endpoint: projects/P/locations/L/endpoints/NAME.
-        serving: How Vertex runs the model server.
+        machine: How Vertex runs the model server.
+        api_endpoint: Host of the Vertex API, such as a Private Service Connect one; empty for the region's own. With
+            https:// in front it is called by REST instead of gRPC.
         seconds: How long Vertex may take for one operation; deploying takes it some ten minutes.
 
     Raises:
@@ -70,19 +63,25 @@ class VertexBackEnd:
     # A request cannot be addressed to one deployed model: the version answers as often as its share says.
     needs_share = True
 
-    def __init__(self, endpoint: str, serving: Serving, seconds: float = 3600.0) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        machine: Machine = Machine(),
+        api_endpoint: str = "",
+        seconds: float = 3600.0,
+    ) -> None:
         from google.cloud import aiplatform_v1
 
         named = ENDPOINT.fullmatch(endpoint)
         if not named:
             raise UserError(f"endpoint: {endpoint!r} is not projects/P/locations/L/endpoints/NAME")
         self.parent, self.location, self.name = named.groups()
-        self.endpoint, self.serving, self.seconds = endpoint, serving, seconds
+        self.endpoint, self.machine, self.seconds = endpoint, machine, seconds
         self.model = f"{self.parent}/models/{self.name}"
         self.types = aiplatform_v1
-        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, serving.api_endpoint)
-        self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, serving.api_endpoint)
-        self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, serving.api_endpoint)
+        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
+        self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, api_endpoint)
+        self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, api_endpoint)
 
     def locked(self) -> AbstractContextManager[None]:
         """Nothing to hold: a schedule starts one run at a time, and every step looks before it writes."""
@@ -93,15 +92,15 @@ class VertexBackEnd:
         known = self._find(fingerprint)
         if known is not None:
             return known
-        if not self.serving.serving_image:
-            raise UserError("serving_image is empty; Vertex needs the serving image to deploy a model, by its digest")
+        if not self.machine.image:
+            raise UserError("serving.image is empty; Vertex needs the serving image to deploy a model, by its digest")
         uploaded = self.types.Model(
             display_name=self.name,
             artifact_uri=_bucket_address(model),
             version_description=", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
             labels={LABEL: fingerprint[:63].lower()},
             container_spec={
-                "image_uri": self.serving.serving_image,
+                "image_uri": self.machine.image,
                 "predict_route": "/predict",
                 "health_route": "/healthz",
                 "ports": [{"container_port": 8080}],
@@ -170,11 +169,11 @@ class VertexBackEnd:
                 id=str(version),
                 model=f"{self.model}@{version}",
                 display_name=f"{self.name}-{version}",
-                service_account=self.serving.serving_service_account,
+                service_account=self.machine.service_account,
                 dedicated_resources={
-                    "machine_spec": {"machine_type": self.serving.serving_machine_type},
+                    "machine_spec": {"machine_type": self.machine.machine_type},
                     "min_replica_count": 1,
-                    "max_replica_count": self.serving.serving_max_replicas,
+                    "max_replica_count": self.machine.max_replicas,
                 },
             )
             split = {**endpoint.traffic_split, "0": 0} if endpoint.deployed_models else {"0": 100}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqline.atomic import write_whole
-from seqline.compiling.parameters import nearest
 from seqline.errors import UserError
+from seqline.names import nearest
 
 ENGINES = ("docker", "buildah")
 

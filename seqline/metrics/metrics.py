@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from seqline.errors import UserError
+from seqline.names import nearest
 
 if TYPE_CHECKING:
     from seqline.metrics.counters import Counter
@@ -97,16 +98,15 @@ def counted(task: str) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.counter and task in metric.tasks]
 
 
-def find_metric(name: str, field: str) -> Metric:
-    """Looks up a metric that a rule is to rest on.
+def find_metric(name: str) -> Metric:
+    """Looks up a metric.
 
     Args:
         name: The metric's name.
-        field: The option that names it, for the message.
 
     Raises:
         UserError: If there is no such metric.
     """
     if name not in METRICS:
-        raise UserError(f"{field}: {name!r} is no metric; take one of {', '.join(METRICS)}")
+        raise UserError(f"there is no metric {name!r}; {nearest(name, METRICS)}")
     return METRICS[name]

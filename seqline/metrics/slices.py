@@ -87,4 +87,4 @@ def check_terms(terms: Mapping[str, object]) -> None:
             or not words
             or not all(isinstance(word, str) and word.strip() for word in words)
         ):
-            raise UserError(f'terms: {name} must be a list of words such as ["he", "his"], not {words!r}')
+            raise UserError(f'{name} must be a list of words such as ["he", "his"], not {words!r}')

@@ -19,51 +19,52 @@ class MultiHeadAttention(keras.layers.Layer):
     they are taken apart and put together by copying blocks, which on a CPU is many times faster than transposing.
 
     Args:
-        width: Size of inputs and outputs.
-        heads: Number of heads; must divide `width`.
+        hidden_dim: Size of inputs and outputs.
+        num_heads: Number of heads; must divide `hidden_dim`.
         dropout: Share of the attention weights dropped in training.
 
     A function in `watch` is given the attention weights of every call.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, hidden_dim: int, num_heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.heads = width, heads
-        self.project_in = keras.layers.Dense(3 * width, name="project_in")
-        self.project_out = keras.layers.Dense(width, name="project_out")
+        self.hidden_dim, self.num_heads = hidden_dim, num_heads
+        self.project_in = keras.layers.Dense(3 * hidden_dim, name="project_in")
+        self.project_out = keras.layers.Dense(hidden_dim, name="project_out")
         self.dropout = Dropout(dropout)
         self.watch: Callable[[Any], object] | None = None
         # The queries are scaled in their projection: its weights are fewer than the logits.
-        self.scales = np.repeat(np.array([(width // heads) ** -0.5, 1, 1], np.float32), width)
+        self.scales = np.repeat(np.array([(hidden_dim // num_heads) ** -0.5, 1, 1], np.float32), hidden_dim)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights.
 
         Args:
-            input_shape: `[batch, length, width]`.
+            input_shape: `[batch, length, hidden_dim]`.
         """
-        self.project_in.build((None, None, self.width))
-        self.project_out.build((None, None, self.width))
+        self.project_in.build((None, None, self.hidden_dim))
+        self.project_out.build((None, None, self.hidden_dim))
         self.built = True
 
     def project(self, states: Any, first: int, last: int) -> list[Any]:
         """Projects states to queries (0), keys (1) and values (2), or to some of the three.
 
         Args:
-            states: `[batch, length, width]`.
+            states: `[batch, length, hidden_dim]`.
             first: Number of the first.
             last: Number after the last.
 
         Returns:
-            `last - first` tensors, each `[heads * batch, length, width / heads]`; the queries are scaled.
+            `last - first` tensors, each `[num_heads * batch, length, hidden_dim / num_heads]`; the queries are scaled.
         """
-        columns = slice(first * self.width, last * self.width)
+        columns = slice(first * self.hidden_dim, last * self.hidden_dim)
         scales = self.scales[columns]
         kernel = ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype)
         bias = ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
-        parts = ops.split(ops.matmul(states, kernel) + bias, (last - first) * self.heads, axis=-1)
+        parts = ops.split(ops.matmul(states, kernel) + bias, (last - first) * self.num_heads, axis=-1)
         return [
-            ops.concatenate(parts[start : start + self.heads], axis=0) for start in range(0, len(parts), self.heads)
+            ops.concatenate(parts[start : start + self.num_heads], axis=0)
+            for start in range(0, len(parts), self.num_heads)
         ]
 
     def weights_of(self, queries: Any, keys: Any, bias: Any) -> Any:
@@ -81,21 +82,21 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.cast(ops.softmax(ops.cast(logits, "float32")), self.compute_dtype)
 
     def merge(self, mixed: Any) -> Any:
-        """Puts `[heads * batch, length, width / heads]` together and projects it to `[batch, length, width]`."""
-        return self.project_out(ops.concatenate(ops.split(mixed, self.heads, axis=0), axis=-1))
+        """Joins the heads, `[num_heads * batch, length, size]`, and projects them to `[batch, length, hidden_dim]`."""
+        return self.project_out(ops.concatenate(ops.split(mixed, self.num_heads, axis=0), axis=-1))
 
     def call(self, states: Any, bias: Any, memory: Any = None, rotations: Any = None, training: bool = False) -> Any:
         """Attends from the states to themselves, or to a memory.
 
         Args:
-            states: `[batch, length, width]`.
+            states: `[batch, length, hidden_dim]`.
             bias: See `weights_of`.
             memory: `[batch, memory length, width]` for cross-attention.
             rotations: With rotary positions, the encodings of queries and keys; see `rotate`.
             training: Whether to apply dropout.
 
         Returns:
-            `[batch, length, width]`.
+            `[batch, length, hidden_dim]`.
         """
         if memory is None:
             queries, keys, values = self.project(states, 0, 3)
@@ -110,4 +111,9 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "width": self.width, "heads": self.heads, "dropout": self.dropout.rate}
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout.rate,
+        }

@@ -1,34 +1,35 @@
 """The shape of a model, as data."""
 
-import dataclasses
-import difflib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from seqline.errors import UserError
+from seqline.names import nearest
+from seqline.schema.options import BaseOptions
 
-CHOICES = {
-    "architecture": ("transformer", "gpt"),
-    "norm_placement": ("pre", "post"),
-    "norm": ("rms", "layer"),
-    "positions": ("sinusoidal", "learned", "rotary"),
-    "activation": ("relu", "gelu", "silu", "swiglu"),
-}
-"""What the options that are names can be; the first of each is the default."""
+Architecture = Literal["transformer", "gpt"]
+Preset = Literal["demo", "tiny", "small", "base", "big"]
+NormPlacement = Literal["pre", "post"]
+Norm = Literal["rms", "layer"]
+Positions = Literal["sinusoidal", "learned", "rotary"]
+Activation = Literal["relu", "gelu", "silu", "swiglu"]
+
+OLD_NAMES = {"width": "hidden_dim", "feed_forward": "intermediate_dim", "heads": "num_heads"}
+"""Fields as checkpoints of schema version 1 name them."""
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
+class TransformerConfig(BaseOptions):
     """The constructor arguments of a model, under the names used everywhere.
 
     Attributes:
-        vocabulary_size: Number of pieces in the joint vocabulary.
+        vocabulary_size: Number of tokens in the joint vocabulary.
         architecture: transformer (encoder and decoder) or gpt (one decoder; the source is a prompt).
         encoder_layers: Layers of the encoder; gpt has none.
         decoder_layers: Layers of the decoder.
-        width: Size of the hidden states (d_model).
-        feed_forward: Inner size of the feed-forward blocks (d_ff).
-        heads: Attention heads; must divide `width`.
+        hidden_dim: Size of the hidden states (d_model).
+        intermediate_dim: Inner size of the feed-forward blocks (d_ff).
+        num_heads: Attention heads; twice their number must divide `hidden_dim`.
         norm_placement: pre (before each block, Xiong et al. 2020) or post (after it, Vaswani et al. 2017).
         norm: rms (Zhang and Sennrich 2019) or layer (Ba et al. 2016).
         positions: sinusoidal, learned or rotary (Su et al. 2021).
@@ -37,48 +38,41 @@ class TransformerConfig:
         dropout: Share of the activations dropped where a block ends, and of the embeddings.
         attention_dropout: Share of the attention weights dropped.
         activation_dropout: Share dropped inside the feed-forward blocks.
-        max_length: Longest sequence in pieces, end of sentence included; of a gpt, source and target together.
-        pad_id: Piece that fills up; never attended to.
-        unk_id: Piece that stands for the unknown.
-        bos_id: Piece that starts every target.
-        eos_id: Piece that ends every source and target.
+        max_length: Longest sequence in tokens, end of sentence included; of a gpt, source and target together.
+        pad_id: Token that fills up; never attended to.
+        unk_id: Token that stands for the unknown.
+        bos_id: Token that starts every target.
+        eos_id: Token that ends every source and target.
     """
 
-    vocabulary_size: int
-    architecture: str = "transformer"
-    encoder_layers: int = 4
-    decoder_layers: int = 4
-    width: int = 128
-    feed_forward: int = 256
-    heads: int = 4
-    norm_placement: str = "pre"
-    norm: str = "rms"
-    positions: str = "sinusoidal"
-    activation: str = "relu"
+    vocabulary_size: int = Field(ge=1)
+    architecture: Architecture = "transformer"
+    encoder_layers: int = Field(4, ge=0)
+    decoder_layers: int = Field(4, ge=1)
+    hidden_dim: int = Field(128, ge=1)
+    intermediate_dim: int = Field(256, ge=1)
+    num_heads: int = Field(4, ge=1)
+    norm_placement: NormPlacement = "pre"
+    norm: Norm = "rms"
+    positions: Positions = "sinusoidal"
+    activation: Activation = "relu"
     tied_embeddings: bool = True
-    dropout: float = 0.1
-    attention_dropout: float = 0.0
-    activation_dropout: float = 0.0
-    max_length: int = 128
+    dropout: float = Field(0.1, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
+    activation_dropout: float = Field(0.0, ge=0, lt=1)
+    max_length: int = Field(128, ge=1)
     pad_id: int = 0
     unk_id: int = 1
     bos_id: int = 2
     eos_id: int = 3
 
-    def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UserError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
-        for name in ("vocabulary_size", "decoder_layers", "width", "feed_forward", "heads", "max_length"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+    @model_validator(mode="after")
+    def _check(self) -> "TransformerConfig":
         if (self.encoder_layers < 1) != (self.architecture == "gpt"):
-            raise UserError(f"encoder_layers {self.encoder_layers} does not fit architecture {self.architecture}")
-        if self.width % (2 * self.heads):
-            raise UserError(f"width {self.width} must be a multiple of twice heads ({self.heads})")
-        for name in ("dropout", "attention_dropout", "activation_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+            raise ValueError(f"encoder_layers {self.encoder_layers} does not fit architecture {self.architecture}")
+        if self.hidden_dim % (2 * self.num_heads):
+            raise ValueError(f"hidden_dim {self.hidden_dim} must be a multiple of twice num_heads ({self.num_heads})")
+        return self
 
     @classmethod
     def preset(cls, name: str, **rest: Any) -> "TransformerConfig":
@@ -94,7 +88,7 @@ class TransformerConfig:
             UserError: If there is no preset of that name.
         """
         if name not in PRESETS:
-            raise unknown_preset(name)
+            raise UserError(f"there is no preset {name!r}; {nearest(name, PRESETS)}")
         size = dict(PRESETS[name])
         if rest.get("architecture") == "gpt":
             size.update(decoder_layers=size["encoder_layers"] + size["decoder_layers"], encoder_layers=0)
@@ -102,11 +96,11 @@ class TransformerConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, for JSON."""
-        return dataclasses.asdict(self)
+        return self.model_dump()
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "TransformerConfig":
-        """Returns the configuration that `to_dict` described.
+        """Returns the configuration that `to_dict` described, or that of an older checkpoint.
 
         Args:
             fields: The fields by name.
@@ -114,30 +108,16 @@ class TransformerConfig:
         Raises:
             UserError: If a field is unknown.
         """
-        unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise UserError(f"the model's configuration has unknown fields: {', '.join(sorted(unknown))}")
-        return cls(**fields)
+        return cls(**{OLD_NAMES.get(name, name): value for name, value in fields.items()})
 
 
-def unknown_preset(name: str) -> UserError:
-    """The error that says which presets there are, or which is near.
-
-    Args:
-        name: What was given.
-    """
-    close = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(PRESETS)}"
-    return UserError(f"preset: there is no preset {name!r}; {hint}")
-
-
-def _sizes(encoder: int, decoder: int, width: int, feed_forward: int, heads: int) -> dict[str, Any]:
+def _sizes(encoder: int, decoder: int, hidden_dim: int, intermediate_dim: int, num_heads: int) -> dict[str, Any]:
     return {
         "encoder_layers": encoder,
         "decoder_layers": decoder,
-        "width": width,
-        "feed_forward": feed_forward,
-        "heads": heads,
+        "hidden_dim": hidden_dim,
+        "intermediate_dim": intermediate_dim,
+        "num_heads": num_heads,
     }
 
 

@@ -35,7 +35,7 @@ class Gpt(LanguageModel):
         ]
         for layer in (*self.decoder, self.decoder_norm):
             if layer is not None:
-                layer.build((None, None, config.width))
+                layer.build((None, None, config.hidden_dim))
         self.built = True
 
     def hidden(self, inputs: tuple[Any, Any, Any], training: bool = False) -> Any:

@@ -29,12 +29,12 @@ class LanguageModel(keras.Model):
         super().__init__(**kwargs)
         self.config = config
         self.dropout = Dropout(config.dropout)
-        self.encodings = sinusoids(config.max_length, config.width)
-        self.rotations = sinusoids(config.max_length, config.width // config.heads)
-        initializer = keras.initializers.RandomNormal(stddev=config.width**-0.5)
+        self.encodings = sinusoids(config.max_length, config.hidden_dim)
+        self.rotations = sinusoids(config.max_length, config.hidden_dim // config.num_heads)
+        initializer = keras.initializers.RandomNormal(stddev=config.hidden_dim**-0.5)
 
         def table(name: str, rows: int) -> Any:
-            return self.add_weight(name=name, shape=(rows, config.width), initializer=initializer)
+            return self.add_weight(name=name, shape=(rows, config.hidden_dim), initializer=initializer)
 
         self.embedding = table("embedding", config.vocabulary_size)
         self.output_embedding = (
@@ -54,7 +54,7 @@ class LanguageModel(keras.Model):
         Returns:
             `[batch, length, width]`.
         """
-        states = ops.take(self.embedding, ids, axis=0) * self.config.width**0.5
+        states = ops.take(self.embedding, ids, axis=0) * self.config.hidden_dim**0.5
         if self.config.positions != "rotary":
             table = self.encodings if self.learned_positions is None else self.learned_positions
             states += ops.cast(ops.take(table, positions, axis=0), states.dtype)
@@ -69,7 +69,7 @@ class LanguageModel(keras.Model):
         if self.config.positions != "rotary":
             return None
         rotations = ops.take(self.rotations, positions, axis=0)
-        return rotations if positions.shape[0] == 1 else ops.tile(rotations, (self.config.heads, 1, 1))
+        return rotations if positions.shape[0] == 1 else ops.tile(rotations, (self.config.num_heads, 1, 1))
 
     def bias_of(self, visible: Any, queries: Any) -> Any:
         """Turns a mask into what is added to the logits of attention, made once and used by all layers.
@@ -84,7 +84,7 @@ class LanguageModel(keras.Model):
         batch, length = ops.shape(queries)[0], ops.shape(queries)[1]
         bias = ops.cast(ops.logical_not(visible), self.compute_dtype) * MASKED
         bias = ops.broadcast_to(bias, (batch, length, ops.shape(visible)[-1]))
-        return ops.tile(bias, (self.config.heads, 1, 1))
+        return ops.tile(bias, (self.config.num_heads, 1, 1))
 
     def finish(self, states: Any) -> Any:
         """Normalizes the last layer's states, where that has not been done."""

@@ -22,7 +22,7 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.inner, self.gated = config.width, config.feed_forward, config.activation == "swiglu"
+        self.width, self.inner, self.gated = config.hidden_dim, config.intermediate_dim, config.activation == "swiglu"
         self.activation = ACTIVATIONS[config.activation]
         self.expand = keras.layers.Dense(self.inner * (2 if self.gated else 1), name="expand")
         self.contract = keras.layers.Dense(self.width, name="contract")
@@ -55,11 +55,11 @@ class TransformerLayer(keras.layers.Layer):
 
     def __init__(self, config: TransformerConfig, cross: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.has_cross = config.width, cross
+        self.width, self.has_cross = config.hidden_dim, cross
         self.normalized_first = config.norm_placement == "pre"
 
         def attention(name: str) -> MultiHeadAttention:
-            return MultiHeadAttention(config.width, config.heads, config.attention_dropout, name=name)
+            return MultiHeadAttention(config.hidden_dim, config.num_heads, config.attention_dropout, name=name)
 
         self.self_norm = normalization(config.norm, "self_norm")
         self.self_attention = attention("self_attention")

@@ -42,7 +42,7 @@ class Transformer(LanguageModel):
         self.encoder_norm = normalization(config.norm, "encoder_norm") if config.norm_placement == "pre" else None
         for layer in (*self.encoder, *self.decoder, self.encoder_norm, self.decoder_norm):
             if layer is not None:
-                layer.build((None, None, config.width))
+                layer.build((None, None, config.hidden_dim))
         self.built = True
 
     def encode(self, source: Any, training: bool = False) -> Any:

@@ -27,7 +27,7 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
         UserError: If there is no such target, the configuration does not describe it, or its libraries are missing.
     """
     if name not in TARGETS:
-        from seqline.compiling.parameters import nearest
+        from seqline.names import nearest
 
         raise UserError(f"no target is called {name!r}; {nearest(name, TARGETS)}")
     module, kind = TARGETS[name]

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import seqline
 from seqline.compiling.kfp_import import import_kfp
-from seqline.compiling.parameters import Parameters, nearest, read_parameters
+from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
+from seqline.names import nearest
+from seqline.problems import Problem
 from seqline.targets.graph import read_graph
 from seqline.targets.kfp_local import LocalTask, observed
 from seqline.targets.run_record import read_run, write_run
 from seqline.targets.run_report import keep_reports, write_report
-from seqline.targets.target import OnChange, Problem, Run, Schedule, Template, UnsupportedError
+from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
 # The parameters that name input files and folders.
-DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human")
+DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human_evaluation")
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ class Laptop:
         self.settings = configuration.targets.laptop
         self.home = Home(Path(self.settings.home).expanduser().resolve())
 
-    def compile(self, pipeline: str, output: Path) -> Path:
+    def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the portable spec."""
         from seqline.compiling.compiler import compile_pipeline
 
-        return compile_pipeline(pipeline, output, self.configuration)
+        return compile_pipeline(pipeline, output, self.configuration, defaults=defaults)
 
     def check(self) -> list[Problem]:
         """Looks at the endpoint's port and the home folder."""
@@ -127,18 +129,21 @@ class Laptop:
         Raises:
             UserError: If the spec cannot be read, or the endpoint's port is taken.
         """
-        known = read_parameters(Path(spec)).types
+        known = read_parameters(Path(spec))
         places = {
             "endpoint": str(self.home.endpoint(self.settings.endpoint)),
-            "port": self.settings.port,
             "checkpoints": str(self.home.checkpoints),
         }
-        values = {**{name: value for name, value in places.items() if name in known}, **arguments}
+        values = {**{name: value for name, value in places.items() if name in known.types}, **arguments}
+        if "serving" in known.types:
+            given = values.get("serving", known.defaults.get("serving") or {})
+            values["serving"] = {"port": self.settings.port, **given}
         # The cache knows the data by its fingerprint, and the stages run in another folder.
         values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
-        if "port" in values and values.get("endpoint") and not port_is_ours(Path(values["endpoint"]), values["port"]):
+        port = values["serving"]["port"] if values.get("endpoint") and "serving" in values else 0
+        if port and not port_is_ours(Path(values["endpoint"]), port):
             raise UserError(
-                f"port {values['port']} is in use by another program; choose another with --port, or stop that program"
+                f"port {port} is in use by another program; choose another with --port, or stop that program"
             )
         caching = self.settings.cache if cache is None else cache
         return run(Path(spec), values, self.home, caching, on_change or (lambda run: None))

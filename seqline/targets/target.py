@@ -28,8 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from seqline.compiling.parameters import Parameters
+from seqline.configuration.parameters import Parameters
 from seqline.errors import UserError
+from seqline.problems import Problem
 
 State = Literal["pending", "running", "succeeded", "cached", "skipped", "failed", "cancelled"]
 ENDED = frozenset({"succeeded", "cached", "skipped", "failed", "cancelled"})
@@ -45,26 +46,6 @@ class RunFailedError(UserError):
 
 class UnsupportedError(UserError):
     """This target has no such thing; the message says what to do instead."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that `check` found wrong.
-
-    Attributes:
-        message: What is wrong and what to do, one sentence or two.
-        where: File and line, or the name of a service; empty where neither is known.
-        field: The dotted name in the configuration, such as targets.vertex.project; empty where it is about none.
-        warning: Whether it works all the same, for now.
-    """
-
-    message: str
-    where: str = ""
-    field: str = ""
-    warning: bool = False
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, self.field, self.message) if part)
 
 
 @dataclass
@@ -211,12 +192,13 @@ class Target(Protocol):
     name: str
     updatable: frozenset[str]
 
-    def compile(self, pipeline: str, output: Path) -> Path:
+    def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the spec that runs here; the same configuration gives the same bytes on every machine.
 
         Args:
             pipeline: A key of `seqline.compiling.compiler.PIPELINES`.
             output: The YAML file.
+            defaults: Values of parameters that the spec is to have as its defaults.
         """
         ...
 

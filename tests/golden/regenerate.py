@@ -4,7 +4,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from pipelines.compiling import PIPELINES, compile_pipeline
+from seqline.compiling.compiler import compile_pipeline
+from seqline.pipelines import PIPELINES
 
 GOLDEN = Path(__file__).parent
 

@@ -1,8 +1,10 @@
-"""The TPU compiler, libtpu, through jax: `python -m seqline.components.train.preflight.compiler PROGRAM RESULT SLICE REPLICAS`.
+"""The TPU compiler, libtpu, through jax.
+
+`python -m seqline.components.train.preflight.compiler PROGRAM RESULT SLICE REPLICAS` compiles one program.
 
 The one place that knows jax's private interfaces. It is a program of its own, because what the compiler does not
-expect can end its process; `seqline.components.train.preflight.compiling` runs it and reads what it says. TensorFlow is not
-imported: two of the same libraries in a process do not get on.
+expect can end its process; `compiling` beside it runs it and reads its result. TensorFlow is not imported: two of the
+same libraries in a process do not get on.
 """
 
 import json

@@ -22,10 +22,10 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
     import tensorflow as tf
 
     from seqline.decoding.decoder import Decoder, Memory
-    from seqline.modeling import make_model
+    from seqline.modeling.architectures import make_model
 
     decoder = Decoder(make_model(config), for_compiler=True)
-    heads, size = config.heads, config.width // config.heads
+    heads, size = config.num_heads, config.hidden_dim // config.num_heads
     caches = decoder.empty_caches(sentences, beam, positions)
     candidates = 1 if beam == 1 else 2 * beam
 

@@ -91,14 +91,14 @@ def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
     options.check_replicas(replicas)
     from seqline.components.train.batches import Batches
     from seqline.components.train.packing import Packs
-    from seqline.components.train.records import read_pairs
+    from seqline.components.train.records import longest, read_pairs
 
     manifest = corpus.read_manifest()
     pairs = read_pairs(corpus.shards("train"))
     if not pairs:
         raise UserError(f"the corpus {corpus.path} has no train pairs; give tokenize more data")
-    longest = max(max(len(left), len(right)) + 1 for left, right in pairs)
-    config = config_of(options, manifest.vocabulary_size, longest)
+    length = longest(options.architecture, [*pairs, *read_pairs(corpus.shards("valid"))])
+    config = config_of(options, manifest.vocabulary_size, length)
     if options.architecture == "gpt":
         packs = Packs(pairs, config, options.batch_tokens, replicas=replicas)
         return Plan(config, [Bucket(packs.rows, packs.length, packs.length, len(packs) * options.epochs)])
@@ -123,7 +123,8 @@ def plan_without_corpus(
         UserError: If an option does not work with so many cores.
     """
     options.check_replicas(replicas)
-    config = config_of(options, vocabulary_size, max_tokens + 1)
+    length = max(2 * (max_tokens + 1), 256) if options.architecture == "gpt" else max(max_tokens + 1, 128)
+    config = config_of(options, vocabulary_size, length)
     chosen = lengths or (*(length for length in LENGTHS if length <= max_tokens), max_tokens + 1)
     if options.architecture == "gpt":
         chosen = lengths or (config.max_length,)
@@ -131,17 +132,16 @@ def plan_without_corpus(
     return Plan(config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])
 
 
-def config_of(options: Options, vocabulary_size: int, longest: int) -> TransformerConfig:
+def config_of(options: Options, vocabulary_size: int, length: int) -> TransformerConfig:
     """The model that training would make.
 
     Args:
         options: Options of training.
         vocabulary_size: Pieces of the vocabulary.
-        longest: Most pieces of a side, end of sentence included.
+        length: Longest sequence in tokens, end of sentence included.
     """
     if options.preset == "auto":
         raise UserError("preset auto is chosen when training starts; name the preset to ask about")
-    length = max(2 * longest, 256) if options.architecture == "gpt" else max(longest, 128)
     return TransformerConfig.preset(options.preset, vocabulary_size=vocabulary_size, max_length=length, **options.shape)
 
 

@@ -12,60 +12,32 @@ def best_trial(
     tuning: Output[Artifact],
     metrics: Output[Metrics],
     report: Output[HTML],
-    space: dict,
-    preset: str = "tiny",
-    batch_tokens: int = 4096,
-    learning_rate: float = 0.002,
-    warmup_steps: int = 400,
-    dropout: float = 0.1,
-    label_smoothing: float = 0.1,
-    average: float = 0.999,
+    options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    training: dict = {},  # noqa: B006
     api_endpoint: str = "",
-) -> NamedTuple(  # type: ignore[valid-type]
-    "Outputs",
-    [
-        ("preset", str),
-        ("batch_tokens", int),
-        ("learning_rate", float),
-        ("warmup_steps", int),
-        ("dropout", float),
-        ("label_smoothing", float),
-        ("average", float),
-    ],
-):
+) -> NamedTuple("Outputs", [("training", dict)]):  # type: ignore[valid-type]
     """Reads the best trial of a hyperparameter tuning job of Vertex AI.
 
     Args:
-        gcp_resources: The job, as HyperparameterTuningJobRunOp gives it.
+        gcp_resources: The job, as HyperparameterTuningJobRunOp returns it.
         tuning: Every trial, and the best one's parameters as a configuration file.
-        metrics: The best trial's figure, for the console.
+        metrics: The best trial's loss, for the console.
         report: One page: the trials, ranked.
-        space: What was searched.
-        preset: The model's size, where it was not searched; so for the following.
-        batch_tokens: Target tokens in a batch, padding included.
-        learning_rate: The highest learning rate, reached after the warm-up.
-        warmup_steps: Steps over which the learning rate rises.
-        dropout: Share of activations dropped, 0 to 1.
-        label_smoothing: Share of the probability spread over the vocabulary, 0 to 1.
-        average: Momentum of the moving average of the weights that are kept; 0 for none.
+        options: Search space and budget; docs/parameters.md lists them under `tuning`.
+        training: Training options where they were not searched.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
 
     Returns:
-        preset: The best value, or what was given where it was not searched; so for the following.
-        batch_tokens: Target tokens in a batch.
-        learning_rate: The highest learning rate.
-        warmup_steps: Steps over which the learning rate rises.
-        dropout: Share of activations dropped.
-        label_smoothing: Share of the probability spread over the vocabulary.
-        average: Momentum of the moving average of the weights.
+        training: The training options with the best values.
     """
     from pathlib import Path
 
-    from seqline.components.tune.best_trial.stage import Hyperparameters
+    from seqline.components.train.options import Options as Training
     from seqline.components.tune.best_trial.stage import best_trial as run
+    from seqline.components.tune.options import Options
 
-    start = Hyperparameters(preset, batch_tokens, learning_rate, warmup_steps, dropout, label_smoothing, average)
+    pages = Path(tuning.path), Path(report.path)
     best, metrics.metadata["valid_loss"] = run(
-        gcp_resources, Path(tuning.path), Path(report.path), space, start, api_endpoint
+        gcp_resources, *pages, Options(**options), Training(**training), api_endpoint
     )
-    return tuple(vars(best).values())  # type: ignore[return-value]
+    return (best.model_dump(),)  # type: ignore[return-value]

@@ -3,17 +3,16 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqline.artifacts.tuning import METRIC, Trial, best_of, write_tuning
+from seqline.components.train.options import Options as Training
+from seqline.components.tune.options import Options
 from seqline.components.tune.report import write_report
-from seqline.components.tune.space import Hyperparameters, read_space
+from seqline.components.tune.space import apply, read_space
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
-
-__all__ = ["Hyperparameters", "best_trial", "read_job_name"]
 
 log = logging.getLogger(__name__)
 
@@ -25,34 +24,34 @@ def best_trial(
     gcp_resources: str,
     tuning: Path,
     report: Path,
-    space: Mapping[str, Any],
-    start: Hyperparameters = Hyperparameters(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
+    training: Training = Training(),  # noqa: B008 (frozen)
     api_endpoint: str = "",
-) -> tuple[Hyperparameters, float]:
+) -> tuple[Training, float]:
     """Reads the trials of a hyperparameter tuning job. The output's layout is in `seqline.artifacts.tuning`.
 
     Args:
         gcp_resources: What `HyperparameterTuningJobRunOp` gives: JSON with the job's address.
         tuning: The folder to write.
         report: The HTML page to write.
-        space: What was searched.
-        start: The hyperparameters that were not searched.
+        options: Search space and budget.
+        training: Training options where they were not searched.
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
-        All hyperparameters, with the best values of those that were searched; and the best trial's figure.
+        The training options with the best values; and the best trial's loss.
 
     Raises:
         UserError: If `gcp_resources` names no such job, or no trial ran to its end.
     """
-    dimensions = read_space(space)
+    dimensions = read_space(options.space)
     job, location = read_job_name(gcp_resources)
-    trials = [_trial(one, start) for one in _ask(job, location, api_endpoint)]
+    trials = [_trial(one, training) for one in _ask(job, location, api_endpoint)]
     best = best_of(trials)
     log.info("best of %d trials is %d: %.4f with %s", len(trials), best.number, best.value, json.dumps(best.parameters))
     write_tuning(tuning, trials)
     write_report(report, trials, dimensions)
-    return start.with_values(best.parameters), float(best.value or 0.0)
+    return apply(training, best.parameters), float(best.value or 0.0)
 
 
 def read_job_name(gcp_resources: str) -> tuple[str, str]:
@@ -84,10 +83,10 @@ def _ask(job: str, location: str, api_endpoint: str) -> list[Any]:
     return list(client.get_hyperparameter_tuning_job(name=job).trials)
 
 
-def _trial(trial: Any, start: Hyperparameters) -> Trial:
+def _trial(trial: Any, training: Training) -> Trial:
     """A trial of Vertex AI as one of ours."""
     values = {one.parameter_id: one.value for one in trial.parameters}
-    typed = start.with_values(values)
+    typed = apply(training, values)
     final = [metric.value for metric in trial.final_measurement.metrics if metric.metric_id == METRIC]
     epochs = {
         int(measurement.step_count): metric.value

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from seqline.components.train.options import Options
-from seqline.components.tune.budget import Budget
+from seqline.components.train.options import Options as Training
+from seqline.components.tune.options import Options
 from seqline.components.tune.space import read_space
 from seqline.components.tune.trial import flags
 
@@ -13,42 +13,42 @@ TRAIN = 'exec python3 -m seqline.components.train --output="/gcs/${AIP_MODEL_DIR
 
 
 class Plan(NamedTuple):
-    """Two parts of a `HyperparameterTuningJob`.
+    """Three parts of a `HyperparameterTuningJob`.
 
     Attributes:
         worker_pool_specs: What a trial runs: `WorkerPoolSpec` messages.
         parameters: What is searched: `StudySpec.ParameterSpec` messages.
+        trials: Number of trials.
     """
 
     worker_pool_specs: list[dict[str, Any]]
     parameters: list[dict[str, Any]]
+    trials: int
 
 
 def plan_trials(
     corpus: str,
-    space: Mapping[str, Any],
     worker: Mapping[str, Any],
     warm_start: str = "",
-    budget: Budget = Budget(),  # noqa: B008 (frozen)
     options: Options = Options(),  # noqa: B008 (frozen)
+    training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Plan:
     """Writes a search down for Vertex AI.
 
     Args:
         corpus: The corpus folder, as the trials see it.
-        space: What to search, by hyperparameter; `seqline.components.tune.space` shows the form.
         worker: The `WorkerPoolSpec` of a trial: machine, image, environment; its command is added.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
-        budget: What is spent on a trial.
-        options: Options of training: of the first trial, and of all where they are not searched.
+        options: Search space and budget.
+        training: Training options of the first trial, and of all trials where they are not searched.
 
     Raises:
         UserError: If the space is not valid, or the preset is auto.
     """
-    parameters = [one.parameter(getattr(options, one.name)) for one in read_space(space)]
+    parameters = [one.parameter(getattr(training, one.name)) for one in read_space(options.space)]
     container = {
         **worker["container_spec"],
         "command": ["sh", "-c", TRAIN, "train"],
-        "args": flags(corpus, budget, options, warm_start),
+        "args": flags(corpus, options, training, warm_start),
     }
-    return Plan([{**worker, "container_spec": container}], parameters)
+    return Plan([{**worker, "container_spec": container}], parameters, options.trials)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqline.compiling.parameters import Parameters, read_parameters
+from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
+from seqline.problems import Problem
 from seqline.targets.kubeflow.connection import Connection
 from seqline.targets.kubeflow.schedules import UPDATABLE, Schedules
 from seqline.targets.schedule_plan import changed_fields
-from seqline.targets.target import OnChange, Problem, Run, Schedule, State, Task, Template, UnsupportedError
+from seqline.targets.target import OnChange, Run, Schedule, State, Task, Template, UnsupportedError
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -54,7 +55,7 @@ class Kubeflow:
         self.connection = Connection(settings, sleep)
         self.plans = Schedules(self.connection)
 
-    def compile(self, pipeline: str, output: Path) -> Path:
+    def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the portable spec, with the node selectors in a second document where there are any."""
         from seqline.compiling.compiler import compile_pipeline, stage_of
 
@@ -64,12 +65,12 @@ class Kubeflow:
             for label, value in sorted(self.settings.node_selectors.get(stage_of(task), {}).items()):
                 kubernetes.add_node_selector(task, label, value)
 
-        return compile_pipeline(pipeline, output, self.configuration, place)
+        return compile_pipeline(pipeline, output, self.configuration, place, defaults)
 
     def check(self) -> list[Problem]:
         """Looks whether the stages of the node selectors exist, and the server answers."""
         from seqline.compiling.compiler import stages
-        from seqline.compiling.parameters import nearest
+        from seqline.names import nearest
 
         known = stages(self.configuration.pipeline)
         problems = [

@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seqline.compiling.parameters import nearest
 from seqline.configuration.vertex import VertexTarget
 from seqline.errors import UserError
+from seqline.names import nearest
 from seqline.targets.target import Run, State, Task
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.console import run_page

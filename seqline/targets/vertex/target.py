@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqline.compiling.kfp_import import import_kfp
-from seqline.compiling.parameters import Parameters, read_parameters
+from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
+from seqline.problems import Problem
 from seqline.targets.schedule_plan import changed_fields
-from seqline.targets.target import OnChange, Problem, Run, Schedule, Template
+from seqline.targets.target import OnChange, Run, Schedule, Template
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.jobs import Jobs, new_id, pipeline_job
 from seqline.targets.vertex.schedules import UPDATABLE, Schedules
@@ -45,7 +46,7 @@ class Vertex:
         self.templates = Templates(self.connection)
         self.plans = Schedules(self.connection)
 
-    def compile(self, pipeline: str, output: Path) -> Path:
+    def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the portable spec, with what the configuration places differently on Vertex."""
         import yaml
 
@@ -54,12 +55,11 @@ class Vertex:
         from seqline.compiling.compiler import compile_pipeline
         from seqline.components.train.component import train
         from seqline.targets.vertex.placement import place
-        from seqline.targets.vertex.tuning import tune_as_job
 
-        training = self.settings.training
-        search = {"tune": tune_as_job(training, self.settings, self.configuration.images)} if training else {}
         address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
-        path = compile_pipeline(pipeline, output, self.configuration, replace=search, defaults=address)
+        given = {**address, **(defaults or {})}
+        graph = self._tuning() if pipeline == "tuning" else None
+        path = compile_pipeline(pipeline, output, self.configuration, defaults=given, graph=graph)
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
         written = train.component_spec.implementation.container.image
@@ -72,6 +72,23 @@ class Vertex:
             comments = text[: text.index("\ncomponents:") + 1]
             write_whole(path, comments + yaml.dump(placed, sort_keys=True))
         return path
+
+    def _tuning(self) -> Any:
+        """The tuning pipeline with its search as a job of many machines, where training is a job; otherwise None."""
+        from seqline.components.train.component import train
+        from seqline.components.tune.vertex_job import Job, tune_as_job
+        from seqline.pipelines.tuning import make_tuning
+        from seqline.targets.vertex.worker_pools import worker_pools
+
+        training, images, target = self.settings.training, self.configuration.images, self.settings
+        if training is None:
+            return None
+        written = train.component_spec.implementation.container.image
+        image = images.reference(written if training.tpu is None else written.replace("/train:", "/train-tpu:"))
+        # A trial runs on the machine and in the image of a training with one replica.
+        (worker,) = worker_pools(training.model_copy(update={"replicas": 1}), {"image_uri": image})
+        job = Job(worker, target.location, target.encryption_key, target.service_account, target.network)
+        return make_tuning(tune_as_job(job, target.api_address, images.reference))
 
     def check(self) -> list[Problem]:
         """Looks whether the placement is possible, the API answers, and this caller may use it."""

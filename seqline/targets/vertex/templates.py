@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqline.compiling.parameters import read_parameters
+from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
 from seqline.targets.target import Template
 from seqline.targets.vertex.connection import Connection

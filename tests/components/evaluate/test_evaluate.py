@@ -241,7 +241,8 @@ def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(smal
     if made:
         (small_corpus.parent / "none").mkdir()
     code = (
-        "import sys; from seqline.schema.stage_command import run; from seqline.components.evaluate.stage import evaluate; "
+        "import sys; from seqline.schema.stage_command import run; "
+        "from seqline.components.evaluate.stage import evaluate; "
         "assert run(evaluate) == 0; print({'tensorflow', 'sacrebleu'} & set(sys.modules))"
     )
     flags = ["--model", "none", "--corpus", "corpus", "--evaluation", "evaluation", "--report", "report.html"]

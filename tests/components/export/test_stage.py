@@ -17,7 +17,8 @@ from seqline.components.export.program import Program
 from seqline.components.export.stage import export, fingerprint
 from seqline.components.export.verify import foreign_ops
 from seqline.errors import UserError
-from seqline.modeling import TransformerConfig, make_model
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_an_incomplete_checkpoint_is_named(checkpoint: Path, corpus: Path, tmp_p
 def test_weights_of_another_shape_are_named(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
     shutil.copytree(checkpoint, tmp_path / "other")
     config = tmp_path / "other" / "config.json"
-    config.write_text(config.read_text().replace('"feed_forward": 256', '"feed_forward": 64'))
+    config.write_text(config.read_text().replace('"intermediate_dim": 256', '"intermediate_dim": 64'))
     with pytest.raises(UserError, match="does not fit"):
         export(tmp_path / "other", corpus, tmp_path / "out")
 

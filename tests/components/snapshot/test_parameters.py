@@ -8,12 +8,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
-
-from seqline.compiling.compiler import PIPELINES
-from seqline.components.snapshot.component import snapshot as component
 from seqline.components.snapshot.parameters import OPTIONS, check_parameters, find_faults
+
+from seqline.components.snapshot.component import snapshot as component
 from seqline.components.snapshot.stage import snapshot
 from seqline.errors import UserError
+from seqline.pipelines import PIPELINES
 
 # What no option is about: places, which are looked at when they are used.
 PLACES = {"data", "valid_data", "test_data", "checkpoints", "warm_start", "endpoint", "model", "human"}

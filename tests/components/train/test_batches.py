@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqline.components.train.batches import Batches, Pair
-from seqline.modeling import TransformerConfig
+from seqline.modeling.config import TransformerConfig
 
-CONFIG = TransformerConfig(vocabulary_size=50, width=8, heads=2)
+CONFIG = TransformerConfig(vocabulary_size=50, hidden_dim=8, num_heads=2)
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=120)
 
 

@@ -7,11 +7,17 @@ import tensorflow as tf
 from seqline.components.train.batches import Batches
 from seqline.components.train.objective import Trainee
 from seqline.components.train.optimizer import Adam
-from seqline.modeling import make_model
+from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 
 CONFIG = TransformerConfig(
-    vocabulary_size=30, encoder_layers=1, decoder_layers=1, width=8, feed_forward=16, heads=2, max_length=32
+    vocabulary_size=30,
+    encoder_layers=1,
+    decoder_layers=1,
+    hidden_dim=8,
+    intermediate_dim=16,
+    num_heads=2,
+    max_length=32,
 )
 
 

@@ -3,16 +3,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqline.components.train.packing import Packs, pack
-from seqline.modeling import Gpt, TransformerConfig
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.gpt import Gpt
 
 CONFIG = TransformerConfig(
     vocabulary_size=90,
     architecture="gpt",
     encoder_layers=0,
     decoder_layers=1,
-    width=8,
-    feed_forward=8,
-    heads=2,
+    hidden_dim=8,
+    intermediate_dim=8,
+    num_heads=2,
     dropout=0.0,
     max_length=64,
 )

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.sample import greedy, measure
-from seqline.modeling import make_model
+from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 
 PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]))]
@@ -13,7 +13,7 @@ PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]
 def test_every_piece_is_the_most_probable_after_those_before_it(architecture: str) -> None:
     tf.keras.utils.set_random_seed(3)
     layers = {"encoder_layers": 0 if architecture == "gpt" else 1, "decoder_layers": 2}
-    shape = {"width": 8, "feed_forward": 16, "heads": 2, **layers}
+    shape = {"hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2, **layers}
     model = make_model(TransformerConfig(vocabulary_size=14, architecture=architecture, **shape))  # type: ignore[arg-type]
     (source, ids), starts = model.prompts(PAIRS, room=6)
     found = tf.function(greedy)(model, tf.constant(source), tf.constant(ids), tf.constant(starts)).numpy()

@@ -44,7 +44,7 @@ def test_of_equal_epochs_the_last_one_is_kept(tmp_path: Path) -> None:
 
 def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(tmp_path: Path) -> None:
     options = Options(epochs=1, decoded_sample=0, average=0.0)
-    shape = {"encoder_layers": 1, "decoder_layers": 1, "width": 8, "feed_forward": 16, "heads": 2}
+    shape = {"encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2}
     config = TransformerConfig(vocabulary_size=30, **shape)
     batches = Batches([(np.full(3, 5, np.int32), np.full(3, 9, np.int32))] * 40, config, 64)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from seqline.components.tune.budget import Budget
 
 from seqline.artifacts.tuning import Trial, best_of, read_trials
 from seqline.components.train.options import Options
-from seqline.components.tune.budget import Budget
 from seqline.components.tune.space import read_space
 from seqline.components.tune.stage import tune
 from seqline.components.tune.study import Study

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqline.compiling.compiler import PIPELINES, compile_pipeline
+from seqline.compiling.compiler import compile_pipeline
 from seqline.errors import UserError
+from seqline.pipelines import PIPELINES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

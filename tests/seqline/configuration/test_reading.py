@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seqline.compiling.parameters import Parameters
 from seqline.configuration import Configuration, load
+from seqline.configuration.parameters import Parameters
 from seqline.configuration.reading import ConfigurationError
 from seqline.errors import UserError
 

@@ -16,9 +16,13 @@ from seqline.decoding.layers import MASKED
 from seqline.decoding.output import BLOCK, Output
 from seqline.decoding.token_choice import FORBIDDEN
 from seqline.decoding.weights import Weight
-from seqline.modeling import LanguageModel, TransformerConfig, make_model
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.language_model import LanguageModel
 
-CONFIG = TransformerConfig(vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2)
+CONFIG = TransformerConfig(
+    vocabulary_size=20, encoder_layers=2, decoder_layers=2, hidden_dim=8, intermediate_dim=16, num_heads=2
+)
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"architecture": "gpt", "encoder_layers": 0},

@@ -15,10 +15,12 @@ from seqline.decoding.decoder import Decoder, Memory
 from seqline.decoding.output import BLOCK, SAFE, Output
 from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
-from seqline.modeling import LanguageModel, TransformerConfig, make_model
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
+from seqline.modeling.language_model import LanguageModel
 
 CONFIG = TransformerConfig(
-    vocabulary_size=40, encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, max_length=16
+    vocabulary_size=40, encoder_layers=1, decoder_layers=1, hidden_dim=8, intermediate_dim=8, num_heads=2, max_length=16
 )
 LONGEST = 7
 TYPES = {float: tf.float32, bool: tf.bool, int: tf.int32}

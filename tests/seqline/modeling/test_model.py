@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqline.errors import UserError
-from seqline.modeling import PRESETS, Transformer, TransformerConfig, make_model
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import PRESETS, TransformerConfig
 from seqline.modeling.normalization import RMSNormalization
+from seqline.modeling.transformer import Transformer
 
 CONFIG = TransformerConfig(
-    vocabulary_size=20, encoder_layers=2, decoder_layers=2, width=8, feed_forward=16, heads=2, dropout=0.2
+    vocabulary_size=20, encoder_layers=2, decoder_layers=2, hidden_dim=8, intermediate_dim=16, num_heads=2, dropout=0.2
 )
 
 
@@ -67,13 +69,13 @@ def test_a_model_is_made_again_from_its_configuration(model: Transformer) -> Non
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_the_published_sizes(name: str) -> None:
     config = TransformerConfig.preset(name, vocabulary_size=100)
-    assert (name, config.width) in {("demo", 128), ("tiny", 128), ("small", 256), ("base", 512), ("big", 1024)}
+    assert (name, config.hidden_dim) in {("demo", 128), ("tiny", 128), ("small", 256), ("base", 512), ("big", 1024)}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"width": 10, "heads": 4}, "width 10 must be a multiple of twice heads"),
+        ({"hidden_dim": 10, "num_heads": 4}, "hidden_dim 10 must be a multiple of twice heads"),
         ({"decoder_layers": 0}, "decoder_layers must be at least 1, not 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
     ],

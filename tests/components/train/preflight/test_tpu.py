@@ -15,7 +15,9 @@ from seqline.components.train.preflight.lowering import LoweringError, TrainingS
 from seqline.components.train.preflight.slices import GIB, read_slice
 from seqline.components.train.preflight.stage import preflight
 from seqline.errors import UserError
-from seqline.modeling import ARCHITECTURES, PRESETS, TransformerConfig, layers
+from seqline.modeling import layers
+from seqline.modeling.architectures import ARCHITECTURES
+from seqline.modeling.config import PRESETS, TransformerConfig
 
 pytestmark = pytest.mark.e2e
 TINY = Bucket(2, 8, 8)
@@ -52,7 +54,7 @@ def test_every_preset_of_every_architecture_compiles(
     assert not found.error
     assert 0 < found.hbm_bytes < 2 * GIB
     # Each product is done three times: forward, and backward for the states and for the weights.
-    width, inner, tokens = PRESETS[preset]["width"], PRESETS[preset]["feed_forward"], TINY.rows * TINY.target
+    width, inner, tokens = PRESETS[preset]["hidden_dim"], PRESETS[preset]["intermediate_dim"], TINY.rows * TINY.target
     layer, attention, logits = 4 * width * width + 2 * width * inner, 2 * width * TINY.target, width * 64
     stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * width * width + 3 * attention
     assert found.flops == 6 * tokens * (stack + logits)

@@ -9,6 +9,7 @@ import yaml
 from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import HyperparameterTuningJob
 from google.protobuf import json_format
+from seqline.targets.vertex.tuning import METRICS, worker_of
 
 from seqline.artifacts.tuning import read_trials
 from seqline.components.tune.best_trial.stage import best_trial, read_job_name
@@ -17,7 +18,6 @@ from seqline.components.tune.space import Hyperparameters
 from seqline.configuration import Configuration
 from seqline.errors import UserError
 from seqline.targets.vertex.target import Vertex
-from seqline.targets.vertex.tuning import METRICS, worker_of
 from seqline.vertex_api.clients import connect
 from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seqline.compiling.parameters import Parameters, read_parameters
+from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
 
 PARAMETERS = Parameters(

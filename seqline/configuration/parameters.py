@@ -1,19 +1,14 @@
 """The parameters of a compiled pipeline: their names, types and texts on the command line."""
 
-import difflib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seqline.errors import UserError
-
-
-class Text(str):
-    """A value as the command line gives it: text that gets its parameter's type once that is known."""
-
-    __slots__ = ()
+from seqline.names import nearest
+from seqline.schema.texts import Text
 
 
 @dataclass(frozen=True)
@@ -34,18 +29,6 @@ TYPES = {
 }
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Returns a hint naming the closest valid name.
-
-    Args:
-        name: What was given.
-        names: What there is.
-    """
-    names = sorted(names)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
-
-
 @dataclass(frozen=True)
 class Parameters:
     """A compiled pipeline's parameters.
@@ -53,10 +36,24 @@ class Parameters:
     Attributes:
         pipeline: The pipeline's name.
         types: KFP's parameter type by parameter name.
+        defaults: Default values by parameter name.
     """
 
     pipeline: str
     types: dict[str, str]
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pipeline: str, root: Mapping[str, Any]) -> "Parameters":
+        """Reads the parameters of a compiled pipeline's root component.
+
+        Args:
+            pipeline: The pipeline's name.
+            root: The component, as its YAML holds it.
+        """
+        given = root.get("inputDefinitions", {}).get("parameters", {})
+        types = {name: entry["parameterType"] for name, entry in given.items()}
+        return cls(pipeline, types, {name: entry.get("defaultValue") for name, entry in given.items()})
 
     def require(self, name: str) -> str:
         """Returns the type of a parameter.
@@ -94,22 +91,17 @@ class Parameters:
             raise UserError(f"parameter {name} takes {TYPES[kind].words}, not {_shown(given)}")
         return value
 
-    def parse(self, setting: str) -> tuple[str, Any]:
-        """Reads `name=value` as the command line gives it.
 
-        Args:
-            setting: The text; the value is JSON where the parameter is an object or a list.
+def merge(below: Any, above: Any) -> Any:
+    """Merges two values: mappings key by key, anything else is replaced.
 
-        Returns:
-            The parameter's name and its typed value.
-
-        Raises:
-            UserError: If the form, the name or the value is wrong.
-        """
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set takes name=value, not {setting!r}")
-        return name, self.typed(name, Text(text))
+    Args:
+        below: The value underneath.
+        above: The value that takes precedence.
+    """
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
 
 
 def _shown(value: Any) -> str:
@@ -130,10 +122,7 @@ def read_parameters(spec: Path) -> Parameters:
 
     try:
         document = next(yaml.safe_load_all(spec.read_text(encoding="utf-8")))
-        given = document["root"].get("inputDefinitions", {}).get("parameters", {})
-        return Parameters(
-            document["pipelineInfo"]["name"], {name: entry["parameterType"] for name, entry in given.items()}
-        )
+        return Parameters.of(document["pipelineInfo"]["name"], document["root"])
     except FileNotFoundError:
         raise UserError(f"no compiled pipeline at {spec}; make one with `seqline compile --output {spec}`") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, StopIteration):

@@ -1,0 +1,35 @@
+"""Options of the export stage."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from seqline.schema.options import BaseOptions
+
+
+class DecodingOptions(BaseOptions):
+    """How the exported model decodes, and how its weights are stored."""
+
+    beam_size: int = Field(4, ge=1, description="Hypotheses of the beam search; 1 is greedy.")
+    length_penalty: float = Field(
+        0.6, ge=0, description="Exponent of the length by which a score is divided; 0 for none."
+    )
+    max_input_length: int = Field(
+        0,
+        ge=0,
+        description="Longest input in tokens; longer ones are truncated. 0 for the corpus's max_tokens, at least 128.",
+    )
+    max_output_length: int = Field(
+        0, ge=0, description="Longest output in tokens; 0 for the corpus's max_tokens, at least 128."
+    )
+    weight_dtype: Literal["float32", "bfloat16", "int8"] = Field(
+        "float32", description="How the weights are stored; the computation is in float32."
+    )
+
+
+class ModelCardOptions(BaseOptions):
+    """What the model's card says about licences and use."""
+
+    license: str = Field("", description="Licence of the model, such as an SPDX identifier.")
+    data_license: str = Field("", description="Licence of the data.")
+    intended_use: str = Field("", description="What the model is for, and what it is not for.")

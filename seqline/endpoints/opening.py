@@ -1,0 +1,28 @@
+"""Finds the back end of an endpoint by its name."""
+
+from seqline.endpoints.back_end import BackEnd
+from seqline.endpoints.local import LocalBackEnd
+from seqline.endpoints.local_endpoint import local_endpoint
+from seqline.endpoints.vertex import Machine, VertexBackEnd
+
+
+def open_back_end(
+    endpoint: str,
+    port: int = 0,
+    machine: Machine = Machine(),  # noqa: B008 (frozen)
+    api_endpoint: str = "",
+) -> BackEnd:
+    """Finds the back end that serves an endpoint.
+
+    Args:
+        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME.
+        port: Port of a local endpoint's server that does not run yet; 0 for the one that it had.
+        machine: How Vertex runs the model server.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
+
+    Raises:
+        UserError: If it is no endpoint's name.
+    """
+    if endpoint.startswith("projects/"):
+        return VertexBackEnd(endpoint, machine, api_endpoint)
+    return LocalBackEnd(local_endpoint(endpoint), port)

@@ -1,0 +1,21 @@
+"""The fingerprint of input files."""
+
+import hashlib
+import json
+
+from seqline.inputs.files import InputFile, describe, find_inputs
+
+
+def describe_all(data: str, valid_data: str = "", test_data: str = "") -> list[InputFile]:
+    """Describes the input files; arguments and errors are those of `snapshot`."""
+    return [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
+
+
+def _name(file: InputFile) -> str:
+    return "" if file.checksum.startswith("bigquery:") else file.path.rpartition("/")[2]
+
+
+def fingerprint_of(files: list[InputFile]) -> str:
+    """SHA-256 over parameters, base names, sizes and checksums in an order of their own."""
+    content = sorted((file.parameter, _name(file), file.size, file.checksum) for file in files)
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,141 @@
+"""The base of every stage's options: a pydantic model whose errors are messages for the user.
+
+A field is the only place where an option's name, type, default, bounds and description stand:
+
+    class Options(BaseOptions):
+        dropout: float = Field(0.1, ge=0, lt=1, description="Share of the activations dropped in training.")
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seqline.errors import UserError
+from seqline.schema.messages import explain
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound="BaseOptions")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One wrong value.
+
+    Attributes:
+        path: Where it is: the option's name, then keys and indices within its value.
+        message: What is wrong.
+        predicate: Whether the message reads on after the option's name; otherwise it is a sentence of its own.
+    """
+
+    path: Path
+    message: str
+    predicate: bool = True
+
+    def __str__(self) -> str:
+        return f"{dotted(self.path)}{'' if self.predicate else ':'} {self.message}" if self.path else self.message
+
+
+class OptionsError(UserError):
+    """Values that a stage's options refuse.
+
+    Args:
+        faults: All of them.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = list(faults)
+
+    def within(self, *path: str) -> "OptionsError":
+        """The same faults, with a path in front of theirs.
+
+        Args:
+            *path: Such as the section's name.
+        """
+        return OptionsError([replace(fault, path=(*path, *fault.path)) for fault in self.faults])
+
+
+class Part(BaseModel):
+    """An object within options; values are checked strictly, and are not changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BaseOptions(Part):
+    """Options with defaults.
+
+    A number without a fraction is taken for a whole one: JSON and protobuf, through which options travel, keep no
+    difference.
+
+    Raises:
+        OptionsError: With every wrong value.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**{name: _whole(value) for name, value in values.items()})
+        except ValidationError as error:
+            raise OptionsError(_faults(error, type(self))) from None
+
+    def changed(self) -> dict[str, Any]:
+        """The values that differ from their defaults, as JSON has them."""
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
+        }
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if getattr(self, name) != defaults[name]}
+
+    def with_values(self: Model, **values: Any) -> Model:
+        """The same options with some values replaced, and checked again.
+
+        Args:
+            **values: The new values by name.
+        """
+        return type(self)(**{**self.model_dump(), **values})
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as users write it: ("gate", 0, "metric") is gate[0].metric.
+
+    Args:
+        path: Names and indices.
+    """
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text
+
+
+def of(kind: type[Model], values: Mapping[str, Any]) -> Model:
+    """Picks a model's options out of values that hold others too.
+
+    Args:
+        kind: The model.
+        values: Values by name; options that are missing keep their defaults.
+    """
+    return kind(**{name: values[name] for name in kind.model_fields if name in values})
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Within a validator of pydantic, lets it collect what raises a `UserError`."""
+    try:
+        yield
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+def _faults(error: ValidationError, kind: type[BaseModel]) -> list[Fault]:
+    details = error.errors(include_url=False)
+    return [Fault(tuple(one["loc"]), explain(one, kind), one["type"] != "value_error") for one in details]

@@ -1,0 +1,181 @@
+"""The sections of a run's options: one object for each stage, checked and completed by that stage's schema.
+
+A stage's model holds its section's fields and, by the same names, the parameters of the run that it reads too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+from seqline.errors import UserError
+from seqline.names import nearest
+from seqline.schema.options import BaseOptions, Fault, OptionsError
+from seqline.schema.run import RunParameters
+
+DOCUMENTATION = "https://github.com/seqline/seqline/blob/main/docs/parameters.md"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One object among a pipeline's parameters.
+
+    Attributes:
+        name: The parameter's name.
+        stage: The stage that reads it.
+        schema: The stage's model, as `module:name`. It is imported when it is first needed.
+        field: The one field that the parameter is the value of, where it is a list and no object; empty otherwise.
+    """
+
+    name: str
+    stage: str
+    schema: str
+    field: str = ""
+
+    @property
+    def model(self) -> type[BaseOptions]:
+        """The stage's model."""
+        found: type[BaseOptions] = resolve_name(self.schema)
+        return found
+
+    @property
+    def fields(self) -> list[str]:
+        """The options of the section: those of the model that are no parameters of the run."""
+        return [name for name in self.model.model_fields if name not in RunParameters.model_fields]
+
+    def resolve(self, value: Any, run: Mapping[str, Any]) -> BaseOptions:
+        """Checks the section, and completes it.
+
+        Args:
+            value: The parameter's value.
+            run: Parameters of the run by name; the stage's own are picked.
+
+        Raises:
+            OptionsError: With every fault, each with its path from the parameter's name on.
+        """
+        if self.field:
+            return self._options({self.field: value}, ())
+        if not isinstance(value, Mapping):
+            raise OptionsError([Fault((self.name,), f"must be an object such as {self._example}, not {value!r}")])
+        misplaced = [name for name in value if name in RunParameters.model_fields]
+        if misplaced:
+            said = "is a parameter of the run: set it by its own name"
+            raise OptionsError([Fault((self.name, name), said) for name in misplaced])
+        shared = {name: run[name] for name in self.model.model_fields if name in run}
+        return self._options({**shared, **value}, tuple(shared))
+
+    def _options(self, values: Mapping[str, Any], shared: tuple[str, ...]) -> BaseOptions:
+        try:
+            return self.model(**values)
+        except OptionsError as error:
+            ours = [fault for fault in error.faults if not fault.path or fault.path[0] not in shared]
+            theirs = [fault for fault in error.faults if fault not in ours]
+            named = OptionsError(ours).within(*([] if self.field else [self.name]))
+            raise OptionsError([*theirs, *named.faults]) from None
+
+    def normal(self, value: BaseOptions) -> Any:
+        """The one form in which these options are submitted: what differs from the defaults.
+
+        Args:
+            value: From `resolve`.
+        """
+        if self.field:
+            return value.model_dump(mode="json", exclude_none=True, exclude_unset=True)[self.field]
+        return {name: one for name, one in value.changed().items() if name in self.fields}
+
+    @property
+    def _example(self) -> str:
+        name = self.fields[0]
+        default = self.model.model_fields[name].get_default(call_default_factory=True)
+        return f'{{"{name}": {default!r}}}'.replace("'", '"')
+
+
+SECTIONS = {
+    section.name: section
+    for section in (
+        Section("corpus", "tokenize", "seqline.components.tokenize.options:Options"),
+        Section("tuning", "tune", "seqline.components.tune.options:Options"),
+        Section("training", "train", "seqline.components.train.options:Options"),
+        Section("decoding", "export", "seqline.components.export.options:DecodingOptions"),
+        Section("model_card", "export", "seqline.components.export.options:ModelCardOptions"),
+        Section("evaluation", "evaluate", "seqline.components.evaluate.options:Options"),
+        Section("gate", "bless", "seqline.components.bless.options:Options", field="gate"),
+        Section("serving", "deploy", "seqline.components.deploy.options:Options"),
+        Section("inference", "infer", "seqline.components.infer.options:Options"),
+    )
+}
+
+
+def resolve(run: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, BaseOptions]:
+    """Checks a run's parameters by the schemas of all stages that will read them.
+
+    Args:
+        run: Parameters of the run by name.
+        sections: Values of sections by name.
+
+    Returns:
+        The complete options of each section's stage.
+
+    Raises:
+        OptionsError: With every fault of every section.
+    """
+    resolved, faults = {}, list(_faults(RunParameters, run))
+    for name, value in sections.items():
+        try:
+            resolved[name] = SECTIONS[name].resolve(value, run)
+        except OptionsError as error:  # noqa: PERF203
+            faults += error.faults
+    if faults:
+        raise OptionsError(list(dict.fromkeys(faults)))
+    return resolved
+
+
+def _faults(model: type[BaseOptions], values: Mapping[str, Any]) -> Iterator[Fault]:
+    try:
+        model(**values)
+    except OptionsError as error:
+        yield from error.faults
+
+
+def owners(option: str, sections: Iterable[str]) -> list[str]:
+    """The sections that have an option.
+
+    Args:
+        option: Its name without a section.
+        sections: Where to look.
+    """
+    return [name for name in sections if not SECTIONS[name].field and option in SECTIONS[name].fields]
+
+
+def qualify(option: str, parameters: Iterable[str]) -> tuple[str, ...]:
+    """Finds the path of an option that is named without its section.
+
+    Args:
+        option: The name.
+        parameters: Names of the pipeline's parameters.
+
+    Returns:
+        The section and the name; or the name alone, where it is a parameter.
+
+    Raises:
+        UserError: If no section or several have it; the message has the nearest names.
+    """
+    parameters = list(parameters)
+    if option in parameters:
+        return (option,)
+    sections = [name for name in parameters if name in SECTIONS]
+    found = owners(option, sections)
+    if len(found) == 1:
+        return (found[0], option)
+    if found:
+        raise UserError(f"{option} is an option of {' and '.join(found)}; write {found[0]}.{option}")
+    from seqline.schema.renamed import RENAMED
+
+    if option in RENAMED:
+        raise UserError(f"{option} is now {RENAMED[option]}")
+    known = {name: name for name in parameters}
+    known |= {name: f"{section}.{name}" for section in sections for name in SECTIONS[section].fields}
+    hint = nearest(option, known)
+    for name, full in known.items():
+        hint = hint.replace(f"{name!r}", f"{full!r}")
+    raise UserError(f"there is no parameter {option!r}; {hint}")
