@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
 FOLDER = Path(".benchmarks")
@@ -40,5 +40,5 @@ def environment(name: str, requirements: list[str]) -> Path:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"the environment of {name} cannot be installed:\n{done.stderr.strip()}")
-    write_whole(ready, "\n".join(requirements) + "\n")
+    atomic_write(ready, "\n".join(requirements) + "\n")
     return python

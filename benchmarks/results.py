@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -50,4 +50,4 @@ def finish(figures: Mapping[str, float | str], file: Path | None) -> None:
     show("Figures", ["name", "value"], [[name, value] for name, value in figures.items()])
     if file:
         machine = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
-        write_whole(file, json.dumps({**figures, **machine}, indent=1) + "\n")
+        atomic_write(file, json.dumps({**figures, **machine}, indent=1) + "\n")

@@ -13,7 +13,7 @@ from benchmarks.environments import FOLDER, environment
 from benchmarks.results import finish, parser, show
 from benchmarks.tokenizing import corpora
 from benchmarks.tokenizing.measuring import Measured, measure
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.vocabulary import learn, listing
 from seqline.errors import UserError
@@ -53,7 +53,7 @@ def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> 
     model = FOLDER.resolve() / f"tokenizer-{len(pairs)}.model"
     if not model.exists():
         learnt = learn((side for pair in pairs for side in pair), Options())
-        write_whole(model.with_suffix(".vocab"), listing(learnt))
+        atomic_write(model.with_suffix(".vocab"), listing(learnt))
         model.write_bytes(learnt)
     small, _ = folders = [corpora.varied(pairs, size) for size in sizes]
     ours = [stage(folder, model) for folder in folders]

@@ -99,7 +99,7 @@ def trained(
     checkpoint, model, corpus = folder / f"checkpoint-{seed}", folder / f"model-{seed}", Path(task["corpus"])
     train(corpus, checkpoint, options=options)
     history = json.loads(Checkpoint(checkpoint).history.read_text())
-    names = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_bleu", "valid_rouge_l", "seconds"]
+    names = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_bleu", "valid_rougeL", "seconds"]
     show(f"Seed {seed}", names, [[float(entry[name]) for name in names] for entry in history])
     export(checkpoint, corpus, model)
     found = evaluate(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Yields an empty folder that becomes `path` when the block ends well.
 
     An error inside the block leaves what was at `path` untouched and removes the unfinished folder.
@@ -34,7 +34,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write_whole(path: str | Path, text: str) -> None:
+def atomic_write(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file in one step: readers see the old text or the new, never a part.
 
     Args:

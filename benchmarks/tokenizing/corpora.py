@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.environments import FOLDER
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
 FILES = 8
@@ -53,7 +53,7 @@ def varied(pairs: list[tuple[str, str]], count: int) -> Path:
             files[number % FILES].write(f"{source}\t{target}\n")
         for file in files:
             file.close()
-        write_whole(folder / "ready", "")
+        atomic_write(folder / "ready", "")
     return folder
 
 

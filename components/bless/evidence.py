@@ -75,7 +75,7 @@ class Evidence:
         return [
             (one, theirs.get((one.slicing, one.name)))
             for one in self.challenger.slices
-            if slicing in (one.slicing, "all") and one.sentences >= max(1, self.challenger.smallest_slice)
+            if slicing in (one.slicing, "all") and one.sentences >= max(1, self.challenger.min_slice_size)
         ]
 
     @cached_property

@@ -124,7 +124,7 @@ def _each_slice(rule: Rule, metric: Metric, told: str, evidence: Evidence) -> Ve
             found = evidence.in_slice(metric.name, ours) if rule.significance else None
             verdicts.append(_compared(rule, metric, told, figure, theirs.metrics[metric.name], found, where))
     if not verdicts:
-        smallest = evidence.challenger.smallest_slice
+        smallest = evidence.challenger.min_slice_size
         reason = f"{metric.label}: the test text has no slice of this kind with {smallest} sentences or more."
         return Verdict(told, None, None, False, reason)
     failed = [verdict for verdict in verdicts if not verdict.passed]

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqline.artifacts.decision import Decision
 from seqline.artifacts.evaluation import Comparison, Figure, Sentence, Slice, read_sentences
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.components.bless.evidence import Evidence
 from seqline.components.bless.movement import BANDS
 from seqline.components.evaluate.report import histogram
@@ -88,7 +88,7 @@ def write_report(report: Path, decision: Decision, evidence: Evidence) -> None:
         wins=_wins(*scores) if scores else None,
         bands=BANDS,
     )
-    write_whole(report, page)
+    atomic_write(report, page)
 
 
 def _line(name: str, figure: Figure, decision: Decision) -> Line:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seqline.artifacts.evaluation import Evaluation, Figure
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 
 # general_text_generation_metrics_1.0.0.yaml: BLEU is sacreBLEU's, from 0 to 100; ROUGE is given on the same scale.
 SCHEMA = {"bleu": "bleu", "rougeLsum": "rougeLSum"}
@@ -43,7 +43,7 @@ def write_metrics(path: Path, measured: Evaluation) -> None:
         path: The metrics artifact's own path.
         measured: The evaluation; an absent one has no figures.
     """
-    write_whole(path, json.dumps(general_text_generation(measured.metrics), indent=1) + "\n")
+    atomic_write(path, json.dumps(general_text_generation(measured.metrics), indent=1) + "\n")
 
 
 def general_text_generation(figures: Mapping[str, Figure]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from seqline.components.evaluate.gaps import gaps
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS, RANKINGS
 from seqline.metrics.slices import Membership
-from seqline.metrics.test_set import TestText
+from seqline.metrics.test_set import TestSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ STRETCH = 4096  # sentences: what memory holds
 
 
 def measure(
-    model: Path, text: TestText, slices: list[Membership], folder: Path, absent: Evaluation, batch_size: int
+    model: Path, text: TestSet, slices: list[Membership], folder: Path, absent: Evaluation, batch_size: int
 ) -> tuple[Evaluation, "np.ndarray"]:
     """Measures a model on the test text.
 
@@ -82,7 +82,7 @@ def measure(
     metrics, sliced = tally.figures(), tally.sliced()
     waited += time.monotonic() - decoded
     times = latencies(signature, [row.source for row in next(text.stretches(STRETCH))])
-    metrics |= gaps(sliced, absent.task, absent.smallest_slice)
+    metrics |= gaps(sliced, absent.task, absent.min_slice_size)
     metrics |= _of_the_model(model, times, sentences / decoding)
     for name, figure in metrics.items():
         log.info("%-29s %9.2f", METRICS[name].label, figure.value)

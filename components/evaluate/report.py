@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from seqline.artifacts.evaluation import Evaluation, Sentence, read_sentences
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.html_report.differences import differences
 from seqline.html_report.page import render
 from seqline.metrics.metrics import METRICS, RANKINGS
@@ -37,7 +37,7 @@ def write_report(report: Path, folder: Path, measured: Evaluation, direction: st
         groups=groups,
         histograms=histograms,
     )
-    write_whole(report, page)
+    atomic_write(report, page)
 
 
 def _samples(folder: Path, ranks: np.ndarray) -> dict[str, list[dict[str, object]]]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.evaluation import Evaluation, append_sentences, write_evaluation
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.components.evaluate.measuring import measure
 from seqline.components.evaluate.options import Options
 from seqline.components.evaluate.report import write_report
 from seqline.errors import UserError
 from seqline.metrics.slices import find_slices
-from seqline.metrics.test_set import TestText
+from seqline.metrics.test_set import TestSet
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +58,15 @@ def evaluate(
         corpus_fingerprint=manifest.fingerprint,
         task=options.task,
         language=manifest.target_language,
-        smallest_slice=options.min_slice_size,
+        min_slice_size=options.min_slice_size,
     )
     if not model.is_dir() or not any(model.iterdir()):
         log.info("%s holds no model: writing down that it is absent", model)
         return _write(evaluation, report, absent, direction)
-    text = TestText(corpus)
+    text = TestSet(corpus)
     slices = find_slices(text, options.terms)  # checks all of the text, before the model is looked at
     try:
-        with whole_folder(evaluation) as folder:
+        with atomic_directory(evaluation) as folder:
             measured, ranks = measure(model, text, slices, folder, absent, options.batch_size)
             write_evaluation(folder, measured)
             write_report(report, folder, measured, direction, ranks)
@@ -79,7 +79,7 @@ def evaluate(
 
 
 def _write(evaluation: Path, report: Path, absent: Evaluation, direction: str) -> Evaluation:
-    with whole_folder(evaluation) as folder:
+    with atomic_directory(evaluation) as folder:
         append_sentences(folder, [])
         write_evaluation(folder, absent)
         write_report(report, folder, absent, direction, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus, Manifest
 from seqline.artifacts.exported_model import SCHEMA_VERSION, Decoding, Description, ExportedModel
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.components.export import card
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
 from seqline.errors import UserError
@@ -92,7 +92,7 @@ def export(
     texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:CHECKED]]
     if decoding.weight_dtype == "float32":  # stored smaller, they are others than the trained ones
         check_agreement(model, program, signatures["parameters"], texts[:CHECKED_PLAINLY])
-    with whole_folder(output) as folder:
+    with atomic_directory(output) as folder:
         tf.saved_model.save(program, str(folder), signatures=signatures)
         loops_in_one_thread(folder)
         log.info("wrote the SavedModel; checking it in a fresh process")

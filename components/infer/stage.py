@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.predictions import Counts, Predictions
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
@@ -71,7 +71,7 @@ def infer(
         _check_first(waiting[0], options)
         _run(waiting, len(shards), model_path, where, beam_options, options)
     work.raise_problem()
-    with whole_folder(predictions) as output:
+    with atomic_directory(predictions) as output:
         written = Predictions(output)
         counts = work.gather(len(shards), written.lines)
         _judge(counts, options)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from seqline.atomic import whole_folder, write_whole
+from seqline.atomic import atomic_directory, atomic_write
 from seqline.inputs.files import describe
 from seqline.inputs.fingerprint import describe_all, fingerprint_of
 from seqline.schema.run import RunParameters
@@ -90,8 +90,8 @@ def snapshot(
         "fingerprint": fingerprint,
         "files": [asdict(file) for file in files],
     }
-    with whole_folder(output) as folder:
-        write_whole(folder / "snapshot.json", json.dumps(record, indent=2) + "\n")
+    with atomic_directory(output) as folder:
+        atomic_write(folder / "snapshot.json", json.dumps(record, indent=2) + "\n")
     size = sum(file.size for file in files)
     logging.getLogger(__name__).info("%d file(s), %d bytes, fingerprint %s", len(files), size, fingerprint)
     return fingerprint

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
 from seqline.artifacts.run_summary import Ruling, Summary, write_summary
-from seqline.atomic import whole_folder, write_whole
+from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
 from seqline.metrics.metrics import METRICS
@@ -81,10 +81,10 @@ def summarize(runs_root: str, run_name: str, summary: Path, report: Path, ending
         notes=notes,
     )
     log.info("%s", found.headline())
-    with whole_folder(summary) as folder:
+    with atomic_directory(summary) as folder:
         write_summary(folder, found)
     labels = {metric.name: metric.label for metric in METRICS.values()}
-    write_whole(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))
+    atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))
     return found
 
 

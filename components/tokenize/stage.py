@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 
 from seqline.artifacts.corpus import SCHEMA_VERSION, Counts, Manifest
-from seqline.atomic import whole_folder, write_whole
+from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.expectations import check_drift, hold, require
 from seqline.components.tokenize.formats import Input, form_of
 from seqline.components.tokenize.judgement import judge
@@ -80,7 +80,7 @@ def tokenize(
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.read(previous_corpus) if previous_corpus else None
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
-    with whole_folder(corpus) as folder:
+    with atomic_directory(corpus) as folder:
         tally = _run(files, folder, beam_options, options)
         for reason, count in sorted(tally.rejected.items()):
             log.info("rejected %d rows: %s", count, reason)
@@ -92,11 +92,11 @@ def tokenize(
         statistics = Statistics.of(tally, vocabulary)
         drift = Drift.between(previous, statistics) if previous else None
         verdicts = hold(options.expectations, manifest.counts, statistics, drift)
-        write_whole(report, render_report(manifest, statistics, tally.examples, drift, verdicts))
+        atomic_write(report, render_report(manifest, statistics, tally.examples, drift, verdicts))
         require(verdicts)
-        write_whole(folder / "statistics.json", statistics.to_json())
-        write_whole(folder / "rejected.jsonl", "".join(_rejected(tally)))
-        write_whole(folder / "manifest.json", manifest.to_json())
+        atomic_write(folder / "statistics.json", statistics.to_json())
+        atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
+        atomic_write(folder / "manifest.json", manifest.to_json())
     return manifest
 
 

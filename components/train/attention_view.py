@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.components.train.batches import Pair
 from seqline.components.train.pieces import Pieces
 from seqline.html_report.page import render
@@ -65,7 +65,7 @@ def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], pi
         cell=CELL,
         kind="self-attention" if isinstance(model, Gpt) else "cross-attention",
     )
-    write_whole(path, page)
+    atomic_write(path, page)
 
 
 def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:

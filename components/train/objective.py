@@ -15,7 +15,7 @@ from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
 
 
-class Trainee(keras.Model):
+class TrainingModel(keras.Model):
     """A model with its training objective: label-smoothed cross-entropy per target token.
 
     Args:
@@ -92,7 +92,7 @@ class Trainee(keras.Model):
         """Nothing: the model is built when it is made, and what Keras tries here fails on the batches of workers."""
 
 
-def make_trainee(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> Trainee:
+def make_training_model(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> TrainingModel:
     """Makes the model with its objective and its optimizer, ready for a step; in the strategy's scope.
 
     Args:
@@ -101,7 +101,7 @@ def make_trainee(config: TransformerConfig, options: Options, steps: int, compil
         steps: Batches in the whole of training.
         compiled: Whether XLA compiles the step.
     """
-    model = Trainee(make_model(config), options.label_smoothing)
+    model = TrainingModel(make_model(config), options.label_smoothing)
     schedule = WarmUp(
         options.lr_schedule,
         options.learning_rate,

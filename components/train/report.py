@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.html_report.page import render
 
 WIDTH, HEIGHT = 600, 150
@@ -34,7 +34,7 @@ class Chart:
 
 CHARTS = (
     ("Loss", "", {"training, smoothed": "loss", "validation": "valid_loss"}, 1.0, 3),
-    ("BLEU and ROUGE-L of the decoded sample", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rouge_l"}, 1.0, 1),
+    ("BLEU and ROUGE-L of the decoded sample", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rougeL"}, 1.0, 1),
     ("Validation accuracy, the next piece given all before it", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
     ("Learning rate", "", {"learning rate": "learning_rate"}, 1.0, 5),
     ("Target tokens per second, padding not counted", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),
@@ -63,7 +63,7 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
         width=WIDTH,
         height=HEIGHT,
     )
-    write_whole(path, page)
+    atomic_write(path, page)
 
 
 def _chart(

@@ -48,7 +48,7 @@ class Sample:
         """Decodes, and compares with the references.
 
         Returns:
-            `valid_bleu` and `valid_rouge_l`, 0 to 100.
+            `valid_bleu` and `valid_rougeL`, 0 to 100.
         """
         return measure(self.decode(), self.references)
 
@@ -61,7 +61,7 @@ def measure(outputs: Sequence[str], references: Sequence[str]) -> dict[str, floa
         references: What was expected.
 
     Returns:
-        `valid_bleu` and `valid_rouge_l`, 0 to 100.
+        `valid_bleu` and `valid_rougeL`, 0 to 100.
     """
     import sacrebleu
     from rouge_score.rouge_scorer import RougeScorer
@@ -77,7 +77,7 @@ def measure(outputs: Sequence[str], references: Sequence[str]) -> dict[str, floa
     ]
     return {
         "valid_bleu": float(sacrebleu.corpus_bleu(list(outputs), [list(references)]).score),
-        "valid_rouge_l": 100 * float(np.mean(rouge)),
+        "valid_rougeL": 100 * float(np.mean(rouge)),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus, Manifest
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.components.train.options import Options
 from seqline.errors import UserError
 
@@ -64,7 +64,7 @@ def train(
     from seqline.components.train.attention_view import write_attention_view
     from seqline.components.train.batches import Batches
     from seqline.components.train.flops import matmul_peak, training_flops
-    from seqline.components.train.objective import make_trainee
+    from seqline.components.train.objective import make_training_model
     from seqline.components.train.packing import Packs
     from seqline.components.train.pieces import Pieces
     from seqline.components.train.recommend import recommend
@@ -109,7 +109,7 @@ def train(
     keras.utils.set_random_seed(options.seed)
     keras.mixed_precision.set_global_policy("float32" if precision == "float32" else "mixed_bfloat16")
     with strategy.scope():
-        model = make_trainee(
+        model = make_training_model(
             config,
             options,
             options.epochs * len(train_batches),
@@ -162,7 +162,7 @@ def train(
     if not chief:
         return history[-1]
     try:
-        with whole_folder(output) as folder:
+        with atomic_directory(output) as folder:
             written = Checkpoint(folder)
             # What only training needs stays behind.
             model.model.save_weights(written.weights)

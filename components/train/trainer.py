@@ -18,7 +18,7 @@ import tensorflow as tf
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
 from seqline.components.train.devices import gather, several_workers
-from seqline.components.train.objective import Trainee
+from seqline.components.train.objective import TrainingModel
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.sample import Sample
@@ -48,7 +48,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Trainee,
+        model: TrainingModel,
         train: Batches | Packs,
         valid: Batches | Packs,
         state: WorkingState,

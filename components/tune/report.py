@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqline.artifacts.tuning import Trial, best_of
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.components.tune.space import Dimension
 from seqline.html_report.page import render
 
@@ -32,7 +32,7 @@ def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimen
         width=WIDTH,
         height=HEIGHT,
     )
-    write_whole(path, page)
+    atomic_write(path, page)
 
 
 def _curve(trial: Trial, trials: Sequence[Trial]) -> str:

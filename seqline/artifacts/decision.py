@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from seqline.artifacts.evaluation import Comparison, Figure, Sentence, figures
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.errors import UserError
 
 SCHEMA_VERSION = 2
@@ -126,7 +126,7 @@ def write_decision(folder: Path, decision: Decision) -> None:
         folder: The folder to write; it appears whole.
         decision: What was decided.
     """
-    with whole_folder(folder) as unfinished:
+    with atomic_directory(folder) as unfinished:
         (unfinished / FILE).write_text(decision.to_json(), encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 
 SCHEMA_VERSION = 1
 
@@ -49,4 +49,4 @@ class Deployment:
             folder: Its folder.
         """
         text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
-        write_whole(folder / "deployment.json", text)
+        atomic_write(folder / "deployment.json", text)

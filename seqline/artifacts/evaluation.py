@@ -111,7 +111,7 @@ class Evaluation:
         language: Code of the target language.
         decoding: The exported model's own decoding options.
         slices: Figures of the slices.
-        smallest_slice: Slices of fewer sentences are told, but no gap and no rule rests on them.
+        min_slice_size: Slices of fewer sentences are told, but no gap and no rule rests on them.
     """
 
     absent: bool
@@ -126,7 +126,7 @@ class Evaluation:
     language: str = ""
     decoding: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
-    smallest_slice: int = 20
+    min_slice_size: int = 20
 
 
 def append_sentences(folder: Path, sentences: Iterable[Sentence]) -> None:

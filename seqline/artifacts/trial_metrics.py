@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 
 FILE = "CLOUD_ML_HP_METRIC_FILE"
 TRIAL = "CLOUD_ML_TRIAL_ID"
@@ -41,7 +41,7 @@ def report(history: Sequence[Mapping[str, float]], metric: str = "valid_loss") -
         )
         for entry in history[-MOST_LINES:]
     ]
-    write_whole(Path(os.environ.get(FILE, DEFAULT_FILE)), "\n".join([*lines, ""]))
+    atomic_write(Path(os.environ.get(FILE, DEFAULT_FILE)), "\n".join([*lines, ""]))
 
 
 def read_report(file: Path, metric: str = "valid_loss") -> dict[int, float]:

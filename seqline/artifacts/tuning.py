@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.errors import UserError
 
 METRIC = "valid_loss"
@@ -58,7 +58,7 @@ def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
         path: The folder.
         trials: All trials; at least one ran to its end.
     """
-    with whole_folder(path) as folder:
+    with atomic_directory(path) as folder:
         best = yaml.safe_dump({"parameters": {"training": best_of(trials).parameters}})
         (folder / "best.yaml").write_text(best, encoding="utf-8")
         lines = [json.dumps(asdict(trial)) for trial in trials]

@@ -19,7 +19,7 @@ def init(
     ] = False,
 ) -> None:
     """Write a commented seqline.yaml. Beside it the JSON schema by which editors complete and check it."""
-    from seqline.atomic import write_whole
+    from seqline.atomic import atomic_write
     from seqline.configuration import schema
 
     if output.suffix not in {".yaml", ".yml"}:
@@ -28,10 +28,10 @@ def init(
         raise UserError(f"{output} is there already; --force replaces it, --schema-only renews the schema beside it")
     described = json.dumps(schema.schema(), indent=1) + "\n"
     written = [output.with_name(SCHEMA)]
-    write_whole(written[0], described)
+    atomic_write(written[0], described)
     if not schema_only:
         starter = Path(schema.__file__).with_name("starter.yaml")
-        write_whole(output, starter.read_text(encoding="utf-8"))
+        atomic_write(output, starter.read_text(encoding="utf-8"))
         written.append(output)
     for path in written:
         print(path)

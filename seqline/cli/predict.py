@@ -71,11 +71,11 @@ def _written(output: Path | None) -> Iterator[Any]:
         return
     import io
 
-    from seqline.atomic import write_whole
+    from seqline.atomic import atomic_write
 
     text = io.StringIO()
     yield text
-    write_whole(output, text.getvalue())
+    atomic_write(output, text.getvalue())
 
 
 @contextlib.contextmanager

@@ -50,13 +50,13 @@ def import_(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("human.json"),
 ) -> None:
     """Read raters' files: their preference with an interval, and their agreement."""
-    from seqline.atomic import write_whole
+    from seqline.atomic import atomic_write
     from seqline.human_evaluation.ratings import import_ratings
     from seqline.human_evaluation.sheet import read_key
     from seqline.metrics.metrics import METRICS
 
     found = import_ratings(ratings, read_key(key))
-    write_whole(output, found.to_json())
+    atomic_write(output, found.to_json())
     outcome = f"{found.won} won, {found.equal} equal, {found.lost} lost"
     print(f"Raters: {len(found.raters)}. Sentences: {found.sentences}. Comparisons: {outcome}.")
     for name, figure in found.metrics.items():

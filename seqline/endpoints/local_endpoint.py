@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from seqline.atomic import whole_folder, write_whole
+from seqline.atomic import atomic_directory, atomic_write
 from seqline.endpoints import process
 from seqline.errors import UserError
 
@@ -139,7 +139,7 @@ class Endpoint:
             settings: What it is to say.
         """
         content = {"schema_version": SCHEMA_VERSION, **asdict(settings)}
-        write_whole(self.path / "endpoint.json", json.dumps(content, indent=1))
+        atomic_write(self.path / "endpoint.json", json.dumps(content, indent=1))
 
     def model(self, version: int) -> Path:
         """The folder of a version's model."""
@@ -188,10 +188,10 @@ class Endpoint:
             return known
         taken = [int(path.stem) for path in (*self._folders(), *self._records())]
         version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), figures)
-        with whole_folder(self.model(version.version)) as folder:
+        with atomic_directory(self.model(version.version)) as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
         content = json.dumps(asdict(version), indent=1, ensure_ascii=False)
-        write_whole(self._record(version.version), content)
+        atomic_write(self._record(version.version), content)
         return version
 
     def forget(self, version: int) -> None:

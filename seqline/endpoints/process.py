@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
 
@@ -20,7 +20,7 @@ def note(file: Path, pid: int) -> None:
         file: Where.
         pid: Its number.
     """
-    write_whole(file, json.dumps({"pid": pid, "started": _started(pid)}))
+    atomic_write(file, json.dumps({"pid": pid, "started": _started(pid)}))
 
 
 def noted(file: Path) -> int | None:

@@ -17,7 +17,7 @@ A stage keeps its own template beside its code. It extends `page.html`, fills th
 and the stage renders it to one self-contained page, which loads nothing and runs no script:
 
     from seqline.html_report.page import render
-    write_whole(report, render(Path(__file__).with_name("report.html"), read=10, kept=9, ...))
+    atomic_write(report, render(Path(__file__).with_name("report.html"), read=10, kept=9, ...))
 
 Everything is escaped: texts of a corpus are never markup. Standard library and jinja2 only.
 """

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seqline.artifacts.evaluation import Evaluation, Sentence, read_evaluation, read_sentences
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.html_report.differences import differences
 from seqline.html_report.page import render
@@ -108,9 +108,9 @@ def write_sheet(challenger: Path, champion: Path, page: Path, sentences: int = 1
         sides=sides,
         identical=1 - len(different) / ours.sentences,
     )
-    write_whole(key_of(page), json.dumps({"schema_version": SCHEMA_VERSION, **asdict(key)}, indent=2) + "\n")
+    atomic_write(key_of(page), json.dumps({"schema_version": SCHEMA_VERSION, **asdict(key)}, indent=2) + "\n")
     marked = [(pair, *differences(pair.left, pair.right)) for pair in pairs]
-    write_whole(page, render(Path(__file__).with_name("sheet.html"), sheet=key.sheet, format=FORMAT, pairs=marked))
+    atomic_write(page, render(Path(__file__).with_name("sheet.html"), sheet=key.sheet, format=FORMAT, pairs=marked))
     return key
 
 

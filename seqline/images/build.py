@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.names import nearest
 
@@ -75,7 +75,7 @@ def write_pins(path: Path, repository: str, digests: Mapping[str, str]) -> None:
         except (yaml.YAMLError, KeyError, TypeError):
             raise UserError(f"{path} is no file of digests; name another with --digests, or delete it") from None
     pins = {"images": {"repository": repository, "digests": {**before, **digests}}}
-    write_whole(path, yaml.safe_dump(pins))
+    atomic_write(path, yaml.safe_dump(pins))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.images.build import Engine
 
@@ -59,7 +59,7 @@ def write_sbom(path: Path, image: str, engine: Engine) -> None:
     # The same content has the same number.
     content = "\n".join(sorted(str(found.purl) for found in bom.components))
     bom.serial_number = uuid5(NAMESPACE_URL, f"{image}\n{content}")
-    write_whole(path, make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1))
+    atomic_write(path, make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1))
 
 
 def _python(listed: str) -> Iterator[Component]:

@@ -26,7 +26,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class TestText:
+class TestSet:
     """The test text of a corpus.
 
     Attributes:

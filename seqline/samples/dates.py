@@ -11,7 +11,7 @@ from random import Random
 
 from babel import Locale, UnknownLocaleError, localedata
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.samples.cldr import Facts, shared_names
 
@@ -63,7 +63,7 @@ def write_sample(
     else:
         records = ({"source": source, "target": target} for source, target in drawn)
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-    write_whole(output, "".join(lines))
+    atomic_write(output, "".join(lines))
     return output
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
 from seqline.serving.events import events
-from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered, Service
 
 PAGE = Path(__file__).with_name("page.html")
@@ -60,8 +60,8 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
     versions = service.versions
 
-    @app.exception_handler(RefusalError)
-    async def refused(request: Request, refusal: RefusalError) -> JSONResponse:
+    @app.exception_handler(RequestError)
+    async def refused(request: Request, refusal: RequestError) -> JSONResponse:
         headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
         return JSONResponse({"error": str(refusal)}, refusal.cause.value[0], headers)
 
@@ -82,7 +82,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
             # A refusal has its own status, as long as nothing was sent.
             first = await anext(stream, None)
             if first is None:
-                raise RefusalError(Cause.INVALID, "instances: there is no text to stream an answer to")
+                raise RequestError(Cause.INVALID, "instances: there is no text to stream an answer to")
             sent = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
             told = events(first, stream, asked.by_column)
             return StreamingResponse(told, headers=sent, media_type="text/event-stream")
@@ -267,7 +267,7 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self.limit:
-                raise RefusalError(Cause.TOO_LARGE, self._message)
+                raise RequestError(Cause.TOO_LARGE, self._message)
             return message
 
         await self.app(scope, counted, send)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from seqline.serving.answers import Answer, Parameters
-from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered
 
 
@@ -98,7 +98,7 @@ class PredictRequest(BaseModel):
         """The texts.
 
         Raises:
-            RefusalError: If base64 does not hold a text.
+            RequestError: If base64 does not hold a text.
         """
         if self.by_column:
             texts = self.inputs.text if isinstance(self.inputs, Columns) else self.inputs
@@ -156,7 +156,7 @@ def read_request(body: bytes) -> PredictRequest:
         body: JSON, whatever its content type says.
 
     Raises:
-        RefusalError: If it is none, or not of the form; the message names the field.
+        RequestError: If it is none, or not of the form; the message names the field.
     """
     try:
         return PredictRequest.model_validate_json(body)
@@ -171,7 +171,7 @@ def read_parameters(given: dict[str, float | int | bool]) -> Parameters:
         given: By name.
 
     Raises:
-        RefusalError: If one is none, or not of its kind; the message names it.
+        RequestError: If one is none, or not of its kind; the message names it.
     """
     try:
         return DecodingParameters.model_validate(given).given()
@@ -179,10 +179,10 @@ def read_parameters(given: dict[str, float | int | bool]) -> Parameters:
         raise _refusal(error, "parameters") from None
 
 
-def _refusal(error: ValidationError, whole: str) -> RefusalError:
+def _refusal(error: ValidationError, whole: str) -> RequestError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or whole
-    return RefusalError(Cause.INVALID, f"{place}: {first['msg'].removeprefix('Value error, ')}")
+    return RequestError(Cause.INVALID, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def response(answered: Answered, by_column: bool) -> dict[str, Any]:
@@ -227,4 +227,4 @@ def _text(instance: str | Text | Base64, index: int) -> str:
     try:
         return base64.b64decode(instance.b64, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise RefusalError(Cause.INVALID, f"instances.{index}.b64: is not UTF-8 text in base64") from None
+        raise RequestError(Cause.INVALID, f"instances.{index}.b64: is not UTF-8 text in base64") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqline.serving.answers import Parameters
 from seqline.serving.limits import Limits
-from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.request_errors import Cause, RequestError
 
 # What holds where neither the request nor model.json says otherwise.
 DEFAULTS: dict[str, float | int | bool] = {
@@ -49,7 +49,7 @@ def check(given: Parameters, metadata: dict[str, Any], limits: Limits, streaming
         streaming: Whether the answer is to come piece by piece.
 
     Raises:
-        RefusalError: If the model takes none, or a value goes beyond what is allowed; the message names the field.
+        RequestError: If the model takes none, or a value goes beyond what is allowed; the message names the field.
     """
     signatures, wanted = metadata["json"], dict(given)
     if streaming and not all(name in signatures for name in STREAMING):
@@ -84,5 +84,5 @@ def check(given: Parameters, metadata: dict[str, Any], limits: Limits, streaming
         raise _refusal("parameters.n_best", f"{values['n_best']} is more than beam_size, {values['beam_size']}")
 
 
-def _refusal(place: str, message: str) -> RefusalError:
-    return RefusalError(Cause.INVALID, f"{place}: {message}")
+def _refusal(place: str, message: str) -> RequestError:
+    return RequestError(Cause.INVALID, f"{place}: {message}")

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from seqline.serving.contract import response
-from seqline.serving.refusals import RefusalError
+from seqline.serving.request_errors import RequestError
 from seqline.serving.service import Answered
 
 REPLACEMENT = "\ufffd"
@@ -36,7 +36,7 @@ async def events(first: Answered, stream: AsyncGenerator[Answered, None], by_col
         async for answered in stream:
             for event in _gained(told, answered):
                 yield event
-    except RefusalError as refusal:
+    except RequestError as refusal:
         yield _event({"error": str(refusal)}, "error")
         return
     finally:

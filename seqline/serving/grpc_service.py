@@ -12,7 +12,7 @@ from seqline.serving import grpc_messages as messages
 from seqline.serving.contract import read_parameters
 from seqline.serving.decoding import DEFAULTS
 from seqline.serving.decoding import SIGNATURE as PARAMETERS
-from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
 from seqline.serving.versions import Loaded
 
@@ -75,13 +75,13 @@ class Handlers:
         version, label = self._which(request.model_spec)
         signature = request.model_spec.signature_name or SERVING_DEFAULT
         if signature not in (SERVING_DEFAULT, PARAMETERS):
-            raise RefusalError(
+            raise RequestError(
                 Cause.INVALID, f"there is no signature {signature!r}; ask for serving_default or parameters"
             )
         tensors = {entry.key: entry.value for entry in request.inputs}
         taken = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
         if "text" not in tensors or not set(tensors) <= taken:
-            raise RefusalError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(taken)}")
+            raise RequestError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(taken)}")
         texts = _texts(tensors.pop("text"))
         parameters = read_parameters({name: _scalar(name, tensor) for name, tensor in tensors.items()})
         answered = await self.service.answer(texts, parameters, version, label, "grpc")
@@ -89,7 +89,7 @@ class Handlers:
         self._spec(response.model_spec, answered.version, signature)
         wanted = set(request.output_filter) or {"text", "score"}
         if not wanted <= {"text", "score"}:
-            raise RefusalError(Cause.INVALID, f"output_filter has {sorted(wanted)}; there are ['score', 'text']")
+            raise RequestError(Cause.INVALID, f"output_filter has {sorted(wanted)}; there are ['score', 'text']")
         rows = [[(answer.text, answer.score), *answer.alternatives] for answer in answered.answers]
         # As the signatures give them: parameters has n_best results of each text.
         shape = [len(rows)] if signature == SERVING_DEFAULT else [len(rows), dict(parameters).get("n_best", 1)]
@@ -104,7 +104,7 @@ class Handlers:
     async def metadata(self, request: Any) -> Any:
         """Tells a version's signatures."""
         if list(request.metadata_field) != [SIGNATURE_DEF]:
-            raise RefusalError(
+            raise RequestError(
                 Cause.INVALID, f"metadata_field is {list(request.metadata_field)}; ask for signature_def"
             )
         loaded = self.service.choose(*self._which(request.model_spec))
@@ -151,17 +151,17 @@ def _tensor(response: Any, name: str, dtype: int, shape: list[Any]) -> Any:
 
 def _texts(tensor: Any) -> list[str]:
     if tensor.dtype != messages.DT_STRING or len(tensor.tensor_shape.dim) != 1:
-        raise RefusalError(Cause.INVALID, "text must be a tensor of strings with one dimension")
+        raise RequestError(Cause.INVALID, "text must be a tensor of strings with one dimension")
     size = tensor.tensor_shape.dim[0].size
     values = list(tensor.string_val)
     if len(values) == 1 and 1 < size <= 2**20:
         values *= size  # a tensor of equal values may be sent as one
     if len(values) != size:
-        raise RefusalError(Cause.INVALID, f"text has {len(values)} strings, and the shape [{size}]")
+        raise RequestError(Cause.INVALID, f"text has {len(values)} strings, and the shape [{size}]")
     try:
         return [value.decode() for value in values]
     except UnicodeDecodeError:
-        raise RefusalError(Cause.INVALID, "text is not UTF-8") from None
+        raise RequestError(Cause.INVALID, "text is not UTF-8") from None
 
 
 def _scalar(name: str, tensor: Any) -> float | int | bool:
@@ -179,7 +179,7 @@ def _scalar(name: str, tensor: Any) -> float | int | bool:
             return struct.unpack(kind, tensor.tensor_content)[0]  # type: ignore[no-any-return]
         if len(fields[tensor.dtype]) == 1:
             return fields[tensor.dtype][0]  # type: ignore[no-any-return]
-    raise RefusalError(Cause.INVALID, f"{name} must be a scalar: a number or a truth value")
+    raise RequestError(Cause.INVALID, f"{name} must be a scalar: a number or a truth value")
 
 
 def _handler(name: str, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]) -> grpc.GenericRpcHandler:
@@ -199,7 +199,7 @@ def _reader(message: Any) -> Callable[[bytes], Any]:
         try:
             return message.FromString(content)
         except Exception as error:
-            return RefusalError(Cause.INVALID, f"the message cannot be read: {error}")
+            return RequestError(Cause.INVALID, f"the message cannot be read: {error}")
 
     return read
 
@@ -207,10 +207,10 @@ def _reader(message: Any) -> Callable[[bytes], Any]:
 def _refusing(behaviour: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[bytes]]:
     async def call(request: Any, context: Any) -> bytes:
         try:
-            if isinstance(request, RefusalError):
+            if isinstance(request, RequestError):
                 raise request
             answer = await behaviour(request)
-        except RefusalError as refusal:
+        except RequestError as refusal:
             if refusal.retry_after:
                 context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
             await context.abort(grpc.StatusCode[refusal.cause.value[1]], str(refusal))

@@ -13,7 +13,7 @@ from seqline.serving.decoding import check
 from seqline.serving.engine import EngineGoneError, ModelFailedError
 from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
-from seqline.serving.refusals import Cause, RefusalError
+from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.versions import Loaded, Versions
 
 log = logging.getLogger("seqline.serving.requests")
@@ -71,7 +71,7 @@ class Service:
             request_id: What the client calls the request, for the log.
 
         Raises:
-            RefusalError: If it is not answered.
+            RequestError: If it is not answered.
         """
         started = time.perf_counter()
         chosen = None
@@ -80,7 +80,7 @@ class Service:
             chosen = self.choose(version, alias)
             check(parameters, chosen.batcher.engine.metadata, self.limits)
             answers = await self._ask(chosen, texts, parameters)
-        except RefusalError as refusal:
+        except RequestError as refusal:
             self._note(interface, refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
             raise
         except asyncio.CancelledError:
@@ -110,7 +110,7 @@ class Service:
             The answers so far.
 
         Raises:
-            RefusalError: If it is not answered, or not to its end.
+            RequestError: If it is not answered, or not to its end.
         """
         started = time.perf_counter()
         chosen = None
@@ -126,7 +126,7 @@ class Service:
                     if answers is None:
                         break
                     yield Answered(chosen.version, answers, time.perf_counter() - started)
-        except RefusalError as refusal:
+        except RequestError as refusal:
             self._note("stream", refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
             raise
         except (asyncio.CancelledError, GeneratorExit):
@@ -141,10 +141,10 @@ class Service:
             name: As the request says it.
 
         Raises:
-            RefusalError: If it is another's.
+            RequestError: If it is another's.
         """
         if name != self.name:
-            raise RefusalError(Cause.UNKNOWN, f"there is no model {name!r} here; there is {self.name!r}")
+            raise RequestError(Cause.UNKNOWN, f"there is no model {name!r} here; there is {self.name!r}")
 
     def choose(self, version: int | None = None, alias: str | None = None) -> Loaded:
         """Finds the version that is to answer.
@@ -154,16 +154,16 @@ class Service:
             alias: By name.
 
         Raises:
-            RefusalError: If it is not loaded.
+            RequestError: If it is not loaded.
         """
         chosen = self.versions.choose(version, alias)
         if chosen:
             return chosen
         if version is None and alias is None:
-            raise RefusalError(Cause.NOT_READY, "no version is loaded yet", 5)
+            raise RequestError(Cause.NOT_READY, "no version is loaded yet", 5)
         wanted = f"version {version}" if alias is None else f"label {alias!r}"
         loaded = ", ".join(str(loaded.version) for loaded in self.versions.loaded) or "none"
-        raise RefusalError(Cause.UNKNOWN, f"model {self.name} has no {wanted}; loaded versions: {loaded}")
+        raise RequestError(Cause.UNKNOWN, f"model {self.name} has no {wanted}; loaded versions: {loaded}")
 
     def check(self, texts: list[str]) -> None:
         """Holds texts against the limits.
@@ -172,15 +172,15 @@ class Service:
             texts: The inputs.
 
         Raises:
-            RefusalError: If there are too many, or one is too long.
+            RequestError: If there are too many, or one is too long.
         """
         if len(texts) > self.limits.texts:
-            raise RefusalError(
+            raise RequestError(
                 Cause.TOO_LARGE, f"{len(texts)} texts in one request; at most {self.limits.texts} are taken"
             )
         for index, text in enumerate(texts):
             if len(text) > self.limits.text_characters:
-                raise RefusalError(
+                raise RequestError(
                     Cause.TOO_LARGE,
                     f"text {index} has {len(text)} characters; at most {self.limits.text_characters} are taken",
                 )
@@ -227,10 +227,10 @@ def _refusing(limits: Limits) -> Iterator[None]:
     try:
         yield
     except BusyError as error:
-        raise RefusalError(Cause.BUSY, str(error), error.retry_after) from None
+        raise RequestError(Cause.BUSY, str(error), error.retry_after) from None
     except asyncio.TimeoutError:
-        raise RefusalError(Cause.TOO_SLOW, f"not answered within {limits.seconds:g} s") from None
+        raise RequestError(Cause.TOO_SLOW, f"not answered within {limits.seconds:g} s") from None
     except ModelFailedError as error:
-        raise RefusalError(Cause.FAILED, f"the model failed: {error}") from None
+        raise RequestError(Cause.FAILED, f"the model failed: {error}") from None
     except EngineGoneError:
-        raise RefusalError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None
+        raise RequestError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None

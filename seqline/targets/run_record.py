@@ -8,7 +8,7 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.targets.target import Run, Task
 
 SCHEMA_VERSION = 1
@@ -27,7 +27,7 @@ def write_run(run: Run) -> None:
         **{field.name: getattr(run, field.name) for field in fields(run)},
         "tasks": [{name: getattr(task, name) for name in TASK_FIELDS} for task in run.tasks],
     }
-    write_whole(run.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+    atomic_write(run.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def read_run(folder: Path) -> Run:

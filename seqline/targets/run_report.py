@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqline.artifacts.run_summary import Summary, read_summary
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.html_report.page import duration, render
 from seqline.targets.graph import Node
@@ -113,7 +113,7 @@ def write_report(run: Run, graph: list[Node]) -> Path:
         cached=sum(task.state == "cached" for task in run.tasks),
         started=datetime.datetime.fromtimestamp(run.created).astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
-    write_whole(run.folder / FILE, page)
+    atomic_write(run.folder / FILE, page)
     return run.folder / FILE
 
 

@@ -50,7 +50,7 @@ class TrainingStep:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         import keras
 
-        from seqline.components.train.objective import make_trainee
+        from seqline.components.train.objective import make_training_model
         from seqline.components.train.preflight.replicas import Replicas
 
         self.config = config
@@ -59,7 +59,7 @@ class TrainingStep:
         keras.mixed_precision.set_global_policy("float32" if options.precision == "float32" else "mixed_bfloat16")
         try:
             with self.strategy.scope():
-                self.model = make_trainee(config, options, steps=1_000_000, compiled=True)
+                self.model = make_training_model(config, options, steps=1_000_000, compiled=True)
         finally:
             keras.mixed_precision.set_global_policy(before)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqline.atomic import write_whole
+from seqline.atomic import atomic_write
 from seqline.components.train import buckets
 from seqline.components.train.preflight.slices import GIB
 
@@ -125,7 +125,7 @@ class Report:
         Args:
             folder: Where.
         """
-        write_whole(folder / FILE, json.dumps(asdict(self), indent=1) + "\n")
+        atomic_write(folder / FILE, json.dumps(asdict(self), indent=1) + "\n")
 
     @property
     def faults(self) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus
-from seqline.atomic import whole_folder
+from seqline.atomic import atomic_directory
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.compiling import Compiled, compile_for
 from seqline.components.train.preflight.estimate import estimate
@@ -72,7 +72,7 @@ def preflight(
         log.info("%s", line)
     if found.faults:
         raise UserError(found.faults[0])
-    with whole_folder(output) as folder:
+    with atomic_directory(output) as folder:
         found.write(folder)
     return found
 

@@ -51,7 +51,7 @@ class Vertex:
         import yaml
 
         import_kfp()
-        from seqline.atomic import write_whole
+        from seqline.atomic import atomic_write
         from seqline.compiling.compiler import compile_pipeline
         from seqline.components.train.component import train
         from seqline.targets.vertex.placement import place
@@ -70,7 +70,7 @@ class Vertex:
         placed = place(portable, self.settings, tpu_image, preflight_image)
         if placed != portable:
             comments = text[: text.index("\ncomponents:") + 1]
-            write_whole(path, comments + yaml.dump(placed, sort_keys=True))
+            atomic_write(path, comments + yaml.dump(placed, sort_keys=True))
         return path
 
     def _tuning(self) -> Any:

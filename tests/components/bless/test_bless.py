@@ -68,7 +68,7 @@ def measured(folder: Path, model: str, wrong: int, task: str = "translation") ->
     pairs = zip(ROWS, outputs, strict=True)
     append_sentences(folder, (Sentence(row.source, row.reference, output, -0.5) for row, output in pairs))
     one = Evaluation(False, model, "corpus", len(ROWS), tally.figures(), 1.0, task=task, language="de")
-    write_evaluation(folder, replace(one, slices=tally.sliced(), smallest_slice=10))
+    write_evaluation(folder, replace(one, slices=tally.sliced(), min_slice_size=10))
     return folder
 
 
@@ -171,7 +171,7 @@ def test_every_slice_is_judged_and_those_that_fail_are_named() -> None:
 
 
 def test_slices_that_are_missing_or_too_small_never_pass() -> None:
-    small = replace(evaluation(), slices=slices(north=30), smallest_slice=51)
+    small = replace(evaluation(), slices=slices(north=30), min_slice_size=51)
     for ours in (evaluation(), small):
         assert not verdict({"metric": "bleu", "minimum": 1, "slices": "all"}, ours).passed
     alone = replace(evaluation(), slices=slices(north=30))

@@ -187,7 +187,7 @@ def test_slices_are_told_and_the_widest_gap_is_a_figure(model: Path, tmp_path: P
     ]
     rows.append({"source": "the theme", "target": "THE THEME", "slice": "rare"})
     Corpus(corpus).text("test").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    measured = measure(model, corpus, Options(terms={"men": ["he"], "women": ["she"]}, smallest_slice=10))
+    measured = measure(model, corpus, Options(terms={"men": ["he"], "women": ["she"]}, min_slice_size=10))
     found = {(one.slicing, one.name): one for one in measured.slices}
     assert {slicing for slicing, _ in found} == {"length", "slice", "terms"}
     assert found["slice", "north"].sentences == found["terms", "men"].sentences == 15

@@ -49,7 +49,7 @@ def test_what_a_pipeline_begins_with_is_taken(pipeline: str) -> None:
         ("length_penalty", -1.0),
         ("task", "singing"),
         ("terms", {"he": []}),
-        ("smallest_slice", 0),
+        ("min_slice_size", 0),
         ("gate", [{"metric": "bleu", "minimum": "high"}]),
         ("gate", [{"metric": "blue", "minimum": 20}]),
         ("port", 0),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.batches import Batches
-from seqline.components.train.objective import Trainee
+from seqline.components.train.objective import TrainingModel
 from seqline.components.train.optimizer import Adam
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
@@ -21,7 +21,7 @@ CONFIG = TransformerConfig(
 )
 
 
-class Traced(Trainee):
+class Traced(TrainingModel):
     """Counts how often its loss is traced."""
 
     traces = 0

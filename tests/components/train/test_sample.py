@@ -28,7 +28,7 @@ def test_every_piece_is_the_most_probable_after_those_before_it(architecture: st
 
 def test_outputs_like_their_references_are_worth_a_hundred_and_others_less() -> None:
     references = ["a small house by the river", "ein Haus am großen Fluss"]
-    assert measure(references, references) == pytest.approx({"valid_bleu": 100.0, "valid_rouge_l": 100.0})
+    assert measure(references, references) == pytest.approx({"valid_bleu": 100.0, "valid_rougeL": 100.0})
     worse = measure(["a small house by a tree", ""], references)
     assert 0 < worse["valid_bleu"] < 60
-    assert worse["valid_rouge_l"] == pytest.approx(100 * (4 / 6) / 2)
+    assert worse["valid_rougeL"] == pytest.approx(100 * (4 / 6) / 2)

@@ -31,7 +31,7 @@ def test_the_report_shows_every_epoch_and_which_was_kept(checkpoint: Path) -> No
     history = json.loads(Checkpoint(checkpoint).history.read_text())
     for entry in history:
         assert f"{entry['valid_loss']:.3f}" in page
-        assert {"valid_bleu", "valid_rouge_l"} <= set(entry)
+        assert {"valid_bleu", "valid_rougeL"} <= set(entry)
     assert "The weights of epoch 2 were kept" in page
     assert "BLEU and ROUGE-L of the decoded sample" in page
 

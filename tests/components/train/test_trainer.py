@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.batches import Batches
-from seqline.components.train.objective import make_trainee
+from seqline.components.train.objective import make_training_model
 from seqline.components.train.options import Options
 from seqline.components.train.trainer import Trainer, describe
 from seqline.components.train.working_state import WorkingState
@@ -53,7 +53,7 @@ def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(
             one.seconds += seconds
             return batches
 
-        model = make_trainee(config, options, len(batches), compiled=False)
+        model = make_training_model(config, options, len(batches), compiled=False)
         one = Trainer(model, batches, batches, WorkingState(tmp_path), options, redraw=wait)
         return one
 

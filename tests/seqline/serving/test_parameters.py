@@ -15,7 +15,7 @@ from seqline.serving import grpc_messages as messages
 from seqline.serving.answers import Parameters
 from seqline.serving.contract import read_request
 from seqline.serving.limits import Limits
-from seqline.serving.refusals import RefusalError
+from seqline.serving.request_errors import RequestError
 from tests.servers import Server, running
 
 TAKEN: dict[str, Any] = {"inputs": {name: {} for name in ("text", *decoding.DEFAULTS)}}
@@ -53,7 +53,7 @@ def test_what_a_model_can_do_is_taken(given: Parameters) -> None:
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(given: Parameters, message: str) -> None:
-    with pytest.raises(RefusalError, match=message):
+    with pytest.raises(RequestError, match=message):
         decoding.check(given, METADATA, Limits(beam=8, results=4))
 
 
@@ -67,7 +67,7 @@ def test_what_it_cannot_do_is_refused_by_name(given: Parameters, message: str) -
     ],
 )
 def test_a_parameter_that_is_none_is_named(body: bytes, place: str) -> None:
-    with pytest.raises(RefusalError, match=place):
+    with pytest.raises(RequestError, match=place):
         read_request(body)
 
 
@@ -81,7 +81,7 @@ def test_whole_numbers_may_come_as_vertex_s_clients_send_them() -> None:
     [((("beam_size", 2),), "streaming has no beam"), ((("n_best", 2),), "streaming has one result")],
 )
 def test_a_stream_has_one_hypothesis(given: Parameters, message: str) -> None:
-    with pytest.raises(RefusalError, match=message):
+    with pytest.raises(RequestError, match=message):
         decoding.check(given, METADATA, Limits(), streaming=True)
 
 

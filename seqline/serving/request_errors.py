@@ -15,7 +15,7 @@ class Cause(Enum):
     TOO_SLOW = (504, "DEADLINE_EXCEEDED")
 
 
-class RefusalError(Exception):
+class RequestError(Exception):
     """A request that is not answered.
 
     Attributes:
