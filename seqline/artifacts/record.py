@@ -46,7 +46,7 @@ class Schema:
 
 @dataclass(frozen=True)
 class Record:
-    """What a JSON file of an artifact holds; subclasses are frozen dataclasses of JSON values and of such dataclasses."""
+    """What a JSON file of an artifact holds; a subclass is a frozen dataclass of JSON values and such dataclasses."""
 
     SCHEMA: ClassVar[Schema]
 
@@ -88,7 +88,8 @@ class Record:
         if version < schema.version:
             content = {schema.renamed.get(name, name): value for name, value in content.items()}
         try:
-            return _adapter(cls).validate_python(content)
+            found: Kind = _adapter(cls).validate_python(content)  # type: ignore[arg-type]
+            return found
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             what = f"{dotted(first['loc'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
