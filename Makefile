@@ -41,10 +41,11 @@ test: install ## All tests: the quick ones on all cores, then the end-to-end one
 	$(BIN)/pytest -m e2e
 
 .PHONY: lint
-lint: install ## Ruff and mypy
+lint: install ## Ruff, mypy and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .PHONY: compile
 compile: install ## Compile the pipelines to build/

@@ -77,8 +77,10 @@ class Record:
         schema = cls.SCHEMA
         try:
             content = json.loads(text)
-            version = content.pop("schema_version", 1)
-        except (ValueError, AttributeError):
+            version = content.pop("schema_version", 1) if isinstance(content, dict) else None
+        except ValueError:
+            content, version = None, None
+        if not isinstance(content, dict):
             raise UserError(f"{origin} is no JSON object; {schema.remedy}") from None
         if not isinstance(version, int) or not schema.oldest <= version <= schema.version:
             raise UserError(

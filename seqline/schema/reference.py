@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -33,11 +34,11 @@ def reference() -> str:
 
 def _section(section: Section) -> Iterator[str]:
     if section.field:
-        from seqline.components.bless.rules import Rule
-
-        yield f"{section.model.model_fields[section.field].description} A list of objects; each has these fields:"
+        field = section.model.model_fields[section.field]
+        (entry,) = get_args(field.annotation)
+        yield f"{field.description} A list of objects; each has these fields:"
         yield ""
-        yield from _table(Rule, Rule.model_fields)
+        yield from _table(entry, entry.model_fields)
         return
     yield f"{(section.model.__doc__ or '').strip().partition(chr(10))[0]} Read by the stage {section.stage}."
     yield ""

@@ -11,13 +11,15 @@ import httpx
 import pytest
 
 from seqline.compiling.compiler import compile_pipeline
+from seqline.components.train.options import Options as Training
 from seqline.targets.laptop import Home, run
 from seqline.targets.target import Run
 from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
-SMALL = {"preset": "demo", "vocabulary_size": 320, "batch_tokens": 512, "beam_size": 2, "max_output_length": 24}
+TRAINING = {"preset": "demo", "batch_tokens": 512}
+SMALL = {"corpus": {"vocabulary_size": 320}, "decoding": {"beam_size": 2, "max_output_length": 24}}
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +43,12 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
     endpoint = Endpoint(home.endpoint("demo"))
     data = tmp_path / "pairs.tsv"
     data.write_text(pairs_file.read_text())
-    arguments = {
+    arguments: dict[str, Any] = {
         **SMALL,
         "data": str(data),
-        "epochs": 12,
-        "warmup_steps": 20,
+        "training": {**TRAINING, "epochs": 12, "warmup_steps": 20},
         "endpoint": str(endpoint.path),
-        "port": free_port(),
+        "serving": {"port": free_port()},
         "gate": [{"metric": "bleu", "margin": 100.0}],
         "checkpoints": str(home.checkpoints),
     }
@@ -58,9 +59,16 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
         assert states(first) == {**always, **dict.fromkeys(cachable, "succeeded")}
         assert summary(first)["champion_metrics"] is None
 
-        unchanged = run(spec, arguments, home)
+        # Defaults that are written out, as in a console's form, are the same run.
+        training = {**Training(**arguments["training"]).model_dump(), "ema_momentum": 0.999}
+        unchanged = run(spec, {**arguments, "training": training}, home)
         assert states(unchanged) == {**always, **dict.fromkeys(cachable, "cached")}
         assert [version.version for version in endpoint.versions()] == [1]
+
+        # An option makes only those stages run again that read it.
+        evaluated = run(spec, {**arguments, "evaluation": {"min_slice_size": 5}}, home)
+        cached = dict.fromkeys(("tokenize", "train", "export"), "cached")
+        assert states(evaluated) == {**always, **dict.fromkeys(cachable, "succeeded"), **cached}
 
         # New data behind the same path.
         lines = data.read_text().splitlines()
@@ -91,8 +99,15 @@ def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tm
 
 def test_a_model_below_the_limit_is_not_deployed(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    arguments = {**SMALL, "data": str(pairs_file), "epochs": 1, "gate": [{"metric": "bleu", "minimum": 99.5}]}
-    result = run(spec, {**arguments, "endpoint": str(home.endpoint("demo")), "port": free_port()}, home)
+    arguments = {
+        **SMALL,
+        "data": str(pairs_file),
+        "training": {**TRAINING, "epochs": 1},
+        "gate": [{"metric": "bleu", "minimum": 99.5}],
+        "endpoint": str(home.endpoint("demo")),
+        "serving": {"port": free_port()},
+    }
+    result = run(spec, arguments, home)
     assert "deploy" not in states(result)
     assert not home.endpoint("demo").exists()
     (reason,) = [rule["reason"] for rule in summary(result)["decision"]["rules"] if not rule["passed"]]
@@ -107,9 +122,13 @@ def test_a_model_below_the_limit_is_not_deployed(spec: Path, pairs_file: Path, t
         (b"one\ttwo\nonly one column\n", [], "line 2"),
         (b"one\ttwo\n\xff\xfe\tx\n", [], "line 2"),
         (b"one\teins\ntwo\tzwei\n", [], "too few"),
-        (b"one\teins\n", ["--set", "dropout=5"], "parameter dropout must be at least 0 and below 1, not 5.0"),
-        (b"one\teins\n", ["--set", "epoch=3"], "did you mean 'epochs'"),
-        (b"one\teins\n", ["--set", "epochs=many"], "parameter epochs takes a whole number"),
+        (
+            b"one\teins\n",
+            ["--set", "dropout=5"],
+            "training.dropout must be at least 0 and below 1, not 5",
+        ),
+        (b"one\teins\n", ["--set", "epoch=3"], "did you mean 'training.epochs'"),
+        (b"one\teins\n", ["--set", "epochs=many"], "training.epochs must be a whole number, not 'many'"),
     ],
 )
 def test_bad_input_is_one_message_and_leaves_no_endpoint(

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqline.compiling.compiler import compile_pipeline
+from seqline.compiling.compiler import compile_pipeline, load_pipeline, parameters_of
+from seqline.configuration import Configuration
+from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
 from seqline.pipelines import PIPELINES
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -25,7 +28,6 @@ def test_the_compiled_spec_is_the_golden_one(name: str) -> None:
 
 
 def test_three_checkouts_in_other_folders_and_environments_compile_to_the_same_bytes(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
     configuration = "images: {repository: eu.example.org/p, tag: '7'}\nresources: {train: {cpu: 8, memory: 32G}}\n"
     specs = []
     for place, environment in (
@@ -34,12 +36,13 @@ def test_three_checkouts_in_other_folders_and_environments_compile_to_the_same_b
         ("d e", {"LANG": "C", "KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT": "true", "PYTHONHASHSEED": "8"}),
     ):
         checkout = tmp_path / place
-        for package in ("components", "pipelines"):
-            shutil.copytree(root / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for package in ("components", "pipelines", "seqline"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / package, checkout / package, symlinks=True, ignore=ignored)
         (checkout / "seqline.yaml").write_text(configuration)
         code = (
-            "import sys; from pathlib import Path; import pipelines; from seqline.cli import main; "
-            "assert Path.cwd() in Path(pipelines.__file__).parents; sys.exit(main(['compile', '-o', 'spec.yaml']))"
+            "import sys; from pathlib import Path; import seqline; from seqline.cli import main; "
+            "assert Path.cwd() in Path(seqline.__file__).parents; sys.exit(main(['compile', '-o', 'spec.yaml']))"
         )
         command = [sys.executable, "-c", code]
         subprocess.run(command, cwd=checkout, env={**os.environ, **environment}, check=True)
@@ -60,7 +63,7 @@ def test_every_parameter_has_a_default_and_a_description(tmp_path: Path) -> None
 def test_every_image_has_a_folder(tmp_path: Path) -> None:
     spec = yaml.safe_load(compile_pipeline("training", tmp_path / "spec.yaml").read_text())
     images = {entry["container"]["image"] for entry in spec["deploymentSpec"]["executors"].values()}
-    folders = {path.parent.name for path in Path("containers").glob("*/Dockerfile")}
+    folders = {path.parent.name for path in (ROOT / "containers").glob("*/requirements.txt")}
     assert {image.partition("/")[2].partition(":")[0] for image in images} <= folders
 
 
@@ -73,3 +76,26 @@ def test_a_spec_is_a_yaml_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must end in \.yaml"):
         compile_pipeline("training", tmp_path / "spec.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_defaults_replace_those_of_the_pipeline_field_by_field(tmp_path: Path) -> None:
+    configuration = Configuration.model_validate({"images": {"repository": "eu.example.org/p", "tag": "7"}})
+    given = {"serving": {"port": 9000}, "training": {"preset": "small"}, "source_language": "fr", "unknown": 1}
+    path = compile_pipeline("training", tmp_path / "spec.yaml", configuration, defaults=given)
+    parameters = yaml.safe_load(path.read_text())["root"]["inputDefinitions"]["parameters"]
+    assert parameters["serving"]["defaultValue"] == {"image": "eu.example.org/p/serve:7", "port": 9000}
+    assert parameters["training"]["defaultValue"] == {"preset": "small"}
+    assert parameters["source_language"]["defaultValue"] == "fr"
+    assert parameters["target_language"]["defaultValue"] == "de"
+
+
+def test_the_parameters_of_a_pipeline_are_those_of_its_compiled_file(tmp_path: Path) -> None:
+    assert parameters_of("training") == read_parameters(compile_pipeline("training", tmp_path / "spec.yaml"))
+
+
+def test_a_pipeline_compiles_with_kfp_alone_to_the_same_spec(tmp_path: Path) -> None:
+    from kfp import compiler
+
+    compiler.Compiler().compile(load_pipeline("training"), str(tmp_path / "kfp.yaml"))
+    ours = compile_pipeline("training", tmp_path / "ours.yaml")
+    assert (tmp_path / "kfp.yaml").read_text() == ours.read_text()
