@@ -1,1 +1,1 @@
-"""The first stage: looks at the input data and says which content it has."""
+"""The first stage: checks the run's parameters and fingerprints the input data."""

@@ -46,13 +46,13 @@ def snapshot(
     """Checks the run's parameters, lists the input files and fingerprints their content.
 
     Never cache this task: only the data itself shows whether a cached corpus is still valid. As the first task it
-    checks the options of all later stages, so that a wrong one stops the run here, by name; and it passes each stage
-    its options complete and in one form, so that the same values are the same cache key however they were written.
+    checks the options of all later stages, so that a wrong one fails here, by its full name. Each stage gets complete
+    options in one canonical form, so that the same values have the same cache key however they were written.
 
     Args:
         data: Input files, local or gs://: a path, a pattern such as folder/*.tsv.gz, or several with commas; or a
             BigQuery query.
-        snapshot: The list: snapshot.json with path, size and checksum of each file.
+        snapshot: snapshot.json, with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
         task: What the model is for.
@@ -63,7 +63,7 @@ def snapshot(
         context_field: Column or field of the context of a question; empty for none.
         slice_field: Column or field that names the slice of a pair; empty for none.
         tokenizer: SentencePiece model to use; empty to train one.
-        corpus: Options of tokenize; docs/parameters.md lists the fields of this and the following.
+        corpus: Options of tokenize; docs/parameters.md lists the fields of all objects.
         tuning: Options of tune.
         training: Options of train.
         decoding: Decoding options of export.
@@ -75,14 +75,14 @@ def snapshot(
 
     Returns:
         fingerprint: The data's fingerprint.
-        corpus: The complete options of tokenize, and so on for the following.
-        tuning: Options of tune.
-        training: Options of train.
-        decoding: Decoding options of export.
-        model_card: Model card options of export.
-        evaluation: Options of evaluate.
-        serving: Options of deploy.
-        inference: Options of infer.
+        corpus: Complete options of tokenize.
+        tuning: Complete options of tune.
+        training: Complete options of train.
+        decoding: Complete decoding options of export.
+        model_card: Complete model card options of export.
+        evaluation: Complete options of evaluate.
+        serving: Complete options of deploy.
+        inference: Complete options of infer.
     """
     given = dict(locals())
     from pathlib import Path

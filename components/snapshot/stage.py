@@ -1,31 +1,50 @@
 """Entry of the snapshot stage."""
 
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from seqline.atomic import atomic_directory, atomic_write
-from seqline.inputs.files import describe
+from seqline.artifacts.record import Record, Schema
+from seqline.atomic import atomic_directory
+from seqline.inputs.files import InputFile, describe
 from seqline.inputs.fingerprint import describe_all, fingerprint_of
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
-SCHEMA_VERSION = 1
+
+@dataclass(frozen=True)
+class Snapshot(Record):
+    """The content of snapshot.json.
+
+    Attributes:
+        data: The parameter, as given.
+        valid_data: The parameter, as given.
+        test_data: The parameter, as given.
+        fingerprint: 64 hexadecimal digits.
+        files: The input files.
+    """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="run the snapshot stage again")
+
+    data: str
+    valid_data: str
+    test_data: str
+    fingerprint: str
+    files: list[InputFile]
 
 
 def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Checks the parameters of a whole run, then takes the snapshot.
+    """Checks the parameters of a whole run, then writes the snapshot.
 
     Args:
         output: The artifact folder to write.
-        parameters: Parameters of the run and sections of options by name; others are not looked at.
+        parameters: Parameters of the run and sections of options by name; other names are ignored.
 
     Returns:
-        The fingerprint, then each section's complete options, in the order of `SECTIONS`; the gate's rules are left
-        out, since bless takes them as they were given.
+        The fingerprint, then each section's complete options, in the order of `SECTIONS`. The gate's rules are not
+        returned: bless takes them as given.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
@@ -53,22 +72,22 @@ def snapshot(
 
     Writes into the output folder:
 
-        snapshot.json   {"schema_version", "data" and so on as given, "fingerprint",
+        snapshot.json   {"schema_version", "data", "valid_data", "test_data", "fingerprint",
                          "files": [{"path", "size", "checksum", "generation", "parameter"}]}
 
-    The fingerprint depends on each file's base name, size, checksum and parameter, and on nothing else: the same files
-    in another folder, in another order, listed by a pattern or one by one, or touched without a change give
-    the same one. A base name counts because its suffix says how the file is read. Checksums are SHA-256 for
-    local files and what Cloud Storage keeps (MD5, else CRC32C) for gs:// objects, which are not downloaded;
-    so moving data between the two changes the fingerprint once.
+    The fingerprint depends only on each file's base name, size, checksum and parameter: the same files in another
+    folder, in another order, listed by a pattern or one by one, or touched without a change have the same fingerprint.
+    The base name counts because its suffix decides how the file is read. Checksums are SHA-256 for local files and
+    those that Cloud Storage stores (MD5, else CRC32C) for gs:// objects, which are not downloaded; moving data between
+    the two therefore changes the fingerprint once.
 
     Args:
         data: Input files: a path, a pattern such as folder/*.tsv.gz, or several separated by commas; local
             or gs://.
         output: The artifact folder to write.
-        valid_data: Validation files in the same form, where there are some.
-        test_data: Test files, likewise.
-        tokenizer: A SentencePiece model that the corpus will be made with; empty for none.
+        valid_data: Validation files in the same form; empty for none.
+        test_data: Test files in the same form; empty for none.
+        tokenizer: The SentencePiece model that the corpus will use; empty for none.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
@@ -79,19 +98,11 @@ def snapshot(
     """
     files = describe_all(data, valid_data, test_data)
     if tokenizer:
-        # A corpus made with another model behind the same path is another corpus.
+        # Another model at the same path makes another corpus.
         files.append(describe(tokenizer, "tokenizer"))
     fingerprint = fingerprint_of(files)
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "data": data,
-        "valid_data": valid_data,
-        "test_data": test_data,
-        "fingerprint": fingerprint,
-        "files": [asdict(file) for file in files],
-    }
     with atomic_directory(output) as folder:
-        atomic_write(folder / "snapshot.json", json.dumps(record, indent=2) + "\n")
+        Snapshot(data, valid_data, test_data, fingerprint, files).write(folder / "snapshot.json")
     size = sum(file.size for file in files)
     logging.getLogger(__name__).info("%d file(s), %d bytes, fingerprint %s", len(files), size, fingerprint)
     return fingerprint

@@ -1,43 +1,41 @@
-"""The corpus that tokenize leaves, and its layout.
+"""The corpus artifact that tokenize writes, and its layout.
 
-    corpus/
-      manifest.json                     counts, shards, options, fingerprint
-      tokenizer.model, tokenizer.vocab  SentencePiece; pad 0, unknown 1, begin 2, end 3; one vocabulary for both
-      train-00016-00000-of-00004.tfrecord
-                                        tf.train.Example with the int64 lists "source" and "target": piece ids without
-                                        begin and end; pairs of up to 16 pieces a side, longer ones in files of theirs;
-                                        "augmented": [1] marks pairs that were made of others
-      valid-00000-of-00001.tfrecord     the same for validation, of all lengths
-      valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, and "slice" if there is
-      statistics.json                   lengths, ratios, pieces and slices, by which the next corpus is compared
-      rejected.jsonl                    a sample of the rows left out: {"reason", "where", "source", "target"}
-
-Standard library only: the images of the other stages read corpora too.
+corpus/
+  manifest.json                     counts, shards, options, fingerprint
+  tokenizer.model, tokenizer.vocab  SentencePiece; pad 0, unknown 1, begin 2, end 3; one joint vocabulary
+  train-00016-00000-of-00004.tfrecord
+                                    tf.train.Example with the int64 lists "source" and "target": token ids without
+                                    begin and end; pairs of up to 16 tokens a side, longer pairs in other files;
+                                    "augmented": [1] marks copies made by augmentation
+  valid-00000-of-00001.tfrecord     the same for validation, of all lengths
+  valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, "slice" if there is one
+  statistics.json                   lengths, ratios, tokens and slices, for comparison with the next corpus
+  rejected.jsonl                    a sample of the rejected rows: {"reason", "where", "source", "target"}
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from seqline.artifacts.record import Record, Schema
 from seqline.errors import UserError
 
-SCHEMA_VERSION = 2
 Split = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the rows; read = kept + all that were rejected, and kept = train + valid + test.
+    """Row counts: read = kept + the sum of rejected, and kept = train + valid + test.
 
     Attributes:
         read: Rows of all input files.
         kept: Pairs in the corpus.
         rejected: Rows left out, by the first reason found.
-        train: Pairs to learn from, those made by augmentation aside.
-        valid: Pairs that training is watched with.
-        test: Pairs that only evaluation sees.
-        augmented: Training pairs made of others, by how; in the shards they come beside the others.
+        train: Training pairs without augmented copies.
+        valid: Validation pairs.
+        test: Test pairs, which only evaluation reads.
+        augmented: Copies made by augmentation, by method; the training shards hold them in addition.
     """
 
     read: int
@@ -55,10 +53,10 @@ class Shard:
 
     Attributes:
         file: Its name in the corpus folder.
-        records: Pairs in it.
-        source_tokens: Pieces of all sources.
-        target_tokens: Pieces of all targets.
-        longest: Most pieces of a side of a pair in it; 0 where that was not written down.
+        records: Number of pairs.
+        source_tokens: Tokens of all sources.
+        target_tokens: Tokens of all targets.
+        longest: Most tokens on one side of a pair; 0 if unknown.
     """
 
     file: str
@@ -69,19 +67,20 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What manifest.json says.
+class Manifest(Record):
+    """The content of manifest.json.
 
     Attributes:
         fingerprint: The same for the same data, options and schema version.
-        options: The options of the stage.
-        counts: What became of the rows.
-        shards: The TFRecord files, training's first.
-        vocabulary_size: Pieces in the tokenizer.
+        options: Options of the stage that decide the corpus's content.
+        counts: Row counts.
+        shards: The TFRecord files, training first.
+        vocabulary_size: Tokens in the vocabulary.
         source_language: Language code of the sources.
         target_language: Language code of the targets.
-        schema_version: Version of this layout.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=2, oldest=2, remedy="tokenize again")
 
     fingerprint: str
     options: dict[str, Any]
@@ -90,19 +89,13 @@ class Manifest:
     vocabulary_size: int
     source_language: str
     target_language: str
-    schema_version: int = field(default=SCHEMA_VERSION)
-
-    def to_json(self) -> str:
-        """The text of manifest.json."""
-        record = asdict(self)
-        return json.dumps({"schema_version": record.pop("schema_version"), **record}, indent=2) + "\n"
 
 
 def bucket_edges(max_tokens: int) -> list[int]:
-    """The longest side, in pieces, of the pairs of each file: 8, 16, 24, 32, 48, 64, 96, …, up to max_tokens.
+    """The longest side, in tokens, of the pairs of each bucket: 8, 16, 24, 32, 48, 64, 96, …, up to max_tokens.
 
     Args:
-        max_tokens: Longest side of all.
+        max_tokens: Longest side of all pairs.
     """
     edges, edge = [8, 16, 24], 32
     while edge < max_tokens:
@@ -133,7 +126,7 @@ class Corpus:
 
     @property
     def vocabulary(self) -> Path:
-        """The pieces and their scores, one a line."""
+        """The tokens and their scores, one a line."""
         return self.path / "tokenizer.vocab"
 
     def text(self, split: Split) -> Path:
@@ -144,7 +137,7 @@ class Corpus:
         """The TFRecord files of the training or validation pairs, in order.
 
         Raises:
-            UserError: If the folder is no complete corpus.
+            UserError: If the corpus is incomplete.
         """
         files = [shard.file for shard in self.read_manifest().shards if shard.file.startswith(f"{split}-")]
         return [self._existing(self.path / file) for file in files]
@@ -153,28 +146,20 @@ class Corpus:
         """The cleaned text of the validation or test pairs: objects with "source", "target" and maybe "slice".
 
         Raises:
-            UserError: If the folder is no complete corpus.
+            UserError: If the corpus is incomplete.
         """
         with self._existing(self.text(split)).open(encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
     def read_manifest(self) -> Manifest:
-        """What manifest.json says.
+        """Reads manifest.json.
 
         Raises:
-            UserError: If the folder is no corpus, or one of another schema version.
+            UserError: If it is missing, is no manifest, or has a schema version that is not read.
         """
-        try:
-            record = json.loads(self._existing(self.manifest).read_text(encoding="utf-8"))
-            version = record["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise UserError(f"{self.manifest} has schema version {version}, not {SCHEMA_VERSION}; tokenize again")
-            counts, shards = Counts(**record["counts"]), [Shard(**shard) for shard in record["shards"]]
-            return Manifest(**{**record, "counts": counts, "shards": shards})
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(f"{self.manifest} is no corpus manifest ({error}); tokenize again") from None
+        return Manifest.read(self.manifest)
 
     def _existing(self, file: Path) -> Path:
         if not file.is_file():
-            raise UserError(f"{self.path} is no complete corpus: {file.name} is missing; tokenize again")
+            raise UserError(f"the corpus {self.path} is incomplete: {file.name} is missing; tokenize again")
         return file

@@ -1,4 +1,4 @@
-"""Rows of a BigQuery query in the place of files: their fingerprint, which BigQuery computes, and a copy of them."""
+"""A BigQuery query instead of input files: its fingerprint, which BigQuery computes, and a copy of its rows."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import fsspec
 from seqline.errors import UserError
 
 _BEGINNING = re.compile(r"\s*(?:SELECT|WITH)\s", re.IGNORECASE)
-# The order of a result's rows means nothing, and equal rows must not cancel out: two sums of a hash.
+# Independent of the rows' order; the sum is there because equal rows cancel out in the XOR.
 _FINGERPRINT = """\
 SELECT COUNT(*) AS pairs, IFNULL(BIT_XOR(hash), 0) AS every_bit, IFNULL(SUM(MOD(hash, 4294967296)), 0) AS total
 FROM (SELECT FARM_FINGERPRINT(TO_JSON_STRING(pair)) AS hash FROM (
@@ -24,14 +24,14 @@ def is_query(data: str) -> bool:
 
 
 def fingerprint(query: str, parameter: str) -> tuple[int, str]:
-    """Reads a query's result without fetching it.
+    """Fingerprints a query's result without downloading it.
 
     Args:
         query: GoogleSQL.
-        parameter: The parameter that holds it, for messages.
+        parameter: The parameter that holds it, for error messages.
 
     Returns:
-        How many rows it has, and a checksum of them in any order.
+        The number of rows, and a checksum that does not depend on their order.
 
     Raises:
         UserError: BigQuery cannot be reached, or refuses the query.
@@ -42,15 +42,15 @@ def fingerprint(query: str, parameter: str) -> tuple[int, str]:
 
 
 def copy(query: str, parameter: str, path: str) -> None:
-    """Copies a query's result to a Parquet file, a page at a time.
+    """Copies a query's result to a Parquet file, page by page.
 
     Args:
         query: GoogleSQL.
-        parameter: The parameter that holds it, for messages.
+        parameter: The parameter that holds it, for error messages.
         path: The file to write, local or a URL.
 
     Raises:
-        UserError: BigQuery cannot be reached, or refuses the query.
+        UserError: BigQuery cannot be reached, refuses the query, or it returns no rows.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Finds and describes input files, local ones and those that fsspec reaches (gs://), and queries in their place."""
+"""Finds and describes input files, local or by fsspec (gs://), and BigQuery queries instead of files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,11 +16,12 @@ class InputFile:
     """One input file.
 
     Attributes:
-        path: Absolute path or URL; a query's text.
-        size: Bytes; a query's rows.
-        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content, "bigquery:" and that of a query's rows.
-        generation: Cloud Storage's generation of the object; empty elsewhere.
-        parameter: The parameter that names it: "data", "valid_data" or "test_data".
+        path: Absolute path or URL; for a query, its text.
+        size: Bytes; for a query, rows.
+        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content; for a query, "bigquery:" and that of its
+            rows.
+        generation: Cloud Storage generation of the object; empty elsewhere.
+        parameter: The parameter that names it: "data", "valid_data", "test_data" or "tokenizer".
     """
 
     path: str
@@ -34,15 +35,15 @@ def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tu
     """Lists a corpus's input files.
 
     Args:
-        data: Files of all pairs, or of the training pairs, in the form that `find_files` takes.
+        data: Files of all pairs, or of the training pairs, in the form that `find_files` accepts.
         valid_data: Validation files; empty for none.
         test_data: Test files; empty for none.
 
     Returns:
-        (parameter's name, path) of each file.
+        (parameter, path) of each file.
 
     Raises:
-        UserError: As `find_files`.
+        UserError: As for `find_files`.
     """
     inputs = [("data", path) for path in find_files(data, "data")]
     for parameter, given in (("valid_data", valid_data), ("test_data", test_data)):
@@ -54,14 +55,14 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
     """Lists the files that a data parameter names.
 
     Args:
-        data: A path, a pattern with * ? [], or several separated by commas; local or a URL such as gs://. Or a query.
-        parameter: The parameter's name, for messages.
+        data: A path, a pattern with * ? [], or several separated by commas, local or a URL such as gs://; or a query.
+        parameter: The parameter's name, for error messages.
 
     Returns:
-        Absolute paths or URLs, each once, ordered by base name, then path; or the query alone.
+        Absolute paths or URLs without duplicates, sorted by base name, then path; or the query alone.
 
     Raises:
-        UserError: Nothing is named, or a path is missing, is a folder, or a pattern matches no file.
+        UserError: `data` is empty, a path is missing or a folder, or a pattern matches no file.
     """
     if is_query(data):
         return [data.strip()]
@@ -73,10 +74,10 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
 
 
 def describe(path: str, parameter: str = "data") -> InputFile:
-    """Reads a file's size and checksum; an object's are asked for, not computed.
+    """Reads a file's size and checksum; those of an object come from Cloud Storage without a download.
 
     Args:
-        path: As `find_files` returns it: a file, or a query.
+        path: A file or a query, as `find_files` returns it.
         parameter: The parameter that names it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The snapshot stage: what its fingerprint depends on, and what it refuses."""
+"""The snapshot stage: what its fingerprint depends on, and which data it refuses."""
 
 import json
 import os
@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.components.snapshot.stage import fingerprint_of, snapshot
+from seqline.components.snapshot.stage import Snapshot, snapshot
 from seqline.errors import UserError
 from seqline.inputs.files import InputFile, describe, find_files
+from seqline.inputs.fingerprint import fingerprint_of
 
 
 @pytest.fixture
@@ -37,6 +38,13 @@ def test_lists_every_file_with_size_and_checksum(folder: Path, tmp_path: Path) -
     assert record["fingerprint"] == fingerprint
     assert [(Path(file["path"]).name, file["size"]) for file in record["files"]] == [("a.tsv", 9), ("b.tsv", 9)]
     assert all(file["checksum"].startswith("sha256:") for file in record["files"])
+
+
+def test_a_snapshot_reads_back_as_written(folder: Path, tmp_path: Path) -> None:
+    fingerprint = take(folder / "*.tsv", tmp_path)
+    read = Snapshot.read(tmp_path / "snapshot" / "snapshot.json")
+    assert (read.data, read.fingerprint) == (f"{folder}/*.tsv", fingerprint)
+    assert fingerprint_of(read.files) == fingerprint
 
 
 def test_order_pattern_and_repetition_do_not_matter(folder: Path, tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ def test_a_url_is_read_through_fsspec(tmp_path: Path) -> None:
     assert take("memory://bucket/a.tsv", tmp_path) == take(tmp_path / "a.tsv", tmp_path)
 
 
-def test_an_object_is_known_by_what_the_store_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_has_the_store_s_checksum_and_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/bucket/a.tsv", b"x")
     info = {"size": 7, "generation": 1717, "crc32c": "AAAAAA=="}
@@ -136,7 +144,7 @@ def test_the_content_of_a_given_tokenizer_matters(folder: Path, tmp_path: Path) 
     model.write_bytes(b"one")
 
     def with_model() -> str:
-        return snapshot(str(folder / "a.tsv"), tmp_path / "snapshot", parameters={"tokenizer": str(model)})
+        return snapshot(str(folder / "a.tsv"), tmp_path / "snapshot", tokenizer=str(model))
 
     first = with_model()
     assert first == with_model() != take(folder / "a.tsv", tmp_path)

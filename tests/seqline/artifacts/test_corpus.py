@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.corpus import Corpus, Counts, Manifest, Shard
+from seqline.artifacts.corpus import Corpus, Counts, Manifest, Shard, bucket_edges
 from seqline.errors import UserError
 
 
@@ -13,8 +13,7 @@ from seqline.errors import UserError
 def corpus(tmp_path: Path) -> Corpus:
     counts = Counts(read=5, kept=4, rejected={"empty": 1}, train=2, valid=1, test=1)
     shards = [Shard("train-00000-of-00001.tfrecord", 2, 7, 8), Shard("valid-00000-of-00001.tfrecord", 1, 3, 4)]
-    manifest = Manifest("f00d", {"shards": 1}, counts, shards, 300, "en", "de")
-    (tmp_path / "manifest.json").write_text(manifest.to_json())
+    Manifest("f00d", {"shards": 1}, counts, shards, 300, "en", "de").write(tmp_path / "manifest.json")
     for shard in shards:
         (tmp_path / shard.file).touch()
     (tmp_path / "test.jsonl").write_text('{"source": "a", "target": "ä"}\n', encoding="utf-8")
@@ -29,27 +28,54 @@ def test_the_manifest_reads_back_as_written(corpus: Corpus) -> None:
     assert next(iter(json.loads(manifest.to_json()))) == "schema_version"
 
 
+def test_a_manifest_of_an_earlier_release_is_read(corpus: Corpus) -> None:
+    # As release a643b4f wrote it; without "augmented" and "longest", as the first of schema version 2.
+    corpus.manifest.write_text(
+        '{\n  "schema_version": 2,\n  "fingerprint": "f00d",\n  "options": {"rules": {"identical": false}},'
+        '\n  "counts": {"read": 5, "kept": 4, "rejected": {"empty": 1}, "train": 2, "valid": 1, "test": 1},\n'
+        '  "shards": [{"file": "train-00000-of-00001.tfrecord", "records": 2, "source_tokens": 7, "target_tokens": 8}],'
+        '\n  "vocabulary_size": 300,\n  "source_language": "en",\n  "target_language": "de"\n}\n'
+    )
+    manifest = corpus.read_manifest()
+    assert manifest.options == {"rules": {"identical": False}}
+    assert manifest.counts == Counts(5, 4, {"empty": 1}, 2, 1, 1, {})
+    assert manifest.shards == [Shard("train-00000-of-00001.tfrecord", 2, 7, 8, 0)]
+
+
 def test_shards_and_text_are_found_by_split(corpus: Corpus) -> None:
     assert [path.name for path in corpus.shards("train")] == ["train-00000-of-00001.tfrecord"]
     assert [path.name for path in corpus.shards("valid")] == ["valid-00000-of-00001.tfrecord"]
     assert corpus.read_text("test") == [{"source": "a", "target": "ä"}]
 
 
-def test_a_missing_part_is_named(corpus: Corpus) -> None:
+def test_a_missing_file_is_reported_by_name(corpus: Corpus) -> None:
     with pytest.raises(UserError, match=r"valid.jsonl is missing"):
         corpus.read_text("valid")
     corpus.shards("train")[0].unlink()
     with pytest.raises(UserError, match=r"train-00000-of-00001.tfrecord is missing"):
         corpus.shards("train")
-    with pytest.raises(UserError, match=r"manifest.json is missing"):
+    with pytest.raises(UserError, match=r"manifest.json is missing; tokenize again"):
         Corpus(corpus.path / "elsewhere").read_manifest()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "no corpus manifest"), ("{}", "no corpus manifest"), ('{"schema_version": 9}', "schema version 9")],
+    [
+        ("{", "is no JSON object; tokenize again"),
+        ("{}", r"has schema version 1, and this Seqline reads 2; tokenize again"),
+        ('{"schema_version": 9}', "schema version 9, and this Seqline reads 2; tokenize again"),
+        ('{"schema_version": 2}', r"cannot be read \(fingerprint: field required\); tokenize again"),
+    ],
 )
-def test_a_foreign_manifest_is_refused(text: str, message: str, corpus: Corpus) -> None:
+def test_an_unreadable_manifest_is_refused(text: str, message: str, corpus: Corpus) -> None:
     corpus.manifest.write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=rf"manifest.json .*{message}"):
         corpus.read_manifest()
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "edges"),
+    [(4, [4]), (8, [8]), (33, [8, 16, 24, 32, 33]), (128, [8, 16, 24, 32, 48, 64, 96, 128])],
+)
+def test_buckets_end_at_the_longest_side(max_tokens: int, edges: list[int]) -> None:
+    assert bucket_edges(max_tokens) == edges
