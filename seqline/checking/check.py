@@ -10,7 +10,7 @@ from seqline.checking import preflight
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
 from seqline.configuration.parameters import read_parameters
-from seqline.configuration.reading import ConfigurationError
+from seqline.configuration.loaded import ConfigurationError
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.pipelines import PIPELINES
@@ -124,7 +124,7 @@ def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:
             try:
                 find_files(value)
             except UserError as error:
-                key = loaded.said_by(name, "laptop")
+                key = loaded.source(name, "laptop")
                 yield Problem(str(error), loaded.where(*key), ".".join(key), warning=True)
 
 

@@ -26,7 +26,7 @@ def check(
 ) -> None:
     """List every problem before anything is sent. Asks the pipelines, the targets' rules and the services."""
     from seqline.checking.check import check as find
-    from seqline.configuration.reading import ConfigurationError
+    from seqline.configuration.loaded import ConfigurationError
 
     try:
         loaded = read_configuration(config, set_)

@@ -1,9 +1,10 @@
 """`seqline.yaml`: what runs where, with which parameters, and when.
 
-One pydantic model a file here; `reading` makes a `Configuration` of one file or several, with `--set` on top.
+One pydantic model a file; `reading` makes a `Configuration` from files and `--set`.
 """
 
+from seqline.configuration.loaded import Loaded
 from seqline.configuration.model import Configuration
-from seqline.configuration.reading import Loaded, load
+from seqline.configuration.reading import load
 
 __all__ = ["Configuration", "Loaded", "load"]

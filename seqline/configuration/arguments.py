@@ -1,4 +1,4 @@
-"""The values of a run's parameters: typed, checked by the schemas of the stages, and in one normal form."""
+"""The values of a run's parameters: typed, validated by the stages' schemas, and in normal form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,18 +7,19 @@ from typing import Any
 from seqline.configuration.parameters import Parameters, merge
 from seqline.errors import UserError
 from seqline.schema.options import Fault, OptionsError
+from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
-from seqline.schema.sections import SECTIONS, qualify, resolve
-from seqline.schema.texts import Text, read_text
+from seqline.schema.sections import SECTIONS, Section, qualify, resolve
+from seqline.schema.texts import Text, parse, read_text
 
 
 @dataclass
 class Arguments:
-    """What is made of values that were given.
+    """The values of a run's parameters.
 
     Attributes:
         values: Values by parameter name, in the form in which they are submitted.
-        faults: What is wrong with them.
+        faults: All wrong values and names.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -26,67 +27,70 @@ class Arguments:
 
 
 def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
-    """Types and checks values.
+    """Types and validates values.
 
-    A section's fields are merged into the pipeline's own default, and what differs from the stage's defaults is left:
-    the same options are submitted in the same form however they were written.
+    A section is merged into the pipeline's own default and reduced to what differs from the stage's defaults, so equal
+    options are submitted in equal form however they were written.
 
     Args:
         known: The pipeline's parameters.
-        given: Values by parameter name, as `--set` or a file gives them.
+        given: Values by parameter name, from `--set` or a file.
     """
     found = Arguments()
     sections: dict[str, Any] = {}
     for name, value in given.items():
-        try:
-            if name in known.types and name in SECTIONS:
-                sections[name] = _section(known, name, value)
-            else:
-                _require(known, name)
+        if name not in known.types:
+            found.faults.append(_unknown(known, name))
+        elif name in SECTIONS:
+            section, value = SECTIONS[name], parse(value) if isinstance(value, Text) else value
+            renamed = _renamed(section, value).items()
+            found.faults += [Fault((name, option), f"is now {path}") for option, path in renamed]
+            sections[name] = _section(section, known.defaults.get(name), value)
+        else:
+            try:
                 found.values[name] = known.typed(name, value)
-        except OptionsError as error:  # noqa: PERF203
-            found.faults += error.faults
-        except UserError as error:
-            found.faults.append(Fault((name,), str(error), predicate=False))
+            except OptionsError as error:
+                found.faults += error.faults
     run = {name: value for name, value in (known.defaults | found.values).items() if name in RunParameters.model_fields}
-    every = {
-        name: known.defaults.get(name) or ([] if SECTIONS[name].field else {})
-        for name in known.types
-        if name in SECTIONS
-    }
+    defaults = {name: _default(SECTIONS[name], known.defaults.get(name)) for name in known.types if name in SECTIONS}
     try:
-        resolved = resolve(run, every | sections)
+        resolved = resolve(run, defaults | sections)
     except OptionsError as error:
-        found.faults += [
-            fault for fault in error.faults if not any(fault.path[:1] == other.path for other in found.faults)
-        ]
+        found.faults += error.faults
     else:
         found.values |= {name: SECTIONS[name].normal(resolved[name]) for name in sections}
     return found
 
 
-def _require(known: Parameters, name: str) -> None:
-    """Refuses what is no parameter, with the section of an option that stands outside it."""
-    if name in known.types:
-        return
-    section, *_ = qualify(name, known.types)
-    raise UserError(f"is an option of {section}; write it as {section}: {{{name}: ...}}")
+def _unknown(known: Parameters, name: str) -> Fault:
+    """Returns the fault of a name that is not a parameter: the section of an option, or the nearest valid name."""
+    try:
+        section, *_ = qualify(name, known.types)
+    except UserError as error:
+        return Fault((name,), str(error), predicate=False)
+    return Fault((name,), f"is an option of {section}; write it as {section}: {{{name}: ...}}")
 
 
-def _section(known: Parameters, name: str, value: Any) -> Any:
-    if isinstance(value, Text):
-        value = known.typed(name, value)
-    section, default = SECTIONS[name], known.defaults.get(name)
-    if section.field:
-        return value
+def _renamed(section: Section, value: Any) -> dict[str, str]:
+    """Returns the new names of a section's options that have one."""
+    options = value if isinstance(value, Mapping) else ()
+    return {option: RENAMED[option] for option in options if option in RENAMED and option not in section.fields}
+
+
+def _section(section: Section, default: Any, value: Any) -> Any:
+    """Returns a section's value on top of the pipeline's default. Its schema rejects what is not an object."""
     if value is None:
-        return default or {}
-    if not isinstance(value, Mapping):
-        raise OptionsError([Fault((name,), f"must be an object of options, not {value!r}")])
-    return merge(default or {}, {option: _read(section.model, option, one) for option, one in value.items()})
+        return _default(section, default)
+    if section.field or not isinstance(value, Mapping):
+        return value
+    known, renamed = section.model.model_fields, _renamed(section, value)
+    options = {
+        option: read_text(known[option].annotation if option in known else str, one)
+        for option, one in value.items()
+        if option not in renamed
+    }
+    return merge(default or {}, options)
 
 
-def _read(model: Any, option: str, value: Any) -> Any:
-    """An option's value in its type, where the command line gave it as text."""
-    field = model.model_fields.get(option)
-    return read_text(field.annotation if field else str, value)
+def _default(section: Section, default: Any) -> Any:
+    return default or ([] if section.field else {})

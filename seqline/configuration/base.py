@@ -1,4 +1,4 @@
-"""What all parts of the configuration share."""
+"""The base model and the shared types of the configuration."""
 
 from typing import Annotated, Any
 
@@ -13,6 +13,6 @@ ParameterValues = dict[str, Any]
 
 
 class Model(BaseModel):
-    """A part of the configuration: unknown keys are errors, and nothing is changed after reading."""
+    """A part of the configuration. Unknown keys are errors, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, use_attribute_docstrings=True)

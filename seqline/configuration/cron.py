@@ -1,4 +1,4 @@
-"""Cron expressions as Vertex and Kubeflow take them: five fields."""
+"""Cron expressions with five fields, as Vertex and Kubeflow accept them."""
 
 import re
 
@@ -16,24 +16,24 @@ def check_cron(text: str) -> str:
     """Checks a cron expression.
 
     Args:
-        text: Five fields with `*`, lists, ranges and steps; names of months and days are allowed.
+        text: Five fields with `*`, lists, ranges and steps. Names of months and days are allowed.
 
     Returns:
         The text with single spaces.
 
     Raises:
-        ValueError: If it has another number of fields, or a field is out of its range.
+        ValueError: If the number of fields is not five, or a field is outside its range.
     """
     fields = text.split()
     if len(fields) != len(FIELDS):
         names = ", ".join(name for name, *_ in FIELDS)
-        zone = "; the time zone is a key of its own" if "TZ=" in text else ""
+        zone = "; set the time zone with the key timezone" if "TZ=" in text else ""
         raise ValueError(f"a cron expression has five fields ({names}), not {len(fields)}: {text!r}{zone}")
     for field, (name, least, most, words) in zip(fields, FIELDS, strict=True):
         for part in field.split(","):
             found = PART.match(part)
             if not found:
-                raise ValueError(f"the {name}, {part!r}, is no number, range, list, step or *")
+                raise ValueError(f"the {name}, {part!r}, is not a number, range, list, step or *")
             ends = [_number(end, least, words) for end in (found["first"], found["last"]) if end]
             if any(end is None or not least <= end <= most for end in ends):
                 raise ValueError(f"the {name}, {part!r}, is not between {least} and {most}")

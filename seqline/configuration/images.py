@@ -11,31 +11,31 @@ from seqline.errors import UserError
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._:/-]+[a-z0-9]+)*$")]
-# What the stages' contracts say.
+# The form of an image in the stages' contracts.
 WRITTEN = re.compile(r"^seqline/(?P<name>[a-z-]+):(?P<tag>[\w.-]+)$")
 
 
 class Images(Model):
-    """Where the images of the stages are, and which version of each."""
+    """Repository and version of the stages' images."""
 
     repository: Repository = "seqline"
-    """What comes before an image's name, such as europe-docker.pkg.dev/my-project/seqline."""
+    """Prefix of an image's name, such as europe-docker.pkg.dev/my-project/seqline."""
     tag: Tag = ""
-    """Their tag; that of this version of Seqline by default."""
+    """Tag of the images; the version of Seqline by default."""
     digests: dict[str, Digest] = Field(default_factory=dict)
-    """By image, what it is pinned to, in the place of the tag: a pin is part of the cache key, and never stale."""
+    """Digest by image, used instead of the tag. A digest is part of the cache key, so the cache is never stale."""
 
     @property
     def registry(self) -> str:
-        """The host from which a cluster pulls them; empty for images of this machine."""
+        """The registry's host; empty for images on this machine."""
         host = self.repository.partition("/")[0]
         return host if "." in host or ":" in host else ""
 
     def reference(self, image: str) -> str:
-        """Returns where an image is.
+        """Returns an image's address.
 
         Args:
-            image: The image as a stage's contract names it, `seqline/tokenize:0.1.0`; another is returned as it is.
+            image: The image in a stage's contract, such as `seqline/tokenize:0.1.0`; others are returned unchanged.
         """
         written = WRITTEN.match(image)
         if not written:
@@ -46,13 +46,13 @@ class Images(Model):
         return f"{self.repository}/{name}:{self.tag or written['tag']}"
 
     def name(self, reference: str) -> str:
-        """Returns the name of one of Seqline's images, `tokenize` for one.
+        """Returns the name of one of Seqline's images, such as `tokenize`.
 
         Args:
-            reference: As `reference` returns it.
+            reference: The address from `reference`.
 
         Raises:
-            UserError: If it is another image.
+            UserError: If it is not an image of the repository.
         """
         rest = reference.removeprefix(f"{self.repository}/")
         if rest == reference:

@@ -8,16 +8,16 @@ from seqline.configuration.base import Model, ParameterValues
 
 
 class KubeflowTarget(Model):
-    """A Kubeflow Pipelines server, reached through `kfp.Client`."""
+    """A Kubeflow Pipelines server, used through `kfp.Client`."""
 
     host: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
     """Address of its API, such as https://kubeflow.example.org/pipeline."""
     namespace: str = "kubeflow"
     """Namespace of the runs."""
     experiment: str = "seqline"
-    """Experiment of the runs; made if it is not there."""
+    """Experiment of the runs; created if it does not exist."""
     pipeline_root: str = ""
-    """Where artifacts go; the server's default by default."""
+    """Root of the artifacts; the server's default by default."""
     service_account: str = ""
     """Kubernetes service account of the pods; the server's default by default."""
     token_file: str = ""
@@ -25,6 +25,6 @@ class KubeflowTarget(Model):
     ca_file: str = ""
     """File with the certificate of the server's authority."""
     node_selectors: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """By stage, the labels that its node must have."""
+    """Labels that a stage's node must have, by stage."""
     parameters: ParameterValues = Field(default_factory=dict)
-    """Values on top of the common ones."""
+    """Parameters for this target, merged into the common ones."""

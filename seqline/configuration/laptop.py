@@ -11,12 +11,12 @@ class LaptopTarget(Model):
     """This machine."""
 
     home: str = ".seqline"
-    """Folder of runs, caches and endpoints; relative to the folder that the command is run in."""
+    """Folder of runs, caches and endpoints, relative to the current folder."""
     endpoint: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "seqline"
-    """Name of the local endpoint, which is the model's name in its address."""
+    """Name of the local endpoint and of the model in its address."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     """Port of the endpoint's server."""
     cache: bool = True
-    """Whether unchanged stages are taken from the cache."""
+    """Whether results of unchanged stages come from the cache."""
     parameters: ParameterValues = Field(default_factory=dict)
-    """Values on top of the common ones."""
+    """Parameters for this target, merged into the common ones."""

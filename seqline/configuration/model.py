@@ -1,4 +1,4 @@
-"""The whole of `seqline.yaml`."""
+"""The model of `seqline.yaml`."""
 
 from typing import Literal
 
@@ -16,10 +16,10 @@ TargetName = Literal["laptop", "kubeflow", "vertex"]
 
 
 class Targets(Model):
-    """The places where pipelines run; one that is left out cannot be used."""
+    """Where pipelines can run; only configured targets can be used."""
 
     laptop: LaptopTarget = LaptopTarget()
-    """This machine: needs no settings."""
+    """This machine; it needs no settings."""
     kubeflow: KubeflowTarget | None = None
     """A Kubeflow Pipelines server."""
     vertex: VertexTarget | None = None
@@ -27,19 +27,19 @@ class Targets(Model):
 
 
 class Configuration(Model):
-    """What runs where, with which parameters, and when."""
+    """Pipeline, target, parameters and schedules."""
 
     pipeline: str = "training"
-    """Which pipeline: training, batch or tuning."""
+    """The pipeline: training, batch or tuning."""
     target: TargetName = "laptop"
-    """Where `seqline run` runs it unless --target says otherwise."""
+    """The target that `seqline run` uses without --target."""
     parameters: ParameterValues = Field(default_factory=dict)
-    """Values of the pipeline's parameters by name; the rest keep their defaults."""
+    """Parameters of the pipeline: those of the run by name, and an object of options for each section."""
     images: Images = Images()
-    """Where the images of the stages are."""
+    """Repository and version of the stages' images."""
     resources: dict[str, Resources] = Field(default_factory=dict)
-    """What a stage asks for, by stage; a laptop ignores it."""
+    """Resources by stage; a laptop ignores them."""
     targets: Targets = Targets()
-    """The places where pipelines run."""
+    """Where pipelines can run."""
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
-    """What `seqline schedule apply` makes true, by name."""
+    """Schedules by name, which `seqline schedule apply` creates and updates."""

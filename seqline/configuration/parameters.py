@@ -1,4 +1,4 @@
-"""The parameters of a compiled pipeline: their names, types and texts on the command line."""
+"""The parameters of a compiled pipeline: their names, types and defaults."""
 
 import json
 from collections.abc import Mapping
@@ -8,25 +8,19 @@ from typing import Any
 
 from seqline.errors import UserError
 from seqline.names import nearest
-from seqline.schema.texts import Text
+from seqline.schema.messages import WORDS
+from seqline.schema.options import Fault, OptionsError
+from seqline.schema.texts import Text, parse
 
-
-@dataclass(frozen=True)
-class Type:
-    """A parameter type of KFP: what it is in Python, and in words."""
-
-    python: type
-    words: str
-
-
-TYPES = {
-    "STRING": Type(str, "text"),
-    "NUMBER_INTEGER": Type(int, "a whole number"),
-    "NUMBER_DOUBLE": Type(float, "a number"),
-    "BOOLEAN": Type(bool, "true or false"),
-    "STRUCT": Type(dict, "a JSON object"),
-    "LIST": Type(list, "a JSON list"),
+TYPES: dict[str, tuple[type, str]] = {
+    "STRING": (str, WORDS["string_type"]),
+    "NUMBER_INTEGER": (int, WORDS["int_type"]),
+    "NUMBER_DOUBLE": (float, WORDS["float_type"]),
+    "BOOLEAN": (bool, WORDS["bool_type"]),
+    "STRUCT": (dict, WORDS["dict_type"]),
+    "LIST": (list, WORDS["list_type"]),
 }
+"""Type in Python, and in words, of each parameter type of KFP."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +43,20 @@ class Parameters:
 
         Args:
             pipeline: The pipeline's name.
-            root: The component, as its YAML holds it.
+            root: The component, as parsed from YAML.
         """
         given = root.get("inputDefinitions", {}).get("parameters", {})
         types = {name: entry["parameterType"] for name, entry in given.items()}
         return cls(pipeline, types, {name: entry.get("defaultValue") for name, entry in given.items()})
 
     def require(self, name: str) -> str:
-        """Returns the type of a parameter.
+        """Returns the KFP type of a parameter.
 
         Args:
             name: The parameter's name.
 
         Raises:
-            UserError: If the pipeline has none of that name; the message has the closest one.
+            UserError: If the pipeline has no such parameter; the message names the nearest one.
         """
         if name not in self.types:
             raise UserError(f"pipeline {self.pipeline} has no parameter {name!r}; {nearest(name, self.types)}")
@@ -73,39 +67,39 @@ class Parameters:
 
         Args:
             name: The parameter's name.
-            value: What was given: of that type, or `Text` that is read as JSON where the parameter is no text itself.
+            value: A value of that type, or `Text`, which is parsed unless the parameter takes text.
 
         Raises:
-            UserError: If there is no such parameter, or it takes something else.
+            UserError: If there is no such parameter, or the value has another type.
         """
         kind, given = self.require(name), value
         if isinstance(value, Text):
-            try:
-                value = str(value) if kind == "STRING" else json.loads(value.lower() if kind == "BOOLEAN" else value)
-            except json.JSONDecodeError:
-                value = None
+            value = str(value) if kind == "STRING" else parse(value)
         if kind == "NUMBER_DOUBLE" and type(value) is int:
             value = float(value)
-        # type() and not isinstance(): true is no number.
-        if type(value) is not TYPES[kind].python:
-            raise UserError(f"parameter {name} takes {TYPES[kind].words}, not {_shown(given)}")
+        python, words = TYPES[kind]
+        # type() and not isinstance(): true is not a number.
+        if type(value) is not python:
+            raise OptionsError([Fault((name,), f"must be {words}, not {_shown(given)}")])
         return value
 
 
 def merge(below: Any, above: Any) -> Any:
-    """Merges two values: mappings key by key, anything else is replaced.
+    """Merges two values: mappings key by key; any other value is replaced.
 
     Args:
-        below: The value underneath.
-        above: The value that takes precedence.
+        below: The value with less precedence.
+        above: The value with more.
     """
+    if isinstance(below, Text) and isinstance(above, Mapping):
+        below = parse(below)
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
     return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
 
 
 def _shown(value: Any) -> str:
-    """A value as it was written."""
+    """Returns a value as the user wrote it."""
     return repr(str(value)) if isinstance(value, str) else json.dumps(value, default=str)
 
 

@@ -1,4 +1,4 @@
-"""What a stage asks for of the machine that runs it."""
+"""The resources that a stage requests."""
 
 from typing import Annotated
 
@@ -8,17 +8,17 @@ from seqline.configuration.base import Duration, Model
 
 
 class Resources(Model):
-    """Requests that are part of the portable spec: Kubeflow and Vertex read them, a laptop does not."""
+    """Requests in the portable spec. Kubeflow and Vertex read them; a laptop does not."""
 
     cpu: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?m?$")] = ""
     """Cores, such as 8 or 500m; empty for the target's default."""
     memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$")] = ""
-    """Such as 32G or 16Gi; empty for the target's default."""
+    """Memory, such as 32G or 16Gi; empty for the target's default."""
     accelerator: str = ""
-    """NVIDIA_TESLA_T4, NVIDIA_L4, TPU_V3 and so on on Vertex; a resource such as nvidia.com/gpu on Kubeflow."""
+    """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow."""
     accelerators: Annotated[int, Field(ge=1, le=16)] = 1
-    """How many of them."""
+    """Number of accelerators."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
-    """How often the stage is started again after a failure."""
+    """Number of retries after a failure."""
     timeout: Duration | None = None
-    """Seconds after which a custom job is stopped; only for the stages that run as one."""
+    """Time limit in seconds, for stages that run as a custom job."""

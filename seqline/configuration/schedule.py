@@ -1,4 +1,4 @@
-"""A schedule as the configuration wants it."""
+"""A schedule in the configuration."""
 
 import zoneinfo
 from typing import Annotated, Literal
@@ -10,32 +10,32 @@ from seqline.configuration.cron import check_cron
 
 
 class ScheduleSettings(Model):
-    """When a pipeline runs by itself."""
+    """When a pipeline runs on a schedule."""
 
     cron: str
     """Five fields: minute, hour, day of the month, month, day of the week. "0 3 * * 1" is Mondays at three."""
     timezone: str = "UTC"
-    """In which the fields are read, such as Europe/Paris."""
+    """Time zone of the cron expression, such as Europe/Paris."""
     target: Literal["vertex", "kubeflow"] = "vertex"
-    """Where it runs; the laptop has no schedules."""
+    """The target; a laptop has no schedules."""
     pipeline: str = ""
-    """Another pipeline than the configuration's own; its parameters are then only the schedule's."""
+    """A pipeline other than the configuration's; then only the schedule's own parameters apply."""
     template: str = ""
-    """An uploaded version to run; empty to upload what this configuration compiles to."""
+    """An uploaded version to run; empty to compile and upload the pipeline."""
     parameters: ParameterValues = Field(default_factory=dict)
-    """Values on top of the common ones and the target's."""
+    """Parameters for this schedule, merged into the common ones and the target's."""
     paused: bool = False
-    """Whether it exists and starts nothing."""
+    """Whether it is paused."""
     start: AwareDatetime | None = None
-    """The first moment at which it may start a run, such as 2030-01-31T00:00:00Z."""
+    """Earliest start of a run, such as 2030-01-31T00:00:00Z."""
     end: AwareDatetime | None = None
-    """The last one."""
+    """Latest start of a run."""
     max_runs: Annotated[int, Field(ge=0)] = 0
-    """How many runs it starts in all; 0 for no limit."""
+    """Total number of runs, at most; 0 for no limit."""
     max_active_runs: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many of its runs may be active at a time; a run that would be one more is left out."""
+    """Number of active runs, at most; a run beyond it is skipped."""
     cache: bool | None = None
-    """Whether stages are taken from the cache; as the pipeline says by default."""
+    """Whether stages use the cache; the pipeline's own setting by default."""
 
     @field_validator("cron")
     @classmethod
@@ -54,5 +54,5 @@ class ScheduleSettings(Model):
     @model_validator(mode="after")
     def _order(self) -> "ScheduleSettings":
         if self.start and self.end and self.end <= self.start:
-            raise ValueError(f"end, {self.end}, is not after start, {self.start}")
+            raise ValueError(f"end must be after start, {self.start}, not {self.end}")
         return self

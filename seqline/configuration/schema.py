@@ -1,4 +1,4 @@
-"""The JSON schema of `seqline.yaml`, for editors: completion, descriptions and errors while typing."""
+"""The JSON schema of `seqline.yaml`, from which editors complete and check it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from seqline.schema.sections import SECTIONS
 
 
 def schema() -> dict[str, Any]:
-    """Returns the schema: the configuration's own, with the parameters of all pipelines and the stages' options."""
+    """Returns the schema of the configuration, with the parameters of all pipelines and the options of all stages."""
     made = Configuration.model_json_schema()
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "seqline.yaml"

@@ -1,5 +1,6 @@
-"""YAML that remembers on which line each key stands."""
+"""Reads YAML and the line of each key."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from seqline.errors import UserError
 Keys = tuple[str, ...]
 
 PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+# YAML 1.1 reads 3e-3 and 1.0e5 as text; YAML 1.2 and JSON read them as numbers.
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file's content.
+    """The content of a file.
 
     Attributes:
         content: Mappings, lists and scalars.
-        lines: By path of keys, where the key stands: file and line.
+        lines: File and line by path of keys.
     """
 
     content: dict[str, Any] = field(default_factory=dict)
@@ -33,11 +36,10 @@ def read_yaml(file: Path) -> Document:
         file: The file.
 
     Raises:
-        UserError: If it is missing, is no YAML, holds something else, or names a key twice.
+        UserError: If it is missing, is not YAML, is not a mapping, or has a key twice.
     """
-    loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        loader = loader_class(file.read_bytes().decode("utf-8"))
+        loader = _loader(file.read_bytes().decode("utf-8"))
         node = loader.get_single_node()
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; `seqline init` writes one") from None
@@ -50,7 +52,7 @@ def read_yaml(file: Path) -> Document:
     if node is None:
         return Document()
     if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{file}, line 1: this is a {node.id}, and a configuration is a mapping of keys to values")
+        raise UserError(f"{file}, line 1: a configuration must be a mapping of keys to values, not a {node.id}")
     lines: dict[Keys, str] = {}
     try:
         content = _build(node, (), file, lines, loader)
@@ -61,15 +63,38 @@ def read_yaml(file: Path) -> Document:
     return Document(content, lines)
 
 
+def parse_yaml(text: str, path: Keys) -> Any:
+    """Parses a value that the command line sets; returns the text itself if it is not YAML.
+
+    Args:
+        text: The text.
+        path: Path of keys of the value.
+    """
+    try:
+        loader = _loader(text)
+        node = loader.get_single_node()
+        return None if node is None else _build(node, path, Path("--set"), {}, loader)
+    except (yaml.YAMLError, ValueError):
+        return text
+
+
+def _loader(text: str) -> Any:
+    kind: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return kind(text)
+
+
 def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: Any) -> Any:
-    """The value of a node; takes down where its keys stand."""
+    """Returns the value of a node, and adds the lines of its keys to `lines`."""
     if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
         raise UserError(f"{file}, line {node.start_mark.line + 1}: not YAML of plain values: {node.tag}")
     if isinstance(node, yaml.SequenceNode):
-        items = [((*path, str(place)), item) for place, item in enumerate(node.value)]
+        items = [((*path, str(index)), item) for index, item in enumerate(node.value)]
         lines.update({keys: f"{file}, line {item.start_mark.line + 1}" for keys, item in items})
         return [_build(item, keys, file, lines, loader) for keys, item in items]
     if not isinstance(node, yaml.MappingNode):
+        # Only parameters are fractions; elsewhere 1e5 may be a tag.
+        if "parameters" in path and not node.style and EXPONENT.fullmatch(node.value):
+            return float(node.value)
         return loader.construct_object(node, deep=True)
     loader.flatten_mapping(node)
     content = {}
@@ -77,10 +102,10 @@ def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: An
         where = f"{file}, line {key_node.start_mark.line + 1}"
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode):
-            raise UserError(f"{where}: a key is a plain name")
+            raise UserError(f"{where}: a key must be a plain name")
         keys = (*path, key)
         if key in content:
-            raise UserError(f"{where}: {'.'.join(keys)} is there twice; also {lines[keys]}")
+            raise UserError(f"{where}: {'.'.join(keys)} is set twice; first on {lines[keys]}")
         lines[keys] = where
         content[key] = _build(value_node, keys, file, lines, loader)
     return content

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from seqline.configuration import Configuration, load
+from seqline.configuration.loaded import ConfigurationError
 from seqline.configuration.parameters import Parameters
-from seqline.configuration.reading import ConfigurationError
 from seqline.errors import UserError
 
 KNOWN = Parameters(
-    "toy", {"data": "STRING", "epochs": "NUMBER_INTEGER", "dropout": "NUMBER_DOUBLE", "limits": "STRUCT"}
+    "toy", {"data": "STRING", "epochs": "NUMBER_INTEGER", "dropout": "NUMBER_DOUBLE", "evaluation": "STRUCT"}
 )
 VERTEX = "targets: {vertex: {project: my-project, pipeline_root: gs://my-bucket/runs%s}}\n"
 
@@ -46,7 +46,7 @@ def test_files_are_merged_from_left_to_right_key_by_key(tmp_path: Path) -> None:
     assert (merged.targets.laptop.port, merged.targets.laptop.cache) == (1000, False)
 
 
-def test_set_counts_more_than_the_files_and_the_last_one_most(tmp_path: Path) -> None:
+def test_set_has_precedence_over_files_and_the_last_one_over_the_others(tmp_path: Path) -> None:
     file = write(tmp_path, "targets: {laptop: {port: 1000}}\n")
     assert (
         load([file], ["targets.laptop.port=2000", "targets.laptop.port=3000"]).configuration.targets.laptop.port == 3000
@@ -66,55 +66,56 @@ def test_a_parameter_is_the_common_one_then_the_targets_then_the_schedules_then_
     assert loaded.arguments(KNOWN, "vertex", "nightly", others=True) == {"epochs": 2, "dropout": 0.0}
 
 
-def test_a_key_within_a_parameter_can_be_set(tmp_path: Path) -> None:
-    file = write(tmp_path, "parameters: {limits: {bleu: 20, chrf: 30}}\n")
-    assert load([file], ["limits.bleu=25"]).arguments(KNOWN, "laptop") == {"limits": {"bleu": 25, "chrf": 30}}
+def test_a_key_within_an_option_can_be_set(tmp_path: Path) -> None:
+    file = write(tmp_path, "parameters: {evaluation: {terms: {a: [x], b: [y]}}}\n")
+    arguments = load([file], ['evaluation.terms.a=["z"]']).arguments(KNOWN, "laptop")
+    assert arguments == {"evaluation": {"terms": {"a": ["z"], "b": ["y"]}}}
 
 
 def test_a_text_parameter_that_looks_like_a_number_stays_text() -> None:
     assert load([], ["data=2024"]).arguments(KNOWN, "laptop") == {"data": "2024"}
 
 
-def test_every_wrong_parameter_is_told_with_file_line_and_the_nearest_name(tmp_path: Path) -> None:
+def test_every_wrong_parameter_is_reported_with_file_line_and_the_nearest_name(tmp_path: Path) -> None:
     file = write(tmp_path, "parameters:\n  epoch: 3\n  dropout: high\n")
     with pytest.raises(ConfigurationError) as caught:
-        load([file], ["limit={}"]).arguments(KNOWN, "laptop")
+        load([file], ["evaluatio={}"]).arguments(KNOWN, "laptop")
     assert str(caught.value).splitlines() == [
-        f"{file}, line 2: parameters.epoch: pipeline toy has no parameter 'epoch'; did you mean 'epochs'?",
-        f"{file}, line 3: parameters.dropout: parameter dropout takes a number, not 'high'",
-        "--set limit={}: pipeline toy has no parameter 'limit'; did you mean 'limits'?",
+        "--set evaluatio={}: there is no parameter 'evaluatio'; did you mean 'evaluation'?",
+        f"{file}, line 2: parameters.epoch: there is no parameter 'epoch'; did you mean 'epochs'?",
+        f"{file}, line 3: parameters.dropout: must be a number, not 'high'",
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("targts: {}", "line 1: targts: there is no such key; did you mean 'targets'?"),
-        ("targets:\n  laptop:\n    prot: 1", "line 3: targets.laptop.prot: there is no such key; did you mean 'port'?"),
-        ("targets:\n  laptop:\n    port: high", "line 3: targets.laptop.port: takes a whole number, not 'high'"),
-        ("targets:\n  laptop: 3", "line 2: targets.laptop: takes keys with values, not 3"),
-        ("target: cloud", "line 1: target: takes laptop, kubeflow or vertex, not 'cloud'"),
-        (VERTEX % ", projct: x", "targets.vertex.projct: there is no such key; did you mean 'project'?"),
-        (VERTEX % ", labels: {Team: x}", "targets.vertex.labels.Team: 'Team' does not fit"),
-        (VERTEX % ", notify: [nobody]", "targets.vertex.notify.0: 'nobody' does not fit"),
-        (VERTEX % ", training: {tpu: {version: v6e}}", "training.tpu.version: takes v2, v3 or v5e, not 'v6e'"),
+        ("targts: {}", "line 1: targts: is unknown; did you mean 'targets'?"),
+        ("targets:\n  laptop:\n    prot: 1", "line 3: targets.laptop.prot: is unknown; did you mean 'port'?"),
+        ("targets:\n  laptop:\n    port: high", "line 3: targets.laptop.port: must be a whole number, not 'high'"),
+        ("targets:\n  laptop: 3", "line 2: targets.laptop: must be an object of keys and values, not 3"),
+        ("target: cloud", "line 1: target: must be laptop, kubeflow or vertex, not 'cloud'"),
+        (VERTEX % ", projct: x", "targets.vertex.projct: is unknown; did you mean 'project'?"),
+        (VERTEX % ", labels: {Team: x}", "targets.vertex.labels.Team: does not fit, 'Team'"),
+        (VERTEX % ", notify: [nobody]", "targets.vertex.notify.0: does not fit, 'nobody'"),
+        (VERTEX % ", training: {tpu: {version: v6e}}", "training.tpu.version: must be v2, v3 or v5e, not 'v6e'"),
         ("targets: {vertex: {project: my-project}}", "targets.vertex.pipeline_root: is missing"),
-        ("resources: {train: {cpus: 3}}", "resources.train.cpus: there is no such key; did you mean 'cpu'?"),
-        ("images: {digests: {train: latest}}", "images.digests.train: 'latest' does not fit"),
+        ("resources: {train: {cpus: 3}}", "resources.train.cpus: is unknown; did you mean 'cpu'?"),
+        ("images: {digests: {train: latest}}", "images.digests.train: does not fit, 'latest'"),
         ("schedules: {s: {cron: '0 3 * *'}}", "schedules.s.cron: a cron expression has five fields"),
         ("schedules: {s: {cron: 0 3 * * *, timezone: Mars}}", "schedules.s.timezone: there is no time zone 'Mars'"),
         ("schedules: {s: {cron: 0 3 * * *, start: 2030-01-01}}", "schedules.s.start: needs a time zone"),
-        ("schedules: {Up: {cron: 0 3 * * *}}", "schedules.Up: 'Up' does not fit"),
+        ("schedules: {Up: {cron: 0 3 * * *}}", "schedules.Up: does not fit, 'Up'"),
     ],
 )
-def test_an_error_names_the_line_the_field_and_what_to_write(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_names_the_line_the_field_and_what_to_write(tmp_path: Path, text: str, message: str) -> None:
     file = write(tmp_path, text)
     (problem,) = problems(file)
     assert problem.startswith(f"{file}, line ")
-    assert said in problem
+    assert message in problem
 
 
-def test_a_problem_of_merged_files_is_where_the_last_file_says_it(tmp_path: Path) -> None:
+def test_a_problem_of_merged_files_names_the_last_file_that_sets_the_key(tmp_path: Path) -> None:
     base = write(tmp_path, "target: laptop\n", "a.yaml")
     above = write(tmp_path, "pipeline: training\ntarget: moon\n", "b.yaml")
     (problem,) = problems(base, above)
@@ -130,22 +131,22 @@ def test_a_wrong_flag_names_the_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b"a: [", "not YAML: did not find expected node content"),
-        (b"- a\n", "line 1: this is a sequence"),
+        (b"- a\n", "line 1: a configuration must be a mapping of keys to values, not a sequence"),
         (b"\xff", "not UTF-8"),
-        (b"target: laptop\ntarget: vertex\n", "line 2: target is there twice; also"),
+        (b"target: laptop\ntarget: vertex\n", "line 2: target is set twice; first on"),
         (b"parameters: !!python/object:os.system {}\n", "not YAML"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: bytes, said: str) -> None:
+def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: bytes, message: str) -> None:
     file = tmp_path / "seqline.yaml"
     file.write_bytes(text)
     with pytest.raises(UserError) as caught:
         load([file])
     assert str(file) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
@@ -158,3 +159,13 @@ def test_anchors_and_merge_keys_of_yaml_work(tmp_path: Path) -> None:
         tmp_path, "schedules:\n  a: &a {cron: 0 3 * * *, paused: true}\n  b: {<<: *a, timezone: Europe/Paris}\n"
     )
     assert load([file]).configuration.schedules["b"].paused
+
+
+def test_a_tag_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
+    assert load([write(tmp_path, "images: {tag: 12e4}\n")]).configuration.images.tag == "12e4"
+    assert load([], ["images.tag=12e4"]).configuration.images.tag == "12e4"
+
+
+def test_a_key_below_a_value_cannot_be_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--set target\.x=1: target is not an object, so it has no keys to set"):
+        load([write(tmp_path, "target: laptop\n")], ["target.x=1"])
