@@ -1,1 +1,1 @@
-"""Checks that run before anything is sent."""
+"""Checks before anything is sent: of the configuration, of this machine, and with the TPU compiler."""

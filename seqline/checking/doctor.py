@@ -1,4 +1,4 @@
-"""`seqline doctor`: whether this machine and the services are fit to work with, and what to do where they are not."""
+"""`seqline doctor`: checks this machine and the services, and advises on problems."""
 
 import os
 import shutil
@@ -14,40 +14,40 @@ from seqline.endpoints.local_endpoint import Endpoint, is_running
 from seqline.targets import TARGETS, open_target
 from seqline.targets.laptop import Laptop
 
-# What a run keeps for a corpus of a million pairs, a checkpoint and two models, with room to spare.
+# A run on a million pairs stores less: a corpus, a checkpoint and two models.
 FREE_BYTES = 5e9
 MEMORY_BYTES = 4e9
-# What the laptop needs of each extra of pyproject.toml.
+# The libraries that a laptop needs, one of each extra of pyproject.toml or more.
 LIBRARIES = ("kfp", "apache-beam", "tensorflow", "tensorflow-text", "keras", "sentencepiece", "sacrebleu", "fastapi")
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look came to.
+    """The result of one check.
 
     Attributes:
-        subject: What was looked at.
-        state: `ok`; `warning` where something will not work; `error` where nothing of it will.
-        said: What was found.
-        advice: What to do; empty where nothing is to be done.
+        subject: The subject of the check.
+        state: `ok`; `warning` if some features will fail; `error` if the subject cannot be used.
+        message: The result.
+        advice: What to do; empty for nothing.
     """
 
     subject: str
     state: Literal["ok", "warning", "error"]
-    said: str
+    message: str
     advice: str = ""
 
 
-def examine(loaded: Loaded, ask: bool = True) -> Iterator[Finding]:
-    """Looks at versions, disk, memory, ports, endpoints, credentials and services.
+def examine(loaded: Loaded, online: bool = True) -> Iterator[Finding]:
+    """Checks versions, disk, memory, ports, endpoints, credentials and services.
 
     Args:
         loaded: The configuration.
-        ask: Whether services are asked.
+        online: Whether to contact services.
 
     Yields:
-        What was found, one thing at a time.
+        A finding for each check.
     """
     yield from _versions()
     laptop = Laptop(loaded.configuration)
@@ -57,12 +57,12 @@ def examine(loaded: Loaded, ask: bool = True) -> Iterator[Finding]:
     if loaded.configuration.targets.vertex is not None:
         yield _credentials()
     for name in TARGETS:
-        if getattr(loaded.configuration.targets, name) is not None and (ask or name == "laptop"):
+        if getattr(loaded.configuration.targets, name) is not None and (online or name == "laptop"):
             problems = open_target(name, loaded.configuration).check()
             for problem in problems:
                 yield Finding(name, "warning" if problem.warning else "error", problem.field or name, problem.message)
             if not problems:
-                yield Finding(name, "ok", "can be used as it is configured")
+                yield Finding(name, "ok", "ready")
 
 
 def _versions() -> Iterator[Finding]:
@@ -82,15 +82,15 @@ def _versions() -> Iterator[Finding]:
 
 
 def _machine(home: Path) -> Iterator[Finding]:
-    place = next(folder for folder in (home, *home.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
     short = free < FREE_BYTES
     advice = f"remove old runs from {home / 'runs'}, or set targets.laptop.home to another disk" if short else ""
-    yield Finding("disk", "warning" if short else "ok", f"{free / 1e9:.1f} GB free at {place}", advice)
+    yield Finding("disk", "warning" if short else "ok", f"{free / 1e9:.1f} GB free at {existing}", advice)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     small = memory < MEMORY_BYTES
-    advice = "training wants 4 GB; use the preset demo or tiny" if small else ""
+    advice = "training needs 4 GB; use the preset demo or tiny" if small else ""
     yield Finding("machine", "warning" if small else "ok", f"{cores} cores, {memory / 1e9:.1f} GB of memory", advice)
 
 
@@ -99,10 +99,12 @@ def _endpoints(laptop: Laptop) -> Iterator[Finding]:
         endpoint = Endpoint(file.parent.resolve())
         settings = endpoint.read()
         if is_running(endpoint.path):
-            yield Finding(f"endpoint {file.parent.name}", "ok", f"runs at {settings.predict_url if settings else '?'}")
+            yield Finding(
+                f"endpoint {file.parent.name}", "ok", f"running at {settings.predict_url if settings else '?'}"
+            )
         else:
-            advice = "the next run starts it; its log is server.log beside it"
-            yield Finding(f"endpoint {file.parent.name}", "warning", "does not run", advice)
+            advice = f"`seqline endpoint start {file.parent.name}` starts it; see {file.parent / 'server.log'}"
+            yield Finding(f"endpoint {file.parent.name}", "warning", "not running", advice)
 
 
 def _engine() -> Finding:
@@ -119,8 +121,6 @@ def _credentials() -> Finding:
     if file.is_file():
         return Finding("credentials", "ok", str(file))
     if named:
-        return Finding(
-            "credentials", "error", f"{CREDENTIALS} names {named}, which is not there", "correct or unset it"
-        )
-    advice = "`gcloud auth application-default login`; on a machine of Google Cloud its service account is used"
-    return Finding("credentials", "warning", f"{file} is not there", advice)
+        return Finding("credentials", "error", f"{CREDENTIALS} is {named}, which does not exist", "correct or unset it")
+    advice = "run `gcloud auth application-default login`; a Google Cloud machine uses its service account instead"
+    return Finding("credentials", "warning", f"{file} does not exist", advice)

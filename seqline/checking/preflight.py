@@ -1,4 +1,4 @@
-"""What a configuration asks of the TPU compiler."""
+"""The training that a configuration describes, for the TPU compiler."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from seqline.problems import Problem
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is to be trained, and on what.
+class TrainingPlan:
+    """The training of a configuration.
 
     Attributes:
-        tpu: The slice; empty if the configuration has no TPU.
+        tpu: The TPU slice; empty without a TPU.
         options: Options of training.
-        vocabulary_size: Most pieces of the vocabulary.
-        max_tokens: Longest source or target in pieces.
+        vocabulary_size: Size of the vocabulary in tokens, at most.
+        max_tokens: Longest source or target in tokens.
     """
 
     tpu: str
@@ -26,8 +26,8 @@ class Question:
     max_tokens: int
 
 
-def questions(loaded: Loaded) -> Question:
-    """Reads what a configuration trains on Vertex, or by hand where it has no Vertex.
+def training_plan(loaded: Loaded) -> TrainingPlan:
+    """Returns the training on Vertex, or on the default target if Vertex is not configured.
 
     Args:
         loaded: The configuration.
@@ -37,11 +37,12 @@ def questions(loaded: Loaded) -> Question:
     target = "vertex" if configuration.targets.vertex is not None else configuration.target
     values = loaded.arguments(known, target)
     corpus = Corpus(**values.get("corpus", {}))
-    return Question(tpu_of(loaded), Options(**values.get("training", {})), corpus.vocabulary_size, corpus.max_tokens)
+    training = Options(**values.get("training", {}))
+    return TrainingPlan(tpu_of(loaded), training, corpus.vocabulary_size, corpus.max_tokens)
 
 
 def tpu_of(loaded: Loaded) -> str:
-    """The slice that training runs on on Vertex; empty if it is none.
+    """Returns the TPU slice of training on Vertex; empty without a TPU.
 
     Args:
         loaded: The configuration.
@@ -58,9 +59,9 @@ def tpu_of(loaded: Loaded) -> str:
 
 
 def problems(loaded: Loaded) -> list[Problem]:
-    """What the TPU compiler has against the configuration; takes minutes.
+    """Runs the TPU compiler and returns the problems that it finds; takes minutes.
 
-    Without the corpus, it is asked about the longest batch that there can be.
+    Without a corpus, it compiles the longest batch that is possible.
 
     Args:
         loaded: The configuration.
@@ -68,18 +69,16 @@ def problems(loaded: Loaded) -> list[Problem]:
     Raises:
         UserError: If the compiler is not installed.
     """
-    from seqline.components.train.preflight.slices import read_slice
-    from seqline.components.train.preflight.stage import ask, plan_without_corpus
-
     tpu = tpu_of(loaded)
     if not tpu:
         return []
-    question = questions(loaded)
+    from seqline.components.train.preflight.slices import read_slice
+    from seqline.components.train.preflight.stage import ask, plan_without_corpus
+
+    wanted = training_plan(loaded)
     slice_ = read_slice(tpu)
-    longest = (question.max_tokens + 1,) if question.options.architecture != "gpt" else ()
-    plan = plan_without_corpus(
-        question.options, question.vocabulary_size, question.max_tokens, slice_.replicas, longest
-    )
-    report = ask(slice_, plan, question.options, compiled_buckets=1, search=False)
+    longest = (wanted.max_tokens + 1,) if wanted.options.architecture != "gpt" else ()
+    plan = plan_without_corpus(wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, longest)
+    report = ask(slice_, plan, wanted.options, compiled_buckets=1, search=False)
     field = "targets.vertex.training.tpu" if loaded.configuration.targets.vertex.training else "resources.train"  # type: ignore[union-attr]
     return [Problem(fault, loaded.where(*field.split(".")), field) for fault in report.faults]

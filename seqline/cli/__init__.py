@@ -1,14 +1,7 @@
 """The command `seqline`.
 
-A command's module imports the standard library, typer and `seqline.errors` at module level, and everything else
-inside its functions, so that `--help` is quick; a test holds them to that. Exit codes:
-
-0    done
-1    bad input or a wrong configuration; nothing was started
-2    a wrong flag or command
-3    a run was started and failed, or was cancelled
-4    a service does not answer, or does not let this caller in
-130  interrupted with Ctrl-C
+A command's module imports only the standard library, typer and `seqline.errors` at module level, and reads no
+environment variable then, so that `--help` is fast; a test enforces both. `exit_codes` lists the exit codes.
 """
 
 import sys
@@ -21,6 +14,7 @@ from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
+from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.init import init
 from seqline.cli.predict import predict
 from seqline.cli.preflight import preflight
@@ -34,7 +28,7 @@ app = typer.Typer(
     help="From raw text pairs to a live text-in text-out endpoint, retrained on a schedule.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Plain help: Rich's takes three times as long to import as all the rest.
+    # Plain help: Rich takes three times as long to import as everything else.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
@@ -66,10 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        arguments: The words after `seqline`; those of the process by default.
+        arguments: The arguments after `seqline`; those of the process by default.
 
     Returns:
-        The exit code; the module's docstring says which.
+        The exit code, an `ExitCode` unless a shell completion sets another.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -77,13 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         if {"-v", "--verbose"} & set(arguments):
             raise
-        from seqline.targets.target import RunFailedError, UnreachableError
-
         print(f"error: {error}", file=sys.stderr)
-        return 3 if isinstance(error, RunFailedError) else 4 if isinstance(error, UnreachableError) else 1
+        return exit_code(error)
     except SystemExit as done:
-        # Typer ends so after Ctrl-C too, and says nothing.
-        if done.code == 130:
-            print("interrupted; the same command continues from the cached stages", file=sys.stderr)
-        return int(done.code or 0)
-    return 0
+        # Typer exits after Ctrl-C without a message.
+        if done.code == ExitCode.INTERRUPTED:
+            print("interrupted; run the same command again to resume from the cached stages", file=sys.stderr)
+        return int(done.code or ExitCode.DONE)
+    return ExitCode.DONE

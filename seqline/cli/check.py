@@ -1,4 +1,4 @@
-"""`seqline check`: what is wrong, before anything is sent."""
+"""`seqline check`: lists all problems before anything is sent."""
 
 import json
 import sys
@@ -14,23 +14,26 @@ from seqline.errors import UserError
 def check(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", help="Only this target; repeatable. By default all of the configuration."),
+        typer.Option("--target", "-t", help="Only this target; repeatable. All configured targets by default."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no service.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not contact any service.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Ask the TPU compiler too, if training runs on a TPU; takes minutes.")
+        bool, typer.Option("--deep", help="Also run the TPU compiler if training runs on a TPU; takes minutes.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List every problem before anything is sent. Asks the pipelines, the targets' rules and the services."""
+    """List every problem before anything is sent.
+
+    Checks the configuration against the pipelines, the targets and their services.
+    """
     from seqline.checking.check import check as find
     from seqline.configuration.loaded import ConfigurationError
 
     try:
         loaded = read_configuration(config, set_)
-        problems = find(loaded, target, ask=not offline, deep=deep)
+        problems = find(loaded, target, online=not offline, deep=deep)
     except ConfigurationError as error:
         problems = error.problems
     if as_json:
@@ -43,4 +46,4 @@ def check(
         raise UserError(f"{errors} problem{'s' if errors > 1 else ''}")
     if not as_json:
         names = ", ".join(map(str, loaded.files)) or "the defaults"
-        print(f"{names}: fine")
+        print(f"{names}: no problems")

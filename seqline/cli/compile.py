@@ -1,4 +1,4 @@
-"""`seqline compile`: the spec that a target runs."""
+"""`seqline compile`: writes the spec that a target runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +22,13 @@ def compile_(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write the spec that a target runs, with the configuration's values and --set as its defaults."""
+    """Write the spec that a target runs.
+
+    The defaults of its parameters are the configuration's values and --set.
+    """
     from seqline.targets import open_target
 
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
-    place, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
-    print(place.compile(name, output, pipeline_arguments(loaded, name, place.name)))
+    opened, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
+    print(opened.compile(name, output, pipeline_arguments(loaded, name, opened.name)))

@@ -1,4 +1,4 @@
-"""`seqline completion`: what a shell needs to complete commands and options."""
+"""`seqline completion`: prints a shell's completion script."""
 
 from enum import Enum
 from typing import Annotated
@@ -7,15 +7,18 @@ import typer
 
 
 class Shell(str, Enum):
-    """Shells that there is a script for."""
+    """Supported shells."""
 
     bash = "bash"
     zsh = "zsh"
     fish = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="Which shell.")]) -> None:
-    """Print a shell's completion script. `seqline --install-completion` installs it."""
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
+    """Print a shell's completion script.
+
+    `seqline --install-completion` installs it.
+    """
     from typer._completion_shared import get_completion_script
 
     print(get_completion_script(prog_name="seqline", complete_var="_SEQLINE_COMPLETE", shell=shell.value))

@@ -1,4 +1,4 @@
-"""`seqline doctor`: is this machine fit, and do the services answer."""
+"""`seqline doctor`: examines this machine and the services."""
 
 import json
 from dataclasses import asdict
@@ -15,23 +15,23 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]
 def doctor(
     config: ConfigOption = None,
     set_: SetOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no service.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not contact any service.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at this machine and the services, and say what to do."""
+    """Examine this machine and the services, and advise on problems."""
     from rich.console import Console
     from rich.table import Table
 
     from seqline.checking.doctor import examine
 
-    findings = list(examine(read_configuration(config, set_), ask=not offline))
+    findings = list(examine(read_configuration(config, set_), online=not offline))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         table = Table(box=None, show_header=False)
         for finding in findings:
-            table.add_row(MARKS[finding.state], finding.subject, finding.said, f"[dim]{finding.advice}[/]")
+            table.add_row(MARKS[finding.state], finding.subject, finding.message, f"[dim]{finding.advice}[/]")
         Console(highlight=False).print(table)
     errors = sum(finding.state == "error" for finding in findings)
     if errors:
-        raise UserError(f"{errors} of {len(findings)} looks found something that will not work")
+        raise UserError(f"{errors} of {len(findings)} checks failed")

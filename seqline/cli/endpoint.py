@@ -1,4 +1,4 @@
-"""`seqline endpoint`: endpoints, here and on Vertex."""
+"""`seqline endpoint`: local endpoints and endpoints on Vertex."""
 
 import json
 from pathlib import Path
@@ -11,23 +11,23 @@ from seqline.errors import UserError
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
 
-app = typer.Typer(help="List, describe and steer endpoints, here and on Vertex.", no_args_is_help=True)
+app = typer.Typer(help="Manage local endpoints and endpoints on Vertex.", no_args_is_help=True)
 
 NameArgument = Annotated[
     str | None,
     typer.Argument(
-        help="A local endpoint's name, which may be left out where there is only one; or "
-        "projects/P/locations/L/endpoints/NAME on Vertex.",
+        help="Name of a local endpoint, optional if there is only one; or projects/P/locations/L/endpoints/NAME on "
+        "Vertex.",
         show_default=False,
     ),
 ]
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder of runs, caches and endpoints.")]
-ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; by default the region's own.")]
+ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def local_names(home: Path) -> list[str]:
-    """The local endpoints' names.
+    """Returns the names of the local endpoints.
 
     Args:
         home: The laptop's folder, `.seqline` by default.
@@ -40,11 +40,11 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
 
     Args:
         home: The laptop's folder.
-        name: A local endpoint's name, or one on Vertex; may be left out where there is only one here.
+        name: A local endpoint's name, or one on Vertex; optional if there is one local endpoint.
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Raises:
-        UserError: If there is none of that name, or several and no name.
+        UserError: If there is no such endpoint, or there are several and no name is given.
     """
     from seqline.endpoints.opening import open_back_end
 
@@ -52,7 +52,7 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
         return open_back_end(name, api_endpoint=api_endpoint)
     known = local_names(home)
     if not known:
-        raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` makes one")
+        raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` creates one")
     if name is None and len(known) > 1:
         raise UserError(f"there are several endpoints: {', '.join(known)}; name one")
     if name is not None and name not in known:
@@ -62,12 +62,12 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
 
 @app.command("list")
 def list_(
-    on: Annotated[str, typer.Option("--on", help="projects/P/locations/L, for the endpoints on Vertex.")] = "",
+    on: Annotated[str, typer.Option("--on", help="projects/P/locations/L to list endpoints on Vertex.")] = "",
     as_json: JsonOption = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """List the endpoints, what is live on them and where."""
+    """List endpoints with their state, live version and address."""
     if on:
         from seqline.endpoints.vertex import list_endpoints
 
@@ -96,7 +96,10 @@ def describe(
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Show an endpoint's versions: shares, aliases, figures, where their models are."""
+    """Show an endpoint's versions.
+
+    Lists their traffic shares, aliases, metrics and model folders.
+    """
     chosen = choose(home, name, api_endpoint)
     state = chosen.state()
     rows = [
@@ -105,7 +108,7 @@ def describe(
             "share": state.traffic.get(known.version),
             "aliases": [alias for alias, version in state.aliases.items() if version == known.version],
             "created": known.created,
-            "figures": known.figures,
+            "metrics": known.metrics,
             "fingerprint": known.fingerprint,
             "model": known.model,
         }
@@ -117,26 +120,33 @@ def describe(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("version", "share", "aliases", "created", "figures", "model", title=chosen.address())
+    table = Table("version", "share", "aliases", "created", "metrics", "model", title=chosen.address())
     for row in rows:
         share = "-" if row["share"] is None else f"{row['share']}%"
-        cells = (row["version"], share, ", ".join(row["aliases"]), row["created"], row["figures"], row["model"])  # type: ignore[arg-type]
+        cells = (row["version"], share, ", ".join(row["aliases"]), row["created"], row["metrics"], row["model"])  # type: ignore[arg-type]
         table.add_row(*map(str, cells))
     Console().print(table)
 
 
 @app.command()
 def traffic(
-    shares: Annotated[list[str], typer.Argument(help="Shares in percent by version: 2=90 3=10; together 100.")],
-    name: Annotated[str | None, typer.Option("--endpoint", help="As for the other commands.")] = None,
+    shares: Annotated[
+        list[str], typer.Argument(help="Shares in percent by version, such as 2=90 3=10; their sum must be 100.")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")
+    ] = None,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Split the traffic between deployed versions; one that is registered only is deployed first."""
+    """Split the traffic between versions.
+
+    Deploys the versions that are only registered.
+    """
     chosen = choose(home, name, api_endpoint)
     wanted = dict(_share(share) for share in shares)
     if sum(wanted.values()) != 100:
-        raise UserError(f"the shares are {sum(wanted.values())}% together; they must be 100")
+        raise UserError(f"the sum of the shares must be 100%, not {sum(wanted.values())}%")
     registered = [known.version for known in chosen.versions()]
     unknown = [version for version in wanted if version not in registered]
     if unknown:
@@ -152,7 +162,7 @@ def traffic(
 
 @app.command()
 def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
-    """Make the version before the live one live again."""
+    """Make the previous version live again."""
     from seqline.endpoints.rollout import roll_back
 
     chosen = choose(home, name, api_endpoint)
@@ -164,11 +174,11 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
 
 @app.command()
 def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
-    """Start an endpoint that was stopped, with what was live on it."""
+    """Start a stopped endpoint with its last traffic split."""
     chosen = choose(home, name, api_endpoint)
     state = chosen.state()
     if state.champion is None:
-        raise UserError(f"nothing was ever live on {chosen.address()}; run the pipeline, and it is deployed there")
+        raise UserError(f"{chosen.address()} has no live version yet; run the pipeline to deploy one")
     with chosen.locked():
         chosen.prepare()
         chosen.add(state.champion)
@@ -179,11 +189,14 @@ def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_en
 @app.command()
 def stop(
     name: NameArgument = None,
-    every: Annotated[bool, typer.Option("--all", help="Stop all local ones.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Stop all local endpoints.")] = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Stop an endpoint: its server here, its deployed versions on Vertex; what is registered stays."""
+    """Stop an endpoint; registered versions remain.
+
+    Stops the server of a local endpoint, and undeploys the versions of one on Vertex.
+    """
     for known in local_names(home) if every else [name]:
         chosen = choose(home, known, api_endpoint)
         stopped = chosen.stop()
@@ -208,5 +221,5 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
 def _share(given: str) -> tuple[int, int]:
     version, _, share = given.partition("=")
     if not version.isdecimal() or not share.rstrip("%").isdecimal():
-        raise UserError(f"{given!r} is no share; write version=percent, as in 3=10")
+        raise UserError(f"{given!r} is not a share; write version=percent, such as 3=10")
     return int(version), int(share.rstrip("%"))

@@ -1,39 +1,42 @@
-"""`seqline images`: the images of containers/, built and tried."""
+"""`seqline images`: builds and tests the images of containers/."""
 
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Build the images, and run the pipelines inside them.", no_args_is_help=True)
+app = typer.Typer(help="Build the images and run the pipelines in them.", no_args_is_help=True)
 
 EngineOption = Annotated[
-    str, typer.Option(help="docker or buildah, global options may follow; by default the first that answers.")
+    str, typer.Option(help="docker or buildah, optionally with global options; by default the first that works.")
 ]
 
 
 @app.command()
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help="Which images; all by default.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of images; all by default.")] = None,
     engine: EngineOption = "",
-    repository: Annotated[str, typer.Option(help="What comes before an image's name.")] = "seqline",
-    base_image: Annotated[str, typer.Option(help="Python 3.11 on Linux; the Dockerfile's by default.")] = "",
+    repository: Annotated[str, typer.Option(help="Prefix of an image's name.")] = "seqline",
+    base_image: Annotated[
+        str, typer.Option(help="Base image with Python 3.11 on Linux; the Dockerfile's by default.")
+    ] = "",
     option: Annotated[
-        list[str] | None, typer.Option(help="A further option of the engine's build, as it is; repeatable.")
+        list[str] | None, typer.Option(help="An option for the engine's build command; repeatable.")
     ] = None,
-    containers: Annotated[Path, typer.Option(help="The folder of the Dockerfiles.")] = Path("containers"),
-    sbom: Annotated[Path, typer.Option(help="Folder of the lists of what is in each image.")] = Path("build/sbom"),
-    push: Annotated[bool, typer.Option(help="Upload them to the registry that --repository names.")] = False,
+    containers: Annotated[Path, typer.Option(help="Folder of the Dockerfiles.")] = Path("containers"),
+    sbom: Annotated[Path, typer.Option(help="Folder of the software bills of materials.")] = Path("build/sbom"),
+    push: Annotated[bool, typer.Option(help="Push them to the registry of --repository.")] = False,
     push_option: Annotated[
-        list[str] | None, typer.Option(help="A further option of the engine's push, as it is; repeatable.")
+        list[str] | None, typer.Option(help="An option for the engine's push command; repeatable.")
     ] = None,
     digests: Annotated[
-        Path, typer.Option(help="The configuration file to write, which pins the images that were pushed.")
+        Path, typer.Option(help="Configuration file to write, with the digests of the pushed images.")
     ] = Path("build/images.yaml"),
 ) -> None:
-    """Build images, write down what is in them, and print their sizes."""
+    """Build images, write their contents, and print their sizes."""
     from seqline.images.build import Engine, find_images, revision, write_pins
     from seqline.images.sbom import write_sbom
 
@@ -52,29 +55,32 @@ def build(
             write_pins(digests, repository, {name: builder.push(tag, push_option or [])})
     for tag, size in sizes.items():
         print(f"{size / 1e6:8.0f} MB  {tag}")
-    print(f"What is in them: {sbom}")
+    print(f"Software bills of materials: {sbom}")
     if push:
-        print(f"Pinned in: {digests}")
+        print(f"Digests: {digests}")
 
 
 @app.command("test")
 def run_inside(
     engine: EngineOption = "",
-    spec: Annotated[Path | None, typer.Option(help="A compiled pipeline; compiled anew by default.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="A compiled pipeline; compiled by default.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A pipeline parameter, name=value; repeatable.")
+        list[str] | None, typer.Option("--set", help="A parameter or option, name=value; repeatable.")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Size of the sample.")] = 2000,
+    pairs: Annotated[int, typer.Option(help="Number of pairs of the sample.")] = 2000,
     home: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("build/images"),
 ) -> None:
-    """Run training and batch on the sample, each stage inside its image, and ask the serving image for an answer."""
+    """Run the pipelines on the sample, each stage in its image.
+
+    Runs training and batch inference, then sends a request to the serving image.
+    """
     from rich.console import Console
 
     from seqline.artifacts.predictions import Predictions
     from seqline.cli.watching import Watch
     from seqline.compiling.compiler import compile_pipeline
     from seqline.configuration import load
-    from seqline.configuration.parameters import read_parameters
+    from seqline.configuration.parameters import merge, read_parameters
     from seqline.errors import UserError
     from seqline.images.build import Engine
     from seqline.samples.dates import write_sample
@@ -82,29 +88,31 @@ def run_inside(
     from seqline.targets.laptop import Home
 
     runner = Engine.find(engine)
-    places = Home(home.resolve())
-    places.path.mkdir(parents=True, exist_ok=True)
+    folders = Home(home.resolve())
+    folders.path.mkdir(parents=True, exist_ok=True)
 
     def run(compiled: Path, arguments: dict[str, Any]) -> Path:
         with Watch(Console(file=sys.stdout, highlight=False)) as watch:
-            result = run_in_containers(compiled, arguments, places, runner, watch.show)
+            result = run_in_containers(compiled, arguments, folders, runner, watch.show)
         if result.error:
             raise UserError(f"{result.error}\nlogs of the run: {result.folder / 'logs'}")
         return result.folder
 
-    spec = spec or compile_pipeline("training", places.path / "training.yaml")
-    data = places.path / "sample.tsv"
+    spec = spec or compile_pipeline("training", folders.path / "training.yaml")
+    data = folders.path / "sample.tsv"
     write_sample(data, "en", "de", pairs=pairs)
     arguments: dict[str, Any] = {
         "data": str(data),
         "training": {"preset": "demo", "epochs": 1},
         "gate": [{"metric": "headline", "minimum": 0}],
     }
-    arguments |= load(settings=set_ or []).arguments(read_parameters(spec), "laptop")
+    known = read_parameters(spec)
+    known = replace(known, defaults=merge(known.defaults, arguments))
+    arguments |= load(settings=set_ or []).arguments(known, "laptop")
     model = run(spec, arguments) / "export" / "model"
-    batch = compile_pipeline("batch", places.path / "batch.yaml")
+    batch = compile_pipeline("batch", folders.path / "batch.yaml")
     predicted = run(batch, {"data": str(data), "model": str(model)}) / "infer" / "predictions"
     counts = Predictions(predicted).read_counts()
     print(f"the infer image predicted {counts.predicted} of {counts.lines} lines")
     answer = serve_in_container(model, runner, f"seqline/serve:{version('seqline')}")
-    print(f"the serving image answers: {answer}")
+    print(f"the serving image responds: {answer}")

@@ -1,4 +1,4 @@
-"""`seqline init`: a configuration to begin with."""
+"""`seqline init`: writes a first configuration."""
 
 import json
 from pathlib import Path
@@ -13,19 +13,22 @@ SCHEMA = "seqline.schema.json"
 
 def init(
     output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("seqline.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     schema_only: Annotated[
-        bool, typer.Option("--schema-only", help="Write only the schema beside it, after an upgrade.")
+        bool, typer.Option("--schema-only", help="Write only the JSON schema, after an upgrade.")
     ] = False,
 ) -> None:
-    """Write a commented seqline.yaml. Beside it the JSON schema by which editors complete and check it."""
+    """Write a commented seqline.yaml and its JSON schema.
+
+    Editors complete and check the file by the schema.
+    """
     from seqline.atomic import atomic_write
     from seqline.configuration import schema
 
     if output.suffix not in {".yaml", ".yml"}:
         raise UserError(f"a configuration is a YAML file, so {output} must end in .yaml")
     if output.exists() and not (force or schema_only):
-        raise UserError(f"{output} is there already; --force replaces it, --schema-only renews the schema beside it")
+        raise UserError(f"{output} exists already; --force replaces it, --schema-only updates only the schema")
     described = json.dumps(schema.schema(), indent=1) + "\n"
     written = [output.with_name(SCHEMA)]
     atomic_write(written[0], described)

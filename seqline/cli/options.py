@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,25 +13,28 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="A configuration file; several are merged from left to right. By default seqline.yaml, if it is there.",
+        help="A configuration file; several are merged from left to right. By default seqline.yaml, if it exists.",
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A pipeline parameter, name=value, or a key of the file, a.b=value; repeatable."),
+    typer.Option(
+        "--set",
+        help="A parameter (data=x), an option (training.epochs=5) or a key of the file (a.b=value); repeatable.",
+    ),
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option("--target", "-t", help="laptop, kubeflow or vertex; by default what the configuration says."),
+    typer.Option("--target", "-t", help="laptop, kubeflow or vertex; the configuration's by default."),
 ]
 PipelineOption = Annotated[
-    str | None, typer.Option("--pipeline", "-p", help="Which pipeline; by default what the configuration says.")
+    str | None, typer.Option("--pipeline", "-p", help="training, batch or tuning; the configuration's by default.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def read_configuration(files: list[Path] | None, settings: list[str] | None) -> "Loaded":
-    """Reads the configuration that `--config` and `--set` describe.
+    """Reads the configuration that `--config` and `--set` select.
 
     Args:
         files: From `ConfigOption`.
@@ -46,7 +49,7 @@ def read_configuration(files: list[Path] | None, settings: list[str] | None) -> 
 
 
 def pipeline_arguments(loaded: "Loaded", pipeline: str, target: str) -> dict[str, Any]:
-    """The values that the configuration and `--set` give to a pipeline's parameters.
+    """Returns the values of a pipeline's parameters from the configuration and `--set`.
 
     Args:
         loaded: The configuration.
@@ -55,7 +58,7 @@ def pipeline_arguments(loaded: "Loaded", pipeline: str, target: str) -> dict[str
 
     Raises:
         UserError: If there is no such pipeline.
-        ConfigurationError: With every value that a stage would refuse.
+        ConfigurationError: With every unknown name and every value that a stage would reject.
     """
     from seqline.compiling.compiler import parameters_of
 

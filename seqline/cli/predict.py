@@ -1,4 +1,4 @@
-"""`seqline predict`: texts to a live endpoint, here or on Vertex."""
+"""`seqline predict`: sends texts to a live endpoint, local or on Vertex."""
 
 import contextlib
 import json
@@ -17,20 +17,22 @@ BATCH = 64
 
 def predict(
     text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with one text a line.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the answers.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with one text per line.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the predictions.")] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Which endpoint: a local one's name, or projects/P/locations/L/endpoints/NAME.")
+        str | None, typer.Option(help="Name of a local endpoint, or projects/P/locations/L/endpoints/NAME.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="How to decode: beam_size=8, sampling=true, temperature=0.7, ...; repeatable."),
+        typer.Option(
+            "--set", help="A decoding parameter, such as beam_size=8, sampling=true or temperature=0.7; repeatable."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Send texts to the live endpoint and print its answers."""
+    """Send texts to a live endpoint and print the predictions."""
     chosen = choose(home, endpoint, api_endpoint)
     if not chosen.runs():
         raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
@@ -65,7 +67,7 @@ def _parameter(given: str) -> tuple[str, Any]:
 
 @contextlib.contextmanager
 def _written(output: Path | None) -> Iterator[Any]:
-    """Standard output; or a file that appears when all of it has been answered."""
+    """Yields standard output, or a file that is written once all texts are predicted."""
     if output is None:
         yield sys.stdout
         return
@@ -80,7 +82,7 @@ def _written(output: Path | None) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _progress(total: int, wanted: bool) -> Iterator[Any]:
-    """A bar on standard error while a person waits for a file."""
+    """Yields the function that advances a progress bar; without a terminal it does nothing."""
     if not wanted or not sys.stderr.isatty():
         yield lambda count: None
         return

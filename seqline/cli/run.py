@@ -1,4 +1,4 @@
-"""`seqline run`: a pipeline on one of the targets, watched."""
+"""`seqline run`: runs a pipeline on a target and follows it."""
 
 import json
 import sys
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 def run(
     data: Annotated[
         str | None,
-        typer.Option(help="Source and target pairs: TSV or JSONL; a path, a glob or several with commas."),
+        typer.Option(
+            help="Pairs of source and target: TSV, CSV, JSONL or Parquet; a path, a pattern or several with commas."
+        ),
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Where the model goes live: a name on a laptop, else the parameter's value.")
+        str | None,
+        typer.Option(help="Endpoint of the model: a name on a laptop, elsewhere the value of the parameter endpoint."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the local endpoint.")] = None,
     target: TargetOption = None,
@@ -30,13 +33,13 @@ def run(
     config: ConfigOption = None,
     spec: Annotated[
         str | None,
-        typer.Option("--from-template", "--spec", help="A compiled file, or an uploaded version, to run as it is."),
+        typer.Option("--from-template", "--spec", help="A compiled file or an uploaded version to run unchanged."),
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="A laptop's folder of runs, caches and endpoints.")] = None,
-    cache: Annotated[bool | None, typer.Option(help="Whether unchanged stages are taken from the cache.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of runs, caches and endpoints on a laptop.")] = None,
+    cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
 ) -> None:
-    """Run a pipeline and watch it: here, on Kubeflow or on Vertex."""
+    """Run a pipeline and follow it to its end."""
     from seqline.cli.watching import Watch, show_run, show_summary
     from seqline.targets import open_target
     from seqline.targets.graph import read_graph
@@ -45,18 +48,18 @@ def run(
     settings = _settings(target, set_, data, endpoint, port, home, config)
     loaded = read_configuration(config, settings)
     chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
-    place = open_target(chosen, loaded.configuration)
-    spec = spec or str(place.compile(name, _compiled(loaded, chosen, name)))
+    opened = open_target(chosen, loaded.configuration)
+    spec = spec or str(opened.compile(name, _compiled(loaded, chosen, name)))
     others = name != loaded.configuration.pipeline
-    arguments = loaded.arguments(place.parameters(spec), chosen, others=others)
-    # Bound to this stdout: while the stages run, kfp's own chatter on sys.stdout is swallowed.
+    arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)
+    # Bound to this stdout: while the stages run, kfp's own output on sys.stdout is discarded.
     console = _console()
     if not watch and chosen != "laptop":
-        show_run(console, place.run(spec, arguments, cache))
+        show_run(console, opened.run(spec, arguments, cache))
         return
     names = [node.name for node in read_graph(Path(spec))] if Path(spec).is_file() else []
     with Watch(console, names) as watching:
-        result = place.run(spec, arguments, cache, watching.show)
+        result = opened.run(spec, arguments, cache, watching.show)
     if result.state != "succeeded":
         logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
         raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")
@@ -75,7 +78,7 @@ def _settings(
     home: Path | None,
     config: list[Path] | None,
 ) -> list[str]:
-    """The flags as `--set` would say them: what the user typed as --set counts most."""
+    """Returns the flags in the form of `--set`; the user's own --set takes precedence."""
     chosen = target or read_configuration(config, set_).configuration.target
     local = {"port": port, "home": None if home is None else str(home)}
     flags = {f"targets.laptop.{name}": value for name, value in local.items() if value is not None}
@@ -86,7 +89,7 @@ def _settings(
 
 
 def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:
-    """Where the spec of a run is kept."""
+    """Returns the path of a run's spec."""
     name = pipeline if target == "laptop" else f"{pipeline}-{target}"
     return Path(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
 

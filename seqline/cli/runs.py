@@ -1,4 +1,4 @@
-"""`seqline runs`: runs of a target, also those that the console or a schedule started."""
+"""`seqline runs`: runs of a target, including those from a console or a schedule."""
 
 import json
 import sys
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, describe, follow and cancel runs.", no_args_is_help=True)
 
-RunArgument = Annotated[str, typer.Argument(help="The run's id; latest for the newest.")]
+RunArgument = Annotated[str, typer.Argument(help="ID of the run; latest for the newest.")]
 
 
 @app.command("list")
 def list_(
-    pipeline: Annotated[str, typer.Option(help="Only runs of this pipeline, by the name in its spec.")] = "",
-    limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1)] = 20,
+    pipeline: Annotated[str, typer.Option(help="Only runs of this pipeline, by its name in the spec.")] = "",
+    limit: Annotated[int, typer.Option(help="Number of runs, at most.", min=1)] = 20,
     target: TargetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, newest first."""
     found = _open(target, config).runs(pipeline, limit)
     if as_json:
         print(json.dumps([_content(run) for run in found], indent=1))
@@ -44,24 +44,27 @@ def list_(
 @app.command()
 def describe(
     run: RunArgument = "latest",
-    watch: Annotated[bool, typer.Option(help="Follow it to its end.")] = False,
+    watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = False,
     target: TargetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks. Ends with 3 if a run that was followed failed."""
+    """Show a run with its tasks.
+
+    With --watch, exits with 3 if the run fails.
+    """
     from rich.console import Console
 
     from seqline.cli.watching import Watch, show_run
     from seqline.targets.target import RunFailedError
 
-    place = _open(target, config)
+    opened = _open(target, config)
     console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
     if watch:
         with Watch(console) as watching:
-            found = place.watch(run, watching.show)
+            found = opened.watch(run, watching.show)
     else:
-        found = place.describe(run)
+        found = opened.describe(run)
     if as_json:
         print(json.dumps(_content(found), indent=1))
     else:
@@ -72,7 +75,7 @@ def describe(
 
 @app.command()
 def cancel(run: RunArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
-    """Ask a run to stop; one that has ended stays as it is."""
+    """Request a run to stop; a run that has ended is unchanged."""
     found = _open(target, config).cancel(run)
     print(f"{found.id}: {found.state}")
     if found.console:
@@ -82,11 +85,11 @@ def cancel(run: RunArgument, target: TargetOption = None, config: ConfigOption =
 @app.command()
 def logs(
     run: RunArgument = "latest",
-    task: Annotated[str, typer.Option(help="Only this task's.")] = "",
+    task: Annotated[str, typer.Option(help="Only logs of this task.")] = "",
     target: TargetOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print what a run's tasks printed."""
+    """Print the logs of a run's tasks."""
     for line in _open(target, config).logs(run, task):
         print(line)
 

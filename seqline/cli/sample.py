@@ -1,4 +1,4 @@
-"""`seqline sample`: the built-in corpus."""
+"""`seqline sample`: writes the built-in corpus."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,16 @@ import typer
 
 
 def sample(
-    output: Annotated[Path, typer.Argument(help="The file to write: .tsv or .jsonl.")] = Path("sample.tsv"),
-    source: Annotated[str, typer.Option(help="CLDR locale of the source side.")] = "en",
-    target: Annotated[str, typer.Option(help="CLDR locale of the target side.")] = "de",
-    pairs: Annotated[int | None, typer.Option(help="How many pairs; the sample's own size by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the selection.")] = 1,
+    output: Annotated[Path, typer.Argument(help="File to write, .tsv or .jsonl.")] = Path("sample.tsv"),
+    source: Annotated[str, typer.Option(help="CLDR locale of the sources.")] = "en",
+    target: Annotated[str, typer.Option(help="CLDR locale of the targets.")] = "de",
+    pairs: Annotated[int | None, typer.Option(help="Number of pairs; 25,000 by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random selection.")] = 1,
 ) -> None:
-    """Write the built-in corpus. It is made from Unicode CLDR: real translations, free to share."""
+    """Write the built-in corpus, made from Unicode CLDR data.
+
+    It holds real translations under a free licence.
+    """
     from seqline.samples.dates import write_sample
 
     size = {} if pairs is None else {"pairs": pairs}

@@ -1,4 +1,4 @@
-"""`seqline schedule`: what the configuration says about schedules, made true."""
+"""`seqline schedule`: applies the schedules of the configuration."""
 
 import json
 import sys
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from seqline.targets.schedule_plan import Step
     from seqline.targets.target import Schedule, Target
 
-app = typer.Typer(help="Plan and apply schedules; list, pause, resume and delete them.", no_args_is_help=True)
+app = typer.Typer(help="Plan, apply and manage schedules.", no_args_is_help=True)
 
-PruneOption = Annotated[bool, typer.Option("--prune", help="Delete Seqline's schedules that the file does not have.")]
-NameArgument = Annotated[str, typer.Argument(help="The schedule's name.")]
+PruneOption = Annotated[
+    bool, typer.Option("--prune", help="Delete Seqline's schedules that are not in the configuration.")
+]
+NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "unchanged": " ", "left alone": " "}
 
 
@@ -30,7 +32,7 @@ def plan(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what apply would do, and why; changes nothing."""
+    """Show what apply would change, and why."""
     _run(target, config, set_, prune, as_json, apply_too=False)
 
 
@@ -42,13 +44,13 @@ def apply(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the schedules what the configuration says; a second time it changes nothing."""
+    """Create and update the configured schedules; idempotent."""
     _run(target, config, set_, prune, as_json, apply_too=True)
 
 
 @app.command("list")
 def list_(target: TargetOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the schedules that Seqline made."""
+    """List Seqline's schedules."""
     found = _open(target, read_configuration(config, None)).schedules()
     if as_json:
         print(json.dumps([_content(schedule) for schedule in found], indent=1))
@@ -65,23 +67,23 @@ def list_(target: TargetOption = None, config: ConfigOption = None, as_json: Jso
 
 @app.command()
 def pause(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
-    """Let a schedule start nothing until it is resumed."""
-    place = _open(target, read_configuration(config, None))
-    _show(place.pause_schedule(_find(place, name)))
+    """Pause a schedule."""
+    opened = _open(target, read_configuration(config, None))
+    _show(opened.pause_schedule(_find(opened, name)))
 
 
 @app.command()
 def resume(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
-    """Let a paused schedule start runs again; those that it missed are not made up for."""
-    place = _open(target, read_configuration(config, None))
-    _show(place.resume_schedule(_find(place, name)))
+    """Resume a paused schedule; missed runs are not started."""
+    opened = _open(target, read_configuration(config, None))
+    _show(opened.resume_schedule(_find(opened, name)))
 
 
 @app.command()
 def delete(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
-    """Delete a schedule; its runs stay."""
-    place = _open(target, read_configuration(config, None))
-    place.delete_schedule(_find(place, name))
+    """Delete a schedule; its runs remain."""
+    opened = _open(target, read_configuration(config, None))
+    opened.delete_schedule(_find(opened, name))
     print(f"{name}: deleted")
 
 
@@ -92,10 +94,10 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
     from seqline.targets.schedule_plan import plan as make_plan
 
     loaded = read_configuration(config, settings)
-    place = _open(target, loaded)
+    opened = _open(target, loaded)
     with tempfile.TemporaryDirectory() as folder:
-        wanted = [_wanted(loaded, place, name, Path(folder)) for name in _names(loaded, place)]
-        steps = make_plan(wanted, place.schedules(), place.updatable, prune)
+        wanted = [_wanted(loaded, opened, name, Path(folder)) for name in _names(loaded, opened)]
+        steps = make_plan(wanted, opened.schedules(), opened.updatable, prune)
         done: dict[str, Schedule | None] = {}
         if not as_json:
             _print(steps)
@@ -103,34 +105,34 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
             references: dict[str, str] = {}
             if step.wanted and step.action in {"create", "update", "replace"}:
                 given = loaded.configuration.schedules[step.name].template
-                references[step.name] = given or place.upload(Path(step.wanted.template)).reference
-            done[step.name] = carry_out(step, place, references)
+                references[step.name] = given or opened.upload(Path(step.wanted.template)).reference
+            done[step.name] = carry_out(step, opened, references)
             if not as_json and (made := done[step.name]):
                 _show(made)
     if as_json:
         print(json.dumps([_step(step, done.get(step.name)) for step in steps], indent=1))
 
 
-def _names(loaded: "Loaded", place: "Target") -> list[str]:
-    return [name for name, settings in loaded.configuration.schedules.items() if settings.target == place.name]
+def _names(loaded: "Loaded", opened: "Target") -> list[str]:
+    return [name for name, settings in loaded.configuration.schedules.items() if settings.target == opened.name]
 
 
-def _wanted(loaded: "Loaded", place: "Target", name: str, folder: Path) -> "Schedule":
-    """A schedule of the configuration: with the file that it compiles to, unless it names an uploaded version."""
+def _wanted(loaded: "Loaded", opened: "Target", name: str, folder: Path) -> "Schedule":
+    """Returns a schedule of the configuration, with its compiled file unless it names an uploaded version."""
     from seqline.targets.target import Schedule
 
     settings = loaded.configuration.schedules[name]
     pipeline = settings.pipeline or loaded.configuration.pipeline
-    spec = settings.template or str(place.compile(pipeline, folder / f"{name}.yaml"))
+    spec = settings.template or str(opened.compile(pipeline, folder / f"{name}.yaml"))
     others = pipeline != loaded.configuration.pipeline
     return Schedule(
         name=name,
         cron=settings.cron,
         timezone=settings.timezone,
         template=spec,
-        spec=place.digest(spec),
-        settings=place.run_settings(),
-        parameters=loaded.arguments(place.parameters(spec), place.name, name, others),
+        spec=opened.digest(spec),
+        settings=opened.run_settings(),
+        parameters=loaded.arguments(opened.parameters(spec), opened.name, name, others),
         state="paused" if settings.paused else "active",
         start=settings.start,
         end=settings.end,
@@ -144,17 +146,17 @@ def _open(target: str | None, loaded: "Loaded") -> "Target":
     from seqline.targets import open_target
 
     configuration = loaded.configuration
-    kept = {settings.target for settings in configuration.schedules.values()}
-    default = next(iter(kept)) if len(kept) == 1 else configuration.target
+    targets = {settings.target for settings in configuration.schedules.values()}
+    default = next(iter(targets)) if len(targets) == 1 else configuration.target
     return open_target(target or default, configuration)
 
 
-def _find(place: "Target", name: str) -> "Schedule":
+def _find(opened: "Target", name: str) -> "Schedule":
     from seqline.names import nearest
 
-    found = {schedule.name: schedule for schedule in place.schedules()}
+    found = {schedule.name: schedule for schedule in opened.schedules()}
     if name not in found:
-        hint = nearest(name, found) if found else "`seqline schedule apply` makes those of the configuration"
+        hint = nearest(name, found) if found else "`seqline schedule apply` creates those of the configuration"
         raise UserError(f"there is no schedule {name!r}; {hint}")
     return found[name]
 

@@ -1,4 +1,4 @@
-"""`seqline upload`: a compiled pipeline where the console and schedules find it."""
+"""`seqline upload`: uploads a compiled pipeline for the console and for schedules."""
 
 import json
 from pathlib import Path
@@ -18,17 +18,18 @@ from seqline.cli.options import (
 
 
 def upload(
-    tag: Annotated[
-        list[str] | None, typer.Option(help="A name that is to point at this version; repeatable. It is moved.")
-    ] = None,
-    spec: Annotated[Path | None, typer.Option(help="A compiled file to upload as it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag to move to this version; repeatable.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="A compiled file to upload unchanged.")] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload a pipeline as a template, with the configuration's values and --set as its defaults."""
+    """Upload a pipeline as a template.
+
+    The defaults of its parameters are the configuration's values and --set.
+    """
     import tempfile
     from dataclasses import asdict
 
@@ -36,11 +37,13 @@ def upload(
 
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
-    place = open_target(target or configuration.target, configuration)
+    opened = open_target(target or configuration.target, configuration)
     with tempfile.TemporaryDirectory() as folder:
         name = pipeline or configuration.pipeline
-        path = spec or place.compile(name, Path(folder) / f"{name}.yaml", pipeline_arguments(loaded, name, place.name))
-        template = place.upload(path, tag or ())
+        path = spec or opened.compile(
+            name, Path(folder) / f"{name}.yaml", pipeline_arguments(loaded, name, opened.name)
+        )
+        template = opened.upload(path, tag or ())
     if as_json:
         print(json.dumps(asdict(template), indent=1))
         return

@@ -1,4 +1,4 @@
-"""What a person sees of a run: its tasks while it runs, and what it came to."""
+"""Shows a run: its tasks while it runs, and its result."""
 
 import json
 import time
@@ -25,19 +25,19 @@ MARKS = {
 
 
 class Watch:
-    """The table of tasks: redrawn in place on a terminal, one line a task that ended elsewhere.
+    """A table of tasks on a terminal, updated as they run; elsewhere, a line for each task that ends.
 
     Attributes:
-        console: Where to.
-        names: Of the tasks that are to come.
-        run: The run as it was told last.
+        console: The console to print to.
+        names: Names of all tasks.
+        run: The latest state of the run.
     """
 
     def __init__(self, console: Console, names: Sequence[str] = ()) -> None:
         self.console = console
         self.names = names
         self.run: Run | None = None
-        self.told: set[str] = set()
+        self.shown: set[str] = set()
         self.live = (
             Live(console=console, get_renderable=self.table, refresh_per_second=4) if console.is_terminal else None
         )
@@ -52,17 +52,17 @@ class Watch:
             self.live.stop()
 
     def show(self, run: Run) -> None:
-        """Takes note of a run that has changed."""
+        """Updates the run."""
         self.run = run
         for task in run.tasks:
-            if task.state in ENDED and task.id not in self.told:
-                self.told.add(task.id)
+            if task.state in ENDED and task.id not in self.shown:
+                self.shown.add(task.id)
                 if not self.live:
                     line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.figure}"
                     self.console.print(line.rstrip(), soft_wrap=True, markup=False)
 
     def table(self) -> Table:
-        """The tasks so far."""
+        """Returns the table of all tasks."""
         if self.run is None:
             return Table(box=None)
         known = {task.name for task in self.run.tasks}
@@ -71,7 +71,7 @@ class Watch:
 
 
 def tasks_table(run: Run) -> Table:
-    """The tasks of a run with state, time and key figure.
+    """Returns a table of a run's tasks with state, time and key metric.
 
     Args:
         run: The run.
@@ -85,10 +85,10 @@ def tasks_table(run: Run) -> Table:
 
 
 def show_run(console: Console, run: Run) -> None:
-    """Prints where a run is and what it came to.
+    """Prints a run's state, tasks and addresses.
 
     Args:
-        console: Where to.
+        console: The console to print to.
         run: The run.
     """
     console.print(f"{run.id}: {run.state}", soft_wrap=True, markup=False)
@@ -99,22 +99,22 @@ def show_run(console: Console, run: Run) -> None:
 
 
 def show_summary(console: Console, folder: Path) -> None:
-    """Prints what a finished run came to.
+    """Prints the result of a finished run.
 
     Args:
-        console: Where to.
+        console: The console to print to.
         folder: The run's folder.
     """
     file = folder / "summarize" / "summary" / "summary.json"
     if file.exists():
-        _show_figures(console, json.loads(file.read_text(encoding="utf-8")))
+        _show_metrics(console, json.loads(file.read_text(encoding="utf-8")))
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
-def _show_figures(console: Console, summary: dict[str, Any]) -> None:
-    """Prints what the training pipeline's last stage wrote down."""
+def _show_metrics(console: Console, summary: dict[str, Any]) -> None:
+    """Prints the summary of a training run."""
     challenger, champion = summary.get("metrics") or {}, summary.get("champion_metrics") or {}
-    table = Table("metric", "challenger", *(["champion"] if champion else []), title="Test text", title_justify="left")
+    table = Table("metric", "challenger", *(["champion"] if champion else []), title="Test set", title_justify="left")
     for name, metric in challenger.items():
         table.add_row(name, f"{metric['value']:.2f}", *([f"{champion[name]['value']:.2f}"] if name in champion else []))
     console.print(table)
@@ -122,7 +122,7 @@ def _show_figures(console: Console, summary: dict[str, Any]) -> None:
         console.print(f"  {sentence['source']}\n  [green]→ {sentence['output']}[/]")
     decision, deployment = summary.get("decision") or {}, summary.get("deployment") or {}
     if not decision.get("blessed"):
-        console.print("\n[yellow]Not deployed:[/] the challenger was not blessed")
+        console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate")
         for rule in decision.get("rules", []):
             if not rule["passed"]:
                 console.print(f"  {rule['reason']}")

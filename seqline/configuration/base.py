@@ -10,6 +10,8 @@ Labels = Annotated[dict[LabelKey, Label], Field(max_length=64)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Duration = Annotated[int, Field(ge=60, le=60 * 60 * 24 * 28)]
 ParameterValues = dict[str, Any]
+NUMBER: Any = Field(json_schema_extra={"type": ["string", "number"]})
+"""Metadata of a text that may be written as a number, such as `cpu: 4`, for the JSON schema."""
 
 
 class Model(BaseModel):

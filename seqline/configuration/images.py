@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from seqline.configuration.base import Model
+from seqline.configuration.base import NUMBER, Model
 from seqline.errors import UserError
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"), NUMBER]
 Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._:/-]+[a-z0-9]+)*$")]
 # The form of an image in the stages' contracts.
 WRITTEN = re.compile(r"^seqline/(?P<name>[a-z-]+):(?P<tag>[\w.-]+)$")

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from seqline.configuration.base import Duration, Model
+from seqline.configuration.base import NUMBER, Duration, Model
 
 
 class Resources(Model):
     """Requests in the portable spec. Kubeflow and Vertex read them; a laptop does not."""
 
-    cpu: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?m?$")] = ""
+    cpu: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?m?$"), NUMBER] = ""
     """Cores, such as 8 or 500m; empty for the target's default."""
-    memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$")] = ""
+    memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$"), NUMBER] = ""
     """Memory, such as 32G or 16Gi; empty for the target's default."""
     accelerator: str = ""
     """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow."""

@@ -1,4 +1,4 @@
-"""Facts that every CLDR locale has a way of writing: dates, prices, measurements, lists of names."""
+"""Facts that every CLDR locale can write: dates, prices, measurements, lists of names."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _LAST_DAY = date(2029, 12, 31).toordinal()
 
 @dataclass(frozen=True)
 class Names:
-    """What both locales have words for.
+    """The names that both locales have.
 
     Attributes:
         territories: ISO 3166 codes.
@@ -88,7 +88,7 @@ def _clock(locale: Locale) -> str:
 
 def _measurement(value: float, unit: str, locale: Locale) -> str:
     text = units.format_unit(value, unit, "long", locale=locale)
-    if unit in text:  # Babel writes the identifier where CLDR has no words
+    if unit in text:  # Babel writes the identifier if CLDR has no words
         raise LookupError(f"{locale} has no words for {value} {unit}")
     return text
 

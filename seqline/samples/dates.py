@@ -1,7 +1,7 @@
-"""A parallel corpus of real translations, made from the Unicode CLDR data that Babel carries.
+"""A parallel corpus of real translations, made from the Unicode CLDR data in Babel.
 
-Nothing is downloaded: CLDR says how every locale writes the same date, price or list of countries, so the
-two renderings of one fact are translations of each other.
+CLDR defines how each locale writes a date, a price or a list of countries, so two renderings of one fact are
+translations of each other. Nothing is downloaded.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from seqline.atomic import atomic_write
 from seqline.errors import UserError
 from seqline.samples.cldr import Facts, shared_names
 
-# Weight of each kind. Names get enough pairs to be learnt, small sets (times) not more than they have.
+# Weight of each kind. Names get enough pairs to be learned; small sets such as times get no more than they have.
 _KINDS = {
     "date": 14, "date_time": 10, "date_interval": 8, "time": 2, "time_interval": 3, "relative": 4,
     "number": 4, "compact": 3, "percent": 2, "price": 5, "amount": 7, "measure": 9, "duration": 6,
@@ -45,18 +45,18 @@ def write_sample(
             with "source" and "target").
         source_locale: A CLDR locale such as en, de-CH or zh_Hant.
         target_locale: Another one.
-        pairs: How many pairs to write, each with a source text of its own.
-        seed: Chooses which pairs; each seed gives another corpus of the same kinds.
+        pairs: Number of pairs to write; every source text is unique.
+        seed: Seed of the random selection of pairs.
 
     Returns:
         The file written.
 
     Raises:
-        UserError: An unknown locale, equal locales, a wrong suffix or number of pairs.
+        UserError: If a locale is unknown, both are equal, or the suffix or the number of pairs is wrong.
     """
     output = Path(output)
     if output.suffix not in (".tsv", ".jsonl"):
-        raise UserError(f"{output}: the sample is written as .tsv or .jsonl; choose one of these suffixes")
+        raise UserError(f"{output}: the suffix of a sample must be .tsv or .jsonl")
     drawn = sample_pairs(source_locale, target_locale, pairs, seed)
     if output.suffix == ".tsv":
         lines = [f"{source}\t{target}\n" for source, target in drawn]
@@ -80,9 +80,9 @@ def sample_pairs(
     """
     source, target = find_locale(source_locale), find_locale(target_locale)
     if source == target:
-        raise UserError(f"source and target are both {source_locale!r}; choose two different locales")
+        raise UserError(f"source and target are both {source_locale!r}; select two different locales")
     if pairs < 1:
-        raise UserError(f"pairs={pairs}: ask for at least one pair")
+        raise UserError(f"pairs must be at least 1, not {pairs}")
     facts = Facts(Random(seed), shared_names(source, target))
     draw, weights = [getattr(facts, kind) for kind in _KINDS], list(_KINDS.values())
     found: dict[str, str] = {}
@@ -93,10 +93,12 @@ def sample_pairs(
             render = facts.random.choices(draw, weights)[0]()
             text, translation = (_plain(render(locale)) for locale in (source, target))
         except (LookupError, NotImplementedError):
-            continue  # a kind that one of the two has no CLDR data for
+            continue  # one of the two has no CLDR data for this kind
         if text and translation:
             found.setdefault(text, translation)
-    raise UserError(f"{source_locale} and {target_locale} give {len(found)} distinct pairs, not {pairs}; ask for fewer")
+    raise UserError(
+        f"{source_locale} and {target_locale} give {len(found)} distinct pairs, not {pairs}; reduce the number of pairs"
+    )
 
 
 def _plain(text: str) -> str:
@@ -104,13 +106,13 @@ def _plain(text: str) -> str:
 
 
 def find_locale(name: str) -> Locale:
-    """The CLDR locale of that name.
+    """Returns the CLDR locale of a name.
 
     Args:
         name: An identifier with "-" or "_", such as en, pt-BR or sr_Latn.
 
     Raises:
-        UserError: CLDR has no such locale; the message names the nearest one.
+        UserError: If CLDR has no such locale; the message names the nearest one.
     """
     try:
         return Locale.parse(name.replace("-", "_"))

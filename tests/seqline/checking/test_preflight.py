@@ -1,11 +1,11 @@
-"""What a configuration asks of the TPU compiler."""
+"""The training that a configuration describes, for the TPU compiler."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from seqline.checking.preflight import problems, questions, tpu_of
+from seqline.checking.preflight import problems, tpu_of, training_plan
 from seqline.cli import main
 from seqline.configuration import load
 
@@ -14,7 +14,7 @@ VERTEX = {"project": "a-project", "location": "us-central1", "pipeline_root": "g
 
 def written(folder: Path, **settings: object) -> Path:
     path = folder / "seqline.yaml"
-    path.write_text(yaml.safe_dump({"parameters": {"preset": "base", "batch_tokens": 65536}, **settings}))
+    path.write_text(yaml.safe_dump({"parameters": {"training": {"preset": "base", "batch_tokens": 65536}}, **settings}))
     return path
 
 
@@ -25,7 +25,7 @@ def test_the_slice_is_that_of_the_custom_job_or_of_the_task(tmp_path: Path) -> N
     assert tpu_of(load([written(tmp_path, targets={"vertex": VERTEX}, resources=task)])) == "v3:2x2"
 
 
-def test_training_without_a_tpu_asks_nothing(tmp_path: Path) -> None:
+def test_training_without_a_tpu_runs_no_compiler(tmp_path: Path) -> None:
     gpu = {"training": {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1}}
     for settings in ({}, {"targets": {"vertex": VERTEX}}, {"targets": {"vertex": {**VERTEX, **gpu}}}):
         loaded = load([written(tmp_path, **settings)])
@@ -33,18 +33,18 @@ def test_training_without_a_tpu_asks_nothing(tmp_path: Path) -> None:
         assert problems(loaded) == []
 
 
-def test_the_question_has_the_parameters_that_vertex_would_get(tmp_path: Path) -> None:
-    vertex = {**VERTEX, "parameters": {"preset": "big"}}
-    question = questions(load([written(tmp_path, targets={"vertex": vertex})], ["vocabulary_size=32000"]))
-    assert (question.options.preset, question.options.batch_tokens) == ("big", 65536)
-    assert (question.vocabulary_size, question.max_tokens) == (32000, 128)
+def test_the_plan_has_the_parameters_of_the_vertex_target(tmp_path: Path) -> None:
+    vertex = {**VERTEX, "parameters": {"training": {"preset": "big"}}}
+    plan = training_plan(load([written(tmp_path, targets={"vertex": vertex})], ["vocabulary_size=32000"]))
+    assert (plan.options.preset, plan.options.batch_tokens) == ("big", 65536)
+    assert (plan.vocabulary_size, plan.max_tokens) == (32000, 128)
 
 
-def test_a_configuration_without_a_tpu_has_to_be_told_one(
+def test_a_configuration_without_a_tpu_needs_the_flag(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["preflight"]) == 1
-    assert "name a slice with --tpu, such as v5e:2x2" in capsys.readouterr().err
+    assert "set a slice with --tpu, such as v5e:2x2" in capsys.readouterr().err
     assert main(["preflight", "--tpu", "v6e:2x2"]) == 1
     assert "there is no version 'v6e'" in capsys.readouterr().err

@@ -5,11 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from seqline.cli import main
+from seqline.compiling.compiler import parameters_of
 from seqline.configuration import load, schema
 from seqline.configuration.model import Configuration
+from seqline.schema.run import RunParameters
+from seqline.schema.sections import SECTIONS
 
 STARTER = Path(schema.__file__).with_name("starter.yaml")
 
@@ -20,29 +25,34 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def switched_on() -> str:
+    """The first file with every setting that is switched off switched on."""
+    return re.sub(r"(?m)^#(?! \S)(?=.)", "", STARTER.read_text(encoding="utf-8"))
+
+
 def problems(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     main(["check", "--offline", "--json", *arguments])
     return list(json.loads(capsys.readouterr().out))
 
 
-def test_the_file_that_init_writes_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_that_init_writes_has_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     assert main(["check", "--offline"]) == 0
-    assert capsys.readouterr().out.endswith("seqline.yaml: fine\n")
+    assert capsys.readouterr().out.endswith("seqline.yaml: no problems\n")
 
 
-def test_data_that_is_not_there_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_data_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("parameters:\n  data: pears.tsv\n")
     assert main(["check"]) == 0
-    assert "seqline.yaml, line 2" in (said := capsys.readouterr().err)
-    assert said.startswith("warning: ")
-    assert "pears.tsv" in said
+    assert "seqline.yaml, line 2" in (message := capsys.readouterr().err)
+    assert message.startswith("warning: ")
+    assert "pears.tsv" in message
     (here / "pears.tsv").write_text("a\tb\n")
     assert main(["check"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_init_replaces_nothing_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_replaces_no_file_without_force(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("target: laptop\n")
     assert main(["init"]) == 1
     assert "--force replaces it" in capsys.readouterr().err
@@ -52,59 +62,93 @@ def test_init_replaces_nothing_unasked(here: Path, capsys: pytest.CaptureFixture
     assert json.loads((here / "seqline.schema.json").read_text())["title"] == "seqline.yaml"
 
 
-def test_every_setting_that_the_first_file_has_switched_off_is_one(here: Path) -> None:
-    text = re.sub(r"(?m)^#(?! \S)(?=.)", "", STARTER.read_text(encoding="utf-8"))
-    (here / "all.yaml").write_text(text)
-    configuration = load([here / "all.yaml"]).configuration
+def test_every_setting_that_is_switched_off_in_the_first_file_is_valid(here: Path) -> None:
+    (here / "all.yaml").write_text(switched_on())
+    loaded = load([here / "all.yaml"])
+    configuration = loaded.configuration
     assert configuration.targets.vertex is not None
     assert configuration.targets.vertex.training is not None
     assert configuration.targets.kubeflow is not None
     assert set(configuration.schedules) == {"nightly"}
+    for target in ("laptop", "kubeflow"):
+        assert loaded.arguments(parameters_of("training"), target)["training"]["learning_rate"] == 0.003
+    assert loaded.arguments(parameters_of("training"), "vertex", "nightly")["training"]["epochs"] == 5
 
 
-def test_the_schema_knows_the_keys_and_the_parameters() -> None:
+def test_the_schema_has_the_keys_the_parameters_and_the_options() -> None:
     made = schema.schema()
     assert set(made["properties"]) == set(Configuration.model_fields)
-    epochs = made["$defs"]["Parameters"]["properties"]["epochs"]
-    assert (epochs["type"], epochs["default"]) == ("integer", 20)
-    assert epochs["description"]
+    parameters = made["$defs"]["Parameters"]["properties"]
+    assert set(parameters) == {*RunParameters.model_fields, *SECTIONS}
+    epochs = parameters["training"]["properties"]["epochs"]
+    assert (epochs["type"], epochs["default"], epochs["minimum"]) == ("integer", 20, 1)
+    assert all(one["description"] for one in [*parameters.values(), *parameters["training"]["properties"].values()])
 
 
-def test_every_problem_is_told_at_once_with_its_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_schema_accepts_the_first_file_with_every_setting_on_and_off() -> None:
+    validator = jsonschema.Draft202012Validator(schema.schema())
+    validator.check_schema(validator.schema)
+    for text in (STARTER.read_text(encoding="utf-8"), switched_on()):
+        # For PyYAML, 3e-3 is text; for editors and for Seqline it is a number.
+        content = yaml.safe_load(text.replace("3e-3", "3.0e-3"))
+        assert [error.message for error in validator.iter_errors(content)] == []
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"epochs": 3},
+        {"training": {"epoch": 3}},
+        {"training": {"dropout": 5}},
+        {"training": {"preset": "huge"}},
+        {"gate": [{"metric": "bleu", "minimun": 20}]},
+        {"task": "translate"},
+    ],
+)
+def test_the_schema_rejects_wrong_parameters(parameters: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema.schema())
+    assert list(validator.iter_errors({"parameters": parameters}))
+    nested = {"schedules": {"nightly": {"cron": "0 3 * * *", "parameters": parameters}}}
+    assert list(validator.iter_errors(nested))
+
+
+def test_every_problem_is_reported_at_once_with_its_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text(
-        "parameters:\n  epochs: 0\n  dropout: 5\nresources:\n  trian: {cpu: 4}\n"
+        "parameters:\n  training:\n    epochs: 0\n    dropout: 5\nresources:\n  trian: {cpu: 4}\n"
         "images:\n  digests:\n    tokenise: sha256:" + "0" * 64 + "\n"
     )
     found = {one["field"]: (one["where"], one["message"]) for one in problems(capsys)}
     assert found == {
-        "parameters.epochs": ("seqline.yaml, line 2", "epochs must be at least 1, not 0"),
-        "parameters.dropout": ("seqline.yaml, line 3", "dropout must be at least 0 and below 1, not 5.0"),
-        "resources.trian": ("seqline.yaml, line 5", "there is no such stage; did you mean 'train'?"),
-        "images.digests.tokenise": ("seqline.yaml, line 8", "no stage has such an image; did you mean 'tokenize'?"),
+        "parameters.training.epochs": ("seqline.yaml, line 3", "must be at least 1, not 0"),
+        "parameters.training.dropout": ("seqline.yaml, line 4", "must be at least 0 and below 1, not 5"),
+        "resources.trian": ("seqline.yaml, line 6", "there is no such stage; did you mean 'train'?"),
+        "images.digests.tokenise": ("seqline.yaml, line 9", "there is no such image; did you mean 'tokenize'?"),
     }
 
 
-def test_a_parameter_that_the_pipeline_does_not_have_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_parameter_is_reported_with_the_nearest_one(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("parameters: {epoch: 3}\n")
     ((one),) = problems(capsys)
-    assert one["message"] == "pipeline seqline-training has no parameter 'epoch'; did you mean 'epochs'?"
+    assert one["message"] == "there is no parameter 'epoch'; did you mean 'training.epochs'?"
     assert main(["check", "--offline"]) == 1
 
 
-def test_a_pipeline_that_there_is_not_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_pipeline_is_reported(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("pipeline: trainin\n")
     ((one),) = problems(capsys)
     assert (one["where"], one["field"]) == ("seqline.yaml, line 1", "pipeline")
 
 
-def test_a_schedule_on_a_target_that_is_not_there_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_schedule_on_a_target_that_is_not_configured_is_reported(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "seqline.yaml").write_text("schedules:\n  nightly: {cron: 0 3 * * *, target: kubeflow}\n")
     ((one),) = problems(capsys)
-    assert "there is no targets.kubeflow" in one["message"]
+    assert "targets.kubeflow, where it runs, is not configured" in one["message"]
     assert one["where"] == "seqline.yaml, line 2"
 
 
-def test_doctor_tells_of_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     import socket
 
     with socket.socket() as taken:

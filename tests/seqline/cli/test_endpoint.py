@@ -1,4 +1,4 @@
-"""`seqline endpoint` and `seqline predict`, as far as they need no server."""
+"""`seqline endpoint` and `seqline predict` without a server."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_list_tells_what_is_live(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_the_live_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["endpoint", "list", "--json", "--home", str(home)]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row == {
@@ -33,10 +33,10 @@ def test_list_tells_what_is_live(home: Path, capsys: pytest.CaptureFixture[str])
     }
 
 
-def test_describe_tells_shares_aliases_and_figures(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_describe_shows_shares_aliases_and_metrics(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["endpoint", "describe", "--json", "--home", str(home)]) == 0
     first, second = json.loads(capsys.readouterr().out)["versions"]
-    assert (first["share"], first["aliases"], first["figures"]) == (0, ["previous"], "bleu 20.5")
+    assert (first["share"], first["aliases"], first["metrics"]) == (0, ["previous"], "bleu 20.5")
     assert (second["share"], second["aliases"], second["fingerprint"]) == (100, ["champion"], "f-two")
 
 
@@ -44,9 +44,9 @@ def test_describe_tells_shares_aliases_and_figures(home: Path, capsys: pytest.Ca
     ("words", "message"),
     [
         (["endpoint", "describe", "other"], "there is no endpoint 'other'; there are: demo"),
-        (["endpoint", "traffic", "1=50"], "the shares are 50% together; they must be 100"),
+        (["endpoint", "traffic", "1=50"], "the sum of the shares must be 100%, not 50%"),
         (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; there are: 1, 2"),
-        (["endpoint", "traffic", "half"], "'half' is no share"),
+        (["endpoint", "traffic", "half"], "'half' is not a share"),
         (["predict", "Hello"], "is not running; `seqline endpoint start` starts it"),
     ],
 )
@@ -57,11 +57,13 @@ def test_a_wrong_command_is_one_message(
     assert message in capsys.readouterr().err
 
 
-def test_stopping_what_does_not_run_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stopping_a_stopped_endpoint_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["endpoint", "stop", "demo", "--home", str(home)]) == 0
     assert capsys.readouterr().out == "demo: was not running\n"
 
 
-def test_no_endpoint_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_an_endpoint_the_error_says_how_to_create_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["endpoint", "describe", "--home", str(tmp_path)]) == 1
-    assert "`seqline run --data FILE` makes one" in capsys.readouterr().err
+    assert "`seqline run --data FILE` creates one" in capsys.readouterr().err

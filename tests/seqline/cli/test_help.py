@@ -1,11 +1,17 @@
-"""The command's help, its exit codes and what it imports."""
+"""The command's help, its exit codes and its imports."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from seqline.cli import main
+from seqline.cli import app, main
+from seqline.cli.exit_codes import ExitCode, exit_code
+from seqline.errors import UserError
+from seqline.targets.target import RunFailedError, UnreachableError
 
 HEAVY = {"kfp", "tensorflow", "keras", "yaml", "apache_beam", "numpy", "fastapi", "jinja2", "rich"}
 
@@ -23,15 +29,49 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert done.stderr.strip() == "[] 0"
 
 
-def test_a_wrong_flag_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--targt", "laptop"]) == 2
+def test_the_modules_of_the_commands_read_no_environment_variable() -> None:
+    # typer, its own reading of the environment and seqline/__init__.py are loaded before.
+    code = """
+import os, sys, typer, typer.rich_utils, seqline
+before, read = dict(os.environ), []
+class Recorded(dict):
+    def __getitem__(self, name): read.append(name); return super().__getitem__(name)
+    def get(self, name, default=None): read.append(name); return super().get(name, default)
+    def __contains__(self, name): read.append(name); return super().__contains__(name)
+os.environ = Recorded(before)
+os.getenv = os.environ.get
+import importlib, pkgutil, seqline.cli
+for module in pkgutil.iter_modules(seqline.cli.__path__):
+    if module.name not in ("__main__", "watching"):
+        importlib.import_module(f"seqline.cli.{module.name}")
+print(read)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_wrong_flag_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--targt", "laptop"]) == ExitCode.BAD_FLAG == 2
     assert "--targt" in capsys.readouterr().err
 
 
-def test_a_wrong_configuration_ends_with_1_and_says_where(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compile", "-o", "x.yaml", "--set", "targets.laptop.prot=1"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: --set targets.laptop.prot=1: targets.laptop.prot: there is no such key")
+def test_a_wrong_configuration_exits_with_1_and_names_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "-o", "x.yaml", "--set", "targets.laptop.prot=1"]) == ExitCode.BAD_INPUT == 1
+    message = capsys.readouterr().err
+    assert message.startswith(
+        "error: --set targets.laptop.prot=1: targets.laptop.prot: is unknown; did you mean 'port'?"
+    )
+
+
+@pytest.mark.parametrize(("error", "code"), [(UserError("x"), 1), (RunFailedError("x"), 3), (UnreachableError("x"), 4)])
+def test_each_kind_of_error_has_its_exit_code(error: UserError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_the_documentation_lists_the_exit_codes() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| (.+) \|$", page)
+    assert rows == [(str(code.value), code.meaning) for code in ExitCode]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -40,8 +80,22 @@ def test_each_shell_gets_a_completion_script(shell: str, capsys: pytest.CaptureF
     assert "_SEQLINE_COMPLETE" in capsys.readouterr().out
 
 
-def test_no_command_is_told_of_in_a_sentence_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
+GROUPS = [[]] + [[name] for name, command in get_command(app).commands.items() if hasattr(command, "commands")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: " ".join(group) or "seqline")
+def test_no_sentence_about_a_command_is_cut(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*group, "--help"]) == 0
     commands = capsys.readouterr().out.partition("Commands:")[2]
     assert commands
     assert "..." not in commands
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: " ".join(group) or "seqline")
+def test_every_option_has_a_help_text(group: list[str]) -> None:
+    command = get_command(app)
+    for name in group:
+        command = command.commands[name]  # type: ignore[attr-defined]
+    for name, one in command.commands.items():  # type: ignore[attr-defined]
+        for parameter in one.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"

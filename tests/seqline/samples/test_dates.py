@@ -58,13 +58,13 @@ def test_no_source_has_two_translations() -> None:
     assert [source for source, found in targets.items() if len(found) > 1] == []
 
 
-def test_names_recur_so_that_they_can_be_learnt() -> None:
+def test_names_recur_often_enough_to_be_learned() -> None:
     words = Counter(word for source, _ in sample_pairs() for word in re.findall(r"[^\W\d]+", source))
     assert sum(count for count in words.values() if count < 5) / words.total() < 0.001
 
 
 @pytest.mark.parametrize(("source", "target"), [("de", "en"), ("ja", "pt-BR"), ("ar", "he"), ("pl", "zh_Hant")])
-def test_any_two_locales_do(source: str, target: str) -> None:
+def test_any_two_locales_work(source: str, target: str) -> None:
     assert len(sample_pairs(source, target, pairs=200)) == 200
 
 
@@ -93,7 +93,7 @@ def test_locales_may_be_written_with_a_hyphen() -> None:
     [
         ({"output": Path("a.txt")}, ".tsv or .jsonl"),
         ({"target_locale": "en"}, "two different locales"),
-        ({"pairs": 0}, "at least one"),
+        ({"pairs": 0}, "pairs must be at least 1, not 0"),
     ],
 )
 def test_wrong_arguments_are_named_and_nothing_is_written(
