@@ -1,1 +1,1 @@
-"""Champion: which version the challenger must beat."""
+"""Champion: looks up the version that the challenger must beat."""

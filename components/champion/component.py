@@ -10,8 +10,7 @@ def champion(model: Input[Model], champion: Output[Model], endpoint: str = "", a
 
     Args:
         model: The challenger.
-        champion: The live version's model; nothing is at its address where there is none, or where it is this very
-            model.
+        champion: The live version's model; its address does not exist if there is none, or if it is this very model.
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for none.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
     """
@@ -19,5 +18,5 @@ def champion(model: Input[Model], champion: Output[Model], endpoint: str = "", a
 
     from seqline.components.champion.stage import champion as find
 
-    # Either address stays the same from run to run, so that evaluating what is there can be a cache hit.
+    # Either address is the same in every run, so that evaluating the champion can be a cache hit.
     champion.uri = find(Path(model.path), endpoint, api_endpoint) or f"{model.uri}.no-champion"

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | None:
-    """Finds the live version, if it is another model than the challenger.
+    """Looks up the live version, if it is another model than the challenger.
 
     Args:
         model: The challenger, an exported model's folder.
@@ -18,7 +18,7 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | N
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
-        Where the live version's model is, a folder or gs://; None where there is none, or where it is this very model.
+        The address of the live version's model, a folder or gs://; None if there is none, or if it is this very model.
 
     Raises:
         UserError: If the challenger's folder holds no model, or Vertex does not answer.
@@ -28,16 +28,16 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | N
     if live is None:
         log.info("there is no champion")
         return None
-    version, fingerprint, place = live
+    version, fingerprint, address = live
     if challenger.startswith(fingerprint):
         log.info("the live version %d is this very model", version)
         return None
     log.info("the champion is version %d", version)
-    return place
+    return address
 
 
 def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
-    """The live version, its fingerprint (Vertex keeps its beginning) and its model's place."""
+    """The live version, its fingerprint (Vertex stores its beginning) and its model's address."""
     if endpoint.startswith("projects/"):
         from google.api_core.exceptions import GoogleAPIError
 
@@ -50,6 +50,6 @@ def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
         return (found.version, found.fingerprint, found.model) if found else None
     from seqline.endpoints.local_endpoint import local_endpoint
 
-    place = local_endpoint(endpoint)
-    live = place.live()
-    return (live.version, live.fingerprint, str(place.model(live.version))) if live else None
+    local = local_endpoint(endpoint)
+    live = local.live()
+    return (live.version, live.fingerprint, str(local.model(live.version))) if live else None

@@ -1,1 +1,1 @@
-"""Deploy: a blessed model becomes the endpoint's live version."""
+"""Deploy: makes a blessed model the endpoint's live version."""

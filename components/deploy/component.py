@@ -15,14 +15,14 @@ def deploy(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     api_endpoint: str = "",
 ) -> None:
-    """Makes a blessed model the endpoint's live version, in steps and after smoke requests.
+    """Makes a blessed model the endpoint's live version, in steps with smoke requests.
 
-    Never cache this task: only the endpoint itself knows what is live.
+    Never cache this task: only the endpoint itself knows the live version.
 
     Args:
         model: The exported model.
-        decision: The decision that blesses it.
-        deployment: Version, address and smoke request.
+        decision: The decision of bless, which must bless this model.
+        deployment: Version, address and smoke test.
         vertex_model: The version in Vertex's Model Registry, for the lineage; empty elsewhere.
         vertex_endpoint: The endpoint on Vertex, for the lineage; empty elsewhere.
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for nowhere.

@@ -1,7 +1,7 @@
-"""What a deployed version is in Vertex ML Metadata: artifacts that stand for the model and the endpoint themselves.
+"""Lineage of a deployed version in Vertex ML Metadata: artifacts that represent the model and the endpoint.
 
-Vertex shows an artifact as a model or an endpoint by its type, which the Vertex spec gives deploy's outputs, with the
-resource's address as `uri` and its name as `resourceName`.
+Vertex shows an artifact as a model or an endpoint by its type, which the Vertex spec sets for deploy's outputs. `uri`
+is the resource's address, `resourceName` its name.
 """
 
 from typing import Any, Protocol
@@ -17,12 +17,12 @@ class Resource(Protocol):
 
 
 def trace(deployment: Deployment, model: Resource, endpoint: Resource) -> None:
-    """Makes two artifacts stand for what was deployed on Vertex; elsewhere they stay empty.
+    """Makes two artifacts represent the resources on Vertex; elsewhere they stay empty.
 
     Args:
-        deployment: What deploy came to.
-        model: Becomes the version in the Model Registry.
-        endpoint: Becomes the endpoint.
+        deployment: The result of deploy.
+        model: The artifact that represents the version in the Model Registry.
+        endpoint: The artifact that represents the endpoint.
     """
     if not deployment.live or not deployment.endpoint.startswith("projects/"):
         return

@@ -1,11 +1,11 @@
-"""The deploy stage: a blessed model becomes the endpoint's live version."""
+"""The deploy stage: makes a blessed model the endpoint's live version."""
 
 import logging
 import statistics
 from pathlib import Path
 
 from seqline.artifacts.decision import Decision, read_decision
-from seqline.artifacts.deployment import Deployment, Smoke
+from seqline.artifacts.deployment import FILE, Deployment, Smoke
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.components.deploy.options import Options
 from seqline.endpoints.opening import open_back_end
@@ -15,7 +15,7 @@ from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Texts of the test set that a version is asked at each step.
+# Texts of the test set that are sent to a version at each step.
 SMOKE_TEXTS = 8
 
 
@@ -29,55 +29,54 @@ def deploy(
 ) -> Deployment:
     """Makes a blessed model the live version of an endpoint.
 
-    It is registered and deployed beside the live version, and has to answer before its share of the traffic is raised,
-    step by step; a failure restores the former split. Killed at any point and run again, it ends in the same state. The
-    artifact's layout is in `seqline.artifacts.deployment`.
+    It is registered and deployed next to the live version. Its share of the traffic is raised in steps with smoke
+    requests at each; a failure restores the previous split. Killed at any point and run again, it ends in the same
+    state. The artifact's layout is in `seqline.artifacts.deployment`.
 
     Args:
         model: The exported model's folder.
-        decision: The decision's folder that bless wrote.
+        decision: The decision's folder, written by bless.
         output: The deployment's folder to write.
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty to deploy nowhere.
         api_endpoint: Host of the Vertex API; empty for the region's own.
-        options: Options of deploying.
+        options: Serving options.
 
     Returns:
-        What was written.
+        The deployment that was written.
 
     Raises:
-        UserError: If the decision does not bless this very model, or the endpoint does not take it; what was live
-            stays live.
+        UserError: If the decision does not bless this very model, or the rollout fails; the live version stays live.
     """
-    verdict = read_decision(decision)
+    decided = read_decision(decision)
     fingerprint = ExportedModel(model).read_description().fingerprint
-    _require_blessing(verdict, fingerprint)
+    _require_blessing(decided, fingerprint)
     if not endpoint:
-        log.info("no endpoint is given, so nothing is deployed")
+        log.info("no endpoint is set, so nothing is deployed")
         deployment = Deployment("", live=False)
-        deployment.write(output)
+        deployment.write(output / FILE)
         return deployment
     machine = Machine(options.image, options.machine_type, options.max_replicas, options.service_account)
     back_end = open_back_end(endpoint, options.port, machine, api_endpoint)
-    texts = [sample.source for sample in verdict.samples[:SMOKE_TEXTS]] or ["1"]
-    figures = {name: figure.value for name, figure in verdict.challenger.items()}
+    texts = [sample.source for sample in decided.samples[:SMOKE_TEXTS]] or ["1"]
+    metrics = {name: metric.value for name, metric in decided.challenger.items()}
     with back_end.locked():
-        version = back_end.register(model, fingerprint, figures)
+        version = back_end.register(model, fingerprint, metrics)
         back_end.prepare()
         replies = roll_out(back_end, version, options.traffic_steps, Checks(texts, options.max_latency_ms))
         address = back_end.address()
     median = statistics.median(reply.milliseconds for reply in replies)
-    log.info("version %d is live at %s; it answers in %.0f ms", version, address, median)
+    log.info("version %d is live at %s; its median latency is %.0f ms", version, address, median)
     smoke = Smoke(replies[0].text, replies[0].answer, median)
     deployment = Deployment(endpoint, True, version, address, smoke)
-    deployment.write(output)
+    deployment.write(output / FILE)
     return deployment
 
 
-def _require_blessing(verdict: Decision, fingerprint: str) -> None:
-    if not verdict.blessed:
+def _require_blessing(decision: Decision, fingerprint: str) -> None:
+    if not decision.blessed:
         raise UserError("the decision does not bless this model, so it is not deployed")
-    if verdict.model_fingerprint != fingerprint:
+    if decision.model_fingerprint != fingerprint:
         raise UserError(
-            f"the decision blesses model {verdict.model_fingerprint[:12]}, not this one, {fingerprint[:12]}; "
+            f"the decision blesses model {decision.model_fingerprint[:12]}, not this one, {fingerprint[:12]}; "
             "run bless again"
         )

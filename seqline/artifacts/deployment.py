@@ -1,22 +1,25 @@
-"""The deployment and its layout: `deployment.json` in the artifact's folder."""
+"""Layout of the deployment artifact: *deploy* writes it.
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+deployment/
+  deployment.json   the endpoint, the live version, its address and its smoke test
+"""
 
-from seqline.atomic import atomic_write
+from dataclasses import dataclass
+from typing import ClassVar
 
-SCHEMA_VERSION = 1
+from seqline.artifacts.record import Record, Schema
+
+FILE = "deployment.json"
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """The requests that a version had to answer before it was live.
+    """The smoke test that a version passed before it became live.
 
     Attributes:
-        text: What was sent first.
-        answer: What came back.
-        milliseconds: How long an answer took, the median.
+        text: The first request's text.
+        answer: Its answer.
+        milliseconds: Median latency of all requests.
     """
 
     text: str
@@ -25,28 +28,21 @@ class Smoke:
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """What deploy came to.
+class Deployment(Record):
+    """The result of deploy.
 
     Attributes:
-        endpoint: The endpoint's folder; empty when nothing was deployed.
+        endpoint: The endpoint's folder or name on Vertex; empty if nothing was deployed.
         live: Whether the model is the endpoint's live version.
         version: Its version number.
-        url: Where texts are sent.
-        smoke: The smoke request.
+        url: The address of the predict method.
+        smoke: The smoke test.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="deploy the model again")
 
     endpoint: str
     live: bool
     version: int | None = None
     url: str = ""
     smoke: Smoke | None = None
-
-    def write(self, folder: Path) -> None:
-        """Writes the artifact.
-
-        Args:
-            folder: Its folder.
-        """
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
-        atomic_write(folder / "deployment.json", text)

@@ -1,4 +1,4 @@
-"""What the decision path needs of a place that serves versions: a local endpoint, or one on Vertex."""
+"""The interface of a service that serves versions: a local endpoint, or one on Vertex."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 NONE: Mapping[str, Any] = MappingProxyType({})
-# Aliases: the version that a challenger must beat, and the one before it, to which `seqline endpoint rollback` goes.
+# Aliases: the version that a challenger must beat, and the one before it, which `seqline endpoint rollback` restores.
 CHAMPION, PREVIOUS = "champion", "previous"
 
 
@@ -17,9 +17,9 @@ class Reply:
     """A version's answer to one request.
 
     Attributes:
-        text: What was sent.
-        answer: What came back.
-        milliseconds: How long it took.
+        text: The request's text.
+        answer: The model's output.
+        milliseconds: Latency.
     """
 
     text: str
@@ -29,10 +29,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class State:
-    """What an endpoint serves.
+    """The versions that an endpoint serves.
 
     Attributes:
-        traffic: Share of the requests in percent, by version; a version with 0 is deployed, too.
+        traffic: Share of the requests in percent, by version; a version with 0 is deployed too.
         aliases: Names of versions.
     """
 
@@ -41,7 +41,7 @@ class State:
 
     @property
     def champion(self) -> int | None:
-        """The version that is named so; before one is, the one with the largest share; None if nothing is served."""
+        """The version with that alias; without one, the version with the largest share; None if nothing is served."""
         largest = max(self.traffic, key=lambda version: self.traffic[version], default=None)
         return self.aliases.get(CHAMPION, largest)
 
@@ -53,23 +53,23 @@ class Registered:
     Attributes:
         version: Its number.
         fingerprint: Its model's fingerprint.
-        created: When it was registered, ISO 8601.
-        model: Where its model is: a folder, or gs://.
-        figures: What it was blessed with, for a person to read.
+        created: Time of registration, ISO 8601.
+        model: Its model's address: a folder, or gs://.
+        metrics: Metrics of the decision that blessed it, as text.
     """
 
     version: int
     fingerprint: str
     created: str
     model: str
-    figures: str
+    metrics: str
 
 
 class BackEnd(Protocol):
-    """A place that serves versions.
+    """A service that serves versions.
 
-    Every method can be called again after it was interrupted, and then does what is still to be done. What is wrong is
-    raised as UserError.
+    Every method can be called again after an interruption, and then does the remaining work. Errors of the user or the
+    service are raised as UserError.
 
     Attributes:
         needs_share: Whether a version answers `ask` only while it has a share of the traffic.
@@ -78,43 +78,43 @@ class BackEnd(Protocol):
     needs_share: bool
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keeps other deployments to the same endpoint waiting."""
+        """Makes other deployments to the same endpoint wait."""
 
-    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
-        """Returns the number of a model's version, registering it if it is not yet."""
+    def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
+        """Returns the number of a model's version, which is registered first if needed."""
 
     def versions(self) -> list[Registered]:
         """Returns the registered versions, oldest first."""
 
     def prepare(self) -> None:
-        """Finds the endpoint, or makes it, and sees to it that it runs."""
+        """Creates the endpoint if there is none, and starts it."""
 
     def state(self) -> State:
-        """Returns what the endpoint serves."""
+        """Returns the endpoint's state."""
 
     def add(self, version: int) -> None:
-        """Deploys a version without a share, if it is not deployed yet; returns when it has loaded."""
+        """Deploys a version without traffic, unless it is deployed; returns when it has loaded."""
 
     def split(self, traffic: dict[int, int]) -> None:
-        """Sets the share of every deployed version; one that is not named is undeployed. Returns when that is so."""
+        """Sets the share of every deployed version and undeploys the others; returns when that is done."""
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         """Sends a version one request for each text."""
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
-        """Answers texts in one request: `{"text", "score"}` for each. Parameters say how to decode."""
+        """Sends texts in one request; returns `{"text", "score"}` for each. Parameters are decoding options."""
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases to versions."""
 
     def forget(self, kept: set[int]) -> None:
-        """Removes what is no longer needed beside the kept versions."""
+        """Removes the registered versions except these, where storing them is expensive."""
 
     def address(self) -> str:
-        """Returns where texts are sent."""
+        """Returns the address of the predict method."""
 
     def runs(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it answers requests."""
 
     def stop(self) -> bool:
-        """Ends what runs, and keeps what is registered; returns whether anything ran."""
+        """Stops serving and keeps the registered versions; returns whether anything ran."""

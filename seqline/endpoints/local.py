@@ -2,7 +2,7 @@
 
 import json
 import logging
-import socket
+import os
 import subprocess
 import sys
 import time
@@ -16,11 +16,13 @@ from typing import Any
 
 from seqline.endpoints.back_end import NONE, Registered, Reply, State
 from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.endpoints.ports import is_free
+from seqline.endpoints.process import isolated
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# How long a server whose keeper was killed may take to answer what it has.
+# Time for a server whose supervisor was killed to answer the requests in flight.
 FORMER_SECONDS = 35.0
 
 
@@ -29,8 +31,8 @@ class LocalBackEnd:
 
     Args:
         endpoint: The folder.
-        port: Port for a server that is not running yet; 0 for the one that it had.
-        seconds: How long the server may take to start, and a version to load or answer.
+        port: Port for a server that is not running yet; 0 for its previous one.
+        seconds: Time limit for the server to start, and for a version to load or answer.
     """
 
     needs_share = False
@@ -39,52 +41,55 @@ class LocalBackEnd:
         self.endpoint, self.port, self.seconds = endpoint, port, seconds
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keeps a second deployment waiting, also one of another process."""
+        """Makes a second deployment wait, also one of another process."""
         return self.endpoint.locked()
 
-    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
+    def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
         """Copies the model into the endpoint's folder."""
         self.endpoint.sweep()
-        return self.endpoint.register(model, fingerprint, figures).version
+        return self.endpoint.register(model, fingerprint, metrics).version
 
     def versions(self) -> list[Registered]:
-        """The endpoint's folder's versions."""
+        """The versions in the endpoint's folder."""
         return [
             Registered(
                 known.version,
                 known.fingerprint,
                 known.created,
                 str(self.endpoint.model(known.version)),
-                ", ".join(f"{name} {value:.4g}" for name, value in known.figures.items()),
+                ", ".join(f"{name} {value:.4g}" for name, value in known.metrics.items()),
             )
             for known in self.endpoint.versions()
         ]
 
     def prepare(self) -> None:
-        """Starts the server if it does not run; one that runs keeps its port."""
+        """Starts the server unless it runs; a running server keeps its port."""
         known = self.endpoint.read()
         if known and self.endpoint.process():
             if self.port not in (0, known.port):
-                log.info("the server runs on port %d; it keeps it", known.port)
+                log.info("the server keeps running on port %d", known.port)
             return
         port = known.port if known and self.port == 0 else self.port
         settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port)
-        # A server that has lost its keeper answers what it has, and ends.
+        # A server without its supervisor answers the requests in flight and ends.
         _await_free(settings.host, settings.port, FORMER_SECONDS if self.endpoint.was_started() else 0)
         self.endpoint.write(settings)
+        folder = self.endpoint.path.resolve()
         with self.endpoint.log.open("a", encoding="utf-8") as log_file:
             # A session of its own: the server outlives this stage, and Ctrl-C there.
             server = subprocess.Popen(
-                [sys.executable, "-m", "seqline.serving", "--keep", "--endpoint", str(self.endpoint.path)],
+                [sys.executable, "-m", "seqline.serving", "--keep", "--endpoint", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=isolated(os.environ),
                 start_new_session=True,
             )
         self.endpoint.write_process(server.pid)
         deadline = time.monotonic() + self.seconds
         while time.monotonic() < deadline and server.poll() is None:
-            if self._told():
+            if self._status():
                 log.info("the server runs at %s", settings.url)
                 return
             time.sleep(0.1)
@@ -92,53 +97,52 @@ class LocalBackEnd:
         raise UserError(f"the model server did not start; {self._end_of_log()}")
 
     def state(self) -> State:
-        """What endpoint.json says; the server follows it."""
+        """The state in endpoint.json, which the server follows."""
         settings = self.endpoint.read()
-        return State(settings.traffic, settings.aliases) if settings else State()
+        return settings.state if settings else State()
 
     def add(self, version: int) -> None:
-        """Has the server load a version."""
+        """Makes the server load a version."""
         if version not in self.state().traffic:
             log.info("loading version %d", version)
             self._change(traffic={**self.state().traffic, version: 0})
-        self._await(lambda told: version in told["loaded"], f"load version {version}", version)
+        self._await(lambda status: version in status["loaded"], f"load version {version}", version)
 
     def split(self, traffic: dict[int, int]) -> None:
-        """Has the server take over a split."""
+        """Makes the server apply a split."""
         if traffic != self.state().traffic:
             self._change(traffic=traffic)
         wanted = {str(version): share for version, share in traffic.items()}
-        self._await(lambda told: told["traffic"] == wanted, f"take over the split {wanted}")
+        self._await(lambda status: status["traffic"] == wanted, f"apply the split {wanted}")
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
-        """Asks by the version's own address."""
+        """Sends requests to the version's own address."""
         name = self._settings().name
         replies = []
         for text in texts:
             started = time.monotonic()
             try:
-                told = self._get(f"/v1/models/{name}/versions/{version}:predict", {"instances": [text]})
-                answer = str(told["predictions"][0]["text"])
+                response = self._get(f"/v1/models/{name}/versions/{version}:predict", {"instances": [text]})
+                answer = str(response["predictions"][0]["text"])
             except (OSError, ValueError, KeyError, TypeError) as error:
-                said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
-                raise UserError(f"version {version} failed its smoke request {text!r} ({said})") from error
+                reason = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
+                raise UserError(f"version {version} failed its smoke request {text!r} ({reason})") from error
             replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
         return replies
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
-        """Asks the predict address."""
+        """Sends one request to the predict address."""
         settings = self._settings()
         try:
             body = {"instances": texts, "parameters": dict(parameters)}
-            told = self._get(f"/v1/models/{settings.name}:predict", body)
-            return list(told["predictions"])
+            return list(self._get(f"/v1/models/{settings.name}:predict", body)["predictions"])
         except urllib.error.HTTPError as error:
             raise UserError(f"{settings.predict_url} refuses: {error.read().decode(errors='replace')}") from None
         except OSError as error:
             raise UserError(f"{settings.predict_url} does not answer: {error}") from None
 
     def alias(self, aliases: dict[str, int]) -> None:
-        """Moves all of them in one step."""
+        """Moves all aliases in one step."""
         self._change(aliases={**self._settings().aliases, **aliases})
 
     def forget(self, kept: set[int]) -> None:
@@ -176,16 +180,16 @@ class LocalBackEnd:
             if self.endpoint.process() is None:
                 why = "because it ended"
                 break
-            told = self._told()
-            if told and done(told):
+            status = self._status()
+            if status and done(status):
                 return
-            if told and str(version) in told["failures"]:
-                raise UserError(f"version {version} does not load: {told['failures'][str(version)]}")
+            if status and str(version) in status["failures"]:
+                raise UserError(f"version {version} does not load: {status['failures'][str(version)]}")
             time.sleep(0.1)
         raise UserError(f"the server did not {what} {why}; {self._end_of_log()}")
 
-    def _told(self) -> dict[str, Any]:
-        """What the server says of itself; nothing while it does not answer."""
+    def _status(self) -> dict[str, Any]:
+        """The server's status; empty while it does not answer."""
         try:
             return dict(self._get("/v1/traffic"))
         except OSError:
@@ -205,19 +209,9 @@ class LocalBackEnd:
 
 def _await_free(host: str, port: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while not _is_free(host, port):
+    while not is_free(port, host):
         if time.monotonic() > deadline:
             raise UserError(
                 f"port {port} is in use by another program; choose another with --port, or stop that program"
             )
         time.sleep(0.1)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

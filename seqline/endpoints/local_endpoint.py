@@ -2,42 +2,41 @@
 
     <endpoint>/
       endpoint.json     {"schema_version", "name", "host", "port", "grpc_port", "traffic": {"1": 0, "2": 100},
-                        "aliases": {"champion": 2}}: what is to be served; a version in traffic is deployed
-      versions/2/       the exported model, as TensorFlow Serving lays out versions
-      versions/2.json   {"version", "fingerprint", "created", "source", "figures"}; written after the folder: without
-                        it, no version
-      server.pid        the process that keeps the server running
-      server.log        what it printed
+                        "aliases": {"champion": 2}}: what to serve; a version in traffic is deployed
+      versions/2/       the exported model, in the layout of TensorFlow Serving
+      versions/2.json   {"schema_version", "version", "fingerprint", "created", "source", "metrics"}; written after the
+                        folder: a folder without it is not a version
+      server.pid        the server's supervisor process
+      server.log        the server's output
 
-Standard library only. Files are replaced whole, and version folders appear by renaming, so that a reader never
-sees a part.
+Files are replaced atomically and version folders appear by renaming, so readers never see a part.
 """
 
 import datetime
-import json
 import logging
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
-from seqline.atomic import atomic_directory, atomic_write
+from seqline.artifacts.record import Record, Schema
+from seqline.atomic import atomic_directory
 from seqline.endpoints import process
+from seqline.endpoints.back_end import State
+from seqline.endpoints.ports import is_free
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-# The alias of the version that a challenger must beat.
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What endpoint.json says.
+class Settings(Record):
+    """The content of endpoint.json.
 
     Attributes:
         name: The model's name in addresses: the folder's name.
@@ -45,8 +44,10 @@ class Settings:
         port: Port that it listens on.
         grpc_port: Port of the gRPC service; 0 for none.
         traffic: Share of the requests, in percent, by version; a version with 0 is loaded and answers by its number.
-        aliases: Names of versions, such as champion; they are TensorFlow Serving's labels.
+        aliases: Names of versions, such as champion; TensorFlow Serving calls them labels.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="correct or delete it")
 
     name: str
     host: str
@@ -56,10 +57,9 @@ class Settings:
     aliases: dict[str, int] = field(default_factory=dict)
 
     @property
-    def live(self) -> int | None:
-        """The champion; before one is named, the version with the largest share; None before the first one."""
-        largest = max(self.traffic, key=lambda version: self.traffic[version], default=None)
-        return self.aliases.get(CHAMPION, largest)
+    def state(self) -> State:
+        """What the endpoint serves."""
+        return State(self.traffic, self.aliases)
 
     @property
     def url(self) -> str:
@@ -68,27 +68,31 @@ class Settings:
 
     @property
     def predict_url(self) -> str:
-        """Where texts are sent."""
+        """The address of the predict method."""
         return f"{self.url}/v1/models/{self.name}:predict"
 
 
 @dataclass(frozen=True)
-class Version:
-    """What versions/N.json says.
+class Version(Record):
+    """The content of versions/N.json.
 
     Attributes:
         version: Its number.
         fingerprint: The model's fingerprint.
-        created: When it was registered, ISO 8601.
-        source: The artifact that it is a copy of.
-        figures: The figures that it was blessed with, by metric.
+        created: Time of registration, ISO 8601.
+        source: The artifact that it was copied from.
+        metrics: The challenger's metrics in the decision that blessed it. Records of version 1 call them `figures`.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(
+        version=2, remedy="delete it to remove the version", renamed={"figures": "metrics"}
+    )
 
     version: int
     fingerprint: str
     created: str
     source: str
-    figures: dict[str, float]
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -110,36 +114,26 @@ class Endpoint:
 
     @property
     def log(self) -> Path:
-        """What the server printed."""
+        """The server's output."""
         return self.path / "server.log"
 
     def read(self) -> Settings | None:
-        """Returns what endpoint.json says, or None where there is no endpoint yet.
+        """Returns the content of endpoint.json, or None if there is no endpoint yet.
 
         Raises:
             UserError: If the file cannot be read.
         """
         file = self.path / "endpoint.json"
-        try:
-            fields = json.loads(file.read_text(encoding="utf-8"))
-            traffic = {int(version): int(share) for version, share in fields["traffic"].items()}
-            aliases = {str(alias): int(version) for alias, version in fields.get("aliases", {}).items()}
-            grpc_port = int(fields.get("grpc_port", 0))
-            # By the folder, which may have been renamed.
-            return Settings(self.path.name, str(fields["host"]), int(fields["port"]), grpc_port, traffic, aliases)
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{file} cannot be read ({error!r}); mend or delete it") from None
+        # The folder may have been renamed.
+        return replace(Settings.read(file), name=self.path.name) if file.is_file() else None
 
     def write(self, settings: Settings) -> None:
         """Replaces endpoint.json; a running server follows its traffic.
 
         Args:
-            settings: What it is to say.
+            settings: The new content.
         """
-        content = {"schema_version": SCHEMA_VERSION, **asdict(settings)}
-        atomic_write(self.path / "endpoint.json", json.dumps(content, indent=1))
+        settings.write(self.path / "endpoint.json")
 
     def model(self, version: int) -> Path:
         """The folder of a version's model."""
@@ -173,34 +167,34 @@ class Endpoint:
     def live(self) -> Version | None:
         """Returns the live version, if there is one."""
         settings = self.read()
-        return self.version(settings.live) if settings and settings.live is not None else None
+        champion = settings.state.champion if settings else None
+        return None if champion is None else self.version(champion)
 
-    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> Version:
-        """Copies a model in as a new version; the same model again is the version that it was.
+    def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> Version:
+        """Copies a model in as a new version; a registered model keeps its version.
 
         Args:
             model: The exported model's folder.
             fingerprint: Its fingerprint.
-            figures: What it was blessed with.
+            metrics: The challenger's metrics in the decision that blessed it.
         """
         known = self.find(fingerprint)
         if known and self.model(known.version).is_dir():
             return known
         taken = [int(path.stem) for path in (*self._folders(), *self._records())]
-        version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), figures)
+        version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), metrics)
         with atomic_directory(self.model(version.version)) as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
-        content = json.dumps(asdict(version), indent=1, ensure_ascii=False)
-        atomic_write(self._record(version.version), content)
+        version.write(self._record(version.version))
         return version
 
     def forget(self, version: int) -> None:
-        """Removes a version: its record first, so that half of it is never a version."""
+        """Removes a version: its record first, so that a partly removed folder is not a version."""
         self._record(version).unlink(missing_ok=True)
         shutil.rmtree(self.model(version), ignore_errors=True)
 
     def sweep(self) -> None:
-        """Removes what a killed deployment left behind: folders without a record. Only for the lock's holder."""
+        """Removes the leftovers of a killed deployment: folders without a record. Only for the lock's holder."""
         left = [path for path in self._folders() if not self._record(int(path.name)).is_file()]
         for path in (*left, *(self.path / "versions").glob(".*")):
             if path.is_dir():
@@ -209,16 +203,16 @@ class Endpoint:
                 path.unlink(missing_ok=True)
 
     def write_process(self, pid: int) -> None:
-        """Notes the server's process.
+        """Records the server's process.
 
         Args:
             pid: Its number.
         """
-        process.note(self.path / "server.pid", pid)
+        process.record(self.path / "server.pid", pid)
 
     def process(self) -> int | None:
         """The running server's process number, or None; a recycled number does not count."""
-        return process.noted(self.path / "server.pid")
+        return process.recorded(self.path / "server.pid")
 
     def was_started(self) -> bool:
         """Whether a server was started and not stopped since; it may have been killed."""
@@ -228,7 +222,7 @@ class Endpoint:
         """Stops the server; requests in flight are answered first.
 
         Args:
-            seconds: How long it may take before it is killed.
+            seconds: Time to end before it is killed.
 
         Returns:
             Whether one was running.
@@ -237,7 +231,7 @@ class Endpoint:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second deployment to this endpoint waiting until the first is done, or has been killed."""
+        """Makes a second deployment to this endpoint wait until the first has ended."""
         import fcntl
 
         self.path.mkdir(parents=True, exist_ok=True)
@@ -245,7 +239,7 @@ class Endpoint:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.info("another deployment to %s is under way; waiting for it", self.path.name)
+                log.info("another deployment to %s is running; waiting for it", self.path.name)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -259,18 +253,18 @@ class Endpoint:
         return [path for path in (self.path / "versions").glob("*") if path.name.isdecimal()]
 
 
-def local_endpoint(place: str) -> Endpoint:
-    """Reads the pipelines' parameter `endpoint` where it is a folder.
+def local_endpoint(folder: str) -> Endpoint:
+    """Opens the endpoint that the pipelines' parameter `endpoint` names.
 
     Args:
-        place: The folder of a local endpoint.
+        folder: The folder of a local endpoint.
 
     Raises:
-        UserError: If it is no local folder, or no name for an endpoint.
+        UserError: If it is not a local folder, or its name is not valid for an endpoint.
     """
-    if "://" in place:
-        raise UserError(f"endpoint: {place} is neither a local folder nor projects/P/locations/L/endpoints/NAME")
-    return Endpoint(Path(place).resolve())
+    if "://" in folder:
+        raise UserError(f"endpoint: {folder} is neither a local folder nor projects/P/locations/L/endpoints/NAME")
+    return Endpoint(Path(folder).resolve())
 
 
 def is_running(path: Path) -> bool:
@@ -282,13 +276,20 @@ def is_running(path: Path) -> bool:
     return Endpoint(path).process() is not None
 
 
+def can_listen(path: Path, port: int) -> bool:
+    """Whether an endpoint's server runs already, or could start on a port.
+
+    Args:
+        path: The endpoint's folder.
+        port: The port to listen on.
+    """
+    return (path.exists() and is_running(path)) or is_free(port)
+
+
 def now() -> str:
     """The time, ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _read_version(record: Path) -> Version:
-    try:
-        return replace(Version(**json.loads(record.read_text(encoding="utf-8"))), version=int(record.stem))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{record} cannot be read ({error!r}); delete it, and the version is gone") from None
+    return replace(Version.read(record), version=int(record.stem))

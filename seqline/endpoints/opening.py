@@ -1,4 +1,4 @@
-"""Finds the back end of an endpoint by its name."""
+"""Opens the back end of an endpoint by its name."""
 
 from seqline.endpoints.back_end import BackEnd
 from seqline.endpoints.local import LocalBackEnd
@@ -12,11 +12,11 @@ def open_back_end(
     machine: Machine = Machine(),  # noqa: B008 (frozen)
     api_endpoint: str = "",
 ) -> BackEnd:
-    """Finds the back end that serves an endpoint.
+    """Opens the back end that serves an endpoint.
 
     Args:
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME.
-        port: Port of a local endpoint's server that does not run yet; 0 for the one that it had.
+        port: Port of a local endpoint's server that does not run yet; 0 for its previous one.
         machine: How Vertex runs the model server.
         api_endpoint: Host of the Vertex API; empty for the region's own.
 

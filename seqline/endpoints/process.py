@@ -1,33 +1,62 @@
-"""A server's process, noted in a file together with its start, so that a recycled number is not taken for it.
+"""Processes of a local endpoint and of stages: an isolated environment, and a file that identifies a running process.
 
-Standard library only. Linux: a process's start is in /proc.
+Linux: a process's start time is in /proc.
 """
 
 import json
 import os
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import seqline
 from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
 
-def note(file: Path, pid: int) -> None:
-    """Notes a running process.
+def isolated(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns variables for a Python process in which no module of the user's folder shadows ours.
+
+    Relative entries of PYTHONPATH are dropped, unless Seqline itself was imported from there. Python 3.10 ignores
+    PYTHONSAFEPATH, so the process must also start in a folder without modules.
 
     Args:
-        file: Where.
-        pid: Its number.
+        environment: The variables to start from.
+    """
+    variables = {**environment, "PYTHONSAFEPATH": "1"}
+    path = os.pathsep.join(_absolute_entries(environment.get("PYTHONPATH", "")))
+    if path:
+        variables["PYTHONPATH"] = path
+    else:
+        variables.pop("PYTHONPATH", None)
+    return variables
+
+
+def _absolute_entries(path: str) -> Iterator[str]:
+    ours = Path(seqline.__file__).resolve().parents[1]
+    for entry in path.split(os.pathsep) if path else ():
+        if Path(entry).is_absolute():
+            yield entry
+        elif Path(entry).resolve() == ours:
+            yield str(ours)
+
+
+def record(file: Path, pid: int) -> None:
+    """Records a running process with its start time, so that a recycled number is not taken for it.
+
+    Args:
+        file: The file to write.
+        pid: The process's number.
     """
     atomic_write(file, json.dumps({"pid": pid, "started": _started(pid)}))
 
 
-def noted(file: Path) -> int | None:
-    """Returns the number of the process that was noted, if that very process still runs.
+def recorded(file: Path) -> int | None:
+    """Returns the number of the recorded process if that very process still runs.
 
     Args:
-        file: Where it was noted.
+        file: From `record`.
     """
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
@@ -38,11 +67,11 @@ def noted(file: Path) -> int | None:
 
 
 def stop(file: Path, seconds: float) -> bool:
-    """Stops the process that was noted: SIGTERM, and SIGKILL if that is not enough.
+    """Stops the recorded process: SIGTERM first, then SIGKILL.
 
     Args:
-        file: Where it was noted.
-        seconds: How long it may take to end by itself.
+        file: From `record`.
+        seconds: Time to end after each signal.
 
     Returns:
         Whether it was running.
@@ -50,7 +79,7 @@ def stop(file: Path, seconds: float) -> bool:
     Raises:
         UserError: If it is another user's.
     """
-    pid = noted(file)
+    pid = recorded(file)
     if pid is None:
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -59,20 +88,20 @@ def stop(file: Path, seconds: float) -> bool:
         except ProcessLookupError:
             break
         except PermissionError:
-            raise UserError(f"process {pid} belongs to another user, who has to stop it") from None
+            raise UserError(f"process {pid} belongs to another user, who must stop it") from None
         deadline = time.monotonic() + seconds
-        while noted(file) == pid and time.monotonic() < deadline:
+        while recorded(file) == pid and time.monotonic() < deadline:
             time.sleep(0.05)
-        if noted(file) != pid:
+        if recorded(file) != pid:
             break
     file.unlink(missing_ok=True)
     return True
 
 
 def _started(pid: int) -> str:
-    """When a process started: which boot of the machine, and clock ticks since; empty where it is gone."""
+    """A process's start: the machine's boot id and clock ticks since; empty if the process is gone."""
     try:
-        # proc(5): the command's name, in parentheses, may hold anything; state and start are fields 3 and 22.
+        # proc(5): the command's name, in parentheses, may contain anything; state and start are fields 3 and 22.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,10 +1,10 @@
-"""The decision path of a deployment, the same for every back end.
+"""The rollout of a version, the same for every back end.
 
-    register ─▶ deploy at 0% ─▶ check ─▶ 10% ─▶ check ─▶ 50% ─▶ check ─▶ 100% ─▶ check ─▶ alias champion ─▶ tidy up
+    register ─▶ deploy at 0% ─▶ check ─▶ 10% ─▶ check ─▶ 50% ─▶ check ─▶ 100% ─▶ check ─▶ alias champion ─▶ clean up
 
-A check sends the version itself requests and holds the answers and the time they took against the limits. Whatever
-goes wrong before the alias has moved restores the former split. Nothing is noted down on the way: where an interrupted
-deployment was is read off the endpoint, so that running it again ends in the same state.
+A check sends requests to the version itself and compares answers and latency with the limits. Any failure before the
+alias has moved restores the previous split. The progress is not stored anywhere: an interrupted rollout is recognized
+from the endpoint's state, so running it again ends in the same state.
 """
 
 import logging
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checks:
-    """What a version has to do before its share is raised.
+    """Requirements on a version before its share is raised.
 
     Attributes:
-        texts: Requests that it is sent at every step, one text each.
-        max_latency_ms: Longest median time of an answer; 0 for no limit.
+        texts: Requests sent to it at every step, one text each.
+        max_latency_ms: Highest median latency; 0 for no limit.
     """
 
     texts: list[str]
@@ -42,26 +42,26 @@ def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) 
         back_end: The endpoint.
         version: The candidate.
         steps: Its shares in percent on the way to 100, rising.
-        checks: What it has to do at each step.
+        checks: Requirements at each step.
 
     Returns:
         Its answers in the last check.
 
     Raises:
-        UserError: If it does not load, or fails a check; the former split is back.
+        UserError: If it does not load, or fails a check; the previous split is restored then.
     """
     state = back_end.state()
-    former = _former(state, version)
-    served = any(share for known, share in former.items() if known != version)
+    previous = _previous_split(state, version)
+    served = any(share for known, share in previous.items() if known != version)
     replies: list[Reply] = []
-    with _sigterm_raises(), _restoring(back_end, former, version):
+    with _sigterm_raises(), _restoring(back_end, previous, version):
         back_end.add(version)
         if not back_end.needs_share:
             replies = check(back_end, version, checks)
         for share in [*steps, 100] if served else [100]:
             if share < back_end.state().traffic.get(version, 0):
-                continue  # an interrupted deployment had come further
-            back_end.split(_with_share(former, version, share))
+                continue  # an interrupted rollout got further
+            back_end.split(_with_share(previous, version, share))
             log.info("version %d has %d%% of the traffic", version, share)
             replies = check(back_end, version, checks)
     _promote(back_end, version, state)
@@ -72,33 +72,33 @@ def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) 
 
 
 def check(back_end: BackEnd, version: int, checks: Checks) -> list[Reply]:
-    """Asks a version itself.
+    """Sends requests to a version itself.
 
     Args:
         back_end: The endpoint.
         version: The version.
-        checks: What to ask, and the limit of the time.
+        checks: The requests, and the limit of the latency.
 
     Returns:
         Its answers.
 
     Raises:
-        UserError: If it does not answer, answers nothing at all, or too slowly.
+        UserError: If it does not answer, every answer is empty, or it is too slow.
     """
     replies = back_end.ask(version, checks.texts)
     if not any(reply.answer.strip() for reply in replies):
-        raise UserError(f"version {version} answers {len(replies)} smoke requests with nothing")
+        raise UserError(f"version {version} answers {len(replies)} smoke requests with empty texts")
     median = statistics.median(reply.milliseconds for reply in replies)
     if checks.max_latency_ms and median > checks.max_latency_ms:
         raise UserError(
-            f"version {version} takes {median:.0f} ms to answer, the median of {len(replies)} smoke requests; "
+            f"version {version} has a median latency of {median:.0f} ms in {len(replies)} smoke requests; "
             f"max_latency_ms allows {checks.max_latency_ms:g}"
         )
     return replies
 
 
 def roll_back(back_end: BackEnd) -> int:
-    """Makes the version before the champion the champion again; doing it twice undoes it.
+    """Makes the previous champion the champion again; a second call undoes the first.
 
     Args:
         back_end: The endpoint.
@@ -107,12 +107,12 @@ def roll_back(back_end: BackEnd) -> int:
         The version that has all traffic now.
 
     Raises:
-        UserError: If there is no version before it.
+        UserError: If there is no previous champion.
     """
     state = back_end.state()
     champion, previous = state.champion, state.aliases.get(PREVIOUS)
     if previous is None or previous == champion:
-        raise UserError("there is no version before the champion, so there is nothing to roll back to")
+        raise UserError("there is no previous champion, so there is nothing to roll back to")
     if previous not in state.traffic:
         back_end.add(previous)
     others = {} if champion is None else {champion: 0}
@@ -121,8 +121,8 @@ def roll_back(back_end: BackEnd) -> int:
     return previous
 
 
-def _former(state: State, version: int) -> dict[int, int]:
-    """The split to restore: that of now, or, with the candidate amid an interrupted deployment, all to the champion."""
+def _previous_split(state: State, version: int) -> dict[int, int]:
+    """The split to restore: the current one, or all traffic to the champion if a rollout was interrupted."""
     champion = state.aliases.get(CHAMPION)
     if champion == version:
         return state.traffic
@@ -132,9 +132,9 @@ def _former(state: State, version: int) -> dict[int, int]:
     return others
 
 
-def _with_share(former: dict[int, int], version: int, share: int) -> dict[int, int]:
+def _with_share(previous: dict[int, int], version: int, share: int) -> dict[int, int]:
     """The candidate's share; the others keep their proportions."""
-    others = {known: before * (100 - share) // 100 for known, before in former.items() if known != version}
+    others = {known: before * (100 - share) // 100 for known, before in previous.items() if known != version}
     if others and share < 100:
         largest = max(others, key=lambda known: others[known])
         others[largest] += 100 - share - sum(others.values())
@@ -150,26 +150,26 @@ def _promote(back_end: BackEnd, version: int, state: State) -> None:
 
 
 @contextmanager
-def _restoring(back_end: BackEnd, former: dict[int, int], version: int) -> Iterator[None]:
+def _restoring(back_end: BackEnd, previous: dict[int, int], version: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        live = max(former, key=lambda known: former[known], default=None)
+        live = max(previous, key=lambda known: previous[known], default=None)
         stays = f"version {live} stays live" if live is not None else "no version is live"
         try:
             back_end.prepare()
-            back_end.split(former)
+            back_end.split(previous)
         except Exception as second:
-            raise UserError(f"{error}; and the former split could not be restored: {second}") from error
-        log.error("version %d is not deployed; the former split is restored: %s", version, stays)
+            raise UserError(f"{error}; and the previous split could not be restored: {second}") from error
+        log.error("version %d is not deployed; the previous split is restored: %s", version, stays)
         if isinstance(error, UserError):
-            raise UserError(f"{error}; the former split is restored, {stays}") from error
+            raise UserError(f"{error}; the previous split is restored, {stays}") from error
         raise
 
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """An orchestrator that stops the stage sends SIGTERM: the former split is to be restored then, too."""
+    """Makes SIGTERM, which orchestrators send to stop a stage, restore the previous split."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

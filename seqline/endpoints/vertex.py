@@ -1,7 +1,7 @@
 """The Vertex back end: the Model Registry and an endpoint, through Google's client library.
 
-endpoint               projects/P/locations/L/endpoints/NAME; made under that id if it does not exist
-model in the registry  projects/P/locations/L/models/NAME, one version for each model that was blessed
+endpoint               projects/P/locations/L/endpoints/NAME; created with that id if it does not exist
+model in the registry  projects/P/locations/L/models/NAME, one version for each blessed model
 a version's label      seqline-fingerprint: its model's fingerprint, so that no model is registered twice
 a deployed model's id  its version's number, so that no version is deployed twice
 """
@@ -10,23 +10,24 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from seqline.endpoints.back_end import CHAMPION, NONE, PREVIOUS, Registered, Reply, State
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
+from seqline.vertex_api.errors import transient_errors
+from seqline.vertex_api.retries import Retries
 
 log = logging.getLogger(__name__)
 
 ENDPOINT = re.compile(r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z0-9][a-z0-9-]{0,62})")
 LABEL = "seqline-fingerprint"
-# Writes whose answer was lost are looked up before they are tried again.
-ATTEMPTS = 4
-Result = TypeVar("Result")
+# Seconds before each further attempt of a write.
+PAUSES = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class VertexBackEnd:
         machine: How Vertex runs the model server.
         api_endpoint: Host of the Vertex API, such as a Private Service Connect one; empty for the region's own. With
             https:// in front it is called by REST instead of gRPC.
-        seconds: How long Vertex may take for one operation; deploying takes it some ten minutes.
+        seconds: Time limit of one operation; deploying takes about ten minutes.
 
     Raises:
         UserError: If the endpoint's name has another form.
     """
 
-    # A request cannot be addressed to one deployed model: the version answers as often as its share says.
+    # Requests cannot be sent to one deployed model: a version answers in proportion to its share.
     needs_share = True
 
     def __init__(
@@ -82,13 +83,14 @@ class VertexBackEnd:
         self.models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
         self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, api_endpoint)
         self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, api_endpoint)
+        self.retries = Retries(PAUSES, _explained, _is_transient, _is_conflict)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Nothing to hold: a schedule starts one run at a time, and every step looks before it writes."""
+        """No lock: a schedule starts one run at a time, and every step reads the state before it writes."""
         return contextlib.nullcontext()
 
-    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
-        """Uploads the model as a version of the registry's model, which is made for the first one."""
+    def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
+        """Uploads the model as a version of the registry's model, which the first version creates."""
         known = self._find(fingerprint)
         if known is not None:
             return known
@@ -97,7 +99,7 @@ class VertexBackEnd:
         uploaded = self.types.Model(
             display_name=self.name,
             artifact_uri=_bucket_address(model),
-            version_description=", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
+            version_description=", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
             labels={LABEL: fingerprint[:63].lower()},
             container_spec={
                 "image_uri": self.machine.image,
@@ -108,15 +110,12 @@ class VertexBackEnd:
         )
 
         def upload() -> int:
-            there = self._find(fingerprint)
-            if there is not None:
-                return there
             under = {"parent_model": self.model} if self.versions() else {"model_id": self.name}
             request = {"parent": self.parent, "model": uploaded, **under}
             done = self.models.upload_model(request=request).result(self.seconds)
             return int(done.model_version_id)
 
-        return self._try("register the model", upload)
+        return self.retries.write("register the model", lambda: self._find(fingerprint), upload)
 
     def versions(self) -> list[Registered]:
         """The versions of the registry's model."""
@@ -132,24 +131,23 @@ class VertexBackEnd:
         ]
 
     def champion(self) -> Registered | None:
-        """The version with the alias champion; None if there is none."""
+        """The version with the alias champion, or None."""
         number = self._aliases().get(CHAMPION)
         return next((known for known in self.versions() if known.version == number), None)
 
     def prepare(self) -> None:
-        """Makes the endpoint if there is none of its name."""
+        """Creates the endpoint if there is none of its name."""
 
-        def make() -> None:
-            if self._endpoint() is None:
-                endpoint = self.types.Endpoint(display_name=self.name)
-                request = {"parent": self.parent, "endpoint": endpoint, "endpoint_id": self.name}
-                self.endpoints.create_endpoint(request=request).result(self.seconds)
-                log.info("made the endpoint %s", self.endpoint)
+        def create() -> None:
+            endpoint = self.types.Endpoint(display_name=self.name)
+            request = {"parent": self.parent, "endpoint": endpoint, "endpoint_id": self.name}
+            self.endpoints.create_endpoint(request=request).result(self.seconds)
+            log.info("created the endpoint %s", self.endpoint)
 
-        self._try("make the endpoint", make)
+        self.retries.write("create the endpoint", self._endpoint, create)
 
     def state(self) -> State:
-        """What the endpoint and the registry say."""
+        """Traffic from the endpoint, aliases from the registry."""
         endpoint = self._endpoint()
         if endpoint is None:
             return State({}, self._aliases())
@@ -158,13 +156,11 @@ class VertexBackEnd:
         return State(dict(sorted(traffic.items())), self._aliases())
 
     def add(self, version: int) -> None:
-        """Deploys a version; the first one on an endpoint has to have all traffic at once."""
+        """Deploys a version; the first one on an endpoint must take all traffic at once."""
 
-        def deploy() -> None:
+        def deploy() -> bool:
             endpoint = self._endpoint()
-            if version in self._deployed(endpoint):
-                return
-            log.info("Vertex deploys version %d; that takes it some ten minutes", version)
+            log.info("deploying version %d on Vertex; this takes about ten minutes", version)
             deployed = self.types.DeployedModel(
                 id=str(version),
                 model=f"{self.model}@{version}",
@@ -179,11 +175,14 @@ class VertexBackEnd:
             split = {**endpoint.traffic_split, "0": 0} if endpoint.deployed_models else {"0": 100}
             request = {"endpoint": endpoint.name, "deployed_model": deployed, "traffic_split": split}
             self.endpoints.deploy_model(request=request).result(self.seconds)
+            return True
 
-        self._try(f"deploy version {version}", deploy)
+        self.retries.write(
+            f"deploy version {version}", lambda: version in self._deployed(self._endpoint()) or None, deploy
+        )
 
     def split(self, traffic: dict[int, int]) -> None:
-        """Sets the traffic split, then undeploys what is not in it."""
+        """Sets the traffic split, then undeploys the versions outside it."""
 
         def change() -> None:
             endpoint = self._endpoint()
@@ -199,30 +198,30 @@ class VertexBackEnd:
                     name=endpoint.name, display_name=endpoint.display_name, traffic_split=split
                 )
                 self.endpoints.update_endpoint(endpoint=changed, update_mask={"paths": ["traffic_split"]})
-            # The one that has all of the traffic can only go last.
+            # The version with all of the traffic can only be undeployed last.
             shares = dict(endpoint.traffic_split) if not any(split.values()) else {}
             for number in sorted(set(deployed.values()) - set(wanted), key=lambda number: shares.get(number, 0)):
-                log.info("Vertex undeploys version %s", number)
-                rest = {kept: share for kept, share in split.items() if kept != number and any(split.values())}
+                log.info("undeploying version %s from Vertex", number)
+                rest = {other: share for other, share in split.items() if other != number and any(split.values())}
                 split.pop(number)
                 request = {"endpoint": endpoint.name, "deployed_model_id": number, "traffic_split": rest}
                 self.endpoints.undeploy_model(request=request).result(self.seconds)
 
-        self._try("change the traffic split", change)
+        self.retries.read("change the traffic split", change)
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
-        """Asks the endpoint until the version itself has answered every text."""
+        """Sends requests to the endpoint until the version itself has answered every text."""
         share = self.state().traffic.get(version, 0)
         if not share:
-            raise UserError(f"version {version} has no share of the traffic, so it cannot be asked")
+            raise UserError(f"version {version} has no share of the traffic, so it gets no requests")
         replies: list[Reply] = []
         for _ in range(20 * len(texts) * -(-100 // share)):
             text = texts[len(replies)]
             started = time.monotonic()
-            answer = self._predict([text])
-            if answer.model_version_id == str(version):
-                said = str(_plain(answer.predictions[0])["text"])
-                replies.append(Reply(text, said, round(1000 * (time.monotonic() - started), 1)))
+            response = self._predict([text])
+            if response.model_version_id == str(version):
+                answer = str(_plain(response.predictions[0])["text"])
+                replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
             if len(replies) == len(texts):
                 return replies
         raise UserError(
@@ -230,7 +229,7 @@ class VertexBackEnd:
         )
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
-        """Asks the endpoint."""
+        """Sends one request to the endpoint."""
         return [_plain(prediction) for prediction in self._predict(texts, parameters).predictions]
 
     def alias(self, aliases: dict[str, int]) -> None:
@@ -242,10 +241,10 @@ class VertexBackEnd:
             def move(name: str = name, given: list[str] = given) -> None:
                 self.models.merge_version_aliases(name=name, version_aliases=given)
 
-            self._try(f"move the alias {alias}", move)
+            self.retries.read(f"move the alias {alias}", move)
 
     def forget(self, kept: set[int]) -> None:
-        """Keeps every version in the registry: they cost next to nothing."""
+        """Removes nothing: versions in the registry cost almost nothing."""
 
     def address(self) -> str:
         """The predict method's address."""
@@ -320,36 +319,34 @@ class VertexBackEnd:
         except GoogleAPIError as error:
             raise UserError(f"{self.endpoint} does not answer: {error}") from error
 
-    def _try(self, what: str, write: Callable[[], Result]) -> Result:
-        """Does a write that looks before it writes; again, if the answer was lost or Vertex was busy."""
-        from google.api_core import exceptions
-        from requests.exceptions import ConnectionError as Lost
 
-        passing = (
-            exceptions.ServiceUnavailable,
-            exceptions.TooManyRequests,
-            exceptions.DeadlineExceeded,
-            exceptions.InternalServerError,
-            exceptions.AlreadyExists,
-            Lost,
-        )
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return write()
-            except passing as error:  # noqa: PERF203
-                if attempt == ATTEMPTS:
-                    raise UserError(f"Vertex did not {what}: {error}") from error
-                log.warning("Vertex did not %s (%s); looking again", what, error)
-                time.sleep(2.0**attempt / 4)
-            except exceptions.PermissionDenied as error:
-                raise UserError(f"Vertex does not let this caller {what}: {error}") from error
-            except exceptions.GoogleAPIError as error:
-                raise UserError(f"Vertex did not {what}: {error}") from error
-        raise AssertionError
+def _is_transient(error: Exception) -> bool:
+    from google.api_core.exceptions import InternalServerError
+
+    return isinstance(error, (*transient_errors(), InternalServerError))
+
+
+def _is_conflict(error: Exception) -> bool:
+    from google.api_core.exceptions import AlreadyExists
+
+    return isinstance(error, AlreadyExists)
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turns the errors of Google's clients into messages for users."""
+    from google.api_core import exceptions
+
+    try:
+        yield
+    except exceptions.PermissionDenied as error:
+        raise UserError(f"Vertex does not let this caller {what}: {error}") from error
+    except (exceptions.GoogleAPIError, *transient_errors()) as error:
+        raise UserError(f"Vertex did not {what}: {error}") from error
 
 
 def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
-    """Lists the endpoints that a deployment of ours serves.
+    """Lists the endpoints that Seqline deploys to.
 
     Args:
         parent: projects/P/locations/L.
@@ -377,13 +374,13 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
 
 
 def _bucket_address(model: Path) -> str:
-    """Vertex mounts buckets under /gcs."""
+    """The gs:// address of a path below /gcs, where Vertex mounts buckets."""
     parts = model.parts
     if parts[:2] != ("/", "gcs") or len(parts) < 4:
-        raise UserError(f"model: {model} is not in Cloud Storage, from where alone Vertex can serve it")
+        raise UserError(f"model: {model} is not in Cloud Storage; Vertex serves models from there only")
     return "gs://" + "/".join(parts[2:])
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """A prediction as the client library gives it, as a dictionary."""
+    """A prediction of the client library as a dictionary."""
     return {str(name): value[name] for name in value}

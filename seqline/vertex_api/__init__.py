@@ -1,1 +1,1 @@
-"""Google's Vertex API: clients and retries."""
+"""Calls to Google's Vertex API: clients, retries, transient errors."""

@@ -1,4 +1,4 @@
-"""The connection to a KFP server: its client, what its errors mean to a person, and lost answers."""
+"""The connection to a KFP server: its client, error messages for users, retries."""
 
 import contextlib
 import io
@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
-from seqline.targets.attempts import Attempts
 from seqline.targets.target import UnreachableError
+from seqline.vertex_api.retries import Retries
 
 T = TypeVar("T")
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-AWAY = {429, 502, 503, 504}
+UNAVAILABLE = {429, 502, 503, 504}
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Connection:
     """One server.
 
     Attributes:
-        settings: What the configuration says about it.
+        settings: The configuration's `targets.kubeflow`.
         sleep: Waits some seconds.
     """
 
@@ -34,7 +34,7 @@ class Connection:
 
     @cached_property
     def client(self) -> Any:
-        """The client of kfp; made when it is first asked for."""
+        """The client of kfp, created when it is first used."""
         from kfp.client import Client
 
         token = self.settings.token_file and Path(self.settings.token_file).expanduser()
@@ -50,40 +50,40 @@ class Connection:
             )
 
     def read(self, what: str, call: Callable[[Any], T]) -> T:
-        """Calls something that may be done twice, again while the server is away.
+        """Calls something that may be done twice, and retries while the server is unavailable.
 
         Args:
             what: For the error, such as "list the runs".
-            call: Is given the client.
+            call: Takes the client.
 
         Raises:
-            UserError: If it is refused.
-            UnreachableError: If there is no answer, or this caller may not.
+            UserError: If the request is rejected.
+            UnreachableError: If there is no response, or this caller has no permission.
         """
-        return self._attempts.read(what, lambda: self._quiet(call))
+        return self._retries.read(what, lambda: self._quiet(call))
 
     def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
-        """Makes something once, also when the answer is lost: it looks for it before every attempt.
+        """Creates something once, even when the response is lost: it is looked up before every attempt.
 
         Args:
             what: For the error.
-            look: Returns what the call makes, if it is there.
-            call: Makes it.
+            look: Returns the resource if it exists.
+            call: Creates it.
         """
-        return self._attempts.write(what, lambda: self._quiet(look), lambda: self._quiet(call))
+        return self._retries.write(what, lambda: self._quiet(look), lambda: self._quiet(call))
 
     @property
-    def _attempts(self) -> Attempts:
-        return Attempts(PAUSES, self.explained, _transient, sleep=self.sleep)
+    def _retries(self) -> Retries:
+        return Retries(PAUSES, self.explained, _transient, sleep=self.sleep)
 
     def _quiet(self, call: Callable[[Any], T]) -> T:
-        """Kfp prints links of its own."""
+        """Calls without the links that kfp prints."""
         with contextlib.redirect_stdout(io.StringIO()):
             return call(self.client)
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[None]:
-        """Turns the errors of kfp's client into messages for a person."""
+        """Turns the errors of kfp's client into messages for users."""
         from kfp_server_api import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -91,13 +91,13 @@ class Connection:
         try:
             yield
         except ApiException as error:
-            said = " ".join(str(_message(error)).split())
+            message = " ".join(str(_message(error)).split())
             if error.status in {401, 403}:
-                hint = "targets.kubeflow.token_file names a file with a token that may"
-                raise UnreachableError(f"cannot {what}: {host} refuses this caller: {said}; {hint}") from None
-            if error.status in AWAY:
-                raise UnreachableError(f"cannot {what}: {host} does not answer: {said}") from None
-            raise UserError(f"cannot {what}: {said}") from None
+                hint = "set targets.kubeflow.token_file to a file with a token that has the permission"
+                raise UnreachableError(f"cannot {what}: {host} refuses this caller: {message}; {hint}") from None
+            if error.status in UNAVAILABLE:
+                raise UnreachableError(f"cannot {what}: {host} does not answer: {message}") from None
+            raise UserError(f"cannot {what}: {message}") from None
         except (HTTPError, OSError) as error:
             raise UnreachableError(f"cannot {what}: {host} does not answer: {error}") from None
 
@@ -106,7 +106,7 @@ def _transient(error: Exception) -> bool:
     from kfp_server_api import ApiException
     from urllib3.exceptions import HTTPError
 
-    return error.status in AWAY if isinstance(error, ApiException) else isinstance(error, HTTPError)
+    return error.status in UNAVAILABLE if isinstance(error, ApiException) else isinstance(error, HTTPError)
 
 
 def _message(error: Any) -> str:

@@ -1,8 +1,4 @@
-"""The connection to Vertex: clients of Google's own library, what their errors mean to a person, and lost answers.
-
-The generated clients of google-cloud-aiplatform are used, not the layer above them: they are imported in half the time,
-and can all that the API can, while the layer above ignores what `resume` is asked and cannot update a schedule's end.
-"""
+"""The connection to Vertex: clients, error messages for users, retries."""
 
 import contextlib
 import time
@@ -14,8 +10,10 @@ from urllib.parse import urlsplit
 
 from seqline.configuration.vertex import VertexTarget
 from seqline.errors import UserError
-from seqline.targets.attempts import Attempts
 from seqline.targets.target import UnreachableError
+from seqline.vertex_api.clients import connect
+from seqline.vertex_api.errors import transient_errors
+from seqline.vertex_api.retries import Retries
 
 T = TypeVar("T")
 # Seconds before each further attempt; a quota is counted by the minute.
@@ -25,10 +23,10 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 @dataclass
 class Connection:
-    """Clients of one project and region; each is made when it is first asked for.
+    """Clients of one project and region; each is created when it is first used.
 
     Attributes:
-        settings: What the configuration says about Vertex.
+        settings: The configuration's `targets.vertex`.
         sleep: Waits some seconds.
     """
 
@@ -42,7 +40,7 @@ class Connection:
 
     @property
     def plain(self) -> bool:
-        """Whether the API is an emulator on this machine: it is spoken to without credentials, for there is no TLS."""
+        """Whether the API is an emulator on this machine, without TLS and so without credentials."""
         return self.settings.api_endpoint.startswith("http://")
 
     @cached_property
@@ -62,7 +60,7 @@ class Connection:
             return google.auth.default(scopes=[SCOPE])[0]
         except DefaultCredentialsError:
             raise UnreachableError(
-                "there are no Google Cloud credentials; `gcloud auth application-default login` makes them"
+                "there are no Google Cloud credentials; `gcloud auth application-default login` creates them"
             ) from None
 
     @cached_property
@@ -81,46 +79,44 @@ class Connection:
 
     @cached_property
     def session(self) -> Any:
-        """For the services that have no client here: an authorized session of requests."""
+        """An authorized session of requests, for services without a client here."""
         from google.auth.transport.requests import AuthorizedSession
 
         return AuthorizedSession(self.credentials)
 
     def _client(self, kind: Any) -> Any:
-        endpoint = self.settings.api_address or f"{self.settings.location}-aiplatform.googleapis.com"
-        transport = "rest" if "://" in endpoint else "grpc"
-        return kind(credentials=self.credentials, transport=transport, client_options={"api_endpoint": endpoint})
+        return connect(kind, self.settings.location, self.settings.api_address, self.credentials)
 
     def read(self, what: str, call: Callable[[], T]) -> T:
-        """Calls something that changes nothing, again while the service is not available.
+        """Calls something that may be done twice, and retries while the service is unavailable.
 
         Args:
             what: For the error, such as "list the runs".
             call: The call.
 
         Raises:
-            UserError: If it is refused.
-            UnreachableError: If there is no answer, or this caller may not.
+            UserError: If the request is rejected.
+            UnreachableError: If there is no response, or this caller has no permission.
         """
-        return self._attempts.read(what, call)
+        return self._retries.read(what, call)
 
     def write(self, what: str, look: Callable[[], T | None], call: Callable[[], T]) -> T:
-        """Makes something once, also when the answer is lost: it looks for it before every attempt.
+        """Creates something once, even when the response is lost: it is looked up before every attempt.
 
         Args:
             what: For the error, such as "create schedule nightly".
-            look: Returns what the call makes, if it is there.
-            call: Makes it.
+            look: Returns the resource if it exists.
+            call: Creates it.
 
         Raises:
-            UserError: If it is refused.
-            UnreachableError: If there is no answer, or this caller may not.
+            UserError: If the request is rejected.
+            UnreachableError: If there is no response, or this caller has no permission.
         """
-        return self._attempts.write(what, look, call)
+        return self._retries.write(what, look, call)
 
     @property
-    def _attempts(self) -> Attempts:
-        def is_there(error: Exception) -> bool:
+    def _retries(self) -> Retries:
+        def exists(error: Exception) -> bool:
             from google.api_core.exceptions import AlreadyExists, Conflict
 
             return isinstance(error, (AlreadyExists, Conflict))
@@ -128,53 +124,36 @@ class Connection:
         def transient(error: Exception) -> bool:
             return isinstance(error, transient_errors())
 
-        return Attempts(PAUSES, self.explained, transient, is_there, self.sleep)
+        return Retries(PAUSES, self.explained, transient, exists, self.sleep)
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[None]:
-        """Turns the errors of Google's clients into messages for a person."""
+        """Turns the errors of Google's clients into messages for users."""
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
 
-        place = f"{self.settings.project} in {self.settings.location}"
+        scope = f"{self.settings.project} in {self.settings.location}"
         try:
             yield
         except exceptions.Unauthenticated as error:
             hint = "`gcloud auth application-default login` renews the credentials"
-            raise UnreachableError(f"cannot {what}: {_said(error)}; {hint}") from None
+            raise UnreachableError(f"cannot {what}: {_message(error)}; {hint}") from None
         except exceptions.Forbidden as error:
             hint = f"the caller needs the role roles/aiplatform.user on project {self.settings.project}"
-            raise UnreachableError(f"cannot {what}: {_said(error)}; {hint}") from None
+            raise UnreachableError(f"cannot {what}: {_message(error)}; {hint}") from None
         except exceptions.NotFound as error:
-            raise UserError(f"cannot {what}: {place}: {_said(error)}") from None
+            raise UserError(f"cannot {what}: {scope}: {_message(error)}") from None
         except (exceptions.ClientError, exceptions.PreconditionFailed) as error:
             if isinstance(error, transient_errors()):
-                raise UnreachableError(f"cannot {what}: {place}: {_said(error)}; try again later") from None
-            raise UserError(f"cannot {what}: {_said(error)}") from None
+                raise UnreachableError(f"cannot {what}: {scope}: {_message(error)}; try again later") from None
+            raise UserError(f"cannot {what}: {_message(error)}") from None
         except (*transient_errors(), exceptions.GoogleAPICallError, GoogleAuthError) as error:
-            where = self.settings.api_endpoint or place
-            raise UnreachableError(f"cannot {what}: {where} does not answer: {_said(error)}") from None
+            where = self.settings.api_endpoint or scope
+            raise UnreachableError(f"cannot {what}: {where} does not answer: {_message(error)}") from None
 
 
-def transient_errors() -> tuple[type[Exception], ...]:
-    """What may go away by itself: no answer, an overloaded service, a quota that is used up for this minute."""
-    import requests
-    from google.api_core import exceptions
-    from google.auth.exceptions import TransportError
-
-    return (
-        exceptions.ServiceUnavailable,
-        exceptions.TooManyRequests,
-        exceptions.GatewayTimeout,
-        exceptions.BadGateway,
-        requests.ConnectionError,
-        requests.Timeout,
-        TransportError,
-    )
-
-
-def _said(error: Exception) -> str:
-    """What the service said, without the request's address in front of it."""
+def _message(error: Exception) -> str:
+    """The service's message, without the request's address before it."""
     text = str(getattr(error, "message", "") or error)
     words = text.split(" ", 2)
     if words[0] in {"GET", "POST", "PATCH", "DELETE", "PUT"} and len(words) == 3 and urlsplit(words[1]).scheme:

@@ -8,7 +8,7 @@ from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.errors import UserError
 
 
-def test_without_an_endpoint_or_a_live_version_there_is_none(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+def test_without_endpoint_or_live_version_there_is_no_champion(tmp_path: Path, toy_models: SimpleNamespace) -> None:
     assert champion(toy_models.loud, "") is None
     assert champion(toy_models.loud, str(tmp_path / "demo")) is None
 

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from seqline.artifacts.decision import Decision, Verdict, write_decision
-from seqline.artifacts.evaluation import Figure, Sentence
+from seqline.artifacts.decision import Decision, RuleResult, write_decision
+from seqline.artifacts.deployment import Deployment
+from seqline.artifacts.evaluation import MetricValue, Sentence
 from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
@@ -20,10 +21,10 @@ from tests.servers import free_port
 
 
 def decide(folder: Path, model: Path, blessed: bool = True) -> Path:
-    rule = Verdict("bleu", 30.0, 20.0, blessed, "30 is enough")
+    rule = RuleResult("bleu", 30.0, 20.0, blessed, "30 is enough")
     sample = Sentence("Hello", "Hallo", "Hallo", -0.1)
-    figures = {"bleu": Figure(30.0, True, "s")}
-    write_decision(folder, Decision(blessed, model.name, [rule], figures, samples=[sample]))
+    metrics = {"bleu": MetricValue(30.0, True, "s")}
+    write_decision(folder, Decision(blessed, model.name, [rule], metrics, samples=[sample]))
     return folder
 
 
@@ -47,12 +48,12 @@ def test_a_blessing_of_another_model_is_refused(tmp_path: Path, toy_models: Simp
         deploy(toy_models.quiet, decision, tmp_path / "out", str(tmp_path / "demo"))
 
 
-def test_without_an_endpoint_nothing_is_deployed_and_that_is_written_down(
+def test_without_an_endpoint_nothing_is_deployed_and_the_deployment_says_so(
     tmp_path: Path, toy_models: SimpleNamespace
 ) -> None:
     deployment = deploy(toy_models.loud, decide(tmp_path / "d", toy_models.loud), tmp_path / "out")
     assert not deployment.live
-    assert (tmp_path / "out" / "deployment.json").exists()
+    assert Deployment.read(tmp_path / "out" / "deployment.json") == deployment
 
 
 def test_a_port_in_use_is_one_message(tmp_path: Path, toy_models: SimpleNamespace, endpoint: Endpoint) -> None:
@@ -66,7 +67,7 @@ def test_a_port_in_use_is_one_message(tmp_path: Path, toy_models: SimpleNamespac
                 decide(tmp_path / "d", toy_models.loud),
                 tmp_path / "o",
                 str(endpoint.path),
-                Options(port),
+                options=Options(port=port),
             )
 
 
@@ -74,11 +75,11 @@ def test_a_port_in_use_is_one_message(tmp_path: Path, toy_models: SimpleNamespac
 def test_versions_follow_each_other_without_a_failed_request(
     tmp_path: Path, toy_models: SimpleNamespace, endpoint: Endpoint
 ) -> None:
-    options = Options(free_port())
+    options = Options(port=free_port())
 
     def go(model: Path) -> int | None:
         decision = decide(tmp_path / f"d-{model.name}", model)
-        return deploy(model, decision, tmp_path / "out", str(endpoint.path), options).version
+        return deploy(model, decision, tmp_path / "out", str(endpoint.path), options=options).version
 
     assert go(toy_models.loud) == 1
     settings = endpoint.read()
@@ -98,7 +99,7 @@ def test_versions_follow_each_other_without_a_failed_request(
         assert go(toy_models.quiet) == 2
         assert go(toy_models.quiet) == 2  # again: nothing to do
         broken = (
-            r"version 3 does not load: .*this model is broken.*; the former split is restored, version 2 stays live"
+            r"version 3 does not load: .*this model is broken.*; the previous split is restored, version 2 stays live"
         )
         with pytest.raises(UserError, match=broken):
             go(toy_models.broken)

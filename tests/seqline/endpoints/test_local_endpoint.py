@@ -1,10 +1,11 @@
 import json
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.endpoints.local_endpoint import Endpoint, Settings, can_listen
 from seqline.errors import UserError
 
 
@@ -35,6 +36,24 @@ def test_a_number_is_not_given_twice(endpoint: Endpoint, tmp_path: Path) -> None
     assert endpoint.register(tmp_path / "a", "fa", {}).version == 3
 
 
+def test_versions_that_were_registered_before_metrics_were_called_so_are_read(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {"bleu": 1.0})
+    file = endpoint.path / "versions" / "1.json"
+    fields = json.loads(file.read_text())
+    del fields["schema_version"]
+    file.write_text(json.dumps({**fields, "figures": fields.pop("metrics")}))
+    assert [version.metrics for version in endpoint.versions()] == [{"bleu": 1.0}]
+
+
+def test_a_broken_record_names_the_file_and_the_remedy(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.register(model(tmp_path / "a", "a"), "fa", {})
+    (endpoint.path / "versions" / "1.json").write_text('{"version": 1}')
+    with pytest.raises(UserError, match=r"versions/1\.json cannot be read .*; delete it to remove the version"):
+        endpoint.versions()
+
+
 def test_a_folder_without_its_record_is_no_version(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.register(model(tmp_path / "a", "a"), "fa", {})
     (endpoint.path / "versions" / "1.json").unlink()  # as after a kill between the two writes
@@ -57,7 +76,7 @@ def test_the_champion_is_live_also_while_another_has_the_larger_share(endpoint: 
     assert endpoint.live() == endpoint.version(1)
 
 
-def test_what_a_killed_deployment_left_is_swept(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_the_leftovers_of_a_killed_deployment_are_swept(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.register(model(tmp_path / "a", "a"), "fa", {})
     model(endpoint.path / "versions" / "2", "no record")
     (endpoint.path / "versions" / ".3.x1").mkdir()
@@ -76,12 +95,29 @@ def test_settings_come_back_as_written(endpoint: Endpoint) -> None:
 def test_broken_settings_are_named(endpoint: Endpoint, text: str) -> None:
     endpoint.path.mkdir()
     (endpoint.path / "endpoint.json").write_text(text)
-    with pytest.raises(UserError, match=r"endpoint\.json cannot be read"):
+    with pytest.raises(UserError, match=r"endpoint\.json (cannot be read|is no JSON object).*; correct or delete it"):
         endpoint.read()
 
 
+def test_a_renamed_folder_renames_the_endpoint(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.write(Settings("demo", "127.0.0.1", 8501))
+    endpoint.path.rename(tmp_path / "other")
+    settings = Endpoint(tmp_path / "other").read()
+    assert settings is not None
+    assert settings.name == "other"
+
+
+def test_a_port_can_be_listened_on_unless_another_program_does(endpoint: Endpoint) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not can_listen(endpoint.path, port)
+    assert can_listen(endpoint.path, port)
+
+
 @pytest.mark.parametrize("name", ["Demo", "1st", "a b", "x" * 64, "..", "ü"])
-def test_a_bad_name_says_what_names_are(tmp_path: Path, name: str) -> None:
+def test_a_bad_name_is_rejected_with_the_rule(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="an endpoint's name is"):
         Endpoint(tmp_path / name)
 
@@ -91,10 +127,11 @@ def test_a_process_that_is_gone_or_another_is_not_the_server(endpoint: Endpoint)
     try:
         endpoint.write_process(process.pid)
         assert endpoint.process() == process.pid
-        noted = json.loads((endpoint.path / "server.pid").read_text())
-        (endpoint.path / "server.pid").write_text(json.dumps({**noted, "started": "1"}))
+        assert can_listen(endpoint.path, 1)  # its own server listens
+        recorded = json.loads((endpoint.path / "server.pid").read_text())
+        (endpoint.path / "server.pid").write_text(json.dumps({**recorded, "started": "1"}))
         assert endpoint.process() is None  # the number was recycled
-        (endpoint.path / "server.pid").write_text(json.dumps(noted))
+        (endpoint.path / "server.pid").write_text(json.dumps(recorded))
         assert endpoint.stop()
     finally:
         process.kill()

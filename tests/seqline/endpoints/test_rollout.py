@@ -1,4 +1,4 @@
-"""The decision path, against an endpoint that can be told to fail or be killed at any call."""
+"""The rollout, against an endpoint that can fail or be killed at any call."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Killed(BaseException):
 
 
 class Shelf:
-    """An endpoint in memory. `calls_left` writes and questions go through, then every one raises."""
+    """An endpoint in memory. `calls_left` calls succeed, then every call raises."""
 
     def __init__(self, needs_share: bool = False, traffic: dict[int, int] | None = None, **aliases: int) -> None:
         self.needs_share = needs_share
@@ -35,7 +35,7 @@ class Shelf:
     def locked(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def register(self, model: Path, fingerprint: str, figures: dict[str, float]) -> int:
+    def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
         raise NotImplementedError
 
     def versions(self) -> list[Registered]:
@@ -105,16 +105,16 @@ def test_a_challenger_is_raised_in_steps_and_the_last_two_stay() -> None:
 
 
 @pytest.mark.parametrize("broken_at", [0, 10, 50, 100])
-def test_a_failure_at_any_step_restores_the_former_split_and_says_so(broken_at: int) -> None:
-    former = {1: 0, 2: 100}
-    shelf = Shelf(traffic=former, champion=2, previous=1)
+def test_a_failure_at_any_step_restores_the_previous_split_and_says_so(broken_at: int) -> None:
+    previous = {1: 0, 2: 100}
+    shelf = Shelf(traffic=previous, champion=2, previous=1)
     shelf.broken_at = broken_at
-    with pytest.raises(UserError, match="it does not answer; the former split is restored, version 2 stays live"):
+    with pytest.raises(UserError, match="it does not answer; the previous split is restored, version 2 stays live"):
         roll_out(shelf, 3, [10, 50], CHECKS)
-    assert (shelf.traffic, shelf.aliases) == (former, {"champion": 2, "previous": 1})
+    assert (shelf.traffic, shelf.aliases) == (previous, {"champion": 2, "previous": 1})
 
 
-def test_a_failed_first_version_leaves_nothing_served() -> None:
+def test_after_a_failed_first_version_nothing_is_served() -> None:
     shelf = Shelf()
     shelf.broken_at = 100
     with pytest.raises(UserError, match="no version is live"):
@@ -125,10 +125,10 @@ def test_a_failed_first_version_leaves_nothing_served() -> None:
 def test_a_slow_or_silent_version_is_refused() -> None:
     slow, silent = Shelf(traffic={1: 100}, champion=1), Shelf(traffic={1: 100}, champion=1)
     slow.milliseconds = 101
-    with pytest.raises(UserError, match=r"version 2 takes 101 ms .* max_latency_ms allows 100"):
+    with pytest.raises(UserError, match=r"version 2 has a median latency of 101 ms .* max_latency_ms allows 100"):
         roll_out(slow, 2, [10], CHECKS)
     silent.answer = " "
-    with pytest.raises(UserError, match="version 2 answers 2 smoke requests with nothing"):
+    with pytest.raises(UserError, match="version 2 answers 2 smoke requests with empty texts"):
         roll_out(silent, 2, [10], CHECKS)
     assert slow.traffic == silent.traffic == {1: 100}
 
@@ -176,7 +176,7 @@ def test_there_may_be_nothing_to_roll_back_to() -> None:
         roll_back(Shelf(traffic={1: 100}, champion=1))
 
 
-def test_sigterm_restores_the_former_split(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_restores_the_previous_split(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
     import signal
 

@@ -11,7 +11,7 @@ from seqline.components.champion.stage import champion
 from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import roll_back
-from seqline.endpoints.vertex import Serving, VertexBackEnd
+from seqline.endpoints.vertex import VertexBackEnd
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide
 from tests.stand_ins.vertex import PROJECT, VertexStandIn
@@ -33,29 +33,31 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return SimpleNamespace(**{name: tmp_path / name for name in ("one", "two", "three")})
 
 
-def serving(vertex: VertexStandIn) -> Serving:
-    return Serving("eu-docker.pkg.dev/p/r/serve@sha256:1", api_endpoint=vertex.url)
+def back_end(vertex: VertexStandIn) -> VertexBackEnd:
+    return VertexBackEnd(ENDPOINT, api_endpoint=vertex.url)
 
 
-def go(vertex: VertexStandIn, model: Path, tmp_path: Path, **options: float) -> int | None:
+def go(vertex: VertexStandIn, model: Path, tmp_path: Path) -> int | None:
     shutil.rmtree(tmp_path / "d", ignore_errors=True)
     decision = decide(tmp_path / "d", model)
     text = (tmp_path / "d" / "decision.json").read_text()
     (tmp_path / "d" / "decision.json").write_text(text.replace(f'"{model.name}"', f'"{model.name * 20}"'))
-    made = deploy(model, decision, tmp_path / "out", ENDPOINT, Options(**options), serving(vertex))  # type: ignore[arg-type]
-    return made.version
+    options = Options(image="eu-docker.pkg.dev/p/r/serve@sha256:1", machine_type="n1-highcpu-8", max_replicas=3)
+    return deploy(model, decision, tmp_path / "out", ENDPOINT, vertex.url, options).version
 
 
 def test_versions_follow_each_other_in_steps_and_the_last_two_stay(
     vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
 ) -> None:
     assert [go(vertex, model, tmp_path) for model in (models.one, models.two, models.three)] == [1, 2, 3]
-    state = VertexBackEnd(ENDPOINT, serving(vertex)).state()
+    state = back_end(vertex).state()
     assert state.traffic == {2: 0, 3: 100}
     assert state.aliases == {"champion": 3, "previous": 2}
     splits = [dict(request.endpoint.traffic_split) for request in vertex.called("UpdateEndpoint")]
     assert splits[:3] == [{"1": 90, "2": 10}, {"1": 50, "2": 50}, {"1": 0, "2": 100}]
-    assert [version.model for version in VertexBackEnd(ENDPOINT, serving(vertex)).versions()] == [
+    resources = vertex.called("DeployModel")[0].deployed_model.dedicated_resources
+    assert (resources.machine_spec.machine_type, resources.max_replica_count) == ("n1-highcpu-8", 3)
+    assert [version.model for version in back_end(vertex).versions()] == [
         "gs://bucket/one",
         "gs://bucket/two",
         "gs://bucket/three",
@@ -70,16 +72,16 @@ def test_the_same_model_again_changes_nothing(vertex: VertexStandIn, models: Sim
     assert {name: len(vertex.called(name)) for name in writes} == before
 
 
-def test_a_version_that_answers_nothing_is_taken_back(
+def test_a_version_that_answers_with_empty_texts_is_rolled_back(
     vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
 ) -> None:
     go(vertex, models.one, tmp_path)
     vertex.endpoints.serve = lambda model, instances, parameters: [
         {"text": "" if model.version_id == "2" else "x", "score": 0.0} for _ in instances
     ]
-    with pytest.raises(UserError, match=r"version 2 answers .* with nothing; the former split is restored, version 1"):
+    with pytest.raises(UserError, match=r"version 2 answers .* with empty texts; .* restored, version 1"):
         go(vertex, models.two, tmp_path)
-    state = VertexBackEnd(ENDPOINT, serving(vertex)).state()
+    state = back_end(vertex).state()
     assert (state.traffic, state.aliases) == ({1: 100}, {"champion": 1})
 
 
@@ -90,7 +92,7 @@ def test_a_container_that_never_becomes_healthy_leaves_the_live_version(
     vertex.endpoints.broken = {f"{vertex.models.find(f'{PARENT}/models/en-de').name}@2"}
     with pytest.raises(UserError, match=r"Vertex did not deploy version 2: .*never became ready.*version 1 stays live"):
         go(vertex, models.two, tmp_path)
-    assert VertexBackEnd(ENDPOINT, serving(vertex)).state().traffic == {1: 100}
+    assert back_end(vertex).state().traffic == {1: 100}
 
 
 def test_the_champion_comes_from_the_registry_by_its_alias(
@@ -105,16 +107,16 @@ def test_the_champion_comes_from_the_registry_by_its_alias(
 def test_rolling_back_and_stopping(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> None:
     for model in (models.one, models.two):
         go(vertex, model, tmp_path)
-    back_end = VertexBackEnd(ENDPOINT, serving(vertex))
-    assert roll_back(back_end) == 1
-    assert back_end.state().traffic == {1: 100, 2: 0}
-    assert back_end.predict(["a"])[0]["text"] == "a by version 1"
+    endpoint = back_end(vertex)
+    assert roll_back(endpoint) == 1
+    assert endpoint.state().traffic == {1: 100, 2: 0}
+    assert endpoint.predict(["a"])[0]["text"] == "a by version 1"
     vertex.endpoints.serve = lambda model, instances, parameters: [{"text": str(parameters)}]
-    assert back_end.predict(["a"], {"beam_size": 4})[0]["text"] == "{'beam_size': 4.0}"  # as protobuf has it
-    assert back_end.stop()
-    assert not back_end.stop()
-    assert back_end.state().traffic == {}
-    assert len(back_end.versions()) == 2
+    assert endpoint.predict(["a"], {"beam_size": 4})[0]["text"] == "{'beam_size': 4.0}"  # protobuf has floats only
+    assert endpoint.stop()
+    assert not endpoint.stop()
+    assert endpoint.state().traffic == {}
+    assert len(endpoint.versions()) == 2
 
 
 def test_a_model_outside_of_cloud_storage_and_a_wrong_name_are_refused(tmp_path: Path) -> None:
@@ -122,4 +124,4 @@ def test_a_model_outside_of_cloud_storage_and_a_wrong_name_are_refused(tmp_path:
         module._bucket_address(tmp_path)
     assert module._bucket_address(Path("/gcs/bucket/run/model")) == "gs://bucket/run/model"
     with pytest.raises(UserError, match="is not projects/P/locations/L/endpoints/NAME"):
-        VertexBackEnd("projects/p/endpoints/1", Serving())
+        VertexBackEnd("projects/p/endpoints/1")

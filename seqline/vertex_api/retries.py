@@ -1,5 +1,6 @@
-"""Calls to a service over a network: again while it is away, and never twice what is to be made once."""
+"""Retries of calls over a network; what must be created once is looked up before every attempt."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,38 +9,39 @@ from typing import TypeVar
 
 from seqline.errors import UserError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """How calls to one service are made.
+class Retries:
+    """How calls to one service are retried.
 
     Attributes:
         pauses: Seconds before each further attempt.
-        explained: Turns the errors of the service's client into messages for a person; is told what was asked for,
-            such as "list the runs".
+        explained: Turns the errors of the service's client into messages for users; its argument says what was
+            requested, such as "list the runs".
         transient: Whether an error may go away by itself.
-        is_there: Whether an error says that what is to be made exists already.
+        exists: Whether an error says that the resource to create exists already.
         sleep: Waits some seconds.
     """
 
     pauses: tuple[float, ...]
     explained: Callable[[str], AbstractContextManager[None]]
     transient: Callable[[Exception], bool]
-    is_there: Callable[[Exception], bool] = lambda error: False
+    exists: Callable[[Exception], bool] = lambda error: False
     sleep: Callable[[float], None] = time.sleep
 
     def read(self, what: str, call: Callable[[], T]) -> T:
-        """Calls something that may be done twice, again while the service is away.
+        """Calls something that may be done twice, and retries while the service is unavailable.
 
         Args:
             what: For the error, such as "list the runs".
             call: The call.
 
         Raises:
-            UserError: If it is refused.
-            UnreachableError: If there is no answer, or this caller may not.
+            UserError: As `explained` does.
         """
         with self.explained(what):
             for pause in self.pauses:
@@ -48,20 +50,19 @@ class Attempts:
                 except Exception as error:  # noqa: PERF203 (a call over the network is slower)
                     if not self.transient(error):
                         raise
-                    self.sleep(pause)
+                    self._pause(what, error, pause)
             return call()
 
     def write(self, what: str, look: Callable[[], T | None], call: Callable[[], T]) -> T:
-        """Makes something once, also when the answer is lost: it looks for it before every attempt.
+        """Creates something once, even when the response is lost: it is looked up before every attempt.
 
         Args:
             what: For the error, such as "create schedule nightly".
-            look: Returns what the call makes, if it is there.
-            call: Makes it.
+            look: Returns the resource if it exists.
+            call: Creates it.
 
         Raises:
-            UserError: If it is refused.
-            UnreachableError: If there is no answer, or this caller may not.
+            UserError: As `explained` does; or if another resource of that name exists.
         """
         with self.explained(what):
             for pause in (*self.pauses, None):
@@ -71,9 +72,12 @@ class Attempts:
                 try:
                     return call()
                 except Exception as error:
-                    if self.is_there(error):
-                        continue
-                    if pause is None or not self.transient(error):
+                    if not self.exists(error) and (pause is None or not self.transient(error)):
                         raise
-                    self.sleep(pause)
-            raise UserError(f"cannot {what}: it exists already, and is not what is wanted")
+                    if pause is not None:
+                        self._pause(what, error, pause)
+            raise UserError(f"cannot {what}: another one of that name exists")
+
+    def _pause(self, what: str, error: Exception, pause: float) -> None:
+        log.info("cannot %s yet (%s); retrying in %g s", what, error, pause)
+        self.sleep(pause)
