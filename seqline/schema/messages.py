@@ -66,6 +66,9 @@ def explain(detail: Any, kind: type[BaseModel]) -> str:
         wanted = bounds(field) if field is not None else ""
         wanted = wanted or " and ".join(f"{BOUNDS[name]} {limit:g}" for name, limit in limits.items())
         return f"must be {wanted}, not {given!r}"
+    if error == "string_type" and isinstance(given, bool):
+        # YAML 1.1 reads no, off and yes as truth values; the language code of Norwegian is one of them.
+        return f"must be text, not {str(given).lower()}; put it in quotes"
     said = f"must be {WORDS[error]}" if error in WORDS else detail["msg"][0].lower() + detail["msg"][1:]
     return f"{said}, not {given!r}" if len(repr(given)) < 80 else said
 

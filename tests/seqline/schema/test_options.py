@@ -49,6 +49,7 @@ class Toy(BaseOptions):
         ({"tied": "yes"}, "tied must be true or false, not 'yes'"),
         ({"names": "a"}, "names must be a list, not 'a'"),
         ({"names": ["a", 3]}, "names[1] must be text, not 3"),
+        ({"names": [False]}, "names[0] must be text, not false; put it in quotes"),
         ({"limits": [{"metric": "bleu", "least": -1}]}, "limits[0].least must be at least 0, not -1"),
         ({"limits": [{"least": 1}]}, "limits[0].metric is missing"),
         ({"limits": [{"metric": "bleu", "lest": 1}]}, "limits[0].lest is unknown; did you mean 'least'?"),
