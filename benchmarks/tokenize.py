@@ -15,7 +15,7 @@ from benchmarks.tokenizing import corpora
 from benchmarks.tokenizing.measuring import Measured, measure
 from seqline.atomic import atomic_write
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.vocabulary import learn, listing
+from seqline.components.tokenize.vocabulary import listing, train_tokenizer
 from seqline.errors import UserError
 
 DATASETS = ["datasets==5.2.0", "tokenizers==0.23.3"]
@@ -52,9 +52,9 @@ def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> 
     pairs = corpora.read(paths)
     model = FOLDER.resolve() / f"tokenizer-{len(pairs)}.model"
     if not model.exists():
-        learnt = learn((side for pair in pairs for side in pair), Options())
-        atomic_write(model.with_suffix(".vocab"), listing(learnt))
-        model.write_bytes(learnt)
+        trained = train_tokenizer((side for pair in pairs for side in pair), Options())
+        atomic_write(model.with_suffix(".vocab"), listing(trained))
+        model.write_bytes(trained)
     small, _ = folders = [corpora.varied(pairs, size) for size in sizes]
     ours = [stage(folder, model) for folder in folders]
     rows: list[list[object]] = [

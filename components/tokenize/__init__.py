@@ -1,1 +1,1 @@
-"""Tokenize: raw text pairs in, a corpus of piece ids out, through one Beam pipeline."""
+"""The tokenize stage: raw text pairs to a corpus of token ids."""

@@ -1,7 +1,7 @@
-"""Augmentation: training pairs made of others. A copy says how it was made; none is made by default.
+"""Augmentation: modified copies of training pairs; none is made by default.
 
-Counterfactual copies (Lu et al., 2018; Zmigrod et al., 2019) show a pair with the other term of each pair of terms, so
-that a model learns the same of both. Noisy copies have typing errors in their source, so that it learns to read them.
+In counterfactual copies (Lu et al., 2018; Zmigrod et al., 2019) the terms of each given pair of terms are swapped, so
+that a model learns the same about both. Noisy copies have typing errors in their source, which makes a model robust.
 """
 
 import random
@@ -18,26 +18,26 @@ from seqline.components.tokenize.text import clean
 
 
 class Copy(NamedTuple):
-    """A pair made of another.
+    """A modified copy of a pair.
 
     Attributes:
-        row: The row that it is made of.
-        how: "counterfactual" or "noise".
+        row: The row of the original.
+        method: "counterfactual" or "noise".
         source: Its source.
         target: Its target.
     """
 
     row: int
-    how: str
+    method: str
     source: str
     target: str
 
 
 class Terms:
-    """Exchanges terms for each other in texts.
+    """Swaps terms in texts.
 
     Args:
-        pairs: Terms of one side that go with each other.
+        pairs: Pairs of terms of one side.
     """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
@@ -48,21 +48,21 @@ class Terms:
         self.pattern = "(?i)" + "|".join(map(re.escape, self.other))
 
     def count(self, text: str) -> int:
-        """How many there are in a text."""
+        """Returns the number of terms in a text."""
         return len(self._words.findall(text)) if self._words else 0
 
-    def exchange(self, text: str) -> str:
-        """The text with each term in the place of the other, in the same case."""
-        return (
-            self._words.sub(lambda found: _like(found[0], self.other[found[0].lower()]), text) if self._words else text
-        )
+    def swap(self, text: str) -> str:
+        """Replaces each term by its other one, in the same case."""
+        if not self._words:
+            return text
+        return self._words.sub(lambda found: _like(found[0], self.other[found[0].lower()]), text)
 
 
 class Augmenter:
-    """Makes copies of pairs, by their content alone.
+    """Makes copies of pairs, which depend on the pairs' content alone.
 
     Args:
-        options: counterfactual and noise_share count here.
+        options: counterfactual and noise_share are used.
     """
 
     def __init__(self, options: Options) -> None:
@@ -75,10 +75,10 @@ class Augmenter:
         self.active = bool(terms or options.noise_share)
 
     def copies(self, table: pa.Table) -> Iterator[Copy]:
-        """The copies that are made of the pairs of a table, in the order of its rows.
+        """Makes the copies of the pairs of a table, in the order of its rows.
 
         Args:
-            table: Has source, target and row, a hash of each pair.
+            table: Has source, target and row_hash.
         """
         source, target = (table[side].combine_chunks() for side in ("source", "target"))
         every = np.ones(len(table), bool)
@@ -86,7 +86,7 @@ class Augmenter:
         for texts, terms in zip((source, target), self.sides, strict=True):
             if terms.other:
                 named |= matching(texts, terms.pattern, every)
-        hashes = table["row"].to_numpy()
+        hashes = table["row_hash"].to_numpy()
         noisy = hashes / 2.0**64 < self.noise_share
         for row in np.flatnonzero(named | noisy).tolist():
             texts = source[row].as_py(), target[row].as_py()
@@ -97,22 +97,22 @@ class Augmenter:
 
     def _counterfactual(self, source: str, target: str) -> tuple[str, str] | None:
         if any(one.count(source) != other.count(target) for one, other in self.matched):
-            # A term is said on one side alone: exchanged there it would be a wrong translation.
+            # A term without its counterpart on the other side: swapping it would make a wrong translation.
             return None
-        return self.sides[0].exchange(source), self.sides[1].exchange(target)
+        return self.sides[0].swap(source), self.sides[1].swap(target)
 
 
 def with_typing_errors(text: str, seed: int) -> str:
-    """A text in which every tenth word, and at least one, has a letter left out, doubled or exchanged with the next.
+    """Makes typing errors: every tenth word, at least one, gets a letter dropped, doubled or swapped with the next.
 
     Args:
         text: A clean text.
-        seed: Decides which and how.
+        seed: Selects the words and the errors.
     """
     chooser = random.Random(seed)
     words = text.split(" ")
-    for place in chooser.sample(range(len(words)), -(-len(words) // 10)):
-        word = words[place]
+    for index in chooser.sample(range(len(words)), -(-len(words) // 10)):
+        word = words[index]
         at = chooser.randrange(len(word)) if word else 0
         kind = chooser.randrange(3)
         if len(word) < 2:
@@ -123,12 +123,12 @@ def with_typing_errors(text: str, seed: int) -> str:
             word = word[: at + 1] + word[at:]
         else:
             word = word[:at] + word[at + 1 : at + 2] + word[at : at + 1] + word[at + 2 :]
-        words[place] = word
+        words[index] = word
     return clean(" ".join(words))
 
 
 def _like(pattern: str, word: str) -> str:
-    """A word in the case of another."""
+    """Gives a word the case of another."""
     if pattern.isupper() and len(pattern) > 1:
         return word.upper()
     return word[:1].upper() + word[1:] if pattern[:1].isupper() else word

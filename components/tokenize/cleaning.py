@@ -1,4 +1,4 @@
-"""Cleaning: blocks of records to clean pairs, judged row by row, and laid down where the pairs of a part meet."""
+"""Cleaning: blocks of records to clean pairs, written to files where the pairs of a part can be joined."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,63 +6,40 @@ from typing import Any
 import apache_beam as beam
 import fsspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from xxhash import xxh3_64_intdigest
+import pyarrow.compute as pc
 
+from seqline.components.tokenize.blocks import Block
 from seqline.components.tokenize.content import Content
 from seqline.components.tokenize.filters import Pairs
 from seqline.components.tokenize.formats import Input
-from seqline.components.tokenize.inputs import Block
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.rows import Rows, parse
 from seqline.components.tokenize.rules import check, thresholds
+from seqline.components.tokenize.segments import PARAMETERS, Segments, hashed, mixed
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean_column, folded_column
 
-Keys = npt.NDArray[np.uint64]
-Segments = tuple[str, dict[int, int]]
-"""A file of pairs, and which of its record batches hold those of a part, by section."""
-
-# No piece of a learnt tokenizer has more characters than 16, of a given one hardly more than 64.
-_CHARACTERS_PER_PIECE = 64
-
-
-def place(source: str) -> int:
-    """A number below 2**64 that only the source decides: it orders pairs, and says their split and part.
-
-    Sources that differ in case, punctuation or spacing alone have the same: they are never in two splits.
-    """
-    return xxh3_64_intdigest(folded_column(pa.array([source]))[0])
-
-
-def hashed(texts: list[bytes]) -> Keys:
-    """A number for each text."""
-    return np.fromiter(map(xxh3_64_intdigest, texts), np.uint64, len(texts))
-
-
-def mixed(one: Keys, other: Keys) -> Keys:
-    """A number for each pair of numbers."""
-    both = (one ^ (other >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) + other
-    return (both ^ (both >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+# No token of a learned tokenizer has more than 16 characters, hardly one of a given tokenizer more than 64.
+_CHARACTERS_PER_TOKEN = 64
 
 
 class CleanBlocks(beam.DoFn):
-    """Cleans a block and lays its pairs down in one file, sorted by part; yields (part, `Segments`).
+    """Cleans a block and writes its pairs to one file, sorted by part; yields (part, `Segments`).
 
-    Tagged "tally", what was read and rejected. Nothing is raised for bad content: the tally carries it to the
-    driver, whatever runner is between.
+    Tagged "tally", it yields the counts of rows read and rejected. Bad content raises no error: the tally takes it to
+    the driver on any runner.
 
     Args:
         files: All inputs.
         options: The stage's options.
-        sections: Into how many sections each part is cut, so that one fits in memory.
+        sections: Number of sections of each part; one section fits in memory.
         work: Folder for the files.
     """
 
     def __init__(self, files: list[Input], options: Options, sections: int, work: str) -> None:
         self.files, self.options, self.sections, self.work = files, options, sections, work
-        self.chosen = thresholds(options.task, options.rules)
+        self.thresholds = thresholds(options.task, options.rules)
 
     def process(self, block: Block) -> Iterator[Any]:
         """Cleans one block.
@@ -71,48 +48,38 @@ class CleanBlocks(beam.DoFn):
             block: The block.
         """
         tally = Tally()
-        given, path = self.files[block.file][:2]
+        path = self.files[block.file].path
         try:
             rows = parse(block, path, self.options, tally)
-            table = self._clean(rows, block, given, path, tally)
+            table = self._clean(rows, block, tally)
             if table.num_rows:
-                yield from self._lay_down(table, f"{self.work}/clean-{block.file:05}-{block.offset}-{block.first}")
+                yield from self._write(table, f"{self.work}/clean-{block.file:05}-{block.offset}-{block.first}")
         except (OSError, pa.ArrowException) as error:
             tally.problems.append(f"{path} cannot be read after line {block.first}: {error}; is the file complete?")
         yield beam.pvalue.TaggedOutput("tally", tally)
 
-    def _clean(self, rows: Rows, block: Block, given: str, path: str, tally: Tally) -> pa.Table:
-        columns = dict(zip(self.options.fields, rows.columns, strict=True))
-        table = pa.table(
-            {
-                **self._sides({name: clean_column(column) for name, column in columns.items()}, len(rows.lines)),
-                "line": pa.array(np.asarray(rows.lines, np.int64)),
-            }
-        )
-        # What was given as validation or test text is the user's own choice of pairs.
-        chosen = self.chosen if given == "data" else {}
-        table = self._judge(table, path, chosen, tally)
-        source, target = (folded_column(table[side].combine_chunks()) for side in ("source", "target"))
-        exact = (Content(table[side].combine_chunks()).slices() for side in ("source", "target"))
-        place, other = hashed(source), hashed(target)
-        keys = {"pair": mixed(place, other), "row": mixed(*map(hashed, exact))}
-        keys["place"] = place if self._has_source else other
-        for name, key in keys.items():
-            table = table.append_column(name, pa.array(key))
-        number = ("data", "valid_data", "test_data").index(given)
-        table = table.append_column("given", pa.array(np.full(len(table), number, np.int8)))
-        return table.append_column("file", pa.array(np.full(len(table), block.file, np.int32)))
-
-    @property
-    def _has_source(self) -> bool:
-        return bool(self.options.source_field)
+    def _clean(self, rows: Rows, block: Block, tally: Tally) -> pa.Table:
+        parameter, path = self.files[block.file][:2]
+        columns = dict(zip(self.options.fields, map(clean_column, rows.columns), strict=True))
+        table = pa.table({**self._sides(columns, len(rows.lines)), "line": pa.array(np.asarray(rows.lines, np.int64))})
+        table = self._filter(table, path, parameter, tally)
+        sides = [table[side].combine_chunks() for side in ("source", "target")]
+        source, target = (hashed(folded_column(side)) for side in sides)
+        added = {
+            "pair_hash": mixed(source, target),
+            "row_hash": mixed(*(hashed(Content(side).slices()) for side in sides)),
+            "source_hash": source if self.options.source_field else target,
+            "parameter": np.full(len(table), PARAMETERS.index(parameter), np.int8),
+            "file": np.full(len(table), block.file, np.int32),
+        }
+        for name, values in added.items():
+            table = table.append_column(name, pa.array(values))
+        return table
 
     def _sides(self, columns: dict[str, pa.Array], count: int) -> dict[str, pa.Array]:
-        """The record form that all tasks share: source, target and slice."""
-        import pyarrow.compute as pc
-
+        """The columns that all tasks share: source, target and slice."""
         options = self.options
-        source = columns[options.source_field] if self._has_source else pa.array([""] * count, pa.string())
+        source = columns[options.source_field] if options.source_field else pa.array([""] * count, pa.string())
         if options.context_field:
             # The form of T5: Raffel et al., 2020, appendix D.
             context = columns[options.context_field]
@@ -122,32 +89,26 @@ class CleanBlocks(beam.DoFn):
         sides = {"source": source, "target": columns[options.target_field]}
         return {**sides, "slice": columns[options.slice_field]} if options.slice_field else sides
 
-    def _judge(self, table: pa.Table, path: str, chosen: dict[str, float], tally: Tally) -> pa.Table:
-        """Rejects empty rows, rows that are surely too long, and those that a rule rejects."""
-        import pyarrow.compute as pc
-
+    def _filter(self, table: pa.Table, path: str, parameter: str, tally: Tally) -> pa.Table:
+        """Rejects empty rows, rows that are certainly too long, and those that a rule rejects."""
         source, target = table["source"].combine_chunks(), table["target"].combine_chunks()
-        pairs = Pairs(source, target, (self.options.source_language, self.options.target_language))
         empty = pc.equal(target, "")
-        if self._has_source:
+        if self.options.source_field:
             empty = pc.or_(empty, pc.equal(source, ""))
-        faults = [("empty", empty.to_numpy(zero_copy_only=False))]
-        alive = ~faults[0][1]
-        most = _CHARACTERS_PER_PIECE * self.options.max_tokens
+        most = _CHARACTERS_PER_TOKEN * self.options.max_tokens
         long = pc.or_(pc.greater(pc.utf8_length(source), most), pc.greater(pc.utf8_length(target), most))
-        faults.append(("too_long", long.to_numpy(zero_copy_only=False) & alive))
-        alive &= ~faults[1][1]
-        for name, mask in check(pairs, chosen):
-            faults.append((name, mask & alive))
-            alive &= ~mask
-        for name, mask in faults:
-            tally.reject_rows(name, table, np.flatnonzero(mask), [path])
-        return table if alive.all() else table.filter(pa.array(alive))
+        masks = [(name, mask.to_numpy(zero_copy_only=False)) for name, mask in (("empty", empty), ("too_long", long))]
+        # Validation and test files are the user's own choice of pairs: no rule changes them.
+        if parameter == "data":
+            pairs = Pairs(source, target, (self.options.source_language, self.options.target_language))
+            masks += check(pairs, self.thresholds)
+        accepted = tally.reject_matches(masks, table, [path])
+        return table if accepted.all() else table.filter(pa.array(accepted))
 
-    def _lay_down(self, table: pa.Table, path: str) -> Iterator[tuple[int, Segments]]:
-        places = table["place"].to_numpy()
-        parts = (places % np.uint64(self.options.shards)).astype(np.int64)
-        sections = ((places >> np.uint64(32)) * np.uint64(self.sections) >> np.uint64(32)).astype(np.int64)
+    def _write(self, table: pa.Table, path: str) -> Iterator[tuple[int, Segments]]:
+        hashes = table["source_hash"].to_numpy()
+        parts = (hashes % np.uint64(self.options.shards)).astype(np.int64)
+        sections = ((hashes >> np.uint64(32)) * np.uint64(self.sections) >> np.uint64(32)).astype(np.int64)
         bins = parts * self.sections + sections
         order = np.argsort(bins, kind="stable")
         table = table.take(pa.array(order)).combine_chunks()

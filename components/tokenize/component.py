@@ -21,8 +21,8 @@ def tokenize(
     Args:
         data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
             or several with commas; or a BigQuery query.
-        fingerprint: The data's fingerprint from the snapshot task: what makes changed data a changed input.
-        corpus: Sharded TFRecords of token ids, validation and test text, tokenizer, manifest and statistics.
+        fingerprint: The data's fingerprint from the snapshot task, which makes changed data a changed input.
+        corpus: Sharded TFRecords of token ids, validation and test set, tokenizer, manifest and statistics.
         report: One page: rows kept and rejected, lengths, tokens, drift and examples.
         valid_data: Validation files in the same form; empty to split by a hash of the source.
         test_data: Test files in the same form; empty to split by a hash of the source.
@@ -37,7 +37,7 @@ def tokenize(
 
     inputs = data, Path(corpus.path), Path(report.path), fingerprint, valid_data, test_data
     manifest = run(*inputs, beam_options, previous_corpus, Options(**options))
-    # Text, since kfp.local reads a number back as another type and then misses its own cache.
+    # Strings: kfp.local reads a number back as another type, and then misses its own cache.
     corpus.metadata.update(
         fingerprint=manifest.fingerprint,
         train=str(manifest.counts.train),

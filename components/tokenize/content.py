@@ -1,4 +1,4 @@
-"""What the texts of a column are made of, byte by byte for all rows at once: so that patterns are tried on few rows."""
+"""The bytes of a column of texts, looked at for all rows at once: regular expressions then run on few rows."""
 
 from functools import cached_property
 from itertools import pairwise
@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Mask = npt.NDArray[np.bool_]
+"""One truth value a row."""
 
 CONTROL, SPACE, SYMBOL, TAG, DIGIT, LETTER, START, CONTINUED = (1 << bit for bit in range(8))
-"""Kinds of bytes: of ASCII controls, the space, symbols, of those "<" and "&", digits, letters; of other characters the
-first byte and those after it."""
+"""Kinds of bytes: ASCII controls, the space, symbols, the symbols "<" and "&", digits, letters; for other characters
+the first byte and the bytes after it."""
 WIDE = START | CONTINUED
 
 
@@ -43,8 +44,8 @@ class Content:
         texts: Strings without nulls.
 
     Attributes:
-        data: All bytes, end to end.
-        edges: Where each text begins, and where the last one ends.
+        data: All bytes, concatenated.
+        edges: The position where each text begins, and where the last one ends.
     """
 
     def __init__(self, texts: pa.Array) -> None:
@@ -62,45 +63,45 @@ class Content:
         return self.translated(_KINDS)
 
     def translated(self, table: bytes) -> npt.NDArray[np.uint8]:
-        """The bytes, each replaced; they can be written to.
+        """A writable copy of the bytes, each replaced by its entry in a table.
 
         Args:
-            table: A byte for each of the 256.
+            table: 256 bytes.
         """
         return np.frombuffer(bytearray(self.data.tobytes().translate(table)), np.uint8)
 
     @cached_property
-    def _found(self) -> npt.NDArray[np.uint8]:
+    def _kinds_of_texts(self) -> npt.NDArray[np.uint8]:
         if not len(self.data):
             return np.zeros(len(self), np.uint8)
-        # A zero more: an empty text at the end begins there.
+        # The additional zero is where an empty last text begins.
         found = np.bitwise_or.reduceat(np.append(self.kinds, np.uint8(0)), self.edges[:-1])
         return np.where(np.diff(self.edges) > 0, found, 0).astype(np.uint8)
 
     def have(self, kinds: int) -> Mask:
         """Which texts have a byte of one of these kinds."""
-        return (self._found & kinds) != 0
+        return (self._kinds_of_texts & kinds) != 0
 
     def count(self, kinds: int) -> npt.NDArray[np.int64]:
-        """How many bytes of these kinds each text has."""
-        return np.diff(np.searchsorted(self.places(kinds), self.edges))
+        """The number of bytes of these kinds in each text."""
+        return np.diff(np.searchsorted(self.positions(kinds), self.edges))
 
-    def places(self, kinds: int) -> npt.NDArray[np.int64]:
-        """The numbers of all bytes of these kinds."""
+    def positions(self, kinds: int) -> npt.NDArray[np.int64]:
+        """The positions of all bytes of these kinds."""
         return np.flatnonzero((self.kinds & np.uint8(kinds)) != 0)
 
     @cached_property
     def characters(self) -> npt.NDArray[np.int64]:
-        """How many characters each text has."""
+        """The number of characters of each text."""
         return np.diff(self.edges) - self.count(CONTINUED)
 
-    def rows_of(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The texts in which bytes are.
+    def rows_of(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The rows of the texts that hold bytes.
 
         Args:
-            places: Numbers of bytes.
+            positions: Positions of the bytes.
         """
-        return np.searchsorted(self.edges, places, "right") - 1
+        return np.searchsorted(self.edges, positions, "right") - 1
 
     @cached_property
     def badly_spaced(self) -> Mask:
@@ -111,16 +112,25 @@ class Content:
         return bad
 
     def have_word_over(self, size: int) -> Mask:
-        """Which texts have more bytes than this without a space."""
-        marks = np.sort(np.concatenate((self.places(SPACE), self.edges)), kind="stable")
+        """Which texts have more than `size` bytes without a space."""
+        marks = np.sort(np.concatenate((self.positions(SPACE), self.edges)), kind="stable")
         found = np.zeros(len(self), bool)
         found[self.rows_of(marks[:-1][np.diff(marks) > size])] = True
         return found
 
     def slices(self) -> list[bytes]:
         """The bytes of each text."""
-        data = self.data.tobytes()
-        return [data[start:end] for start, end in pairwise(self.edges.tolist())]
+        return cut(self.data.tobytes(), self.edges)
+
+
+def cut(data: bytes, edges: npt.NDArray[np.int64]) -> list[bytes]:
+    """Cuts bytes at positions.
+
+    Args:
+        data: The bytes.
+        edges: Where each slice begins, and where the last one ends.
+    """
+    return [data[start:end] for start, end in pairwise(edges.tolist())]
 
 
 def matching(texts: pa.Array, pattern: str, among: Mask) -> Mask:
@@ -129,7 +139,7 @@ def matching(texts: pa.Array, pattern: str, among: Mask) -> Mask:
     Args:
         texts: Strings.
         pattern: The expression.
-        among: The texts that may match: only those are looked at.
+        among: The texts to try; no other one matches.
     """
     found = np.zeros(len(texts), bool)
     rows = np.flatnonzero(among)

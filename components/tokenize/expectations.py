@@ -1,4 +1,4 @@
-"""Expectations: what a corpus must be like to be trained on, by name."""
+"""Expectations: requirements on a corpus, by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,47 +11,47 @@ from seqline.names import nearest
 
 NAMES = {
     "min_pairs": "training pairs, at least",
-    "max_rejected_share": "share of the rows left out, at most",
-    "max_unknown_share": "share of the pieces that are unknown or bytes, at most",
-    "max_source_p99": "pieces that 99% of the sources do not exceed, at most",
-    "max_target_p99": "pieces that 99% of the targets do not exceed, at most",
+    "max_rejected_share": "share of the rows rejected, at most",
+    "max_unknown_share": "share of the tokens that are unknown or bytes, at most",
+    "max_source_p99": "tokens that 99% of the sources do not exceed, at most",
+    "max_target_p99": "tokens that 99% of the targets do not exceed, at most",
     "slices": "slices with at least one training pair",
     "max_source_length_drift": "Jensen-Shannon distance of the sources' lengths from the previous corpus, at most",
     "max_target_length_drift": "Jensen-Shannon distance of the targets' lengths from the previous corpus, at most",
-    "max_piece_drift": "Jensen-Shannon distance of the pieces' frequencies from the previous corpus, at most",
+    "max_piece_drift": "Jensen-Shannon distance of the tokens' frequencies from the previous corpus, at most",
 }
 _DRIFT = {
     "max_source_length_drift": "source_lengths",
     "max_target_length_drift": "target_lengths",
-    "max_piece_drift": "pieces",
+    "max_piece_drift": "tokens",
 }
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of one expectation.
+class ExpectationResult:
+    """The result of one expectation.
 
     Attributes:
         name: The expectation.
-        figure: What was found.
-        limit: What was expected.
-        met: Whether it holds.
+        value: The corpus's value.
+        limit: The expected value.
+        met: Whether the value is as expected.
     """
 
     name: str
-    figure: float | str
+    value: float | str
     limit: float | str
     met: bool
 
 
 def check_names(expectations: Mapping[str, Any]) -> None:
-    """Refuses expectations that cannot be held against a corpus.
+    """Checks that expectations exist and have limits of the right type.
 
     Args:
-        expectations: By name.
+        expectations: Limits by name.
 
     Raises:
-        UserError: A name is unknown, or its value is of the wrong kind.
+        UserError: A name is unknown, or its limit has the wrong type.
     """
     for name, limit in expectations.items():
         if name not in NAMES:
@@ -64,11 +64,11 @@ def check_names(expectations: Mapping[str, Any]) -> None:
 
 
 def check_drift(expectations: Mapping[str, Any], previous_corpus: str) -> None:
-    """Refuses expectations of drift where there is nothing to drift from.
+    """Checks that expectations of drift have a corpus to compare with.
 
     Args:
-        expectations: By name.
-        previous_corpus: The corpus to compare with.
+        expectations: Limits by name.
+        previous_corpus: The corpus to compare with; empty for none.
 
     Raises:
         UserError: There is none.
@@ -77,16 +77,18 @@ def check_drift(expectations: Mapping[str, Any], previous_corpus: str) -> None:
         raise UserError(f"expectations: {name} needs previous_corpus, the corpus to compare with")
 
 
-def hold(expectations: Mapping[str, Any], counts: Counts, statistics: Statistics, drift: Drift | None) -> list[Verdict]:
-    """Holds a corpus against expectations.
+def evaluate(
+    expectations: Mapping[str, Any], counts: Counts, statistics: Statistics, drift: Drift | None
+) -> list[ExpectationResult]:
+    """Compares a corpus with expectations.
 
     Args:
-        expectations: By name.
-        counts: What became of the rows.
-        statistics: What the training pairs look like.
-        drift: How far they are from the previous corpus.
+        expectations: Limits by name.
+        counts: Row counts.
+        statistics: Statistics of the training pairs.
+        drift: The drift from the previous corpus, if there is one.
     """
-    figures: dict[str, float] = {
+    values: dict[str, float] = {
         "min_pairs": counts.train,
         "max_rejected_share": statistics.rejected_share,
         "max_unknown_share": statistics.unknown_share,
@@ -94,35 +96,36 @@ def hold(expectations: Mapping[str, Any], counts: Counts, statistics: Statistics
         "max_target_p99": statistics.quantile("target", 0.99),
     }
     if drift:
-        figures |= {name: getattr(drift, attribute) for name, attribute in _DRIFT.items()}
-    verdicts = []
+        values |= {name: getattr(drift, attribute) for name, attribute in _DRIFT.items()}
+    results = []
     for name, limit in expectations.items():
         if name == "slices":
             present = statistics.slices.get("train", {})
             missing = [one for one in limit if not present.get(one)]
-            verdicts.append(
-                Verdict(name, f"without {', '.join(missing)}" if missing else "all", ", ".join(limit), not missing)
-            )
+            value = f"without {', '.join(missing)}" if missing else "all"
+            results.append(ExpectationResult(name, value, ", ".join(limit), not missing))
         else:
-            figure = figures[name]
-            met = figure >= limit if name.startswith("min_") else figure <= limit
-            verdicts.append(Verdict(name, figure, limit, met))
-    return verdicts
+            met = values[name] >= limit if name.startswith("min_") else values[name] <= limit
+            results.append(ExpectationResult(name, values[name], limit, met))
+    return results
 
 
-def require(verdicts: list[Verdict]) -> None:
-    """Stops when an expectation is not met.
+def require_met(results: list[ExpectationResult]) -> None:
+    """Raises an error if an expectation is not met.
+
+    Args:
+        results: From `evaluate`.
 
     Raises:
-        UserError: Names each with the figure and the limit.
+        UserError: Names each unmet expectation with its value and limit.
     """
-    failed = []
-    for one in verdicts:
+    unmet = []
+    for one in results:
         if not one.met:
-            figure = one.figure if isinstance(one.figure, str) else f"{one.figure:g}"
+            value = one.value if isinstance(one.value, str) else f"{one.value:g}"
             bound = {"min": "at least ", "max": "at most "}.get(one.name[:3], "")
-            failed.append(f"{one.name}: {figure}, expected {bound}{one.limit}")
-    if failed:
+            unmet.append(f"{one.name}: {value}, expected {bound}{one.limit}")
+    if unmet:
         raise UserError(
-            f"the corpus is not as expected: {'; '.join(failed)}. Look at the data, or change the expectations"
+            f"the corpus is not as expected: {'; '.join(unmet)}. Look at the data, or change the expectations"
         )

@@ -1,6 +1,6 @@
-"""What each rule of the rows looks at, on columns of pairs: a mask of the rows that it rejects.
+"""The filters of the cleaning rules: each returns a mask of the pairs that it rejects.
 
-Patterns are RE2's, as Arrow has them. The slow exact look is taken at the few rows that a quick one finds.
+Patterns are RE2's, by Arrow. A fast check of the bytes selects the few rows for the slow exact one.
 """
 
 import re
@@ -23,7 +23,7 @@ _ADDRESS = r"(?:https?://|www\.)\S+|[^\s@]+@[^\s@]+\.[^\s@]+"
 _BROKEN = "\ufffd|Ã[\u00a0-\u00bf]|â€|Ð[\u00a0-\u00bf]Ñ"
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _NUMBER = re.compile(r"\d+")
-# Shares of a few characters say nothing: "54%", "13.08.2000".
+# Shares of a few characters mean nothing: "54%", "13.08.2000".
 _ENOUGH = 20
 
 SCRIPTS = {
@@ -34,7 +34,7 @@ SCRIPTS = {
     "Tibetan": "bo dz", "Latin": "af ast br ca cs cy da de en eo es et eu fi fo fr fy ga gd gl ha hr ht hu id ig is it "
     "jv la lb lt lv mg ms mt nb nl nn no oc pl pt ro sk sl so sq st su sv sw tl tn tr vi wo xh yo zu",
 }  # fmt: skip
-"""Languages by the script that Unicode's CLDR gives them; those written in several are left out."""
+"""Languages by script, from Unicode's CLDR; without languages that are written in several scripts."""
 _SCRIPT_OF = {language: script for script, languages in SCRIPTS.items() for language in languages.split()}
 _SCRIPT_CLASSES = {"ja": r"\p{Han}\p{Hiragana}\p{Katakana}", "ko": r"\p{Hangul}\p{Han}"}
 
@@ -44,7 +44,7 @@ class Pairs:
     """Columns of cleaned pairs.
 
     Attributes:
-        source: Strings; all empty when the task has no sources.
+        source: Strings; all empty if the task has no sources.
         target: Strings.
         languages: Codes of the two languages.
     """
@@ -68,13 +68,13 @@ class Pairs:
 
     @cached_property
     def lengths(self) -> tuple[Lengths, Lengths]:
-        """Characters of each side that are no spaces."""
+        """The number of characters of each side without spaces."""
         source, target = (content.characters - content.count(SPACE) for content in self.contents)
         return source, target
 
 
 def _either(pairs: Pairs, pattern: str, among: Callable[[Content], Mask]) -> Mask:
-    """Pairs of which a side matches; only those are looked at that `among` finds in the bytes."""
+    """Pairs with a side that matches; only sides that `among` finds in the bytes are tried."""
     source, target = (
         matching(side, pattern, among(content)) for side, content in zip(pairs.sides, pairs.contents, strict=True)
     )
@@ -82,44 +82,44 @@ def _either(pairs: Pairs, pattern: str, among: Callable[[Content], Mask]) -> Mas
 
 
 def broken_encoding(pairs: Pairs, _: float) -> Mask:
-    """U+FFFD, or UTF-8 that was once read as Latin-1."""
+    """Rejects U+FFFD, and UTF-8 that was decoded as Latin-1."""
     return _either(pairs, _BROKEN, lambda content: content.have(WIDE))
 
 
 def markup(pairs: Pairs, _: float) -> Mask:
-    """Tags, comments and entities."""
+    """Rejects tags, comments and entities."""
     return _either(pairs, _TAG, lambda content: content.have(TAG))
 
 
 def url(pairs: Pairs, _: float) -> Mask:
-    """Nothing but URLs and mail addresses."""
+    """Rejects sides of nothing but URLs and mail addresses."""
     return _either(pairs, rf"^(?:(?:{_ADDRESS})\s*)+$", lambda content: content.have(SYMBOL))
 
 
 def too_few_characters(pairs: Pairs, least: float) -> Mask:
-    """Fewer characters than `least`; an empty source that the task allows is none."""
+    """Rejects sides with fewer characters than `least`, except an empty source if the task allows it."""
     source, target = pairs.lengths
     return np.asarray((target < least) | ((source < least) & (source > 0)))
 
 
 def long_word(pairs: Pairs, most: float) -> Mask:
-    """More than `most` characters without a space, in scripts that have spaces."""
+    """Rejects more than `most` characters without a space, in scripts that have spaces."""
     pattern = rf"[^\s{_UNSPACED}]{{{min(int(most) + 1, 1000)}}}"
     return _either(pairs, pattern, lambda content: content.have_word_over(int(most)))
 
 
 def _share(pairs: Pairs, most: float, pattern: str, kind: int) -> Mask:
-    """More than `most` of the characters match, in texts of some length.
+    """Rejects texts of some length of whose characters more than `most` match.
 
     Args:
         pairs: The pairs.
-        most: A share.
+        most: A share of the characters.
         pattern: A character class.
-        kind: The kind of bytes that are its ASCII characters.
+        kind: The kind of bytes of its ASCII characters.
     """
     rejected = np.zeros(len(pairs), bool)
     for side, content, length in zip(pairs.sides, pairs.contents, pairs.lengths, strict=True):
-        # As many as there are at most: what is not ASCII may all match.
+        # An upper bound: all characters that are not ASCII may match.
         likely = (length >= _ENOUGH) & (content.count(kind | START) > most * length)
         rows = np.flatnonzero(likely)
         if len(rows):
@@ -129,18 +129,18 @@ def _share(pairs: Pairs, most: float, pattern: str, kind: int) -> Mask:
 
 
 def symbols(pairs: Pairs, most: float) -> Mask:
-    """More than `most` of the characters are neither letters nor digits, or all of them."""
+    """Rejects sides of whose characters more than `most`, or all, are neither letters nor digits."""
     nothing_else = _either(pairs, r"^[^\pL\pM\pN]+$", lambda content: ~content.have(LETTER | DIGIT))
     return _share(pairs, most, r"[^\pL\pM\pN\s]", SYMBOL) | nothing_else
 
 
 def digits(pairs: Pairs, most: float) -> Mask:
-    """More than `most` of the characters are digits."""
+    """Rejects sides of whose characters more than `most` are digits."""
     return _share(pairs, most, r"\pN", DIGIT)
 
 
 def numbers_differ(pairs: Pairs, _: float) -> Mask:
-    """The numbers of the two sides, separators aside, are not the same."""
+    """Rejects pairs whose sides have different numbers, separators aside."""
     rejected = np.zeros(len(pairs), bool)
     for row in np.flatnonzero(_either(pairs, r"\pN", lambda content: content.have(DIGIT | WIDE))):
         source, target = (_NUMBER.findall(side[int(row)].as_py()) for side in pairs.sides)
@@ -149,7 +149,7 @@ def numbers_differ(pairs: Pairs, _: float) -> Mask:
 
 
 def identical(pairs: Pairs, words: float) -> Mask:
-    """Both sides the same but for case, and no mere name or number."""
+    """Rejects pairs of at least `words` words whose sides differ in case at most."""
     source, target = pairs.contents
     rows = np.flatnonzero((source.characters == target.characters) & (target.count(SPACE) + 1 >= words))
     lower = (pc.utf8_lower(side.take(pa.array(rows))) for side in pairs.sides)
@@ -159,7 +159,7 @@ def identical(pairs: Pairs, words: float) -> Mask:
 
 
 def wrong_script(pairs: Pairs, least: float) -> Mask:
-    """Less than `least` of a side's letters are in the script of its language."""
+    """Rejects sides of whose letters less than `least` are in the script of their language."""
     rejected = np.zeros(len(pairs), bool)
     for side, content, language in zip(pairs.sides, pairs.contents, pairs.languages, strict=True):
         code = language.replace("_", "-").partition("-")[0].lower()

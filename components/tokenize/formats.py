@@ -1,4 +1,4 @@
-"""Which files can be read, and how their names say it."""
+"""Input files, and the formats that their names stand for."""
 
 from typing import NamedTuple
 
@@ -12,26 +12,32 @@ class Input(NamedTuple):
     """One input file.
 
     Attributes:
-        given: The parameter that names it: "data", "valid_data" or "test_data".
-        path: Absolute path or URL; of a query, what messages call it.
-        copied: Where the rows of a query are, as Parquet; empty for files.
+        parameter: The parameter that names it: "data", "valid_data" or "test_data".
+        path: Absolute path or URL; for a query, its name in messages.
+        copy: Path of the Parquet file with a query's rows; empty for files.
     """
 
-    given: str
+    parameter: str
     path: str
-    copied: str = ""
+    copy: str = ""
 
     @property
-    def place(self) -> str:
-        """Where its bytes are."""
-        return self.copied or self.path
+    def stored(self) -> str:
+        """The path of its bytes."""
+        return self.copy or self.path
 
 
 def form_of(path: str) -> tuple[str, str | None]:
-    """How a file is read, from its name: its format, and its compression in fsspec's words.
+    """Tells a file's format and compression from its name.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One of `FORMATS`, and the compression as fsspec names it.
 
     Raises:
-        UserError: The suffix is none that is known.
+        UserError: The suffix is unknown.
     """
     name, _, last = path.rpartition(".")
     compression = COMPRESSIONS.get(last.lower())

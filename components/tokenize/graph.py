@@ -1,21 +1,21 @@
-"""The Beam pipeline: what cuts, cleans, splits, learns, encodes and writes, and what each waits for."""
+"""The Beam pipeline: its steps, and the order in which they depend on each other."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import apache_beam as beam
 import fsspec
-import pyarrow as pa
 
 from seqline.components.tokenize import vocabulary
+from seqline.components.tokenize.blocks import CutFiles
 from seqline.components.tokenize.cleaning import CleanBlocks
+from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.encoding import EncodeSplit
 from seqline.components.tokenize.formats import Input
-from seqline.components.tokenize.inputs import CutFiles
-from seqline.components.tokenize.judgement import judge
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.splits import SplitPairs, open_batches
+from seqline.components.tokenize.segments import read_tables
+from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 
@@ -25,16 +25,16 @@ TALLY = "tally.json"
 def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: str, work: str, options: Options) -> None:
     """Adds all steps to a pipeline.
 
-    Between the steps pairs lie in files, in columns of thousands; through Beam go references to them. So no worker
-    and no runner ever holds more than a block or a section. Pairs meet by a hash of their source: duplicates
-    meet, no source is in two splits, and the corpus is the same whatever the order and the number of workers.
+    Between the steps, pairs are in files of record batches; through Beam go references to them. No worker and no runner
+    therefore ever holds more than a block or a section. Pairs are grouped by a hash of their source: duplicates meet,
+    no source is in two splits, and the corpus does not depend on the order of the rows or the number of workers.
 
     Args:
         pipeline: An empty pipeline.
         files: The inputs.
-        sections: Into how many sections each part is cut; it changes what memory is needed, never the result.
-        folder: A folder that all workers can write to; the corpus's files and `TALLY` appear there.
-        work: Such a folder for what lies between the steps.
+        sections: Number of sections of each part; it changes the memory that is needed, never the result.
+        folder: A folder that all workers can write to, for the corpus's files and `TALLY`.
+        work: Such a folder for intermediate files.
         options: The stage's options.
     """
     cut = (
@@ -53,7 +53,7 @@ def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: st
     split = (
         (cleaned.segments, empty)
         | "Merge" >> beam.Flatten()
-        | "Meet" >> beam.GroupByKey()
+        | "Group by part" >> beam.GroupByKey()
         | "Split" >> beam.ParDo(SplitPairs(files, options, sections, work)).with_outputs("tally", main="files")
     )
     before = (
@@ -61,40 +61,40 @@ def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: st
         | "Counts" >> beam.Flatten()
         | "Count" >> beam.CombineGlobally(Tally.total)
     )
-    learnt = (
+    trained = (
         pipeline
         | "Once" >> beam.Create([None])
-        | "Learn"
+        | "Train tokenizer"
         >> beam.ParDo(
-            LearnTokenizer(options, folder), beam.pvalue.AsList(split.files), beam.pvalue.AsSingleton(before)
+            TrainTokenizer(options, folder), beam.pvalue.AsList(split.files), beam.pvalue.AsSingleton(before)
         ).with_outputs("tally", main="model")
     )
     encoded = (
         split.files
-        | "Gather" >> beam.GroupByKey()
+        | "Group by split" >> beam.GroupByKey()
         | "Encode"
         >> beam.ParDo(
             EncodeSplit(files, options, folder),
-            beam.pvalue.AsSingleton(learnt.model),
+            beam.pvalue.AsSingleton(trained.model),
             beam.pvalue.AsList(split.files),
         )
     )
     (
-        (before, learnt.tally, encoded)
+        (before, trained.tally, encoded)
         | "All counts" >> beam.Flatten()
         | "Sum" >> beam.CombineGlobally(Tally.total)
         | "Tally" >> beam.Map(_write, f"{folder}/{TALLY}")
     )
 
 
-class LearnTokenizer(beam.DoFn):
-    """Learns the tokenizer, or takes the given one, and writes it.
+class TrainTokenizer(beam.DoFn):
+    """Trains the tokenizer, or reads the given one, and writes it.
 
-    Yields the model, empty when no corpus can be made of the data.
+    Yields the model; an empty one if no corpus can be made of the data.
 
     Args:
         options: The stage's options.
-        folder: Where the files go.
+        folder: Folder of the corpus's files.
     """
 
     def __init__(self, options: Options, folder: str) -> None:
@@ -102,7 +102,7 @@ class LearnTokenizer(beam.DoFn):
         self.folder = folder
 
     def process(self, _: None, files: list[tuple[str, tuple[int, str]]], tally: Tally) -> Iterator[Any]:
-        """Learns from a sample.
+        """Trains on a sample.
 
         Args:
             files: The splits' files, in any order.
@@ -112,10 +112,13 @@ class LearnTokenizer(beam.DoFn):
             yield b""
             return
         try:
-            judge(tally, self.options, tally.candidates)
+            check_counts(tally, self.options, tally.candidates)
             paths = sorted(path for name, (_, path) in files if name.startswith("train-"))
-            given = self.options.tokenizer
-            model = vocabulary.given(given) if given else vocabulary.learn(self._sample(paths), self.options)
+            model = (
+                vocabulary.read_tokenizer(self.options.tokenizer)
+                if self.options.tokenizer
+                else vocabulary.train_tokenizer(self._sample(paths), self.options)
+            )
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
             yield b""
@@ -127,17 +130,16 @@ class LearnTokenizer(beam.DoFn):
         yield model
 
     def _sample(self, paths: list[str]) -> Iterator[str]:
-        # Ordered by a hash, the first are a uniform sample.
+        # The pairs are sorted by a hash: the first ones are a uniform sample.
+        share = -(-self.options.tokenizer_sample // self.options.shards)
         for path in paths:
-            yield from _texts(path, -(-self.options.tokenizer_sample // self.options.shards))
+            for pair in islice(_pairs(path), share):
+                yield from filter(None, pair)
 
 
-def _texts(path: str, most: int) -> Iterator[str]:
-    reader = open_batches(path)
-    batches = (pa.table(reader.get_batch(number)) for number in range(reader.num_record_batches))
-    pairs = (zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True) for table in batches)
-    for pair in islice(chain.from_iterable(pairs), most):
-        yield from filter(None, pair)
+def _pairs(path: str) -> Iterator[tuple[str, str]]:
+    for table in read_tables(path):
+        yield from zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True)
 
 
 def _write(tally: Tally, path: str) -> None:

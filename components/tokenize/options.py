@@ -22,7 +22,8 @@ class Options(PairOptions):
         0.0, ge=0, lt=1, description="Share of the rows that may be malformed; more stops the run."
     )
     rules: dict[str, Any] = Field(
-        {}, description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.'
+        {},
+        description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.',
     )
     model_type: Literal["unigram", "bpe"] = Field("unigram", description="Kind of SentencePiece model to train.")
     vocabulary_size: int = Field(
@@ -47,7 +48,7 @@ class Options(PairOptions):
         0.0, ge=0, lt=1, description="Share of the training pairs that are copied with typing errors in the source."
     )
     expectations: dict[str, Any] = Field(
-        {}, description='What the corpus must be like, by name, such as {"min_pairs": 1000, "max_rejected_share": 0.2}.'
+        {}, description='Requirements on the corpus, by name, such as {"min_pairs": 1000, "max_rejected_share": 0.2}.'
     )
 
     @field_validator("rules")
@@ -103,10 +104,10 @@ class Options(PairOptions):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The columns that are read, in the order that a file without a header has them."""
+        """The columns that are read, in their order in a file without a header."""
         names = (self.source_field, self.context_field, self.target_field, self.slice_field)
         return tuple(name for name in names if name)
 
     def content(self) -> dict[str, Any]:
-        """The options that decide the corpus's content; what it is checked against does not."""
+        """Returns the options that decide the corpus's content: all but its expectations."""
         return self.model_dump(exclude={"expectations"})

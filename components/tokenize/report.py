@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seqline.artifacts.corpus import Manifest
-from seqline.components.tokenize.expectations import NAMES, Verdict
+from seqline.components.tokenize.expectations import NAMES, ExpectationResult
 from seqline.components.tokenize.rules import MALFORMED, RULES
 from seqline.components.tokenize.statistics import QUANTILES, Drift, Statistics
 from seqline.components.tokenize.tally import Example
 from seqline.html_report.page import render
 
 REASONS = MALFORMED | {name: rule.about for name, rule in RULES.items()}
-"""Reasons for leaving a row out, in the order in which they are looked at."""
+"""Reasons for rejecting a row, in the order of the checks."""
 
 _BINS = 16
-_PIECES = 40
+_TOKENS = 40
 _EXAMPLES = 4
 
 
@@ -23,19 +23,19 @@ def render_report(
     statistics: Statistics,
     examples: Mapping[str, list[Example]],
     drift: Drift | None,
-    verdicts: list[Verdict],
+    results: list[ExpectationResult],
 ) -> str:
-    """The page: what was kept, what was left out and why, what the pairs look like, and whether that is expected.
+    """Renders the page: rows kept and rejected, by reason; statistics of the pairs; expectations.
 
     Args:
         manifest: The corpus's manifest.
-        statistics: What the training pairs look like.
-        examples: A few rows by reason, and of those "kept".
-        drift: How far they are from the previous corpus.
-        verdicts: What became of the expectations.
+        statistics: Statistics of the training pairs.
+        examples: A few rows by reason, and a few kept ones as "kept".
+        drift: The drift from the previous corpus, if there is one.
+        results: The results of the expectations.
     """
     sides = {"source": manifest.source_language, "target": manifest.target_language}
-    total = max(1, sum(statistics.pieces.values()))
+    total = max(1, sum(statistics.tokens.values()))
     return render(
         Path(__file__).with_name("report.html"),
         manifest=manifest,
@@ -50,18 +50,18 @@ def render_report(
         bins={side: _bins(statistics.lengths.get(side, {})) for side in sides},
         ratios=_ratios(statistics.ratios),
         quantiles=[f"{share:.0%}" for share in QUANTILES],
-        pieces=[(piece, count, count / total) for piece, count in list(statistics.pieces.items())[:_PIECES]],
+        frequent=[(token, count, count / total) for token, count in list(statistics.tokens.items())[:_TOKENS]],
         unknown_share=statistics.unknown_share,
         slices=_slices(statistics),
         drift=drift,
-        verdicts=[(one, NAMES[one.name]) for one in verdicts],
+        results=[(one, NAMES[one.name]) for one in results],
         options=[(name.replace("_", " "), value) for name, value in manifest.options.items()],
         tokens={side: sum(getattr(shard, f"{side}_tokens") for shard in manifest.shards) for side in sides},
     )
 
 
 def _funnel(manifest: Manifest) -> list[tuple[str, int, int]]:
-    """(reason, rows left out, rows remaining) in the order of the rules that applied."""
+    """(reason, rows rejected, rows remaining) in the order of the rules that applied."""
     remaining, steps = manifest.counts.read, []
     for reason in REASONS:
         if rejected := manifest.counts.rejected.get(reason, 0):
@@ -88,7 +88,7 @@ def _bins(lengths: Mapping[int, int]) -> list[tuple[str, int]]:
 
 
 def _ratios(ratios: Mapping[int, int]) -> list[tuple[str, int]]:
-    """Columns from the smallest to the largest ratio of target to source; powers of two at every second."""
+    """Columns from the smallest to the largest ratio of target to source; every second one is a power of two."""
     first, last = min(ratios, default=0), max(ratios, default=0)
     return [
         (f"{2 ** (step / 2):.3g}" if step >= 0 else f"1/{2 ** (-step / 2):.3g}", ratios.get(step, 0))

@@ -1,7 +1,7 @@
-"""The rules that clean a corpus, by name: each can be switched off, or set, and counts the rows that it rejects.
+"""The cleaning rules by name: each can be switched on or off or get a threshold, and counts the rows that it rejects.
 
-They are the usual ones of OpusFilter, bicleaner-hardrules and Moses. A row is counted by the first rule that rejects
-it, in the order below; after the rules of the rows come those that compare rows, and those that need pieces.
+They are the usual rules of OpusFilter, bicleaner-hardrules and Moses. A row is counted by the first rule that rejects
+it, in the order below: rules for single rows, then rules that compare rows, then rules that need tokens.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seqline.components.tokenize import filters
+from seqline.components.tokenize.content import Mask
 from seqline.components.tokenize.filters import Pairs
 from seqline.errors import UserError
 from seqline.names import nearest
 
-Mask = npt.NDArray[np.bool_]
 _PARALLEL = ("translation",)
 _WRITTEN = ("translation", "summarization", "question_answering")
 _ALL = (*_WRITTEN, "text_generation")
@@ -27,10 +26,10 @@ class Rule:
     """One rule.
 
     Attributes:
-        about: What it rejects, for reports.
-        default: Its threshold where it is on; True where it has none.
+        about: The rows that it rejects, for reports.
+        default: Its threshold if it is on; True if it has none.
         tasks: The tasks for which it is on by default.
-        rejects: What it looks at in rows, a mask; None for rules that other parts of the stage apply.
+        rejects: Returns a mask of the pairs that it rejects; None for rules that other modules of the stage apply.
     """
 
     about: str
@@ -47,18 +46,18 @@ RULES = {
     "long_word": Rule("a word with more characters than this", 100, _WRITTEN, filters.long_word),
     "symbols": Rule("a larger share of symbols than this", 0.6, _PARALLEL, filters.symbols),
     "digits": Rule("a larger share of digits than this, in 20 characters or more", 0.8, _PARALLEL, filters.digits),
-    "numbers_differ": Rule("other numbers on the two sides", True, (), filters.numbers_differ),
+    "numbers_differ": Rule("different numbers on the two sides", True, (), filters.numbers_differ),
     "identical": Rule("both sides the same, with this many words or more", 3, _PARALLEL, filters.identical),
     "wrong_script": Rule("a smaller share of letters in the language's script", 0.5, _PARALLEL, filters.wrong_script),
     "duplicate": Rule("the same pair again", True, _ALL),
     "near_duplicate": Rule("the same pair but for case, punctuation and spacing", True, _ALL),
-    "in_test": Rule("the source is in the test", True, _ALL),
-    "in_valid": Rule("the source is in the validation", True, _ALL),
-    "too_long": Rule("more pieces than max_tokens", True, _ALL),
-    "length_ratio": Rule("a larger ratio of the sides' pieces than this", 9.0, _PARALLEL),
+    "in_test": Rule("the source is in the test set", True, _ALL),
+    "in_valid": Rule("the source is in the validation set", True, _ALL),
+    "too_long": Rule("more tokens than max_tokens", True, _ALL),
+    "length_ratio": Rule("a larger ratio of the sides' tokens than this", 9.0, _PARALLEL),
     "repeated": Rule("words repeated more often in a row than this", 5, _ALL),
 }
-"""All rules in the order in which they are applied."""
+"""All rules in the order of their application."""
 
 MALFORMED = {
     "wrong_columns": "wrong number of columns",
@@ -68,16 +67,16 @@ MALFORMED = {
     "missing_field": "no text in a field",
     "empty": "a side is empty",
 }
-"""Why a row is no pair at all: not rules, these cannot be switched off."""
+"""Why a row is no pair at all; these are no rules and cannot be switched off."""
 
 _ALWAYS = ("in_test", "in_valid", "too_long")
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:
-    """Checks what is to be changed about the rules.
+    """Checks changes of the rules.
 
     Args:
-        changes: By name: false for off, true for on, a number for on with that threshold.
+        changes: By rule: false for off, true for on, a number for on with that threshold.
 
     Raises:
         UserError: A rule is unknown, cannot be switched off, or its value is no threshold.
@@ -86,7 +85,7 @@ def check_changes(changes: Mapping[str, Any]) -> None:
         if name not in RULES:
             raise UserError(f"there is no rule {name!r}; {nearest(name, RULES)}")
         if name in _ALWAYS and value is not True:
-            raise UserError(f"{name} cannot be changed; test text must stay out of training")
+            raise UserError(f"{name} cannot be changed; the test set must stay out of training")
         if isinstance(value, bool):
             continue
         if not isinstance(value, int | float) or not value > 0 or RULES[name].default is True:
@@ -95,11 +94,11 @@ def check_changes(changes: Mapping[str, Any]) -> None:
 
 
 def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
-    """The rules that apply, in order, with their thresholds; 1 for a rule without.
+    """Returns the rules that apply, in order, with their thresholds; 1 for a rule without one.
 
     Args:
-        task: The task, whose defaults are changed.
-        changes: From `check_changes`.
+        task: The task, which decides the defaults.
+        changes: As in `check_changes`.
     """
     chosen = {}
     for name, rule in RULES.items():
@@ -110,20 +109,20 @@ def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check(pairs: Pairs, chosen: Mapping[str, float]) -> list[tuple[str, Mask]]:
-    """Applies the rules that look at one row; each row is in the mask of the first rule that rejects it.
+    """Applies the rules for single rows; each row is in the mask of the first rule that rejects it.
 
     Args:
         pairs: Cleaned pairs.
-        chosen: The rules that apply.
+        chosen: The rules that apply, from `thresholds`.
     """
-    alive = np.ones(len(pairs), bool)
+    accepted = np.ones(len(pairs), bool)
     found = []
     for name, threshold in chosen.items():
         rejects = RULES[name].rejects
         if rejects is None:
             continue
-        rejected = rejects(pairs, threshold) & alive
+        rejected = rejects(pairs, threshold) & accepted
         if rejected.any():
-            alive &= ~rejected
+            accepted &= ~rejected
             found.append((name, rejected))
     return found

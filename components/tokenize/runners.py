@@ -1,4 +1,4 @@
-"""Where the Beam pipeline runs: flags for its runner, and the folder that all of its workers can reach."""
+"""Flags for the Beam runner, and the folder that all of its workers can reach."""
 
 import shlex
 import shutil
@@ -12,7 +12,7 @@ import fsspec
 from seqline.errors import UserError
 
 ONE_PROCESS_BYTES = 64 << 20
-"""Up to here one process is done before others have started."""
+"""Up to this size one process finishes before others have started."""
 
 
 def check_flags(beam_options: str) -> None:
@@ -31,14 +31,14 @@ def check_flags(beam_options: str) -> None:
 
 
 def flags(beam_options: str, size: int) -> list[str]:
-    """The flags for Beam.
+    """Returns the flags for Beam.
 
     Args:
-        beam_options: The user's own.
+        beam_options: The user's flags.
         size: Bytes of all input.
     """
     given = shlex.split(beam_options)
-    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
+    # Beam's DirectRunner may download another runner; this one is built in.
     local = ["--runner=FnApiRunner"]
     if size > ONE_PROCESS_BYTES:
         local += ["--direct_running_mode=multi_processing", "--direct_num_workers=0"]
@@ -47,20 +47,20 @@ def flags(beam_options: str, size: int) -> list[str]:
 
 @contextmanager
 def shared_folder(folder: Path, beam_options: str) -> Iterator[tuple[str, str]]:
-    """A folder for the corpus's files and one for what lies between the steps, both within every worker's reach.
+    """Provides a folder for the corpus's files and one for intermediate files that every worker can reach.
 
-    Workers of this machine write into `folder` itself. Those of another one write below their --temp_location; at the
-    end what they left is fetched to `folder`, and nothing stays there.
+    Workers on this machine write into `folder` itself. Other workers write below their --temp_location; at the end the
+    corpus's files are downloaded to `folder`, and the temporary folder is deleted.
 
     Args:
-        folder: Where the files are to be in the end.
+        folder: The final folder of the files.
         beam_options: The user's flags.
 
     Yields:
         The two folders, local or URLs.
 
     Raises:
-        UserError: Dataflow is asked for without a --temp_location.
+        UserError: DataflowRunner is requested without a --temp_location.
     """
     given = shlex.split(beam_options)
     temporary = _value(given, "temp_location")
@@ -74,10 +74,10 @@ def shared_folder(folder: Path, beam_options: str) -> Iterator[tuple[str, str]]:
         yield str(folder), str(work)
         shutil.rmtree(work)
         return
-    place = f"{temporary.rstrip('/')}/seqline-{uuid4().hex}"
-    system, path = fsspec.core.url_to_fs(place)
+    shared = f"{temporary.rstrip('/')}/seqline-{uuid4().hex}"
+    system, path = fsspec.core.url_to_fs(shared)
     try:
-        yield f"{place}/corpus", f"{place}/work"
+        yield f"{shared}/corpus", f"{shared}/work"
         if system.exists(f"{path}/corpus"):
             system.invalidate_cache()
             system.get(f"{path}/corpus/*", f"{folder}/")
@@ -87,7 +87,7 @@ def shared_folder(folder: Path, beam_options: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(given: list[str], name: str) -> str:
-    """The value of a flag, "--name=value" or "--name value"; empty without it."""
+    """Returns the value of a flag, "--name=value" or "--name value"; empty without the flag."""
     value = ""
     for flag, following in zip(given, [*given[1:], ""], strict=False):
         if flag == f"--{name}":

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import fsspec
 
-from seqline.artifacts.corpus import SCHEMA_VERSION, Counts, Manifest
+from seqline.artifacts.corpus import Counts, Manifest
 from seqline.atomic import atomic_directory, atomic_write
-from seqline.components.tokenize.expectations import check_drift, hold, require
+from seqline.components.tokenize.corpus_checks import check_counts
+from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
 from seqline.components.tokenize.formats import Input, form_of
-from seqline.components.tokenize.judgement import judge
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
@@ -26,7 +26,7 @@ from seqline.inputs.fingerprint import describe_all, fingerprint_of
 log = logging.getLogger(__name__)
 
 SECTION_BYTES = 32 << 20
-"""Text that a worker holds at once, about."""
+"""Approximate size of the text that a worker holds in memory."""
 
 
 def tokenize(
@@ -40,7 +40,7 @@ def tokenize(
     previous_corpus: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Manifest:
-    """Makes a corpus of piece ids from raw text pairs.
+    """Makes a corpus of token ids from raw text pairs.
 
     corpus/
       manifest.json                        counts (read = kept + rejected by reason), shards, options, fingerprint
@@ -48,37 +48,37 @@ def tokenize(
       train-00016-00000-of-00004.tfrecord  tf.train.Example with the int64 lists "source" and "target"; by length
       valid-00000-of-00001.tfrecord        the same for validation
       valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
-      statistics.json                      lengths, ratios, pieces, slices
-      rejected.jsonl                       a sample of the rows left out: {"reason", "where", "source", "target"}
+      statistics.json                      lengths, ratios, tokens, slices
+      rejected.jsonl                       a sample of the rejected rows: {"reason", "where", "source", "target"}
 
     Text is normalized (NFC, spaces, control characters), rows are cleaned by the rules of components/tokenize/rules.py,
-    and duplicates leave. A hash of the source says which split a pair goes to: no source is in two splits, and
-    adding data moves no pair. Files given for validation or test are kept, and their sources leave the training data.
-    The same data and options give the same bytes, however many workers there are.
+    and duplicates are removed. A hash of the source decides the split of a pair: no source is in two splits, and
+    adding data moves no pair. Validation and test files are used as given, and their sources are removed from the
+    training data. The same data and options give the same bytes for any number of workers.
 
     Args:
         data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
             or several with commas; or a BigQuery query.
         corpus: The corpus folder to write.
         report: The HTML page to write.
-        fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
-        valid_data: Validation files, in the same form; empty to split by hash.
-        test_data: Test files, likewise.
-        beam_options: Flags for Apache Beam, such as --runner=...; all cores of this machine by default.
-        previous_corpus: A corpus folder, local or gs://, that drift is measured against; empty for none.
+        fingerprint: The data's fingerprint from the snapshot stage; computed if empty.
+        valid_data: Validation files in the same form; empty to split by a hash of the source.
+        test_data: Test files in the same form; empty to split by a hash of the source.
+        beam_options: Flags of Apache Beam, such as --runner=...; all cores of this machine by default.
+        previous_corpus: Corpus folder to measure drift against, local or gs://; empty for none.
         options: Options of the stage.
 
     Returns:
-        What manifest.json says.
+        The manifest.
 
     Raises:
-        UserError: Files are missing or broken, too many rows are malformed, too few pairs are left, or an expectation
-            is not met; then the report is written all the same.
+        UserError: Files are missing or broken, too many rows are malformed, too few pairs remain, or an expectation
+            is not met; in the last case the report is still written.
     """
     check_flags(beam_options)
     check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
-    previous = Statistics.read(previous_corpus) if previous_corpus else None
+    previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
     with atomic_directory(corpus) as folder:
         tally = _run(files, folder, beam_options, options)
@@ -86,22 +86,22 @@ def tokenize(
             log.info("rejected %d rows: %s", count, reason)
         if tally.problems:
             raise UserError("; ".join(tally.problems))
-        judge(tally, options, tally.kept)
+        check_counts(tally, options, tally.kept)
         vocabulary = _vocabulary(folder)
         manifest = _manifest(tally, fingerprint, options, len(vocabulary), folder)
         statistics = Statistics.of(tally, vocabulary)
         drift = Drift.between(previous, statistics) if previous else None
-        verdicts = hold(options.expectations, manifest.counts, statistics, drift)
-        atomic_write(report, render_report(manifest, statistics, tally.examples, drift, verdicts))
-        require(verdicts)
-        atomic_write(folder / "statistics.json", statistics.to_json())
+        results = evaluate(options.expectations, manifest.counts, statistics, drift)
+        atomic_write(report, render_report(manifest, statistics, tally.examples, drift, results))
+        require_met(results)
+        statistics.write(folder / "statistics.json")
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
-        atomic_write(folder / "manifest.json", manifest.to_json())
+        manifest.write(folder / "manifest.json")
     return manifest
 
 
 def _run(files: list[Input], folder: Path, beam_options: str, options: Options) -> Tally:
-    # Beam takes seconds to import: not before the input is known to exist.
+    # Beam takes seconds to import: missing input is reported before.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -109,32 +109,32 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
 
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    # Its workers complain that they find no folder which no local worker needs.
+    # Its workers log errors about a missing folder that no local worker needs.
     logging.getLogger("apache_beam.runners.portability.local_job_service").setLevel(logging.ERROR)
-    with shared_folder(folder, beam_options) as (place, work):
+    with shared_folder(folder, beam_options) as (shared, work):
         files = [_copied(file, f"{work}/query-{number}.parquet") for number, file in enumerate(files)]
-        size = sum(_unpacked_size(file.place) for file in files)
+        size = sum(_text_size(file.stored) for file in files)
         with beam.Pipeline(options=PipelineOptions(flags(beam_options, size))) as pipeline:
-            build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), place, work, options)
+            build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), shared, work, options)
     try:
         tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"beam_options: the runner has ended, and left nothing in {place}; can its workers write there?"
+            f"beam_options: the runner finished, and left nothing in {shared}; can its workers write there?"
         ) from None
     (folder / TALLY).unlink()
     return tally
 
 
 def _copied(file: Input, path: str) -> Input:
-    """A file, or a query whose rows are now in one."""
+    """Copies the rows of a query to a file; files are returned unchanged."""
     if not is_query(file.path):
         return file
-    copy(file.path, file.given, path)
-    return Input(file.given, f"the query of {file.given}", path)
+    copy(file.path, file.parameter, path)
+    return Input(file.parameter, f"the query of {file.parameter}", path)
 
 
-def _unpacked_size(path: str) -> int:
+def _text_size(path: str) -> int:
     form, compression = form_of(path)
     system, name = fsspec.core.url_to_fs(path)
     return int(system.size(name)) * (4 if compression or form == "parquet" else 1)
@@ -149,7 +149,7 @@ def _rejected(tally: Tally) -> Iterator[str]:
     for reason, rows in sorted(tally.examples.items()):
         if reason != "kept":
             for row in rows:
-                # The file's name without its folder: the same data give the same bytes wherever they lie.
+                # The file's name without its folder: the same data give the same bytes in any folder.
                 where = row.where.rpartition("/")[2]
                 record = {"reason": reason, "where": where, "source": row.source, "target": row.target}
                 yield json.dumps(record, ensure_ascii=False) + "\n"
@@ -157,8 +157,8 @@ def _rejected(tally: Tally) -> Iterator[str]:
 
 def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size: int, folder: Path) -> Manifest:
     if vocabulary_size < options.vocabulary_size and not options.tokenizer:
-        log.info("the data fill %d pieces of the %d asked for", vocabulary_size, options.vocabulary_size)
-    kept, identity = tally.kept, [SCHEMA_VERSION, fingerprint, options.content()]
+        log.info("the data fill %d tokens of vocabulary_size=%d", vocabulary_size, options.vocabulary_size)
+    kept, identity = tally.kept, [Manifest.SCHEMA.version, fingerprint, options.content()]
     if options.tokenizer:
         identity.append(hashlib.sha256((folder / "tokenizer.model").read_bytes()).hexdigest())
     counts = Counts(

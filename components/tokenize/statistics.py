@@ -1,71 +1,65 @@
-"""statistics.json: what a corpus looks like, and how far the next one is from it."""
+"""statistics.json: the statistics of a corpus, and the drift from one corpus to the next."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import fsspec
 
+from seqline.artifacts.record import Record, Schema
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 
-SCHEMA_VERSION = 1
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """What statistics.json says of the training pairs.
+class Statistics(Record):
+    """The content of statistics.json, of the training pairs.
 
     Attributes:
-        lengths: Pairs by length in pieces, for "source" and "target".
-        ratios: Pairs by twice the rounded binary logarithm of target's to source's length.
-        pieces: Occurrences of each piece, by its text, most frequent first.
+        lengths: Pairs by length in tokens, for "source" and "target".
+        ratios: Pairs by twice the binary logarithm, rounded, of the ratio of target length to source length.
+        tokens: Occurrences of each token, by its text, most frequent first.
         slices: Pairs of each slice, by split; empty without a slice field.
-        unknown_share: Share of the pieces that are unknown, or bytes of characters that have no piece.
-        rejected_share: Share of all rows that were left out.
-        schema_version: Version of this layout.
+        unknown_share: Share of the tokens that are unknown, or bytes of characters that have no token.
+        rejected_share: Share of all rows that were rejected.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(
+        version=2, remedy="leave previous_corpus empty once", renamed={"pieces": "tokens"}
+    )
 
     lengths: dict[str, dict[int, int]]
     ratios: dict[int, int]
-    pieces: dict[str, int]
+    tokens: dict[str, int]
     slices: dict[str, dict[str, int]]
     unknown_share: float
     rejected_share: float
-    schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def of(cls, tally: Tally, vocabulary: list[str]) -> "Statistics":
-        """From the counts.
+        """Computes the statistics.
 
         Args:
-            tally: What was counted.
-            vocabulary: The text of each piece.
+            tally: The counts.
+            vocabulary: The text of each token.
         """
-        unknown = sum(count for piece, count in tally.pieces.items() if vocabulary[piece] == "<unk>")
-        unknown += sum(count for piece, count in tally.pieces.items() if is_byte(vocabulary[piece]))
+        unknown = sum(count for token, count in tally.tokens.items() if is_unknown(vocabulary[token]))
+        by_frequency = sorted(tally.tokens.items(), key=lambda item: (-item[1], item[0]))
         return cls(
             lengths={side: dict(sorted(lengths.items())) for side, lengths in tally.lengths.items()},
             ratios=dict(sorted(tally.ratios.items())),
-            pieces={
-                vocabulary[piece]: count
-                for piece, count in sorted(tally.pieces.items(), key=lambda item: (-item[1], item[0]))
-            },
+            tokens={vocabulary[token]: count for token, count in by_frequency},
             slices={split: dict(sorted(slices.items())) for split, slices in sorted(tally.slices.items())},
-            unknown_share=unknown / max(1, tally.pieces.total()),
+            unknown_share=unknown / max(1, tally.tokens.total()),
             rejected_share=tally.rejected.total() / max(1, tally.read),
         )
 
-    def to_json(self) -> str:
-        """The text of statistics.json."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
-
     def quantile(self, side: str, share: float) -> int:
-        """The smallest length that at least this share of the pairs does not exceed; 0 without pairs.
+        """Returns the smallest length that at least this share of the pairs does not exceed; 0 without pairs.
 
         Args:
             side: "source" or "target".
@@ -80,65 +74,61 @@ class Statistics:
         return 0
 
     @classmethod
-    def read(cls, corpus: str) -> "Statistics":
-        """Reads the statistics of a corpus.
+    def of_corpus(cls, corpus: str) -> "Statistics":
+        """Reads the statistics of a previous corpus.
 
         Args:
             corpus: Its folder, local or a URL.
 
         Raises:
-            UserError: They are missing, or of another layout.
+            UserError: They cannot be read.
         """
         path = f"{corpus.rstrip('/')}/statistics.json"
+        origin = f"previous_corpus: {path}"
         try:
             with fsspec.open(path, "r", encoding="utf-8") as file:
-                record = json.load(file)
-            if record["schema_version"] != SCHEMA_VERSION:
-                raise UserError(f"previous_corpus: {path} has another schema version; leave previous_corpus empty once")
-            record["lengths"] = {side: _numbers(counts) for side, counts in record["lengths"].items()}
-            record["ratios"] = _numbers(record["ratios"])
-            return cls(**record)
+                return cls.from_json(file.read(), origin)
         except OSError as error:
-            raise UserError(f"previous_corpus: {path} cannot be read: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"previous_corpus: {path} holds no statistics of a corpus ({error})") from None
+            raise UserError(f"{origin} cannot be read: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise UserError(f"{origin} is no JSON object; {cls.SCHEMA.remedy}") from None
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a corpus is from the one before: Jensen-Shannon distances, from 0 (the same) to 1 (nothing in common).
+    """The drift from the previous corpus: Jensen-Shannon distances, from 0 (identical) to 1 (nothing in common).
 
     Attributes:
-        source_lengths: Of the sources' lengths in pieces.
-        target_lengths: Of the targets' lengths.
-        pieces: Of the pieces' frequencies, by their texts.
+        source_lengths: Of the lengths of the sources, in tokens.
+        target_lengths: Of the lengths of the targets, in tokens.
+        tokens: Of the frequencies of the tokens, by their texts.
     """
 
     source_lengths: float
     target_lengths: float
-    pieces: float
+    tokens: float
 
     @classmethod
     def between(cls, before: Statistics, after: Statistics) -> "Drift":
         """Compares two corpora.
 
         Args:
-            before: The previous one.
-            after: This one.
+            before: Statistics of the previous corpus.
+            after: Statistics of this corpus.
         """
         lengths = [distance(before.lengths.get(side, {}), after.lengths.get(side, {})) for side in ("source", "target")]
-        return cls(*(round(value, 6) for value in (*lengths, distance(before.pieces, after.pieces))))
+        return cls(*(round(value, 6) for value in (*lengths, distance(before.tokens, after.tokens))))
 
 
 def distance(before: Mapping[Any, int], after: Mapping[Any, int]) -> float:
-    """The Jensen-Shannon distance of two distributions: the root of their divergence, with binary logarithms.
+    """Returns the Jensen-Shannon distance of two distributions: the root of the divergence, with binary logarithms.
 
     Args:
         before: Occurrences by value.
-        after: Likewise.
+        after: Occurrences by value.
 
     Returns:
-        From 0 to 1; 1 when only one of them is empty.
+        From 0 to 1; 1 if only one of them is empty.
     """
     totals = sum(before.values()), sum(after.values())
     if not all(totals):
@@ -151,10 +141,6 @@ def distance(before: Mapping[Any, int], after: Mapping[Any, int]) -> float:
     return math.sqrt(min(1.0, max(0.0, divergence)))
 
 
-def is_byte(piece: str) -> bool:
-    """Whether a piece is one byte of a character without a piece: "<0x41>"."""
-    return len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">")
-
-
-def _numbers(counts: dict[str, int]) -> dict[int, int]:
-    return {int(number): count for number, count in counts.items()}
+def is_unknown(text: str) -> bool:
+    """Whether a token is the unknown one, or one byte of a character without a token: "<0x41>"."""
+    return text == "<unk>" or (len(text) == 6 and text.startswith("<0x") and text.endswith(">"))

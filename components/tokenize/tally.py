@@ -1,4 +1,4 @@
-"""What the parts of the pipeline count, added up to what the driver judges and reports."""
+"""Counts that the steps of the pipeline collect; the driver checks and reports their sum."""
 
 import json
 from collections import Counter
@@ -12,6 +12,7 @@ import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 from seqline.artifacts.corpus import Shard
+from seqline.components.tokenize.content import Mask
 
 SAMPLED = 20
 SHOWN = 300
@@ -22,10 +23,10 @@ class Example:
     """A row shown in the report.
 
     Attributes:
-        order: A hash of the row: the first few by it are a sample that no worker count changes.
-        where: "file, line n" where that is known.
-        source: Its source, or the whole row when it could not be read; cut to 300 characters.
-        target: Its target, likewise.
+        order: A hash of the row: the smallest ones are a sample that does not depend on the number of workers.
+        where: "file, line n" if known.
+        source: Its source, or the whole row if it is malformed; cut to 300 characters.
+        target: Its target; cut to 300 characters.
     """
 
     order: int
@@ -36,12 +37,12 @@ class Example:
 
 @dataclass(order=True, frozen=True)
 class Malformed:
-    """A row that is no pair.
+    """A malformed row.
 
     Attributes:
         path: The file.
         line: Its line, from 1.
-        fault: What is wrong, and what was expected.
+        fault: The fault, and what was expected.
     """
 
     path: str
@@ -51,22 +52,22 @@ class Malformed:
 
 @dataclass
 class Tally:
-    """Counts, added up in any order to the same sum.
+    """Counts; their sum does not depend on the order.
 
     Attributes:
         read: Rows.
-        malformed: Rows that are no pair.
-        first_malformed: The first of them, by file and line.
+        malformed: Malformed rows.
+        first_malformed: The first malformed row, by file and line.
         rejected: Rows left out, malformed ones included, by reason.
-        candidates: Pairs of each split before their length in pieces was known.
+        candidates: Pairs of each split before the checks of their length in tokens.
         kept: Pairs of each split.
-        augmented: Training pairs made of others, by how.
+        augmented: Copies of training pairs, by method.
         shards: TFRecord files written.
-        lengths: Training pairs by length in pieces, for "source" and for "target".
-        ratios: Training pairs by twice the rounded binary logarithm of the ratio of their lengths, target to source.
-        pieces: Occurrences of each piece in the training pairs, both sides.
+        lengths: Training pairs by length in tokens, for "source" and for "target".
+        ratios: Training pairs by twice the binary logarithm, rounded, of the ratio of target length to source length.
+        tokens: Occurrences of each token in the training pairs, both sides, by id.
         slices: Pairs of each slice, by split.
-        examples: A few rows by reason, and of those "kept".
+        examples: A few rows by reason, and a few kept ones as "kept".
         problems: Why the corpus cannot be made.
     """
 
@@ -80,39 +81,53 @@ class Tally:
     shards: list[Shard] = field(default_factory=list)
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
     ratios: Counter[int] = field(default_factory=Counter)
-    pieces: Counter[int] = field(default_factory=Counter)
+    tokens: Counter[int] = field(default_factory=Counter)
     slices: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def reject(self, reason: str, source: str, target: str = "", where: str = "") -> None:
-        """Counts a row left out.
+        """Counts a rejected row.
 
         Args:
             reason: A short name.
             source: Its source, or the whole row.
             target: Its target.
-            where: File and line, where known.
+            where: File and line, if known.
         """
         self.rejected[reason] += 1
         order = _order(source[:SHOWN], target[:SHOWN])
         self._show(reason, [Example(order, where, source[:SHOWN], target[:SHOWN])])
 
-    def reject_rows(self, reason: str, table: pa.Table, rows: npt.NDArray[np.int64], paths: Sequence[str]) -> None:
-        """Counts rows of a table left out.
+    def reject_matches(self, masks: Iterable[tuple[str, Mask]], table: pa.Table, paths: Sequence[str]) -> Mask:
+        """Counts rejected rows of a table, each by the first mask that matches it.
+
+        Args:
+            masks: The rejected rows by reason.
+            table: Has source, target and line, and maybe file.
+            paths: The files by index; without a column file, all rows belong to the first.
+
+        Returns:
+            The rows that no mask matches.
+        """
+        accepted = np.ones(len(table), bool)
+        for reason, mask in masks:
+            rows = np.flatnonzero(mask & accepted)
+            if len(rows):
+                self.rejected[reason] += len(rows)
+                self.show_rows(reason, table, rows, paths)
+                accepted[rows] = False
+        return accepted
+
+    def show_rows(self, reason: str, table: pa.Table, rows: npt.NDArray[np.int64], paths: Sequence[str]) -> None:
+        """Stores rows as examples: those with the smallest hashes among the first thousand.
 
         Args:
             reason: A short name.
-            table: Has source, target and line, and maybe file.
-            rows: Which rows.
-            paths: The files by number; where the table says no file, all rows are of the first.
+            table: As in `reject_matches`.
+            rows: Indices of the rows.
+            paths: As in `reject_matches`.
         """
-        if len(rows):
-            self.rejected[reason] += len(rows)
-            self.show_rows(reason, table, rows, paths)
-
-    def show_rows(self, reason: str, table: pa.Table, rows: npt.NDArray[np.int64], paths: Sequence[str]) -> None:
-        """Keeps rows as examples: those with the smallest hashes, of the first thousand."""
         found = []
         for row in table.take(pa.array(rows[:1000])).to_pylist():
             source, target = row["source"][:SHOWN], row["target"][:SHOWN]
@@ -125,17 +140,17 @@ class Tally:
 
     @staticmethod
     def total(tallies: Iterable["Tally"]) -> "Tally":
-        """The sum.
+        """Returns the sum.
 
         Args:
-            tallies: Any number of them.
+            tallies: The summands.
         """
         total = Tally()
         for tally in tallies:
             total.read += tally.read
             total.malformed += tally.malformed
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
-            for name in ("rejected", "candidates", "kept", "augmented", "ratios", "pieces"):
+            for name in ("rejected", "candidates", "kept", "augmented", "ratios", "tokens"):
                 getattr(total, name).update(getattr(tally, name))
             for name in ("lengths", "slices"):
                 for key, counts in getattr(tally, name).items():
@@ -147,12 +162,12 @@ class Tally:
         return total
 
     def to_json(self) -> str:
-        """Its text, for `from_json`."""
+        """Returns its JSON, for `from_json`."""
         return json.dumps(vars(self), default=asdict)
 
     @staticmethod
     def from_json(text: str) -> "Tally":
-        """Reads what `to_json` wrote."""
+        """Reads the JSON of `to_json`."""
         record: dict[str, Any] = json.loads(text)
         first = record["first_malformed"]
         return Tally(
@@ -166,7 +181,7 @@ class Tally:
             shards=[Shard(**shard) for shard in record["shards"]],
             lengths={side: _by_number(lengths) for side, lengths in record["lengths"].items()},
             ratios=_by_number(record["ratios"]),
-            pieces=_by_number(record["pieces"]),
+            tokens=_by_number(record["tokens"]),
             slices={split: Counter(slices) for split, slices in record["slices"].items()},
             examples={reason: [Example(**row) for row in rows] for reason, rows in record["examples"].items()},
             problems=record["problems"],

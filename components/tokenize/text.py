@@ -1,22 +1,22 @@
-"""The one normalization of text: done here before training, and inside the tokenizer wherever it runs.
+"""The one normalization of text: here before training, and inside the tokenizer at serving.
 
-NFC, every kind of space and control character as one plain space, no zero-width spaces. NFKC, SentencePiece's
-default, would also rewrite what a translation must keep: "²", "…", "½", full-width punctuation.
+NFC, every kind of space and control character becomes one plain space, zero-width spaces are removed. NFKC,
+SentencePiece's default, would also rewrite characters that a translation must preserve: "²", "…", "½", full-width
+punctuation.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqline.components.tokenize.content import CONTROL, WIDE, Content, matching
+from seqline.components.tokenize.content import CONTROL, WIDE, Content, cut, matching
 
-# Beyond the third plane no character is a space, a control, a mark, or has a decomposition.
+# Above this no character is a space, a control, a mark, or has a decomposition.
 _END = 0x30000
 _INVISIBLE = "\u200b\u2060\ufeff"
 
@@ -31,7 +31,7 @@ def clean(text: str) -> str:
 
 
 def clean_column(texts: pa.Array) -> pa.Array:
-    """Normalizes many texts as `clean` does; nearly all are clean already, and those are only looked at.
+    """Normalizes many texts as `clean` does; those that are clean already, nearly all, are returned unchanged.
 
     Args:
         texts: Strings without nulls.
@@ -47,9 +47,9 @@ def clean_column(texts: pa.Array) -> pa.Array:
 
 
 def folded_column(texts: pa.Array) -> list[bytes]:
-    """What is left of texts without case, punctuation, symbols and spacing: near duplicates are equal here.
+    """Removes case, punctuation, symbols and spacing from texts: near duplicates become equal.
 
-    Numbers stay apart: "1.5" is not "15". A text of punctuation alone stays as it is.
+    Numbers stay distinct: "1.5" is not "15". A text of punctuation alone is unchanged.
 
     Args:
         texts: Cleaned strings.
@@ -58,23 +58,21 @@ def folded_column(texts: pa.Array) -> list[bytes]:
         return []
     content = Content(_fold_wide(texts))
     data = content.translated(_FOLDED)
-    # The second of two digits between which something is left out is written as one of the controls, which no
-    # clean text has.
-    stays = np.flatnonzero(data != _LEFT_OUT)
+    # Where something between two digits is removed, the second digit is written as a control, which no clean text has.
+    stays = np.flatnonzero(data != _REMOVED)
     digits = np.flatnonzero(data - np.uint8(ord("0")) < 10)
     order, rows = np.searchsorted(stays, digits), content.rows_of(digits)
     apart = (np.diff(order) == 1) & (np.diff(digits) > 1) & (np.diff(rows) == 0)
     data[digits[1:][apart]] -= ord("0") - 1
     data, edges = data[stays], np.searchsorted(stays, content.edges)
-    folded = data.tobytes()
-    found = [folded[start:end] for start, end in pairwise(edges.tolist())]
+    found = cut(data.tobytes(), edges)
     for row in np.flatnonzero(np.diff(edges) == 0).tolist():
         found[row] = texts[row].as_py().encode()
     return found
 
 
 def _fold_wide(texts: pa.Array) -> pa.Array:
-    """What a table of bytes cannot do, on the texts that are not ASCII: lower case, and symbols put as spaces."""
+    """Folds the characters that are not ASCII: lower case, and symbols as spaces."""
     wide = pc.invert(pc.string_is_ascii(texts))
     lower = pc.utf8_lower(texts.filter(wide))
     found = pa.array(matching(lower, rf"{_WIDE_SYMBOLS}|{_wide_digits()}", np.ones(len(lower), bool)))
@@ -88,15 +86,15 @@ def _fold_wide(texts: pa.Array) -> pa.Array:
 
 _WIDE_SYMBOLS = r"[^\x00-\x7F\pL\pM\pN]"
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[\W_]+(?=\d)")
-_APART, _LEFT_OUT = "\x1f", 0xFF
-"""A control that stays, and a byte that UTF-8 never has."""
+_APART, _REMOVED = "\x1f", 0xFF
+"""A control that is not removed, and a byte that UTF-8 never has."""
 
 
 def _folding() -> bytes:
     table = bytearray(range(256))
     for code in range(0x80):
         char = chr(code)
-        table[code] = ord(char.lower()) if char.isalnum() or char == _APART else _LEFT_OUT
+        table[code] = ord(char.lower()) if char.isalnum() or char == _APART else _REMOVED
     return bytes(table)
 
 
@@ -110,7 +108,7 @@ def _wide_digits() -> str:
 
 @lru_cache(maxsize=1)
 def _unclean() -> str:
-    """A regular expression of RE2 that finds in every text, unless it is badly spaced, what `clean` would change."""
+    """A regular expression of RE2 that matches every text that `clean` would change, badly spaced ones aside."""
     seconds = set()
     for code in range(_END):
         parts = unicodedata.decomposition(chr(code)).split()
@@ -148,8 +146,8 @@ def _replacements() -> dict[int, str]:
 def sentencepiece_rules() -> str:
     """The same normalization as SentencePiece's table: "hexadecimal code points TAB their replacement" a line.
 
-    Text goes through it at serving, where nothing else cleans it. One thing is beyond a table: combining marks
-    that follow their letter in another than the canonical order.
+    At serving nothing else cleans the text. A table cannot reorder combining marks that follow their letter in another
+    than the canonical order.
     """
     rules = {chr(code): replacement for code, replacement in _replacements().items() if code}
     for code in range(_END):
@@ -160,7 +158,7 @@ def sentencepiece_rules() -> str:
         elif decomposed != char:
             rules[decomposed] = char
             first, _, rest = unicodedata.decomposition(char).partition(" ")
-            # Partly composed forms too: Ǖ is Ü with a macron as well as U with two marks.
+            # Partly composed forms as well: Ǖ is Ü with a macron as well as U with two marks.
             if rest and not first.startswith("<"):
                 rules["".join(chr(int(part, 16)) for part in (first, *rest.split()))] = char
     return "".join(f"{_hexadecimal(text)}\t{_hexadecimal(to)}\n" for text, to in sorted(rules.items()))

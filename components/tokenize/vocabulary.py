@@ -1,4 +1,4 @@
-"""Learning and loading the SentencePiece tokenizer."""
+"""Training and loading the SentencePiece tokenizer."""
 
 import io
 import re
@@ -18,17 +18,17 @@ from seqline.errors import UserError
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 
-# The result depends on how many threads share the sums, not on how many run at once.
+# The result depends on the number of threads, not on the number of cores.
 _THREADS = 16
 _LONGEST_BYTES = 16384
 
 
-def learn(texts: Iterable[str], options: Options) -> bytes:
-    """Learns a unigram or BPE model with byte fallback, one vocabulary for both languages.
+def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
+    """Trains a unigram or BPE model with byte fallback, one vocabulary for both languages.
 
     Args:
         texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
-        options: model_type, vocabulary_size and character_coverage count here.
+        options: model_type, vocabulary_size and character_coverage are used.
 
     Returns:
         The serialized SentencePiece model.
@@ -72,19 +72,19 @@ def learn(texts: Iterable[str], options: Options) -> bytes:
 
 @lru_cache(maxsize=2)
 def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
-    """The processor of a serialized model, loaded once in a process."""
+    """Returns the processor of a serialized model, loaded once in a process."""
     return sentencepiece.SentencePieceProcessor(model_proto=model)
 
 
 def listing(model: bytes) -> str:
-    """The pieces with their scores, one a line, as SentencePiece's own .vocab files have them."""
+    """Returns the tokens and their scores, one a line, in the form of SentencePiece's own .vocab files."""
     processor = load(model)
-    pieces = range(processor.vocab_size())
-    return "".join(f"{processor.id_to_piece(piece)}\t{processor.get_score(piece):g}\n" for piece in pieces)
+    tokens = range(processor.vocab_size())
+    return "".join(f"{processor.id_to_piece(token)}\t{processor.get_score(token):g}\n" for token in tokens)
 
 
-def given(path: str) -> bytes:
-    """Reads a model that was learnt elsewhere.
+def read_tokenizer(path: str) -> bytes:
+    """Reads a SentencePiece model that was trained elsewhere.
 
     Args:
         path: Local or a URL.
@@ -93,7 +93,7 @@ def given(path: str) -> bytes:
         The serialized SentencePiece model.
 
     Raises:
-        UserError: It cannot be read, is no SentencePiece model, or numbers its special pieces in another way.
+        UserError: It cannot be read, is no SentencePiece model, or has other ids of the special tokens.
     """
     try:
         with fsspec.open(path, "rb") as file:
@@ -106,14 +106,14 @@ def given(path: str) -> bytes:
     found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
     if found != (PAD, UNKNOWN, BEGIN, END):
         raise UserError(
-            f"tokenizer: {path} has pad, unknown, begin and end at {found}, not at (0, 1, 2, 3); learn it with "
+            f"tokenizer: {path} has pad, unknown, begin and end at {found}, not at (0, 1, 2, 3); train it with "
             "--pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3"
         )
     return model
 
 
 def _without_path(model: bytes) -> bytes:
-    """Takes the path of the rules file out of a model: it differs from run to run and means nothing later."""
+    """Removes the path of the rules file, which differs from run to run, from a model."""
     file = descriptor_pb2.FileDescriptorProto(name="model.proto", package="seqline")
     spec = file.message_type.add(name="NormalizerSpec")
     spec.field.add(name="normalization_rule_tsv", number=6, type="TYPE_STRING", label="LABEL_OPTIONAL")

@@ -1,4 +1,4 @@
-"""Copies of training pairs: how they are made, and that none is made of what must not be learnt from."""
+"""Copies of training pairs: how they are made, and that none has a held-out source."""
 
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from seqline.components.tokenize.augmentation import Augmenter, Copy, with_typin
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.components.tokenize.text import clean
+from seqline.components.tokenize.vocabulary import load
 from seqline.errors import UserError
 
 
 def copies(source: str, target: str, **options: object) -> list[Copy]:
-    table = pa.table({"source": [source], "target": [target], "row": np.array([7], np.uint64)})
+    table = pa.table({"source": [source], "target": [target], "row_hash": np.array([7], np.uint64)})
     return list(Augmenter(Options(**options)).copies(table))
 
 
@@ -32,10 +33,10 @@ def copies(source: str, target: str, **options: object) -> list[Copy]:
         ("a (he) b.he", "x", ["he", "she"], ("a (she) b.she", "x")),
     ],
 )  # fmt: skip
-def test_terms_take_each_other_s_place(source: str, target: str, terms: list, copy: tuple | None) -> None:
+def test_terms_are_swapped(source: str, target: str, terms: list, copy: tuple | None) -> None:
     found = copies(source, target, counterfactual=[terms])
     assert [(one.source, one.target) for one in found] == ([copy] if copy else [])
-    assert all(one.how == "counterfactual" for one in found)
+    assert all(one.method == "counterfactual" for one in found)
 
 
 def test_without_options_there_are_no_copies() -> None:
@@ -55,16 +56,16 @@ def test_typing_errors_keep_the_text_clean_and_most_of_its_words(text: str, seed
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"), (["he"], "no pair of terms"),
+        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"), (["he"], r"counterfactual\[0\] must be a list, not 'he'"),
         ([["he", "she"], ["she", "her"]], "'she' is in two pairs"),
     ],
 )  # fmt: skip
-def test_terms_that_make_no_pairs_are_named(terms: list, message: str) -> None:
+def test_wrong_pairs_of_terms_are_reported(terms: list, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Options(counterfactual=terms)
 
 
-def test_copies_are_counted_and_marked_and_say_no_held_out_source(tmp_path: Path) -> None:
+def test_copies_are_counted_and_marked_and_have_no_held_out_source(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
     # Every row's counterpart is there too: half of the counterparts of training rows are held out.
     lines = [f"{who} has {number} cats\t{wer} hat {number} Katzen" for number in range(40)
@@ -76,8 +77,6 @@ def test_copies_are_counted_and_marked_and_say_no_held_out_source(tmp_path: Path
     )  # fmt: skip
     manifest = tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
     corpus = Corpus(tmp_path / "corpus")
-    from seqline.components.tokenize.vocabulary import load
-
     processor = load(corpus.tokenizer.read_bytes())
     marked, plain = [], []
     for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards("train")]):
@@ -91,5 +90,5 @@ def test_copies_are_counted_and_marked_and_say_no_held_out_source(tmp_path: Path
     assert min(counts.augmented["counterfactual"], counts.augmented["noise"]) > 3
     held_out = {pair["source"] for split in ("valid", "test") for pair in corpus.read_text(split)}
     assert not held_out & set(marked)
-    # Without this, each training row of which the counterpart is held out would tell its source.
+    # Otherwise a training row whose counterpart is held out would reveal its source.
     assert counts.augmented["counterfactual"] < counts.train

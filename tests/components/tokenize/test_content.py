@@ -1,4 +1,4 @@
-"""What is found in all texts at once is what a look at each of them finds."""
+"""A column's bytes give the same results as a look at each text."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Encoding word by word gives what the model gives for the whole text."""
+"""Encoding word by word gives the same tokens as encoding the whole text."""
 
 import io
 from functools import lru_cache
@@ -13,7 +13,7 @@ from seqline.components.tokenize import encoder
 from seqline.components.tokenize.encoder import Encoder
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.text import clean
-from seqline.components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize.vocabulary import load, train_tokenizer
 
 TEXTS = ["a man in an orange hat is staring at something", "ein Mann mit einem orangefarbenen Hut, der etwas anstarrt"]
 WORDS = [
@@ -37,7 +37,7 @@ WORDS = [
 
 @lru_cache
 def model(kind: str = "unigram") -> bytes:
-    return learn(TEXTS * 20, Options(model_type=kind, vocabulary_size=330, character_coverage=1.0))
+    return train_tokenizer(TEXTS * 20, Options(model_type=kind, vocabulary_size=330, character_coverage=1.0))
 
 
 def encoded(encoding: Encoder, texts: list[str]) -> list[list[int]]:
@@ -60,19 +60,19 @@ def test_any_text_is_encoded_as_well_as_the_model_does(kind: str, texts: list[st
     processor = load(model(kind))
     for ours, theirs in zip(encoded(Encoder(model(kind)), texts), processor.encode(texts), strict=True):
         assert processor.decode(ours) == processor.decode(theirs)
-        # Of two ways of equal score either may be found.
+        # Of two segmentations with equal scores, either may be found.
         scores = [sum(map(processor.get_score, ids)) for ids in (ours, theirs)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
-def test_more_words_than_are_remembered_are_encoded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_words_than_the_cache_holds_are_encoded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "_MOST_WORDS", 10)
     encoding = Encoder(model("bpe"))
     for text in (*TEXTS, *TEXTS, "", " ".join(WORDS)):
         assert encoded(encoding, [text, TEXTS[0]]) == load(model("bpe")).encode([text, TEXTS[0]])
 
 
-def test_a_model_whose_pieces_go_over_spaces_is_given_whole_texts() -> None:
+def test_a_model_whose_tokens_span_spaces_encodes_whole_texts() -> None:
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["as well as can be"] * 50 + TEXTS), model_writer=written, vocab_size=80,

@@ -40,17 +40,17 @@ def good(form: str, chooser: random.Random) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def inserted(*pieces: bytes) -> Callable[[bytes, random.Random], bytes]:
-    """Puts one of the pieces somewhere."""
+def inserted(*parts: bytes) -> Callable[[bytes, random.Random], bytes]:
+    """Inserts one of the parts at a random position."""
 
     def insert(content: bytes, chooser: random.Random) -> bytes:
         at = chooser.randrange(len(content) + 1)
-        return content[:at] + chooser.choice(pieces) + content[at:]
+        return content[:at] + chooser.choice(parts) + content[at:]
 
     return insert
 
 
-def without_a_piece(content: bytes, chooser: random.Random) -> bytes:
+def without_a_range(content: bytes, chooser: random.Random) -> bytes:
     at = chooser.randrange(len(content) + 1)
     return content[:at] + content[at + chooser.randrange(12) :]
 
@@ -71,12 +71,12 @@ FAULTS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "empty": lambda *_: b"",
     "UTF-16": lambda content, _: content.decode("utf-8", "replace").encode("utf-16"),
     "binary": lambda content, chooser: chooser.randbytes(1 + len(content)),
-    "a piece is missing": without_a_piece,
+    "a range is missing": without_a_range,
 }
 
 
 def malformed(seed: int, folder: Path) -> tuple[Path, bytes | None]:
-    """A file with some faults, and its content, unless what it is packed in is broken too."""
+    """A file with some faults, and its content, unless its compression is broken too."""
     chooser = random.Random(seed)
     form, packed = chooser.choice(FORMS), chooser.choice(("", "", "gz", "bz2", "zst"))
     content = good(form, chooser)
@@ -110,7 +110,7 @@ def check(seed: int, folder: Path) -> None:
         header = b"source" in lines[0] and b"target" in lines[0] and path.name.split(".")[1] == "tsv"
         assert rows - header <= tally.read <= rows, (seed, path)
     elif ".csv" in path.name:
-        # A quoted cell holds lines, and a carriage return ends a record: there are no more of them than such lines.
+        # A quoted cell holds lines, and a carriage return ends a record: there are at most as many records as lines.
         assert tally.read <= len(re.split(rb"\r\n|\r|\n", content))
         assert tally.read or rows <= 1 or not any(map(bytes.strip, lines[1:]))
 

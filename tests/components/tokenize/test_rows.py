@@ -13,12 +13,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.tokenize import inputs
+from seqline.components.tokenize import blocks
+from seqline.components.tokenize.blocks import CutFiles
 from seqline.components.tokenize.cleaning import CleanBlocks
 from seqline.components.tokenize.formats import Input
-from seqline.components.tokenize.inputs import CutFiles
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.splits import open_batches
+from seqline.components.tokenize.segments import open_batches
 from seqline.components.tokenize.tally import Tally
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
@@ -40,8 +40,8 @@ def read(path: Path, options: Options = NO_RULES) -> tuple[list[tuple[str, ...]]
             part, (where, batches) = item
             for section, number in batches.items():
                 table = pa.table(open_batches(where).get_batch(number))
-                places = table["place"].to_pylist()
-                assert all(place % options.shards == part and place >> 63 == section for place in places)
+                hashes = table["source_hash"].to_pylist()
+                assert all(one % options.shards == part and one >> 63 == section for one in hashes)
                 found += [tuple(row.values()) for row in table.select(fields).to_pylist()]
     return sorted(found), Tally.total(tallies)
 
@@ -112,7 +112,7 @@ def test_text_generation_needs_no_source(tmp_path: Path) -> None:
         ("a.jsonl", b'{"source": "\\ud800", "target": "b"}', "not_utf8", "half of a surrogate pair"),
     ],
 )
-def test_a_malformed_row_is_counted_with_its_place(
+def test_a_malformed_row_is_counted_with_its_line(
     name: str, row: bytes, reason: str, fault: str, tmp_path: Path
 ) -> None:
     good = {"tsv": b"one\teins\n", "csv": b"one,eins\n", "jsonl": b'{"source": "one", "target": "eins"}\n'}
@@ -159,8 +159,8 @@ def test_a_truncated_file_is_a_problem_and_not_a_crash(packed: str, tmp_path: Pa
 
 
 def test_a_record_without_end_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(inputs, "LONGEST_RECORD", 5000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(blocks, "LONGEST_RECORD", 5000)
     path = write(tmp_path, "a.csv", b'a,b\nc,"d\n' + b"e,f\n" * 5000)
     assert "a record is longer than 0 MiB; is this a text file" in read(path)[1].problems[0]
 
@@ -170,7 +170,7 @@ def test_blocks_do_not_cut_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     content = "".join('"{}","{}"\n'.format(*(side.replace('"', '""') for side in row)) for row in rows).encode()
     path = write(tmp_path, "a.csv", content)
     whole = read(path)
-    monkeypatch.setattr(inputs, "BLOCK_BYTES", 97)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 97)
     cut = read(path)
     assert cut[0] == whole[0]
     assert len(cut[0]) == cut[1].read == 300
@@ -191,7 +191,7 @@ def test_no_content_loses_a_row(content: bytes, tmp_path_factory: pytest.TempPat
             assert tally.read == rows
 
 
-def test_a_sample_of_what_is_left_out_is_the_same_in_any_order(tmp_path: Path) -> None:
+def test_the_sample_of_rejected_rows_is_the_same_in_any_order(tmp_path: Path) -> None:
     rows = [json.dumps({"source": f"<b>{number}</b>", "target": "x"}) for number in range(100)]
     options = Options(shards=1)
     samples = []

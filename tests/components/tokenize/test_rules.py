@@ -1,10 +1,10 @@
-"""Cleaning rules: each rejects what it is there for, and nothing else."""
+"""Cleaning rules: each rejects its faulty pairs, and no ordinary ones."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqline.components.tokenize.examples import Ragged
+from seqline.components.tokenize.encoded import Ragged
 from seqline.components.tokenize.filters import Pairs
 from seqline.components.tokenize.repetition import repeated
 from seqline.components.tokenize.rules import RULES, check, thresholds
@@ -31,7 +31,7 @@ def rejected_by(source: str, target: str, languages: tuple[str, str] = ("en", "d
         ("a good day", "хороший день", "wrong_script"),
     ],
 )
-def test_a_rule_rejects_what_it_is_there_for(source: str, target: str, rule: str) -> None:
+def test_a_rule_rejects_a_faulty_pair_while_it_is_on(source: str, target: str, rule: str) -> None:
     assert rejected_by(source, target) == [rule]
     assert rejected_by(source, target, **{rule: False}) == []
 
@@ -59,7 +59,7 @@ def test_ordinary_pairs_pass(source: str, target: str) -> None:
         ("good", "zh-Hant", True), ("कि यह", "hi", False), ("anything", "xx", False), ("123", "ru", False),
     ],
 )  # fmt: skip
-def test_a_side_is_held_against_its_languages_script(target: str, language: str, wrong: bool) -> None:
+def test_a_side_must_be_in_the_script_of_its_language(target: str, language: str, wrong: bool) -> None:
     assert rejected_by("a day", target, ("en", language)) == ["wrong_script"] * wrong
 
 
@@ -87,5 +87,5 @@ def test_a_task_decides_which_rules_apply() -> None:
     ],
 )  # fmt: skip
 def test_repeated_words_are_found(text: str, often: bool) -> None:
-    pieces = np.array([hash(word) % 1000 for word in text.split()], np.int32)
-    assert repeated(Ragged.of([pieces, pieces[:0]]), pa.array([text, ""]), 5).tolist() == [often, False]
+    tokens = np.array([hash(word) % 1000 for word in text.split()], np.int32)
+    assert repeated(Ragged.of([tokens, tokens[:0]]), pa.array([text, ""]), 5).tolist() == [often, False]

@@ -1,4 +1,4 @@
-"""Where the Beam pipeline runs: other runners give the same corpus, and data may lie in a bucket."""
+"""Other Beam runners give the same corpus, and data may be in a bucket."""
 
 import shlex
 import socket
@@ -25,7 +25,7 @@ IMAGE = "europe-docker.pkg.dev/my-project/seqline/tokenize@sha256:" + "0" * 64
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus that was made on this machine."""
+    """A corpus made on this machine."""
     folder = tmp_path_factory.mktemp("here")
     (folder / "pairs.tsv").write_text(LINES)
     tokenize(str(folder / "pairs.tsv"), folder / "corpus", folder / "report.html", options=OPTIONS)
@@ -34,7 +34,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bucket(cloud_storage: Any) -> Any:
-    """A bucket that is called texts."""
+    """A bucket called texts."""
     cloud_storage.mkdir("texts")
     return cloud_storage
 
@@ -51,7 +51,7 @@ def shards(folder: Path) -> dict[str, bytes]:
         ("--a='b c'", 1, ["--runner=FnApiRunner", "--a=b c"]),
     ],
 )
-def test_the_runner_is_beams_own_unless_another_is_asked_for(given: str, size: int, expected: list[str]) -> None:
+def test_the_runner_is_beam_s_own_unless_another_is_requested(given: str, size: int, expected: list[str]) -> None:
     assert flags(given, size) == expected
     assert "--direct_num_workers=0" in flags("", ONE_PROCESS_BYTES + 1)
 
@@ -61,8 +61,8 @@ def test_data_in_a_bucket_give_the_same_corpus(here: Path, bucket: Any, tmp_path
     bucket.pipe("texts/in/pairs-2.tsv", LINES.encode()[LINES.index("number 50") :])
     bucket.put(str(here / "corpus"), "texts/before", recursive=True)
     manifest = tokenize(
-        "gs://texts/in/pairs-*.tsv", tmp_path / "corpus", tmp_path / "report.html", options=OPTIONS,
-        previous_corpus="gs://texts/before", expectations={"max_piece_drift": 0.0},
+        "gs://texts/in/pairs-*.tsv", tmp_path / "corpus", tmp_path / "report.html", previous_corpus="gs://texts/before",
+        options=OPTIONS.with_values(expectations={"max_piece_drift": 0.0}),
     )  # fmt: skip
     assert manifest.counts.read == 100
     assert shards(tmp_path / "corpus") == shards(here / "corpus")
@@ -70,7 +70,7 @@ def test_data_in_a_bucket_give_the_same_corpus(here: Path, bucket: Any, tmp_path
         tokenize("gs://texts/nothing.tsv", tmp_path / "none", tmp_path / "report.html")
 
 
-def test_dataflow_needs_a_place_in_a_bucket(here: Path, tmp_path: Path) -> None:
+def test_dataflow_needs_a_folder_in_a_bucket(here: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="DataflowRunner needs --temp_location=gs://"):
         tokenize(str(here / "pairs.tsv"), tmp_path / "corpus", tmp_path / "r", beam_options="--runner=DataflowRunner")
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqline.components.tokenize.blocks import Block
 from seqline.components.tokenize.cleaning import CleanBlocks
 from seqline.components.tokenize.formats import Input
-from seqline.components.tokenize.inputs import Block
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
@@ -84,7 +84,7 @@ def test_adding_data_moves_no_source(data: list[str], more: list[str]) -> None:
 
 @few
 @given(rows, rows, rows)
-def test_given_files_are_kept_and_their_sources_leave_the_training(
+def test_given_files_are_used_and_their_sources_leave_the_training_data(
     data: list[str], valid: list[str], test: list[str]
 ) -> None:
     splits, tally = split(data=data, valid_data=valid, test_data=test)

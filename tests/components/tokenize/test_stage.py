@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +69,7 @@ def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
     assert manifest.vocabulary_size == len(corpus.vocabulary.read_text(encoding="utf-8").splitlines())
 
 
-def test_held_out_text_is_what_was_given(made: Path) -> None:
+def test_held_out_text_is_unchanged(made: Path) -> None:
     given = {tuple(row.split("\t")) for row in rows(100)}
     for split in ("valid", "test"):
         found = {(pair["source"], pair["target"]) for pair in Corpus(made / "corpus").read_text(split)}
@@ -116,7 +115,7 @@ def test_order_and_files_do_not_change_a_byte(made: Path, tmp_path: Path) -> Non
     fingerprint = "the same data"
     tokenize(data, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
     first, second = contents(made), contents(tmp_path)
-    # These two say which files the rows came from.
+    # These two name the files of the rows.
     for name in ("manifest.json", "rejected.jsonl"):
         assert first.pop(name) != second.pop(name)
     assert first == second
@@ -127,7 +126,7 @@ def test_the_fingerprint_follows_data_and_options(made: Path, tmp_path: Path) ->
     first = Corpus(made / "corpus").read_manifest().fingerprint
     assert run(tmp_path, lines).fingerprint == first
     assert contents(tmp_path) == contents(made)
-    assert run(tmp_path, lines, replace(OPTIONS, max_tokens=41)).fingerprint != first
+    assert run(tmp_path, lines, OPTIONS.with_values(max_tokens=41)).fingerprint != first
     assert run(tmp_path, [*lines, "a\tb"]).fingerprint != first
 
 
@@ -178,11 +177,11 @@ def test_bytes_that_are_not_utf8_are_named_by_file_and_line(tmp_path: Path) -> N
 
 def test_a_share_of_malformed_rows_can_be_allowed(tmp_path: Path) -> None:
     lines = [*rows(100), "only one"]
-    counts = run(tmp_path, lines, replace(OPTIONS, max_malformed_share=0.02)).counts
+    counts = run(tmp_path, lines, OPTIONS.with_values(max_malformed_share=0.02)).counts
     assert (counts.read, counts.kept, counts.rejected) == (101, 100, {"wrong_columns": 1})
 
 
-def test_a_failed_run_leaves_the_corpus_that_was_there(tmp_path: Path) -> None:
+def test_a_failed_run_leaves_the_previous_corpus_unchanged(tmp_path: Path) -> None:
     run(tmp_path, rows(100))
     before = contents(tmp_path)
     with pytest.raises(UserError):
@@ -202,18 +201,26 @@ def test_a_missing_validation_file_is_named(tmp_path: Path) -> None:
         ({"valid_share": 0.5, "test_share": 0.5}, "must leave pairs for training"),
         ({"vocabulary_size": 10}, "vocabulary_size must be at least 300"),
         ({"rules": {"length_ratio": "x"}}, "length_ratio must be true, false or a number"),
-        ({"rules": {"lenght_ratio": 3}}, "did you mean length_ratio"),
-        ({"rules": {"in_test": False}}, "test text must stay out of training"),
-        ({"task": "chat"}, "task must be one of translation"),
+        ({"rules": {"lenght_ratio": 3}}, "did you mean 'length_ratio'"),
+        ({"rules": {"in_test": False}}, "the test set must stay out of training"),
+        (
+            {"task": "chat"},
+            "task must be translation, summarization, question_answering or text_generation, not 'chat'",
+        ),
         ({"model_type": "word"}, "model_type must be unigram or bpe"),
         ({"shards": 0}, "shards must be at least 1"),
-        ({"source_field": " "}, "source_field is empty"),
+        ({"source_field": " "}, "source_field must not be empty"),
         ({"character_coverage": 0.5}, "character_coverage must be"),
     ],
 )
 def test_an_impossible_option_is_named(option: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Options(**option)
+
+
+def test_the_manifest_s_options_are_in_one_form() -> None:
+    written = Options(max_tokens=40.0, valid_share=0.02, rules={"length_ratio": 4.0}, expectations={"min_pairs": 9})
+    assert json.dumps(written.content()) == json.dumps(Options(max_tokens=40, rules={"length_ratio": 4}).content())
 
 
 @pytest.mark.e2e
@@ -228,26 +235,32 @@ def test_runs_alone(tmp_path: Path) -> None:
     (tmp_path / "data.tsv").write_text("\n".join(rows(100)), encoding="utf-8")
     command = [sys.executable, "-m", "seqline.components.tokenize", "--corpus", "corpus", "--report", "report.html"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    for data, code, said in (("data.tsv", 0, "read 100 rows, kept 100"), ("none.tsv", 1, "error: data: no such file")):
+    for data, code, message in (
+        ("data.tsv", 0, "read 100 rows, kept 100"),
+        ("none.tsv", 1, "error: data: no such file"),
+    ):
         done = subprocess.run(
             [*command, "--data", data, "--vocabulary_size", "400", "--valid_share", "0.1", "--test_share", "0.1"],
             cwd=tmp_path, env=environment, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == code
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_slices_drift_and_expectations_go_with_the_corpus(made: Path, tmp_path: Path) -> None:
+def test_slices_drift_and_expectations_are_reported(made: Path, tmp_path: Path) -> None:
     (tmp_path / "data.tsv").write_text(
         "source\ttarget\tdomain\n"
         + "".join(f"{row}\t{('news', 'law')[number % 2]}\n" for number, row in enumerate(rows(120)))
     )
     corpus, report = tmp_path / "corpus", tmp_path / "report.html"
-    options = replace(OPTIONS, slice_field="domain", tokenizer=str(made / "corpus" / "tokenizer.model"))
-    expectations = {"min_pairs": 50, "slices": ["news", "law"], "max_piece_drift": 0.3}
-    given = {"previous_corpus": str(made / "corpus"), "options": options}
-    tokenize(str(tmp_path / "data.tsv"), corpus, report, expectations=expectations, **given)
+    options = OPTIONS.with_values(
+        slice_field="domain",
+        tokenizer=str(made / "corpus" / "tokenizer.model"),
+        expectations={"min_pairs": 50, "slices": ["news", "law"], "max_piece_drift": 0.3},
+    )
+    data, previous = str(tmp_path / "data.tsv"), str(made / "corpus")
+    tokenize(data, corpus, report, previous_corpus=previous, options=options)
     assert {pair["slice"] for split in ("valid", "test") for pair in Corpus(corpus).read_text(split)} == {"news", "law"}
     assert (corpus / "tokenizer.model").read_bytes() == (made / "corpus" / "tokenizer.model").read_bytes()
     page = report.read_text(encoding="utf-8")
@@ -255,6 +268,7 @@ def test_slices_drift_and_expectations_go_with_the_corpus(made: Path, tmp_path: 
     assert "not met" not in page
     before = contents(tmp_path)
     with pytest.raises(UserError, match=r"not as expected: min_pairs: \d+, expected at least 5000\. Look"):
-        tokenize(str(tmp_path / "data.tsv"), corpus, report, expectations={"min_pairs": 5000}, **given)
+        unmet = options.with_values(expectations={"min_pairs": 5000})
+        tokenize(data, corpus, report, previous_corpus=previous, options=unmet)
     assert contents(tmp_path) == before
     assert "not met" in report.read_text(encoding="utf-8")

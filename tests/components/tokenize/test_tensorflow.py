@@ -1,4 +1,4 @@
-"""TensorFlow reads what the stage writes without it, and its tokenizer op agrees."""
+"""TensorFlow reads the records that the stage writes without it, and its tokenizer op gives the same tokens."""
 
 import random
 import unicodedata
@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.tokenize.examples import Ragged, tfrecords
+from seqline.components.tokenize.encoded import Ragged
+from seqline.components.tokenize.examples import tfrecords
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.text import clean_column
-from seqline.components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize.vocabulary import load, train_tokenizer
 
 tf = pytest.importorskip("tensorflow")
 tf_text = pytest.importorskip("tensorflow_text")
@@ -51,7 +52,7 @@ def test_a_dataset_reads_the_records_back(tmp_path: Path) -> None:
 @pytest.fixture(scope="module", params=["unigram", "bpe"])
 def model(request: pytest.FixtureRequest) -> bytes:
     texts = ["Am 5. März", "ein Haus", "한국어 m² … 42"] * 30
-    return learn(texts, Options(vocabulary_size=400, model_type=request.param))
+    return train_tokenizer(texts, Options(vocabulary_size=400, model_type=request.param))
 
 
 def test_the_tokenizer_op_gives_the_same_ids_and_texts(model: bytes) -> None:
@@ -60,20 +61,20 @@ def test_the_tokenizer_op_gives_the_same_ids_and_texts(model: bytes) -> None:
     codes += [*range(0x300, 0x370)] * 3
     texts = ["".join(map(chr, chosen.choices(codes, k=chosen.randint(0, 12)))) for _ in range(5000)]
     op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
-    pieces = load(model).encode(texts)
-    assert op.tokenize(texts).to_list() == pieces
-    detokenized = op.detokenize(tf.ragged.constant(pieces, dtype=tf.int32)).numpy()
-    assert [text.decode() for text in detokenized] == load(model).decode(pieces)
+    tokens = load(model).encode(texts)
+    assert op.tokenize(texts).to_list() == tokens
+    detokenized = op.detokenize(tf.ragged.constant(tokens, dtype=tf.int32)).numpy()
+    assert [text.decode() for text in detokenized] == load(model).decode(tokens)
 
 
-# Combining marks in another than the canonical order are beyond SentencePiece's table; nobody types U+0000.
+# SentencePiece's table cannot reorder combining marks; nobody types U+0000.
 letters = st.characters(codec="utf-8", exclude_categories=["Mn", "Mc", "Me", "Cn", "Cs"], exclude_characters="\0")
 raw = st.one_of(st.text(letters, max_size=20), st.text(letters).map(lambda text: unicodedata.normalize("NFD", text)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(raw, min_size=1, max_size=20))
-def test_raw_text_at_serving_has_the_pieces_of_clean_text_in_training(model: bytes, texts: list[str]) -> None:
+def test_raw_text_at_serving_has_the_tokens_of_clean_text_in_training(model: bytes, texts: list[str]) -> None:
     op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
     cleaned = clean_column(pa.array(texts, pa.string())).to_pylist()
     assert op.tokenize(texts).to_list() == load(model).encode(cleaned)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.text import clean, clean_column, folded_column
-from seqline.components.tokenize.vocabulary import learn, load
+from seqline.components.tokenize.vocabulary import load, train_tokenizer
 
 TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
 
@@ -27,7 +27,7 @@ TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² �
         (" \u200b\t", ""),
     ],
 )
-def test_spaces_and_forms_become_one_and_letters_stay(raw: str, cleaned: str) -> None:
+def test_spaces_and_forms_are_normalized_and_letters_stay(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
 
 
@@ -42,7 +42,7 @@ def test_clean_text_is_in_nfc_on_one_line_and_stays_as_it_is(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> bytes:
-    return learn(TEXTS, Options(vocabulary_size=400, character_coverage=1.0))
+    return train_tokenizer(TEXTS, Options(vocabulary_size=400, character_coverage=1.0))
 
 
 letters = st.characters(codec="utf-8", exclude_categories=["Mn", "Mc", "Me", "Cn", "Cs"])
@@ -57,7 +57,7 @@ def test_the_tokenizer_normalizes_raw_text_as_cleaning_does(model: bytes, text: 
 
 
 @given(text=composed)
-def test_what_is_encoded_is_decoded_again(model: bytes, text: str) -> None:
+def test_decoding_reverses_encoding(model: bytes, text: str) -> None:
     assert load(model).decode(load(model).encode(clean(text))) == clean(text)
 
 

@@ -1,11 +1,11 @@
-"""The SentencePiece model: special pieces, size, repeatability."""
+"""The SentencePiece model: special tokens, size, reproducibility."""
 
 import random
 
 import pytest
 
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, learn, listing, load
+from seqline.components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, listing, load, train_tokenizer
 from seqline.errors import UserError
 
 
@@ -14,44 +14,44 @@ def words(count: int) -> list[str]:
     return [" ".join("".join(chosen.choices("abcdefgh", k=4)) for _ in range(5)) for _ in range(count)]
 
 
-def test_special_pieces_have_the_agreed_ids() -> None:
-    processor = load(learn(words(200), Options(vocabulary_size=400)))
+def test_special_tokens_have_fixed_ids() -> None:
+    processor = load(train_tokenizer(words(200), Options(vocabulary_size=400)))
     assert (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()) == (0, 1, 2, 3)
     assert (PAD, UNKNOWN, BEGIN, END) == (0, 1, 2, 3)
 
 
 def test_the_same_texts_give_the_same_bytes() -> None:
     options = Options(vocabulary_size=400)
-    assert learn(words(300), options) == learn(words(300), options)
+    assert train_tokenizer(words(300), options) == train_tokenizer(words(300), options)
 
 
-def test_the_size_asked_for_is_met_when_the_data_fill_it() -> None:
-    assert load(learn(words(500), Options(vocabulary_size=400))).vocab_size() == 400
+def test_the_vocabulary_has_the_requested_size_if_the_data_fill_it() -> None:
+    assert load(train_tokenizer(words(500), Options(vocabulary_size=400))).vocab_size() == 400
 
 
-def test_few_data_get_fewer_pieces() -> None:
-    assert load(learn(["one two three"] * 5, Options(vocabulary_size=8000))).vocab_size() < 400
+def test_few_data_get_fewer_tokens() -> None:
+    assert load(train_tokenizer(["one two three"] * 5, Options(vocabulary_size=8000))).vocab_size() < 400
 
 
 def test_digits_stay_apart_and_unseen_characters_are_spelt_in_bytes() -> None:
-    processor = load(learn(["Nov 2019", "Nov 2020", "Nov 2021"] * 50, Options(vocabulary_size=400)))
+    processor = load(train_tokenizer(["Nov 2019", "Nov 2020", "Nov 2021"] * 50, Options(vocabulary_size=400)))
     assert processor.encode("2020", out_type=str)[-4:] == ["2", "0", "2", "0"]
     assert UNKNOWN not in processor.encode("漢字")
     assert processor.decode(processor.encode("漢字")) == "漢字"
 
 
-def test_too_small_a_vocabulary_is_refused_with_the_least_size() -> None:
+def test_too_small_a_vocabulary_is_refused_with_the_smallest_size() -> None:
     texts = ["".join(map(chr, range(0x4E00, 0x4E00 + 200)))] * 10
     with pytest.raises(UserError, match=r"vocabulary_size=300 is too small: .* need 4\d\d; raise it"):
-        learn(texts, Options(vocabulary_size=300, character_coverage=1.0))
+        train_tokenizer(texts, Options(vocabulary_size=300, character_coverage=1.0))
 
 
-def test_the_listing_has_every_piece_in_order() -> None:
-    model = learn(words(200), Options(vocabulary_size=400))
+def test_the_listing_has_every_token_in_order() -> None:
+    model = train_tokenizer(words(200), Options(vocabulary_size=400))
     lines = listing(model).splitlines()
     assert len(lines) == 400
     assert [line.partition("\t")[0] for line in lines[:5]] == ["<pad>", "<unk>", "<s>", "</s>", "<0x00>"]
 
 
 def test_no_path_of_this_machine_is_left_in_the_model() -> None:
-    assert b"rules.tsv" not in learn(words(100), Options(vocabulary_size=400))
+    assert b"rules.tsv" not in train_tokenizer(words(100), Options(vocabulary_size=400))

@@ -1,4 +1,4 @@
-"""Whether a corpus can be made of what was found."""
+"""Checks whether the data are good enough to make a corpus."""
 
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.tally import Tally
@@ -7,11 +7,11 @@ from seqline.errors import UserError
 MINIMUM = {"train": 10, "valid": 1, "test": 1}
 
 
-def judge(tally: Tally, options: Options, kept: dict[str, int]) -> None:
-    """Refuses data that no corpus should be made of.
+def check_counts(tally: Tally, options: Options, kept: dict[str, int]) -> None:
+    """Refuses data that are too malformed or too few.
 
     Args:
-        tally: What was counted.
+        tally: The counts.
         options: The stage's options.
         kept: Pairs of each split.
 
