@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.results import finish, parser, show
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
-from seqline.components.evaluate.measuring import STRETCH
+from seqline.components.evaluate.measuring import CHUNK_SIZE
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import counted
 from seqline.metrics.slices import find_slices
@@ -56,14 +56,14 @@ def score(corpus: Path, many: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         tally = Tally(Path(folder), "translation", "de", many, find_slices(rows, {}))
-        for place in range(0, many, STRETCH):
-            some = rows[place : place + STRETCH]
+        for place in range(0, many, CHUNK_SIZE):
+            some = rows[place : place + CHUNK_SIZE]
             batch = Batch(
-                [row.source for row in some], [row.reference for row in some], outputs[place : place + STRETCH]
+                [row.source for row in some], [row.reference for row in some], outputs[place : place + CHUNK_SIZE]
             )
             tally.add(some, batch)
         counting = time.perf_counter() - start
-        tally.figures()
+        tally.metrics()
         tally.sliced()
         seconds = time.perf_counter() - start
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -25,7 +25,7 @@ import urllib.request
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from seqline.artifacts.decision import Decision, Verdict, write_decision
+from seqline.artifacts.decision import Decision, RuleResult, write_decision
 from seqline.artifacts.evaluation import Sentence
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.endpoints.local_endpoint import Endpoint
@@ -130,7 +130,7 @@ def stage(endpoint: Endpoint, model: Path, number: int) -> "subprocess.Popen[byt
         exported = ExportedModel(folder / "model")
         description = replace(exported.read_description(), fingerprint=fingerprint(number))
         exported.write_description(description)
-        sample, rule = Sentence(TEXT, "", "", 0.0), Verdict("bleu", 1.0, 0.0, True, "")
+        sample, rule = Sentence(TEXT, "", "", 0.0), RuleResult("bleu", 1.0, 0.0, True, "")
         write_decision(folder / "decision", Decision(True, fingerprint(number), [rule], {}, samples=[sample]))
     command = [sys.executable, "-m", "seqline.components.deploy", "--model", str(folder / "model")]
     command += ["--decision", str(folder / "decision"), "--output", str(folder / "deployment")]

@@ -1,1 +1,1 @@
-"""Bless: whether the challenger may go live, judged by rules that are data, with a reason for each."""
+"""Bless: decides by the gate's rules whether the challenger may go live."""

@@ -1,4 +1,4 @@
-"""What consoles show of a decision: its verdict and reasons, and how sentences moved as a confusion matrix."""
+"""Metadata for consoles: the decision with its reasons, and the movement of sentences as a confusion matrix."""
 
 from typing import Any, Protocol
 
@@ -6,27 +6,27 @@ from seqline.artifacts.decision import Decision
 from seqline.components.bless.movement import BANDS
 
 
-class Shown(Protocol):
+class ArtifactWithMetadata(Protocol):
     """An output artifact of KFP."""
 
     metadata: dict[str, Any]
 
 
-class Matrix(Protocol):
+class ConfusionMatrix(Protocol):
     """KFP's classification metrics."""
 
     def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
-        """Gives the console a matrix; rows are what was, columns what is."""
+        """Logs a matrix; KFP calls its rows the true classes and its columns the predicted ones."""
 
 
-def show(made: Decision, decision: Shown, movement: Matrix) -> None:
-    """Gives artifacts the metadata that consoles show.
+def show(made: Decision, decision: ArtifactWithMetadata, movement: ConfusionMatrix) -> None:
+    """Sets the metadata of the artifacts.
 
     Args:
         made: The decision.
         decision: The decision's artifact.
         movement: Stays empty without a champion.
     """
-    decision.metadata.update(blessed=made.blessed, reasons=[verdict.reason for verdict in made.rules])
+    decision.metadata.update(blessed=made.blessed, reasons=[result.reason for result in made.rules])
     if made.movement:
         movement.log_confusion_matrix(BANDS, made.movement)

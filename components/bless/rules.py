@@ -1,15 +1,15 @@
-"""The gate's rules as data: what a reviewer may ask of a challenger.
+"""The gate's rules: what a challenger must meet to go live.
 
-A rule is an object with a metric and one thing that is asked of it:
+A rule is an object with a metric and exactly one requirement:
 
-    {"metric": "bleu", "minimum": 20}                      the figure is at least this
-    {"metric": "latency_p95", "maximum": 200}              the figure is at most this
-    {"metric": "bleu", "margin": 0.5}                      no more than this is lost to the champion
-    {"metric": "bleu", "gain": 0.2, "significance": 0.05}  at least this is won, and not by chance
+    {"metric": "bleu", "minimum": 20}                      the value is at least this
+    {"metric": "latency_p95", "maximum": 200}              the value is at most this
+    {"metric": "bleu", "margin": 0.5}                      the loss to the champion is at most this
+    {"metric": "bleu", "gain": 0.2, "significance": 0.05}  the gain over the champion is at least this and significant
 
-and may say more: `significance` (with margin or gain), the probability below which a difference is no chance, with
-`test`; `slices` (with all but gain), to ask it of every slice; `confident` (with minimum or maximum), to ask it of the
-worse end of the 95% interval. The metric `headline` is the task's own: BLEU, ROUGE-Lsum, token F1 or chrF++.
+Optional keys: `significance` (with margin or gain), the p-value below which a difference is significant, and `test`;
+`slices` (not with gain) applies the rule to every slice; `confident` (with minimum or maximum) applies it to the worse
+end of the 95% confidence interval. The metric `headline` is the task's own: BLEU, ROUGE-Lsum, token F1 or chrF++.
 """
 
 from typing import Literal
@@ -64,39 +64,39 @@ class Rule(Part):
 
     @property
     def kind(self) -> str:
-        """What is asked: minimum, maximum, margin or gain."""
+        """The requirement: minimum, maximum, margin or gain."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
     def value(self) -> float:
-        """The figure that goes with it."""
+        """The number of the requirement."""
         return float(getattr(self, self.kind))
 
     def metric_of(self, task: str) -> Metric:
-        """The metric.
+        """Returns the metric.
 
         Args:
-            task: What the challenger was trained for.
+            task: The task that the challenger was trained for.
         """
         return METRICS[HEADLINES[task] if self.metric == HEADLINE else self.metric]
 
-    def told(self, metric: Metric) -> str:
-        """The rule in a few words.
+    def describe(self, metric: Metric) -> str:
+        """Returns the rule in words.
 
         Args:
             metric: The metric, from `metric_of`.
         """
-        asked = {
+        requirement = {
             "minimum": f"at least {self.value:g}",
             "maximum": f"at most {self.value:g}",
             "margin": f"within {self.value:g} of the champion's",
             "gain": f"better than the champion's by {self.value:g}",
         }[self.kind]
         where = {"": "", "all": " in every slice"}.get(self.slices, f" in every slice by {self.slices}")
-        surely = ", interval included" if self.confident else ""
-        chance = f", p < {self.significance:g}" if self.significance else ""
-        return f"{metric.label} {asked}{where}{surely}{chance}"
+        interval = ", interval included" if self.confident else ""
+        significance = f", p < {self.significance:g}" if self.significance else ""
+        return f"{metric.label} {requirement}{where}{interval}{significance}"
 
 
 DEFAULT = (Rule(metric="empty_outputs", maximum=50), Rule(metric=HEADLINE, margin=0.5))
-"""The rules of an empty gate: a gate without rules would let everything pass."""
+"""The rules of an empty gate: without rules every model would pass."""

@@ -1,18 +1,18 @@
-"""The bless stage: two evaluations in, a decision out."""
+"""The bless stage: reads two evaluations and decides by the gate's rules."""
 
 import logging
 import math
 from pathlib import Path
 
 from seqline.artifacts.decision import Decision, write_decision
-from seqline.artifacts.evaluation import Evaluation, Figure, read_sentences
-from seqline.components.bless.evidence import gather, hear
-from seqline.components.bless.judging import judge
+from seqline.artifacts.evaluation import Evaluation, MetricValue, read_sentences
+from seqline.artifacts.human_evaluation import read_human_evaluation
+from seqline.components.bless.checks import check_rules
+from seqline.components.bless.evaluation_pair import read_pair
 from seqline.components.bless.movement import movement
 from seqline.components.bless.options import Options
 from seqline.components.bless.report import write_report
 from seqline.components.bless.rules import DEFAULT
-from seqline.human_evaluation.human import read_human_evaluation
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ def bless(
     """Decides whether the challenger may go live.
 
     decision/
-      decision.json   the verdict, every rule with figure, limit and reason, both models' figures, samples
+      decision.json   whether it is blessed, every rule with value, limit and reason, both models' metrics, samples
 
-    Every rule must pass. A challenger that does not pass is no error: the decision says so, and why.
+    Every rule must pass. A challenger that fails a rule is no error: the decision records it with the reason.
 
     Args:
         challenger: The evaluation of the model that was just trained.
@@ -47,34 +47,34 @@ def bless(
         The decision.
 
     Raises:
-        UserError: If the challenger was not evaluated, or the two were measured on different test texts or in
-            different ways: then nothing is decided.
+        UserError: If the challenger was not evaluated, or the two were evaluated on different test sets or in
+            different ways; nothing is written then.
     """
-    evidence = gather(challenger, champion)
+    pair = read_pair(challenger, champion)
     if human_evaluation:
-        evidence = hear(evidence, read_human_evaluation(human_evaluation))
-    verdicts = judge(options.gate or DEFAULT, evidence)
+        pair = pair.with_human_evaluation(read_human_evaluation(human_evaluation))
+    results = check_rules(options.gate or DEFAULT, pair)
     made = Decision(
-        blessed=all(verdict.passed for verdict in verdicts),
-        model_fingerprint=evidence.challenger.model_fingerprint,
-        rules=verdicts,
-        challenger=_finite(evidence.challenger),
-        champion=_finite(evidence.champion) if evidence.champion else None,
-        comparisons=evidence.comparisons,
-        problem=evidence.problem,
-        human=evidence.human,
-        movement=movement(*evidence.scores) if evidence.scores else [],
+        blessed=all(result.passed for result in results),
+        model_fingerprint=pair.challenger.model_fingerprint,
+        rules=results,
+        challenger=_finite(pair.challenger),
+        champion=_finite(pair.champion) if pair.champion else None,
+        comparisons=pair.comparisons,
+        problem=pair.problem,
+        human=pair.human,
+        movement=movement(*pair.scores) if pair.scores else [],
         evaluations=(str(challenger), str(champion)),
         samples=list(read_sentences(challenger, SAMPLES)),
     )
-    for verdict in verdicts:
-        log.info("%s  %s", "passed" if verdict.passed else "FAILED", verdict.reason)
+    for result in results:
+        log.info("%s  %s", "passed" if result.passed else "FAILED", result.reason)
     log.info("the challenger is %s", "blessed" if made.blessed else "not blessed")
     write_decision(decision, made)
-    write_report(report, made, evidence)
+    write_report(report, made, pair)
     return made
 
 
-def _finite(evaluation: Evaluation) -> dict[str, Figure]:
-    """The figures that are numbers: JSON has no others, and a rule that rests on one has said so."""
-    return {name: figure for name, figure in evaluation.metrics.items() if math.isfinite(figure.value)}
+def _finite(evaluation: Evaluation) -> dict[str, MetricValue]:
+    """Returns the metrics that are finite: JSON has no NaN, and a rule on a NaN has failed with that reason."""
+    return {name: value for name, value in evaluation.metrics.items() if math.isfinite(value.value)}

@@ -1,1 +1,1 @@
-"""Evaluate: the exported model's own signature on the test text, scored by the reference libraries."""
+"""Evaluate: runs the exported model's signature on the test set and scores it as the reference libraries do."""

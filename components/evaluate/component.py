@@ -17,8 +17,8 @@ def evaluate(
     """Measures an exported model on the test set, through the signature that will be served.
 
     Args:
-        model: The SavedModel; nothing at its address means that there is no champion to measure.
-        corpus: The corpus whose test set is decoded and compared.
+        model: The SavedModel; an empty or missing folder means that there is no champion to measure.
+        corpus: The corpus whose test set is decoded.
         evaluation: Metrics with their signatures and intervals, slices, and every test sentence with its output.
         metrics: The same metrics, for the console.
         report: One page: metrics, slices, histograms, and the best and worst outputs.

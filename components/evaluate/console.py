@@ -1,7 +1,7 @@
-"""What consoles show of an evaluation, and the file that Vertex's Model Registry is given.
+"""Metadata for consoles, and the metrics file for Vertex's Model Registry.
 
-Consoles show an artifact's metadata and never read the file of its metrics. On Vertex that file is imported into the
-Model Registry as the version's evaluation: the figures that its schema of text generation has, by its names.
+Consoles show an artifact's metadata and never read its file. On Vertex the metrics file is imported into the Model
+Registry as the version's evaluation: the metrics in its schema of text generation, under its names.
 """
 
 import json
@@ -9,47 +9,47 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from seqline.artifacts.evaluation import Evaluation, Figure
+from seqline.artifacts.evaluation import Evaluation, MetricValue
 from seqline.atomic import atomic_write
 
 # general_text_generation_metrics_1.0.0.yaml: BLEU is sacreBLEU's, from 0 to 100; ROUGE is given on the same scale.
 SCHEMA = {"bleu": "bleu", "rougeLsum": "rougeLSum"}
 
 
-class Shown(Protocol):
+class ArtifactWithMetadata(Protocol):
     """An output artifact of KFP."""
 
     path: str
     metadata: dict[str, Any]
 
 
-def show(measured: Evaluation, metrics: Shown, evaluation: Shown) -> None:
-    """Gives artifacts the metadata that consoles show, and the metrics their file.
+def show(measured: Evaluation, metrics: ArtifactWithMetadata, evaluation: ArtifactWithMetadata) -> None:
+    """Sets the metadata of the artifacts, and writes the metrics file.
 
     Args:
         measured: The evaluation.
-        metrics: The figures' artifact.
+        metrics: The artifact of the metrics.
         evaluation: The evaluation's artifact.
     """
     write_metrics(Path(metrics.path), measured)
-    metrics.metadata.update({name: figure.value for name, figure in measured.metrics.items()})
+    metrics.metadata.update({name: metric.value for name, metric in measured.metrics.items()})
     evaluation.metadata.update(absent=measured.absent, model_fingerprint=measured.model_fingerprint)
 
 
 def write_metrics(path: Path, measured: Evaluation) -> None:
-    """Writes the file.
+    """Writes the metrics file.
 
     Args:
         path: The metrics artifact's own path.
-        measured: The evaluation; an absent one has no figures.
+        measured: The evaluation; an absent one has no metrics.
     """
     atomic_write(path, json.dumps(general_text_generation(measured.metrics), indent=1) + "\n")
 
 
-def general_text_generation(figures: Mapping[str, Figure]) -> dict[str, float]:
-    """The figures that the schema has, by its names.
+def general_text_generation(metrics: Mapping[str, MetricValue]) -> dict[str, float]:
+    """Returns the metrics in the schema, under its names.
 
     Args:
-        figures: By the metric's name.
+        metrics: Values by the metric's name.
     """
-    return {SCHEMA[name]: figure.value for name, figure in figures.items() if name in SCHEMA}
+    return {SCHEMA[name]: metric.value for name, metric in metrics.items() if name in SCHEMA}

@@ -12,7 +12,7 @@ import numpy as np
 from seqline.errors import UserError
 
 SIGNATURE, SCORING = "serving_default", "score"
-SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LOGS = 10.0
 TIMED, WARM_UP = 40, 3  # single requests
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def load(model: Path) -> Any:
         model: The SavedModel's folder.
 
     Returns:
-        The signature, which takes `text` and gives `text` and `score`. It keeps its model alive.
+        The signature, which takes `text` and returns `text` and `score`. It holds a reference to its model.
 
     Raises:
         UserError: If the folder does not load, or the signature is not text in, text and score out.
@@ -41,34 +41,34 @@ def load(model: Path) -> Any:
             f"{model} does not load with TensorFlow {tf.__version__}: {reason}; export the model again"
         ) from error
     if SIGNATURE not in loaded.signatures:
-        has = ", ".join(loaded.signatures) or "none"
-        raise UserError(f"{model} has no signature {SIGNATURE!r}, only {has}; export the model again")
+        available = ", ".join(loaded.signatures) or "none"
+        raise UserError(f"{model} has no signature {SIGNATURE!r}, only {available}; export the model again")
     signature = loaded.signatures[SIGNATURE]
-    takes = sorted(signature.structured_input_signature[1])
-    gives = sorted(signature.structured_outputs)
-    if takes != ["text"] or not {"text", "score"} <= set(gives):
+    inputs = sorted(signature.structured_input_signature[1])
+    outputs = sorted(signature.structured_outputs)
+    if inputs != ["text"] or not {"text", "score"} <= set(outputs):
         raise UserError(
-            f"the signature {SIGNATURE!r} of {model} takes {takes} and gives {gives}; it must take text and give "
-            "text and score: export the model again"
+            f"the signature {SIGNATURE!r} of {model} takes {inputs} and returns {outputs}; it must take text and "
+            "return text and score: export the model again"
         )
-    signature.keeps = loaded
+    signature.model = loaded  # else it would be garbage-collected
     return signature
 
 
 def decode(
     signature: Any, texts: list[str], batch_size: int, progress: "Progress | None" = None, first: int = 1
 ) -> tuple[list[str], list[float]]:
-    """Runs texts through a signature, long ones first, in batches of one size and of similar lengths.
+    """Runs texts through a signature, in batches of one size and of similar lengths.
 
-    Long texts first: a batch that does not fit the memory fails at once, and the time left is not
-    underestimated. The last batch is filled up with its own texts, so that every batch has one shape.
+    Long texts come first: a batch that does not fit into memory fails at once, and the remaining time is not
+    underestimated. The last batch is padded with its own texts to the same size.
 
     Args:
         signature: From `load`.
         texts: The inputs.
         batch_size: Texts in a batch.
-        progress: Is told of every batch.
-        first: Number of the first text, for the message.
+        progress: Updated after every batch.
+        first: Number of the first text, for messages.
 
     Returns:
         The outputs and their scores, in the order of the inputs.
@@ -83,12 +83,12 @@ def decode(
     order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        filled = [texts[chosen[place % len(chosen)]] for place in range(batch_size)]
+        padded = [texts[chosen[index % len(chosen)]] for index in range(batch_size)]
         try:
-            answer = signature(text=tf.constant(filled))
+            answer = signature(text=tf.constant(padded))
         except tf.errors.OpError as error:
             reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"the model fails on the test text: {reason}; export it again") from error
+            raise UserError(f"the model fails on the test set: {reason}; export it again") from error
         for index, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=False):
             outputs[index] = output.decode("utf-8", errors="replace")
             scores[index] = float(score)
@@ -103,30 +103,33 @@ def decode(
 
 
 def scoring(signature: Any) -> Any | None:
-    """The signature that says how probable a given text is; None where the model was exported without it.
+    """Returns the signature that scores a given target; None where the model was exported without it.
 
     Args:
         signature: From `load`.
     """
-    found = signature.keeps.signatures
-    if SCORING not in found:
+    signatures = signature.model.signatures
+    if SCORING not in signatures:
         log.info("perplexity is not available: the model has no signature %r", SCORING)
         return None
-    return found[SCORING]
+    return signatures[SCORING]
 
 
-def likelihoods(scoring: Any, sources: list[str], references: list[str], batch_size: int, first: int = 1) -> np.ndarray:
-    """How probable the references are to the model.
+def score_references(
+    scoring: Any, sources: list[str], references: list[str], batch_size: int, first: int = 1
+) -> np.ndarray:
+    """Computes the log-probabilities of the references under the model.
 
     Args:
         scoring: From `scoring`.
         sources: The inputs.
-        references: Their expected texts, as many.
-        batch_size: Pairs in a batch; those of similar lengths are together.
-        first: Number of the first pair, for the message.
+        references: Their references, as many.
+        batch_size: Pairs in a batch; batches have similar lengths.
+        first: Number of the first pair, for messages.
 
     Returns:
-        Natural logarithm of each probability, and its pieces with the end of the text, of shape (pairs, 2).
+        Log-probability (natural) and number of tokens, end of sentence included, of each reference, of shape
+        (pairs, 2).
 
     Raises:
         UserError: If one is not a number.
@@ -138,8 +141,8 @@ def likelihoods(scoring: Any, sources: list[str], references: list[str], batch_s
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         answer = scoring(
-            source=tf.constant([sources[place] for place in chosen]),
-            target=tf.constant([references[place] for place in chosen]),
+            source=tf.constant([sources[index] for index in chosen]),
+            target=tf.constant([references[index] for index in chosen]),
         )
         found[chosen, 0], found[chosen, 1] = answer["log_probability"].numpy(), answer["tokens"].numpy()
     broken = np.flatnonzero(~np.isfinite(found[:, 0]))
@@ -152,14 +155,14 @@ def likelihoods(scoring: Any, sources: list[str], references: list[str], batch_s
 
 
 def latencies(signature: Any, texts: list[str]) -> list[float]:
-    """Times single requests, as an endpoint gets them when it is not busy.
+    """Measures the latency of single requests.
 
     Args:
         signature: From `load`.
-        texts: The inputs; a number of them, evenly spread, is timed.
+        texts: The inputs; an evenly spaced sample of them is timed.
 
     Returns:
-        Milliseconds of each.
+        Milliseconds per request.
     """
     import tensorflow as tf
 
@@ -175,7 +178,7 @@ def latencies(signature: Any, texts: list[str]) -> list[float]:
 
 
 class Progress:
-    """A bar where a person watches, a line now and then where not."""
+    """A progress bar on a terminal, a log line every few seconds elsewhere."""
 
     def __init__(self, total: int) -> None:
         """Starts the clock.
@@ -184,7 +187,7 @@ class Progress:
             total: Sentences to decode.
         """
         self.total, self.done = total, 0
-        self.start = self.spoke = time.monotonic()
+        self.start = self.logged = time.monotonic()
         self.bar: Any = None
         if sys.stdout.isatty():
             from keras.utils import Progbar
@@ -192,12 +195,16 @@ class Progress:
             self.bar = Progbar(total, unit_name="sentence")
 
     def advance(self, sentences: int) -> None:
-        """Counts sentences, and shows it."""
+        """Adds decoded sentences.
+
+        Args:
+            sentences: How many.
+        """
         self.done += sentences
         now = time.monotonic()
         if self.bar is not None:
             self.bar.update(self.done)
-        elif self.done == self.total or now - self.spoke >= SECONDS_BETWEEN_LINES:
-            self.spoke = now
+        elif self.done == self.total or now - self.logged >= SECONDS_BETWEEN_LOGS:
+            self.logged = now
             rate = self.done / max(now - self.start, 1e-9)
-            log.info("decoded %d of %d sentences, %.0f a second", self.done, self.total, rate)
+            log.info("decoded %d of %d sentences, %.0f per second", self.done, self.total, rate)

@@ -1,4 +1,4 @@
-"""The evaluate stage: an exported model and the corpus's test text in, figures out."""
+"""The evaluate stage: runs an exported model on the corpus's test set and measures it."""
 
 import logging
 from dataclasses import replace
@@ -25,14 +25,14 @@ def evaluate(
     options: Options = Options(),  # noqa: B008 (frozen)
     required: bool = True,
 ) -> Evaluation:
-    """Measures an exported model on a corpus's test text, through the signature that will be served.
+    """Measures an exported model on a corpus's test set, through the signature that will be served.
 
     evaluation/
-      evaluation.json   figures with their signatures and intervals, slices, fingerprints of model and corpus
+      evaluation.json   metrics with their signatures and intervals, slices, fingerprints of model and corpus
       sentences.jsonl   source, reference, output and score of every test sentence
-      statistics/       what the figures were added up from
+      statistics/       per-sentence counts behind the metrics
 
-    A model folder that is empty or missing is written down as absent: there is no champion to compare with.
+    A model folder that is empty or missing is recorded as absent: there is no champion to compare with.
 
     Args:
         model: The SavedModel's folder.
@@ -44,10 +44,10 @@ def evaluate(
             records that it no longer loads, and the gate handles it.
 
     Returns:
-        What evaluation.json says.
+        The evaluation.
 
     Raises:
-        UserError: If the model does not load or gives scores that are not numbers, or the test text is empty
+        UserError: If the model does not load or gives scores that are not numbers, or the test set is empty
             or lacks a source or a reference.
     """
     manifest = Corpus(corpus).read_manifest()
@@ -61,15 +61,15 @@ def evaluate(
         min_slice_size=options.min_slice_size,
     )
     if not model.is_dir() or not any(model.iterdir()):
-        log.info("%s holds no model: writing down that it is absent", model)
+        log.info("%s holds no model: recording it as absent", model)
         return _write(evaluation, report, absent, direction)
-    text = TestSet(corpus)
-    slices = find_slices(text, options.terms)  # checks all of the text, before the model is looked at
+    test_set = TestSet(corpus)
+    slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
     try:
         with atomic_directory(evaluation) as folder:
-            measured, ranks = measure(model, text, slices, folder, absent, options.batch_size)
+            measured, scores = measure(model, test_set, slices, folder, absent, options.batch_size)
             write_evaluation(folder, measured)
-            write_report(report, folder, measured, direction, ranks)
+            write_report(report, folder, measured, direction, scores)
         return measured
     except UserError as error:
         if required:

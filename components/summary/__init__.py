@@ -1,1 +1,1 @@
-"""Summary: what a run did and came to, written whether it succeeded or failed."""
+"""Summary: the outcome of a run, written whether it succeeded or failed."""

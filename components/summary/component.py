@@ -12,20 +12,20 @@ def summarize(
     summary: Output[Artifact],
     report: Output[HTML],
 ) -> None:
-    """Writes down what the run did and came to, whether it succeeded or failed.
+    """Writes the outcome of the run, whether it succeeded or failed.
 
     Args:
-        status: How the run ended; KFP fills it in for an exit handler.
+        status: The run's final status; KFP sets it for an exit handler.
         runs_root: The pipeline root: dsl.PIPELINE_ROOT_PLACEHOLDER.
         run_name: The run's name: dsl.PIPELINE_JOB_NAME_PLACEHOLDER.
-        summary: State, error, figures, decision, deployment and samples of the run.
-        report: The same as one page.
+        summary: State, error, metrics, decision, deployment and samples of the run.
+        report: The same as an HTML page.
     """
     from pathlib import Path
 
-    from seqline.components.summary.stage import Ending
-    from seqline.components.summary.stage import summarize as run
+    from seqline.components.summary import stage
+    from seqline.components.summary.options import RunStatus
 
-    ending = Ending(status.state, status.pipeline_task_name or "", status.error_message or "")
-    found = run(runs_root, run_name, Path(summary.path), Path(report.path), ending)
+    final = RunStatus(state=status.state, task=status.pipeline_task_name or "", error=status.error_message or "")
+    found = stage.summarize(runs_root, run_name, Path(summary.path), Path(report.path), final)
     summary.metadata.update(state=found.state, headline=found.headline())

@@ -1,16 +1,16 @@
-"""The summary stage: whatever a run left in, one page and one JSON out."""
+"""The summary stage: collects the outcome of a run in a JSON file and a report."""
 
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
-from seqline.artifacts.run_summary import Ruling, Summary, write_summary
+from seqline.artifacts.run_summary import DecisionSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
+from seqline.components.summary.options import RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
 from seqline.metrics.metrics import METRICS
@@ -20,39 +20,30 @@ log = logging.getLogger(__name__)
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How the orchestrator says that the run ended.
-
-    Attributes:
-        state: SUCCEEDED, FAILED or CANCELLED.
-        task: The task whose state it is; on a laptop only the exit handler's name.
-        error: Its error message, if any.
-    """
-
-    state: str = "SUCCEEDED"
-    task: str = ""
-    error: str = ""
-
-
-def summarize(runs_root: str, run_name: str, summary: Path, report: Path, ending: Ending = Ending()) -> Summary:
-    """Writes down what a run did and came to.
+def summarize(
+    runs_root: str,
+    run_name: str,
+    summary: Path,
+    report: Path,
+    status: RunStatus = RunStatus(),  # noqa: B008 (frozen)
+) -> Summary:
+    """Writes the outcome of a run.
 
     summary/
-      summary.json   state, error, figures, decision, deployment, samples; see seqline.artifacts.run_summary
+      summary.json   state, error, metrics, decision, deployment, samples; see seqline.artifacts.run_summary
 
-    It runs after success and failure alike and so takes what it finds: whatever is missing or cannot be read
-    is left out, and said in the notes.
+    It runs after success and failure alike: whatever is missing or cannot be read is left out and reported in the
+    notes.
 
     Args:
         runs_root: The pipeline root, local or gs://.
         run_name: The run's name, which is its folder's name.
         summary: The folder to write.
         report: The HTML page to write.
-        ending: How the orchestrator says that the run ended.
+        status: The run's final status.
 
     Returns:
-        What summary.json says.
+        The summary.
     """
     notes: list[str] = []
     files = _attempt(lambda: RunFiles(runs_root, run_name), f"the files of run {run_name!r} under {runs_root}", notes)
@@ -65,17 +56,17 @@ def summarize(runs_root: str, run_name: str, summary: Path, report: Path, ending
 
     snapshot = load("snapshot.json", _object) or {}
     decision = load(DECISION, Decision.from_json)
-    failed_task, error = _failure(files, ending, summary.parent.name, notes)
+    failed_task, error = _failure(files, status, summary.parent.name, notes)
     found = Summary(
         run=run_name,
-        state=ending.state,
+        state=status.state,
         failed_task=failed_task,
         error=error,
         data=str(snapshot.get("data", "")),
         data_fingerprint=str(snapshot.get("fingerprint", "")),
         metrics=decision.challenger if decision else {},
         champion_metrics=decision.champion if decision else None,
-        decision=Ruling(decision.blessed, decision.model_fingerprint, decision.rules) if decision else None,
+        decision=DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules) if decision else None,
         deployment=load("deployment.json", _object),
         samples=decision.samples if decision else [],
         notes=notes,
@@ -88,19 +79,19 @@ def summarize(runs_root: str, run_name: str, summary: Path, report: Path, ending
     return found
 
 
-def _failure(files: RunFiles | None, ending: Ending, running: str, notes: list[str]) -> tuple[str, str]:
-    """The failed tasks and what they said, from the best source there is."""
-    if ending.state == "SUCCEEDED":
+def _failure(files: RunFiles | None, status: RunStatus, running: str, notes: list[str]) -> tuple[str, str]:
+    """Returns the failed tasks and their error messages, from the best source available."""
+    if status.state == "SUCCEEDED":
         return "", ""
-    said = _attempt(lambda: files.failed_tasks(running), "the tasks' logs", notes) if files else None
-    if said:
-        alone = len(said) == 1
-        return ", ".join(said), "\n".join(text if alone else f"{task}: {text}" for task, text in said.items())
-    return failed_on_vertex(ending.error) or ending.task, ending.error
+    errors = _attempt(lambda: files.failed_tasks(running), "the tasks' logs", notes) if files else None
+    if errors:
+        single = len(errors) == 1
+        return ", ".join(errors), "\n".join(text if single else f"{task}: {text}" for task, text in errors.items())
+    return failed_on_vertex(status.error) or status.task, status.error
 
 
 def _attempt(action: Callable[[], Found], what: str, notes: list[str]) -> Found | None:
-    """What an action gives; None, and a note, if it fails in whatever way: a summary is always written."""
+    """Runs an action; any failure becomes a note and None, because a summary is always written."""
     try:
         return action()
     except Exception as error:

@@ -1,133 +1,97 @@
-"""Layout of the decision artifact: what *bless* writes, and *deploy* and *summary* read.
+"""Layout of the decision artifact: *bless* writes it, *deploy* and *summary* read it.
 
 decision/
-  decision.json   the verdict, every rule with its figures and reason, both models' figures, how sure their differences
-                  are, what raters say, samples, and where the evaluations are
-
-Standard library only: other images import this module.
+  decision.json   whether the challenger is blessed, the result of every rule, both models' metrics, the significance
+                  of their differences, human evaluation, samples, and the addresses of the evaluations
 """
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from seqline.artifacts.evaluation import Comparison, Figure, Sentence, figures
+from pydantic import AliasChoices, Field, Strict
+
+from seqline.artifacts.evaluation import Comparison, MetricValue, Sentence
+from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.errors import UserError
 
-SCHEMA_VERSION = 2
 FILE = "decision.json"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What one rule said.
+class RuleResult:
+    """The result of one rule of the gate.
 
     Attributes:
-        rule: The rule, in a few words.
-        figure: The challenger's figure; None where it is not a number.
-        limit: The worst figure that the rule lets pass; None where there was nothing to compare with.
+        rule: The rule in words.
+        value: The challenger's value of the metric; None where it is not a number. Decisions of version 2 call it
+            `figure`.
+        limit: The worst value that passes; None where there was nothing to compare with.
         passed: Whether the challenger passed.
-        reason: The verdict as a sentence.
-        champion: The champion's figure, where the rule compares with it.
-        p_value: Probability that chance makes such a difference, where the rule's test was made.
+        reason: Why, as a sentence.
+        champion: The champion's value, where the rule compares with it.
+        p_value: p-value of the difference, where it was tested.
     """
 
     rule: str
-    figure: float | None
+    value: Annotated[float | None, Field(validation_alias=AliasChoices("value", "figure"))]
     limit: float | None
-    passed: bool
+    passed: Annotated[bool, Strict()]
     reason: str
     champion: float | None = None
     p_value: float | None = None
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Record):
     """Whether the challenger may go live, and why.
 
     Attributes:
-        blessed: The verdict: every rule passed.
-        model_fingerprint: The challenger that was judged; no other model may be deployed on this decision.
-        rules: What each rule said; never empty.
-        challenger: The challenger's figures.
-        champion: The champion's figures; None where there was none to compare with.
-        samples: The first sentences of the test text as the challenger answers them.
-        comparisons: How sure their differences are, by the metric's name; those that were counted on both.
-        problem: Why a champion that is there could not be measured; empty otherwise.
-        human: What raters say of the two; empty where they were not asked.
+        blessed: Whether every rule passed.
+        model_fingerprint: Of the challenger; no other model may be deployed on this decision.
+        rules: The result of each rule; never empty.
+        challenger: The challenger's metrics.
+        champion: The champion's metrics; None where there was none to compare with.
+        samples: The first sentences of the test set with the challenger's outputs.
+        comparisons: Their differences by the metric's name, for the metrics that were counted on both.
+        problem: Why an existing champion could not be measured; empty otherwise.
+        human: Metrics of human evaluation; empty where there was none.
         movement: Sentences by the champion's band of quality (rows) and the challenger's (columns), in the order of
             `seqline.components.bless.movement.BANDS`; empty without a champion.
-        evaluations: Where the challenger's evaluation is, and the champion's.
+        evaluations: Addresses of the challenger's evaluation and the champion's.
     """
 
-    blessed: bool
+    SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="run bless with this version of Seqline")
+
+    blessed: Annotated[bool, Strict()]  # 1 or "true" in an edited file must not bless a model
     model_fingerprint: str
-    rules: list[Verdict]
-    challenger: dict[str, Figure]
-    champion: dict[str, Figure] | None = None
+    rules: list[RuleResult]
+    challenger: dict[str, MetricValue]
+    champion: dict[str, MetricValue] | None = None
     samples: list[Sentence] = field(default_factory=list)
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     problem: str = ""
-    human: dict[str, Figure] = field(default_factory=dict)
+    human: dict[str, MetricValue] = field(default_factory=dict)
     movement: list[list[int]] = field(default_factory=list)
     evaluations: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
-        if self.blessed and not (self.rules and all(rule.passed for rule in self.rules)):
-            raise UserError("a decision that blesses needs rules, and every one of them passed")
-
-    def to_json(self) -> str:
-        """The text of decision.json."""
-        content = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, origin: str) -> "Decision":
-        """Reads the text of a decision.json.
-
-        Args:
-            text: The file's content.
-            origin: Where it was found, for the message.
-
-        Raises:
-            UserError: If it is no decision, has another schema version, or blesses against its own rules.
-        """
-        try:
-            content = json.loads(text)
-            if content["schema_version"] != SCHEMA_VERSION:
-                raise UserError(
-                    f"{origin} has schema version {content['schema_version']}, this Seqline reads {SCHEMA_VERSION}: "
-                    "run the pipeline again"
-                )
-            champion = content["champion"]
-            return cls(
-                # Not bool(...): the text "false" is no blessing.
-                blessed=content["blessed"] is True,
-                model_fingerprint=content["model_fingerprint"],
-                rules=[Verdict(**rule) for rule in content["rules"]],
-                challenger=figures(content["challenger"]),
-                champion=None if champion is None else figures(champion),
-                comparisons={name: Comparison(**one) for name, one in content["comparisons"].items()},
-                problem=content["problem"],
-                human=figures(content["human"]),
-                movement=content["movement"],
-                evaluations=(str(content["evaluations"][0]), str(content["evaluations"][1])),
-                samples=[Sentence(**sample) for sample in content["samples"]],
+        if self.blessed and not (self.rules and all(result.passed for result in self.rules)):
+            raise UserError(
+                "a decision that blesses needs at least one rule, and every rule passed; " + self.SCHEMA.remedy
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{origin} is not a decision ({error!r}): run bless again") from error
 
 
 def write_decision(folder: Path, decision: Decision) -> None:
     """Writes the artifact.
 
     Args:
-        folder: The folder to write; it appears whole.
-        decision: What was decided.
+        folder: The folder to write, in one step.
+        decision: The decision.
     """
     with atomic_directory(folder) as unfinished:
-        (unfinished / FILE).write_text(decision.to_json(), encoding="utf-8")
+        decision.write(unfinished / FILE)
 
 
 def read_decision(folder: Path) -> Decision:
@@ -137,11 +101,6 @@ def read_decision(folder: Path) -> Decision:
         folder: The artifact's folder.
 
     Raises:
-        UserError: If the folder holds no decision, or a broken one.
+        UserError: If the folder holds no decision, or one that cannot be read.
     """
-    path = Path(folder) / FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no decision ({FILE} is missing): run bless first") from error
-    return Decision.from_json(text, str(path))
+    return Decision.read(Path(folder) / FILE)

@@ -1,36 +1,33 @@
-"""Layout of the evaluation artifact: what *evaluate* writes, and *bless* and *summary* read.
+"""Layout of the evaluation artifact: *evaluate* writes it, *bless* and *summary* read it.
 
 evaluation/
-  evaluation.json   figures of the whole test text and of its slices
-  sentences.jsonl   one line a sentence, in the order of the test text
-  statistics/       what the figures were added up from, a file a metric; see seqline.metrics.statistics
-
-Standard library only: other images import this module.
+  evaluation.json   metrics of the whole test set and of its slices
+  sentences.jsonl   one line per sentence, in the order of the test set
+  statistics/       per-sentence counts behind the metrics, one file per metric; see seqline.metrics.statistics
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from seqline.errors import UserError
+from seqline.artifacts.record import Record, Schema
 
-SCHEMA_VERSION = 2
-FIGURES = "evaluation.json"
+FILE = "evaluation.json"
 SENTENCES = "sentences.jsonl"
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One metric's figure, with what is needed to compare it.
+class MetricValue:
+    """The value of one metric, with what is needed to compare it.
 
     Attributes:
-        value: The figure, on the metric's own scale.
+        value: The value, on the metric's own scale.
         higher_is_better: The metric's direction; None where neither is better.
-        signature: How it was measured. Figures are comparable only when their signatures are equal.
-        low: Lower end of its 95% interval, by bootstrap; None where it has none.
+        signature: How it was measured. Values are comparable only when their signatures are equal.
+        low: Lower end of its 95% confidence interval, by bootstrap; None where it has none.
         high: Upper end.
     """
 
@@ -43,13 +40,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of two models on the same sentences.
+    """The difference of two models in one metric, on the same sentences.
 
     Attributes:
-        difference: The figure less the other model's.
-        low: Lower end of the difference's 95% interval, by bootstrap.
+        difference: The model's value minus the other model's.
+        low: Lower end of the difference's 95% confidence interval, by bootstrap.
         high: Its upper end.
-        p_bootstrap: Probability of such a difference between equals, by paired bootstrap (Koehn 2004).
+        p_bootstrap: Probability of such a difference between equal models, by paired bootstrap (Koehn 2004).
         p_randomization: The same by approximate randomization (Riezler and Maxwell 2005).
     """
 
@@ -62,30 +59,30 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Slice:
-    """The figures of a part of the test text.
+    """Metrics of a part of the test set.
 
     Attributes:
-        slicing: What it was cut by: length, slice or terms.
-        name: Its name among the others of its slicing.
-        sentences: Pairs in it.
-        metrics: Figures by the metric's name; empty where there are no pairs.
+        slicing: What defines it: length, slice or terms.
+        name: Its name, unique within its slicing.
+        sentences: Number of pairs in it.
+        metrics: Values by the metric's name; empty where there are no pairs.
     """
 
     slicing: str
     name: str
     sentences: int
-    metrics: dict[str, Figure]
+    metrics: dict[str, MetricValue]
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of the test text.
+    """One sentence of the test set.
 
     Attributes:
-        source: What the model was given.
-        reference: The target text that was expected.
-        output: What the model answered.
-        score: The model's own score of its answer, a length-normalised log probability.
+        source: The model's input.
+        reference: The expected target text.
+        output: The model's output.
+        score: The model's own score of its output, a length-normalised log probability.
     """
 
     source: str
@@ -95,30 +92,37 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """A model's figures on one test text.
+class Evaluation(Record):
+    """A model's metrics on one test set.
 
     Attributes:
-        absent: There are no figures: no champion yet, the champion is the challenger itself, or it cannot be measured.
+        absent: There are no metrics: no champion yet, the champion is the challenger itself, or it cannot be measured.
         model_fingerprint: Of the exported model; empty when absent.
-        corpus_fingerprint: Of the corpus that the test text belongs to.
-        sentences: Pairs in the test text; 0 when absent.
-        metrics: Figures by the metric's name; empty when absent.
+        corpus_fingerprint: Of the corpus that the test set belongs to.
+        sentences: Pairs in the test set; 0 when absent.
+        metrics: Values by the metric's name; empty when absent. A NaN is read as NaN; the gate rejects it.
         seconds: Wall time of decoding and scoring.
-        counting_seconds: The part of it in which nothing but scoring went on.
-        problem: Why a model that is there could not be measured; empty otherwise.
-        task: What the model was trained for.
+        counting_seconds: The part of it that was spent on scoring alone.
+        problem: Why an existing model could not be measured; empty otherwise.
+        task: The task that the model was trained for.
         language: Code of the target language.
         decoding: The exported model's own decoding options.
-        slices: Figures of the slices.
-        min_slice_size: Slices of fewer sentences are told, but no gap and no rule rests on them.
+        slices: Metrics of the slices.
+        min_slice_size: Smaller slices are reported but excluded from gap metrics and gate rules.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(
+        version=3,
+        oldest=2,
+        renamed={"smallest_slice": "min_slice_size"},
+        remedy="evaluate the model with this version of Seqline",
+    )
 
     absent: bool
     model_fingerprint: str
     corpus_fingerprint: str
     sentences: int = 0
-    metrics: dict[str, Figure] = field(default_factory=dict)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
     seconds: float = 0.0
     counting_seconds: float = 0.0
     problem: str = ""
@@ -129,78 +133,50 @@ class Evaluation:
     min_slice_size: int = 20
 
 
-def append_sentences(folder: Path, sentences: Iterable[Sentence]) -> None:
-    """Writes the next sentences into an existing folder.
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Writes evaluation.json.
 
     Args:
-        folder: Where `sentences.jsonl` is, or goes.
-        sentences: What the figures are measured on.
+        folder: The artifact's folder.
+        evaluation: The metrics.
+    """
+    evaluation.write(folder / FILE)
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Reads evaluation.json.
+
+    Args:
+        folder: The artifact's folder.
+
+    Raises:
+        UserError: If the folder holds no evaluation, or one that this version does not read.
+    """
+    return Evaluation.read(Path(folder) / FILE)
+
+
+def append_sentences(folder: Path, sentences: Iterable[Sentence]) -> None:
+    """Appends to sentences.jsonl.
+
+    Args:
+        folder: The artifact's folder, which exists.
+        sentences: The next sentences.
     """
     with (folder / SENTENCES).open("a", encoding="utf-8") as file:
         for sentence in sentences:
             file.write(json.dumps(vars(sentence), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Writes the figures into an existing folder.
-
-    Args:
-        folder: Where `evaluation.json` goes.
-        evaluation: The figures.
-    """
-    content = {"schema_version": SCHEMA_VERSION, **asdict(evaluation)}
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / FIGURES).write_text(text + "\n", encoding="utf-8")
-
-
-def read_evaluation(folder: Path) -> Evaluation:
-    """Reads the figures of an evaluation.
+def read_sentences(folder: Path, limit: int | None = None) -> Iterator[Sentence]:
+    """Reads sentences.jsonl lazily.
 
     Args:
         folder: The artifact's folder.
-
-    Returns:
-        The figures. A NaN that someone wrote is kept as NaN: judging it is the reader's business.
-
-    Raises:
-        UserError: If the folder holds no evaluation, or one of another schema version.
-    """
-    path = Path(folder) / FIGURES
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise UserError(
-                f"{path} has schema version {content['schema_version']}, this Seqline reads {SCHEMA_VERSION}: "
-                "evaluate the model again"
-            )
-        del content["schema_version"]
-        slices = [Slice(**{**one, "metrics": figures(one["metrics"])}) for one in content["slices"]]
-        return Evaluation(**{**content, "metrics": figures(content["metrics"]), "slices": slices})
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no evaluation ({FIGURES} is missing): run evaluate first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not an evaluation ({error!r}): evaluate the model again") from error
-
-
-def read_sentences(folder: Path, most: int | None = None) -> Iterator[Sentence]:
-    """Reads the sentences of an evaluation, one at a time.
-
-    Args:
-        folder: The artifact's folder.
-        most: Stop after this many; all by default.
+        limit: Stop after this many; all by default.
 
     Yields:
-        The sentences in the order of the test text.
+        The sentences in the order of the test set.
     """
     with (Path(folder) / SENTENCES).open(encoding="utf-8") as file:
-        for line in islice(file, most):
+        for line in islice(file, limit):
             yield Sentence(**json.loads(line))
-
-
-def figures(content: dict[str, dict[str, Any]]) -> dict[str, Figure]:
-    """Figures from their JSON form.
-
-    Args:
-        content: Metric name to `{"value", "higher_is_better", "signature"}`.
-    """
-    return {name: Figure(**figure) for name, figure in content.items()}

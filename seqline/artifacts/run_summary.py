@@ -1,57 +1,55 @@
-"""Layout of the summary artifact: what *summarize* writes, and the command line reads.
+"""Layout of the summary artifact: *summarize* writes it, the command line reads it.
 
 summary/
-  summary.json   how the run ended, the figures, the decision, the deployment
-
-Standard library only.
+  summary.json   the run's final state, metrics, decision, deployment
 """
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from seqline.artifacts.decision import Verdict
-from seqline.artifacts.evaluation import Figure, Sentence, figures
-from seqline.errors import UserError
+from seqline.artifacts.decision import RuleResult
+from seqline.artifacts.evaluation import MetricValue, Sentence
+from seqline.artifacts.record import Record, Schema
 
-SCHEMA_VERSION = 1
 FILE = "summary.json"
 
 
 @dataclass(frozen=True)
-class Ruling:
-    """The part of the decision that a reader of the summary wants.
+class DecisionSummary:
+    """The part of the decision that the summary repeats.
 
     Attributes:
         blessed: Whether every rule passed.
-        model_fingerprint: The model that was judged.
-        rules: What each rule said.
+        model_fingerprint: Of the challenger.
+        rules: The result of each rule.
     """
 
     blessed: bool
     model_fingerprint: str
-    rules: list[Verdict]
+    rules: list[RuleResult]
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run did and came to.
+class Summary(Record):
+    """The outcome of a run.
 
     Attributes:
         run: The run's name.
-        state: SUCCEEDED, FAILED or CANCELLED, as the orchestrator says.
-        failed_task: The task, or tasks with commas, that failed; empty if none or not known.
+        state: SUCCEEDED, FAILED or CANCELLED, as the orchestrator reports it.
+        failed_task: The failed tasks, separated by commas; empty if none or unknown.
         error: Why; empty if nothing failed.
-        data: Input files as the run was given them; empty if the snapshot is missing.
+        data: Input files as given to the run; empty if the snapshot is missing.
         data_fingerprint: Of the input files' content.
-        metrics: The challenger's figures; empty if the run did not come to a decision.
+        metrics: The challenger's metrics; empty if the run made no decision.
         champion_metrics: The champion's; None where there was none to compare with.
-        decision: None if the run did not come to one.
-        deployment: What deployment.json says; None if nothing was deployed.
-        samples: The first test sentences as the challenger answers them.
-        notes: What the summary itself could not find out.
+        decision: None if the run made none.
+        deployment: Content of deployment.json; None if nothing was deployed.
+        samples: The first test sentences with the challenger's outputs.
+        notes: Problems of writing the summary itself.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=2, remedy="run the pipeline with this version of Seqline")
 
     run: str
     state: str
@@ -59,15 +57,15 @@ class Summary:
     error: str = ""
     data: str = ""
     data_fingerprint: str = ""
-    metrics: dict[str, Figure] = field(default_factory=dict)
-    champion_metrics: dict[str, Figure] | None = None
-    decision: Ruling | None = None
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
+    champion_metrics: dict[str, MetricValue] | None = None
+    decision: DecisionSummary | None = None
     deployment: dict[str, Any] | None = None
     samples: list[Sentence] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def headline(self) -> str:
-        """What the run came to, in one or two sentences."""
+        """Returns the outcome of the run in one or two sentences."""
         if self.state == "CANCELLED":
             return "The run was cancelled."
         if self.state != "SUCCEEDED":
@@ -76,10 +74,10 @@ class Summary:
         if self.decision is None:
             return "The run ended without a decision."
         if not self.decision.blessed:
-            reasons = " ".join(rule.reason for rule in self.decision.rules if not rule.passed)
-            return f"The challenger was not blessed, and so not deployed. {reasons}"
+            reasons = " ".join(result.reason for result in self.decision.rules if not result.passed)
+            return f"The challenger was not blessed and not deployed. {reasons}"
         if not (self.deployment or {}).get("endpoint"):
-            return "The challenger was blessed, and deployed nowhere."
+            return "The challenger was blessed and not deployed."
         if self.deployment is None or self.deployment.get("live") is not True:
             return "The challenger was blessed, but its deployment did not go live."
         version = self.deployment.get("version", "?")
@@ -90,11 +88,10 @@ def write_summary(folder: Path, summary: Summary) -> None:
     """Writes summary.json into an existing folder.
 
     Args:
-        folder: Where it goes.
-        summary: What to say.
+        folder: The artifact's folder.
+        summary: The summary.
     """
-    content = {"schema_version": SCHEMA_VERSION, **asdict(summary)}
-    (folder / FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    summary.write(folder / FILE)
 
 
 def read_summary(folder: Path) -> Summary:
@@ -104,26 +101,6 @@ def read_summary(folder: Path) -> Summary:
         folder: The artifact's folder.
 
     Raises:
-        UserError: If the folder holds no summary, or one of another schema version.
+        UserError: If the folder holds no summary, or one that cannot be read.
     """
-    path = Path(folder) / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.pop("schema_version")
-        if version != SCHEMA_VERSION:
-            raise UserError(f"{path} has schema version {version}, this Seqline reads {SCHEMA_VERSION}")
-        champion, decision = content["champion_metrics"], content["decision"]
-        rules = [Verdict(**rule) for rule in decision["rules"]] if decision else []
-        return Summary(
-            **{
-                **content,
-                "metrics": figures(content["metrics"]),
-                "champion_metrics": None if champion is None else figures(champion),
-                "decision": Ruling(**{**decision, "rules": rules}) if decision else None,
-                "samples": [Sentence(**sample) for sample in content["samples"]],
-            }
-        )
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no summary ({FILE} is missing)") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a summary ({error!r})") from error
+    return Summary.read(Path(folder) / FILE)

@@ -12,13 +12,12 @@ MISSING = "—"
 def render(template: str | Path, **values: object) -> str:
     """Renders a template that extends `page.html`.
 
-    Beside jinja2's own filters a template has `figure` (a number with fixed decimals), `count` (a whole
-    number with its thousands apart), `percent` (of a share) and `duration` (of seconds). They print a dash
-    for None and NaN.
+    Besides jinja2's own filters a template has `number` (with fixed decimals), `count` (a whole number with thousands
+    separators), `percent` (of a fraction) and `duration` (of seconds). They print a dash for None and NaN.
 
     Args:
-        template: The stage's template file; templates beside it can be included by name.
-        **values: What the template shows. A name that it uses and that is not given is an error.
+        template: The report's template file; templates in the same folder can be included by name.
+        **values: The template's variables; a missing one is an error.
 
     Returns:
         The HTML text.
@@ -31,27 +30,27 @@ def render(template: str | Path, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure, count=count, percent=percent, duration=duration)
+    environment.filters.update(number=number, figure=number, count=count, percent=percent, duration=duration)
     return environment.get_template(template.name).render(**values)
 
 
-def figure(value: float | None, digits: int = 2) -> str:
-    """A number with fixed decimals: 1234.5 -> "1,234.50"."""
+def number(value: float | None, digits: int = 2) -> str:
+    """Formats a number with fixed decimals: 1234.5 -> "1,234.50"."""
     return MISSING if _absent(value) else f"{value:,.{digits}f}"
 
 
 def count(value: int | None) -> str:
-    """A whole number with its thousands apart: 29000 -> "29,000"."""
+    """Formats a whole number with thousands separators: 29000 -> "29,000"."""
     return MISSING if _absent(value) else f"{value:,}"
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share of one as a percentage: 0.125 -> "12.5%"."""
-    return MISSING if share is None or math.isnan(share) else f"{100 * share:.{digits}f}%"
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Formats a fraction as a percentage: 0.125 -> "12.5%"."""
+    return MISSING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f}%"
 
 
 def duration(seconds: float | None) -> str:
-    """A time in the two units that matter: 3725.0 -> "1 h 2 min"."""
+    """Formats a time in its two largest units: 3725.0 -> "1 h 2 min"."""
     if seconds is None or math.isnan(seconds):
         return MISSING
     if seconds < 60:

@@ -1,1 +1,1 @@
-"""Rate: people compare challenger and champion, blind; their preference and agreement become figures for the gate."""
+"""Blind human comparison of challenger and champion; preference and agreement become metrics for the gate."""

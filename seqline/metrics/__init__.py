@@ -1,1 +1,1 @@
-"""Quality metrics of texts, and the significance of their differences."""
+"""Metrics of generated text, and the significance of their differences."""

@@ -1,11 +1,11 @@
-"""Figures of outputs that went wrong in a way that needs no reference library: empty, copied, unknown, too long."""
+"""Metrics that need no reference library: length, empty, copied and unknown outputs, perplexity."""
 
 import numpy as np
 
 from seqline.metrics.batch import Batch
 from seqline.metrics.counters import Mean, Ratio
 
-UNKNOWN = "\N{DOUBLE QUESTION MARK}"  # what SentencePiece shows for a piece that it does not know
+UNKNOWN = "\N{DOUBLE QUESTION MARK}"  # SentencePiece's text for an unknown token
 
 
 def _count(function: object, texts: list[str]) -> np.ndarray:
@@ -13,7 +13,7 @@ def _count(function: object, texts: list[str]) -> np.ndarray:
 
 
 def length_ratio(language: str) -> Ratio:
-    """Characters of the outputs for each character of the references."""
+    """Characters of the outputs per character of the references."""
     return Ratio(
         "characters of outputs / of references",
         lambda batch: (_count(len, batch.outputs), _count(len, batch.references)),
@@ -21,12 +21,12 @@ def length_ratio(language: str) -> Ratio:
 
 
 def empty(language: str) -> Mean:
-    """Outputs with nothing but spaces."""
+    """Share of outputs that are empty or white space."""
     return Mean("percent of outputs", lambda batch: [not text.strip() for text in batch.outputs], scale=100)
 
 
 def copied(language: str) -> Mean:
-    """Outputs that repeat their source where the reference does not."""
+    """Share of outputs that equal their source where the reference does not."""
 
     def is_copy(source: str, reference: str, output: str) -> bool:
         return output.strip() == source.strip() != reference.strip() and bool(output.strip())
@@ -38,25 +38,25 @@ def copied(language: str) -> Mean:
 
 
 def unknown(language: str) -> Mean:
-    """Outputs that show a piece outside of the vocabulary."""
+    """Share of outputs with an unknown token."""
     return Mean(
         f"percent of outputs|with {UNKNOWN}", lambda batch: [UNKNOWN in text for text in batch.outputs], scale=100
     )
 
 
 class Perplexity:
-    """Perplexity of the references: e to the mean negative log-probability of a piece."""
+    """Perplexity of the references: the exponential of the mean negative log-probability per token."""
 
     columns = 2
-    signature = "per piece of the model's own vocabulary, end of text included"
+    signature = "per token of the model's own vocabulary, end of sentence included"
 
     def __init__(self, language: str) -> None:
-        """Takes what every metric takes; the language makes no difference."""
+        """Takes a language like every metric, and ignores it."""
 
     def count(self, batch: Batch) -> np.ndarray:
-        """Negative log-probability, and pieces."""
-        return np.asarray(batch.likelihoods, np.float64) * [-1.0, 1.0]
+        """Returns negative log-probability and number of tokens."""
+        return np.asarray(batch.log_probabilities, np.float64) * [-1.0, 1.0]
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """The perplexity."""
+        """Returns the perplexity."""
         return np.exp(sums[:, 0] / np.maximum(sums[:, 1], 1))

@@ -1,4 +1,4 @@
-"""A stretch of the test text with its outputs: what the metrics count."""
+"""A chunk of the test set with the model's outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,27 +13,27 @@ class Batch:
     """Sentences that are counted together.
 
     Attributes:
-        sources: What the model was given.
-        references: The expected texts, as many.
-        outputs: The model's texts, as many.
-        likelihoods: Log-probability and pieces of each reference under the model, of shape (sentences, 2); None where
-            the model does not say.
+        sources: The model's inputs.
+        references: The expected outputs, as many.
+        outputs: The model's outputs, as many.
+        log_probabilities: Log-probability and number of tokens of each reference under the model, of shape
+            (sentences, 2); None where the model does not score references.
     """
 
     sources: list[str]
     references: list[str]
     outputs: list[str]
-    likelihoods: np.ndarray | None = None
+    log_probabilities: np.ndarray | None = None
     _tokens: dict[Split, tuple[list[list[str]], list[list[str]]]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.outputs)
 
     def tokens(self, split: Split) -> tuple[list[list[str]], list[list[str]]]:
-        """Tokens of outputs and of references, split once for all metrics that ask for them.
+        """Returns the tokens of outputs and references, split once for all metrics that share a tokenizer.
 
         Args:
-            split: Splits a text.
+            split: The tokenizer.
         """
         if split not in self._tokens:
             self._tokens[split] = [split(text) for text in self.outputs], [split(text) for text in self.references]

@@ -1,7 +1,7 @@
-"""What all metrics have in common: numbers of a sentence that can be added up, and a score of the sums.
+"""The interface of metrics: counts per sentence that can be summed, and a score of the sums.
 
-Scores of the whole text, of a slice, of a bootstrap resample and of a shuffled pair of systems are then all the same
-function of different sums, and no text is looked at twice.
+Scores of the whole test set, a slice, a bootstrap resample and a shuffled pair of systems are then the same function of
+different sums, and each text is processed once.
 """
 
 from collections.abc import Callable
@@ -16,65 +16,65 @@ class Counter(Protocol):
     """One metric's arithmetic.
 
     Attributes:
-        signature: How it measures: figures are comparable only when their signatures are equal.
-        columns: Numbers a sentence.
+        signature: How it measures: values are comparable only when their signatures are equal.
+        columns: Counts per sentence.
     """
 
     signature: str
     columns: int
 
     def count(self, batch: Batch) -> np.ndarray:
-        """Numbers of shape (sentences, columns)."""
+        """Returns the counts, of shape (sentences, columns)."""
         ...
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """The figure of each row of sums, of shape (rows,)."""
+        """Returns the value for each row of sums, of shape (rows,)."""
         ...
 
 
 class Mean:
-    """The mean of one number a sentence."""
+    """The mean of one number per sentence."""
 
     columns = 2
 
     def __init__(self, signature: str, value: Callable[[Batch], "np.typing.ArrayLike"], scale: float = 1.0) -> None:
-        """Takes what is averaged.
+        """Sets the number to average.
 
         Args:
             signature: How it measures.
-            value: Gives one number a sentence.
-            scale: What the mean is multiplied by: 100 where a share is told in percent.
+            value: Returns one number per sentence.
+            scale: Factor of the mean: 100 for percent.
         """
         self.signature, self._value, self._scale = signature, value, scale
 
     def count(self, batch: Batch) -> np.ndarray:
-        """The number, and one for the sentence."""
+        """Returns the number, and 1, for each sentence."""
         return np.column_stack([np.asarray(self._value(batch), np.float64), np.ones(len(batch))])
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """The mean."""
+        """Returns the mean."""
         return self._scale * sums[:, 0] / np.maximum(sums[:, 1], 1)
 
 
 class Ratio:
-    """The ratio of two sums over the text."""
+    """The ratio of two sums."""
 
     columns = 2
 
     def __init__(self, signature: str, values: Callable[[Batch], tuple["np.typing.ArrayLike", "np.typing.ArrayLike"]]):
-        """Takes what is divided.
+        """Sets the numbers to divide.
 
         Args:
             signature: How it measures.
-            values: Gives the numbers above and below the line, one each a sentence.
+            values: Returns numerator and denominator, one each per sentence.
         """
         self.signature, self._values = signature, values
 
     def count(self, batch: Batch) -> np.ndarray:
-        """The two numbers."""
+        """Returns numerator and denominator of each sentence."""
         return np.column_stack([np.asarray(value, np.float64) for value in self._values(batch)])
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """The ratio; 0 where there is nothing to divide by."""
-        above, below = sums[:, 0], sums[:, 1]
-        return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        """Returns the ratio; 0 where the denominator is 0."""
+        numerator, denominator = sums[:, 0], sums[:, 1]
+        return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -1,11 +1,11 @@
-"""What a language code says about cutting its text into tokens. Standard library only."""
+"""Tokenization by language code. Standard library only."""
 
 import logging
 from importlib.util import find_spec
 
 LOG = logging.getLogger(__name__)
 
-# sacreBLEU's tokenizers for languages written without spaces, and Korean; the rest take its default, 13a.
+# sacreBLEU's tokenizers for languages written without spaces, and Korean; all others use its default, 13a.
 BLEU_TOKENIZERS = {
     "ja": "ja-mecab",
     "km": "char",
@@ -20,7 +20,7 @@ DICTIONARIES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab
 
 
 def primary(language: str) -> str:
-    """The language of a code, without script and region: "zh-Hans_CN" -> "zh".
+    """Returns the language of a code, without script and region: "zh-Hans_CN" -> "zh".
 
     Args:
         language: A BCP 47 or CLDR code; may be empty.
@@ -29,20 +29,20 @@ def primary(language: str) -> str:
 
 
 def bleu_tokenizer(language: str) -> str:
-    """The name of sacreBLEU's tokenizer for a target language.
+    """Returns the name of sacreBLEU's tokenizer for a target language.
 
     Args:
         language: Code of the target language; empty or unknown codes get `13a`.
 
     Returns:
-        The name. Japanese and Korean fall back on characters, and say so in the log, where their
-        dictionaries are not installed; the figure's signature always says which it was.
+        The name. Without their dictionaries Japanese and Korean fall back to characters, with a warning; the metric's
+        signature records the tokenizer.
     """
     tokenizer = BLEU_TOKENIZERS.get(primary(language), "13a")
     missing = [module for module in DICTIONARIES.get(tokenizer, ()) if find_spec(module) is None]
     if missing:
         LOG.warning(
-            "BLEU for %s is counted in characters: for words, install sacrebleu[%s]",
+            "BLEU for %s is computed on characters: for words, install sacrebleu[%s]",
             language,
             primary(language),
         )

@@ -1,7 +1,6 @@
-"""The registry of metrics: what each is called, which way is better, and what it is good for.
+"""The registry of metrics: name, label, direction and tasks of each.
 
-The reference libraries define the figures; they are imported when a metric is counted, so that stages which
-only compare figures can read the registry without them.
+Reference libraries are imported only when a metric is counted: stages that only compare values do not need them.
 """
 
 import importlib
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 Task = Literal["translation", "summarization", "question_answering", "text_generation"]
 TASKS: tuple[Task, ...] = get_args(Task)
 EVERY = frozenset(TASKS)
-# The figure that stands for the others: what a gate compares by default, and what gaps between slices are measured in.
+# The main metric of each task: the default gate compares it, and gap metrics are computed from it.
 HEADLINES: dict[str, str] = {
     "translation": "bleu",
     "summarization": "rougeLsum",
     "question_answering": "token_f1",
     "text_generation": "chrf",
 }
-# The figure that ranks single sentences: BLEU says little about one sentence.
+# The metric that ranks single sentences; BLEU is unreliable on one sentence.
 RANKINGS: dict[str, str] = {**HEADLINES, "translation": "chrf"}
 
 
@@ -34,11 +33,11 @@ class Metric:
 
     Attributes:
         name: Its key in artifacts and parameters.
-        label: What reports call it.
-        higher_is_better: Its direction; None where neither is better, so that only fixed limits can rest on it.
-        tasks: The tasks it says something about; empty where it says nothing about texts.
-        counter: Where its arithmetic is, as module:name and arguments; empty where the figure is not counted on texts
-            but measured on the model, on the slices or by people.
+        label: Its name in reports.
+        higher_is_better: Its direction; None where neither is better, and rules can only set limits.
+        tasks: The tasks it applies to.
+        counter: Its implementation, as module:name and arguments; empty where it is not counted on texts but measured
+            on the model, computed from slices or given by raters.
     """
 
     name: str
@@ -48,13 +47,13 @@ class Metric:
     counter: tuple[str, ...] = ()
 
     def counts(self, language: str) -> "Counter":
-        """Its arithmetic; loads the reference library.
+        """Creates its counter; imports the reference library.
 
         Args:
             language: Code of the target language, such as `de` or `zh-Hans`.
         """
-        place, *arguments = self.counter
-        module, _, name = place.partition(":")
+        target, *arguments = self.counter
+        module, _, name = target.partition(":")
         return getattr(importlib.import_module(f"seqline.metrics.{module}"), name)(*arguments, language)
 
 
@@ -74,14 +73,14 @@ METRICS = {
         Metric("length_ratio", "Length ratio", None, EVERY, ("anomalies:length_ratio",)),
         Metric("empty_outputs", "Empty outputs, %", False, EVERY, ("anomalies:empty",)),
         Metric("copied_outputs", "Copied outputs, %", False, EVERY, ("anomalies:copied",)),
-        Metric("unknown_outputs", "Outputs with unknown pieces, %", False, EVERY, ("anomalies:unknown",)),
+        Metric("unknown_outputs", "Outputs with unknown tokens, %", False, EVERY, ("anomalies:unknown",)),
         Metric("gap_length", "Gap between lengths", False),
         Metric("gap_slice", "Gap between slices", False),
         Metric("gap_terms", "Gap between term lists", False),
         Metric("widest_gap", "Widest gap", False),
         Metric("latency_p50", "Latency, median, ms", False),
         Metric("latency_p95", "Latency, 95th percentile, ms", False),
-        Metric("throughput", "Sentences a second", True),
+        Metric("throughput", "Sentences per second", True),
         Metric("model_size", "Model size, MB", False),
         Metric("human_preference", "Raters' preference, %", True),
         Metric("human_agreement", "Raters' agreement, alpha", True),
@@ -90,7 +89,7 @@ METRICS = {
 
 
 def counted(task: str) -> list[Metric]:
-    """The metrics that are counted on the texts of a task, in the registry's order.
+    """Returns the metrics that are counted on the texts of a task, in the registry's order.
 
     Args:
         task: One of `TASKS`.

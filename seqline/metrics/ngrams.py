@@ -1,7 +1,7 @@
-"""Counts n-grams of many sentences at once, by sorting numbers in the place of a Python loop over every n-gram.
+"""Counts n-grams of many sentences at once, by sorting integers instead of a Python loop over every n-gram.
 
-At every token starts an n-gram of each order. Its sentence, its tokens and, in the last bit, whether it is the output's
-or the reference's are one whole number; sorted by it, equal n-grams of every order are neighbours.
+An n-gram of each order starts at every token. One integer encodes its sentence, its tokens and, in the last bit,
+whether it belongs to the output or the reference; after sorting, equal n-grams of every order are adjacent.
 """
 
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ from collections.abc import Sequence
 import numpy as np
 
 Array = np.ndarray
-BITS = 63  # of a whole number that is not negative
-BLOCK = 512  # sentences whose numbers stay in a processor's cache
+BITS = 63  # of a non-negative int64
+BLOCK = 512  # sentences whose integers fit into the CPU cache
 
 
 def overlaps(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]], longest: int) -> Array:
-    """Counts the n-grams of outputs and references, and those that they share.
+    """Counts the n-grams of outputs, of references, and their matches.
 
     Args:
-        outputs: Tokens of each output; a text counts as its characters.
+        outputs: Tokens of each output; the tokens of a string are its characters.
         references: Tokens of each reference, as many.
-        longest: Orders from 1 to this one are counted.
+        longest: Highest order; all from 1 are counted.
 
     Returns:
-        Whole numbers of shape (sentences, longest, 3): n-grams in the output, in the reference, and matches,
-        which are clipped: an n-gram matches as often as it occurs on both sides.
+        Counts of shape (sentences, longest, 3): n-grams in the output, in the reference, and clipped matches: an n-gram
+        matches as often as it occurs on both sides.
     """
     blocks = range(0, len(outputs), BLOCK)
     counts = [_overlaps(outputs[at : at + BLOCK], references[at : at + BLOCK], longest) for at in blocks]
@@ -38,23 +38,23 @@ def _overlaps(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[st
     tokens = _number([*outputs, *references])
     sentence = np.repeat(np.tile(np.arange(sentences), 2), lengths)
     side = np.repeat(np.arange(2 * sentences) < sentences, lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))  # tokens from here to the end of the text
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))  # tokens to the end of the text
     padded = np.concatenate([tokens, np.zeros(longest, np.int64)])
     owner, bits = _bits(sentence), max(1, _bits(tokens))
-    grams, used, order = sentence, 0, 0  # the n-grams of an order with their sentence; of order 0 there is one each
+    grams, used, order = sentence, 0, 0  # n-grams of an order with their sentence; the only one of order 0 is empty
     while order < longest and len(tokens):
         more = min(longest - order, (BITS - 1 - owner - used) // bits)
-        for place in range(order, order + more):
-            # 0 where the text is over.
-            grams = grams << bits | padded[place : place + len(tokens)] * (left > place)
+        for offset in range(order, order + more):
+            # 0 past the end of the text.
+            grams = grams << bits | padded[offset : offset + len(tokens)] * (left > offset)
         keys = np.sort(grams << 1 | side)
-        for place in range(more):
-            shift = 1 + bits * (more - 1 - place)
+        for index in range(more):
+            shift = 1 + bits * (more - 1 - index)
             keys, kinds, matches = _matches(keys, shift, bits)
-            owners = kinds >> used + (place + 1) * bits
-            counts[:, order + place, 2] = np.bincount(owners, matches, sentences)
+            owners = kinds >> used + (index + 1) * bits
+            counts[:, order + index, 2] = np.bincount(owners, matches, sentences)
         order += more
-        if order < longest:  # they do not all fit into one number: number the n-grams so far
+        if order < longest:  # they do not all fit into one integer: number the n-grams so far
             numbered = np.unique(grams, return_inverse=True)[1]
             used = _bits(numbered)
             grams = sentence << used | numbered
@@ -62,24 +62,24 @@ def _overlaps(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[st
 
 
 def _matches(keys: Array, shift: int, bits: int) -> tuple[Array, Array, Array]:
-    """Clipped matches of one order.
+    """Counts clipped matches of one order.
 
     Args:
-        keys: The n-grams in their order, the longest of them, with their side in the last bit.
-        shift: Bits that this order does not have.
-        bits: Bits of a token; none of them is set where the text was over.
+        keys: The sorted n-grams of the highest order, with their side in the last bit.
+        shift: Bits of higher orders.
+        bits: Bits of a token; all are 0 past the end of the text.
 
     Returns:
-        The keys of n-grams that are not alone: those of the next order are among them; the different n-grams; and how
-        often each matches.
+        The keys of n-grams that occur more than once, which include all matches of the next order; their distinct
+        n-grams; and the matches of each.
     """
     grams = keys >> shift
     same = grams[1:] == grams[:-1]
-    together = np.zeros(len(keys), bool)
-    together[1:] = same
-    together[:-1] |= same
-    together &= grams & (1 << bits) - 1 > 0
-    keys, grams = keys[together], grams[together]
+    repeated = np.zeros(len(keys), bool)
+    repeated[1:] = same
+    repeated[:-1] |= same
+    repeated &= grams & (1 << bits) - 1 > 0
+    keys, grams = keys[repeated], grams[repeated]
     if not len(keys):
         return keys, grams, grams
     first = np.flatnonzero(np.concatenate([[True], grams[1:] != grams[:-1]]))
@@ -92,7 +92,7 @@ def _bits(values: Array) -> int:
 
 
 def _number(texts: Sequence[Sequence[str]]) -> Array:
-    """The tokens of all texts in one row, numbered from 1 on."""
+    """Returns the ids of the tokens of all texts in one row, from 1."""
     if all(isinstance(text, str) for text in texts):
         characters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)  # type: ignore[arg-type]
         numbers = np.zeros(characters.max(initial=0) + 1, np.int64)
@@ -104,7 +104,7 @@ def _number(texts: Sequence[Sequence[str]]) -> Array:
 
 
 def common_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence, a row of the table at a time in the bits of one number.
+    """Computes the length of the longest common subsequence, with one integer per row of the table.
 
     Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
 
@@ -112,11 +112,11 @@ def common_length(first: Sequence[str], second: Sequence[str]) -> int:
         first: Tokens.
         second: Tokens.
     """
-    places: dict[str, int] = {}
-    for place, token in enumerate(first):
-        places[token] = places.get(token, 0) | 1 << place
+    positions: dict[str, int] = {}
+    for position, token in enumerate(first):
+        positions[token] = positions.get(token, 0) | 1 << position
     row = whole = (1 << len(first)) - 1
     for token in second:
-        matches = row & places.get(token, 0)
+        matches = row & positions.get(token, 0)
         row = (row + matches) | (row - matches)
     return len(first) - (row & whole).bit_count()

@@ -1,7 +1,7 @@
-"""Uncertainty as sacreBLEU computes it: the same draws from the same seed, for sums in the place of texts.
+"""Confidence intervals and paired tests as in sacreBLEU, with the same draws, on sums instead of texts.
 
-A resample is a row of weights, how often each sentence was drawn, and its sums are one matrix product; so all metrics
-share the draws, and memory is that of a block of rows.
+A resample is a row of weights, the number of draws of each sentence. One matrix product gives its sums: all metrics
+share the draws, and memory is bounded by a block of rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,15 @@ from seqline.metrics.counters import Counter
 
 SEED = 12345  # sacreBLEU's
 RESAMPLES, TRIALS = 1000, 10_000  # sacreBLEU's defaults of bootstrap and approximate randomization
-BLOCK = 4_000_000  # weights at a time
+BLOCK = 4_000_000  # weights in memory at a time
 SIGNATURE = f"bootstrap|n:{RESAMPLES}|seed:{SEED}|95%"
 
 
 def interval(scores: np.ndarray) -> tuple[float, float]:
-    """The 95% interval of resampled scores, by percentiles.
+    """Returns the 95% percentile interval of resampled scores.
 
     Args:
-        scores: One a resample.
+        scores: One per resample, of shape (resamples,).
     """
     ordered = np.sort(scores)
     cut = len(ordered) // 40
@@ -29,15 +29,15 @@ def interval(scores: np.ndarray) -> tuple[float, float]:
 
 
 def bootstrap(statistics: Sequence[np.ndarray], resamples: int = RESAMPLES, seed: int = SEED) -> list[np.ndarray]:
-    """Draws as many sentences as there are, with replacement, again and again.
+    """Draws bootstrap resamples.
 
     Args:
-        statistics: Numbers of shape (sentences, columns), for each metric.
-        resamples: How often.
+        statistics: Counts of shape (sentences, columns), for each metric.
+        resamples: Number of resamples.
         seed: Of the draws.
 
     Returns:
-        The drawn sentences' sums, of shape (resamples, columns), for each metric.
+        The sums of the drawn sentences, of shape (resamples, columns), for each metric.
     """
     sentences = len(statistics[0])
     random = np.random.default_rng(seed)
@@ -57,18 +57,18 @@ def compare(
     trials: int = TRIALS,
     seed: int = SEED,
 ) -> list[Comparison]:
-    """Compares two systems on the same sentences, metric by metric.
+    """Compares two systems on the same sentences.
 
     Args:
         counters: The metrics.
-        baseline: The baseline's numbers of shape (sentences, columns), for each metric.
+        baseline: The baseline's counts of shape (sentences, columns), for each metric.
         system: The other system's.
         resamples: Of the paired bootstrap.
         trials: Of the approximate randomization.
-        seed: Of the draws of either.
+        seed: Of both.
 
     Returns:
-        What was found, for each metric.
+        The comparison for each metric.
     """
     drawn = zip(bootstrap(baseline, resamples, seed), bootstrap(system, resamples, seed), strict=True)
     shuffled = _randomize(baseline, system, trials, seed)
@@ -93,7 +93,7 @@ def compare(
 def _randomize(
     baseline: Sequence[np.ndarray], system: Sequence[np.ndarray], trials: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Sums of two systems that swap each sentence or not, by the toss of a coin."""
+    """Yields the sums of two systems that swap each sentence with probability 1/2, for each metric."""
     random = np.random.default_rng(seed)
     sentences = len(baseline[0])
     swaps = [np.asarray(before, np.float64) - after for before, after in zip(baseline, system, strict=True)]
@@ -105,7 +105,7 @@ def _randomize(
 
 def _sums(statistics: Sequence[np.ndarray], rows: int, weights: Callable[[int], np.ndarray]) -> list[np.ndarray]:
     sums = [np.empty((rows, one.shape[1])) for one in statistics]
-    # In steps of 32 rows: numpy takes 32 coins from one draw, and throws away what a call leaves over.
+    # In steps of 32 rows: numpy takes 32 booleans from one draw, and discards the remainder of each call.
     block = max(32, BLOCK // len(statistics[0]) // 32 * 32)
     for start in range(0, rows, block):
         drawn = weights(min(block, rows - start)).astype(np.float64)
@@ -119,7 +119,7 @@ def _score(counter: Counter, statistics: np.ndarray) -> float:
 
 
 def _p_value(sizes: np.ndarray, difference: float) -> float:
-    """sacreBLEU's, but for equal figures: it takes them for significantly different."""
+    """Computes sacreBLEU's p-value, except that equal values get 1; in sacreBLEU they are significantly different."""
     if not difference:
         return 1.0
     return (int(np.sum(sizes > abs(difference))) + 1) / (len(sizes) + 1)

@@ -1,4 +1,4 @@
-"""ROUGE as rouge-score defines it, with a tokenizer that keeps the letters of every language."""
+"""ROUGE as in rouge-score, with a tokenizer for every script."""
 
 from importlib.metadata import version
 
@@ -12,7 +12,7 @@ from seqline.metrics.language import primary
 from seqline.metrics.ngrams import common_length, overlaps
 from seqline.metrics.words import WordByWord
 
-# Scripts written without spaces between words: one token a character, with the marks that sit on it.
+# Scripts written without spaces between words: one token per character with its combining marks.
 UNSPACED = "|".join(rf"\p{{{script}}}" for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"))
 TOKEN = regex.compile(rf"(?:{UNSPACED})\p{{M}}*|(?:(?!{UNSPACED})[\p{{L}}\p{{M}}\p{{N}}])+")
 
@@ -20,8 +20,8 @@ TOKEN = regex.compile(rf"(?:{UNSPACED})\p{{M}}*|(?:(?!{UNSPACED})[\p{{L}}\p{{M}}
 class UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
     """Lower-cased runs of letters, marks and digits of any script.
 
-    rouge-score's own tokenizer knows a-z and 0-9 only: "Straße" becomes "stra" and "e", and a Chinese
-    sentence becomes nothing.
+    rouge-score's own tokenizer drops everything but a-z and 0-9: "Straße" becomes "stra" and "e", a Chinese sentence
+    has no tokens.
     """
 
     def tokenize(self, text: str) -> list[str]:
@@ -31,7 +31,7 @@ class UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
             text: Any text.
 
         Returns:
-            Its tokens, punctuation left out.
+            Its tokens without punctuation.
         """
         return TOKEN.findall(text.lower())
 
@@ -45,12 +45,12 @@ class Rouge:
         """Chooses the tokenizer.
 
         Args:
-            kind: `rouge1`, `rouge2`, `rougeL` or `rougeLsum`, which takes each line for a sentence.
-            language: Code of the target language. English gets rouge-score's own tokenizer, without stemming.
+            kind: `rouge1`, `rouge2`, `rougeL` or `rougeLsum`; the last treats each line as a sentence.
+            language: Code of the target language. English uses rouge-score's own tokenizer, without stemming.
         """
         english = primary(language) == "en"
         self.kind = kind
-        # One for all kinds: a batch splits its texts once for each tokenizer.
+        # Shared by all kinds: a batch splits its texts once per tokenizer.
         self._tokenizer: Tokenizer = ENGLISH if english else UNICODE
         self._split = ENGLISH_WORDS if english else UNICODE_WORDS
         self.signature = "|".join(
@@ -64,7 +64,7 @@ class Rouge:
         )
 
     def count(self, batch: Batch) -> np.ndarray:
-        """F1, and one for the sentence."""
+        """Returns F1, and 1, for each sentence."""
         outputs, references = batch.tokens(self._split)
         if self.kind in {"rouge1", "rouge2"}:
             order = int(self.kind[-1])
@@ -75,13 +75,13 @@ class Rouge:
         scores = _f1(both, theirs, ours)
         if self.kind == "rougeLsum":
             scorer = RougeScorer([self.kind], tokenizer=self._tokenizer)
-            for place, (reference, output) in enumerate(zip(batch.references, batch.outputs, strict=True)):
-                if "\n" in reference or "\n" in output:  # otherwise it is ROUGE-L
-                    scores[place] = scorer.score(reference, output)[self.kind].fmeasure
+            for index, (reference, output) in enumerate(zip(batch.references, batch.outputs, strict=True)):
+                if "\n" in reference or "\n" in output:  # otherwise it equals ROUGE-L
+                    scores[index] = scorer.score(reference, output)[self.kind].fmeasure
         return np.column_stack([scores, np.ones(len(batch))])
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """The mean."""
+        """Returns the mean F1."""
         return 100 * sums[:, 0] / np.maximum(sums[:, 1], 1)
 
 
@@ -90,7 +90,7 @@ ENGLISH_WORDS, UNICODE_WORDS = WordByWord(ENGLISH.tokenize), WordByWord(UNICODE.
 
 
 def _f1(both: np.ndarray, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    # In rouge-score's order of operations, so that the last digit is the same.
+    # The order of operations of rouge-score, for equal results to the last digit.
     precision, recall = both / np.maximum(theirs, 1), both / np.maximum(ours, 1)
     total = precision + recall
     return np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)

@@ -1,7 +1,7 @@
-"""BLEU, chrF++ and TER as sacreBLEU defines them: its tokenizers, its formulas, its signatures.
+"""BLEU, chrF++ and TER with the tokenizers, formulas and signatures of sacreBLEU.
 
-Its own loops over n-grams and edits would be the slowest part of an evaluation; the counts are taken from
-`seqline.metrics.ngrams` and `seqline.metrics.ter`, and are the same numbers.
+Its loops over n-grams and edits would be the slowest part of an evaluation; `seqline.metrics.ngrams` and
+`seqline.metrics.ter` compute the same counts.
 """
 
 import numpy as np
@@ -20,16 +20,16 @@ class _Sacre:
 
     def __init__(self, metric: Metric, columns: int) -> None:
         self.metric, self.columns = metric, columns
-        metric.num_refs = 1  # what corpus_score would find out; the signature tells it
+        metric.num_refs = 1  # corpus_score would set it; the signature includes it
         self.signature = str(metric.get_signature())
 
     def score(self, sums: np.ndarray) -> np.ndarray:
-        """SacreBLEU's figure of each row."""
+        """Returns sacreBLEU's score for each row."""
         return np.array([self.metric._compute_score_from_stats(row.tolist()).score for row in sums])
 
 
 class Bleu(_Sacre):
-    """BLEU (Papineni et al. 2002), from 0 to 100; the tokenizer follows the target language."""
+    """BLEU (Papineni et al. 2002), from 0 to 100; the tokenizer depends on the target language."""
 
     def __init__(self, language: str) -> None:
         tokenizer = bleu_tokenizer(language)
@@ -40,11 +40,11 @@ class Bleu(_Sacre):
         return self.metric._preprocess_segment(text).split()
 
     def _split(self, text: str) -> list[str]:
-        # 13a looks at spaces only where a line ends in a hyphen.
+        # 13a joins words only where a line ends in a hyphen.
         return self._whole(text) if "\n" in text else self._words(text)
 
     def count(self, batch: Batch) -> np.ndarray:
-        """Lengths of output and reference, matches of orders 1 to 4, n-grams of orders 1 to 4."""
+        """Returns lengths of output and reference, matches of orders 1 to 4, n-grams of orders 1 to 4."""
         found = overlaps(*batch.tokens(self._split), longest=4)
         return np.concatenate([found[:, 0, :2], found[:, :, 2], found[:, :, 0]], axis=1)
 
@@ -59,7 +59,7 @@ class Chrf(_Sacre):
         return self.metric._remove_punctuation(text)
 
     def count(self, batch: Batch) -> np.ndarray:
-        """N-grams of the output, of the reference, and matches, for each order."""
+        """Returns n-grams of the output, of the reference, and matches, for each order."""
         outputs, references = (["".join(text.split()) for text in texts] for texts in (batch.outputs, batch.references))
         characters = overlaps(outputs, references, longest=6)
         words = overlaps(*batch.tokens(self._words), longest=2)
@@ -69,10 +69,10 @@ class Chrf(_Sacre):
 
 
 class Ter(_Sacre):
-    """TER (Snover et al. 2006): edits and shifts of words for each word of the reference, in percent."""
+    """TER (Snover et al. 2006): edits and shifts of words per word of the reference, in percent."""
 
     def __init__(self, language: str) -> None:
-        # Without spaces between words a whole sentence would be one word.
+        # Without spaces a sentence would be one word.
         asian = primary(language) in {"zh", "ja", "yue"}
         super().__init__(TER(normalized=asian, asian_support=asian), columns=2)
 
@@ -82,6 +82,6 @@ class Ter(_Sacre):
         return self.metric._preprocess_segment(text).split()
 
     def count(self, batch: Batch) -> np.ndarray:
-        """Edits, and words of the reference."""
+        """Returns edits, and words of the reference."""
         pairs = zip(*batch.tokens(self._words), strict=True)
         return np.array([(edits(output, reference), len(reference)) for output, reference in pairs], np.int32)

@@ -1,4 +1,4 @@
-"""Slices of the test text, for bias: by length, by the slice column, by lists of terms."""
+"""Slices of the test set: by length, by the slice column, by lists of terms."""
 
 import re
 from collections import Counter
@@ -10,17 +10,17 @@ import numpy as np
 from seqline.errors import UserError
 from seqline.metrics.test_set import Row
 
-QUARTERS = ("shortest", "shorter", "longer", "longest")
-MOST_VALUES = 20  # of the slice column: each is a row in a table that a person reads
+QUARTILES = ("shortest", "shorter", "longer", "longest")
+MAX_VALUES = 20  # of the slice column: each is a row in a report
 
 
 @dataclass(frozen=True)
 class Membership:
-    """A slice, and which rows belong to it.
+    """A slice, and the condition for its rows.
 
     Attributes:
-        slicing: What it was cut by: length, slice or terms.
-        name: Its name among the others of its slicing.
+        slicing: What defines it: length, slice or terms.
+        name: Its name, unique within its slicing.
         has: Whether a row belongs to it.
     """
 
@@ -30,15 +30,15 @@ class Membership:
 
 
 def find_slices(rows: Iterable[Row], terms: Mapping[str, list[str]]) -> list[Membership]:
-    """Finds out which slices the test text has.
+    """Finds the slices of a test set.
 
     Args:
-        rows: The test text; only lengths and counts are kept.
-        terms: Words by the name of their list; a row belongs to every list of which its source or its reference has a
-            word, in whatever case.
+        rows: The test set; only lengths and counts are stored.
+        terms: Words by the name of their list; a row belongs to each list with a word in its source or reference,
+            ignoring case.
 
     Returns:
-        A quarter of the rows each by the length of their source, the commonest values of the slice column, the lists.
+        Quartiles by the length of the source, the most frequent values of the slice column, the lists of terms.
     """
     lengths, values = [], Counter[str]()
     for row in rows:
@@ -51,14 +51,14 @@ def find_slices(rows: Iterable[Row], terms: Mapping[str, list[str]]) -> list[Mem
 def _by_length(lengths: list[int]) -> Iterator[Membership]:
     edges = np.quantile(lengths, (0.25, 0.5, 0.75), method="inverted_cdf").tolist()
     lows, highs = [0, *(edge + 1 for edge in edges)], [*edges, max(lengths)]
-    for quarter, low, high in zip(QUARTERS, lows, highs, strict=True):
-        if low <= high:  # texts of one length have fewer quarters
-            name = f"{quarter} ({low or min(lengths)} to {high} characters)"
+    for quartile, low, high in zip(QUARTILES, lows, highs, strict=True):
+        if low <= high:  # equal lengths give fewer quartiles
+            name = f"{quartile} ({low or min(lengths)} to {high} characters)"
             yield Membership("length", name, lambda row, low=low, high=high: low <= len(row.source) <= high)  # type: ignore[misc]
 
 
 def _by_value(values: Counter[str]) -> Iterator[Membership]:
-    for value, _ in values.most_common(MOST_VALUES):
+    for value, _ in values.most_common(MAX_VALUES):
         yield Membership("slice", value, lambda row, value=value: row.slice == value)  # type: ignore[misc]
 
 
@@ -73,13 +73,13 @@ def _by_terms(terms: Mapping[str, list[str]]) -> Iterator[Membership]:
 
 
 def check_terms(terms: Mapping[str, object]) -> None:
-    """Refuses what is no lists of terms.
+    """Checks lists of terms.
 
     Args:
-        terms: What was given.
+        terms: Lists by name.
 
     Raises:
-        UserError: If a list is empty or holds something else than texts.
+        UserError: If a list is empty, or has an element that is not text.
     """
     for name, words in terms.items():
         if (

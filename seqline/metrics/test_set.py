@@ -1,4 +1,4 @@
-"""The corpus's test text, read a stretch at a time."""
+"""The corpus's test set, read in chunks."""
 
 import json
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from seqline.errors import UserError
 
 @dataclass(frozen=True)
 class Row:
-    """One pair of the test text.
+    """One pair of the test set.
 
     Attributes:
-        source: What the model is given.
-        reference: The text that is expected.
+        source: The model's input.
+        reference: The expected output.
         slice: Value of the slice column; empty where there is none.
     """
 
@@ -27,25 +27,25 @@ class Row:
 
 @dataclass(frozen=True)
 class TestSet:
-    """The test text of a corpus.
+    """The test set of a corpus.
 
     Attributes:
         corpus: The corpus folder.
     """
 
-    __test__ = False  # no test, whatever pytest makes of the name
+    __test__ = False  # pytest would collect it by its name
 
     corpus: Path
 
     def __iter__(self) -> Iterator[Row]:
-        """Reads and checks one row after the other.
+        """Reads and checks the rows one by one.
 
         Raises:
-            UserError: If the file is missing or empty, is no JSON Lines, or lacks a source or a reference.
+            UserError: If the file is missing, empty or not JSON Lines, or lacks a source or a reference.
         """
         path = Corpus(self.corpus).text("test")
         if not path.is_file():
-            raise UserError(f"{self.corpus} is no complete corpus: {path.name} is missing; tokenize again")
+            raise UserError(f"{self.corpus} is not a complete corpus: {path.name} is missing; tokenize again")
         line = 0
         with path.open(encoding="utf-8") as file:
             try:
@@ -56,17 +56,20 @@ class TestSet:
                     f"{path} line {line + 1} is not JSON Lines in UTF-8 ({error}): tokenize again"
                 ) from error
         if not line:
-            raise UserError(f"{path} is empty: give tokenize more data, or a larger share of it for the test")
+            raise UserError(f"{path} is empty: tokenize again with more data or a larger test share")
 
-    def stretches(self, size: int) -> Iterator[list[Row]]:
-        """The rows, so many at a time.
+    def chunks(self, size: int) -> Iterator[list[Row]]:
+        """Reads the rows in chunks.
 
         Args:
-            size: Most rows in a stretch.
+            size: Maximum number of rows in a chunk.
+
+        Raises:
+            UserError: As `__iter__` does.
         """
         rows = iter(self)
-        while stretch := list(islice(rows, size)):
-            yield stretch
+        while chunk := list(islice(rows, size)):
+            yield chunk
 
 
 def _row(content: object, where: str) -> Row:

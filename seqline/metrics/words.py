@@ -1,24 +1,24 @@
-"""Splits texts word by word, and each word once: most words of a text occur again and again."""
+"""Tokenizes texts word by word, and caches the tokens of each word."""
 
 from collections.abc import Callable
 from functools import lru_cache
 
-REMEMBERED = 1 << 17  # words; an eighth of a million is more than most test texts have
+CACHE_SIZE = 1 << 17  # words; more than most test sets have
 
 
 class WordByWord:
-    """A tokenizer for which words that spaces part are strangers to each other, with what it made of each kept."""
+    """A tokenizer that handles each word on its own, with a cache of their tokens."""
 
     def __init__(self, split: Callable[[str], list[str]]) -> None:
-        """Takes the tokenizer.
+        """Wraps a tokenizer.
 
         Args:
-            split: Splits a text, such that the tokens of a text are those of its words, one after the other.
+            split: The tokenizer; its tokens of a text must be the concatenated tokens of the words.
         """
-        self._tokens = lru_cache(REMEMBERED)(split)
+        self._tokens = lru_cache(CACHE_SIZE)(split)
 
     def __call__(self, text: str) -> list[str]:
-        """The tokens of a text.
+        """Returns the tokens of a text.
 
         Args:
             text: Any text.

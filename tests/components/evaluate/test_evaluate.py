@@ -38,9 +38,9 @@ def small_corpus(tmp_path: Path) -> Path:
 
 
 def save(folder: Path, outputs: Any = None, signature: str = "serving_default", scores: bool = False) -> Path:
-    """A SavedModel whose answer is its input in capitals; "nan" scores NaN, "mute" is answered with nothing.
+    """A SavedModel whose output is its input in capitals; "nan" scores NaN, "mute" has an empty output.
 
-    One that scores takes every character of a target for a piece of probability 1/2.
+    One that scores scores every character of a target as a token of probability 1/2.
     """
     import tensorflow as tf
 
@@ -81,14 +81,14 @@ def signature(model: Path) -> Any:
     return load(model)
 
 
-def measure(model: Path, corpus: Path, options: Options = Options()) -> Evaluation:  # noqa: B008
+def measure(model: Path, corpus: Path, options: Options = Options(), required: bool = True) -> Evaluation:  # noqa: B008
     home = corpus.parent
-    measured = evaluate(model, corpus, home / "evaluation", home / "report.html", options)
+    measured = evaluate(model, corpus, home / "evaluation", home / "report.html", options, required)
     assert read_evaluation(home / "evaluation") == measured
     return measured
 
 
-def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, small_corpus: Path) -> None:
+def test_the_test_set_is_decoded_by_the_signature_and_scored(model: Path, small_corpus: Path) -> None:
     measured = measure(model, small_corpus)
     assert (measured.absent, measured.sentences) == (False, 50)
     assert (measured.model_fingerprint, measured.corpus_fingerprint) == ("model-fingerprint", "corpus-fingerprint")
@@ -102,7 +102,7 @@ def test_the_test_text_goes_through_the_signature_and_is_scored(model: Path, sma
     assert sentences[1].score == pytest.approx(-0.01 * len(PAIRS[1][0]))
 
 
-def test_perplexity_comes_from_the_models_scores_of_the_references(tmp_path: Path) -> None:
+def test_perplexity_is_computed_from_the_models_scores_of_the_references(tmp_path: Path) -> None:
     scoring = save(tmp_path / "model", scores=True)
     measured = measure(scoring, write_corpus(tmp_path / "corpus", PAIRS))
     perplexity = measured.metrics["perplexity"]
@@ -118,7 +118,7 @@ def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(mo
     assert "not available" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
 
-def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
+def test_batches_have_one_size_similar_lengths_and_long_texts_first() -> None:
     import numpy as np
 
     from seqline.components.evaluate.decoding import decode
@@ -145,7 +145,9 @@ def test_batches_have_one_size_long_texts_first_and_similar_lengths() -> None:
 
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=20), st.integers(1, 30))
 @settings(max_examples=40, deadline=None)
-def test_every_text_gets_its_own_answer_whatever_the_batch_size(signature: Any, texts: list[str], size: int) -> None:
+def test_outputs_are_in_the_order_of_the_inputs_for_every_batch_size(
+    signature: Any, texts: list[str], size: int
+) -> None:
     from seqline.components.evaluate.decoding import decode
 
     texts = [f"t {text}" for text in texts]
@@ -154,20 +156,20 @@ def test_every_text_gets_its_own_answer_whatever_the_batch_size(signature: Any, 
     assert outputs == ["".join(c.upper() if c.isascii() else c for c in text) for text in texts]
 
 
-def test_the_report_shows_figures_signatures_and_sentences_as_text(model: Path, tmp_path: Path) -> None:
+def test_the_report_shows_metrics_signatures_and_sentences_as_text(model: Path, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", [*PAIRS, (MARKUP, MARKUP), ("mute now", "STUMM")])
     measured = measure(model, corpus)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"{measured.metrics['chrf'].value:.2f}" in html
     assert measured.metrics["bleu"].signature in html
-    for heading in ("Nearest to the reference", "Furthest from the reference", "Chosen at random"):
+    for heading in ("Closest to the reference", "Furthest from the reference", "Random sample"):
         assert heading in html
     assert ">empty<" in html
     assert "<script" not in html.lower()
     assert "&lt;script&gt;" in html
 
 
-def test_figures_have_intervals_and_the_report_marks_the_words_that_differ(model: Path, tmp_path: Path) -> None:
+def test_metrics_have_intervals_and_the_report_marks_the_words_that_differ(model: Path, tmp_path: Path) -> None:
     pairs = [*PAIRS[:20], *((f"{n} other words", f"{n} ANDERE WORDS") for n in range(20))]
     bleu = measure(model, write_corpus(tmp_path / "corpus", pairs)).metrics["bleu"]
     assert bleu.low is not None
@@ -178,12 +180,12 @@ def test_figures_have_intervals_and_the_report_marks_the_words_that_differ(model
     assert '<mark class="bad">OTHER</mark>' in html
 
 
-def test_slices_are_told_and_the_widest_gap_is_a_figure(model: Path, tmp_path: Path) -> None:
+def test_slices_are_reported_and_the_widest_gap_is_a_metric(model: Path, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", PAIRS)
     rows = [
-        {"source": f"{who} went {n} times", "target": f"{who} WENT {n} TIMES" if who == "he" else "X", "slice": place}
+        {"source": f"{who} went {n} times", "target": f"{who} WENT {n} TIMES" if who == "he" else "X", "slice": region}
         for n in range(15)
-        for who, place in (("he", "north"), ("she", "south"))
+        for who, region in (("he", "north"), ("she", "south"))
     ]
     rows.append({"source": "the theme", "target": "THE THEME", "slice": "rare"})
     Corpus(corpus).text("test").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -200,9 +202,9 @@ def test_slices_are_told_and_the_widest_gap_is_a_figure(model: Path, tmp_path: P
     assert "north" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_stretches_make_no_difference(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_the_chunk_size(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(model, write_corpus(tmp_path / "a" / "corpus", PAIRS))
-    monkeypatch.setattr("seqline.components.evaluate.measuring.STRETCH", 7)
+    monkeypatch.setattr("seqline.components.evaluate.measuring.CHUNK_SIZE", 7)
     cut = measure(model, write_corpus(tmp_path / "b" / "corpus", PAIRS))
     for name in {metric.name for metric in counted("translation")} & set(whole.metrics):
         assert cut.metrics[name] == whole.metrics[name]
@@ -210,23 +212,23 @@ def test_stretches_make_no_difference(model: Path, tmp_path: Path, monkeypatch: 
     assert list(read_sentences(tmp_path / "a" / "evaluation")) == list(read_sentences(tmp_path / "b" / "evaluation"))
 
 
-def test_a_champion_that_cannot_be_measured_is_written_down_with_the_reason(model: Path, tmp_path: Path) -> None:
+def test_a_champion_that_cannot_be_measured_is_recorded_with_the_reason(model: Path, tmp_path: Path) -> None:
     damaged = save(tmp_path / "model")
     (damaged / "saved_model.pb").write_bytes(b"damaged")
-    for place, (champion, pairs, reason) in enumerate(
+    for index, (champion, pairs, reason) in enumerate(
         [(damaged, PAIRS, "does not load"), (model, [*PAIRS, ("nan", "b")], "score for test sentence 51 is nan")]
     ):
-        measured = measure(champion, write_corpus(tmp_path / str(place) / "corpus", pairs), Options(required=False))
+        measured = measure(champion, write_corpus(tmp_path / str(index) / "corpus", pairs), required=False)
         assert measured.absent
         assert reason in measured.problem
         assert measured.metrics == {}
-        assert reason in (tmp_path / str(place) / "report.html").read_text(encoding="utf-8")
-        assert not (tmp_path / str(place) / "evaluation" / "statistics").exists()
+        assert reason in (tmp_path / str(index) / "report.html").read_text(encoding="utf-8")
+        assert not (tmp_path / str(index) / "evaluation" / "statistics").exists()
 
 
-def test_a_test_text_that_is_empty_is_an_error_for_a_champion_too(model: Path, tmp_path: Path) -> None:
+def test_an_empty_test_set_is_an_error_for_a_champion_too(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is empty"):
-        measure(model, write_corpus(tmp_path / "corpus", []), Options(required=False))
+        measure(model, write_corpus(tmp_path / "corpus", []), required=False)
 
 
 def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_an_empty_model_folder_is_written_down_as_absent_without_tensorflow(small_corpus: Path, made: bool) -> None:
+def test_an_empty_model_folder_is_recorded_as_absent_without_tensorflow(small_corpus: Path, made: bool) -> None:
     if made:
         (small_corpus.parent / "none").mkdir()
     code = (
@@ -270,7 +272,7 @@ def refused(model: Path, corpus: Path, message: str) -> None:
         ([("nan", "b")], "score for test sentence 1 is nan, not a number"),
     ],
 )
-def test_a_test_text_that_cannot_be_measured_is_refused(
+def test_a_test_set_that_cannot_be_measured_is_refused(
     model: Path, tmp_path: Path, pairs: list[tuple[str, str]], message: str
 ) -> None:
     refused(model, write_corpus(tmp_path / "corpus", pairs), message)
@@ -282,7 +284,7 @@ def test_a_missing_reference_is_refused(model: Path, small_corpus: Path, line: s
     refused(model, small_corpus, "line 1 has no target text")
 
 
-def test_a_test_text_that_is_no_json_is_refused(model: Path, small_corpus: Path) -> None:
+def test_a_test_set_that_is_not_json_is_refused(model: Path, small_corpus: Path) -> None:
     Corpus(small_corpus).text("test").write_text("a\tb\n")
     refused(model, small_corpus, "not JSON Lines")
 
@@ -305,7 +307,9 @@ def test_a_model_without_the_serving_signature_is_refused(small_corpus: Path, tm
 
 
 def test_a_signature_without_scores_is_refused(small_corpus: Path, tmp_path: Path) -> None:
-    refused(save(tmp_path / "model", outputs=("text", "rows")), small_corpus, "must take text and give text and score")
+    refused(
+        save(tmp_path / "model", outputs=("text", "rows")), small_corpus, "must take text and return text and score"
+    )
 
 
 def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> None:
@@ -315,14 +319,19 @@ def test_a_folder_that_is_no_corpus_is_refused(model: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"task": "sing"}, "task must be"), ({"batch_size": 0}, "batch_size"), ({"terms": {"he": "he"}}, "terms: he")],
+    [
+        ({"task": "sing"}, "task must be"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"terms": {"he": "he"}}, r"terms.he must be a list, not 'he'"),
+        ({"terms": {"he": []}}, "terms: he must be a list of words"),
+    ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+def test_invalid_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Options(**options)
 
 
-def test_the_component_shows_the_figures_to_the_console(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+def test_the_component_sets_the_metadata_for_consoles(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     from kfp.dsl import HTML, Artifact, Dataset, Metrics, Model
 
     from seqline.components.evaluate.component import evaluate as component

@@ -15,7 +15,7 @@ def only_a_snapshot(data: str):
         snapshot(data=data)
 
 
-def test_an_exit_handler_run_by_kfp_tells_which_task_failed_and_why(tmp_path: Path) -> None:
+def test_an_exit_handler_run_by_kfp_reports_which_task_failed_and_why(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     compiler.Compiler().compile(only_a_snapshot, str(spec))
     result = run(spec, {"data": "missing.tsv"}, Home(tmp_path))

@@ -3,16 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.decision import Decision, Verdict, write_decision
-from seqline.artifacts.evaluation import Figure, Sentence
+from seqline.artifacts.decision import Decision, RuleResult, write_decision
+from seqline.artifacts.evaluation import MetricValue, Sentence
 from seqline.artifacts.run_summary import Summary, read_summary
-from seqline.components.summary.stage import Ending, summarize
+from seqline.components.summary.options import RunStatus
+from seqline.components.summary.stage import summarize
 from seqline.errors import UserError
 from seqline.schema.stage_command import run
 
 RUN = "training-20260101-120000-1"
 SAMPLES = [Sentence(f"source {n}", f"Ziel {n}", f"Ausgabe {n}", -0.5) for n in range(5)]
-FAILED = Ending("FAILED", "exit-handler-1", "Task exit-handler-1 failed.")
+FAILED = RunStatus(state="FAILED", task="exit-handler-1", error="Task exit-handler-1 failed.")
 TRACEBACK = """loading
 Traceback (most recent call last):
   File "component.py", line 3, in snapshot
@@ -22,10 +23,10 @@ Give another path.
 
 
 def decision(blessed: bool = True, champion: bool = True) -> Decision:
-    figures = {"bleu": Figure(31.2, True, "tok:13a"), "empty_outputs": Figure(1.5, False, "percent")}
-    before = {"bleu": Figure(30.0, True, "tok:13a"), "empty_outputs": Figure(0.5, False, "percent")}
-    rule = Verdict("BLEU at least 20", 31.2, 20.0, blessed, "BLEU is 31.20 <b>.")
-    return Decision(blessed, "model-1", [rule], figures, before if champion else None, SAMPLES)
+    after = {"bleu": MetricValue(31.2, True, "tok:13a"), "empty_outputs": MetricValue(1.5, False, "percent")}
+    before = {"bleu": MetricValue(30.0, True, "tok:13a"), "empty_outputs": MetricValue(0.5, False, "percent")}
+    rule = RuleResult("BLEU at least 20", 31.2, 20.0, blessed, "BLEU is 31.20 <b>.")
+    return Decision(blessed, "model-1", [rule], after, before if champion else None, SAMPLES)
 
 
 def put(root: Path, task: str, output: str, file: str, content: object) -> None:
@@ -35,7 +36,7 @@ def put(root: Path, task: str, output: str, file: str, content: object) -> None:
 
 
 def complete(root: Path, prefix: str = "") -> None:
-    """The artifacts of a run that ended with a live version."""
+    """Writes the artifacts of a run that ended with a live version."""
     put(root, f"{prefix}snapshot", "snapshot", "snapshot.json", {"data": "pairs.tsv", "fingerprint": "f" * 64})
     write_decision(root / RUN / f"{prefix}bless" / "decision", decision())
     smoke = {"text": "hello", "answer": "hallo", "milliseconds": 12}
@@ -43,14 +44,14 @@ def complete(root: Path, prefix: str = "") -> None:
     put(root, f"{prefix}deploy", "deployment", "deployment.json", deployment)
 
 
-def sum_up(root: Path, ending: Ending = Ending(), runs_root: str = "", name: str = RUN) -> tuple[Summary, str]:  # noqa: B008
+def sum_up(root: Path, status: RunStatus = RunStatus(), runs_root: str = "", name: str = RUN) -> tuple[Summary, str]:  # noqa: B008
     own = root / RUN / "summarize"
-    found = summarize(runs_root or str(root), name, own / "summary", own / "report", ending)
+    found = summarize(runs_root or str(root), name, own / "summary", own / "report", status)
     assert read_summary(own / "summary") == found
     return found, (own / "report").read_text(encoding="utf-8")
 
 
-def test_a_run_that_went_live_is_told_whole(tmp_path: Path) -> None:
+def test_the_summary_of_a_run_that_went_live_is_complete(tmp_path: Path) -> None:
     complete(tmp_path)
     found, html = sum_up(tmp_path)
     assert found.headline() == "The challenger was blessed and is live as version 2."
@@ -64,7 +65,7 @@ def test_a_run_that_went_live_is_told_whole(tmp_path: Path) -> None:
     assert "<b>" not in html
 
 
-def test_a_difference_is_good_or_bad_by_the_metrics_direction(tmp_path: Path) -> None:
+def test_the_color_of_a_difference_follows_the_metrics_direction(tmp_path: Path) -> None:
     complete(tmp_path)
     html = sum_up(tmp_path)[1]
     assert '<td class="number up">+1.20</td>' in html
@@ -80,14 +81,14 @@ def test_the_layout_of_vertex_is_found_too(tmp_path: Path, runs_root: str) -> No
     assert found.notes == []
 
 
-def test_other_runs_are_not_looked_at(tmp_path: Path) -> None:
+def test_other_runs_are_ignored(tmp_path: Path) -> None:
     complete(tmp_path)
     (tmp_path / RUN).rename(tmp_path / "another-run")
     found, _ = sum_up(tmp_path)
     assert found.decision is None
 
 
-def test_a_bucket_is_looked_at_the_same_way(tmp_path: Path) -> None:
+def test_a_bucket_is_read_like_a_folder(tmp_path: Path) -> None:
     import fsspec
 
     memory = fsspec.filesystem("memory")
@@ -103,7 +104,7 @@ def test_a_bucket_is_looked_at_the_same_way(tmp_path: Path) -> None:
 def test_a_rejected_challenger_is_no_failure(tmp_path: Path) -> None:
     write_decision(tmp_path / RUN / "bless" / "decision", decision(blessed=False, champion=False))
     found, html = sum_up(tmp_path)
-    assert found.headline() == ("The challenger was not blessed, and so not deployed. BLEU is 31.20 <b>.")
+    assert found.headline() == ("The challenger was not blessed and not deployed. BLEU is 31.20 <b>.")
     assert "not blessed" in html
     assert "Champion</th>" not in html
 
@@ -121,7 +122,7 @@ def test_nothing_ran_but_a_snapshot_that_failed(tmp_path: Path) -> None:
     assert "data names no file: pairs.tsv" in html
 
 
-def test_a_defect_keeps_the_end_of_its_log_and_tasks_that_ended_well_are_not_blamed(tmp_path: Path) -> None:
+def test_a_defect_reports_the_end_of_its_log_and_succeeded_tasks_are_not_named(tmp_path: Path) -> None:
     (tmp_path / RUN / "logs").mkdir(parents=True)
     (tmp_path / RUN / "logs" / "snapshot.log").write_text("fine\n")
     (tmp_path / RUN / "snapshot").mkdir()
@@ -136,32 +137,32 @@ def test_vertex_names_the_failed_tasks_in_its_message(tmp_path: Path) -> None:
     message = (
         "The DAG failed because some tasks failed. The failed tasks are: [train].; Job (project_id = p) is failed."
     )
-    found, html = sum_up(tmp_path, Ending("FAILED", "exit-handler-1", message))
+    found, html = sum_up(tmp_path, RunStatus(state="FAILED", task="exit-handler-1", error=message))
     assert (found.failed_task, found.error) == ("train", message)
-    assert "What failed: train" in html
+    assert "Error in train" in html
 
 
-def test_a_cancelled_run_and_an_unknown_state_are_told(tmp_path: Path) -> None:
-    assert sum_up(tmp_path, Ending("CANCELLED"))[0].headline() == "The run was cancelled."
-    assert "failed" in sum_up(tmp_path, Ending("SOMETHING_NEW"))[0].headline()
+def test_a_cancelled_run_and_an_unknown_state_are_reported(tmp_path: Path) -> None:
+    assert sum_up(tmp_path, RunStatus(state="CANCELLED"))[0].headline() == "The run was cancelled."
+    assert "failed" in sum_up(tmp_path, RunStatus(state="SOMETHING_NEW"))[0].headline()
 
 
 @pytest.mark.parametrize("file", ["snapshot.json", "decision.json", "deployment.json"])
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"smoke": "text"}', "\x00\xff"])
-def test_a_file_that_cannot_be_read_is_noted_and_the_rest_told(tmp_path: Path, file: str, content: str) -> None:
+def test_a_file_that_cannot_be_read_is_noted_and_the_rest_reported(tmp_path: Path, file: str, content: str) -> None:
     complete(tmp_path)
     (broken,) = tmp_path.rglob(file)
     broken.write_text(content, encoding="latin-1")
     found, html = sum_up(tmp_path)
-    told = [found.data == "pairs.tsv", found.decision is not None, (found.deployment or {}).get("version") == 2]
-    assert told.count(True) == 2
+    reported = [found.data == "pairs.tsv", found.decision is not None, (found.deployment or {}).get("version") == 2]
+    assert reported.count(True) == 2
     if content in ("", "[]", "\x00\xff") or file == "decision.json":
         assert any(file in note for note in found.notes)
-        assert "could not find out" in html
+        assert "Problems of this summary" in html
 
 
 @pytest.mark.parametrize(("runs_root", "name"), [("unknown://x", RUN), ("/nowhere", RUN), ("", RUN), ("/tmp", "")])
-def test_a_root_that_cannot_be_looked_at_is_noted(tmp_path: Path, runs_root: str, name: str) -> None:
+def test_a_root_that_cannot_be_listed_is_noted(tmp_path: Path, runs_root: str, name: str) -> None:
     own = tmp_path / "summarize"
     found = summarize(runs_root, name, own / "summary", own / "report", FAILED)
     assert found.notes
@@ -169,12 +170,12 @@ def test_a_root_that_cannot_be_looked_at_is_noted(tmp_path: Path, runs_root: str
     assert (own / "report").is_file()
 
 
-def test_a_blessed_model_that_was_deployed_nowhere_is_said(tmp_path: Path) -> None:
+def test_a_blessed_model_that_was_not_deployed_is_reported(tmp_path: Path) -> None:
     write_decision(tmp_path / RUN / "bless" / "decision", decision())
-    assert sum_up(tmp_path)[0].headline() == "The challenger was blessed, and deployed nowhere."
+    assert sum_up(tmp_path)[0].headline() == "The challenger was blessed and not deployed."
     put(tmp_path, "deploy", "deployment", "deployment.json", {"endpoint": "", "live": False, "smoke": None})
     found, html = sum_up(tmp_path)
-    assert found.headline() == "The challenger was blessed, and deployed nowhere."
+    assert found.headline() == "The challenger was blessed and not deployed."
     assert "Deployment" not in html
 
 
@@ -182,7 +183,7 @@ def test_a_folder_without_a_summary_is_a_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"summary\.json is missing"):
         read_summary(tmp_path)
     (tmp_path / "summary.json").write_text('{"schema_version": 1}')
-    with pytest.raises(UserError, match="is not a summary"):
+    with pytest.raises(UserError, match=r"summary\.json cannot be read \(run: field required\); run the pipeline"):
         read_summary(tmp_path)
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from seqline.html_report.page import count, duration, figure, percent, render
+from seqline.html_report.page import count, duration, number, percent, render
 
 BODY = """{% extends "page.html" %}{% import "parts.html" as parts %}
 {% block title %}{{ name }}{% endblock %}
-{% block content %}{{ parts.tiles([("Pairs", 29000 | count), ("BLEU", 41.016 | figure, name)]) }}
+{% block content %}{{ parts.tiles([("Pairs", 29000 | count), ("BLEU", 41.016 | number, name)]) }}
 {{ parts.columns(bins, label="Lengths") }}{{ parts.bar(share) }}
 {{ parts.badge(name, "good") }}{% endblock %}"""
 
@@ -24,7 +24,7 @@ def page(template: Path, **changed: object) -> str:
     return render(template, **{"name": "en → de", "bins": [("1-8", 3), ("9-16", 6)], "share": 0.5} | changed)
 
 
-def test_a_page_is_complete_and_shows_what_it_was_given(template: Path) -> None:
+def test_a_page_is_complete_and_shows_its_values(template: Path) -> None:
     html = page(template)
     assert html.startswith("<!doctype html>")
     assert html.rstrip().endswith("</html>")
@@ -38,14 +38,14 @@ def test_a_page_loads_nothing_and_runs_nothing(template: Path) -> None:
     assert "default-src 'none'" in html
 
 
-def test_texts_are_never_markup(template: Path) -> None:
+def test_texts_are_escaped(template: Path) -> None:
     attack = "<script>alert(1)</script>\"'"
     html = page(template, name=attack, bins=[(attack, 1)])
     assert "<script" not in html
     assert "&lt;script&gt;" in html
 
 
-def test_a_value_that_was_forgotten_is_an_error(template: Path) -> None:
+def test_a_missing_value_is_an_error(template: Path) -> None:
     with pytest.raises(UndefinedError, match="share"):
         render(template, name="x", bins=[])
 
@@ -55,16 +55,16 @@ def test_a_histogram_without_bins_and_a_share_above_one_still_render(template: P
     assert "width:100.00%" in html
 
 
-def test_the_style_knows_light_and_dark(template: Path) -> None:
+def test_the_style_supports_light_and_dark(template: Path) -> None:
     assert "prefers-color-scheme: dark" in page(template)
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (figure(1234.5), "1,234.50"),
-        (figure(float("nan")), "—"),
-        (figure(None), "—"),
+        (number(1234.5), "1,234.50"),
+        (number(float("nan")), "—"),
+        (number(None), "—"),
         (count(29000), "29,000"),
         (percent(0.125), "12.5%"),
         (duration(59.94), "59.9 s"),
@@ -73,5 +73,5 @@ def test_the_style_knows_light_and_dark(template: Path) -> None:
         (duration(7199), "2 h 0 min"),
     ],
 )
-def test_figures_read_well(shown: str, expected: str) -> None:
+def test_filters_format_numbers(shown: str, expected: str) -> None:
     assert shown == expected

@@ -1,4 +1,4 @@
-"""People compare two models: the sheet, its page in a browser, the import, and the gate that hears of it."""
+"""Human evaluation: the sheet, its page in a browser, the import, and the gate."""
 
 import html
 import json
@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.artifacts.evaluation import Evaluation, Figure, Sentence, append_sentences, write_evaluation
+from seqline.artifacts.evaluation import Evaluation, MetricValue, Sentence, append_sentences, write_evaluation
+from seqline.artifacts.human_evaluation import HumanEvaluation, read_human_evaluation
 from seqline.cli import main
-from seqline.components.bless.stage import Options, bless
+from seqline.components.bless.options import Options
+from seqline.components.bless.stage import bless
 from seqline.errors import UserError
-from seqline.human_evaluation.human import HumanEvaluation, read_human_evaluation
 from seqline.human_evaluation.ratings import agreement_of, import_ratings, preference
-from seqline.human_evaluation.sheet import FORMAT, Key, key_of, read_key, write_sheet
+from seqline.human_evaluation.sheet import FORMAT, Key, key_of, write_sheet
 from seqline.metrics.batch import Batch
 from seqline.metrics.resampling import compare
 from seqline.metrics.statistics import Tally
@@ -35,13 +36,13 @@ def evaluated(folder: Path, model: str, outputs: list[str], corpus: str = "corpu
     tally.add(rows, Batch([row.source for row in rows], [row.reference for row in rows], outputs))
     pairs = zip(rows, outputs, strict=True)
     append_sentences(folder, (Sentence(row.source, row.reference, output, -0.5) for row, output in pairs))
-    write_evaluation(folder, Evaluation(False, model, corpus, len(rows), tally.figures(), language="de"))
+    write_evaluation(folder, Evaluation(False, model, corpus, len(rows), tally.metrics(), language="de"))
     return folder
 
 
 @pytest.fixture(autouse=True)
 def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqline.components.bless.evidence.compare", partial(compare, resamples=100, trials=100))
+    monkeypatch.setattr("seqline.components.bless.evaluation_pair.compare", partial(compare, resamples=100, trials=100))
 
 
 @pytest.fixture
@@ -54,29 +55,29 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def downloaded(path: Path, key: Key, rater: str, challenger_wins: list[bool | None]) -> Path:
-    """What the page gives for download, by a rater who knows."""
+    """Writes the file that a rater with the key would download."""
     other = {"left": "right", "right": "left"}
     choices = [
         "equal" if won is None else side if won else other[side]
         for side, won in zip(key.sides, challenger_wins, strict=False)
     ]
-    ratings = [{"pair": place, "choice": choice} for place, choice in enumerate(choices)]
+    ratings = [{"pair": index, "choice": choice} for index, choice in enumerate(choices)]
     path.write_text(json.dumps({"format": FORMAT, "sheet": key.sheet, "rater": rater, "ratings": ratings}))
     return path
 
 
-def test_a_sheet_has_the_pairs_that_differ_shuffled_and_nothing_of_whose_they_are(
+def test_a_sheet_has_the_pairs_that_differ_shuffled_and_does_not_name_the_models(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     key = write_sheet(*pair, tmp_path / "sheet.html", sentences=25)
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
-    shown = [int(place) for place in re.findall(r"<p dir=\"auto\">source (\d+)</p>", text)]
+    shown = [int(number) for number in re.findall(r"<p dir=\"auto\">source (\d+)</p>", text)]
     assert len(set(shown)) == len(key.sides) == 25
     assert shown != sorted(shown)
-    assert all(place % 4 for place in shown)
+    assert all(number % 4 for number in shown)
     assert set(key.sides) == {"left", "right"}
     assert key.identical == 0.25
-    assert read_key(key_of(tmp_path / "sheet.html")) == key
+    assert Key.read(key_of(tmp_path / "sheet.html")) == key
     words = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", text, flags=re.DOTALL).lower()
     assert not re.search(r"\bnew\b|\bold\b|champion|challenger", words)
     first = text.index("ours") < text.index("theirs")
@@ -90,7 +91,7 @@ def test_the_same_evaluations_and_seed_give_the_same_sheet(pair: tuple[Path, Pat
     assert other.sheet != first.sheet
 
 
-def test_texts_of_the_corpus_are_no_markup(tmp_path: Path) -> None:
+def test_texts_of_the_corpus_are_escaped(tmp_path: Path) -> None:
     ours = evaluated(tmp_path / "a", "new", ["<script>alert(1)</script>"])
     write_sheet(ours, evaluated(tmp_path / "b", "old", [""]), tmp_path / "sheet.html")
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
@@ -100,9 +101,11 @@ def test_texts_of_the_corpus_are_no_markup(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("theirs", "corpus", "message"),
-    [(["ours", "same"], "corpus", "same output on all 2"), (["x", "same"], "other", "different test texts")],
+    [(["ours", "same"], "corpus", "same output on all 2"), (["x", "same"], "other", "different test sets")],
 )
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, theirs: list[str], corpus: str, message: str) -> None:
+def test_evaluations_that_cannot_be_compared_are_refused(
+    tmp_path: Path, theirs: list[str], corpus: str, message: str
+) -> None:
     ours = evaluated(tmp_path / "a", "new", ["ours", "same"])
     with pytest.raises(UserError, match=message):
         write_sheet(ours, evaluated(tmp_path / "b", "old", theirs, corpus), tmp_path / "sheet.html")
@@ -122,11 +125,11 @@ def test_a_preference_is_the_share_of_comparisons_won(pair: tuple[Path, Path], t
     assert preferred.value == pytest.approx(100 * (15 + 5 * 0.75) / 30)
     assert 0 < (preferred.low or 0) < preferred.value < (preferred.high or 0) < 100
     assert 0.8 < agreed.value < 1
-    (tmp_path / "human.json").write_text(found.to_json())
+    found.write(tmp_path / "human.json")
     assert read_human_evaluation(str(tmp_path / "human.json")) == found
 
 
-def test_agreement_is_krippendorffs() -> None:
+def test_agreement_equals_krippendorffs_example() -> None:
     # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), section B: two observers, ten units.
     counts = np.array(
         [[2, 0, 0], [1, 1, 0], [1, 1, 0], [2, 0, 0], [2, 0, 0], [2, 0, 0], [1, 1, 0], [2, 0, 0], [1, 1, 0], [0, 2, 0]]
@@ -136,13 +139,13 @@ def test_agreement_is_krippendorffs() -> None:
     assert found.value == pytest.approx(0.095, abs=5e-4)
 
 
-def test_agreement_is_not_told_where_it_is_not_defined() -> None:
+def test_agreement_is_missing_where_it_is_undefined() -> None:
     assert agreement_of(np.array([[1, 0, 0], [0, 0, 1]]), 1) is None
     assert agreement_of(np.array([[0, 0, 2], [0, 0, 2]]), 2) is None
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3).filter(any), min_size=1, max_size=12))
-def test_whoever_is_swapped_the_preference_is_the_rest(counts: list[tuple[int, int, int]]) -> None:
+def test_preferences_of_the_two_models_sum_to_100(counts: list[tuple[int, int, int]]) -> None:
     ours, theirs = preference(np.array(counts), 2), preference(np.array(counts)[:, ::-1], 2)
     assert ours.value + theirs.value == pytest.approx(100)
     assert (ours.low or 0) <= ours.value + 1e-9
@@ -158,11 +161,11 @@ def test_whoever_is_swapped_the_preference_is_the_rest(counts: list[tuple[int, i
         ({"ratings": [{"pair": 99, "choice": "left"}]}, r"rates the pair 99; the sheet has 0 to 29"),
         ({"ratings": [{"pair": 1, "choice": "up"}]}, "must be one of left, right, equal, not 'up'"),
         ({"ratings": [{"pair": 1, "choice": "left"}] * 2}, "rates the pair 1 twice"),
-        ({"ratings": [{"choice": "left"}]}, "not a file that a sheet gave"),
-        ({"ratings": []}, "no pair was rated"),
+        ({"ratings": [{"choice": "left"}]}, "not a file downloaded from a sheet"),
+        ({"ratings": []}, "hold no ratings"),
     ],
 )
-def test_a_file_that_is_no_raters_is_refused(
+def test_a_file_that_is_not_a_raters_is_refused(
     pair: tuple[Path, Path], tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     key = write_sheet(*pair, tmp_path / "sheet.html")
@@ -175,42 +178,44 @@ def test_a_file_that_is_no_raters_is_refused(
 def test_two_files_of_one_rater_are_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
     key = write_sheet(*pair, tmp_path / "sheet.html")
     path = downloaded(tmp_path / "r.json", key, "Ada", [True])
-    with pytest.raises(UserError, match="2 files are of the rater 'Ada'"):
+    with pytest.raises(UserError, match="2 files are by the rater 'Ada'"):
         import_ratings([path, path], key)
 
 
-def judged(pair: tuple[Path, Path], rules: list[dict], human: str) -> Any:
+def decide(pair: tuple[Path, Path], rules: list[dict], human: str) -> Any:
     home = pair[0].parent
-    return bless(*pair, home / "decision", home / "report.html", Options(rules, human))
+    return bless(*pair, home / "decision", home / "report.html", human, Options(gate=rules))
 
 
 def human(home: Path, **changes: Any) -> str:
     metrics = {
-        "human_preference": Figure(60.0, True, "s", 52.0, 68.0),
-        "human_agreement": Figure(0.5, True, "s", 0.4, 0.6),
+        "human_preference": MetricValue(60.0, True, "s", 52.0, 68.0),
+        "human_agreement": MetricValue(0.5, True, "s", 0.4, 0.6),
     }
     found = HumanEvaluation("new", "old", "corpus", ["Ada"], 30, 18, 0, 12, metrics)
-    (home / "human.json").write_text(replace(found, **changes).to_json())
+    replace(found, **changes).write(home / "human.json")
     return str(home / "human.json")
 
 
-def test_the_gate_hears_what_raters_prefer(tmp_path: Path) -> None:
+def test_rules_apply_to_metrics_of_human_evaluation(tmp_path: Path) -> None:
     pair = evaluated(tmp_path / "a", "new", ["x"]), evaluated(tmp_path / "b", "old", ["y"])
     rules = [{"metric": "human_preference", "minimum": 50, "confident": True}]
-    assert judged(pair, rules, human(tmp_path)).blessed
-    assert "Raters" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not judged(pair, [{"metric": "human_preference", "minimum": 55, "confident": True}], human(tmp_path)).blessed
-    assert not judged(pair, [{"metric": "human_agreement", "minimum": 0.6}], human(tmp_path)).blessed
+    assert decide(pair, rules, human(tmp_path)).blessed
+    assert "Human evaluation" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not decide(pair, [{"metric": "human_preference", "minimum": 55, "confident": True}], human(tmp_path)).blessed
+    assert not decide(pair, [{"metric": "human_agreement", "minimum": 0.6}], human(tmp_path)).blessed
     for changes, reason in (
-        ({"champion": "another"}, "of the models new and another, not of new and old"),
-        ({"metrics": {}}, "too few to tell"),
+        ({"champion": "another"}, "compares the models new and another, not new and old"),
+        ({"metrics": {}}, "too few ratings"),
     ):
-        made = judged(pair, rules, human(tmp_path, **changes))
+        made = decide(pair, rules, human(tmp_path, **changes))
         assert not made.blessed
         assert reason in made.rules[0].reason
-    assert "no human evaluation was given" in judged(pair, rules, "").rules[0].reason
-    with pytest.raises(UserError, match=r"human: .*gone.json is not there"):
-        judged(pair, rules, str(tmp_path / "gone.json"))
+    assert "no human evaluation was given" in decide(pair, rules, "").rules[0].reason
+    with pytest.raises(
+        UserError, match=r"human_evaluation: .*gone.json is missing; write it with `seqline rate import`"
+    ):
+        decide(pair, rules, str(tmp_path / "gone.json"))
 
 
 def test_the_command_makes_a_sheet_of_the_newest_decision_and_imports_it(
@@ -222,14 +227,14 @@ def test_the_command_makes_a_sheet_of_the_newest_decision_and_imports_it(
     run = tmp_path / ".seqline" / "runs" / "one" / "bless"
     bless(*pair, run / "decision", run / "report.html")
     assert main(["rate", "sheet", "--sentences", "10"]) == 0
-    assert "10 pairs; on 25% of the test sentences" in capsys.readouterr().out
-    key = read_key(tmp_path / "sheet.key.json")
+    assert "10 pairs; the models agree on 25% of the test sentences" in capsys.readouterr().out
+    key = Key.read(tmp_path / "sheet.key.json")
     downloaded(tmp_path / "r.json", key, "Ada", [True] * 8 + [False] * 2)
     assert main(["rate", "import", "r.json"]) == 0
     assert "Raters' preference, %: 80.00, 95% interval" in capsys.readouterr().out
     assert read_human_evaluation("human.json").metrics["human_preference"].value == pytest.approx(80)
     assert main(["rate", "import", "sheet.html"]) == 1
-    assert capsys.readouterr().err.startswith("error: sheet.html is not a file that a sheet gave")
+    assert capsys.readouterr().err.startswith("error: sheet.html is not a file downloaded from a sheet")
 
 
 DRIVER = """<script>

@@ -1,4 +1,4 @@
-"""The counts are those of the reference libraries, whatever the texts."""
+"""Counts equal those of the reference libraries for all texts."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ MOVES = st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=4)
 
 
 @given(PAIRS)
-def test_ngrams_are_sacrebleus(pairs: list[tuple[str, str]]) -> None:
+def test_ngrams_equal_sacrebleus(pairs: list[tuple[str, str]]) -> None:
     outputs, references = [output for output, _ in pairs], [reference for _, reference in pairs]
     batch = Batch(references, references, outputs)
     for name, metric in (("bleu", BLEU()), ("chrf", CHRF(word_order=2))):
@@ -30,13 +30,13 @@ def test_ngrams_are_sacrebleus(pairs: list[tuple[str, str]]) -> None:
 
 
 @given(st.lists(WORDS, max_size=14), st.lists(WORDS, max_size=14))
-def test_edits_are_sacrebleus(output: list[str], reference: list[str]) -> None:
+def test_edits_equal_sacrebleus(output: list[str], reference: list[str]) -> None:
     assert edits(output, reference) == translation_edit_rate(output, reference)[0]
 
 
 @given(st.lists(WORDS, min_size=20, max_size=40), MOVES)
 @settings(max_examples=30, deadline=None)
-def test_edits_of_long_sentences_with_moved_blocks_are_sacrebleus(
+def test_edits_of_long_sentences_with_moved_blocks_equal_sacrebleus(
     reference: list[str], moves: list[tuple[int, int]]
 ) -> None:
     output = list(reference)
@@ -48,11 +48,11 @@ def test_edits_of_long_sentences_with_moved_blocks_are_sacrebleus(
 
 
 @given(st.lists(WORDS, max_size=20), st.lists(WORDS, max_size=20))
-def test_the_longest_common_subsequence_is_rouge_scores(first: list[str], second: list[str]) -> None:
+def test_the_longest_common_subsequence_equals_rouge_scores(first: list[str], second: list[str]) -> None:
     assert common_length(first, second) == _lcs_table(first, second)[-1][-1]
 
 
-def test_an_ngram_matches_as_often_as_both_sides_have_it() -> None:
+def test_matches_of_an_ngram_are_clipped() -> None:
     counts = overlaps([["a", "a", "a", "b"]], [["a", "a", "b", "b"]], longest=2)
     assert counts.tolist() == [[[4, 4, 3], [3, 3, 2]]]
 
@@ -62,7 +62,7 @@ def test_sentences_do_not_match_their_neighbours() -> None:
 
 
 @pytest.mark.parametrize("texts", [[""], ["", ""], ["\ud800"]])
-def test_texts_without_anything_to_count_are_counted_as_that(texts: list[str]) -> None:
+def test_texts_without_ngrams_are_counted(texts: list[str]) -> None:
     counts = overlaps(texts, texts, longest=3)
     assert counts.shape == (len(texts), 3, 3)
     assert np.array_equal(counts[:, :, 0], counts[:, :, 2])

@@ -1,4 +1,4 @@
-"""Intervals and tests are those of sacreBLEU's command line."""
+"""Intervals and tests equal those of sacreBLEU's command line."""
 
 import json
 import random
@@ -64,7 +64,7 @@ def sacrebleu(texts: Path, *flags: str) -> str:
     return subprocess.run(command, cwd=texts, capture_output=True, text=True, check=True).stdout
 
 
-def test_intervals_are_sacrebleus(texts: Path) -> None:
+def test_intervals_equal_sacrebleus(texts: Path) -> None:
     printed = json.loads(sacrebleu(texts, "a", *FLAGS, "--confidence", "-w", "3"))
     for metric, drawn, theirs in zip(NAMES, bootstrap(statistics(texts, "a")), printed, strict=True):
         scores = METRICS[metric].counts("de").score(drawn)
@@ -73,7 +73,7 @@ def test_intervals_are_sacrebleus(texts: Path) -> None:
 
 
 @pytest.mark.parametrize(("flag", "field"), [("--paired-bs", "p_bootstrap"), ("--paired-ar", "p_randomization")])
-def test_paired_tests_are_sacrebleus(texts: Path, flag: str, field: str) -> None:
+def test_paired_tests_equal_sacrebleus(texts: Path, flag: str, field: str) -> None:
     printed = re.findall(r"p = (\d\.\d{4})", sacrebleu(texts, "a", "b", *FLAGS, flag, "-f", "text", "-w", "4"))
     counters = [METRICS[metric].counts("de") for metric in NAMES]
     found = compare(counters, statistics(texts, "a"), statistics(texts, "b"))
@@ -81,7 +81,7 @@ def test_paired_tests_are_sacrebleus(texts: Path, flag: str, field: str) -> None
     assert len(printed) == 3
 
 
-def test_draws_do_not_depend_on_how_many_are_made_at_a_time(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_do_not_depend_on_the_block_size(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = statistics(texts, "a"), statistics(texts, "b")
     counters = [METRICS[metric].counts("de") for metric in NAMES]
     whole = compare(counters, before, after, resamples=100, trials=100)
@@ -95,7 +95,7 @@ def test_equal_systems_do_not_differ(texts: Path) -> None:
     assert (found.difference, found.low, found.high, found.p_bootstrap, found.p_randomization) == (0, 0, 0, 1, 1)
 
 
-def test_a_clear_difference_is_no_chance(texts: Path) -> None:
+def test_a_clear_difference_is_significant(texts: Path) -> None:
     before, best = statistics(texts, "a"), statistics(texts, "r")
     (found,) = compare([METRICS["bleu"].counts("de")], before[:1], best[:1], resamples=200, trials=200)
     assert found.low > 0

@@ -14,7 +14,7 @@ from google.cloud.aiplatform_v1 import ModelServiceClient, types
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from seqline.artifacts.evaluation import Evaluation, Figure
+from seqline.artifacts.evaluation import Evaluation, MetricValue
 from seqline.compiling.compiler import compile_pipeline
 from seqline.components.evaluate.console import general_text_generation, write_metrics
 from seqline.configuration.vertex import VertexTarget
@@ -22,9 +22,9 @@ from seqline.targets.vertex.placement import place
 
 SETTINGS = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
 FIGURES = {
-    "bleu": Figure(31.25, True, "s"),
-    "rougeLsum": Figure(60.5, True, "s"),
-    "latency_p95": Figure(12.0, False, "s"),
+    "bleu": MetricValue(31.25, True, "s"),
+    "rougeLsum": MetricValue(60.5, True, "s"),
+    "latency_p95": MetricValue(12.0, False, "s"),
 }
 PLACES = {
     "{{$.inputs.artifacts['model'].metadata['resourceName']}}": "projects/1/locations/us-central1/models/m@3",
@@ -100,4 +100,4 @@ def test_what_the_importer_sends_is_a_model_evaluation_of_the_real_type(
 def test_an_absent_model_has_no_figures_to_import(tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics", Evaluation(True, "", "c"))
     assert json.loads((tmp_path / "metrics").read_text()) == {}
-    assert general_text_generation({"exact_match": Figure(1.0, True, "s")}) == {}
+    assert general_text_generation({"exact_match": MetricValue(1.0, True, "s")}) == {}
