@@ -58,7 +58,7 @@ class Watch:
             if task.state in ENDED and task.id not in self.shown:
                 self.shown.add(task.id)
                 if not self.live:
-                    line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.figure}"
+                    line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.metric}"
                     self.console.print(line.rstrip(), soft_wrap=True, markup=False)
 
     def table(self) -> Table:
@@ -80,7 +80,7 @@ def tasks_table(run: Run) -> Table:
     for task in run.tasks:
         seconds = task.seconds or (time.time() - task.started if task.started and task.state == "running" else 0)
         shown = f"{seconds:.1f} s" if task.started else ""
-        table.add_row(MARKS[task.state], task.name, task.state, shown, task.figure)
+        table.add_row(MARKS[task.state], task.name, task.state, shown, task.metric)
     return table
 
 
@@ -94,7 +94,7 @@ def show_run(console: Console, run: Run) -> None:
     console.print(f"{run.id}: {run.state}", soft_wrap=True, markup=False)
     if run.tasks:
         console.print(tasks_table(run))
-    for address in filter(None, (run.error, run.console, run.place)):
+    for address in filter(None, (run.error, run.console, run.root)):
         console.print(address, soft_wrap=True, markup=False)
 
 

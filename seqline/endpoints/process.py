@@ -14,17 +14,22 @@ import seqline
 from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
+CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
+
 
 def isolated(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns variables for a Python process in which no module of the user's folder shadows ours.
 
     Relative entries of PYTHONPATH are dropped, unless Seqline itself was imported from there. Python 3.10 ignores
-    PYTHONSAFEPATH, so the process must also start in a folder without modules.
+    PYTHONSAFEPATH, so the process must also start in a folder without modules; other relative paths that it reads from
+    variables are made absolute.
 
     Args:
         environment: The variables to start from.
     """
     variables = {**environment, "PYTHONSAFEPATH": "1"}
+    if environment.get(CREDENTIALS):
+        variables[CREDENTIALS] = str(Path(environment[CREDENTIALS]).absolute())
     path = os.pathsep.join(_absolute_entries(environment.get("PYTHONPATH", "")))
     if path:
         variables["PYTHONPATH"] = path

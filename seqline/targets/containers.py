@@ -1,4 +1,4 @@
-"""The laptop's run with every stage inside its own image: what a pod or a Vertex task runs, without a cluster."""
+"""A laptop's run with every stage inside its own image, as in a pod or a Vertex task, without a cluster."""
 
 import contextlib
 import json
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from seqline.errors import UserError
 from seqline.images.build import Container, Engine
 from seqline.targets.laptop import Home, run
+from seqline.targets.replaced import replaced
 from seqline.targets.target import OnChange, Run
 
 
@@ -30,10 +30,10 @@ def run_in_containers(
 
     Args:
         spec: The compiled YAML.
-        arguments: Values of the pipeline's parameters by name. Paths among them are to lie in the home folder, the
-            only one that the images see.
-        home: Where artifacts are kept. Nothing is taken from a cache.
-        engine: What runs the images.
+        arguments: Values of the pipeline's parameters by name. Paths must be inside the home folder, which alone is
+            mounted in the images.
+        home: The folder of artifacts. No task is cached.
+        engine: Runs the images.
         on_change: Called when a task starts and when it ends.
 
     Returns:
@@ -52,8 +52,8 @@ def executors(engine: Engine, home: Path) -> Iterator[None]:
     """Makes `kfp.local` run tasks inside the images that their spec names, within the block.
 
     Args:
-        engine: What runs the images.
-        home: The folder that the images see, under its own path.
+        engine: Runs the images.
+        home: The folder that is mounted in the images, at the same path.
     """
     from kfp.local import status, subprocess_task_handler
 
@@ -62,7 +62,7 @@ def executors(engine: Engine, home: Path) -> Iterator[None]:
         containers: dict[str, Container] = {}
 
         class ContainerTaskHandler:
-            """Stands in for kfp's handler of a task: the same command, inside the image."""
+            """Runs a task's command inside its image, in place of kfp's handler."""
 
             def __init__(self, image: str, full_command: list[str], env_vars: dict[str, str], **rest: Any) -> None:
                 self.image, self.command, self.environment = image, full_command, env_vars
@@ -75,19 +75,19 @@ def executors(engine: Engine, home: Path) -> Iterator[None]:
                 return status.Status.FAILURE if failed else status.Status.SUCCESS
 
         opened.enter_context(shared_with(user))
-        opened.enter_context(mock.patch.object(subprocess_task_handler, "SubprocessTaskHandler", ContainerTaskHandler))
+        opened.enter_context(replaced(subprocess_task_handler, "SubprocessTaskHandler", ContainerTaskHandler))
         yield
 
 
 def serve_in_container(model: Path, engine: Engine, image: str, text: str = "1 hour", seconds: float = 180) -> str:
-    """Starts the serving image the way Vertex does, with AIP_* variables, and asks it for a prediction.
+    """Starts the serving image as Vertex does, with AIP_* variables, and requests a prediction.
 
     Args:
         model: An exported model.
-        engine: What runs the image.
+        engine: Runs the image.
         image: The serving image.
-        text: What to ask.
-        seconds: How long the server may take to be healthy.
+        text: The request's text.
+        seconds: Time limit for the server to become healthy.
 
     Returns:
         The answer's text.
@@ -109,12 +109,13 @@ def serve_in_container(model: Path, engine: Engine, image: str, text: str = "1 h
         server = subprocess.Popen(command, start_new_session=True)
         try:
             _await_health(port, server, seconds)
-            status, body = _ask(port, "POST", "/predict", json.dumps({"instances": [text]}))
+            status, body = _request(port, "POST", "/predict", json.dumps({"instances": [text]}))
             if status != 200:
                 raise UserError(f"the serving image answered {status}: {body}")
             return str(json.loads(body)["predictions"][0]["text"])
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
 
 
@@ -123,14 +124,14 @@ def _await_health(port: int, server: "subprocess.Popen[bytes]", seconds: float) 
     end = time.monotonic() + seconds
     while server.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError):
-            if _ask(port, "GET", "/health")[0] == 200:
+            if _request(port, "GET", "/health")[0] == 200:
                 return
         time.sleep(0.5)
     raise UserError(f"the serving image was not healthy within {seconds:g} seconds; its log is above")
 
 
-def _ask(port: int, method: str, route: str, body: str | None = None) -> tuple[int, str]:
-    """The status and the body of a local server's answer."""
+def _request(port: int, method: str, route: str, body: str | None = None) -> tuple[int, str]:
+    """Status and body of a local server's response."""
     with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(method, route, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -138,20 +139,20 @@ def _ask(port: int, method: str, route: str, body: str | None = None) -> tuple[i
 
 
 def image_user() -> str:
-    """Whom to run images as, so that both sides may write in the home folder.
+    """The user to run images as, so that both sides can write in the home folder.
 
     Returns:
-        This user as `uid:gid`; empty, for the image's own user, where this user is root: no stage runs as root.
+        This user as `uid:gid`; empty, for the image's own user, if this user is root: no stage runs as root.
     """
     return f"{os.getuid()}:{os.getgid()}" if os.getuid() else ""
 
 
 @contextlib.contextmanager
 def shared_with(user: str) -> Iterator[None]:
-    """Lets an image's own user write in the folders that are made within the block.
+    """Lets an image's own user write in the folders that are created within the block.
 
     Args:
-        user: From `image_user`; with another than the image's own nothing is to be done.
+        user: From `image_user`; nothing changes unless it is the image's own.
     """
     before = os.umask(0) if not user else None
     try:

@@ -1,7 +1,8 @@
-"""The graph of a compiled pipeline: which task comes after which, through groups and conditions."""
+"""The graph of a compiled pipeline: dependencies of tasks through groups and conditions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ class Node:
     Attributes:
         id: Its name in the spec.
         name: As the console shows it.
-        after: Ids of the tasks that it directly comes after.
+        after: Ids of the tasks that it directly depends on.
         conditional: Whether it runs only if a condition holds.
     """
 
@@ -25,7 +26,7 @@ class Node:
 
 @dataclass
 class _Flat:
-    """A graph without its groups, while it is made."""
+    """A graph without its groups."""
 
     names: dict[str, str] = field(default_factory=dict)
     after: dict[str, set[str]] = field(default_factory=dict)
@@ -39,7 +40,7 @@ def read_graph(spec: Path) -> list[Node]:
         spec: The compiled YAML.
 
     Returns:
-        Its tasks, each after those that it depends on. A dependency that follows from others is left out.
+        Its tasks in topological order, without dependencies that follow from others.
     """
     import yaml
 
@@ -62,10 +63,10 @@ def read_graph(spec: Path) -> list[Node]:
 def _flatten(
     tasks: Mapping[str, Any], components: Mapping[str, Any], flat: _Flat, above: set[str], conditional: bool
 ) -> set[str]:
-    """Adds a group's tasks, all of them after `above`.
+    """Adds a group's tasks, all of which depend on `above`.
 
     Returns:
-        The tasks that nothing in the group comes after.
+        The tasks that no other task of the group depends on.
     """
     last: dict[str, set[str]] = {}
     for name in _sorted({name: set(task.get("dependentTasks", ())) for name, task in tasks.items()}):
@@ -85,12 +86,10 @@ def _flatten(
     return ends - set().union(*(flat.after.get(task, set()) for task in ends))
 
 
-def _sorted(after: Mapping[str, Iterable[str]]) -> list[str]:
-    """Names in an order in which each comes after those it depends on, and else in the order given."""
-    order: list[str] = []
-    waiting = list(after)
-    while waiting:
-        ready = next(name for name in waiting if all(other in order or other not in after for other in after[name]))
-        order.append(ready)
-        waiting.remove(ready)
-    return order
+def _sorted(after: Mapping[str, Collection[str]]) -> list[str]:
+    """Names in topological order, which is the same in every process."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, others in after.items():
+        # Sets of texts have another order in every process.
+        sorter.add(name, *sorted(other for other in others if other in after))
+    return list(sorter.static_order())

@@ -1,7 +1,7 @@
-"""What `kfp.local` does not offer: events of each task, and a log file for each.
+"""Events and a log file for each task that `kfp.local` runs, and isolated stage processes.
 
-kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. The three
-functions wrapped here are private names of its own; the tests of this module fail when a new kfp moves them.
+kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. It has no hooks, so three of
+its functions are replaced while a pipeline runs; the tests of this module fail when a new kfp moves them.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from seqline.targets.key_figures import key_figure
+from seqline.endpoints.process import isolated
+from seqline.targets.key_metrics import key_metric
+from seqline.targets.replaced import replaced
 from seqline.targets.target import Task
 
 
@@ -27,7 +28,7 @@ class LocalTask(Task):
 
     Attributes:
         run: Folder of the run that it belongs to.
-        log: The file that holds what the stage printed.
+        log: The file with the stage's output.
         outputs: Output parameters and artifacts by name, once it succeeded.
     """
 
@@ -36,10 +37,10 @@ class LocalTask(Task):
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
-def leave_files(outputs: Iterable[Any]) -> None:
-    """Makes an empty file for each `Metrics` artifact, which is all metadata.
+def touch_metrics(outputs: Iterable[Any]) -> None:
+    """Creates an empty file for each `Metrics` artifact, which has metadata only.
 
-    kfp's local cache takes an artifact without a file for one that was deleted, and runs its task again.
+    kfp's local cache assumes that an artifact without a file was deleted, and runs its task again.
 
     Args:
         outputs: Output parameters and artifacts of a task.
@@ -54,11 +55,11 @@ def leave_files(outputs: Iterable[Any]) -> None:
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
-    """Interrupts a stage and all that it started; what has not saved and gone in time is killed.
+    """Interrupts a stage and its child processes, and kills those that do not end in time.
 
     Args:
         process: The stage, which leads a session of its own.
-        seconds: How long it may take.
+        seconds: Time to save and end.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
@@ -72,7 +73,7 @@ def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
 
 @contextlib.contextmanager
 def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
-    """Reports every task that `kfp.local` runs inside the block and writes its output to a file.
+    """Within the block, reports every task that `kfp.local` runs and writes its output to a file.
 
     Args:
         on_change: Called when a task starts and again when it ends.
@@ -97,10 +98,10 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
             elif task.state == "running":
                 task.state = "succeeded"
             task.outputs = dict(outputs)
-            leave_files(outputs.values())
+            touch_metrics(outputs.values())
             artifacts = {name: value.metadata for name, value in outputs.items() if hasattr(value, "metadata")}
             stage = task_spec.component_ref.name.removeprefix("comp-").rstrip("-0123456789")
-            task.figure = key_figure(stage, artifacts)
+            task.metric = key_metric(stage, artifacts)
             return outputs, result
         except KeyboardInterrupt:
             task.state = "cancelled"
@@ -120,13 +121,18 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         return found
 
     def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
-        log = running[-1].log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})}
-        with log.open("w", encoding="utf-8") as file:
-            # A session of its own: Ctrl-C reaches this process alone, which hands it on once.
+        task = running[-1]
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = isolated({**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})})
+        with task.log.open("w", encoding="utf-8") as file:
+            # A session of its own: Ctrl-C reaches this process alone, which passes it on once.
             process = subprocess.Popen(
-                full_command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+                full_command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=task.run,
+                env=environment,
+                start_new_session=True,
             )
             try:
                 return process.wait()
@@ -135,10 +141,10 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
                 raise
 
     with (
-        mock.patch.object(task_executor, "execute_single_task", execute_single_task),
-        mock.patch.object(cache.LocalCache, "get", get),
-        mock.patch.object(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
-        # kfp prints its own account of the run, and warns that images are not used here.
+        replaced(task_executor, "execute_single_task", execute_single_task),
+        replaced(cache.LocalCache, "get", get),
+        replaced(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
+        # kfp prints its own log of the run, and warns that images are not used here.
         contextlib.redirect_stdout(io.StringIO()),
         warnings.catch_warnings(),
     ):

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import seqline
 from seqline.compiling.kfp_import import import_kfp
 from seqline.configuration.parameters import Parameters, read_parameters
+from seqline.endpoints.local_endpoint import can_listen
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.problems import Problem
 from seqline.targets.graph import read_graph
 from seqline.targets.kfp_local import LocalTask, observed
 from seqline.targets.run_record import read_run, write_run
-from seqline.targets.run_report import keep_reports, write_report
+from seqline.targets.run_report import copy_reports, write_report
 from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
 
 USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
-# The parameters that name input files and folders.
+# Parameters with input files and folders, several with commas.
 DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human_evaluation")
+# Parameters with one folder.
+FOLDERS = ("warm_start", "checkpoints", "endpoint", "model")
 
 
 @dataclass(frozen=True)
 class Home:
-    """Where a laptop keeps its runs, caches and endpoints.
+    """The folder of a laptop's runs, caches and endpoints.
 
     Attributes:
         path: The folder, `.seqline` in the current folder by default.
@@ -55,22 +58,15 @@ class Home:
 
     @property
     def cache(self) -> Path:
-        """Cached outputs of stages, by the code that made them.
+        """Cached outputs of stages, by the hash of the code.
 
-        In the cloud a change of code is a change of image, and so of cache key. Here the image is only a
-        name, so the code's own hash stands in for it.
+        In the cloud, changed code means another image and so another cache key. Here the image is only a name.
         """
-        code = hashlib.sha256()
-        root = Path(seqline.__file__).parent
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                code.update(path.relative_to(root).as_posix().encode())
-                code.update(path.read_bytes())
-        return self.path / "cache" / code.hexdigest()[:16]
+        return self.path / "cache" / code_digest(Path(seqline.__file__).parent)[:16]
 
     @property
     def checkpoints(self) -> Path:
-        """The trainer's working state, so that a killed training run continues."""
+        """The trainer's working state, from which a killed training run continues."""
         return self.path / "checkpoints"
 
     def endpoint(self, name: str) -> Path:
@@ -100,15 +96,15 @@ class Laptop:
         return compile_pipeline(pipeline, output, self.configuration, defaults=defaults)
 
     def check(self) -> list[Problem]:
-        """Looks at the endpoint's port and the home folder."""
+        """Checks the endpoint's port and the home folder."""
         field = "targets.laptop"
         problems = []
-        if not port_is_ours(self.home.endpoint(self.settings.endpoint), self.settings.port):
-            said = f"port {self.settings.port} is in use by another program; choose another, or stop that program"
-            problems.append(Problem(said, field=f"{field}.port"))
-        place = next(folder for folder in (self.home.path, *self.home.path.parents) if folder.exists())
-        if not (place.is_dir() and os.access(place, os.W_OK)):
-            problems.append(Problem(f"{place} cannot be written to; choose another folder", field=f"{field}.home"))
+        if not can_listen(self.home.endpoint(self.settings.endpoint), self.settings.port):
+            message = f"port {self.settings.port} is in use by another program; choose another, or stop that program"
+            problems.append(Problem(message, field=f"{field}.port"))
+        parent = next(folder for folder in (self.home.path, *self.home.path.parents) if folder.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            problems.append(Problem(f"{parent} cannot be written to; choose another folder", field=f"{field}.home"))
         return problems
 
     def parameters(self, spec: str) -> Parameters:
@@ -116,7 +112,7 @@ class Laptop:
         return read_parameters(Path(spec))
 
     def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
-        """There is no registry on a laptop."""
+        """Not supported: there is no registry on a laptop."""
         raise UnsupportedError(
             "a laptop has no templates; `seqline run --from-template FILE` runs a compiled file as it is"
         )
@@ -124,24 +120,25 @@ class Laptop:
     def run(
         self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
     ) -> Run:
-        """Runs a compiled pipeline to its end, with places in the home folder for what the arguments leave open.
+        """Runs a compiled pipeline to its end; the endpoint and the working state are in the home folder by default.
 
         Raises:
-            UserError: If the spec cannot be read, or the endpoint's port is taken.
+            UserError: If the spec cannot be read, or the endpoint's port is in use.
         """
         known = read_parameters(Path(spec))
-        places = {
+        folders = {
             "endpoint": str(self.home.endpoint(self.settings.endpoint)),
             "checkpoints": str(self.home.checkpoints),
         }
-        values = {**{name: value for name, value in places.items() if name in known.types}, **arguments}
+        values = {**{name: value for name, value in folders.items() if name in known.types}, **arguments}
         if "serving" in known.types:
             given = values.get("serving", known.defaults.get("serving") or {})
             values["serving"] = {"port": self.settings.port, **given}
-        # The cache knows the data by its fingerprint, and the stages run in another folder.
+        # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
         values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
+        values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
         port = values["serving"]["port"] if values.get("endpoint") and "serving" in values else 0
-        if port and not port_is_ours(Path(values["endpoint"]), port):
+        if port and not can_listen(Path(values["endpoint"]), port):
             raise UserError(
                 f"port {port} is in use by another program; choose another with --port, or stop that program"
             )
@@ -160,12 +157,12 @@ class Laptop:
         if run == "latest" and names:
             run = names[0]
         if run not in names:
-            there = nearest(run, names) if names else "`seqline run --data FILE` makes one"
-            raise UserError(f"there is no run {run!r} in {self.home.runs}; {there}")
+            hint = nearest(run, names) if names else "`seqline run --data FILE` starts one"
+            raise UserError(f"there is no run {run!r} in {self.home.runs}; {hint}")
         return read_run(self.home.runs / run)
 
     def watch(self, run: str, on_change: OnChange) -> Run:
-        """Follows a run of another process to its end."""
+        """Watches a run of another process to its end."""
         found = self.describe(run)
         on_change(found)
         while not found.ended:
@@ -175,7 +172,7 @@ class Laptop:
         return found
 
     def cancel(self, run: str) -> Run:
-        """Interrupts a run's process, as Ctrl-C would; waits until it has stopped."""
+        """Interrupts a run's process as Ctrl-C does, and waits until it has stopped."""
         found = self.describe(run)
         if not found.ended and found.process:
             os.kill(found.process, signal.SIGINT)
@@ -201,37 +198,37 @@ class Laptop:
         return hashlib.sha256(Path(spec).read_bytes()).hexdigest()
 
     def run_settings(self) -> dict[str, str]:
-        """There are none."""
+        """Always empty."""
         return {}
 
     def schedules(self) -> list[Schedule]:
-        """There are none."""
+        """Always empty."""
         return []
 
     def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
-        """A laptop keeps no schedules."""
+        """Not supported: a laptop has no schedules."""
         raise UnsupportedError(
-            "a laptop keeps no schedules; cron can start `seqline run`, and kubeflow and vertex keep them"
+            "a laptop has no schedules; cron can start `seqline run`, and kubeflow and vertex have schedules"
         )
 
     def delete_schedule(self, schedule: Schedule) -> None:
-        """A laptop keeps no schedules."""
+        """Not supported: a laptop has no schedules."""
         self.save_schedule(schedule)
 
     def pause_schedule(self, schedule: Schedule) -> Schedule:
-        """A laptop keeps no schedules."""
+        """Not supported: a laptop has no schedules."""
         return self.save_schedule(schedule)
 
     def resume_schedule(self, schedule: Schedule) -> Schedule:
-        """A laptop keeps no schedules."""
+        """Not supported: a laptop has no schedules."""
         return self.save_schedule(schedule)
 
 
 def absolute(paths: str) -> str:
-    """Makes the local ones of several paths with commas absolute.
+    """Makes local paths absolute.
 
     Args:
-        paths: Paths, patterns and addresses such as gs://bucket/file; or a query, which stays as it is.
+        paths: Paths, patterns and addresses such as gs://bucket/file, with commas; or a query, which is unchanged.
     """
     from seqline.inputs.bigquery import is_query
 
@@ -241,26 +238,28 @@ def absolute(paths: str) -> str:
     return ",".join(part if "://" in part else str(Path(part).expanduser().absolute()) for part in parts)
 
 
-def port_is_ours(endpoint: Path, port: int) -> bool:
-    """Whether an endpoint's server listens on its port already, or could.
+def absolute_folder(folder: str) -> str:
+    """Makes a local folder's path absolute.
 
     Args:
-        endpoint: The local endpoint's folder.
-        port: The port it is to listen on.
+        folder: A path; an address such as gs://bucket/folder and an endpoint on Vertex are unchanged.
     """
-    import socket
+    return folder if "://" in folder or folder.startswith("projects/") else str(Path(folder).expanduser().absolute())
 
-    from seqline.endpoints.local_endpoint import is_running
 
-    if endpoint.exists() and is_running(endpoint):
-        return True
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def code_digest(root: Path) -> str:
+    """The SHA-256 of all files of a package, through links to folders too.
+
+    Args:
+        root: The package's folder.
+    """
+    code = hashlib.sha256()
+    # Path.rglob follows links on some versions of Python only.
+    folders = (Path(folder) for folder, _, _ in os.walk(root, followlinks=True) if Path(folder).name != "__pycache__")
+    for path in sorted(file for folder in folders for file in folder.iterdir() if file.is_file()):
+        code.update(path.relative_to(root).as_posix().encode())
+        code.update(path.read_bytes())
+    return code.hexdigest()
 
 
 def run(
@@ -275,8 +274,8 @@ def run(
     Args:
         spec: The compiled YAML.
         arguments: Values of the pipeline's parameters by name; the rest keep their defaults.
-        home: Where artifacts, caches and endpoints are kept.
-        caching: Whether unchanged stages are taken from the cache.
+        home: The folder of artifacts, caches and endpoints.
+        caching: Whether unchanged stages are cached.
         on_change: Called when a task starts and when it ends.
 
     Returns:
@@ -304,14 +303,14 @@ def run(
     def record(task: LocalTask) -> None:
         if task.state == "running":
             result.tasks.append(task)
-            result.id, result.place = task.run.name, str(task.run)
+            result.id, result.root = task.run.name, str(task.run)
         elif task.state == "failed":
             task.error = _reason(task)
-        keep_reports(task)
+        copy_reports(task)
         save()
 
     def save() -> None:
-        if result.place:
+        if result.root:
             write_run(result)
         on_change(result)
 
@@ -332,32 +331,32 @@ def run(
     finally:
         result.seconds = time.time() - result.created
         save()
-        if result.place:
+        if result.root:
             write_report(result, read_graph(spec))
     return result
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block, a closed terminal and a polite kill end the run as Ctrl-C does, with its state written down."""
+    """Within the block, SIGTERM and a closed terminal end the run as Ctrl-C does, with its state recorded."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    # Handlers are the main thread's; what the user told to be ignored, as nohup does, stays ignored.
-    mine = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
-    mine = mine if threading.current_thread() is threading.main_thread() else []
-    for number in mine:
+    # Only the main thread sets handlers; signals that are ignored, as by nohup, stay ignored.
+    changed = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    changed = changed if threading.current_thread() is threading.main_thread() else []
+    for number in changed:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in mine:
+        for number in changed:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _reason(task: LocalTask) -> str:
-    """What a failed stage said: its message for the user, or else the end of its log."""
+    """Why a stage failed: its message for the user, or else the end of its log."""
     log = task.log.read_text(encoding="utf-8", errors="replace") if task.log.exists() else ""
     messages = USER_ERROR.findall(log)
     if messages:

@@ -1,26 +1,30 @@
-"""What a laptop writes down about a run: `run.json` in the run's folder.
+"""The record of a run on a laptop: `run.json` in the run's folder.
 
 {"schema_version", and the fields of `seqline.targets.target.Run`: id, state, tasks and so on}
 """
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from seqline.atomic import atomic_write
 from seqline.targets.target import Run, Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Names of version 1.
+RENAMED = {"place": "root", "figure": "metric"}
 FILE = "run.json"
 TASK_FIELDS = [field.name for field in fields(Task)]
 
 
 def write_run(run: Run) -> None:
-    """Writes a run down, as far as it has come.
+    """Writes the record of a run, finished or not.
 
     Args:
-        run: The run; its `place` is its folder.
+        run: The run; its `root` is its folder.
     """
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -34,25 +38,29 @@ def read_run(folder: Path) -> Run:
     """Reads a run.
 
     Args:
-        folder: The run's folder. One without a readable `run.json` is a run of which nothing more is known.
+        folder: The run's folder. Without a readable `run.json`, only its name and time are known.
 
     Returns:
-        The run. One whose process is gone without having ended it is failed.
+        The run; failed if its process ended without recording a final state.
     """
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if content.pop("schema_version") != SCHEMA_VERSION:
-            raise ValueError("another version wrote it")
-        run = Run(**{**content, "tasks": [Task(**task) for task in content["tasks"]]})
+        if content.pop("schema_version") not in (1, SCHEMA_VERSION):
+            raise ValueError("a later version wrote it")
+        run = Run(**{**_renamed(content), "tasks": [Task(**_renamed(task)) for task in content["tasks"]]})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         created = folder.stat().st_mtime
-        return Run(folder.name, "", "laptop", "failed", created, error=f"no readable {FILE}", place=str(folder))
+        return Run(folder.name, "", "laptop", "failed", created, error=f"no readable {FILE}", root=str(folder))
     if not run.ended and not _is_alive(run.process):
         run.state, run.error = "failed", "its process is gone; the next run continues from the cached stages"
         for task in run.tasks:
             if task.state == "running":
                 task.state = "failed"
     return run
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def _is_alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""A laptop run's page: `report.html` in the run's folder, with the stages' own pages beside it in `reports/`."""
+"""A laptop run's page: `report.html` in the run's folder, with the stages' own pages in `reports/`."""
 
 import datetime
 import shutil
@@ -19,15 +19,15 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 138, 50, 26, 22
 
 @dataclass(frozen=True)
 class Box:
-    """A task in the picture.
+    """A task in the graph.
 
     Attributes:
-        name: What is written in it.
-        state: Its colour.
-        note: Time or figure, below the name.
+        name: Its label.
+        state: The task's state, which sets the colour.
+        note: Wall time, below the name.
         x: Left edge.
         y: Upper edge.
-        link: The stage's own page, relative to the report; empty where there is none.
+        link: The stage's own page, relative to the report; empty if there is none.
         conditional: Whether its outline is dashed.
     """
 
@@ -42,12 +42,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Span:
-    """A task on the time line.
+    """A task on the timeline.
 
     Attributes:
         task: The task.
-        left: Its start, as a share of the run's time.
-        width: Its time, likewise.
+        left: Its start, as a fraction of the run's time.
+        width: Its wall time, as a fraction of the run's.
     """
 
     task: Task
@@ -55,8 +55,8 @@ class Span:
     width: float
 
 
-def keep_reports(task: LocalTask) -> None:
-    """Copies the pages that a task made, or took from the cache, to the run's `reports/` under a browser's ending.
+def copy_reports(task: LocalTask) -> None:
+    """Copies a task's pages, cached or not, to the run's `reports/` with the suffix .html.
 
     Args:
         task: A task that has ended.
@@ -66,13 +66,13 @@ def keep_reports(task: LocalTask) -> None:
     pages = [value for value in task.outputs.values() if isinstance(value, dsl.HTML)]
     for page in pages:
         if Path(page.path).is_file():
-            kept = report_of(task.run, task)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(page.path, kept)
+            copy = report_of(task.run, task)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(page.path, copy)
 
 
 def report_of(folder: Path, task: Task) -> Path:
-    """Where a task's own page is, if it has one.
+    """The path of a task's own page, which may not exist.
 
     Args:
         folder: The run's folder.
@@ -82,7 +82,7 @@ def report_of(folder: Path, task: Task) -> Path:
 
 
 def write_report(run: Run, graph: list[Node]) -> Path:
-    """Writes the page of a run that has ended, well or not.
+    """Writes the page of a run that has ended.
 
     Args:
         run: The run.
@@ -91,7 +91,7 @@ def write_report(run: Run, graph: list[Node]) -> Path:
     Returns:
         The page's path.
     """
-    boxes, edges = place(run, graph)
+    boxes, edges = lay_out(run, graph)
     logs = run.folder / "logs"
     total = max(run.seconds, 1e-3)
     page = render(
@@ -117,12 +117,12 @@ def write_report(run: Run, graph: list[Node]) -> Path:
     return run.folder / FILE
 
 
-def place(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]]:
-    """Lays a graph out from left to right: a task stands one column after the last that it comes after.
+def lay_out(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]]:
+    """Lays a graph out from left to right: a task is one column after the last task that it depends on.
 
     Args:
-        run: The run, for states and times. A task that did not run is skipped, or was never reached.
-        graph: In an order in which each task comes after those it depends on.
+        run: The run, for states and times. A task that did not run was skipped, or not reached.
+        graph: In topological order.
 
     Returns:
         Boxes and the lines between them.
@@ -136,11 +136,11 @@ def place(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]
     tallest = max(map(len, stacks.values()), default=1)
     rows: dict[str, float] = {}
     for _, stack in sorted(stacks.items()):
-        for place_in_stack, node in enumerate(stack):
+        for index, node in enumerate(stack):
             before = [rows[other] for other in node.after]
-            # Alone in its column a task stands level with what it comes after.
+            # Alone in its column, a task is level with those that it depends on.
             level = sum(before) / len(before) if before else (tallest - 1) / 2
-            rows[node.id] = level if len(stack) == 1 else place_in_stack + (tallest - len(stack)) / 2
+            rows[node.id] = level if len(stack) == 1 else index + (tallest - len(stack)) / 2
     done = {task.id: task for task in run.tasks}
     missing = "skipped" if run.state == "succeeded" else "pending"
     boxes = {}
@@ -160,7 +160,7 @@ def place(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]
 
 
 def _summary(folder: Path) -> Summary | None:
-    """What the summarize stage wrote, if it came to that."""
+    """The summary of the summarize stage, if it ran."""
     try:
         return read_summary(folder / "summarize" / "summary")
     except UserError:

@@ -1,7 +1,7 @@
-"""The contract that every target keeps: the laptop, Kubeflow and Vertex.
+"""The interface of all targets: the laptop, Kubeflow and Vertex.
 
-A target is opened from the configuration, `open_target("vertex", configuration)`, without a connection: that is made
-by the first method that needs one. `seqline` does everything through these methods and knows no target's own types:
+A target is opened from the configuration, `open_target("vertex", configuration)`, and connects when a method first
+needs to. `seqline` uses only these methods and no types of a single target:
 
 | command                                        | methods                                                    |
 |------------------------------------------------|------------------------------------------------------------|
@@ -14,12 +14,12 @@ by the first method that needs one. `seqline` does everything through these meth
 
 Rules for a target:
 
-- Every verb is idempotent. It looks before it writes, and looks again before it writes a second time when an answer was
-  lost: the same call twice leaves one run, one version, one schedule.
-- An id that a method returns is one that every other method takes, on another machine too.
-- What goes wrong is a `UserError` that says what, where and what to do; `UnreachableError` where the service does not
-  answer or refuses the caller. `check` raises nothing and returns all problems that it finds.
-- A target that cannot do something raises `UnsupportedError` with the way that there is instead.
+- Every method is idempotent. It reads the state before every write, also before a retry after a lost response: the same
+  call twice leaves one run, one version, one schedule.
+- An id that a method returns is accepted by every other method, on another machine too.
+- Errors are `UserError`s with the problem, its place and the remedy; `UnreachableError` if the service does not respond
+  or rejects the caller. `check` raises nothing and returns all problems.
+- A target without a feature raises `UnsupportedError` with the alternative.
 """
 
 import datetime
@@ -37,56 +37,56 @@ ENDED = frozenset({"succeeded", "cached", "skipped", "failed", "cancelled"})
 
 
 class UnreachableError(UserError):
-    """The service does not answer, or does not let this caller in. The command ends with exit code 4."""
+    """The service does not respond, or rejects this caller. The command ends with exit code 4."""
 
 
 class RunFailedError(UserError):
-    """A run was started, and did not end well. The command ends with exit code 3."""
+    """A run failed or was cancelled. The command ends with exit code 3."""
 
 
 class UnsupportedError(UserError):
-    """This target has no such thing; the message says what to do instead."""
+    """This target does not have the feature; the message names the alternative."""
 
 
 @dataclass
 class Task:
-    """One task of a run, as far as it has come.
+    """One task of a run.
 
     Attributes:
         name: Its name, as the console shows it.
-        state: How far it is.
+        state: Its state.
         started: Start, seconds since the epoch; 0 while it is pending.
         seconds: Wall time; 0 until it ended.
-        figure: What its artifacts' metadata say in a few words, such as "BLEU 31.2"; empty where they say nothing.
-        error: Why it failed, for a person to read; empty otherwise.
-        id: What `logs` takes.
+        metric: The key metric in its artifacts' metadata, such as "BLEU 31.2"; empty if there is none.
+        error: Why it failed; empty otherwise.
+        id: The argument of `logs`.
     """
 
     name: str
     state: State = "pending"
     started: float = 0.0
     seconds: float = 0.0
-    figure: str = ""
+    metric: str = ""
     error: str = ""
     id: str = ""
 
 
 @dataclass
 class Run:
-    """One run of a pipeline, as far as it has come.
+    """One run of a pipeline.
 
     Attributes:
-        id: What `describe`, `cancel` and `logs` take.
+        id: The argument of `describe`, `cancel` and `logs`.
         pipeline: The pipeline's name.
-        target: Where it runs: laptop, kubeflow or vertex.
-        state: How far it is; never `cached` or `skipped`.
+        target: laptop, kubeflow or vertex.
+        state: Its state; never `cached` or `skipped`.
         created: Seconds since the epoch.
         seconds: Wall time; 0 until it ended.
         tasks: Its tasks in the order they started.
-        parameters: The values it was given.
-        error: Why it failed, for a person to read; empty otherwise.
+        parameters: Values of its parameters.
+        error: Why it failed; empty otherwise.
         console: Address of its page in the target's console; empty on a laptop.
-        place: Folder or address under which its artifacts are.
+        root: Folder or address of its artifacts.
         process: The process that runs it on a laptop; 0 elsewhere.
     """
 
@@ -100,26 +100,26 @@ class Run:
     parameters: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     console: str = ""
-    place: str = ""
+    root: str = ""
     process: int = 0
 
     @property
     def folder(self) -> Path:
         """The folder of its artifacts and its `logs/`, on a laptop."""
-        return Path(self.place)
+        return Path(self.root)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether its state is final."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True)
 class Template:
-    """A compiled pipeline that was uploaded.
+    """An uploaded pipeline.
 
     Attributes:
-        reference: What `run --from-template` and a schedule's `template` take; names one version for ever.
+        reference: The value of `run --from-template` and a schedule's `template`; it names one version permanently.
         pipeline: The pipeline's name.
         version: The version's own name: `sha256:...` on Vertex, the version's id on Kubeflow.
         tags: Names that point at this version now.
@@ -141,21 +141,21 @@ class Schedule:
         name: Its name, unique among the target's schedules.
         cron: Five fields.
         timezone: In which the fields are read, such as Europe/Paris.
-        template: `Template.reference` of what it runs.
-        spec: What the content of that is known by, `Target.digest`.
-        settings: How the configuration has its runs started, `Target.run_settings`.
-        parameters: The values that every run is given.
-        state: `paused` starts nothing; `completed` has had its end or its last run.
-        start: The first moment at which it may start a run; None for at once.
-        end: The last one; None for never.
-        max_runs: How many runs it starts in all; 0 for no limit.
-        max_active_runs: How many of its runs may be active at a time.
-        cache: Whether tasks are taken from the cache; None for as the pipeline says.
-        id: The service's own name of it; empty for one that only the configuration has.
-        next_run: When it starts the next run, if that is known.
-        last_run: Id of the run that it started last, if it did.
+        template: `Template.reference` of its pipeline.
+        spec: `Target.digest` of its pipeline.
+        settings: `Target.run_settings` of its runs.
+        parameters: Parameter values of every run.
+        state: `paused` starts no runs; `completed` has reached its end or its last run.
+        start: The earliest start of a run; None for now.
+        end: The latest start of a run; None for no limit.
+        max_runs: Total number of runs; 0 for no limit.
+        max_active_runs: Number of its runs that may be active at a time.
+        cache: Whether tasks are cached; None for the pipeline's own setting.
+        id: The service's name of it; empty for one that exists in the configuration only.
+        next_run: Start of the next run, if known.
+        last_run: Id of the last run, if there is one.
         console: Address of its page in the target's console.
-        superseded: Ids of older ones of that name, which a replacement has left to be deleted.
+        superseded: Ids of older schedules of that name, which a replacement has left to be deleted.
     """
 
     name: str
@@ -182,7 +182,7 @@ OnChange = Callable[[Run], None]
 
 
 class Target(Protocol):
-    """A place where pipelines run.
+    """A system that runs pipelines.
 
     Attributes:
         name: Its name in the configuration.
@@ -193,21 +193,21 @@ class Target(Protocol):
     updatable: frozenset[str]
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
-        """Writes the spec that runs here; the same configuration gives the same bytes on every machine.
+        """Writes the spec for this target; the same configuration gives the same bytes on every machine.
 
         Args:
-            pipeline: A key of `seqline.compiling.compiler.PIPELINES`.
+            pipeline: A key of `seqline.pipelines.PIPELINES`.
             output: The YAML file.
-            defaults: Values of parameters that the spec is to have as its defaults.
+            defaults: Default values of the spec's parameters.
         """
         ...
 
     def check(self) -> list[Problem]:
-        """Looks whether this target can be used as it is configured; asks the service if there is one to ask."""
+        """Checks whether this target can be used as configured, with a request to the service if it has one."""
         ...
 
     def parameters(self, spec: str) -> Parameters:
-        """Reads the parameters that a compiled pipeline takes.
+        """Reads the parameters of a compiled pipeline.
 
         Args:
             spec: As in `run`.
@@ -215,11 +215,11 @@ class Target(Protocol):
         ...
 
     def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
-        """Makes a compiled pipeline available to the console and to schedules.
+        """Uploads a compiled pipeline for the console and for schedules.
 
         Args:
             spec: The compiled YAML.
-            tags: Names that are to point at it; those that exist are moved.
+            tags: Names that will point at it; existing ones are moved.
         """
         ...
 
@@ -233,14 +233,14 @@ class Target(Protocol):
         """Starts a run.
 
         Args:
-            spec: A compiled YAML file, or `Template.reference` of one that was uploaded (a tag is resolved).
+            spec: A compiled YAML file, or `Template.reference` of an uploaded one (a tag is resolved).
             arguments: Values of the pipeline's parameters by name; the rest keep their defaults.
-            cache: Whether tasks are taken from the cache; None for as the pipeline says.
-            on_change: Called with the run whenever something about it changed. With None the call returns as soon as
-                the run was accepted; only the laptop, which has nothing that would go on alone, runs it to its end.
+            cache: Whether tasks are cached; None for the pipeline's own setting.
+            on_change: Called with the run at every change. With None the call returns once the run is accepted, except
+                on the laptop, which runs it in this process.
 
         Returns:
-            The run: at its end if it was watched, a failed one too.
+            The run, failed or not: at its end if it was watched.
         """
         ...
 
@@ -249,7 +249,7 @@ class Target(Protocol):
 
         Args:
             pipeline: Only those of this pipeline; empty for all.
-            limit: How many at most.
+            limit: Maximum number.
         """
         ...
 
@@ -258,15 +258,15 @@ class Target(Protocol):
         ...
 
     def watch(self, run: str, on_change: OnChange) -> Run:
-        """Follows a run to its end, as `run` does with `on_change`."""
+        """Watches a run to its end, as `run` does with `on_change`."""
         ...
 
     def cancel(self, run: str) -> Run:
-        """Asks a run to stop; one that has ended stays as it is."""
+        """Requests that a run stops; a run that has ended is unchanged."""
         ...
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
-        """Lines that a run's tasks printed, oldest first.
+        """Lines of output of a run's tasks, oldest first.
 
         Args:
             run: The run's id.
@@ -275,7 +275,7 @@ class Target(Protocol):
         ...
 
     def digest(self, spec: str) -> str:
-        """What the content of a pipeline is known by, wherever it is.
+        """The digest of a pipeline's content, independent of its address.
 
         Args:
             spec: As in `run`.
@@ -283,30 +283,30 @@ class Target(Protocol):
         ...
 
     def run_settings(self) -> dict[str, str]:
-        """What the configuration says about how this target starts runs, such as their service account."""
+        """The configuration's settings of runs on this target, such as their service account."""
         ...
 
     def schedules(self) -> list[Schedule]:
-        """The schedules that exist here and were made by Seqline, by name."""
+        """The existing schedules that Seqline created, by name."""
         ...
 
     def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
-        """Makes a schedule, or changes one into what is wanted, by update or by replacement as the service needs.
+        """Creates a schedule, or updates or replaces an existing one, depending on the service.
 
         Args:
-            wanted: What is to be there.
-            existing: What is there now; None for nothing.
+            wanted: The schedule from the configuration.
+            existing: The existing schedule, or None.
         """
         ...
 
     def delete_schedule(self, schedule: Schedule) -> None:
-        """Deletes a schedule; one that is gone already is no error."""
+        """Deletes a schedule; a missing one is not an error."""
         ...
 
     def pause_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a schedule start nothing until it is resumed."""
+        """Pauses a schedule: it starts no runs until it is resumed."""
         ...
 
     def resume_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a paused schedule start runs again."""
+        """Resumes a paused schedule."""
         ...

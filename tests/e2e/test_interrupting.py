@@ -77,7 +77,7 @@ def test_the_next_run_continues_from_the_cached_stages(tmp_path: Path, command: 
         (stopped,) = records(tmp_path)
         assert stopped["state"] == "cancelled"
         assert [task["state"] for task in stopped["tasks"]] == ["succeeded", "cancelled"]
-        assert (Path(stopped["place"]) / "report.html").exists()
+        assert (Path(stopped["root"]) / "report.html").exists()
     (tmp_path / "gate").touch()
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     assert [task["state"] for task in records(tmp_path)[-1]["tasks"]] == ["cached", "succeeded"]

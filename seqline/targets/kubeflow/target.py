@@ -257,7 +257,7 @@ class Kubeflow:
             parameters=dict(run.runtime_config.parameters or {}) if run.runtime_config else {},
             error=run.error.message if run.error else "",
             console=f"{self.settings.host.rstrip('/')}/#/runs/details/{run.run_id}",
-            place=(run.runtime_config.pipeline_root or "") if run.runtime_config else "",
+            root=(run.runtime_config.pipeline_root or "") if run.runtime_config else "",
         )
 
 

@@ -218,7 +218,7 @@ class Jobs:
             parameters=parameters_of(job),
             error=job.error.message if job.error else "",
             console=run_page(job.name, self.settings.project),
-            place=f"{job.runtime_config.gcs_output_directory.rstrip('/')}/{job.name.rpartition('/')[2]}",
+            root=f"{job.runtime_config.gcs_output_directory.rstrip('/')}/{job.name.rpartition('/')[2]}",
         )
 
 
@@ -271,14 +271,14 @@ def _task(detail: Any) -> Task:
         state=TASK_STATES.get(detail.state.name, "pending"),
         started=_seconds(detail.start_time),
         seconds=_seconds(detail.end_time) - _seconds(detail.start_time) if detail.end_time else 0.0,
-        figure=_figure(detail),
+        metric=_metric(detail),
         error=detail.error.message if detail.error else "",
         id=job.rpartition("/")[2],
     )
 
 
-def _figure(detail: Any) -> str:
-    """The numbers in the metadata of a task's artifacts, three at most."""
+def _metric(detail: Any) -> str:
+    """Up to three numbers in the metadata of a task's artifacts."""
     found: dict[str, float] = {}
     for artifacts in detail.outputs.values():
         for artifact in artifacts.artifacts:

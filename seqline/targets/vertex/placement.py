@@ -1,8 +1,8 @@
-"""What of a compiled pipeline is different on Vertex, as changes of the portable spec.
+"""Changes of the portable spec for Vertex.
 
-The spec is a plain dictionary here, as its YAML holds it. Each function changes one thing: training becomes a custom
-job, tokenizing goes to Dataflow, an e-mail is sent when the run ends, an evaluation goes to the Model Registry, and
-deploy's outputs get the types of lineage. With nothing of that in the configuration the spec stays as it is.
+The spec is a plain dictionary, as in its YAML. Each function changes one thing: training becomes a custom job, tokenizing
+runs on Dataflow, an e-mail is sent when the run ends, an evaluation is imported into the Model Registry, and deploy's
+outputs get the types of lineage. Without any of these in the configuration, the spec is unchanged.
 """
 
 import copy
@@ -12,14 +12,15 @@ from typing import Any
 from seqline.configuration.vertex import Dataflow, TrainingJob, VertexTarget
 from seqline.errors import UserError
 from seqline.targets.vertex.evaluations import import_evaluation
+from seqline.targets.vertex.tpu import slice_name
 
 Spec = dict[str, Any]
 
-# The names that the registry of artifact types of google-cloud-pipeline-components gives them.
+# Types in the registry of google-cloud-pipeline-components.
 LINEAGE = {"vertex_model": "google.VertexModel", "vertex_endpoint": "google.VertexEndpoint"}
 PROJECT, REGION = "{{$.pipeline_google_cloud_project_id}}", "{{$.pipeline_google_cloud_location}}"
 ROOT = "{{$.pipeline_root}}"
-# Inside a payload of JSON, what the executor is told is escaped once more.
+# Inside a payload of JSON, the executor's input is escaped once more.
 EXECUTOR, ESCAPED_EXECUTOR = "{{$}}", "{{$.json_escape[1]}}"
 
 
@@ -28,15 +29,15 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str
 
     Args:
         spec: The portable spec.
-        target: What the configuration says about Vertex.
-        tpu_image: The image in which train runs on a TPU.
-        preflight_image: The image in which the TPU compiler is asked before that.
+        target: The configuration's `targets.vertex`.
+        tpu_image: The image of train on a TPU.
+        preflight_image: The image of preflight, which runs before it.
 
     Returns:
-        A new spec; a pipeline without the stage that a setting is about is not changed by it.
+        A new spec; a setting of a stage that the pipeline does not have changes nothing.
     """
     spec = copy.deepcopy(spec)
-    tpu = slice_of(spec, target.training)
+    tpu = slice_name(target.training, _accelerator(spec))
     if tpu:
         add_preflight(spec, tpu, preflight_image)
     use_tpu_image(spec, tpu_image, target.training is not None and target.training.tpu is not None)
@@ -48,7 +49,7 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str
         add_notification(spec, target.notify)
     if target.import_evaluation:
         import_evaluation(spec)
-    # Only of a spec that is Vertex's own anyway: the portable one is the same everywhere.
+    # Only in a spec that is specific to Vertex anyway: the portable one is the same everywhere.
     if target.training or target.dataflow or target.notify or target.import_evaluation:
         for component in _components(spec, "deploy"):
             _type_lineage(component)
@@ -56,39 +57,36 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str
 
 
 def use_tpu_image(spec: Spec, image: str, everywhere: bool) -> None:
-    """Gives train the image with TensorFlow for TPUs, where it runs on one."""
+    """Sets the image of train to TensorFlow for TPUs, if it runs on one."""
     for component in _components(spec, "train"):
-        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
-        kind = container.get("resources", {}).get("accelerator", {})
-        if everywhere or kind.get("resourceType", kind.get("type", "")).startswith("TPU"):
+        container = _container(spec, component)
+        if everywhere or _accelerator_of(container).startswith("TPU"):
             container["image"] = image
 
 
-def slice_of(spec: Spec, job: TrainingJob | None) -> str:
-    """The TPU slice that train runs on, such as v5e:2x2; empty if it is none.
+def _accelerator(spec: Spec) -> str:
+    """The accelerator of train, such as TPU_V3; empty for none."""
+    found = (_accelerator_of(_container(spec, component)) for component in _components(spec, "train"))
+    return next(filter(None, found), "")
 
-    Args:
-        spec: The portable spec.
-        job: Training as a custom job, if it is one.
-    """
-    if job is not None:
-        return f"{job.tpu.version}:{job.tpu.topology}" if job.tpu is not None else ""
-    for component in _components(spec, "train"):
-        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
-        kind = container.get("resources", {}).get("accelerator", {})
-        name = str(kind.get("resourceType", kind.get("type", "")))
-        if name.startswith("TPU_V"):
-            return f"{name.removeprefix('TPU_').lower()}:2x2"
-    return ""
+
+def _accelerator_of(container: Spec) -> str:
+    kind = container.get("resources", {}).get("accelerator", {})
+    return str(kind.get("resourceType", kind.get("type", "")))
+
+
+def _container(spec: Spec, component: Spec) -> Spec:
+    container: Spec = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+    return container
 
 
 def add_preflight(spec: Spec, tpu: str, image: str) -> None:
-    """Adds the task preflight before every task that trains; it takes what that takes, by the same names.
+    """Adds the task preflight before every task that trains, with its inputs of the same names.
 
     Args:
         spec: The spec to change.
         tpu: The slice.
-        image: Where preflight runs: on a CPU.
+        image: The image of preflight, which runs on a CPU.
     """
     from google.protobuf import json_format
 
@@ -99,29 +97,29 @@ def add_preflight(spec: Spec, tpu: str, image: str) -> None:
     (executor,) = compiled["deploymentSpec"]["executors"].values()
     container = executor["container"]
     container["image"] = image
-    # The compiler uses as much as it gets for base; less makes it slow, not wrong.
+    # Enough to compile preset base; with less the compiler is slower.
     container["resources"] = {
         "cpuRequest": 4.0, "cpuLimit": 4.0, "resourceCpuRequest": "4", "resourceCpuLimit": "4",
         "memoryRequest": 16.0, "memoryLimit": 16.0, "resourceMemoryRequest": "16G", "resourceMemoryLimit": "16G",
     }  # fmt: skip
     dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
-    taken = component["inputDefinitions"]["parameters"]
+    names = component["inputDefinitions"]["parameters"]
     for dag in dags:
         for name, task in list(dag["tasks"].items()):
             if _stage(task["componentRef"]["name"]) != "train":
                 continue
-            given = copy.deepcopy(task["inputs"])
-            given["parameters"] = {key: value for key, value in given["parameters"].items() if key in taken}
-            given["parameters"]["tpu"] = {"runtimeValue": {"constant": tpu}}
-            asked = name.replace("train", "preflight")
-            dag["tasks"][asked] = {
+            inputs = copy.deepcopy(task["inputs"])
+            inputs["parameters"] = {key: value for key, value in inputs["parameters"].items() if key in names}
+            inputs["parameters"]["tpu"] = {"runtimeValue": {"constant": tpu}}
+            added = name.replace("train", "preflight")
+            dag["tasks"][added] = {
                 "cachingOptions": {"enableCache": True},
                 "componentRef": {"name": "comp-preflight"},
                 "dependentTasks": list(task.get("dependentTasks", [])),
-                "inputs": given,
-                "taskInfo": {"name": asked},
+                "inputs": inputs,
+                "taskInfo": {"name": added},
             }
-            task["dependentTasks"] = sorted([*task.get("dependentTasks", []), asked])
+            task["dependentTasks"] = sorted([*task.get("dependentTasks", []), added])
             spec["components"]["comp-preflight"] = {**component, "executorLabel": "exec-preflight"}
             spec["deploymentSpec"]["executors"]["exec-preflight"] = executor
 
@@ -138,7 +136,7 @@ def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:
     (launch,) = launcher["deploymentSpec"]["executors"].values()
     executors = spec["deploymentSpec"]["executors"]
     for component in _components(spec, "train"):
-        container = executors[component["executorLabel"]]["container"]
+        container = _container(spec, component)
         run = {
             "image_uri": container["image"],
             "command": [_escaped(word) for word in container.get("command", [])],
@@ -157,10 +155,10 @@ def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:
         added = copy.deepcopy(wrapper["inputDefinitions"]["parameters"])
         for parameter, value in defaults.items():
             added[parameter] |= {"defaultValue": value, "isOptional": True}
-        _refuse_clash(added, inputs.get("parameters", {}))
+        _reject_clash(added, inputs.get("parameters", {}))
         inputs["parameters"] = {**inputs.get("parameters", {}), **added}
         outputs["parameters"] = {**outputs.get("parameters", {}), **wrapper["outputDefinitions"]["parameters"]}
-        # The launcher itself only waits: what the stage asks for, the job's machines have.
+        # The launcher itself only waits: the stage's resources are those of the job's machines.
         executors[component["executorLabel"]] = copy.deepcopy(launch)
 
 
@@ -168,31 +166,31 @@ def _escaped(word: str) -> str:
     return ESCAPED_EXECUTOR if word == EXECUTOR else word
 
 
-def _refuse_clash(added: Mapping[str, Any], present: Mapping[str, Any]) -> None:
-    """An input of the stage that is called like one of the custom job's would silently be taken for it."""
+def _reject_clash(added: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    """Rejects inputs of the stage with the name of an input of the custom job, which would replace them silently."""
     clash = sorted(set(added) & set(present))
     if clash:
         raise UserError(f"train: {', '.join(clash)} is a parameter of the stage and of Vertex's custom job; rename it")
 
 
 def place_dataflow(spec: Spec, dataflow: Dataflow, target: VertexTarget) -> None:
-    """Gives tokenize the flags with which Beam runs on Dataflow, in tokenize's own image."""
+    """Sets tokenize's flags for Beam on Dataflow, in tokenize's own image."""
     for task in _tasks(spec, "tokenize"):
         component = spec["components"][task["componentRef"]["name"]]
-        image = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["image"]
+        image = _container(spec, component)["image"]
         if "beam_options" not in component["inputDefinitions"]["parameters"]:
-            raise UserError("targets.vertex.dataflow: this pipeline's tokenize stage takes no beam_options")
+            raise UserError("targets.vertex.dataflow: this pipeline's tokenize stage has no beam_options")
         value = {"runtimeValue": {"constant": " ".join(dataflow_flags(dataflow, target, image))}}
         task.setdefault("inputs", {}).setdefault("parameters", {})["beam_options"] = value
 
 
 def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list[str]:
-    """Beam's flags; project, region and bucket are those of the run, so that the spec can be promoted.
+    """Beam's flags; project, region and bucket are those of the run, so that the same spec runs in other projects.
 
     Args:
-        dataflow: What the configuration says about Dataflow.
-        target: What it says about Vertex.
-        image: Tokenize's image, which the workers run too.
+        dataflow: The configuration's `targets.vertex.dataflow`.
+        target: The configuration's `targets.vertex`.
+        image: Tokenize's image, which the workers use too.
     """
     flags = {
         "runner": "DataflowRunner",
@@ -215,7 +213,7 @@ def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list
 
 
 def add_notification(spec: Spec, recipients: list[str]) -> None:
-    """Adds an exit task that sends an e-mail with the run's final state, beside the pipeline's own exit task if any."""
+    """Adds an exit task that sends an e-mail with the run's final state, next to the pipeline's own exit task if any."""
     from google.protobuf import json_format
     from google_cloud_pipeline_components.v1.vertex_notification_email import VertexNotificationEmailOp
 
@@ -241,7 +239,7 @@ def add_notification(spec: Spec, recipients: list[str]) -> None:
 
 
 def _handled(spec: Spec) -> str:
-    """The task that all of the pipeline is in: the one that its exit task waits for, or a group that is made of it."""
+    """The group with all other tasks: the one that the exit task waits for, or else a new one."""
     root = spec["root"]
     waited = [task["dependentTasks"][0] for task in root["dag"]["tasks"].values() if "triggerPolicy" in task]
     if waited:
@@ -256,14 +254,14 @@ def _handled(spec: Spec) -> str:
 
 
 def _type_lineage(component: Spec) -> None:
-    """Gives deploy's outputs the types under which Vertex ML Metadata shows models and endpoints."""
+    """Sets the types of deploy's outputs to those of models and endpoints in Vertex ML Metadata."""
     for name, output in component.get("outputDefinitions", {}).get("artifacts", {}).items():
         if name in LINEAGE:
             output["artifactType"] = {"schemaTitle": LINEAGE[name], "schemaVersion": "0.0.1"}
 
 
 def _components(spec: Spec, stage: str) -> list[Spec]:
-    """The components of a stage; kfp numbers those that differ."""
+    """The components of a stage; kfp numbers variants."""
     return [component for name, component in spec["components"].items() if _stage(name) == stage]
 
 

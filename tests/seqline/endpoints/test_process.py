@@ -28,6 +28,12 @@ def test_a_relative_entry_that_seqline_comes_from_becomes_absolute(monkeypatch: 
     assert isolated({"PYTHONPATH": "."})["PYTHONPATH"] == str(ROOT)
 
 
+def test_a_relative_path_of_credentials_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    variables = isolated({"GOOGLE_APPLICATION_CREDENTIALS": "key.json"})
+    assert variables["GOOGLE_APPLICATION_CREDENTIALS"] == str(tmp_path / "key.json")
+
+
 def test_a_module_of_the_current_folder_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "wave.py").write_text("raise SystemExit('hostile')")
     command = [sys.executable, "-c", "import wave"]

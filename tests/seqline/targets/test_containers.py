@@ -12,7 +12,7 @@ from seqline.images.build import Engine
 from seqline.targets.containers import run_in_containers, serve_in_container
 from seqline.targets.laptop import Home
 
-# It does what docker would, without an image: notes the request, then runs the entry point with its arguments.
+# In place of docker, without an image: logs the request, then runs the entry point with its arguments.
 DOCKER = """#!{python}
 import itertools, json, os, sys
 if sys.argv[1] == "run":
@@ -65,7 +65,7 @@ def two_images(text: str) -> None:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return tmp_path / "asked.jsonl"
+    return tmp_path / "requests.jsonl"
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ def test_every_stage_runs_in_the_image_that_the_spec_names(
     home = Home(tmp_path / "home")
     result = run_in_containers(spec, {"text": "abc"}, home, engine)
     assert [(task.name, task.state) for task in result.tasks] == [("write", "succeeded"), ("check", "succeeded")]
-    asked = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [one["image"] for one in asked] == ["seqline/first:9", "seqline/second:9"]
-    assert all(f"--volume={home.path}:{home.path}" in one["options"] for one in asked)
-    assert "--env=COLOUR=green" in asked[1]["options"]
+    requests = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [one["image"] for one in requests] == ["seqline/first:9", "seqline/second:9"]
+    assert all(f"--volume={home.path}:{home.path}" in one["options"] for one in requests)
+    assert "--env=COLOUR=green" in requests[1]["options"]
 
 
 def test_no_stage_runs_as_root(spec: Path, engine: Engine, log: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_users_umask_comes_back(spec: Path, engine: Engine, tmp_path: Path) 
         os.umask(before)
 
 
-def test_a_stage_that_fails_in_its_image_fails_the_run_with_its_reason(
+def test_a_stage_that_fails_in_its_image_fails_the_run_with_its_message(
     spec: Path, engine: Engine, tmp_path: Path
 ) -> None:
     result = run_in_containers(spec, {"text": "bad"}, Home(tmp_path / "home"), engine)
@@ -122,10 +122,10 @@ def test_a_stage_that_fails_in_its_image_fails_the_run_with_its_reason(
     assert "a bad text" in result.error
 
 
-def test_the_serving_image_is_asked_by_the_routes_of_vertex_and_stopped(
+def test_the_serving_image_gets_a_request_by_the_routes_of_vertex_and_is_stopped(
     engine: Engine, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "inside" / "components" / "serve"
+    package = tmp_path / "inside" / "seqline" / "serving"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
     (package / "__init__.py").touch()

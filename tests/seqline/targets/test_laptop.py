@@ -6,15 +6,15 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Metrics, Output
 
 from seqline.errors import UserError
-from seqline.targets.laptop import Home, absolute, run
+from seqline.targets.laptop import Home, absolute, absolute_folder, code_digest, run
 from seqline.targets.target import Run
 
 
 @dsl.component(base_image="anything:1", install_kfp_package=False)
-def write(text: str, note: Output[Artifact], figures: Output[Metrics]) -> bool:
+def write(text: str, note: Output[Artifact], metrics: Output[Metrics]) -> bool:
     from pathlib import Path
 
-    figures.log_metric("letters", len(text))  # all metadata: there is no file
+    metrics.log_metric("letters", len(text))  # metadata only, without a file
 
     Path(note.path).parent.mkdir(parents=True, exist_ok=True)
     Path(note.path).write_text(text)
@@ -40,6 +40,20 @@ def close() -> None:
     print("closed")
 
 
+@dsl.component(base_image="anything:1", install_kfp_package=False)
+def where() -> None:
+    import os
+    import wave
+    from pathlib import Path
+
+    print(Path.cwd(), "PYTHONPATH" in os.environ, wave.__name__)
+
+
+@dsl.pipeline(name="isolation")
+def isolation() -> None:
+    where()
+
+
 @dsl.pipeline(name="toy")
 def toy(text: str = "a", problem: str = "") -> None:
     with dsl.ExitHandler(close().set_caching_options(False)):
@@ -59,7 +73,7 @@ def states(result: Run) -> dict[str, str]:
     return {task.name: task.state for task in result.tasks}
 
 
-def test_a_run_reports_every_task_and_keeps_what_it_printed(spec: Path, tmp_path: Path) -> None:
+def test_a_run_reports_every_task_and_writes_its_log(spec: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
 
     def note(result: Run) -> None:
@@ -122,6 +136,51 @@ def test_times_are_wall_times(spec: Path, tmp_path: Path) -> None:
     result = run(spec, {}, Home(tmp_path))
     assert all(task.started >= before and task.seconds > 0 for task in result.tasks)
     assert sum(task.seconds for task in result.tasks) <= time.time() - before
+
+
+def test_stages_run_in_the_runs_folder_and_not_on_the_current_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", ".")
+    (tmp_path / "wave.py").write_text("raise SystemExit('hostile')")
+    compiler.Compiler().compile(isolation, str(tmp_path / "where.yaml"))
+    result = run(tmp_path / "where.yaml", {}, Home(tmp_path / "home"))
+    assert result.error == ""
+    assert f"{result.folder} False wave" in (result.folder / "logs" / "where.log").read_text()
+
+
+def test_changed_code_has_another_digest_also_behind_a_link(tmp_path: Path) -> None:
+    package, linked = tmp_path / "package", tmp_path / "linked"
+    for folder in (package, linked / "stage", linked / "__pycache__"):
+        folder.mkdir(parents=True)
+    (package / "components").symlink_to("../linked")
+    (linked / "stage" / "code.py").write_text("1")
+    before = code_digest(package)
+    (linked / "__pycache__" / "code.pyc").write_text("bytecode")
+    assert code_digest(package) == before
+    (linked / "stage" / "code.py").write_text("2")
+    assert code_digest(package) != before
+
+
+def test_the_cache_depends_on_the_code_of_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "seqline"
+    package.mkdir()
+    (tmp_path / "components").mkdir()
+    (package / "components").symlink_to("../components")
+    monkeypatch.setattr("seqline.__file__", str(package / "__init__.py"))
+    before = Home(tmp_path).cache
+    (tmp_path / "components" / "stage.py").touch()
+    assert Home(tmp_path).cache != before
+
+
+def test_a_folder_becomes_absolute_and_addresses_and_endpoints_on_vertex_are_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_folder("a") == str(tmp_path / "a")
+    for unchanged in ("gs://bucket/model", "projects/p/locations/l/endpoints/en-de", "/model"):
+        assert absolute_folder(unchanged) == unchanged
 
 
 def test_paths_become_absolute_and_addresses_and_queries_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

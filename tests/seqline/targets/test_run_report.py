@@ -6,7 +6,7 @@ import pytest
 
 from seqline.compiling.compiler import compile_pipeline
 from seqline.targets.graph import Node, read_graph
-from seqline.targets.run_report import place, write_report
+from seqline.targets.run_report import lay_out, write_report
 from seqline.targets.target import Run, Task
 
 
@@ -24,7 +24,7 @@ def a_run(folder: Path) -> Run:
     return Run("toy-1", "toy", "laptop", "failed", 10, 63, tasks, {"data": "a.tsv"}, "too <few> pairs", "", str(folder))
 
 
-def test_a_task_comes_after_those_it_depends_on_through_groups_and_conditions(graph: list[Node]) -> None:
+def test_dependencies_go_through_groups_and_conditions(graph: list[Node]) -> None:
     after = {node.id: node.after for node in graph}
     assert after["tokenize"] == ("snapshot",)
     assert set(after["bless"]) == {"evaluate", "evaluate-2"}
@@ -34,12 +34,12 @@ def test_a_task_comes_after_those_it_depends_on_through_groups_and_conditions(gr
 
 
 def test_no_box_lies_on_another_and_every_line_goes_right(graph: list[Node], tmp_path: Path) -> None:
-    boxes, edges = place(a_run(tmp_path), graph)
+    boxes, edges = lay_out(a_run(tmp_path), graph)
     assert len({(box.x, box.y) for box in boxes}) == len(boxes) == len(graph)
     assert all(start.x < end.x for start, end in edges)
 
 
-def test_the_page_shows_states_figures_the_error_and_links_that_exist(graph: list[Node], tmp_path: Path) -> None:
+def test_the_page_shows_states_metrics_the_error_and_links_that_exist(graph: list[Node], tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "train.log").write_text("log")
     (tmp_path / "reports").mkdir()

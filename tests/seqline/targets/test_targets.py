@@ -1,4 +1,4 @@
-"""Targets: opened by name, and what the laptop keeps of the contract."""
+"""Targets: opened by name, and the interface of the laptop."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def test_runs_are_listed_described_and_read_by_another_process(laptop: Target, s
     assert laptop.cancel(done.id).state == "succeeded"
 
 
-def test_a_run_or_a_task_that_there_is_not_names_the_nearest(laptop: Target, spec: str) -> None:
+def test_a_missing_run_or_task_is_an_error_with_the_nearest_name(laptop: Target, spec: str) -> None:
     done = laptop.run(spec, {})
     with pytest.raises(UserError, match="there is no run 'toy-0'"):
         laptop.describe("toy-0")
@@ -80,7 +80,7 @@ def test_a_run_or_a_task_that_there_is_not_names_the_nearest(laptop: Target, spe
         list(laptop.logs(done.id, "sya"))
 
 
-def test_a_run_whose_process_is_gone_has_failed(laptop: Target, spec: str) -> None:
+def test_a_run_whose_process_was_killed_has_failed(laptop: Target, spec: str) -> None:
     done = laptop.run(spec, {})
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -91,7 +91,17 @@ def test_a_run_whose_process_is_gone_has_failed(laptop: Target, spec: str) -> No
     assert "its process is gone" in found.error
 
 
-def test_what_a_laptop_has_not_says_what_to_do_instead(laptop: Target, spec: str) -> None:
+def test_a_run_of_an_earlier_version_is_read(laptop: Target, spec: str) -> None:
+    done = laptop.run(spec, {})
+    record = done.folder / "run.json"
+    content = json.loads(record.read_text())
+    content["tasks"] = [{**task, "figure": task.pop("metric")} for task in content["tasks"]]
+    record.write_text(json.dumps({**content, "schema_version": 1, "place": content.pop("root")}))
+    assert laptop.describe(done.id) == Run(**{**vars(done), "tasks": laptop.describe(done.id).tasks})
+    assert laptop.describe(done.id).folder == done.folder
+
+
+def test_what_a_laptop_does_not_support_is_an_error_with_the_alternative(laptop: Target, spec: str) -> None:
     assert laptop.schedules() == []
     with pytest.raises(UnsupportedError, match="run --from-template"):
         laptop.upload(Path(spec))

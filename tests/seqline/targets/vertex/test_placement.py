@@ -1,10 +1,9 @@
-"""The compiled Vertex spec: what google-cloud-pipeline-components makes of it is a real custom job."""
+"""The compiled Vertex spec: google-cloud-pipeline-components turns it into a real custom job."""
 
 import functools
 import json
 import re
 import tempfile
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import jso
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from seqline.compiling.compiler import compile_pipeline
-from seqline.components.train.options import Options
+from seqline.components.train.component import train
 from seqline.components.train.preflight.component import preflight
 from seqline.configuration import Configuration
 from seqline.configuration.vertex import VertexTarget
@@ -45,7 +44,7 @@ def compiled(pipeline: str = "training", **settings: Any) -> dict[str, Any]:
 
 
 def launched(spec: dict[str, Any]) -> CustomJob:
-    """What the launcher sends, by its own code: placeholders filled as Vertex does, cleaned, parsed."""
+    """The launcher's request, by its own code: placeholders filled as Vertex does, cleaned, parsed."""
     component = spec["components"]["comp-train"]
     arguments = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
     template = arguments[arguments.index("--payload") + 1]
@@ -99,7 +98,7 @@ def test_a_chief_and_workers_with_gpus() -> None:
     assert job.job_spec.scheduling.strategy.name == "STANDARD"
 
 
-def test_the_api_takes_what_the_launcher_sends(vertex: VertexStandIn) -> None:
+def test_the_api_accepts_the_launchers_request(vertex: VertexStandIn) -> None:
     options = {"api_endpoint": vertex.url}
     client = JobServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
     parent = f"projects/{PROJECT}/locations/us-central1"
@@ -109,7 +108,7 @@ def test_the_api_takes_what_the_launcher_sends(vertex: VertexStandIn) -> None:
     assert pool.machine_spec.tpu_topology == "4x4"
 
 
-def test_the_custom_job_keeps_inputs_and_outputs_of_train() -> None:
+def test_the_custom_job_has_the_inputs_and_outputs_of_train() -> None:
     before, after = portable()["components"], compiled(training={})["components"]
     for part in ("inputDefinitions", "outputDefinitions"):
         for kind, definitions in before["comp-train"].get(part, {}).items():
@@ -156,7 +155,7 @@ def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
     assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
 
 
-def test_an_email_tells_how_the_run_ended() -> None:
+def test_an_email_has_the_final_state_of_the_run() -> None:
     spec = compiled(notify=["team@example.org"])
     task, summary = (spec["root"]["dag"]["tasks"][name] for name in ("notify", "summarize"))
     assert task["triggerPolicy"] == summary["triggerPolicy"]
@@ -174,14 +173,14 @@ def test_a_pipeline_without_an_exit_task_gets_one_for_the_email(pipeline: str) -
     assert group["inputDefinitions"] == spec["root"]["inputDefinitions"]
 
 
-def test_the_form_knows_the_serving_image_and_the_address_of_the_api(tmp_path: Path) -> None:
+def test_the_form_starts_with_the_serving_image_and_the_address_of_the_api(tmp_path: Path) -> None:
     pin = f"sha256:{'b' * 64}"
     images = {"repository": "europe-docker.pkg.dev/p/r", "digests": {"serve": pin}}
     settings = {**VERTEX, "api_endpoint": "psc.example.org", "api_transport": "rest"}
     configuration = Configuration.model_validate({"images": images, "targets": {"vertex": settings}})
     spec = yaml.safe_load(Vertex(configuration).compile("training", tmp_path / "spec.yaml").read_text())
     known = spec["root"]["inputDefinitions"]["parameters"]
-    assert known["serving_image"]["defaultValue"] == f"europe-docker.pkg.dev/p/r/serve@{pin}"
+    assert known["serving"]["defaultValue"] == {"image": f"europe-docker.pkg.dev/p/r/serve@{pin}"}
     assert known["api_endpoint"]["defaultValue"] == "https://psc.example.org"
 
 
@@ -194,7 +193,7 @@ def test_the_form_knows_the_serving_image_and_the_address_of_the_api(tmp_path: P
         ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
     ],
 )
-def test_a_placement_that_cannot_be_is_refused(training: dict[str, Any], message: str) -> None:
+def test_an_impossible_placement_is_rejected(training: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         compiled(training=training)
 
@@ -202,35 +201,31 @@ def test_a_placement_that_cannot_be_is_refused(training: dict[str, Any], message
 def test_training_on_a_tpu_waits_for_the_preflight_of_its_own_slice() -> None:
     spec = compiled(training={"tpu": {"version": "v5e", "topology": "2x4"}})
     tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
-    train, asked = tasks["train"], tasks["preflight"]
-    assert set(train["dependentTasks"]) == {"tokenize", "preflight"}
-    assert asked["cachingOptions"] == {"enableCache": True}
-    assert asked["inputs"]["artifacts"] == train["inputs"]["artifacts"]
-    given = asked["inputs"]["parameters"]
-    assert given.pop("tpu") == {"runtimeValue": {"constant": "v5e:2x4"}}
-    assert given.items() <= train["inputs"]["parameters"].items()
-    assert {"preset", "batch_tokens"} <= set(given)
+    training, added = tasks["train"], tasks["preflight"]
+    assert set(training["dependentTasks"]) == {"snapshot", "tokenize", "preflight"}
+    assert set(added["dependentTasks"]) == {"snapshot", "tokenize"}
+    assert added["cachingOptions"] == {"enableCache": True}
+    assert added["inputs"]["artifacts"] == training["inputs"]["artifacts"]
+    parameters = added["inputs"]["parameters"]
+    assert parameters.pop("tpu") == {"runtimeValue": {"constant": "v5e:2x4"}}
+    # All of training's options: each may change the compiled program.
+    assert parameters == {"options": training["inputs"]["parameters"]["options"]}
     container = spec["deploymentSpec"]["executors"]["exec-preflight"]["container"]
     assert "accelerator" not in container["resources"]
 
 
-def test_preflight_is_asked_about_every_option_that_changes_the_program() -> None:
-    known = {name: one.default for name, one in (preflight.component_spec.inputs or {}).items()}
-    others = {
-        "minutes", "monitor", "patience", "decoded_sample", "learning_rate", "warmup_steps", "subword_sampling",
-        "devices", "xla", "seed",
-    }  # fmt: skip
-    assert {field.name for field in fields(Options)} - set(known) == others
-    shared = {name: value for name, value in asdict(Options()).items() if name in known}
-    assert {name: known[name] for name in shared} == shared
+def test_preflight_has_the_inputs_of_train_by_the_same_names() -> None:
+    inputs, train_inputs = preflight.component_spec.inputs or {}, train.component_spec.inputs or {}
+    assert set(inputs) - {"tpu"} <= set(train_inputs)
+    assert inputs["options"].default == train_inputs["options"].default
 
 
 def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_path: Path) -> None:
     settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": "TPU_V3", "accelerators": 8}}}
     path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
     spec = yaml.safe_load(path.read_text())
-    asked = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["preflight"]
-    assert asked["inputs"]["parameters"]["tpu"] == {"runtimeValue": {"constant": "v3:2x2"}}
+    added = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["preflight"]
+    assert added["inputs"]["parameters"]["tpu"] == {"runtimeValue": {"constant": "v3:2x2"}}
     assert (
         "comp-preflight"
         not in compiled(training={"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})["components"]

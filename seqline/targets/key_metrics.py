@@ -1,12 +1,12 @@
-"""What a stage's artifacts say in a few words, beside its state."""
+"""The key metric of a stage in a few words, for the table of a run."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# By stage: the output whose metadata say it, and the words. The first whose names are all there is taken.
-FIGURES: dict[str, list[tuple[str, str]]] = {
+# By stage: an output and the text to fill in from its metadata. The first text with all of its names is used.
+METRICS: dict[str, list[tuple[str, str]]] = {
     "snapshot": [("snapshot", "data {fingerprint:.12}")],
-    "tokenize": [("corpus", "{train} pairs, {vocabulary_size} pieces")],
+    "tokenize": [("corpus", "{train} pairs, {vocabulary_size} tokens")],
     "preflight": [("metrics", "about {hours:.2f} hours, {cost:.2f} {currency}")],
     "train": [("metrics", "loss {valid_loss:.3f}")],
     "export": [("model", "model {fingerprint:.12}")],
@@ -20,28 +20,28 @@ FIGURES: dict[str, list[tuple[str, str]]] = {
 }
 
 
-def key_figure(stage: str, metadata: Mapping[str, Mapping[str, Any]]) -> str:
-    """Says what a task came to.
+def key_metric(stage: str, metadata: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the key metric of a task.
 
     Args:
         stage: The stage that the task ran.
         metadata: Of its output artifacts, by output name.
 
     Returns:
-        A few words; empty where there is nothing to say.
+        A few words; empty if there is none.
     """
     if stage == "bless" and "decision" in metadata:
         return "blessed" if metadata["decision"].get("blessed") is True else "not blessed"
     if stage == "deploy" and "deployment" in metadata:
         version = metadata["deployment"].get("version")
-        return f"version {version} is live" if version and metadata["deployment"].get("live") else "nowhere"
-    said = (_fill(words, metadata.get(output, {})) for output, words in FIGURES.get(stage, []))
-    return next(filter(None, said), "")
+        return f"version {version} is live" if version and metadata["deployment"].get("live") else "not deployed"
+    texts = (_fill(text, metadata.get(output, {})) for output, text in METRICS.get(stage, []))
+    return next(filter(None, texts), "")
 
 
-def _fill(words: str, metadata: Mapping[str, Any]) -> str:
-    """The words with their names filled in; nothing where one is not there or is of another kind."""
+def _fill(text: str, metadata: Mapping[str, Any]) -> str:
+    """The text with its names filled in; empty if one is missing or of another type."""
     try:
-        return words.format(**metadata)
+        return text.format(**metadata)
     except (KeyError, ValueError, TypeError):
         return ""

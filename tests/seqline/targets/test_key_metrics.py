@@ -1,14 +1,14 @@
-"""What the table of a run says beside each stage."""
+"""The key metric of each stage in the table of a run."""
 
 from typing import Any
 
 import pytest
 
-from seqline.targets.key_figures import key_figure
+from seqline.targets.key_metrics import key_metric
 
 
 @pytest.mark.parametrize(
-    ("stage", "metadata", "figure"),
+    ("stage", "metadata", "metric"),
     [
         ("train", {"metrics": {"valid_loss": 1.23456}}, "loss 1.235"),
         ("tune", {"metrics": {"valid_loss": 1.2}}, "best loss 1.200"),
@@ -19,5 +19,5 @@ from seqline.targets.key_figures import key_figure
         ("unknown", {"metrics": {"valid_loss": 1.0}}, ""),
     ],
 )
-def test_a_stage_says_what_it_came_to(stage: str, metadata: dict[str, Any], figure: str) -> None:
-    assert key_figure(stage, metadata) == figure
+def test_a_stage_has_a_key_metric(stage: str, metadata: dict[str, Any], metric: str) -> None:
+    assert key_metric(stage, metadata) == metric
