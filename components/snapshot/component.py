@@ -55,7 +55,7 @@ def snapshot(
         snapshot: snapshot.json, with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
-        task: What the model is for.
+        task: Task of the model.
         source_language: Language code of the sources.
         target_language: Language code of the targets.
         source_field: Column or field of the source text.

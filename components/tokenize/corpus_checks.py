@@ -29,5 +29,5 @@ def check_counts(tally: Tally, options: Options, kept: dict[str, int]) -> None:
         rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.rejected.items())) or "none"
         raise UserError(
             f"too few pairs to split: {counts}; {tally.read} rows read, rejected: {rejected}. Give more pairs, larger "
-            "valid_share and test_share, or files of their own with valid_data and test_data"
+            "valid_share and test_share, or separate files with valid_data and test_data"
         )

@@ -90,15 +90,15 @@ class EncodeSplit(beam.DoFn):
         encoded = Encoded(encoder.encode(texts[0]), encoder.encode(texts[1]))
         shorter = np.minimum(encoded.source.lengths, encoded.target.lengths)
         # Validation and test files are the user's own choice of pairs: no rule may change a published test set.
-        ours = table["parameter"].to_numpy() == _DATA
+        from_data = table["parameter"].to_numpy() == _DATA
         masks: dict[str, Mask] = {}
-        if not (split == "test" and not ours.any()):
+        if not (split == "test" and not from_data.any()):
             masks["too_long"] = encoded.longest > self.options.max_tokens
         if ratio := self.thresholds.get("length_ratio"):
-            masks["length_ratio"] = ours & (encoded.longest > ratio * shorter) & (shorter > 0)
+            masks["length_ratio"] = from_data & (encoded.longest > ratio * shorter) & (shorter > 0)
         if most := self.thresholds.get("repeated"):
             sides = [repeated(*side, int(most)) for side in zip((encoded.source, encoded.target), texts, strict=True)]
-            masks["repeated"] = ours & (sides[0] | sides[1])
+            masks["repeated"] = from_data & (sides[0] | sides[1])
         accepted = tally.reject_matches(masks.items(), table, self.paths)
         if accepted.all():
             return table, encoded

@@ -25,9 +25,9 @@ TALLY = "tally.json"
 def build(pipeline: beam.Pipeline, files: list[Input], sections: int, folder: str, work: str, options: Options) -> None:
     """Adds all steps to a pipeline.
 
-    Between the steps, pairs are in files of record batches; through Beam go references to them. No worker and no runner
-    therefore ever holds more than a block or a section. Pairs are grouped by a hash of their source: duplicates meet,
-    no source is in two splits, and the corpus does not depend on the order of the rows or the number of workers.
+    Between the steps, pairs are in files of record batches, and Beam passes references to them: no worker and no runner
+    holds more than a block or a section in memory. Pairs are grouped by a hash of their source: duplicates meet, no
+    source is in two splits, and the corpus does not depend on the order of the rows or the number of workers.
 
     Args:
         pipeline: An empty pipeline.

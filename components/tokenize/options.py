@@ -22,8 +22,7 @@ class Options(PairOptions):
         0.0, ge=0, lt=1, description="Share of the rows that may be malformed; more stops the run."
     )
     rules: dict[str, Any] = Field(
-        {},
-        description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.',
+        {}, description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.'
     )
     model_type: Literal["unigram", "bpe"] = Field("unigram", description="Kind of SentencePiece model to train.")
     vocabulary_size: int = Field(
@@ -96,7 +95,7 @@ class Options(PairOptions):
         if self.context_field and self.task != "question_answering":
             raise ValueError(f"context_field is for task=question_answering, not {self.task}")
         if len(set(self.fields)) < len(self.fields):
-            raise ValueError(f"{', '.join(self.fields)}: source, target, context and slice need fields of their own")
+            raise ValueError(f"{', '.join(self.fields)}: source, target, context and slice need different fields")
         if self.valid_share + self.test_share >= 1:
             held_out = self.valid_share + self.test_share
             raise ValueError(f"valid_share and test_share must leave pairs for training; their sum is {held_out}")

@@ -26,8 +26,8 @@ class SplitPairs(beam.DoFn):
 
     Yields (name of a unit of work, (part, file)): the training pairs of each part are one unit, the pairs of each
     held-out split another. Pairs are sorted by source_hash. Tagged "tally", it yields the counts. The result does not
-    depend on the order of the input. Validation and test files are used as given, except that validation pairs leave
-    if their source is in the test set; the sources of both leave the training data.
+    depend on the order of the input. Validation and test files are used as given, except that validation pairs
+    whose source is in the test set are rejected, and so are training pairs whose source is in either.
 
     Args:
         files: All inputs.

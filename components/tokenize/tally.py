@@ -14,8 +14,8 @@ from xxhash import xxh3_64_intdigest
 from seqline.artifacts.corpus import Shard
 from seqline.components.tokenize.content import Mask
 
-SAMPLED = 20
-SHOWN = 300
+_EXAMPLES = 20
+_EXAMPLE_CHARACTERS = 300
 
 
 @dataclass(order=True, frozen=True)
@@ -58,7 +58,7 @@ class Tally:
         read: Rows.
         malformed: Malformed rows.
         first_malformed: The first malformed row, by file and line.
-        rejected: Rows left out, malformed ones included, by reason.
+        rejected: Rejected rows, malformed ones included, by reason.
         candidates: Pairs of each split before the checks of their length in tokens.
         kept: Pairs of each split.
         augmented: Copies of training pairs, by method.
@@ -96,8 +96,8 @@ class Tally:
             where: File and line, if known.
         """
         self.rejected[reason] += 1
-        order = _order(source[:SHOWN], target[:SHOWN])
-        self._show(reason, [Example(order, where, source[:SHOWN], target[:SHOWN])])
+        order = _order(source[:_EXAMPLE_CHARACTERS], target[:_EXAMPLE_CHARACTERS])
+        self._show(reason, [Example(order, where, source[:_EXAMPLE_CHARACTERS], target[:_EXAMPLE_CHARACTERS])])
 
     def reject_matches(self, masks: Iterable[tuple[str, Mask]], table: pa.Table, paths: Sequence[str]) -> Mask:
         """Counts rejected rows of a table, each by the first mask that matches it.
@@ -130,13 +130,13 @@ class Tally:
         """
         found = []
         for row in table.take(pa.array(rows[:1000])).to_pylist():
-            source, target = row["source"][:SHOWN], row["target"][:SHOWN]
+            source, target = row["source"][:_EXAMPLE_CHARACTERS], row["target"][:_EXAMPLE_CHARACTERS]
             where = f"{paths[row.get('file', 0)]}, line {row['line']}"
             found.append(Example(_order(source, target), where, source, target))
         self._show(reason, found)
 
     def _show(self, reason: str, found: Iterable[Example]) -> None:
-        self.examples[reason] = sorted((*self.examples.get(reason, ()), *found))[:SAMPLED]
+        self.examples[reason] = sorted((*self.examples.get(reason, ()), *found))[:_EXAMPLES]
 
     @staticmethod
     def total(tallies: Iterable["Tally"]) -> "Tally":

@@ -31,7 +31,7 @@ class Counts:
     Attributes:
         read: Rows of all input files.
         kept: Pairs in the corpus.
-        rejected: Rows left out, by the first reason found.
+        rejected: Rejected rows, by the first reason found.
         train: Training pairs without augmented copies.
         valid: Validation pairs.
         test: Test pairs, which only evaluation reads.

@@ -19,7 +19,7 @@ FROM (SELECT FARM_FINGERPRINT(TO_JSON_STRING(pair)) AS hash FROM (
 
 
 def is_query(data: str) -> bool:
-    """Whether a data parameter is a query: it begins with SELECT or WITH."""
+    """Returns whether a data parameter is a query: it begins with SELECT or WITH."""
     return bool(_BEGINNING.match(data))
 
 

@@ -56,7 +56,8 @@ def test_typing_errors_keep_the_text_clean_and_most_of_its_words(text: str, seed
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"), (["he"], r"counterfactual\[0\] must be a list, not 'he'"),
+        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"),
+        (["he"], r"counterfactual\[0\] must be a list, not 'he'"),
         ([["he", "she"], ["she", "her"]], "'she' is in two pairs"),
     ],
 )  # fmt: skip

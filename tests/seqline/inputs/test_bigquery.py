@@ -1,4 +1,4 @@
-"""A BigQuery query in the place of files: BigQuery's own client, and a stand-in for its service."""
+"""A BigQuery query instead of files: BigQuery's own client, and a stand-in for its service."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_the_fingerprint_follows_the_rows_and_fetches_none(bigquery: BigQuery, t
     assert QUERY not in bigquery.asked
 
 
-def test_what_is_wrong_with_a_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> None:
+def test_a_faulty_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^test_data: BigQuery refuses the query: Syntax error: Expected end of input"):
         tokenize(QUERY, tmp_path / "corpus", tmp_path / "report.html", test_data="select nothing")
     with pytest.raises(UserError, match=r"^data: the query returns no rows: SELECT 1"):
