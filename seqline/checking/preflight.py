@@ -50,12 +50,10 @@ def tpu_of(loaded: Loaded) -> str:
     vertex = loaded.configuration.targets.vertex
     if vertex is None:
         return ""
-    if vertex.training is not None:
-        slice_ = vertex.training.tpu
-        return f"{slice_.version}:{slice_.topology}" if slice_ is not None else ""
-    wanted = loaded.configuration.resources.get("train")
-    accelerator = wanted.accelerator if wanted is not None else ""
-    return f"{accelerator.removeprefix('TPU_').lower()}:2x2" if accelerator.startswith("TPU_V") else ""
+    from seqline.targets.vertex.tpu import slice_name
+
+    resources = loaded.configuration.resources.get("train")
+    return slice_name(vertex.training, resources.accelerator if resources is not None else "")
 
 
 def problems(loaded: Loaded) -> list[Problem]:
@@ -72,13 +70,14 @@ def problems(loaded: Loaded) -> list[Problem]:
     tpu = tpu_of(loaded)
     if not tpu:
         return []
+    from seqline.components.train.preflight.compiled_plan import compile_plan
+    from seqline.components.train.preflight.plan import plan_without_corpus
     from seqline.components.train.preflight.slices import read_slice
-    from seqline.components.train.preflight.stage import ask, plan_without_corpus
 
     wanted = training_plan(loaded)
     slice_ = read_slice(tpu)
     longest = (wanted.max_tokens + 1,) if wanted.options.architecture != "gpt" else ()
     plan = plan_without_corpus(wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, longest)
-    report = ask(slice_, plan, wanted.options, compiled_buckets=1, search=False)
+    report = compile_plan(slice_, plan, wanted.options, compiled_buckets=1, search=False)
     field = "targets.vertex.training.tpu" if loaded.configuration.targets.vertex.training else "resources.train"  # type: ignore[union-attr]
     return [Problem(fault, loaded.where(*field.split(".")), field) for fault in report.faults]

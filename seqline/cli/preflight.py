@@ -41,8 +41,9 @@ def preflight(
     """
     from seqline.artifacts.corpus import Corpus
     from seqline.checking.preflight import training_plan
+    from seqline.components.train.preflight.compiled_plan import compile_plan
+    from seqline.components.train.preflight.plan import plan_of, plan_without_corpus
     from seqline.components.train.preflight.slices import TPUS, read_slice
-    from seqline.components.train.preflight.stage import ask, plan_of, plan_without_corpus
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     loaded = read_configuration(config, set_)
@@ -58,7 +59,7 @@ def preflight(
         plan = plan_without_corpus(
             wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, tuple(bucket or ())
         )
-    report = ask(slice_, plan, wanted.options, compiled_buckets, search, decode)
+    report = compile_plan(slice_, plan, wanted.options, compiled_buckets, search, decode)
     print(json.dumps(asdict(report), indent=1) if as_json else "\n".join(report.lines()))
     if report.faults:
         raise UserError("\n".join(report.faults))
