@@ -138,7 +138,7 @@ def _each_slice(rule: Rule, metric: Metric, text: str, pair: EvaluationPair) -> 
         worst, reasons = max(failed, key=_miss), " ".join(result.reason for result in failed)
         return RuleResult(text, worst.value, worst.limit, False, reasons, worst.champion, worst.p_value)
     closest = max(results, key=_miss)
-    reason = f"All {len(results)} slices pass; closest to the limit: {closest.reason}"
+    reason = f"All slices pass ({len(results)}); closest to the limit: {closest.reason}"
     return RuleResult(text, closest.value, closest.limit, True, reason, closest.champion, closest.p_value)
 
 

@@ -30,7 +30,7 @@ def render(template: str | Path, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, figure=number, count=count, percent=percent, duration=duration)
+    environment.filters.update(number=number, count=count, percent=percent, duration=duration)
     return environment.get_template(template.name).render(**values)
 
 

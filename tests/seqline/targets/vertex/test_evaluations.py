@@ -1,4 +1,4 @@
-"""The evaluation that Vertex is given, by google-cloud-pipeline-components' own importer and Google's own client."""
+"""The evaluation in the Model Registry, by google-cloud-pipeline-components' own importer and Google's own client."""
 
 import functools
 import json
@@ -21,12 +21,12 @@ from seqline.configuration.vertex import VertexTarget
 from seqline.targets.vertex.placement import place
 
 SETTINGS = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
-FIGURES = {
+METRICS = {
     "bleu": MetricValue(31.25, True, "s"),
     "rougeLsum": MetricValue(60.5, True, "s"),
     "latency_p95": MetricValue(12.0, False, "s"),
 }
-PLACES = {
+PLACEHOLDERS = {
     "{{$.inputs.artifacts['model'].metadata['resourceName']}}": "projects/1/locations/us-central1/models/m@3",
     "{{$.inputs.parameters['display_name']}}": "seqline",
     "{{$.inputs.parameters['dataset_paths']}}": "[]",
@@ -61,22 +61,22 @@ def test_the_import_follows_deploy_and_only_where_there_is_an_endpoint() -> None
             assert one["componentRef"]["name"] in spec["components"]
 
 
-def test_a_pipeline_without_deploy_stays_as_it_is() -> None:
+def test_a_pipeline_without_deploy_is_unchanged() -> None:
     assert placed("batch") == yaml.safe_load(portable("batch"))
 
 
-def test_what_the_importer_sends_is_a_model_evaluation_of_the_real_type(
+def test_the_importer_sends_a_model_evaluation_of_the_real_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from google_cloud_pipeline_components.container._implementation.model_evaluation import import_model_evaluation
 
-    write_metrics(tmp_path / "metrics", Evaluation(False, "m", "c", 8, FIGURES))
+    write_metrics(tmp_path / "metrics", Evaluation(False, "m", "c", 8, METRICS))
     container = placed()["deploymentSpec"]["executors"]["exec-model-evaluation-import"]["container"]
     assert container["command"][-1] == import_model_evaluation.__name__
     arguments = ["--text_generation_metrics", str(tmp_path / "metrics")]
     for flag, value in zip(container["args"], container["args"][1:], strict=False):
         if flag.startswith("--"):
-            arguments += [flag, PLACES.get(value, str(tmp_path / "out" / flag) if "outputs" in value else "")]
+            arguments += [flag, PLACEHOLDERS.get(value, str(tmp_path / "out" / flag) if "outputs" in value else "")]
     sent: list[types.ImportModelEvaluationRequest] = []
 
     class Client(ModelServiceClient):
@@ -97,7 +97,7 @@ def test_what_the_importer_sends_is_a_model_evaluation_of_the_real_type(
     }
 
 
-def test_an_absent_model_has_no_figures_to_import(tmp_path: Path) -> None:
+def test_an_absent_model_has_no_metrics_to_import(tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics", Evaluation(True, "", "c"))
     assert json.loads((tmp_path / "metrics").read_text()) == {}
     assert general_text_generation({"exact_match": MetricValue(1.0, True, "s")}) == {}
