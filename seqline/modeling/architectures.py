@@ -14,7 +14,7 @@ def make_model(config: TransformerConfig, **kwargs: Any) -> LanguageModel:
     """Makes the model that a configuration describes.
 
     Args:
-        config: Its shape.
+        config: The model's configuration.
         **kwargs: Keras's own arguments.
     """
     return ARCHITECTURES[config.architecture](config, **kwargs)

@@ -16,14 +16,15 @@ class MultiHeadAttention(keras.layers.Layer):
     """Scaled dot-product attention with several heads.
 
     The three projections of self-attention are one matrix product. Heads are the outermost part of the first axis:
-    they are taken apart and put together by copying blocks, which on a CPU is many times faster than transposing.
+    they are split and joined by copying blocks, which on a CPU is many times faster than transposing.
 
     Args:
         hidden_dim: Size of inputs and outputs.
         num_heads: Number of heads; must divide `hidden_dim`.
         dropout: Share of the attention weights dropped in training.
 
-    A function in `watch` is given the attention weights of every call.
+    Attributes:
+        watch: A function that receives the attention weights of every call; None for none.
     """
 
     def __init__(self, hidden_dim: int, num_heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
@@ -33,7 +34,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.project_out = keras.layers.Dense(hidden_dim, name="project_out")
         self.dropout = Dropout(dropout)
         self.watch: Callable[[Any], object] | None = None
-        # The queries are scaled in their projection: its weights are fewer than the logits.
+        # Scaling the projection is cheaper than scaling the logits.
         self.scales = np.repeat(np.array([(hidden_dim // num_heads) ** -0.5, 1, 1], np.float32), hidden_dim)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -51,8 +52,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
         Args:
             states: `[batch, length, hidden_dim]`.
-            first: Number of the first.
-            last: Number after the last.
+            first: Number of the first projection.
+            last: Number after the last projection.
 
         Returns:
             `last - first` tensors, each `[num_heads * batch, length, hidden_dim / num_heads]`; the queries are scaled.
@@ -68,15 +69,15 @@ class MultiHeadAttention(keras.layers.Layer):
         ]
 
     def weights_of(self, queries: Any, keys: Any, bias: Any) -> Any:
-        """How much each query takes of each key's value.
+        """Computes the attention weights.
 
         Args:
-            queries: `[heads * batch, queries, width / heads]`.
-            keys: `[heads * batch, keys, width / heads]`.
-            bias: Added to the logits, `[heads * batch, queries, keys]`: 0, or very negative where masked.
+            queries: `[num_heads * batch, queries, hidden_dim / num_heads]`.
+            keys: `[num_heads * batch, keys, hidden_dim / num_heads]`.
+            bias: Added to the logits, `[num_heads * batch, queries, keys]`: 0, or very negative where masked.
 
         Returns:
-            As the bias; they sum to 1 over the last axis.
+            `[num_heads * batch, queries, keys]`; they sum to 1 over the last axis.
         """
         logits = tf.matmul(queries, keys, transpose_b=True) + bias
         return ops.cast(ops.softmax(ops.cast(logits, "float32")), self.compute_dtype)
@@ -91,7 +92,7 @@ class MultiHeadAttention(keras.layers.Layer):
         Args:
             states: `[batch, length, hidden_dim]`.
             bias: See `weights_of`.
-            memory: `[batch, memory length, width]` for cross-attention.
+            memory: `[batch, memory length, hidden_dim]` for cross-attention.
             rotations: With rotary positions, the encodings of queries and keys; see `rotate`.
             training: Whether to apply dropout.
 

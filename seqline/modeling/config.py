@@ -1,4 +1,4 @@
-"""The shape of a model, as data."""
+"""The configuration of a model."""
 
 from typing import Any, Literal
 
@@ -39,8 +39,8 @@ class TransformerConfig(BaseOptions):
         attention_dropout: Share of the attention weights dropped.
         activation_dropout: Share dropped inside the feed-forward blocks.
         max_length: Longest sequence in tokens, end of sentence included; of a gpt, source and target together.
-        pad_id: Token that fills up; never attended to.
-        unk_id: Token that stands for the unknown.
+        pad_id: Padding token; never attended to.
+        unk_id: Unknown token.
         bos_id: Token that starts every target.
         eos_id: Token that ends every source and target.
     """
@@ -100,7 +100,7 @@ class TransformerConfig(BaseOptions):
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "TransformerConfig":
-        """Returns the configuration that `to_dict` described, or that of an older checkpoint.
+        """Returns the configuration from the fields of `to_dict`, or of an older checkpoint.
 
         Args:
             fields: The fields by name.

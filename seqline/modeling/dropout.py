@@ -1,4 +1,4 @@
-"""Dropout that draws a byte for each activation, where Keras's draws a float."""
+"""Dropout that draws a byte for each activation; Keras's draws a float."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ import tensorflow as tf
 class Dropout(keras.layers.Layer):
     """Sets a share of the activations to zero in training, and scales the rest (Srivastava et al. 2014).
 
-    Random numbers are a tenth of a small model's step. One 32-bit number decides here for four activations, so the
-    share is a multiple of 1/256; the scale is exact for it.
+    With Keras's dropout, random numbers take a tenth of a small model's step. Here one 32-bit number serves four
+    activations, so the share is a multiple of 1/256; the scale is exact for it.
 
     Args:
         rate: Share of the activations dropped.
@@ -24,13 +24,18 @@ class Dropout(keras.layers.Layer):
         self.built = True
 
     def call(self, states: Any, training: bool = False) -> Any:
-        """Returns states of the same shape, of which the last axis is a multiple of four or the shape is static."""
+        """Returns states of the same shape."""
         if not training or not self.dropped:
             return states
         return states * self.mask(tf.shape(states), states.dtype)
 
     def mask(self, shape: Any, dtype: Any) -> Any:
-        """Draws what the states are multiplied with: 0, or a little more than 1."""
+        """Draws the factors of the states: 0 where dropped, otherwise the scale.
+
+        Args:
+            shape: Shape of the states.
+            dtype: Their type.
+        """
         count = tf.reduce_prod(shape)
         seed = tf.cast(self.seed_generator.next(), tf.int32)  # type: ignore[union-attr]
         numbers = tf.random.stateless_uniform([(count + 3) // 4], seed, None, None, tf.int32)

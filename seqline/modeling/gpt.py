@@ -7,25 +7,25 @@ import numpy as np
 from keras import ops
 
 from seqline.modeling.config import TransformerConfig
-from seqline.modeling.language_model import LanguageModel, filled
+from seqline.modeling.language_model import LanguageModel, padded
 from seqline.modeling.layers import TransformerLayer
 
 
 class Gpt(LanguageModel):
-    """Maps a sequence of pieces to logits of the next one.
+    """Maps a sequence of tokens to logits of the next one.
 
     An example is one sequence: the source, `eos`, `bos`, the target, `eos`. Several are packed in a row, each a
-    segment that sees nothing of the others; its positions start at 0.
+    segment that does not attend to the others; its positions start at 0.
 
     Args:
-        config: Its shape.
+        config: The configuration.
 
     Call arguments:
-        inputs: Three int32 `[batch, length]`: the pieces, the number of each piece's segment (0 for padding, after
+        inputs: Three int32 `[batch, length]`: the tokens, the number of each token's segment (0 for padding, after
             all others), and its position in the segment.
 
     Returns of a call:
-        float32 `[batch, length, vocabulary]`.
+        float32 `[batch, length, vocabulary_size]`.
     """
 
     def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
@@ -57,14 +57,14 @@ class Gpt(LanguageModel):
         config = self.config
         rows = [[*left, config.eos_id, config.bos_id] for left, _ in pairs]
         longest = max(map(len, rows))
-        ids = filled(rows, config.pad_id, max(longest, min(longest + room, config.max_length)))
+        ids = padded(rows, config.pad_id, max(longest, min(longest + room, config.max_length)))
         return (ids[:, :0], ids), np.array([len(row) - 1 for row in rows], np.int32)
 
     def continuation(self, source: Any) -> Callable[[Any], Any]:
         """See `LanguageModel`; the source is part of the ids."""
 
         def states_of(ids: Any) -> Any:
-            # What comes later is hidden, so nothing else needs to be told apart.
+            # The causal mask hides padding too, so one segment is enough.
             positions = ops.broadcast_to(ops.arange(ops.shape(ids)[1])[None], ops.shape(ids))
             return self.hidden((ids, ops.ones_like(ids), positions))
 

@@ -1,4 +1,4 @@
-"""What the architectures share: the embedding, the output layer, the masks."""
+"""The parts that the architectures share: the embedding, the output layer, the masks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ MASKED = -1e9
 
 
 class LanguageModel(keras.Model):
-    """A model that predicts the next target piece from hidden states.
+    """A model that predicts the next target token from hidden states.
+
+    A subclass defines `hidden`, from its inputs to hidden states `[batch, target length, hidden_dim]`, and builds its
+    layers. Calling the model returns the logits, float32 `[batch, target length, vocabulary_size]`.
 
     Args:
-        config: Its shape.
-
-    A subclass defines `hidden`, from its inputs to hidden states `[batch, target length, width]`, and builds its
-    layers. Calling the model gives the logits, float32 `[batch, target length, vocabulary]`.
+        config: The configuration.
     """
 
     def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class LanguageModel(keras.Model):
         self.decoder_norm = normalization(config.norm, "decoder_norm") if config.norm_placement == "pre" else None
 
     def embed(self, ids: Any, positions: Any, training: bool = False) -> Any:
-        """Looks up pieces and adds their positions, where those are added.
+        """Looks up token embeddings and adds position encodings, unless positions are rotary.
 
         Args:
             ids: int32 `[batch, length]`.
@@ -52,7 +52,7 @@ class LanguageModel(keras.Model):
             training: Whether to apply dropout.
 
         Returns:
-            `[batch, length, width]`.
+            `[batch, length, hidden_dim]`.
         """
         states = ops.take(self.embedding, ids, axis=0) * self.config.hidden_dim**0.5
         if self.config.positions != "rotary":
@@ -61,7 +61,7 @@ class LanguageModel(keras.Model):
         return self.dropout(ops.cast(states, self.compute_dtype), training=training)
 
     def rotations_at(self, positions: Any) -> Any:
-        """The encodings that `rotate` takes, `[heads * batch or 1, length, width / heads]`; None without rotation.
+        """Returns the encodings for `rotate`, `[num_heads * batch or 1, length, hidden_dim / num_heads]`, or None.
 
         Args:
             positions: int32 `[batch or 1, length]`.
@@ -72,14 +72,14 @@ class LanguageModel(keras.Model):
         return rotations if positions.shape[0] == 1 else ops.tile(rotations, (self.config.num_heads, 1, 1))
 
     def bias_of(self, visible: Any, queries: Any) -> Any:
-        """Turns a mask into what is added to the logits of attention, made once and used by all layers.
+        """Converts a mask to a bias of the attention logits, which all layers share.
 
         Args:
             visible: Booleans that broadcast to `[batch, queries, keys]`.
             queries: A tensor `[batch, queries, ...]`, for the shape.
 
         Returns:
-            `[heads * batch, queries, keys]`: 0, or very negative where masked.
+            `[num_heads * batch, queries, keys]`: 0, or very negative where masked.
         """
         batch, length = ops.shape(queries)[0], ops.shape(queries)[1]
         bias = ops.cast(ops.logical_not(visible), self.compute_dtype) * MASKED
@@ -87,38 +87,52 @@ class LanguageModel(keras.Model):
         return ops.tile(bias, (self.config.num_heads, 1, 1))
 
     def finish(self, states: Any) -> Any:
-        """Normalizes the last layer's states, where that has not been done."""
+        """Normalizes the last layer's states, if the layers do not.
+
+        Args:
+            states: `[..., hidden_dim]`.
+        """
         return states if self.decoder_norm is None else self.decoder_norm(states)
 
     def hidden(self, inputs: Any, training: bool = False) -> Any:
-        """Hidden states `[batch, target length, width]`, from which `logits` predicts."""
+        """Computes the hidden states, `[batch, target length, hidden_dim]`, for `logits`.
+
+        Args:
+            inputs: The inputs of a call.
+            training: Whether to apply dropout.
+        """
         raise NotImplementedError
 
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
-        """What decoding starts from.
+        """Makes the inputs that decoding starts from.
 
         Args:
-            pairs: Source and target piece ids; only the sources are looked at.
-            room: Pieces of output that a row must hold.
+            pairs: Source and target token ids; only the sources are used.
+            room: Output tokens that a row must hold.
 
         Returns:
-            The sources and the rows to continue, each int32 `[pairs, ...]` and padded, and where in each row `bos` is.
+            The sources and the rows to continue, each int32 `[pairs, ...]` and padded; and the index of `bos` in each
+            row.
         """
         raise NotImplementedError
 
     def continuation(self, source: Any) -> Callable[[Any], Any]:
-        """Prepares what does not change while rows are continued.
+        """Computes everything that stays constant while rows are continued.
 
         Args:
             source: The sources that `prompts` returned.
 
         Returns:
-            From rows to hidden states, `[rows, length, width]`.
+            A function from rows to hidden states, `[rows, length, hidden_dim]`.
         """
         raise NotImplementedError
 
     def logits(self, states: Any) -> Any:
-        """The output layer: `[..., width]` to float32 `[..., vocabulary]`."""
+        """Applies the output layer: `[..., hidden_dim]` to float32 `[..., vocabulary_size]`.
+
+        Args:
+            states: Hidden states.
+        """
         kernel = ops.cast(ops.transpose(self.output_embedding), self.compute_dtype)
         return ops.cast(ops.matmul(states, kernel), "float32")
 
@@ -132,23 +146,23 @@ class LanguageModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LanguageModel":  # type: ignore[override]
-        """Returns the model that `get_config` described.
+        """Returns the model of a configuration.
 
         Args:
-            config: What it returned.
+            config: From `get_config`.
         """
         return cls(TransformerConfig.from_dict(config["config"]))
 
 
-def filled(rows: Sequence[Sequence[int]], filler: int, width: int = 0) -> np.ndarray:
-    """Rows of ids as a matrix.
+def padded(rows: Sequence[Sequence[int]], pad_id: int, min_length: int = 0) -> np.ndarray:
+    """Pads rows of ids to a matrix.
 
     Args:
         rows: The ids.
-        filler: What stands behind them.
-        width: The least number of columns.
+        pad_id: The id to pad with.
+        min_length: Minimum number of columns.
     """
-    matrix = np.full((len(rows), max(width, *map(len, rows))), filler, np.int32)
+    matrix = np.full((len(rows), max(min_length, *map(len, rows))), pad_id, np.int32)
     for number, row in enumerate(rows):
         matrix[number, : len(row)] = row
     return matrix

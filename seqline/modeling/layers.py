@@ -1,4 +1,4 @@
-"""One layer of a stack (Vaswani et al. 2017, figure 1), with the options that practice has found since."""
+"""One layer of a stack (Vaswani et al. 2017, figure 1), with newer norms and activations as options."""
 
 from typing import Any
 
@@ -14,28 +14,36 @@ ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "silu": ops.silu, "swiglu": o
 
 
 class FeedForward(keras.layers.Layer):
-    """Two dense layers with an activation between them, at every position alike.
+    """Two dense layers with an activation between them, applied to each position.
 
     Args:
-        config: The model's shape.
+        config: The model's configuration.
     """
 
     def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.inner, self.gated = config.hidden_dim, config.intermediate_dim, config.activation == "swiglu"
+        self.hidden_dim, self.intermediate_dim, self.gated = (
+            config.hidden_dim,
+            config.intermediate_dim,
+            config.activation == "swiglu",
+        )
         self.activation = ACTIVATIONS[config.activation]
-        self.expand = keras.layers.Dense(self.inner * (2 if self.gated else 1), name="expand")
-        self.contract = keras.layers.Dense(self.width, name="contract")
+        self.expand = keras.layers.Dense(self.intermediate_dim * (2 if self.gated else 1), name="expand")
+        self.contract = keras.layers.Dense(self.hidden_dim, name="contract")
         self.dropout = Dropout(config.activation_dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the weights for inputs `[batch, length, width]`."""
-        self.expand.build((None, None, self.width))
-        self.contract.build((None, None, self.inner))
+        """Makes the weights.
+
+        Args:
+            input_shape: `[batch, length, hidden_dim]`.
+        """
+        self.expand.build((None, None, self.hidden_dim))
+        self.contract.build((None, None, self.intermediate_dim))
         self.built = True
 
     def call(self, states: Any, training: bool = False) -> Any:
-        """`[batch, length, width]` to the same shape."""
+        """Maps `[batch, length, hidden_dim]` to the same shape."""
         inner = self.expand(states)
         if self.gated:
             gate, inner = ops.split(inner, 2, axis=-1)
@@ -49,13 +57,13 @@ class TransformerLayer(keras.layers.Layer):
     """An encoder or decoder layer: attention and feed-forward, each added to its input and normalized.
 
     Args:
-        config: The model's shape.
+        config: The model's configuration.
         cross: Whether the layer also attends to the encoder's memory, as in a decoder.
     """
 
     def __init__(self, config: TransformerConfig, cross: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.has_cross = config.hidden_dim, cross
+        self.hidden_dim, self.has_cross = config.hidden_dim, cross
         self.normalized_first = config.norm_placement == "pre"
 
         def attention(name: str) -> MultiHeadAttention:
@@ -71,8 +79,12 @@ class TransformerLayer(keras.layers.Layer):
         self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the weights for inputs `[batch, length, width]`."""
-        shape = (None, None, self.width)
+        """Makes the weights.
+
+        Args:
+            input_shape: `[batch, length, hidden_dim]`.
+        """
+        shape = (None, None, self.hidden_dim)
         for layer in (self.self_norm, self.self_attention, self.feed_forward_norm, self.feed_forward):
             layer.build(shape)
         if self.has_cross:
@@ -92,15 +104,15 @@ class TransformerLayer(keras.layers.Layer):
         """Runs the layer on whole sequences.
 
         Args:
-            states: `[batch, length, width]`.
+            states: `[batch, length, hidden_dim]`.
             bias: Mask of self-attention; see `MultiHeadAttention.weights_of`.
-            memory: The encoder's output, `[batch, source length, width]`, for a decoder.
-            memory_bias: Its mask.
-            rotations: Of self-attention, with rotary positions.
+            memory: The encoder's output, `[batch, source length, hidden_dim]`, for a decoder.
+            memory_bias: Mask of cross-attention.
+            rotations: Encodings of self-attention, with rotary positions.
             training: Whether to apply dropout.
 
         Returns:
-            `[batch, length, width]`.
+            `[batch, length, hidden_dim]`.
         """
         states = self.add(
             states, self.self_norm, lambda x: self.self_attention(x, bias, None, rotations, training=training), training
@@ -115,12 +127,12 @@ class TransformerLayer(keras.layers.Layer):
         return self.add(states, self.feed_forward_norm, lambda x: self.feed_forward(x, training=training), training)
 
     def add(self, states: Any, norm: keras.layers.Layer, block: Any, training: bool = False) -> Any:
-        """Adds what a block makes of the states, normalized before it or after.
+        """Adds a block's output to the states, normalized before or after the block.
 
         Args:
-            states: `[batch, length, width]`.
+            states: `[batch, length, hidden_dim]`.
             norm: The block's normalization.
-            block: From states to states.
+            block: A function from states to states.
             training: Whether to apply dropout.
         """
         if self.normalized_first:

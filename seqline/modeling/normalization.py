@@ -21,13 +21,17 @@ def normalization(kind: str, name: str) -> keras.layers.Layer:
 
 
 class RMSNormalization(keras.layers.Layer):
-    """Divides by the root mean square over the last axis (Zhang and Sennrich 2019); as good here, and cheaper.
+    """Divides by the root mean square over the last axis (Zhang and Sennrich 2019).
 
-    Keras's has the same result; the gradient derived by hand makes half as many passes over the states.
+    Keras's layer has the same result; the manual gradient here makes half as many passes over the states.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the weights for inputs `[..., width]`."""
+        """Makes the weights.
+
+        Args:
+            input_shape: `[..., hidden_dim]`.
+        """
         self.scale = self.add_weight(name="scale", shape=(input_shape[-1],), initializer="ones")
 
     def call(self, states: Any) -> Any:

@@ -7,25 +7,25 @@ import numpy as np
 from keras import ops
 
 from seqline.modeling.config import TransformerConfig
-from seqline.modeling.language_model import LanguageModel, filled
+from seqline.modeling.language_model import LanguageModel, padded
 from seqline.modeling.layers import TransformerLayer
 from seqline.modeling.normalization import normalization
 
 
 class Transformer(LanguageModel):
-    """Maps source and target pieces to logits of the next target piece.
+    """Maps source and target tokens to logits of the next target token.
 
-    One embedding serves the source and the target.
+    Source and target share one embedding.
 
     Args:
-        config: Its shape.
+        config: The configuration.
 
     Call arguments:
         inputs: A pair of int32 `[batch, source length]`, ending in `eos`, and int32 `[batch, target length]`,
-            starting with `bos`; both filled up with `pad`.
+            starting with `bos`; both padded with `pad_id`.
 
     Returns of a call:
-        float32 `[batch, target length, vocabulary]`.
+        float32 `[batch, target length, vocabulary_size]`.
 
     Example:
         >>> model = Transformer(TransformerConfig.preset("tiny", vocabulary_size=8000))
@@ -53,7 +53,7 @@ class Transformer(LanguageModel):
             training: Whether to apply dropout.
 
         Returns:
-            The memory, `[batch, source length, width]`.
+            The memory, `[batch, source length, hidden_dim]`.
         """
         positions = ops.arange(ops.shape(source)[1])[None]
         bias = self.bias_of(self.real(source), source)
@@ -64,7 +64,11 @@ class Transformer(LanguageModel):
         return states if self.encoder_norm is None else self.encoder_norm(states)
 
     def real(self, source: Any) -> Any:
-        """Where the source is no padding, `[batch, 1, source length]`."""
+        """Returns where the source is not padding, `[batch, 1, source length]`.
+
+        Args:
+            source: int32 `[batch, source length]`.
+        """
         return ops.not_equal(source, self.config.pad_id)[:, None]
 
     def hidden(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
@@ -76,17 +80,17 @@ class Transformer(LanguageModel):
         """Runs the decoder on whole targets.
 
         Args:
-            memory: What `encode` made of the source.
+            memory: From `encode`.
             source: int32 `[batch, source length]`.
             target: int32 `[batch, target length]`, starting with `bos`.
             training: Whether to apply dropout.
 
         Returns:
-            Hidden states, `[batch, target length, width]`.
+            Hidden states, `[batch, target length, hidden_dim]`.
         """
         memory_bias = self.bias_of(self.real(source), target)
         positions = ops.arange(ops.shape(target)[1])[None]
-        # A target is padded at its end only, so hiding what lies ahead hides the padding too.
+        # A target is padded at its end only, so the causal mask hides the padding too.
         bias = self.bias_of((positions[:, None] <= positions[:, :, None]), target)
         rotations = self.rotations_at(positions)
         states = self.embed(target, positions, training)
@@ -97,8 +101,8 @@ class Transformer(LanguageModel):
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
         """See `LanguageModel`."""
         config = self.config
-        source = filled([[*left, config.eos_id] for left, _ in pairs], config.pad_id)
-        ids = filled([[config.bos_id]] * len(pairs), config.pad_id, 1 + min(room, config.max_length - 1))
+        source = padded([[*left, config.eos_id] for left, _ in pairs], config.pad_id)
+        ids = padded([[config.bos_id]] * len(pairs), config.pad_id, 1 + min(room, config.max_length - 1))
         return (source, ids), np.zeros(len(pairs), np.int32)
 
     def continuation(self, source: Any) -> Callable[[Any], Any]:

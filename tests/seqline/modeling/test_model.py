@@ -31,7 +31,7 @@ def test_logits_have_the_vocabulary_as_their_last_axis(model: Transformer) -> No
     assert logits.dtype == tf.float32
 
 
-def test_a_later_target_piece_does_not_change_an_earlier_prediction(model: Transformer) -> None:
+def test_a_later_target_token_does_not_change_an_earlier_prediction(model: Transformer) -> None:
     source = ids([5, 6, 3])
     one, other = (model((source, target)).numpy() for target in (ids([2, 5, 6, 7]), ids([2, 5, 9, 11])))
     np.testing.assert_allclose(one[:, :2], other[:, :2], atol=1e-5)
@@ -47,7 +47,7 @@ def test_padding_changes_nothing(model: Transformer, padding: int, length: int) 
     np.testing.assert_allclose(model((source, target)).numpy(), model((padded, target)).numpy(), atol=1e-5)
 
 
-def test_every_weight_is_learnt(model: Transformer) -> None:
+def test_every_weight_has_a_gradient(model: Transformer) -> None:
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model((ids([5, 6, 3]), ids([2, 7]))) ** 2)
     gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
@@ -75,9 +75,9 @@ def test_presets_have_the_published_sizes(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden_dim": 10, "num_heads": 4}, "hidden_dim 10 must be a multiple of twice heads"),
+        ({"hidden_dim": 10, "num_heads": 4}, "hidden_dim 10 must be a multiple of twice num_heads"),
         ({"decoder_layers": 0}, "decoder_layers must be at least 1, not 0"),
-        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1"),
     ],
 )
 def test_an_impossible_shape_names_the_field(change: dict[str, float], message: str) -> None:
@@ -104,7 +104,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_with_every_option_order_counts_and_what_lies_ahead_does_not(options: dict[str, object]) -> None:
+def test_with_every_option_order_matters_and_later_tokens_do_not(options: dict[str, object]) -> None:
     model = make_model(TransformerConfig(**{**CONFIG.to_dict(), **options}))
     predict = {
         name: model((ids(source), ids(target))).numpy()
@@ -118,7 +118,7 @@ def test_with_every_option_order_counts_and_what_lies_ahead_does_not(options: di
     np.testing.assert_allclose(predict["one"][:, :2], predict["other end"][:, :2], atol=1e-5)
 
 
-def test_the_normalization_s_own_gradient_is_the_derived_one() -> None:
+def test_the_normalization_s_manual_gradient_is_the_derivative() -> None:
     layer = RMSNormalization()
     layer.build((None, None, 8))
     layer.scale.assign(np.linspace(0.5, 2, 8))
