@@ -44,7 +44,7 @@ def seqline_of(task: dict[str, Any]) -> Decode:
     from seqline.modeling.config import TransformerConfig
 
     checkpoint = Checkpoint(Path(task["checkpoint"]))
-    model = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
+    model = make_model(TransformerConfig.from_dict(checkpoint.read_config().model))
     model.load_weights(checkpoint.weights)
     decoding = Decoding(4, task["length_penalty"], max_output_length=max(task["lengths"]))
     signature = Program(model, checkpoint.tokenizer, decoding).signatures()["parameters"]

@@ -50,7 +50,7 @@ def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
     Returns:
         What a peer must know of the model's shape.
     """
-    model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config()["model"]))
+    model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config().model))
     model.load_weights(checkpoint.weights)
     # More of them than training needs: CTranslate2 has none but those that it is given.
     positions = sinusoids(POSITIONS, model.config.hidden_dim)

@@ -11,9 +11,10 @@ from typing import Any
 
 from benchmarks.results import finish, parser, show
 from seqline.components.train.options import Options
+from seqline.components.train.preflight.compiled_plan import compile_plan
+from seqline.components.train.preflight.plan import Plan, config_of
 from seqline.components.train.preflight.report import Bucket, Report
 from seqline.components.train.preflight.slices import GIB, read_slice
-from seqline.components.train.preflight.stage import Plan, ask, config_of
 from seqline.errors import UserError
 from seqline.modeling.architectures import ARCHITECTURES
 from seqline.modeling.config import PRESETS
@@ -62,7 +63,7 @@ def asked(preset: str, architecture: str, tpu: str, rows: int, length: int, drop
     }
     options = Options(**given)
     plan = Plan(config_of(options, VOCABULARY, length), [Bucket(rows, length, length)])
-    return ask(read_slice(tpu), plan, options, compiled_buckets=1, search=False)
+    return compile_plan(read_slice(tpu), plan, options, compiled_buckets=1, search=False)
 
 
 def base(preset: str, tpu: str) -> dict[str, float | str]:

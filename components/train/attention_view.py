@@ -1,4 +1,4 @@
-"""Where the trained model looks: attention maps of a few validation sentences, as a page."""
+"""A page with attention maps of a few validation sentences."""
 
 import base64
 import struct
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from seqline.atomic import atomic_write
-from seqline.components.train.batches import Pair
-from seqline.components.train.pieces import Pieces
+from seqline.components.train.detokenizer import Detokenizer
+from seqline.components.train.records import Pair
 from seqline.html_report.page import render
 from seqline.modeling.attention import MultiHeadAttention
 from seqline.modeling.gpt import Gpt
@@ -27,11 +27,11 @@ class Map:
     """One attention map.
 
     Attributes:
-        title: Which layer and heads.
-        image: A PNG as a data URI: a pixel for each pair of pieces, the darker the more attention.
-        across: What is attended to, piece by piece.
-        down: What attends.
-        peaks: For each row, the piece it attends to most and how much, for a reader of the text alone.
+        title: Layer and heads.
+        image: A PNG as a data URI: a pixel for each pair of tokens, darker for more attention.
+        across: Tokens that are attended to.
+        down: Tokens that attend.
+        peaks: For each row, the token with the most attention and its share, for screen readers.
     """
 
     title: str
@@ -41,24 +41,24 @@ class Map:
     peaks: list[tuple[str, float]]
 
 
-def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], pieces: Pieces) -> None:
+def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], detokenizer: Detokenizer) -> None:
     """Writes the page: for each sentence the last decoder layer's heads, and all layers with their heads averaged.
 
-    The target is the reference, given piece by piece. Of a transformer the maps are the cross-attention, from the
-    target (down) to the source (across); of a gpt, the self-attention from the target to all before it.
+    The decoder gets the reference as its target (teacher forcing). Of a transformer the maps show the cross-attention
+    from the target (down) to the source (across); of a gpt, the self-attention from the target to everything before it.
 
     Args:
         path: The HTML file.
         model: The trained model.
-        pairs: Sentences to choose from; the first that are short enough to be read are shown.
-        pieces: The tokenizer.
+        pairs: Sentences to choose from; the first short ones are shown.
+        detokenizer: Turns tokens into text.
     """
     fitting = [pair for pair in pairs if 3 <= len(pair[0]) <= LONGEST and len(pair[1]) <= LONGEST]
     shown = (fitting or sorted(pairs, key=lambda pair: len(pair[0]) + len(pair[1])))[:SENTENCES]
     sentences = []
     for left, right in shown:
-        source, target = pieces.texts([left.tolist(), right.tolist()])
-        sentences.append((source, target, maps(model, (left, right), pieces)))
+        source, target = detokenizer.texts([left.tolist(), right.tolist()])
+        sentences.append((source, target, maps(model, (left, right), detokenizer)))
     page = render(
         Path(__file__).with_name("attention_view.html"),
         sentences=sentences,
@@ -68,13 +68,13 @@ def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], pi
     atomic_write(path, page)
 
 
-def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:
-    """The attention maps of one pair.
+def maps(model: LanguageModel, pair: Pair, detokenizer: Detokenizer) -> list[Map]:
+    """Makes the attention maps of one pair.
 
     Args:
         model: The trained model.
         pair: Source and target.
-        pieces: The tokenizer.
+        detokenizer: Turns tokens into text.
     """
     config, prompt_only = model.config, isinstance(model, Gpt)
     left, right = pair
@@ -84,9 +84,9 @@ def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:
     layers = [layer.self_attention if prompt_only else layer.cross_attention for layer in model.decoder]
     with _recorded(layers) as seen:
         model.continuation(source)(ids)
-    # A row is the piece that is predicted: what stands at the position before it attends.
-    down = [*pieces.names(right.tolist()), "⏎"]
-    across = pieces.names(ids[0].tolist()) if prompt_only else [*pieces.names(left.tolist()), "⏎"]
+    # A row is named after the predicted token; the position before it attends.
+    down = [*detokenizer.tokens(right.tolist()), "⏎"]
+    across = detokenizer.tokens(ids[0].tolist()) if prompt_only else [*detokenizer.tokens(left.tolist()), "⏎"]
     heads = [np.asarray(weights, np.float32)[:, starts[0] :, : len(across)] for weights in seen]
     last = len(heads) - 1
     found = [("last layer, mean of the heads", heads[last].mean(axis=0))]
@@ -105,7 +105,7 @@ def maps(model: LanguageModel, pair: Pair, pieces: Pieces) -> list[Map]:
 
 
 def png(weights: np.ndarray) -> str:
-    """A PNG of a matrix of shares, as a data URI: blue, the more opaque the larger.
+    """Draws a matrix of shares as a PNG in a data URI: blue, more opaque for larger shares.
 
     Args:
         weights: `[rows, columns]`, 0 to 1.

@@ -1,4 +1,4 @@
-"""The few shapes that batches have, chosen so that padding a corpus's pairs to them costs the least."""
+"""The few shapes that batches have, chosen to make padding a corpus's pairs as cheap as possible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Bucket:
 
     Attributes:
         rows: Pairs in a batch.
-        source: Source pieces, end of sentence included.
-        target: Target pieces, likewise.
+        source: Source tokens, end of sentence included.
+        target: Target tokens, likewise.
     """
 
     rows: int
@@ -32,8 +32,8 @@ class Bucket:
         """Whether pairs of these lengths fit in.
 
         Args:
-            source: Source pieces, end of sentence included.
-            target: Target pieces, likewise.
+            source: Source tokens, end of sentence included.
+            target: Target tokens, likewise.
         """
         return (source <= self.source) & (target <= self.target)
 
@@ -46,23 +46,23 @@ def choose_buckets(
     costs: tuple[float, float] = (1.0, 1.0),
     replicas: int = 1,
 ) -> list[Bucket]:
-    """Chooses shapes for pairs of these lengths, each pair going to the cheapest that holds it.
+    """Chooses shapes for pairs of these lengths; each pair goes to the cheapest shape that holds it.
 
-    The largest is that of the longest source and the longest target. The others are added one by one, each the one
-    that saves most: this saves at least 1 - 1/e of what the best choice would (Nemhauser, Wolsey and Fisher 1978).
-    Then those go without which the whole batches cost less: of few pairs, many do not fill a batch of their bucket.
-    Sources and targets are told apart because some tasks have long ones and short ones, such as questions about a text.
+    The largest shape is that of the longest source and the longest target. The others are added greedily, each the one
+    that saves most: this saves at least 1 - 1/e of the optimum (Nemhauser, Wolsey and Fisher 1978). Then shapes are
+    removed while that lowers the cost of whole batches, since few pairs do not fill batches of many shapes. Sources and
+    targets have separate lengths because in some tasks, such as question answering, one is long and the other short.
 
     Args:
-        source: Source pieces of each pair, end of sentence included.
-        target: Target pieces of each, likewise.
+        source: Source tokens of each pair, end of sentence included.
+        target: Target tokens of each, likewise.
         batch_tokens: Padded tokens of a batch, at most, on the longer side.
-        count: How many shapes, at most.
-        costs: What a source position takes to compute, and what a target position.
+        count: Number of shapes, at most.
+        costs: Cost of computing a source position, and of a target position.
         replicas: Devices that share a batch.
 
     Returns:
-        The buckets, the cheapest pair first; the last holds every pair.
+        The buckets, from the cheapest pair to the most expensive; the last holds every pair.
     """
     lefts, rights = _steps(source), _steps(target)
     pairs = np.zeros((len(lefts), len(rights)))
@@ -72,99 +72,104 @@ def choose_buckets(
     def price(left: Any, right: Any) -> Any:
         return left * costs[0] + right * costs[1]
 
-    def made(shapes: list[Shape]) -> list[Bucket]:
+    def buckets_of(shapes: list[Shape]) -> list[Bucket]:
         ordered = sorted(shapes, key=lambda shape: (price(*shape), shape))
         return [Bucket(rows_of(batch_tokens // max(shape), replicas), *shape) for shape in ordered]
 
     def total(shapes: list[Shape]) -> float:
-        buckets = made(shapes)
+        buckets = buckets_of(shapes)
         sizes = np.bincount(assign(sources, targets, buckets), pairs.ravel(), len(buckets))
         return sum(
             batches * bucket.rows * price(bucket.source, bucket.target)
             for batches, bucket in zip(count_batches(sizes, buckets), buckets, strict=True)
         )
 
-    shapes = _most_saving(lefts, rights, pairs, price(lefts[:, None], rights), count)
+    shapes = _greedy_shapes(lefts, rights, pairs, price(lefts[:, None], rights), count)
     least = total(shapes)
     while len(shapes) > 1:
         fewer = [[other for other in shapes if other != shape] for shape in shapes[1:]]
-        totals = [total(left) for left in fewer]
+        totals = [total(remaining) for remaining in fewer]
         if min(totals) >= least:
             break
         least, shapes = min(totals), fewer[int(np.argmin(totals))]
-    return made(shapes)
+    return buckets_of(shapes)
 
 
 def assign(source: np.ndarray, target: np.ndarray, buckets: list[Bucket]) -> np.ndarray:
-    """The number of each pair's bucket: the first that holds it.
+    """Returns the index of each pair's bucket: the first that holds it.
 
     Args:
-        source: Source pieces of each pair, end of sentence included.
-        target: Target pieces of each, likewise.
+        source: Source tokens of each pair, end of sentence included.
+        target: Target tokens of each, likewise.
         buckets: From `choose_buckets`.
     """
     return np.argmax([bucket.holds(source, target) for bucket in buckets], axis=0)
 
 
-def heirs(buckets: list[Bucket]) -> Iterator[int]:
-    """For each bucket but the last, where what does not fill a batch of it goes: the next that holds all it may have.
+def overflow_buckets(buckets: list[Bucket]) -> Iterator[int]:
+    """Finds for each bucket but the last the bucket that takes its overflow: pairs that do not fill a batch.
 
     Args:
         buckets: From `choose_buckets`.
+
+    Yields:
+        Index of the next bucket that holds every pair of this one.
     """
     for number, bucket in enumerate(buckets[:-1]):
         later = range(number + 1, len(buckets))
-        yield next(heir for heir in later if buckets[heir].holds(bucket.source, bucket.target))
+        yield next(index for index in later if buckets[index].holds(bucket.source, bucket.target))
 
 
 def count_batches(sizes: np.ndarray, buckets: list[Bucket]) -> list[int]:
-    """Batches of each bucket, when what does not fill one goes to the heir; only the last batch of all may have room.
+    """Counts the batches of each bucket; pairs that do not fill a batch go to the overflow bucket.
+
+    Only the last batch of the last bucket may be partly empty.
 
     Args:
-        sizes: How many pairs are assigned to each.
+        sizes: Number of pairs assigned to each bucket.
         buckets: From `choose_buckets`.
     """
     waiting = [int(size) for size in sizes]
-    for number, heir in enumerate(heirs(buckets)):
-        waiting[heir] += waiting[number] % buckets[number].rows
-    # Of the last bucket all go in.
+    for number, overflow in enumerate(overflow_buckets(buckets)):
+        waiting[overflow] += waiting[number] % buckets[number].rows
+    # The last bucket pads its last batch.
     waiting[-1] += -waiting[-1] % buckets[-1].rows
     return [size // bucket.rows for size, bucket in zip(waiting, buckets, strict=True)]
 
 
-def rows_of(most: int, replicas: int) -> int:
-    """Rows of a batch: as many as there is room for, in whole eights, so that 1, 2, 4 or 8 replicas share the same.
+def rows_of(max_rows: int, replicas: int) -> int:
+    """Returns the rows of a batch: a multiple of eight where possible, so that 1, 2, 4 or 8 replicas share equally.
 
     Args:
-        most: Rows that there is room for.
+        max_rows: Rows that there is room for.
         replicas: Devices that share the batch; each gets one row at least.
     """
-    whole = most // 8 * 8 or most
+    whole = max_rows // 8 * 8 or max_rows
     return max(replicas, whole // replicas * replicas)
 
 
 def _steps(lengths: np.ndarray) -> np.ndarray:
-    """The lengths that a bucket may have: all that there are, or so many that what is chosen is hardly worse."""
+    """The candidate lengths of buckets: all that occur, or enough of them for a nearly equal choice."""
     values = np.unique(lengths)
     if len(values) <= STEPS:
         return values
-    # Half of them by how many pairs have them, half evenly, for the few that are long.
-    often = np.quantile(lengths, np.linspace(0, 1, STEPS // 2 + 1)[1:], method="higher")
-    evenly = values[np.linspace(0, len(values) - 1, STEPS // 2).round().astype(int)]
-    return np.unique(np.concatenate([often, evenly]))
+    # Half by frequency; half evenly spaced, for the few pairs that are long.
+    frequent = np.quantile(lengths, np.linspace(0, 1, STEPS // 2 + 1)[1:], method="higher")
+    even = values[np.linspace(0, len(values) - 1, STEPS // 2).round().astype(int)]
+    return np.unique(np.concatenate([frequent, even]))
 
 
-def _most_saving(
+def _greedy_shapes(
     lefts: np.ndarray, rights: np.ndarray, pairs: np.ndarray, prices: np.ndarray, count: int
 ) -> list[Shape]:
-    """The shape that holds all, and those that save most beside it, whole batches not looked at.
+    """Chooses the shape that holds all pairs, then those that save most; ignores that batches are whole.
 
     Args:
-        lefts: Lengths of a source.
-        rights: Lengths of a target.
-        pairs: How many pairs there are of each two.
-        prices: What a pair in a bucket of each two takes to compute.
-        count: How many shapes, at most.
+        lefts: Candidate lengths of a source.
+        rights: Candidate lengths of a target.
+        pairs: Number of pairs by candidate lengths.
+        prices: Cost of a pair in a bucket, by candidate lengths.
+        count: Number of shapes, at most.
     """
     paid = np.full(pairs.shape, prices[-1, -1])
     shapes = [(int(lefts[-1]), int(rights[-1]))]
@@ -180,7 +185,7 @@ def _most_saving(
 
 
 def _savings(pairs: np.ndarray, paid: np.ndarray, prices: np.ndarray) -> np.ndarray:
-    """What each further bucket would save, of pairs by length that are paid so much for so far."""
+    """Returns the saving of each further bucket, given each pair's current cost."""
     savings = np.zeros(pairs.shape)
     for left in range(len(pairs)):
         above = np.maximum(paid[: left + 1, :, None] - prices[left], 0) * pairs[: left + 1, :, None]

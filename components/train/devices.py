@@ -1,4 +1,4 @@
-"""Which devices train, and how they share a batch."""
+"""The devices that train, and how they share a batch."""
 
 import functools
 import json
@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 
 def choose_strategy(devices: str) -> Any:
-    """Makes the distribution strategy; to be called before anything else of TensorFlow runs.
+    """Makes the distribution strategy; must be called before TensorFlow does anything else.
 
     Args:
         devices: one; mirrored (all GPUs of this machine); workers (the cluster that `TF_CONFIG` describes, as Vertex
-            sets it); tpu; or auto: what there is, in the order workers, tpu, mirrored, one.
+            sets it); tpu; or auto: the first that is available of workers, tpu, mirrored, one.
 
     Returns:
         A `tf.distribute.Strategy`.
@@ -61,37 +61,37 @@ def several_workers(strategy: Any) -> bool:
     """
     import tensorflow as tf
 
-    # Of one worker Keras treats the figures like those of one machine.
+    # Keras treats the metrics of a single worker like those of one machine.
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and _workers() > 1
 
 
 def gather(strategy: Any, *values: float) -> list[tuple[float, ...]]:
-    """What the workers have to tell each other; all of them must ask at the same step, or they wait for ever.
+    """Gathers values from all workers, each of which must call it at the same step; otherwise they wait forever.
 
     Args:
         strategy: From `choose_strategy`.
-        *values: What this one tells.
+        *values: The values of this worker.
 
     Returns:
-        The values of each replica, the chief's first; of one process its own.
+        The values of each replica, the chief's first; with one process, its own.
     """
     import tensorflow as tf
 
     if not several_workers(strategy):
         return [values]
-    return [tuple(row) for row in _gathering(strategy)(tf.constant([values], tf.float64)).numpy().tolist()]
+    return [tuple(row) for row in _gather_function(strategy)(tf.constant([values], tf.float64)).numpy().tolist()]
 
 
 @functools.cache
-def _gathering(strategy: Any) -> Any:
-    """The collective of `gather`, in a graph: traced once, not at every step."""
+def _gather_function(strategy: Any) -> Any:
+    """The collective of `gather` as a graph: traced once, not at every step."""
     import tensorflow as tf
 
     @tf.function
-    def gathering(row: Any) -> Any:
+    def gather_rows(row: Any) -> Any:
         return strategy.gather(strategy.run(tf.identity, args=(row,)), axis=0)
 
-    return gathering
+    return gather_rows
 
 
 def native_bfloat16() -> bool:
@@ -134,6 +134,6 @@ def _tpu() -> Any:
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"devices is tpu, but no TPU can be used ({reason}); take a TPU machine or devices auto"
+            f"devices is tpu, but no TPU can be used ({reason}); use a TPU machine or set devices to auto"
         ) from None
     return tf.distribute.TPUStrategy(resolver)

@@ -1,4 +1,4 @@
-"""How much a training step must compute, and how much this machine can."""
+"""FLOP of a training step, and the peak of this machine."""
 
 import time
 
@@ -6,30 +6,30 @@ from seqline.modeling.config import TransformerConfig
 
 
 def training_flops(config: TransformerConfig, source_tokens: float, target_tokens: float, pairs: float) -> float:
-    """Floating-point operations to learn from some pairs once: matrix products only, padding not counted.
+    """Counts the floating-point operations to learn from some pairs once: matrix products only, without padding.
 
     Each weight takes part in one multiplication and one addition a token, three times: forward, and backward for
     the states and for the weights.
 
     Args:
-        config: The model's shape.
-        source_tokens: Of all pairs, end of sentence included.
-        target_tokens: Likewise.
-        pairs: How many.
+        config: The model's configuration.
+        source_tokens: Source tokens of all pairs, end of sentence included.
+        target_tokens: Target tokens, likewise.
+        pairs: Number of pairs.
     """
-    width, inner = config.hidden_dim, config.intermediate_dim * (3 if config.activation == "swiglu" else 2)
-    layer = 4 * width * width + width * inner
+    dim, inner = config.hidden_dim, config.intermediate_dim * (3 if config.activation == "swiglu" else 2)
+    layer = 4 * dim * dim + dim * inner
     source, target = source_tokens / max(pairs, 1), target_tokens / max(pairs, 1)
     if config.architecture == "gpt":
         tokens, seen = source_tokens + target_tokens, (source + target) / 2
-        weights = tokens * config.decoder_layers * (layer + 2 * width * seen)
+        weights = tokens * config.decoder_layers * (layer + 2 * dim * seen)
     else:
-        cross = 2 * width * width
+        cross = 2 * dim * dim
         weights = source_tokens * (
-            config.encoder_layers * (layer + 2 * width * source) + config.decoder_layers * cross
-        ) + target_tokens * config.decoder_layers * (layer + cross + 2 * width * (target / 2 + source))
-    # A gpt's loss needs logits where a target piece is predicted only.
-    return 6 * (weights + target_tokens * width * config.vocabulary_size)
+            config.encoder_layers * (layer + 2 * dim * source) + config.decoder_layers * cross
+        ) + target_tokens * config.decoder_layers * (layer + cross + 2 * dim * (target / 2 + source))
+    # A gpt's loss needs logits only where a target token is predicted.
+    return 6 * (weights + target_tokens * dim * config.vocabulary_size)
 
 
 def matmul_peak(dtype: str = "float32", size: int = 2048, seconds: float = 0.5) -> float:
@@ -38,7 +38,7 @@ def matmul_peak(dtype: str = "float32", size: int = 2048, seconds: float = 0.5) 
     Args:
         dtype: float32 or bfloat16.
         size: Rows and columns.
-        seconds: How long to measure, about.
+        seconds: Duration of the measurement, approximately.
     """
     import tensorflow as tf
 

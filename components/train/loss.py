@@ -1,4 +1,4 @@
-"""Cross-entropy of the output layer, a few rows at a time: all logits at once would not fit a processor's cache."""
+"""Cross-entropy of the output layer in chunks of rows: all logits at once would not fit a processor's cache."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ CHUNK_BYTES = 16 << 20
 def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, smoothing: float) -> Any:
     """The weighted sum of the label-smoothed cross-entropies (Szegedy et al. 2016) of `states @ kernel.T`.
 
-    With z the logits, y the label and e the smoothing it is `logsumexp(z) - (1 - e) z[y] - e mean(z)`; so neither
-    the logits nor the smoothed labels are ever whole in memory. Gradients are made in the same pass.
+    With z the logits, y the label and e the smoothing it is `logsumexp(z) - (1 - e) z[y] - e mean(z)`, so neither
+    the logits nor the smoothed labels are ever whole in memory. Gradients are computed in the same pass.
 
     Args:
-        states: `[rows, width]`.
-        kernel: `[vocabulary, width]`.
+        states: `[rows, hidden_dim]`.
+        kernel: `[vocabulary, hidden_dim]`.
         labels: int32 `[rows]`.
         weights: float32 `[rows]`; 0 for padding.
         smoothing: Share of the probability spread over the whole vocabulary.
@@ -28,16 +28,16 @@ def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, 
     def function(states: Any, kernel: Any) -> tuple[Any, Any]:
         total, on_states, on_kernel = _partition(states, kernel, weights)
         narrow = tf.cast(weights, states.dtype)[:, None]
-        # What the smoothed label takes from a row: (1 - e) of its piece's vector, e of the mean vector.
-        wanted = (1 - smoothing) * tf.gather(kernel, labels) + smoothing * tf.reduce_mean(kernel, axis=0)
-        total -= tf.reduce_sum(tf.cast(states * wanted * narrow, tf.float32))
+        # The mean of the kernel's rows under the smoothed label.
+        expected = (1 - smoothing) * tf.gather(kernel, labels) + smoothing * tf.reduce_mean(kernel, axis=0)
+        total -= tf.reduce_sum(tf.cast(states * expected * narrow, tf.float32))
 
         def gradient(upstream: Any) -> tuple[Any, Any]:
             weighted = tf.cast(states * narrow, tf.float32)
             vocabulary_size = kernel.shape[0]
             chosen = tf.math.unsorted_segment_sum((1 - smoothing) * weighted, labels, vocabulary_size)
             spread = tf.reduce_sum(weighted, axis=0) * (smoothing / vocabulary_size)
-            for_states = tf.cast(upstream, states.dtype) * (on_states - wanted * narrow)
+            for_states = tf.cast(upstream, states.dtype) * (on_states - expected * narrow)
             return for_states, tf.cast(upstream * (on_kernel - chosen - spread), kernel.dtype)
 
         return total, gradient
@@ -47,12 +47,12 @@ def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, 
 
 def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
     """The weighted sum of `logsumexp(states @ kernel.T)` over the rows, and its gradients."""
-    rows, width = tf.shape(states)[0], kernel.shape[1]
-    most = max(1, CHUNK_BYTES // (4 * kernel.shape[0]))
-    chunks = tf.maximum(1, (rows + most - 1) // most)
+    rows, dim = tf.shape(states)[0], kernel.shape[1]
+    max_size = max(1, CHUNK_BYTES // (4 * kernel.shape[0]))
+    chunks = tf.maximum(1, (rows + max_size - 1) // max_size)
     size = (rows + chunks - 1) // chunks
     padding = chunks * size - rows
-    padded = tf.reshape(tf.pad(states, [[0, padding], [0, 0]]), [chunks, size, width])
+    padded = tf.reshape(tf.pad(states, [[0, padding], [0, 0]]), [chunks, size, dim])
     padded_weights = tf.reshape(tf.pad(weights, [[0, padding]]), [chunks, size, 1])
 
     def step(number: Any, total: Any, on_states: Any, on_kernel: Any) -> tuple[Any, ...]:
@@ -61,7 +61,7 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
         highest = tf.reduce_max(logits, axis=1, keepdims=True)
         exponents = tf.exp(logits - highest)
         sums = tf.reduce_sum(exponents, axis=1, keepdims=True)
-        # The softmax's division is done on the narrow side of both products.
+        # Dividing on the narrow side of both products is cheaper than dividing the exponents.
         share = tf.cast(weight / sums, chunk.dtype)
         exponents = tf.cast(exponents, chunk.dtype)
         return (
@@ -79,9 +79,9 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
             tf.constant(0),
             tf.constant(0.0),
             tf.TensorArray(states.dtype, chunks),
-            tf.zeros((width, kernel.shape[0])),
+            tf.zeros((dim, kernel.shape[0])),
         ),
         parallel_iterations=1,
         maximum_iterations=chunks,
     )
-    return total, tf.reshape(on_states.stack(), [-1, width])[:rows], tf.transpose(on_kernel)
+    return total, tf.reshape(on_states.stack(), [-1, dim])[:rows], tf.transpose(on_kernel)

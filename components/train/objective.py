@@ -1,4 +1,4 @@
-"""What training minimizes."""
+"""The training objective."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class TrainingModel(keras.Model):
     """A model with its training objective: label-smoothed cross-entropy per target token.
 
     Args:
-        model: What is trained.
+        model: The model to train.
         label_smoothing: Share of the probability spread over the whole vocabulary (Szegedy et al. 2016).
     """
 
@@ -37,20 +37,20 @@ class TrainingModel(keras.Model):
         return [*super().metrics, self.tokens, self.likelihood, self.accuracy]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """The model's hidden states: the loss makes the logits itself, a few at a time."""
+        """Returns the model's hidden states; the loss computes the logits itself, a chunk at a time."""
         return self.model.hidden(inputs, training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The loss of one batch; updates the metrics.
+        """Computes the loss of one batch and updates the metrics.
 
         Args:
             x: Not used.
-            y: Expected pieces, int32 `[batch, length]`, padded.
-            y_pred: Hidden states, `[batch, length, width]`.
+            y: Expected tokens, int32 `[batch, length]`, padded.
+            y_pred: Hidden states, `[batch, length, hidden_dim]`.
             sample_weight: Not used.
-            training: Whether to smooth the labels; the metrics are updated where not.
+            training: Whether to smooth the labels; otherwise the metrics are updated.
 
         Returns:
             Mean over the target's tokens, a scalar.
@@ -60,8 +60,8 @@ class TrainingModel(keras.Model):
         states = tf.reshape(y_pred, [-1, config.hidden_dim])
         predicted = tf.not_equal(labels, config.pad_id)
         if not self.jit_compile:
-            # Only XLA needs static shapes; without it no logits are made of padding, nor of a gpt's prompts.
-            labels, states, predicted = (tf.boolean_mask(all_, predicted) for all_ in (labels, states, predicted))
+            # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
+            labels, states, predicted = (tf.boolean_mask(tensor, predicted) for tensor in (labels, states, predicted))
         real = tf.cast(predicted, tf.float32)
         count = tf.reduce_sum(real)
         self.tokens.update_state(count)
@@ -79,26 +79,26 @@ class TrainingModel(keras.Model):
         return likelihood / tf.maximum(count, 1.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """What a step returns: the metrics so far, of this replica.
+        """Returns the metrics so far, of this replica.
 
-        Over workers Keras averages along the first axis (`reduce_per_replica`), so there they get one.
+        With several workers Keras averages along the first axis (`reduce_per_replica`), so there they get one.
         """
-        figures = super().compute_metrics(x, y, y_pred, sample_weight)
+        metrics = super().compute_metrics(x, y, y_pred, sample_weight)
         if several_workers(self.distribute_strategy):
-            return {name: tf.expand_dims(figure, 0) for name, figure in figures.items()}
-        return dict(figures)
+            return {name: tf.expand_dims(value, 0) for name, value in metrics.items()}
+        return dict(metrics)
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the model is built when it is made, and what Keras tries here fails on the batches of workers."""
+        """Does nothing: the model is already built, and Keras's symbolic build fails on the batches of workers."""
 
 
 def make_training_model(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> TrainingModel:
-    """Makes the model with its objective and its optimizer, ready for a step; in the strategy's scope.
+    """Makes the compiled model with objective and optimizer; must be called in the strategy's scope.
 
     Args:
-        config: The model's shape.
+        config: The model's configuration.
         options: Options of training.
-        steps: Batches in the whole of training.
+        steps: Batches in the whole training.
         compiled: Whether XLA compiles the step.
     """
     model = TrainingModel(make_model(config), options.label_smoothing)

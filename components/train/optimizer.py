@@ -10,11 +10,11 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015); with `weight_decay` AdamW (Loshchilov and Hutter 2019).
 
-    Differs from Keras's in four things: each variable is updated by one fused operation; gradients are clipped by
-    their global norm after the replicas' have been summed, so that any number of replicas takes the same step; the
-    momentum of the weights' average rises to `ema_momentum` with the steps, so that it spans their last tenth and the
-    first weights are soon forgotten, as `tf.train.ExponentialMovingAverage` does with `num_updates`; and the averaged
-    weights stay apart from the trained ones when `fit` ends, which it does here after every epoch.
+    Differs from Keras's in four points. Each variable is updated by one fused operation. Gradients are clipped by
+    their global norm after summing over the replicas, so that any number of replicas takes the same step. The momentum
+    of the weights' average rises to `ema_momentum` with the steps, like `tf.train.ExponentialMovingAverage` with
+    `num_updates`: the average spans the last tenth of the steps and soon forgets the first weights. The averaged
+    weights do not replace the trained ones when `fit` ends, which it does here after every epoch.
 
     Args:
         clip_norm: Largest global norm of the gradients; 0 for no limit.
@@ -52,7 +52,7 @@ class Adam(keras.optimizers.Adam):
                 average.assign(average + (1.0 - momentum) * (variable - average))
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Leaves the trained weights as they are."""
+        """Does nothing: the trained weights remain."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         reduced = list(super()._all_reduce_sum_gradients(grads_and_vars))

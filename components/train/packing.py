@@ -1,28 +1,28 @@
-"""Batches for a decoder-only model: several examples in each row, packed so that little is padding."""
+"""Batches for a decoder-only model: several examples in each row, packed with little padding."""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from seqline.components.train.batches import Pair
-from seqline.components.train.buckets import rows_of
+from seqline.components.train.buckets import Bucket, rows_of
+from seqline.components.train.records import Pair
 from seqline.modeling.config import TransformerConfig
 
 
 class Packs:
     """The batches of a set of pairs, all of one shape.
 
-    An example is one sequence: the source, `eos`, `bos`, the target. What follows `bos` is predicted, and `eos` at
-    its end; the source is only a prompt.
+    An example is one sequence: the source, `eos`, `bos`, the target. The model predicts the target and a final `eos`;
+    the source is only a prompt.
 
     Args:
-        pairs: Source and target piece ids, without `bos` and `eos`.
-        config: The model's shape and special pieces.
+        pairs: Source and target token ids, without `bos` and `eos`.
+        config: The model's configuration.
         batch_tokens: Positions in a batch, at most.
-        multiple: The rows' length is rounded to a multiple of it.
-        replicas: Devices that share a batch; its rows are a multiple, and of eight where there is room.
-        like: Packs whose shape these have too; it must hold every pair.
+        multiple: The rows' length is rounded up to a multiple of it.
+        replicas: Devices that share a batch; its rows are a multiple of them, and of eight where there is room.
+        like: Packs whose shape to reuse; it must hold every pair.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Packs:
     ) -> None:
         self.config, self.replicas = config, replicas
         lengths = np.array([len(left) + len(right) + 2 for left, right in pairs])
-        # Rows of several average examples pack well; longer ones only make attention dear.
+        # Rows of several average examples pack well; longer rows only make attention expensive.
         needed = max(int(lengths.max()), 4 * int(lengths.mean()))
         self.length = min(-(-needed // multiple) * multiple, max(config.max_length, int(lengths.max())))
         if like:
@@ -44,7 +44,7 @@ class Packs:
         self.rows = rows_of(batch_tokens // self.length, replicas)
         packs = pack(lengths, self.length)
         shape = (len(packs) + 1, self.length)
-        # One empty row more: it fills up a batch that has too few.
+        # The last, empty row pads the last batch.
         self.ids, self.segments, self.positions, self.expected = (np.zeros(shape, np.int32) for _ in range(4))
         self.ids[:], self.expected[:] = config.pad_id, config.pad_id
         for row, members in enumerate(packs):
@@ -62,13 +62,23 @@ class Packs:
 
     @property
     def padding_share(self) -> float:
-        """Share of the positions of an epoch that hold padding."""
+        """Share of an epoch's positions that are padding."""
         return 1 - self.positions_filled / (len(self) * self.rows * self.length)
 
     @property
+    def buckets(self) -> list[Bucket]:
+        """The one shape of all batches."""
+        return [Bucket(self.rows, self.length, self.length)]
+
+    @property
+    def counts(self) -> list[int]:
+        """Batches of an epoch by bucket."""
+        return [len(self)]
+
+    @property
     def shapes(self) -> str:
-        """The one shape, for a log line."""
-        return f"{self.rows}x{self.length}"
+        """The shape, for a log line."""
+        return str(self.buckets[0])
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -78,11 +88,11 @@ class Packs:
         """The batches of one epoch; see `Batches.dataset`.
 
         Args:
-            seed: With the epoch, decides the order.
+            seed: Seed of the order, together with the epoch.
             epoch: Number of the epoch.
-            skip: How many batches to leave out at the start, when training continues.
-            first: Of the replicas that share a batch, the first one whose part is yielded.
-            count: How many replicas' parts; all of them by default.
+            skip: Batches to skip at the start, when training resumes.
+            first: First of the replicas whose parts of a batch are yielded.
+            count: Number of replicas whose parts are yielded; all of them by default.
 
         Returns:
             A dataset of `((ids, segments, positions), expected)`, each int32 `[rows, length]`.
@@ -103,14 +113,14 @@ class Packs:
 
 
 def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:
-    """Puts items into rows: the longest first, each where it leaves the least room.
+    """Packs items into rows by best fit: the longest first, each into the row where it leaves the least room.
 
     Args:
-        lengths: Of the items; none exceeds the capacity.
-        capacity: Of a row.
+        lengths: Lengths of the items; none exceeds the capacity.
+        capacity: Capacity of a row.
 
     Returns:
-        The items of each row, by index.
+        Indices of the items in each row.
     """
     with_room: list[list[list[int]]] = [[] for _ in range(capacity + 1)]
     packs: list[list[int]] = []

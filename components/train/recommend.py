@@ -1,4 +1,4 @@
-"""Which preset fits a corpus and a budget."""
+"""Recommending a preset for a corpus and a time limit."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ SUSTAINED = 0.35
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A preset, and why.
+    """A preset with reasons.
 
     Attributes:
         preset: Its name.
-        epochs: Passes over the data that the budget allows; infinite without a budget.
+        epochs: Passes over the data that the time limit allows; infinite without one.
         reasons: One sentence each.
     """
 
@@ -28,17 +28,16 @@ class Recommendation:
 
 
 def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommendation:
-    """Picks the largest preset that the data can fill and the budget can train.
+    """Recommends the largest preset that has enough data and enough time.
 
-    Two rules, with figures from practice: a tenth of a training token for each weight or more, seen over many epochs
-    (`tiny` learns Multi30k's 0.8 million tokens well, `base` overfits them); and ten passes over the data, or twenty
-    where outputs must be copied from the input, as in summaries and answers. A third of the measured peak is what
-    the trainer sustains.
+    Two rules, with values from practice: at least a tenth of a training token for each weight (`tiny` learns
+    Multi30k's 0.8 million tokens well, `base` overfits them); and ten passes over the data, or twenty where outputs
+    copy from the input, as in summaries and answers. The trainer sustains a third of the measured peak.
 
     Args:
-        manifest: The corpus's manifest, which names the task.
+        manifest: The corpus's manifest, which has the task.
         minutes: Training time; 0 for no limit.
-        peak_flops: Of the machine, in FLOP/s; see `matmul_peak`.
+        peak_flops: Peak of the devices in FLOP/s; see `matmul_peak`.
 
     Returns:
         The recommendation.
@@ -48,19 +47,19 @@ def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommen
         sum(getattr(shard, field) for shard in train) for field in ("source_tokens", "target_tokens", "records")
     )
     task = str(manifest.options["task"])
-    wanted = 20 if task in COPYING else 10
-    reasons = [f"{pairs:,} training pairs with {source + target:,} pieces; {task} wants {wanted} passes or more"]
+    needed = 20 if task in COPYING else 10
+    reasons = [f"{pairs:,} training pairs with {source + target:,} tokens; {task} needs {needed} passes or more"]
     chosen, epochs = ORDER[-1], float("inf")
     for name in ORDER:
         config = TransformerConfig.preset(name, vocabulary_size=manifest.vocabulary_size)
         weights = weight_count(config)
-        # The last piece of every side is its end.
+        # The manifest does not count the ends of sentences.
         work = training_flops(config, source + pairs, target + pairs, pairs)
         epochs = minutes * 60 * SUSTAINED * peak_flops / work if minutes else float("inf")
         chosen = name
         if source + target < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
-        elif epochs < wanted and name != ORDER[-1]:
+        elif epochs < needed and name != ORDER[-1]:
             reasons.append(f"{name} is too slow: {epochs:.1f} passes in {minutes:g} minutes")
         else:
             passes = f", {epochs:.1f} passes in {minutes:g} minutes" if minutes else ", and the time is not limited"
@@ -70,16 +69,16 @@ def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommen
 
 
 def weight_count(config: TransformerConfig) -> int:
-    """Weights of a model, about: matrices and embeddings.
+    """Counts a model's weights approximately: matrices and embeddings.
 
     Args:
-        config: Its shape.
+        config: The model's configuration.
     """
-    width, matrices = config.hidden_dim, 3 if config.activation == "swiglu" else 2
-    layer = 4 * width * width + matrices * width * config.intermediate_dim
-    cross = 0 if config.architecture == "gpt" else 4 * width * width
-    embeddings = config.vocabulary_size * width * (1 if config.tied_embeddings else 2)
+    dim, matrices = config.hidden_dim, 3 if config.activation == "swiglu" else 2
+    layer = 4 * dim * dim + matrices * dim * config.intermediate_dim
+    cross = 0 if config.architecture == "gpt" else 4 * dim * dim
+    embeddings = config.vocabulary_size * dim * (1 if config.tied_embeddings else 2)
     return config.encoder_layers * layer + config.decoder_layers * (layer + cross) + embeddings
 
 
-assert set(ORDER) == set(PRESETS)  # noqa: S101 (a new preset needs its place in the order)
+assert set(ORDER) == set(PRESETS)  # noqa: S101 (a new preset needs a position in the order)

@@ -1,24 +1,71 @@
-"""Reading the corpus's TFRecords back into piece ids."""
+"""Reading the corpus's TFRecords back into token ids."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.errors import UserError
+
 FEATURES = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in ("source", "target")}
+Pair = tuple[np.ndarray, np.ndarray]
 
 
-def read_pairs(shards: list[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
+@dataclass(frozen=True)
+class TrainingData:
+    """What training reads of a corpus; a pair is source and target token ids, int32, without `bos` and `eos`.
+
+    Attributes:
+        corpus: The corpus.
+        manifest: Its manifest.
+        train: Pairs to learn from.
+        valid: Pairs to evaluate on.
+    """
+
+    corpus: Corpus
+    manifest: Manifest
+    train: list[Pair]
+    valid: list[Pair]
+
+    def max_length(self, architecture: str) -> int:
+        """The sequence length that a model needs for all pairs.
+
+        Args:
+            architecture: transformer or gpt.
+        """
+        return longest(architecture, [*self.train, *self.valid])
+
+
+def read_data(corpus: Corpus) -> TrainingData:
+    """Reads the train and valid pairs of a corpus into memory.
+
+    Args:
+        corpus: The corpus.
+
+    Raises:
+        UserError: If the corpus cannot be read or one of the splits is empty.
+    """
+    manifest = corpus.read_manifest()
+    pairs = {split: read_pairs(corpus.shards(split)) for split in ("train", "valid")}
+    for split, found in pairs.items():
+        if not found:
+            raise UserError(f"the corpus {corpus.path} has no {split} pairs; give tokenize more data")
+    return TrainingData(corpus, manifest, **pairs)
+
+
+def read_pairs(shards: list[Path]) -> list[Pair]:
     """Reads all pairs of some shards into memory, in the order written.
 
     Args:
         shards: TFRecord files of `tf.train.Example` with the int64 lists `source` and `target`.
 
     Returns:
-        Source and target piece ids, int32.
+        Source and target token ids, int32.
     """
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    pairs: list[Pair] = []
     for examples in tf.data.TFRecordDataset([str(shard) for shard in shards]).batch(4096):
         parsed = tf.io.parse_example(examples, FEATURES)
         sides = [
@@ -29,8 +76,8 @@ def read_pairs(shards: list[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
     return pairs
 
 
-def longest(architecture: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> int:
-    """The length that a model needs for pairs: preflight and train must agree on it.
+def longest(architecture: str, pairs: Iterable[Pair]) -> int:
+    """The sequence length that a model needs for pairs; preflight and train must agree on it.
 
     Args:
         architecture: transformer or gpt.

@@ -1,4 +1,4 @@
-"""The page about a training run: how loss, learning rate, throughput and the decoded sample went, epoch by epoch."""
+"""The page about a training run: loss, learning rate, throughput and the decoded sample by epoch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ HISTORY = Sequence[Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Chart:
-    """One figure, or a few on one scale, by epoch.
+    """One metric, or a few on one scale, by epoch.
 
     Attributes:
-        title: What it shows.
-        unit: What stands behind its numbers.
+        title: Title.
+        unit: Unit, printed after the numbers.
         lines: By name: the points of an SVG line, and the last value.
-        low: The value at the lower edge.
-        high: The value at the upper edge.
-        digits: Decimals of its numbers.
+        low: Value at the lower edge.
+        high: Value at the upper edge.
+        digits: Decimals of the numbers.
     """
 
     title: str
@@ -35,9 +35,9 @@ class Chart:
 CHARTS = (
     ("Loss", "", {"training, smoothed": "loss", "validation": "valid_loss"}, 1.0, 3),
     ("BLEU and ROUGE-L of the decoded sample", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rougeL"}, 1.0, 1),
-    ("Validation accuracy, the next piece given all before it", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
+    ("Validation accuracy of the next token", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
     ("Learning rate", "", {"learning rate": "learning_rate"}, 1.0, 5),
-    ("Target tokens per second, padding not counted", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),
+    ("Target tokens per second, without padding", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),
     ("Padding", "%", {"padding": "padding_share"}, 100.0, 1),
 )
 
@@ -48,17 +48,17 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
     Args:
         path: The HTML file.
         history: One entry an epoch; see `Checkpoint.history`.
-        facts: What was trained, on what, and how.
-        best: The epoch whose weights were kept.
+        facts: Names and values that describe model, data and options.
+        best: The epoch whose weights the checkpoint holds.
     """
     page = render(
         Path(__file__).with_name("report.html"),
         history=history,
-        kept=next(entry for entry in history if entry["epoch"] == best),
+        best=next(entry for entry in history if entry["epoch"] == best),
         last=history[-1],
         tokens=sum(entry["target_tokens"] for entry in history),
         seconds=sum(entry["seconds"] for entry in history),
-        charts=[chart for chart in (_chart(history, *what) for what in CHARTS) if chart],
+        charts=[chart for chart in (_chart(history, *one) for one in CHARTS) if chart],
         facts=facts,
         width=WIDTH,
         height=HEIGHT,
@@ -69,7 +69,7 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
 def _chart(
     history: HISTORY, title: str, unit: str, names: Mapping[str, str], factor: float, digits: int
 ) -> Chart | None:
-    """The chart of some figures; None if no epoch has one of them."""
+    """The chart of some metrics; None if no epoch has one of them."""
     found = {
         label: [(entry["epoch"], factor * entry[name]) for entry in history if name in entry]
         for label, name in names.items()
@@ -83,9 +83,9 @@ def _chart(
         low, high = low - 0.05 * abs(high), high + 0.05 * abs(high)
     first, last = history[0]["epoch"], history[-1]["epoch"]
 
-    def place(epoch: float, value: float) -> str:
+    def point(epoch: float, value: float) -> str:
         across = WIDTH * ((epoch - first) / (last - first) if last > first else 0.5)
         return f"{across:.1f},{HEIGHT * (1 - (value - low) / ((high - low) or 1)):.1f}"
 
-    lines = {label: (" ".join(place(*point) for point in points), points[-1][1]) for label, points in found.items()}
+    lines = {label: (" ".join(point(*one) for one in points), points[-1][1]) for label, points in found.items()}
     return Chart(title, unit, lines, low, high, digits)

@@ -1,4 +1,4 @@
-"""A sample of the validation pairs, decoded after every epoch: what the loss does not say."""
+"""A sample of the validation pairs, decoded after every epoch to measure BLEU and ROUGE-L."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqline.components.train.batches import Pair
-from seqline.components.train.pieces import Pieces
+from seqline.components.train.detokenizer import Detokenizer
+from seqline.components.train.records import Pair
 from seqline.modeling.language_model import LanguageModel
 
 SLACK = 8
@@ -16,36 +16,38 @@ SLACK = 8
 class Sample:
     """Sentences to decode greedily, and their references.
 
-    All previous positions are computed again at every step: no cache, so that any architecture is decoded by the
-    code that is trained. Serving has a search of its own, in `seqline.components.export`.
+    There is no cache: every step computes all previous positions again, with the code that trains, so that it works
+    for any architecture. Serving has its own search, in `seqline.decoding`.
 
     Args:
-        pairs: Validation pairs, of which the sample is drawn.
+        pairs: Validation pairs to draw the sample from.
         model: The model that decodes.
-        pieces: The tokenizer.
+        detokenizer: Turns tokens into text.
         size: Sentences in the sample, at most.
-        seed: Decides which.
+        seed: Seed of the choice.
     """
 
-    def __init__(self, pairs: list[Pair], model: LanguageModel, pieces: Pieces, size: int, seed: int = 1) -> None:
-        self.model, self.pieces = model, pieces
+    def __init__(
+        self, pairs: list[Pair], model: LanguageModel, detokenizer: Detokenizer, size: int, seed: int = 1
+    ) -> None:
+        self.model, self.detokenizer = model, detokenizer
         chosen = np.random.default_rng(seed).permutation(len(pairs))[:size]
         self.pairs = [pairs[index] for index in chosen]
-        self.references = pieces.texts([right.tolist() for _, right in self.pairs])
+        self.references = detokenizer.texts([right.tolist() for _, right in self.pairs])
         # Longer than the longest reference is wrong anyway.
         limit = max(len(right) for _, right in self.pairs) + SLACK
         self.prompts, self.starts = model.prompts(self.pairs, limit)
         self._decode = tf.function(greedy)
 
     def decode(self) -> list[str]:
-        """The model's outputs for the sample."""
+        """Returns the model's outputs for the sample."""
         found = self._decode(self.model, *(tf.constant(part) for part in self.prompts), tf.constant(self.starts))
         eos = self.model.config.eos_id
         rows = [row[start + 1 :].tolist() for row, start in zip(found.numpy(), self.starts, strict=True)]
-        return self.pieces.texts([row[: row.index(eos)] if eos in row else row for row in rows])
+        return self.detokenizer.texts([row[: row.index(eos)] if eos in row else row for row in rows])
 
     def measure(self) -> dict[str, float]:
-        """Decodes, and compares with the references.
+        """Decodes the sample and compares it with the references.
 
         Returns:
             `valid_bleu` and `valid_rougeL`, 0 to 100.
@@ -54,11 +56,11 @@ class Sample:
 
 
 def measure(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """BLEU as sacreBLEU has it, and the mean F1 of ROUGE-L over words apart at spaces, in any script.
+    """Computes sacreBLEU's BLEU, and the mean F1 of ROUGE-L over words separated by spaces, in any script.
 
     Args:
-        outputs: What was decoded.
-        references: What was expected.
+        outputs: Decoded texts.
+        references: Expected texts.
 
     Returns:
         `valid_bleu` and `valid_rougeL`, 0 to 100.
@@ -82,31 +84,31 @@ def measure(outputs: Sequence[str], references: Sequence[str]) -> dict[str, floa
 
 
 def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
-    """Continues each row after its start with the most probable piece, until `eos` or the row's end.
+    """Continues each row after its start with the most probable token, until `eos` or the row's end.
 
     Args:
         model: The model.
         source: int32 `[rows, source length]`.
-        ids: int32 `[rows, length]`, with `bos` at the start and padding behind it.
+        ids: int32 `[rows, length]`, with `bos` at the start and padding after it.
         starts: int32 `[rows]`.
 
     Returns:
-        The ids, filled.
+        The ids with the output filled in.
     """
     config = model.config
     rows, length = tf.shape(ids)[0], tf.shape(ids)[1]
     states_of = model.continuation(source)
 
     def step(number: Any, ids: Any, done: Any) -> tuple[Any, Any, Any]:
-        places = starts + number
-        states = tf.gather(states_of(ids), places, batch_dims=1)
+        positions = starts + number
+        states = tf.gather(states_of(ids), positions, batch_dims=1)
         found = tf.argmax(model.logits(states), axis=-1, output_type=tf.int32)
         found = tf.where(done, config.pad_id, found)
-        ids = tf.tensor_scatter_nd_update(ids, tf.stack([tf.range(rows), places + 1], axis=1), found)
+        ids = tf.tensor_scatter_nd_update(ids, tf.stack([tf.range(rows), positions + 1], axis=1), found)
         return number + 1, ids, done | tf.equal(found, config.eos_id)
 
-    most = length - 1 - tf.reduce_max(starts)
+    steps = length - 1 - tf.reduce_max(starts)
     _, ids, _ = tf.while_loop(
-        lambda number, _, done: (number < most) & ~tf.reduce_all(done), step, (0, ids, tf.zeros([rows], tf.bool))
+        lambda number, _, done: (number < steps) & ~tf.reduce_all(done), step, (0, ids, tf.zeros([rows], tf.bool))
     )
     return ids

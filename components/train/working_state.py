@@ -1,6 +1,7 @@
-"""The trainer's working state: everything that a killed run needs to continue as if nothing had happened."""
+"""The trainer's working state: everything that a killed run needs to resume with the same result."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -10,16 +11,35 @@ from typing import Any
 
 import numpy as np
 
+from seqline.components.train.options import Options
+
 log = logging.getLogger(__name__)
 
-KEPT = 2
+STATE_VERSION = 2
+"""To be raised when the batches or the parts of a working state change: a run does not resume from older states."""
+FILES = 2
+"""Files that are held; older ones are deleted."""
+
+
+def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
+    """Names a run: it resumes from a working state only with the same data and options.
+
+    Args:
+        corpus_fingerprint: Fingerprint of the corpus.
+        options: Options of training.
+        warm_start: The checkpoint folder that training starts from.
+    """
+    # More minutes only make the same run longer.
+    values = {name: value for name, value in options.model_dump().items() if name not in ("devices", "xla", "minutes")}
+    identity = json.dumps([STATE_VERSION, corpus_fingerprint, values, warm_start], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 class WorkingState:
-    """Files that hold variables and progress, each whole: written beside, then renamed. The last two are kept.
+    """Files of variables and progress, written atomically.
 
     Args:
-        folder: Where the files are kept; made when missing.
+        folder: The folder of the files; made when missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,18 +47,18 @@ class WorkingState:
         self.folder = folder
 
     def files(self) -> list[Path]:
-        """What was saved, the latest first."""
+        """The saved files, the latest first."""
         return sorted(self.folder.glob("state-*.npz"), reverse=True)
 
     def save(self, groups: dict[str, list[np.ndarray]], progress: dict[str, Any]) -> bool:
-        """Saves the state; what was saved before the one before goes.
+        """Saves the state and deletes all files but the last two.
 
         Args:
             groups: Lists of arrays by name.
-            progress: What else to keep; JSON.
+            progress: Other values; JSON.
 
         Returns:
-            Whether it was saved. A full disk is reported, and what was saved before stays.
+            Whether it was saved. A full disk is logged; the files saved before remain.
         """
         arrays = {f"{name}/{number}": value for name, values in groups.items() for number, value in enumerate(values)}
         saved = self.files()
@@ -54,15 +74,15 @@ class WorkingState:
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-            before = f"{saved[0].name} stays" if saved else "nothing has been saved yet"
+            before = f"{saved[0].name} remains" if saved else "nothing has been saved yet"
             log.warning("the working state cannot be saved in %s (%s); %s; make room", self.folder, error, before)
             return False
-        for old in self.files()[KEPT:]:
+        for old in self.files()[FILES:]:
             old.unlink()
         return True
 
     def load(self) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
-        """Returns what was saved last and can be read, or None. What cannot be read is reported and deleted."""
+        """Returns the latest state that can be read, or None. A file that cannot be read is logged and deleted."""
         for file in self.files():
             try:
                 with np.load(file, allow_pickle=False) as saved:
@@ -72,14 +92,14 @@ class WorkingState:
                             groups.setdefault(key.partition("/")[0], []).append(saved[key])
                     return groups, json.loads(str(saved["progress"]))
             except Exception as error:  # noqa: PERF203
-                # Whatever a cut or damaged file does to the reader: the one before is as good as it was.
-                log.warning("the working state %s cannot be read (%s); going back to the one before it", file, error)
-                # Another worker may have been quicker.
+                # A damaged file raises many kinds of errors; the previous file is unaffected.
+                log.warning("the working state %s cannot be read (%s); using the previous one", file, error)
+                # Another worker may have deleted it already.
                 file.unlink(missing_ok=True)
         return None
 
     def delete(self) -> None:
-        """Removes the state of a run that is finished, and the folder above it when that is empty then."""
+        """Deletes the state of a finished run, and the folder above it if that is then empty."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.folder.parent.exists() and not any(self.folder.parent.iterdir()):
             self.folder.parent.rmdir()

@@ -1,19 +1,59 @@
-"""The checkpoint that training leaves, and its layout.
+"""The checkpoint that training writes, and its layout.
 
 checkpoint/
-config.json        the model's shape, and where it comes from
-model.weights.h5   Keras weights
-tokenizer.model    the corpus's SentencePiece model
-history.json       one entry an epoch
-logs/              TensorBoard
+  config.json        the model's configuration, training options, corpus and languages
+  model.weights.h5   Keras weights
+  tokenizer.model    the corpus's SentencePiece model
+  history.json       one entry an epoch
+  logs/              TensorBoard
 """
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from seqline.artifacts.record import Record, Schema
 from seqline.errors import UserError
+from seqline.modeling.config import OLD_NAMES
+from seqline.schema.renamed import RENAMED
+
+OLD_OPTIONS = {old: new.partition(".")[2] for old, new in RENAMED.items() if new.startswith("training.")}
+"""Training options as checkpoints of schema version 1 name them."""
+
+
+@dataclass(frozen=True)
+class CheckpointConfig(Record):
+    """The content of config.json.
+
+    Attributes:
+        model: Fields of the model's configuration, for `TransformerConfig.from_dict`.
+        options: Training options by name.
+        corpus_fingerprint: Fingerprint of the corpus that the model was trained on.
+        source_language: Language of the input.
+        target_language: Language of the output.
+    """
+
+    SCHEMA: ClassVar[Schema] = Schema(
+        version=2, remedy="train again, or use the version of Seqline that wrote the checkpoint"
+    )
+
+    model: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    corpus_fingerprint: str = ""
+    source_language: str = ""
+    target_language: str = ""
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> "CheckpointConfig":
+        """Reads the file's text; see `Record.from_json`. Model fields and options get their current names.
+
+        Args:
+            text: The text.
+            origin: Where it comes from, for messages.
+        """
+        found = super().from_json(text, origin)
+        return replace(found, model=_renamed(found.model, OLD_NAMES), options=_renamed(found.options, OLD_OPTIONS))
 
 
 @dataclass(frozen=True)
@@ -28,7 +68,7 @@ class Checkpoint:
 
     @property
     def config(self) -> Path:
-        """`{"model": {...}, "corpus_fingerprint", "source_language", "target_language"}`."""
+        """The file of `CheckpointConfig`."""
         return self.path / "config.json"
 
     @property
@@ -51,19 +91,17 @@ class Checkpoint:
         """TensorBoard's folder."""
         return self.path / "logs"
 
-    def read_config(self) -> dict[str, Any]:
-        """Returns what config.json holds.
+    def read_config(self) -> CheckpointConfig:
+        """Reads config.json, also one of an older version.
 
         Raises:
-            UserError: If the folder is no complete checkpoint.
+            UserError: If the folder is no complete checkpoint or has a version that is not read.
         """
         for file in (self.config, self.weights, self.tokenizer):
             if not file.is_file():
                 raise UserError(f"{self.path} is no complete checkpoint: {file.name} is missing; train again")
-        try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{self.config} is not JSON (line {error.lineno}); train again") from None
-        if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
-            raise UserError(f"{self.config} describes no model; train again")
-        return config
+        return CheckpointConfig.read(self.config)
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}

@@ -1,6 +1,6 @@
-"""Tells whoever tunes hyperparameters how a trial goes, epoch by epoch.
+"""Metrics that a trial reports to hyperparameter tuning after every epoch.
 
-The way is that of the package cloudml-hypertune: Vertex AI's agent reads a file of JSON Lines, and so does the tune
+The file format is that of the package cloudml-hypertune, JSON Lines: Vertex AI's agent reads it, and so does the tune
 stage on other machines.
 """
 
@@ -14,17 +14,17 @@ from seqline.atomic import atomic_write
 
 FILE = "CLOUD_ML_HP_METRIC_FILE"
 TRIAL = "CLOUD_ML_TRIAL_ID"
-# Where Vertex AI's agent looks, and how many lines it is given at most.
-DEFAULT_FILE = "/tmp/hypertune/output.metrics"  # noqa: S108 (its place)
-MOST_LINES = 100
+# The path that Vertex AI's agent reads, and the most lines that it accepts.
+DEFAULT_FILE = "/tmp/hypertune/output.metrics"  # noqa: S108 (set by Vertex AI)
+MAX_LINES = 100
 
 
 def report(history: Sequence[Mapping[str, float]], metric: str = "valid_loss") -> None:
-    """Writes a metric of all epochs so far, where this training is a trial.
+    """Writes a metric of all epochs so far; does nothing outside of a trial.
 
     Args:
         history: One entry an epoch, with the key `epoch`.
-        metric: Which figure.
+        metric: Name of the metric.
     """
     if FILE not in os.environ and TRIAL not in os.environ:
         return
@@ -39,20 +39,20 @@ def report(history: Sequence[Mapping[str, float]], metric: str = "valid_loss") -
             },
             sort_keys=True,
         )
-        for entry in history[-MOST_LINES:]
+        for entry in history[-MAX_LINES:]
     ]
     atomic_write(Path(os.environ.get(FILE, DEFAULT_FILE)), "\n".join([*lines, ""]))
 
 
 def read_report(file: Path, metric: str = "valid_loss") -> dict[int, float]:
-    """Reads what `report` wrote.
+    """Reads the file that `report` wrote.
 
     Args:
         file: The file.
-        metric: Which figure.
+        metric: Name of the metric.
 
     Returns:
-        The figure by epoch, from 1; empty before the first.
+        The metric by epoch, from 1; empty before the first epoch.
     """
     if not file.exists():
         return {}

@@ -1,36 +1,39 @@
 """The result of tuning, and its layout.
 
 tuning/
-  best.yaml      {"parameters": {"training": {...}}}: goes to `seqline run` as one of its configuration files
-  trials.jsonl   a line a trial: {"number", "state", "parameters", "value", "epochs"}
+  best.yaml      {"parameters": {"training": {...}}}: a configuration file for `seqline run`
+  trials.jsonl   a line a trial: "schema_version" and the fields of `Trial`
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
+from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.errors import UserError
 
 METRIC = "valid_loss"
-"""What is made small: the validation loss, without label smoothing."""
+"""The metric to minimize: the validation loss, without label smoothing."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training.
+class Trial(Record):
+    """One training of the search.
 
     Attributes:
         number: Its number, from 0.
         state: succeeded, pruned or failed.
-        parameters: The hyperparameters that were searched, by name.
-        value: Its best figure; None where it has none.
-        epochs: The figure by epoch, from 1.
+        parameters: The searched hyperparameters by name.
+        value: The best value of the metric; None without one.
+        epochs: The metric by epoch, from 1.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=2, remedy="tune again, or use the version of Seqline that wrote the file")
 
     number: int
     state: str
@@ -40,15 +43,18 @@ class Trial:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """Returns the trial with the least figure among those that ran to their end.
+    """Returns the trial with the lowest value among those that finished.
+
+    Args:
+        trials: All trials.
 
     Raises:
-        UserError: If there is none.
+        UserError: If none finished.
     """
-    ended = [trial for trial in trials if trial.state == "succeeded" and trial.value is not None]
-    if not ended:
-        raise UserError(f"none of the {len(trials)} trials ran to its end; their logs say why")
-    return min(ended, key=lambda trial: (trial.value, trial.number))
+    finished = [trial for trial in trials if trial.state == "succeeded" and trial.value is not None]
+    if not finished:
+        raise UserError(f"none of the {len(trials)} trials finished; their logs have the reasons")
+    return min(finished, key=lambda trial: (trial.value, trial.number))
 
 
 def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
@@ -56,16 +62,26 @@ def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
 
     Args:
         path: The folder.
-        trials: All trials; at least one ran to its end.
+        trials: All trials; at least one finished.
     """
     with atomic_directory(path) as folder:
         best = yaml.safe_dump({"parameters": {"training": best_of(trials).parameters}})
         (folder / "best.yaml").write_text(best, encoding="utf-8")
-        lines = [json.dumps(asdict(trial)) for trial in trials]
+        lines = [json.dumps({"schema_version": Trial.SCHEMA.version, **asdict(trial)}) for trial in trials]
         (folder / "trials.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """Reads the trials of a folder that `write_tuning` wrote."""
-    lines = (path / "trials.jsonl").read_text(encoding="utf-8").splitlines()
-    return [Trial(**json.loads(line)) for line in lines]
+    """Reads the trials of a folder that `write_tuning` wrote.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        UserError: If the file is missing or a line cannot be read.
+    """
+    file = path / "trials.jsonl"
+    if not file.is_file():
+        raise UserError(f"{file} is missing; {Trial.SCHEMA.remedy}")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [Trial.from_json(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]

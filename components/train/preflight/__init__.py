@@ -1,1 +1,1 @@
-"""Asks the TPU compiler, before a TPU is rented: does training compile, does it fit, how long will it take."""
+"""Preflight: whether training compiles for a TPU and fits it, and how long it takes, before a TPU is rented."""

@@ -2,9 +2,9 @@
 
 `python -m seqline.components.train.preflight.compiler PROGRAM RESULT SLICE REPLICAS` compiles one program.
 
-The one place that knows jax's private interfaces. It is a program of its own, because what the compiler does not
-expect can end its process; `compiling` beside it runs it and reads its result. TensorFlow is not imported: two of the
-same libraries in a process do not get on.
+The only module that uses jax's private interfaces. It is a separate program because an unexpected input can abort the
+compiler's process; `compiling` runs it and reads its result. TensorFlow is not imported: both packages contain XLA, and
+two copies in a process conflict.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TESTED = "0.10"
-# On a machine without a TPU, libtpu would ask the metadata server what it runs on.
+# On a machine without a TPU, libtpu would query the metadata server.
 ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -29,17 +29,17 @@ ENVIRONMENT = {
 
 
 class MissingError(Exception):
-    """Jax or libtpu is not there, or not as this module knows it."""
+    """Jax or libtpu is missing or has other interfaces."""
 
 
 def interfaces() -> Any:
-    """Imports what is needed of jax.
+    """Imports the interfaces of jax.
 
     Returns:
         The modules `topologies`, `_jax`, `xla_client`, `mlir` (of jax) and `ir`.
 
     Raises:
-        MissingError: With what to do.
+        MissingError: With the command that installs the tested version.
     """
     advice = f"preflight is tested with jax {TESTED}: pip install 'seqline[preflight]'"
     try:
@@ -56,9 +56,7 @@ def interfaces() -> Any:
         found = topologies.get_topology_desc, mlir.make_ir_context, _jax.mlir.hlo_to_stablehlo, _jax.DeviceList
         assert all(map(callable, found))  # noqa: S101 (caught below)
     except (ImportError, AttributeError, AssertionError) as error:
-        raise MissingError(
-            f"jax {jax.__version__} has not the interfaces that are needed ({error}); {advice}"
-        ) from None
+        raise MissingError(f"jax {jax.__version__} does not have the required interfaces ({error}); {advice}") from None
     return topologies, _jax, xla_client, mlir, ir
 
 
@@ -68,12 +66,12 @@ def compile_program(hlo: bytes, slice_name: str, replicas: int, hosts: list[int]
     Args:
         hlo: Serialized HloModuleProto of one replica.
         slice_name: Such as v5e:2x2.
-        replicas: How many run it, one a core of the slice.
-        hosts: Chips of a host by dimension; empty for the version's own.
+        replicas: Number of cores that run it.
+        hosts: Chips of a host by dimension; empty for the version's default.
 
     Returns:
-        `memory` in bytes (`arguments`, `outputs`, `aliased`, `temporary`, `code`), `products` (the matrix products:
-        FLOP and the name of each), and `text`, the compiled program. Or `error`, with the `operation` it is about.
+        `memory` in bytes (`arguments`, `outputs`, `aliased`, `temporary`, `code`), `products` (FLOP and name of each
+        matrix product), and `text`, the compiled program. Or `error`, with the `operation` that causes it.
     """
     topologies, _jax, xla_client, mlir, ir = interfaces()
     import numpy as np
@@ -84,7 +82,7 @@ def compile_program(hlo: bytes, slice_name: str, replicas: int, hosts: list[int]
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(hlo))
         for operation in list(_operations(module.operation)):
             if operation.name == "mhlo.copy":
-                # TensorFlow marks with it that a variable is not its initial value; the TPU's pipeline knows it not.
+                # TensorFlow marks variables with it that changed; the TPU's pipeline does not support it.
                 operation.results[0].replace_all_uses_with(operation.operands[0])
                 operation.erase()
                 continue
@@ -103,7 +101,7 @@ def compile_program(hlo: bytes, slice_name: str, replicas: int, hosts: list[int]
         try:
             executable = devices[0].client.compile(module, executable_devices=chosen, compile_options=compile_options)
         except Exception as error:
-            return _refusal(str(error))
+            return _failure(str(error))
     memory = executable.get_compiled_memory_stats()
     return {
         "memory": {
@@ -127,13 +125,13 @@ def _operations(operation: Any) -> Iterator[Any]:
 
 
 def _name(operation: Any) -> str:
-    """The name that TensorFlow gave the op, with its layers."""
+    """TensorFlow's name of the op, with its layers."""
     match = re.search(r'"([^"]+)"', str(operation.location))
     return match[1] if match else operation.name
 
 
 def _products(module: Any, ir: Any) -> Iterator[tuple[int, str]]:
-    """The FLOP and the name of each matrix product that the program's entry comes to."""
+    """FLOP and name of each matrix product that the program's entry reaches."""
     functions = {function.name.value: function.operation for function in module.body.operations}
 
     def reached(operation: Any) -> Iterator[Any]:
@@ -157,8 +155,8 @@ def _flops(operation: Any, ir: Any) -> int:
     return 2 * math.prod(result.shape) * math.prod(left.get_dim_size(dimension) for dimension in contracting)
 
 
-def _refusal(message: str) -> dict[str, Any]:
-    """What the compiler says against a program; too little memory is told with what would be used."""
+def _failure(message: str) -> dict[str, Any]:
+    """Parses the compiler's error; if memory is short, the result has the memory that would be used."""
     # "… required for HLO temporaries (40.25G) exceeds available HBM (15.75G)", or "Used 20.45G of 15.75G hbm".
     used = re.search(r"Ran out of memory.*?([\d.]+)([KMG])\b.*?([\d.]+)([KMG])\b", message)
     if used:
@@ -175,7 +173,7 @@ def _refusal(message: str) -> dict[str, Any]:
 if __name__ == "__main__":
     program, result, slice_name, replicas, *hosts = sys.argv[1:]
     try:
-        told = compile_program(Path(program).read_bytes(), slice_name, int(replicas), [int(chips) for chips in hosts])
+        answer = compile_program(Path(program).read_bytes(), slice_name, int(replicas), [int(chips) for chips in hosts])
     except MissingError as error:
-        told = {"missing": str(error)}
-    Path(result).write_text(json.dumps(told), encoding="utf-8")
+        answer = {"missing": str(error)}
+    Path(result).write_text(json.dumps(answer), encoding="utf-8")

@@ -12,11 +12,11 @@ def preflight(
     tpu: str = "v5e:2x2",
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
 ) -> None:
-    """Asks the TPU compiler, on a CPU, whether training compiles and fits; stops the run if it does not.
+    """Compiles training for a TPU, on a CPU; stops the run if it does not compile or does not fit.
 
     Args:
         corpus: The tokenized corpus.
-        preflight: By shape of batch: memory, FLOP, bytes, time of a step; hours and cost of the whole.
+        preflight: Memory, FLOP, memory traffic and time of a step by shape of batch; hours and cost of the training.
         metrics: The totals, for the console.
         tpu: The slice, such as v5e:2x2.
         options: Training options, the same as those of train.
@@ -27,4 +27,4 @@ def preflight(
     from seqline.components.train.preflight.stage import preflight as run
 
     output = Path(preflight.path)
-    metrics.metadata.update(run(Path(corpus.path), output, tpu, search=False, options=Options(**options)).figures)
+    metrics.metadata.update(run(Path(corpus.path), output, tpu, search=False, options=Options(**options)).metrics)

@@ -1,4 +1,4 @@
-"""One step of decoding, as a program for the TPU compiler: what serving runs for each piece of an output."""
+"""One step of decoding, as a program for the TPU compiler: serving runs it for each token of an output."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from seqline.modeling.config import TransformerConfig
 
 
 def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source: int, positions: int) -> Lowered:
-    """Lowers a step of beam search: the decoder with its caches, the output layer, the best pieces of each hypothesis.
+    """Lowers a step of beam search: the decoder with its caches, the output layer, the best tokens of each hypothesis.
 
     Args:
-        config: The model's shape.
-        sentences: Decoded at a time.
-        beam: Hypotheses of each.
-        source: Source pieces.
-        positions: Pieces that the caches have room for.
+        config: The model's configuration.
+        sentences: Sentences decoded together.
+        beam: Hypotheses of each sentence.
+        source: Source tokens.
+        positions: Tokens that the caches have room for.
 
     Raises:
         LoweringError: If an op of the step cannot be lowered.

@@ -1,4 +1,4 @@
-"""From what the compiler says to seconds; docs/preflight.md says how good that is."""
+"""Estimating the time of a step from the compiled program; docs/preflight.md has the accuracy."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from seqline.components.train.preflight.slices import Slice
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long one step takes on a slice.
+    """Time of one step on a slice.
 
     Attributes:
-        seconds: Of the step.
-        compute_seconds: That its matrix products would take at the cores' peak.
-        memory_seconds: That its bytes would take at the memory's bandwidth.
-        reduce_seconds: That summing the gradients over the replicas takes, not overlapped.
-        bound: What would end last: compute, memory, or overhead where the compiler's cycles are over twice both.
+        seconds: Time of the step.
+        compute_seconds: Time of its matrix products at the cores' peak.
+        memory_seconds: Time of its memory traffic at full bandwidth.
+        reduce_seconds: Time of summing the gradients over the replicas, not overlapped.
+        bound: The bottleneck: compute, memory, or overhead where the compiler's cycles exceed twice both.
     """
 
     seconds: float
@@ -28,12 +28,12 @@ class Estimate:
 def estimate(compiled: Compiled, slice_: Slice) -> Estimate:
     """Estimates the time of a step.
 
-    The compiler's own cycles, but no less than its products at peak or its bytes at full bandwidth need; and then the
-    all-reduce in a ring, 2 (n - 1) / n times the gradients' bytes over one link.
+    The maximum of the compiler's cycles, the products at peak and the memory traffic at full bandwidth; plus a ring
+    all-reduce, which moves 2 (n - 1) / n times the gradients' bytes over one link.
 
     Args:
         compiled: The step of one replica.
-        slice_: Where it runs.
+        slice_: The slice.
     """
     compute = compiled.flops / slice_.flops
     memory = compiled.work.hbm_bytes / slice_.bandwidth

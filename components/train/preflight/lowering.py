@@ -1,8 +1,8 @@
-"""The very step that training runs, as a program for the TPU compiler.
+"""The training step as a program for the TPU compiler.
 
-TensorFlow lowers it to XLA's HLO here as it would for any device; what comes out knows no variable's value, only
-shapes. A slice of several cores trains data-parallel: each runs this program on its part of the batch and sums
-gradients with the others.
+TensorFlow lowers the real step to XLA's HLO; the program depends on shapes, not on the values of variables. A slice of
+several cores trains data-parallel: each core runs the program on its part of the batch and sums gradients with the
+others.
 """
 
 import os
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import seqline
 from seqline.components.train.buckets import Bucket
 from seqline.components.train.options import Options
-from seqline.components.train.preflight.random_bits import as_on_a_tpu
+from seqline.components.train.preflight.random_bits import tpu_random_bits
 from seqline.modeling.config import TransformerConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(seqline.__file__).parents[1]
 
 
 class LoweringError(Exception):
@@ -30,7 +31,7 @@ class Lowered:
 
     Attributes:
         hlo: XLA's HloModuleProto, serialized.
-        lines: By op name, the line of our code that made it.
+        lines: By op name, the line of Seqline's code that made it.
     """
 
     hlo: bytes
@@ -38,11 +39,11 @@ class Lowered:
 
 
 class TrainingStep:
-    """Lowers the training step of a model; the model is made once, the step for each shape.
+    """Builds a model once and lowers its training step for each shape of batch.
 
     Args:
-        config: The model's shape.
-        options: Options of training; precision auto is a TPU's, bfloat16.
+        config: The model's configuration.
+        options: Options of training; precision auto is bfloat16, as on a TPU.
         replicas: Cores that share a batch.
     """
 
@@ -67,7 +68,7 @@ class TrainingStep:
         """Lowers the step for one shape of batch.
 
         Args:
-            shape: Of a replica's part; of a gpt both sides are the length of a row, which holds several pairs.
+            shape: Shape of a replica's part; of a gpt both sides are the length of a row, which holds several pairs.
 
         Raises:
             LoweringError: If an op of the step cannot be lowered, such as one on strings.
@@ -87,8 +88,8 @@ def lower(function: Any, signature: list[Any]) -> Lowered:
     """Lowers a function to HLO.
 
     Args:
-        function: On tensors.
-        signature: Their `tf.TensorSpec`s.
+        function: A function of tensors.
+        signature: The `tf.TensorSpec` of each.
 
     Raises:
         LoweringError: If it cannot be lowered.
@@ -98,21 +99,21 @@ def lower(function: Any, signature: list[Any]) -> Lowered:
     traced = tf.function(function, input_signature=signature, jit_compile=True, autograph=False)
     lines: dict[str, str] = {}
     try:
-        with as_on_a_tpu():
+        with tpu_random_bits():
             graph = traced.get_concrete_function().graph
         lines = dict(_lines(graph))
         hlo = traced.experimental_get_compiler_ir(*signature)(stage="hlo_serialized")
     except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
-        raise LoweringError(_in_our_terms(str(error), lines)) from error
+        raise LoweringError(_explain(str(error), lines)) from error
     return Lowered(hlo, lines)
 
 
 def _lines(graph: Any) -> Iterator[tuple[str, str]]:
-    """Where each op of a graph, and of the functions that it calls, was made."""
+    """The op names of a graph and of the functions that it calls, with the lines of code that made them."""
     for operation in graph.get_operations():
         for frame in reversed(operation.traceback or []):
             path = Path(frame.filename)
-            if _ours(path):
+            if _is_ours(path):
                 yield operation.name, f"{path.relative_to(ROOT)}:{frame.lineno}"
                 break
     for inner in graph._functions.values():
@@ -120,18 +121,18 @@ def _lines(graph: Any) -> Iterator[tuple[str, str]]:
             yield from _lines(inner.graph)
 
 
-def _ours(path: Path) -> bool:
-    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in ("components", "tests")
+def _is_ours(path: Path) -> bool:
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in ("seqline", "tests")
 
 
-def _in_our_terms(message: str, lines: dict[str, str]) -> str:
-    """What TensorFlow says of an op that it cannot lower: the op, its layer, the line that made it."""
+def _explain(message: str, lines: dict[str, str]) -> str:
+    """Reduces TensorFlow's error about an op that it cannot lower to the op, its layer and the line that made it."""
     unsupported = re.search(r"compile graph.*?on XLA_\w+: (\w+) \(.*?\{\{node ([^}]+)\}\}", message, re.DOTALL)
     if unsupported:
         line = lines.get(unsupported[2], "")
         made = f", made at {line}" if line else ""
         return f"op {unsupported[1]} of {unsupported[2]}{made}: there is no such op on a TPU"
-    said = [line.strip() for line in message.splitlines() if line.strip()]
+    printed = [line.strip() for line in message.splitlines() if line.strip()]
     frames = [Path(match[1]) for match in re.finditer(r'[Ff]ile "([^"]+)", line \d+', message)]
-    where = [f"{frame.relative_to(ROOT)}" for frame in frames if _ours(frame)]
-    return f"{said[0] if said else 'unknown error'}" + (f" ({where[-1]})" if where else "")
+    where = [f"{frame.relative_to(ROOT)}" for frame in frames if _is_ours(frame)]
+    return f"{printed[0] if printed else 'unknown error'}" + (f" ({where[-1]})" if where else "")

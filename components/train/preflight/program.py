@@ -1,8 +1,8 @@
-"""What a compiled program does, read from the compiler's own text of it: cycles, bytes, sums over replicas.
+"""Reading cycles, memory traffic and sums over replicas from the text of a compiled program.
 
-The compiler writes at each operation how many cycles it expects (`estimated_cycles`), and where each value lives:
-`S(1)` in a type is the core's own memory, no mark is HBM. XLA's cost analysis counts a loop's body once; here it
-counts as often as it runs.
+The compiler annotates each operation with the cycles that it expects (`estimated_cycles`) and each type with a memory:
+`S(1)` is the core's own, no annotation is HBM. XLA's cost analysis counts a loop's body once; this module counts it as
+often as it runs.
 """
 
 import re
@@ -12,7 +12,7 @@ BYTES = {
     "pred": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8,
     "u64": 8, "f64": 8, "c64": 8,
 }  # fmt: skip
-# They move nothing themselves.
+# Operations that move no data.
 FREE = {
     "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional", "copy-done",
     "all-reduce-done", "async-start", "async-done", "after-all", "partition-id", "replica-id", "iota",
@@ -26,13 +26,13 @@ class Instruction:
     """A line of the program.
 
     Attributes:
-        name: Its name.
-        type: Its result's type.
-        opcode: What it does.
-        operands: Names of what it takes.
+        name: Name.
+        type: Type of the result.
+        opcode: Operation code.
+        operands: Names of the operands.
         called: Computations that it runs, by role: body, condition, calls, to_apply.
-        operation: TensorFlow's name of the op it comes from.
-        cycles: That the compiler expects.
+        operation: TensorFlow's name of the op that it comes from.
+        cycles: Cycles that the compiler expects.
     """
 
     name: str
@@ -50,14 +50,14 @@ Computations = dict[str, Computation]
 
 @dataclass
 class Work:
-    """What one step does on one core.
+    """The work of one step on one core.
 
     Attributes:
-        cycles: That the compiler expects, loops counted as often as they run.
-        hbm_bytes: Moved between the core and its HBM.
-        reduced_bytes: Summed over the replicas.
-        all_reduces: In how many operations.
-        loops: How often a loop runs, by TensorFlow's name of it.
+        cycles: Cycles that the compiler expects, with loops counted as often as they run.
+        hbm_bytes: Bytes moved between the core and its HBM.
+        reduced_bytes: Bytes summed over the replicas.
+        all_reduces: Number of operations that sum over the replicas.
+        loops: Runs of each loop, by TensorFlow's name of it.
     """
 
     cycles: int = 0
@@ -68,7 +68,7 @@ class Work:
 
 
 def read_program(text: str) -> Work:
-    """Adds up what a compiled program does.
+    """Sums up the work of a compiled program.
 
     Args:
         text: The optimized HLO.
@@ -100,7 +100,7 @@ def _parse(text: str) -> tuple[Computations, str]:
             match["name"],
             match["type"],
             match["opcode"],
-            # A constant has its value there, which the program's end may need.
+            # A constant's argument is its value, which bounds a loop.
             [arguments] if match["opcode"] in ("constant", "parameter") else re.findall(r"%([^\s,()]+)", arguments),
             dict(re.findall(r"(body|condition|calls|to_apply)=%([^\s,]+)", attributes)),
             operation[1] if operation else "",
@@ -128,7 +128,7 @@ def _add(work: Work, computations: Computations, name: str, times: int) -> None:
 
 
 def _runs(condition: Computation) -> int:
-    """How often a loop runs: the bound that its counter, which starts at 0, is compared with."""
+    """How often a loop runs: its counter starts at 0 and is compared with this bound."""
     bounds = [
         int(instruction.operands[0])
         for instruction in condition.values()
@@ -144,7 +144,7 @@ def _moved(instruction: Instruction, block: Computation, computations: Computati
     total = 0 if instruction.opcode == "dynamic-update-slice" else _size(instruction.type)
     roots = [one for one in inner.values() if one.opcode == "dynamic-update-slice"]
     if roots:
-        # Updated in place: only the slice is written.
+        # An update in place writes only the slice.
         total = sum(_size(inner[root.operands[1]].type) for root in roots if root.operands[1] in inner)
     for number, name in enumerate(instruction.operands):
         if name not in block:
@@ -160,7 +160,7 @@ def _moved(instruction: Instruction, block: Computation, computations: Computati
 
 
 def _size(type_: str, everywhere: bool = False) -> int:
-    """Bytes of the arrays in a type that lie in HBM."""
+    """Bytes of the arrays in a type that are in HBM, or everywhere."""
     total = 0
     for array in ARRAY.finditer(type_):
         if array["dtype"] not in BYTES or (not everywhere and "S(" in (array["layout"] or "")):

@@ -1,4 +1,4 @@
-"""A slice's cores as a distribution strategy, for lowering: what one of them runs, and what it sums with the others."""
+"""A slice's cores as a distribution strategy, for lowering the program of one core and its collectives."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from tensorflow.python.distribute.one_device_strategy import OneDeviceExtended
 
 
 class Replicas(tf.distribute.Strategy):
-    """Traces the program of one replica, with the collectives that a `TPUStrategy` of so many would have.
+    """Traces the program of one replica, with the collectives of a `TPUStrategy`.
 
     Args:
-        count: How many there are.
+        count: Number of replicas.
     """
 
     def __init__(self, count: int) -> None:
@@ -37,7 +37,7 @@ class _Extended(OneDeviceExtended):
 
         def reduce(tensor: Any) -> Any:
             return tf.raw_ops.CollectiveReduceV2(
-                # Gradients of embeddings are sparse before.
+                # Gradients of embeddings are sparse.
                 input=tf.convert_to_tensor(tensor),
                 group_size=self.count,
                 group_key=1,

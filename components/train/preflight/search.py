@@ -1,4 +1,4 @@
-"""The largest batch that fits, in few compilations."""
+"""Finding the largest batch that fits in few compilations."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,20 +8,20 @@ Measure = Callable[[int], float]
 def largest_that_fits(
     measure: Measure, known: dict[int, float], fixed: float, limit: float, tries: int = 5
 ) -> tuple[int, int]:
-    """Finds how many rows fit.
+    """Finds the most rows that fit.
 
-    Memory grows about linearly with the rows once they no longer fit the core's own memory, so each guess is where the
-    line through the two nearest known points meets the limit; a guess is never believed until it was compiled.
+    Memory grows about linearly with the rows once they exceed the core's own memory, so each guess is where the line
+    through the two nearest known points meets the limit. Only compiled results count.
 
     Args:
-        measure: Compiles for some rows and returns the memory used, also where that is too much.
-        known: Memory by rows, at least one; what is measured is added.
+        measure: Compiles for some rows and returns the memory used, also if that exceeds the limit.
+        known: Memory by rows, at least one entry; measurements are added.
         fixed: Memory that does not depend on the rows.
-        limit: Memory that there is.
-        tries: How often to compile, at most.
+        limit: Memory available.
+        tries: Number of compilations, at most.
 
     Returns:
-        The most rows known to fit (0 if none do), and the fewest known not to (0 if all do).
+        The most rows known to fit (0 if none do), and the fewest known not to fit (0 if all do).
     """
 
     def fits() -> int:
@@ -48,27 +48,27 @@ def largest_that_fits(
 
 
 def _guess(known: dict[int, float], fixed: float, limit: float) -> int:
-    """Where the line through the two points nearest to the limit meets it; a little below."""
+    """The rows where the line through the two points nearest to the limit meets it, less 1%."""
     points = sorted([(0, fixed), *known.items()], key=lambda point: abs(point[1] - limit))[:2]
-    (rows, used), (others, theirs) = points
-    slope = (used - theirs) / (rows - others) if rows != others else 0.0
+    (rows, used), (other_rows, other_used) = points
+    slope = (used - other_used) / (rows - other_rows) if rows != other_rows else 0.0
     if slope <= 0:
         return 16 * max(known)
     return int(rows + (0.99 * limit - used) / slope)
 
 
-def spread(lengths: list[int], steps: list[int], most: int) -> Iterator[int]:
+def spread(lengths: list[int], steps: list[int], count: int) -> Iterator[int]:
     """Chooses the buckets to compile: the longest, the one with the most steps, the shortest, then those between.
 
     Args:
-        lengths: Of the buckets.
-        steps: Batches of each.
-        most: How many to choose.
+        lengths: Lengths of the buckets.
+        steps: Batches of each bucket.
+        count: Number of buckets to choose.
 
     Yields:
         Indices, each once.
     """
     by_length = sorted(range(len(lengths)), key=lambda n: -lengths[n])
-    wanted = [by_length[0], max(by_length, key=lambda n: steps[n]), by_length[-1]]
-    wanted += [by_length[len(by_length) * part // 8] for part in (4, 2, 6, 1, 3, 5, 7)]
-    yield from list(dict.fromkeys([*wanted, *by_length]))[:most]
+    preferred = [by_length[0], max(by_length, key=lambda n: steps[n]), by_length[-1]]
+    preferred += [by_length[len(by_length) * part // 8] for part in (4, 2, 6, 1, 3, 5, 7)]
+    yield from list(dict.fromkeys([*preferred, *by_length]))[:count]

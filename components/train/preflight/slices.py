@@ -1,4 +1,4 @@
-"""TPU slices: what is rented, what its cores can do, what it costs."""
+"""TPU slices: chips, performance of the cores, and prices."""
 
 import math
 import re
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqline.errors import UserError
+from seqline.names import nearest
 
 TPUS = Path(__file__).with_name("tpus.yaml")
 GIB = 2**30
@@ -18,15 +19,15 @@ class Slice:
     Attributes:
         version: v2, v3, v4 or v5e.
         topology: Its chips, such as 2x2.
-        cores: Of a chip; each trains on a part of the batch.
-        hertz: Clock of a core.
-        flops: bfloat16 operations of a core, a second.
-        hbm_gib: Memory that a core's program may use, in GiB.
-        bandwidth: Between a core and its memory, bytes a second.
-        link: Between a core and other chips, in one direction, bytes a second.
-        price: Of a chip, an hour.
-        currency: Of the price.
-        date: Of the price.
+        cores: Cores of a chip; each trains on a part of the batch.
+        hertz: Clock rate of a core.
+        flops: Peak of a core in bfloat16, FLOP/s.
+        hbm_gib: Memory available to a core's program, in GiB.
+        bandwidth: Bandwidth between a core and its memory, in bytes/s.
+        link: Bandwidth from a core to other chips, in one direction, in bytes/s.
+        price: Price of a chip per hour.
+        currency: Currency of the price.
+        date: Date of the price.
     """
 
     version: str
@@ -48,7 +49,7 @@ class Slice:
 
     @property
     def chips(self) -> int:
-        """How many are rented."""
+        """Number of chips."""
         return math.prod(map(int, self.topology.split("x")))
 
     @property
@@ -58,19 +59,19 @@ class Slice:
 
     @property
     def price_per_hour(self) -> float:
-        """Of the whole slice."""
+        """Price of the whole slice per hour."""
         return self.price * self.chips
 
 
 def read_slice(name: str, tpus: Path = TPUS) -> Slice:
-    """Reads what is known of a slice.
+    """Reads the properties of a slice.
 
     Args:
-        name: Version and topology, such as v5e:2x2; v2 and v3 without a topology are the eight cores that Vertex has.
+        name: Version and topology, such as v5e:2x2; the topology defaults to one host.
         tpus: The file of TPUs and prices.
 
     Raises:
-        UserError: If there is no such slice, or the file is not what it should be.
+        UserError: If there is no such slice, or the file is not valid.
     """
     import yaml
 
@@ -81,18 +82,20 @@ def read_slice(name: str, tpus: Path = TPUS) -> Slice:
             for version, fields in known["versions"].items()
         }
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{tpus} is no file of TPUs ({error}); compare it with {TPUS}") from None
+        raise UserError(f"{tpus} is not a valid file of TPUs ({error}); compare it with {TPUS}") from None
     version, _, topology = name.partition(":")
     if version not in versions:
-        raise UserError(f"tpu: there is no version {version!r}; there are: {', '.join(versions)}")
+        raise UserError(f"tpu: there is no version {version!r}; {nearest(version, versions)}")
     sides = 3 if version == "v4" else 2
     topology = topology or "x".join(["2", "2", "1"][:sides])
     if not re.fullmatch(r"[1-9]\d*" + r"x[1-9]\d*" * (sides - 1), topology):
-        raise UserError(f"tpu: {name!r} is no slice; write {version}:{'x'.join(['2', '2', '1'][:sides])} for one host")
+        raise UserError(
+            f"tpu: {name!r} is not a slice; write {version}:{'x'.join(['2', '2', '1'][:sides])} for one host"
+        )
     fields = versions[version]
     try:
         return Slice(
             version, topology, int(fields.pop("cores")), **fields, currency=known["currency"], date=str(known["date"])
         )
     except (KeyError, TypeError) as error:
-        raise UserError(f"{tpus}: {version} is not described as it should be ({error}); compare with {TPUS}") from None
+        raise UserError(f"{tpus}: the entry {version} is not valid ({error}); compare it with {TPUS}") from None

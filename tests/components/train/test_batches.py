@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.train.batches import Batches, Pair
+from seqline.components.train.batches import Batches
+from seqline.components.train.records import Pair
 from seqline.modeling.config import TransformerConfig
 
 CONFIG = TransformerConfig(vocabulary_size=50, hidden_dim=8, num_heads=2)
@@ -10,7 +11,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1
 
 
 def pairs_of(lengths: list[tuple[int, int]]) -> list[Pair]:
-    """Pairs whose first target piece tells them apart."""
+    """Pairs with distinct first target tokens."""
     return [
         (np.full(source, 5, np.int32), np.array([number + 4] + [9] * (target - 1), np.int32))
         for number, (source, target) in enumerate(lengths)
@@ -41,11 +42,11 @@ def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[
 
 @settings(max_examples=8, deadline=None)
 @given(lengths=LENGTHS, skip=st.integers(0, 10))
-def test_an_epoch_that_continues_yields_the_rest(lengths: list[tuple[int, int]], skip: int) -> None:
+def test_an_epoch_that_resumes_yields_the_remaining_batches(lengths: list[tuple[int, int]], skip: int) -> None:
     batches = Batches(pairs_of(lengths), CONFIG, 128)
-    whole, rest = (list(batches.dataset(3, 2, skipped).as_numpy_iterator()) for skipped in (0, skip))
-    assert len(rest) == max(0, len(whole) - skip)
-    for (_, expected), (_, again) in zip(whole[skip:], rest, strict=True):
+    whole, remaining = (list(batches.dataset(3, 2, skipped).as_numpy_iterator()) for skipped in (0, skip))
+    assert len(remaining) == max(0, len(whole) - skip)
+    for (_, expected), (_, again) in zip(whole[skip:], remaining, strict=True):
         np.testing.assert_array_equal(expected, again)
 
 
@@ -55,7 +56,7 @@ def test_the_order_changes_from_epoch_to_epoch() -> None:
     assert not np.array_equal(first, second)
 
 
-def test_the_share_of_padding_is_what_the_batches_hold() -> None:
+def test_the_padding_share_is_that_of_the_batches() -> None:
     batches = Batches(pairs_of([(2, 3), (9, 8), (4, 4), (30, 25)]), CONFIG, 64)
     expected = [target for _, target in batches.dataset(0, 0).as_numpy_iterator()]
     padding = sum((target == CONFIG.pad_id).sum() for target in expected) / sum(target.size for target in expected)

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, heirs
+from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, overflow_buckets
 
 COSTS = (1.0, 2.0)
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -17,7 +17,7 @@ def sides(lengths: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cost(lengths: list[tuple[int, int]], shapes: list[tuple[int, int]]) -> float:
-    """What the pairs cost, each in the cheapest shape that holds it."""
+    """Cost of the pairs, each in the cheapest shape that holds it."""
     return sum(
         min(COSTS[0] * left + COSTS[1] * right for left, right in shapes if source <= left and target <= right)
         for source, target in lengths
@@ -26,10 +26,10 @@ def cost(lengths: list[tuple[int, int]], shapes: list[tuple[int, int]]) -> float
 
 @settings(max_examples=100, deadline=None)
 @given(lengths=LENGTHS, count=st.integers(1, 3))
-def test_little_more_could_be_saved_by_other_buckets(lengths: list[tuple[int, int]], count: int) -> None:
+def test_the_choice_is_close_to_the_best_buckets(lengths: list[tuple[int, int]], count: int) -> None:
     source, target = sides(lengths)
     largest = (int(source.max()), int(target.max()))
-    # So many of each that all batches are full.
+    # Enough of each that all batches are full.
     buckets = choose_buckets(source.repeat(64), target.repeat(64), 8, count, COSTS)
     assert len(buckets) <= count
     whole = cost(lengths, [largest])
@@ -57,7 +57,7 @@ def test_few_pairs_get_no_buckets_that_they_do_not_fill() -> None:
     lengths=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=100),
     count=st.integers(1, 16),
 )
-def test_each_pair_is_in_the_cheapest_bucket_that_holds_it_and_has_an_heir(
+def test_each_pair_is_in_the_cheapest_bucket_that_holds_it_and_has_an_overflow_bucket(
     lengths: list[tuple[int, int]], count: int
 ) -> None:
     source, target = sides(lengths)
@@ -65,9 +65,9 @@ def test_each_pair_is_in_the_cheapest_bucket_that_holds_it_and_has_an_heir(
     chosen = assign(source, target, buckets)
     shapes = [(bucket.source, bucket.target) for bucket in buckets]
     assert cost(lengths, shapes) == sum(COSTS[0] * shapes[n][0] + COSTS[1] * shapes[n][1] for n in chosen)
-    for number, heir in enumerate(heirs(buckets)):
-        assert heir > number
-        assert buckets[heir].holds(*shapes[number])
+    for number, overflow in enumerate(overflow_buckets(buckets)):
+        assert overflow > number
+        assert buckets[overflow].holds(*shapes[number])
     assert buckets[-1].holds(int(source.max()), int(target.max()))
 
 

@@ -12,7 +12,7 @@ from seqline.artifacts.checkpoint import Checkpoint
 from seqline.components.train.buckets import rows_of
 from seqline.components.train.devices import choose_strategy
 from seqline.components.train.options import Options
-from seqline.components.train.preflight.stage import plan_without_corpus
+from seqline.components.train.preflight.plan import plan_without_corpus
 from seqline.errors import UserError
 
 
@@ -22,7 +22,7 @@ def losses(checkpoint: Path) -> list[float]:
 
 
 def start(corpus: Path, folder: Path, cluster: list[str] | None = None, task: int = 0) -> subprocess.Popen[bytes]:
-    """Starts a training process, as one of the workers of a cluster if there is one; what it prints is in a file."""
+    """Starts a training process, as one of the workers of a cluster if there is one; its output is in a file."""
     environment = dict(os.environ)
     if cluster:
         config = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": task}}
@@ -60,7 +60,7 @@ def test_two_workers_of_which_one_was_killed_train_to_the_losses_of_one_process(
     while not list((together / "states").glob("*/state-*.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
     other.kill()
-    # What a job does when a worker is lost: it ends the others and starts all again.
+    # A job ends all workers when one is lost, and starts them again.
     chief.kill()
     other.wait()
     chief.wait()
@@ -81,7 +81,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1]))
 from pathlib import Path
 import seqline.components.train.devices as devices
-from seqline.components.train.stage import Options, train
+from seqline.components.train.options import Options
+from seqline.components.train.stage import train
 if sys.argv[1] == "2":
     devices.choose_strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 options = Options(preset="demo", epochs=2, batch_tokens=256, dropout=0.0, decoded_sample=0)
@@ -100,7 +101,7 @@ def test_replicas_share_the_batches_of_one_device() -> None:
     assert rows_of(85, 3) % 3 == 0
 
 
-def test_workers_without_a_cluster_name_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_without_a_cluster_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(UserError, match="devices is workers, but TF_CONFIG names none"):
         choose_strategy("workers")
@@ -110,14 +111,14 @@ def test_workers_without_a_cluster_name_what_is_missing(monkeypatch: pytest.Monk
 
 
 def test_accumulation_over_several_devices_is_refused() -> None:
-    options = Options(accumulate=2)
+    options = Options(gradient_accumulation_steps=2)
     options.check_replicas(1)
-    with pytest.raises(UserError, match=r"accumulate is 2, but 4 devices train.*raise batch_tokens"):
+    with pytest.raises(UserError, match=r"gradient_accumulation_steps is 2, but 4 devices train.*raise batch_tokens"):
         options.check_replicas(4)
-    with pytest.raises(UserError, match="accumulate is 2, but 4 devices train"):
+    with pytest.raises(UserError, match="gradient_accumulation_steps is 2, but 4 devices train"):
         plan_without_corpus(options, vocabulary_size=100, max_tokens=16, replicas=4)
 
 
-def test_a_tpu_that_is_not_there_is_named() -> None:
+def test_a_missing_tpu_is_named() -> None:
     with pytest.raises(UserError, match="devices is tpu, but no TPU can be used"):
         choose_strategy("tpu")

@@ -25,7 +25,7 @@ def test_a_step_is_adam_s() -> None:
     assert after([0.3, -2.0, 1.0]) == pytest.approx(float(weight.numpy()[0]), abs=1e-5)
 
 
-def test_weight_decay_takes_its_share_off_beside_the_step() -> None:
+def test_weight_decay_is_decoupled_from_the_step() -> None:
     assert after([0.0], start=2.0, weight_decay=0.5) == pytest.approx(2.0 - 0.1 * 0.5 * 2.0)
     assert after([0.0], start=2.0) == 2.0
 

@@ -38,8 +38,8 @@ def test_every_item_is_in_one_row_and_no_row_is_too_full(lengths: list[int]) -> 
 def test_every_target_is_predicted_once_an_epoch_and_no_source(lengths: list[tuple[int, int]]) -> None:
     packs = Packs(pairs_of(lengths), CONFIG, 128)
     expected = np.concatenate([batch.ravel() for _, batch in packs.dataset(1, 0).as_numpy_iterator()])
-    wanted = [piece for _, target in pairs_of(lengths) for piece in (*target, CONFIG.eos_id)]
-    assert sorted(expected[expected != CONFIG.pad_id]) == sorted(wanted)
+    targets = [token for _, target in pairs_of(lengths) for token in (*target, CONFIG.eos_id)]
+    assert sorted(expected[expected != CONFIG.pad_id]) == sorted(targets)
 
 
 def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone() -> None:

@@ -1,4 +1,4 @@
-"""Which preset a corpus and a budget get."""
+"""The preset that a corpus and a time limit get."""
 
 import math
 from typing import Any
@@ -24,12 +24,12 @@ def corpus(pairs: int, task: str = "translation") -> Manifest:
     return Manifest("", {"task": task}, Counts(pairs, pairs, {}, pairs, 0, 0), shards, 8000, "en", "de")
 
 
-def test_a_small_corpus_gets_a_small_model_and_is_told_why() -> None:
-    advice = recommend(corpus(29_000), minutes=0, peak_flops=PEAK)
-    assert advice.preset == "small"
-    assert advice.epochs == math.inf
-    first, *refused, last = advice.reasons
-    assert first == "29,000 training pairs with 841,000 pieces; translation wants 10 passes or more"
+def test_a_small_corpus_gets_a_small_model_with_reasons() -> None:
+    found = recommend(corpus(29_000), minutes=0, peak_flops=PEAK)
+    assert found.preset == "small"
+    assert found.epochs == math.inf
+    first, *refused, last = found.reasons
+    assert first == "29,000 training pairs with 841,000 tokens; translation needs 10 passes or more"
     assert [reason.partition(" ")[0] for reason in refused] == ["big", "base"]
     assert all("is too large for the data" in reason for reason in refused)
     assert last.startswith("small fits:")
@@ -40,14 +40,14 @@ def test_a_large_corpus_gets_the_largest_model_where_time_is_not_limited() -> No
     assert recommend(corpus(50_000_000), minutes=0, peak_flops=PEAK).preset == "big"
 
 
-def test_little_time_gets_a_smaller_model_and_the_passes_it_allows() -> None:
-    advice = recommend(corpus(1_000_000), minutes=1200, peak_flops=PEAK)
-    assert advice.preset == "tiny"
-    assert any("small is too slow" in reason and "passes in 1200 minutes" in reason for reason in advice.reasons)
-    assert advice.epochs >= 10
+def test_a_short_time_limit_gets_a_smaller_model() -> None:
+    found = recommend(corpus(1_000_000), minutes=1200, peak_flops=PEAK)
+    assert found.preset == "tiny"
+    assert any("small is too slow" in reason and "passes in 1200 minutes" in reason for reason in found.reasons)
+    assert found.epochs >= 10
 
 
-def test_where_outputs_copy_from_the_input_more_passes_are_wanted() -> None:
+def test_tasks_that_copy_from_the_input_need_more_passes() -> None:
     chosen = {task: recommend(corpus(29_000, task), 40, PEAK) for task in ("translation", "summarization")}
     assert "20 passes" in chosen["summarization"].reasons[0]
     assert ORDER.index(chosen["summarization"].preset) > ORDER.index(chosen["translation"].preset)

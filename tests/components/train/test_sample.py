@@ -10,7 +10,7 @@ PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "gpt"])
-def test_every_piece_is_the_most_probable_after_those_before_it(architecture: str) -> None:
+def test_every_token_is_the_most_probable_after_those_before_it(architecture: str) -> None:
     tf.keras.utils.set_random_seed(3)
     layers = {"encoder_layers": 0 if architecture == "gpt" else 1, "decoder_layers": 2}
     shape = {"hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2, **layers}
@@ -26,7 +26,7 @@ def test_every_piece_is_the_most_probable_after_those_before_it(architecture: st
         assert set(output[ended:]) <= {model.config.pad_id}
 
 
-def test_outputs_like_their_references_are_worth_a_hundred_and_others_less() -> None:
+def test_outputs_equal_to_their_references_score_a_hundred_and_others_less() -> None:
     references = ["a small house by the river", "ein Haus am großen Fluss"]
     assert measure(references, references) == pytest.approx({"valid_bleu": 100.0, "valid_rougeL": 100.0})
     worse = measure(["a small house by a tree", ""], references)

@@ -8,31 +8,36 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.components.train.stage import Options, start_from, train
+from seqline.components.train.objective import TrainingModel
+from seqline.components.train.options import Options
+from seqline.components.train.stage import train
+from seqline.components.train.warm_start import start_from
 from seqline.errors import UserError
+from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 
 
 def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
     history = json.loads(Checkpoint(checkpoint).history.read_text())
-    assert Checkpoint(checkpoint).read_config()["model"]["encoder_layers"] == 2
+    assert Checkpoint(checkpoint).read_config().model["encoder_layers"] == 2
     assert [entry["epoch"] for entry in history] == [1, 2]
     assert history[1]["valid_loss"] < history[0]["valid_loss"]
     assert list(Checkpoint(checkpoint).logs.glob("events*"))
     assert [path.name for path in checkpoint.parent.iterdir() if "state" in path.name] == []
 
 
-def test_the_report_shows_every_epoch_and_which_was_kept(checkpoint: Path) -> None:
+def test_the_report_shows_every_epoch_and_the_best_one(checkpoint: Path) -> None:
     page = (checkpoint.parent / "training.html").read_text()
     history = json.loads(Checkpoint(checkpoint).history.read_text())
     for entry in history:
         assert f"{entry['valid_loss']:.3f}" in page
         assert {"valid_bleu", "valid_rougeL"} <= set(entry)
-    assert "The weights of epoch 2 were kept" in page
+    assert "The checkpoint holds the weights of epoch 2" in page
     assert "BLEU and ROUGE-L of the decoded sample" in page
 
 
@@ -50,7 +55,7 @@ def test_the_attention_view_shows_sentences_with_a_map_for_every_head(checkpoint
         ({"dropout": 1.5}, "dropout must be at least 0 and below 1, not 1.5"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"positions": "absolute"}, "positions must be sinusoidal, learned or rotary, not 'absolute'"),
-        ({"preset": "smal"}, "no preset 'smal'; did you mean 'small'?"),
+        ({"preset": "smal"}, "preset must be demo, tiny, small, base, big or auto, not 'smal'; did you mean 'small'?"),
         ({"monitor": "bleu", "decoded_sample": 0}, "monitor bleu needs a decoded_sample of at least 1, not 0"),
         ({"precision": "int4"}, "precision must be auto, float32 or bfloat16, not 'int4'"),
     ],
@@ -61,7 +66,7 @@ def test_a_wrong_option_names_itself(options: dict[str, float], message: str) ->
     assert message in str(error.value)
 
 
-def test_a_loss_that_is_no_number_stops_training_and_says_where(corpus: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_stops_training_with_its_position(corpus: Path, tmp_path: Path) -> None:
     options = Options(preset="demo", learning_rate=1e30, warmup_steps=0, batch_tokens=256, epochs=3)
     with pytest.raises(UserError, match=r"the loss is not a number any more at epoch \d+, batch \d+"):
         train(corpus, tmp_path / "out", options=options)
@@ -100,7 +105,7 @@ def check_same(folder: Path, undisturbed: list[dict[str, float]]) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
-def test_training_that_was_killed_continues_to_the_same_end(
+def test_training_that_was_killed_resumes_with_the_same_result(
     corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]], killer: signal.Signals
 ) -> None:
     process = subprocess.Popen(command_of(corpus, tmp_path))
@@ -116,7 +121,7 @@ def test_training_that_was_killed_continues_to_the_same_end(
 
 
 @pytest.mark.e2e
-def test_training_that_is_killed_again_and_again_comes_to_the_same_end(
+def test_training_that_is_killed_repeatedly_has_the_same_result(
     corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]]
 ) -> None:
     moments = random.Random(4)
@@ -132,22 +137,36 @@ def test_training_that_is_killed_again_and_again_comes_to_the_same_end(
 
 @pytest.mark.e2e
 def test_training_starts_from_the_weights_of_an_earlier_model(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
-    options = Options(preset="demo", epochs=1, batch_tokens=512, learning_rate=1e-6, decoded_sample=0, average=0.0)
+    options = Options(preset="demo", epochs=1, batch_tokens=512, learning_rate=1e-6, decoded_sample=0, ema_momentum=0.0)
     last = train(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
     before = json.loads(Checkpoint(checkpoint).history.read_text())[-1]
     assert last["valid_loss"] == pytest.approx(before["valid_loss"], abs=0.02)
+
+
+def test_weights_of_a_checkpoint_of_version_1_are_loaded(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
+    old = Checkpoint(shutil.copytree(checkpoint, tmp_path / "old"))
+    content = json.loads(old.config.read_text())
+    names = {"hidden_dim": "width", "intermediate_dim": "feed_forward", "num_heads": "heads"}
+    content["model"] = {names.get(name, name): value for name, value in content["model"].items()}
+    old.config.write_text(json.dumps({**content, "schema_version": 1}))
+    config = TransformerConfig.from_dict(Checkpoint(checkpoint).read_config().model)
+    models = [TrainingModel(make_model(config)) for _ in range(2)]
+    for model, folder in zip(models, (old.path, checkpoint), strict=True):
+        start_from(Checkpoint(folder), model, config, Corpus(corpus))
+    for one, other in zip(*(model.trainable_variables for model in models), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 def test_weights_of_another_vocabulary_are_refused(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
     other = shutil.copytree(checkpoint, tmp_path / "other")
     with Checkpoint(other).tokenizer.open("ab") as tokenizer:
         tokenizer.write(b" ")
-    config = TransformerConfig(**Checkpoint(checkpoint).read_config()["model"])
+    config = TransformerConfig(**Checkpoint(checkpoint).read_config().model)
     with pytest.raises(UserError, match=r"the vocabulary of .* differs from that of the corpus"):
         start_from(Checkpoint(other), None, config, Corpus(corpus))
 
 
 def test_weights_of_another_shape_are_refused_by_the_option_s_name(corpus: Path, checkpoint: Path) -> None:
-    config = TransformerConfig(**{**Checkpoint(checkpoint).read_config()["model"], "activation": "gelu"})
+    config = TransformerConfig(**{**Checkpoint(checkpoint).read_config().model, "activation": "gelu"})
     with pytest.raises(UserError, match="has activation relu, not gelu; set it to the same"):
         start_from(Checkpoint(checkpoint), None, config, Corpus(corpus))

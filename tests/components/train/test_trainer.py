@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.batches import Batches
+from seqline.components.train.history import describe
 from seqline.components.train.objective import make_training_model
 from seqline.components.train.options import Options
-from seqline.components.train.trainer import Trainer, describe
+from seqline.components.train.trainer import Trainer
 from seqline.components.train.working_state import WorkingState
 from seqline.modeling.config import TransformerConfig
 
@@ -30,7 +31,7 @@ def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> 
 
 
 @pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("perplexity", 2), ("accuracy", 3), ("bleu", 4)])
-def test_any_validation_figure_tells_the_best_epoch_and_when_to_stop(tmp_path: Path, monitor: str, best: int) -> None:
+def test_any_metric_selects_the_best_epoch_and_stops_training(tmp_path: Path, monitor: str, best: int) -> None:
     for patience in (1, 2, 3):
         made = trainer(tmp_path, HISTORY, monitor=monitor, patience=patience)
         assert made.best_epoch == best
@@ -38,12 +39,12 @@ def test_any_validation_figure_tells_the_best_epoch_and_when_to_stop(tmp_path: P
     assert not trainer(tmp_path, HISTORY, monitor=monitor, patience=0).out_of_patience()
 
 
-def test_of_equal_epochs_the_last_one_is_kept(tmp_path: Path) -> None:
+def test_of_equal_epochs_the_last_one_is_the_best(tmp_path: Path) -> None:
     assert trainer(tmp_path, [HISTORY[0], {**HISTORY[0], "epoch": 2}]).best_epoch == 2
 
 
-def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(tmp_path: Path) -> None:
-    options = Options(epochs=1, decoded_sample=0, average=0.0)
+def test_an_epoch_that_was_terminated_and_resumed_has_the_time_of_both_parts(tmp_path: Path) -> None:
+    options = Options(epochs=1, decoded_sample=0, ema_momentum=0.0)
     shape = {"encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2}
     config = TransformerConfig(vocabulary_size=30, **shape)
     batches = Batches([(np.full(3, 5, np.int32), np.full(3, 9, np.int32))] * 40, config, 64)
@@ -54,7 +55,7 @@ def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(
             return batches
 
         model = make_training_model(config, options, len(batches), compiled=False)
-        one = Trainer(model, batches, batches, WorkingState(tmp_path), options, redraw=wait)
+        one = Trainer(model, batches, batches, WorkingState(tmp_path), options, resample=wait)
         return one
 
     terminated = one_that_waits(1000.0)
@@ -66,7 +67,7 @@ def test_an_epoch_that_was_terminated_and_continued_took_the_time_of_both_parts(
     assert entry["tokens_per_second"] == pytest.approx(4 * 40 / entry["seconds"])
 
 
-def test_an_epoch_s_line_says_how_fast_it_was_and_how_near_the_peak() -> None:
+def test_an_epoch_s_log_line_has_throughput_and_utilization() -> None:
     entry = {
         **HISTORY[2],
         "loss": 2.5,

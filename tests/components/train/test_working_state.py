@@ -6,7 +6,7 @@ import pytest
 from seqline.components.train.working_state import WorkingState
 
 
-def test_a_working_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_working_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     state = WorkingState(tmp_path / "states" / "s")
     assert state.load() is None
     assert state.save({"model": [np.arange(3.0), np.eye(2)], "best": []}, {"epoch": 2})
@@ -17,7 +17,7 @@ def test_a_working_state_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_last_two_are_kept(tmp_path: Path) -> None:
+def test_the_last_two_files_are_held(tmp_path: Path) -> None:
     state = WorkingState(tmp_path)
     for epoch in range(12):
         state.save({}, {"epoch": epoch})
@@ -26,7 +26,7 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 100, 500])
-def test_of_a_file_cut_short_the_one_before_is_used_and_that_is_said(
+def test_instead_of_a_truncated_file_the_previous_one_is_used_with_a_warning(
     tmp_path: Path, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = WorkingState(tmp_path)
@@ -38,7 +38,7 @@ def test_of_a_file_cut_short_the_one_before_is_used_and_that_is_said(
     assert f"{latest} cannot be read" in caplog.text
 
 
-def test_on_a_full_disk_what_was_saved_before_stays_and_that_is_said(
+def test_on_a_full_disk_the_previous_file_remains_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = WorkingState(tmp_path)

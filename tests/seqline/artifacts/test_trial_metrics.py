@@ -1,4 +1,4 @@
-"""A trial's figures, for whoever tunes."""
+"""Metrics that a trial reports to tuning."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_no_file_is_written_outside_of_a_trial(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.iterdir())
 
 
-def test_vertex_ais_agent_finds_the_lines_where_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vertex_ais_agent_finds_the_lines_at_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FILE, raising=False)
     monkeypatch.setenv(TRIAL, "7")
     monkeypatch.setattr("seqline.artifacts.trial_metrics.DEFAULT_FILE", str(tmp_path / "hypertune" / "metrics"))
@@ -30,7 +30,7 @@ def test_vertex_ais_agent_finds_the_lines_where_it_looks(tmp_path: Path, monkeyp
     ]
 
 
-def test_what_is_read_is_what_was_reported_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_reported_values_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "metrics"
     assert read_report(file) == {}
     monkeypatch.setenv(FILE, str(file))

@@ -1,4 +1,4 @@
-"""Faults that a TPU would find after it was rented, planted where they would be made."""
+"""Ops that a TPU does not support."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ def on_the_host(states: Any) -> Any:
     ("fault", "operation", "line"),
     [(on_strings, "AsString|StringToNumber", on_strings), (on_the_host, "EagerPyFunc", on_the_host)],
 )
-def test_an_op_that_no_tpu_has_is_named_with_the_line_that_made_it(fault: Any, operation: str, line: Any) -> None:
+def test_an_unsupported_op_is_named_with_the_line_that_made_it(fault: Any, operation: str, line: Any) -> None:
     number = line.__code__.co_firstlineno + 1
     with pytest.raises(LoweringError, match=rf"op ({operation}) of .*test_lowering.py:{number}: there is no such op"):
         lower(fault, [tf.TensorSpec((4, 8), tf.float32)])
 
 
-def test_a_shape_that_is_not_known_is_an_error() -> None:
+def test_an_unknown_shape_is_an_error() -> None:
     with pytest.raises(LoweringError, match="shape"):
         lower(lambda states: states * 2, [tf.TensorSpec((None, 8), tf.float32)])
 
@@ -44,7 +44,7 @@ def test_every_op_has_the_line_that_made_it() -> None:
 
 
 @pytest.mark.e2e
-def test_what_does_not_fit_is_told_with_the_memory_that_it_needs() -> None:
+def test_a_program_that_does_not_fit_is_reported_with_the_memory_that_it_needs() -> None:
     lowered = lower(lambda left, right: tf.matmul(tf.nn.relu(left), right), [tf.TensorSpec((60_000, 60_000))] * 2)
     found = compile_for(read_slice("v5e:1x1"), lowered.hlo)
     assert found.too_large

@@ -1,4 +1,4 @@
-"""Reading what a compiled program does, from the compiler's text of it."""
+"""Reading the work of a compiled program from its text."""
 
 from seqline.components.train.preflight.program import read_program
 
@@ -58,6 +58,6 @@ def test_only_what_moves_to_or_from_hbm_is_counted_and_of_a_sliced_table_only_th
     assert read_program(PROGRAM).hbm_bytes == 64 * ROW + TABLE
 
 
-def test_sums_over_replicas_are_counted_wherever_they_lie() -> None:
+def test_sums_over_replicas_are_counted_in_every_memory() -> None:
     work = read_program(PROGRAM)
     assert (work.all_reduces, work.reduced_bytes) == (1, TABLE)

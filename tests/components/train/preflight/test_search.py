@@ -13,9 +13,9 @@ from seqline.components.train.preflight.search import largest_that_fits, spread
     hidden=st.integers(0, 100),
     first=st.integers(1, 4000),
 )
-def test_what_is_said_to_fit_was_measured_and_fits(fixed: float, slope: float, hidden: int, first: int) -> None:
+def test_a_reported_batch_was_measured_and_fits(fixed: float, slope: float, hidden: int, first: int) -> None:
     def memory(rows: int) -> float:
-        # The first rows cost nothing: they lie in the core's own memory.
+        # The first rows are in the core's own memory.
         return fixed + slope * max(0, rows - hidden)
 
     measured: list[int] = []
@@ -37,7 +37,7 @@ def test_it_comes_near_the_largest_from_either_side(first: int) -> None:
     assert refused == 0 or refused > 900
 
 
-def test_nothing_fits_where_the_variables_alone_are_too_many() -> None:
+def test_nothing_fits_if_the_variables_alone_are_too_large() -> None:
     assert largest_that_fits(lambda rows: 200.0 + rows, {64: 264.0}, 200.0, 100.0)[0] == 0
 
 

@@ -1,4 +1,4 @@
-"""The real TPU compiler on the real training step: what breaks training on a TPU fails here, without one."""
+"""The real TPU compiler on the real training step, without a TPU."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +25,7 @@ EVERY = [(preset, architecture) for preset in PRESETS for architecture in ARCHIT
 
 
 def step_of(preset: str = "demo", architecture: str = "transformer", replicas: int = 1) -> TrainingStep:
-    """A preset's step with its own widths and one layer of a kind: what more layers repeat is compiled once."""
+    """A preset's step with one layer of each kind: more layers only repeat them."""
     depth = {"decoder_layers": 1, "encoder_layers": 0 if architecture == "gpt" else 1}
     config = TransformerConfig.preset(
         preset, vocabulary_size=64, max_length=16, architecture=architecture, dropout=0.1 if preset == "demo" else 0.0
@@ -54,9 +54,9 @@ def test_every_preset_of_every_architecture_compiles(
     assert not found.error
     assert 0 < found.hbm_bytes < 2 * GIB
     # Each product is done three times: forward, and backward for the states and for the weights.
-    width, inner, tokens = PRESETS[preset]["hidden_dim"], PRESETS[preset]["intermediate_dim"], TINY.rows * TINY.target
-    layer, attention, logits = 4 * width * width + 2 * width * inner, 2 * width * TINY.target, width * 64
-    stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * width * width + 3 * attention
+    dim, inner, tokens = PRESETS[preset]["hidden_dim"], PRESETS[preset]["intermediate_dim"], TINY.rows * TINY.target
+    layer, attention, logits = 4 * dim * dim + 2 * dim * inner, 2 * dim * TINY.target, dim * 64
+    stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * dim * dim + 3 * attention
     assert found.flops == 6 * tokens * (stack + logits)
 
 
@@ -69,8 +69,8 @@ def test_the_replicas_of_a_slice_sum_all_gradients() -> None:
     assert weights <= found.work.reduced_bytes < weights + 1024
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, fault: Any) -> int:
-    """Puts a fault into the feed-forward layer; returns the line that it is on."""
+def inject(monkeypatch: pytest.MonkeyPatch, fault: Any) -> int:
+    """Replaces the feed-forward layer's call by a faulty one; returns the line of the fault."""
     monkeypatch.setattr(layers.FeedForward, "call", lambda self, states, training=False: fault(states))
     return int(fault.__code__.co_firstlineno) + 1
 
@@ -79,7 +79,7 @@ def test_a_string_op_in_the_model_is_caught_and_named(monkeypatch: pytest.Monkey
     def fault(states: Any) -> Any:
         return states * tf.cast(tf.strings.length(tf.strings.as_string(states[0, 0, 0])), states.dtype)
 
-    line = plant(monkeypatch, fault)
+    line = inject(monkeypatch, fault)
     with pytest.raises(LoweringError, match=rf"op \w+ of .*/feed_forward.*test_tpu.py:{line}"):
         step_of().lower(TINY)
 
@@ -88,7 +88,7 @@ def test_an_op_without_a_lowering_is_caught_and_named(monkeypatch: pytest.Monkey
     def fault(states: Any) -> Any:
         return tf.ensure_shape(tf.numpy_function(lambda x: x, [states], states.dtype), states.shape)
 
-    line = plant(monkeypatch, fault)
+    line = inject(monkeypatch, fault)
     with pytest.raises(LoweringError, match=rf"op PyFunc of .*/feed_forward.*test_tpu.py:{line}"):
         step_of().lower(TINY)
 
@@ -97,7 +97,7 @@ def test_a_dynamic_shape_is_caught_and_named(monkeypatch: pytest.MonkeyPatch) ->
     def fault(states: Any) -> Any:
         return states + tf.cast(tf.reduce_sum(tf.boolean_mask(states, states[..., 0] > 0)), states.dtype)
 
-    line = plant(monkeypatch, fault)
+    line = inject(monkeypatch, fault)
     lowered = step_of().lower(TINY)
     found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
     assert found.error.startswith("a dynamic shape")
@@ -110,11 +110,11 @@ def test_a_step_of_decoding_compiles() -> None:
     lowered = lower_decoding(config, sentences=8, beam=4, source=64, positions=64)
     found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
     assert not found.error
-    # At the least every hypothesis meets every weight of the decoder's feed-forward layers and the output layer.
+    # At least the products of every hypothesis with the feed-forward layers and the output layer.
     assert found.flops > 2 * 8 * 4 * (2 * 2 * 128 * 256 + 128 * 512)
 
 
-def test_the_stage_tells_memory_time_and_cost_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
+def test_the_stage_reports_memory_time_and_cost_of_a_corpus(corpus: Path, tmp_path: Path) -> None:
     options = Options(preset="demo", epochs=3, batch_tokens=512, dropout=0.0)
     report = preflight(corpus, tmp_path / "preflight", "v5e:1x1", compiled_buckets=1, search=False, options=options)
     assert (tmp_path / "preflight" / "preflight.json").exists()
@@ -125,7 +125,7 @@ def test_the_stage_tells_memory_time_and_cost_of_a_corpus(corpus: Path, tmp_path
     assert [bucket.compiled for bucket in report.buckets].count(True) == 1
 
 
-def test_a_slice_that_there_is_not_writes_nothing(corpus: Path, tmp_path: Path) -> None:
+def test_an_unknown_slice_writes_nothing(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no version 'v7'"):
         preflight(corpus, tmp_path / "preflight", "v7:2x2")
     assert not (tmp_path / "preflight").exists()

@@ -1,4 +1,4 @@
-"""Pieces as text, with the tokenizer of the corpus."""
+"""Tokens as text, with the tokenizer of the corpus."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ import tensorflow as tf
 import tensorflow_text
 
 
-class Pieces:
-    """The corpus's tokenizer.
+class Detokenizer:
+    """Turns token ids back into text.
 
     Args:
         tokenizer: The SentencePiece model.
@@ -18,18 +18,18 @@ class Pieces:
         self.tokenizer = tensorflow_text.SentencepieceTokenizer(tokenizer.read_bytes(), out_type=tf.int32)
 
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """The texts that rows of pieces make.
+        """Joins the tokens of each row to a text.
 
         Args:
-            rows: Piece ids, without `bos` and `eos`.
+            rows: Token ids, without `bos` and `eos`.
         """
         ragged = tf.ragged.constant([list(map(int, row)) for row in rows], dtype=tf.int32, ragged_rank=1)
         return [text.decode("utf-8", "replace") for text in self.tokenizer.detokenize(ragged).numpy()]
 
-    def names(self, row: Sequence[int]) -> list[str]:
-        """What the pieces are called, such as ▁house.
+    def tokens(self, row: Sequence[int]) -> list[str]:
+        """Returns the tokens of a row as the vocabulary lists them, such as ▁house.
 
         Args:
-            row: Piece ids.
+            row: Token ids.
         """
-        return [name.decode("utf-8") for name in self.tokenizer.id_to_string(tf.constant(row, tf.int32)).numpy()]
+        return [token.decode("utf-8") for token in self.tokenizer.id_to_string(tf.constant(row, tf.int32)).numpy()]

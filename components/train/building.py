@@ -1,0 +1,73 @@
+"""Building the model and its trainer."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.train.detokenizer import Detokenizer
+from seqline.components.train.flops import training_flops
+from seqline.components.train.hardware import Hardware
+from seqline.components.train.objective import TrainingModel, make_training_model
+from seqline.components.train.plan import Plan, resampled_batches
+from seqline.components.train.sample import Sample
+from seqline.components.train.trainer import Trainer
+from seqline.components.train.warm_start import start_from
+from seqline.components.train.working_state import WorkingState
+
+
+def build_model(plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path | None) -> TrainingModel:
+    """Builds the compiled model; sets Keras's global seed and precision.
+
+    Args:
+        plan: Model configuration and batches.
+        hardware: The devices.
+        strategy: From `choose_strategy`.
+        warm_start: The checkpoint folder to start from; None for random weights.
+
+    Raises:
+        UserError: If the weights of `warm_start` do not fit.
+    """
+    options = plan.options
+    keras.utils.set_random_seed(options.seed)
+    keras.mixed_precision.set_global_policy("float32" if hardware.precision == "float32" else "mixed_bfloat16")
+    compiled = options.xla == "on" or (options.xla == "auto" and bool(tf.config.list_logical_devices("TPU")))
+    with strategy.scope():
+        model = make_training_model(plan.config, options, options.epochs * len(plan.train), compiled)
+        if warm_start:
+            start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus)
+    return model
+
+
+def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: WorkingState, chief: bool) -> Trainer:
+    """Builds the trainer, with subword regularization and the decoded sample as the options request.
+
+    Args:
+        model: The compiled model.
+        plan: Model configuration and batches.
+        hardware: The devices.
+        state: The working state.
+        chief: Whether this process writes.
+    """
+    options, data = plan.options, plan.data
+    source_tokens = float(sum(len(source) + 1 for source, _ in data.train))
+    flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
+    sample = None
+    if options.decoded_sample:
+        sample = Sample(data.valid, model.model, Detokenizer(data.corpus.tokenizer), options.decoded_sample)
+    return Trainer(
+        model,
+        plan.train,
+        plan.valid,
+        state,
+        options,
+        resample=resampled_batches(plan),
+        sample=sample,
+        logs=os.environ.get("AIP_TENSORBOARD_LOG_DIR", ""),
+        flops_per_token=flops / plan.train.tokens,
+        peak_flops=hardware.peak_flops,
+        chief=chief,
+    )

@@ -1,0 +1,82 @@
+"""Writing what training returns: the checkpoint and the pages."""
+
+import json
+import shutil
+from pathlib import Path
+
+from seqline.artifacts.checkpoint import Checkpoint, CheckpointConfig
+from seqline.atomic import atomic_directory
+from seqline.components.train.attention_view import write_attention_view
+from seqline.components.train.detokenizer import Detokenizer
+from seqline.components.train.hardware import Hardware
+from seqline.components.train.options import Options
+from seqline.components.train.plan import Plan
+from seqline.components.train.report import write_report
+from seqline.components.train.trainer import Trainer
+from seqline.errors import UserError
+
+
+def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Options) -> None:
+    """Writes the checkpoint, then deletes the working state.
+
+    Args:
+        plan: The plan of the training.
+        trainer: The trainer, whose model has the best epoch's weights.
+        output: The checkpoint folder.
+        options: Options of training as given; the preset may be auto.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    manifest = plan.data.manifest
+    try:
+        with atomic_directory(output) as folder:
+            checkpoint = Checkpoint(folder)
+            # Without the objective and the optimizer, which only training needs.
+            trainer.model.model.save_weights(checkpoint.weights)
+            shutil.copyfile(plan.data.corpus.tokenizer, checkpoint.tokenizer)
+            checkpoint.history.write_text(json.dumps(trainer.history, indent=1), encoding="utf-8")
+            trainer.write_logs(str(checkpoint.logs))
+            CheckpointConfig(
+                plan.config.to_dict(),
+                options.model_dump(),
+                manifest.fingerprint,
+                manifest.source_language,
+                manifest.target_language,
+            ).write(checkpoint.config)
+    except OSError as error:
+        raise UserError(
+            f"the checkpoint cannot be written to {output} ({error}); make room and run again: it continues from "
+            f"{trainer.state.folder}"
+        ) from error
+    trainer.state.delete()
+
+
+def write_pages(plan: Plan, hardware: Hardware, trainer: Trainer, report: Path | None, attention: Path | None) -> None:
+    """Writes the HTML pages.
+
+    Args:
+        plan: The plan of the training.
+        hardware: The devices.
+        trainer: The trainer, whose model has the best epoch's weights.
+        report: The page about the training; None for none.
+        attention: The page with attention maps; None for none.
+    """
+    if report:
+        write_report(report, trainer.history, _facts(plan, hardware, trainer), trainer.best_epoch)
+    if attention:
+        detokenizer = Detokenizer(plan.data.corpus.tokenizer)
+        write_attention_view(attention, trainer.model.model, plan.data.valid, detokenizer)
+
+
+def _facts(plan: Plan, hardware: Hardware, trainer: Trainer) -> list[tuple[str, object]]:
+    data = plan.data
+    return [
+        ("Pairs", f"{len(data.train):,} for training, {len(data.valid):,} for validation"),
+        ("Vocabulary", f"{plan.config.vocabulary_size:,} tokens"),
+        ("Weights", f"{trainer.model.count_params():,}"),
+        ("Batches", f"{len(plan.train)} an epoch, of {plan.train.shapes}"),
+        ("Devices", f"{hardware.replicas}, {hardware.device_flops / 1e9:,.0f} GFLOP/s each in {hardware.precision}"),
+        ("Corpus", data.manifest.fingerprint[:12]),
+        *((name.replace("_", " "), value) for name, value in plan.options.model_dump().items()),
+    ]

@@ -1,0 +1,116 @@
+"""Planning a training: the preset, the model's configuration and the batches."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from seqline.artifacts.corpus import Manifest
+from seqline.components.train.batches import Batches
+from seqline.components.train.options import Options
+from seqline.components.train.packing import Packs
+from seqline.components.train.recommend import recommend
+from seqline.components.train.records import Pair, TrainingData
+from seqline.components.train.subwords import Subwords
+from seqline.modeling.config import TransformerConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model and the batches that it is trained and evaluated on.
+
+    Attributes:
+        options: Options of training; the preset is not auto.
+        data: The corpus and its pairs.
+        config: The model's configuration.
+        train: Batches to learn from.
+        valid: Batches to evaluate on.
+    """
+
+    options: Options
+    data: TrainingData
+    config: TransformerConfig
+    train: Batches | Packs
+    valid: Batches | Packs
+
+    def describe(self, precision: str, weights: int) -> str:
+        """Describes model and batches in a line.
+
+        Args:
+            precision: float32 or bfloat16.
+            weights: Number of weights.
+        """
+        return (
+            f"{self.options.architecture} {self.options.preset}, {precision}: {weights:,} weights, "
+            f"{self.config.vocabulary_size} tokens; {len(self.data.train)} train pairs in {len(self.train)} batches of "
+            f"{self.train.shapes}; {self.train.padding_share:.1%} padding"
+        )
+
+
+def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Options:
+    """Replaces the preset auto by the recommended one and logs the reasons.
+
+    Args:
+        options: Options of training.
+        manifest: The corpus's manifest.
+        peak_flops: Peak of all devices, in FLOP/s.
+    """
+    if options.preset != "auto":
+        return options
+    recommendation = recommend(manifest, options.minutes, peak_flops)
+    for reason in recommendation.reasons:
+        log.info("preset auto: %s", reason)
+    return options.with_values(preset=recommendation.preset)
+
+
+def make_config(options: Options, vocabulary_size: int, max_length: int) -> TransformerConfig:
+    """Makes the model's configuration.
+
+    Args:
+        options: Options of training; the preset is not auto.
+        vocabulary_size: Tokens in the vocabulary.
+        max_length: Longest sequence in tokens, end of sentence included.
+    """
+    return TransformerConfig.preset(
+        options.preset, vocabulary_size=vocabulary_size, max_length=max_length, **options.shape
+    )
+
+
+def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
+    """Makes the model's configuration and the batches.
+
+    Args:
+        options: Options of training; the preset is not auto.
+        data: The corpus and its pairs.
+        replicas: Devices that share a batch.
+    """
+    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture))
+
+    def batches(pairs: list[Pair]) -> Batches | Packs:
+        return _kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
+
+    return Plan(options, data, config, batches(data.train), batches(data.valid))
+
+
+def resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
+    """Returns the function that makes an epoch's training batches with subword regularization; None without it.
+
+    Args:
+        plan: The plan; the new batches have the shapes of its training batches.
+    """
+    options, data, batches = plan.options, plan.data, plan.train
+    if not options.subword_sampling:
+        return None
+    subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)
+
+    def resample(epoch: int) -> Batches | Packs:
+        sampled = subwords.sample(epoch)
+        return _kind(options)(sampled, plan.config, options.batch_tokens, replicas=batches.replicas, like=batches)
+
+    return resample
+
+
+def _kind(options: Options) -> Any:
+    return Packs if options.architecture == "gpt" else Batches

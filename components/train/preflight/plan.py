@@ -1,0 +1,102 @@
+"""The batches that training would run, with a corpus or without one."""
+
+from dataclasses import dataclass
+
+from seqline.artifacts.corpus import Corpus
+from seqline.components.train.options import Options
+from seqline.components.train.preflight.report import Bucket
+from seqline.errors import UserError
+from seqline.modeling.config import TransformerConfig
+
+LENGTHS = (32,)
+"""Lengths of the buckets besides the longest, without a corpus."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model and the shapes of its batches.
+
+    Attributes:
+        config: The model's configuration.
+        buckets: Shapes of the batches over all replicas, with their steps.
+    """
+
+    config: TransformerConfig
+    buckets: list[Bucket]
+
+
+def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
+    """Makes the batches that training would make.
+
+    Args:
+        corpus: The corpus.
+        options: Options of training.
+        replicas: Cores that share a batch.
+
+    Raises:
+        UserError: If the corpus has no pairs, the preset is auto, or an option does not work with so many cores.
+    """
+    options.check_replicas(replicas)
+    check_preset(options)
+    from seqline.components.train.plan import make_plan
+    from seqline.components.train.records import read_data
+
+    plan = make_plan(options, read_data(corpus), replicas)
+    shapes = zip(plan.train.buckets, plan.train.counts, strict=True)
+    buckets = [Bucket(one.rows, one.source, one.target, count * options.epochs) for one, count in shapes]
+    return Plan(plan.config, buckets)
+
+
+def plan_without_corpus(
+    options: Options, vocabulary_size: int, max_tokens: int, replicas: int, lengths: tuple[int, ...] = ()
+) -> Plan:
+    """Plans the longest possible batch, and usual ones.
+
+    Args:
+        options: Options of training.
+        vocabulary_size: Tokens in the vocabulary.
+        max_tokens: Longest source or target.
+        replicas: Cores that share a batch.
+        lengths: Lengths of the batches; empty for the usual ones.
+
+    Raises:
+        UserError: If the preset is auto, or an option does not work with so many cores.
+    """
+    options.check_replicas(replicas)
+    length = max(2 * (max_tokens + 1), 256) if options.architecture == "gpt" else max(max_tokens + 1, 128)
+    config = config_of(options, vocabulary_size, length)
+    chosen = lengths or (*(length for length in LENGTHS if length <= max_tokens), max_tokens + 1)
+    if options.architecture == "gpt":
+        chosen = lengths or (config.max_length,)
+    rows = [max(replicas, options.batch_tokens // length // replicas * replicas) for length in chosen]
+    return Plan(config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])
+
+
+def config_of(options: Options, vocabulary_size: int, length: int) -> TransformerConfig:
+    """Returns the configuration of the model that training would make.
+
+    Args:
+        options: Options of training.
+        vocabulary_size: Tokens in the vocabulary.
+        length: Longest sequence in tokens, end of sentence included.
+
+    Raises:
+        UserError: If the preset is auto.
+    """
+    check_preset(options)
+    from seqline.components.train.plan import make_config
+
+    return make_config(options, vocabulary_size, length)
+
+
+def check_preset(options: Options) -> None:
+    """Refuses the preset auto, which only the machine that trains can select.
+
+    Args:
+        options: Options of training.
+
+    Raises:
+        UserError: If the preset is auto.
+    """
+    if options.preset == "auto":
+        raise UserError("preset auto is selected when training starts; set preset to run preflight")

@@ -1,0 +1,110 @@
+"""The callback of the training loop: counts steps and time, shows them, saves, and stops."""
+
+import contextlib
+import ctypes
+import logging
+import math
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from seqline.errors import UserError
+
+if TYPE_CHECKING:
+    from seqline.components.train.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 10
+
+
+class Progress(keras.callbacks.Callback):
+    """Counts steps and time, shows progress, saves the working state, and stops on time or on a loss that is NaN.
+
+    Args:
+        trainer: The trainer whose epoch it follows.
+    """
+
+    def __init__(self, trainer: "Trainer") -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.last = self.saved = self.logged = self.began = time.monotonic()
+        self.first_step, self.first_tokens = trainer.step, 0.0
+        self.bar = (
+            keras.utils.Progbar(len(trainer.train_batches), stateful_metrics=["loss", "tokens/s"])
+            if sys.stdout.isatty()
+            else None
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Restores the metrics of an epoch that resumes."""
+        if self.trainer.step:
+            # Keras has just reset them.
+            for variable, value in zip(self.model.metrics_variables, self.trainer.resumed_metrics, strict=True):
+                variable.assign(value)
+            self.first_tokens = float(self.model.tokens.result())
+        if self.bar is not None:
+            print(f"Epoch {epoch + 1} of {self.trainer.options.epochs}")
+        self.last = self.saved = self.logged = self.began = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Handles the end of a step."""
+        trainer, now, logs = self.trainer, time.monotonic(), logs or {}
+        if batch == 0:
+            keep_freed_memory()
+        trainer.step += 1
+        trainer.seconds += now - self.last
+        self.last = now
+        loss = float(logs.get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
+                "lower learning_rate, raise warmup_steps, or set precision to float32"
+            )
+        requests = trainer.terminated, now - self.saved > trainer.save_seconds, trainer.out_of_time()
+        terminated, due, over = trainer.agreed(*requests)
+        if terminated:
+            trainer.save()
+            if self.bar is not None:
+                print()
+            log.info("terminated: saved at epoch %d, batch %d; run again to continue", trainer.epoch + 1, trainer.step)
+            raise SystemExit(128 + signal.SIGTERM)
+        if due:
+            trainer.save()
+            self.saved = self.last = time.monotonic()
+        # A step returns the mean of the replicas.
+        tokens = float(logs.get("tokens", 0.0)) * self.model.distribute_strategy.num_replicas_in_sync
+        ends = over or trainer.step == len(trainer.train_batches)
+        self._show(loss, (tokens - self.first_tokens) / max(now - self.began, 1e-9), now, ends)
+        if over:
+            trainer.finished = True
+            self.model.stop_training = True
+
+    def _show(self, loss: float, rate: float, now: float, ends: bool) -> None:
+        trainer, batches = self.trainer, len(self.trainer.train_batches)
+        if self.bar is not None:
+            self.bar.update(trainer.step, [("loss", loss), ("tokens/s", rate)], finalize=ends)
+        elif now - self.logged > LOG_SECONDS:
+            remaining = (now - self.began) / (trainer.step - self.first_step) * (batches - trainer.step)
+            log.info(
+                "epoch %d: batch %d of %d, loss %.3f, %s target tokens/s, %.0f s left of the epoch",
+                trainer.epoch + 1,
+                trainer.step,
+                batches,
+                loss,
+                f"{rate:,.0f}",
+                remaining,
+            )
+            self.logged = now
+
+
+def keep_freed_memory() -> None:
+    """Makes glibc hold memory that it would return to the kernel after every step, only to fault it in again."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
+        libc.mallopt(trim_threshold, 1 << 30)
+        libc.mallopt(mmap_threshold, 32 << 20)  # the maximum of glibc

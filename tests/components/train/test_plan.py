@@ -1,0 +1,74 @@
+"""The model's configuration and batches, which train and preflight share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
+from seqline.components.train.options import Options
+from seqline.components.train.plan import make_plan
+from seqline.components.train.preflight.plan import plan_of
+from seqline.components.train.records import read_data
+from seqline.components.train.stage import train
+from seqline.errors import UserError
+from seqline.modeling.config import TransformerConfig
+
+
+def write_pairs(file: Path, pairs: list[tuple[int, int]]) -> None:
+    """Writes pairs of some lengths as a shard."""
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for lengths in pairs:
+            features = {
+                name: tf.train.Feature(int64_list=tf.train.Int64List(value=[9] * length))
+                for name, length in zip(("source", "target"), lengths, strict=True)
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+@pytest.fixture
+def long_valid_pair(corpus: Path, tmp_path: Path) -> Path:
+    """A corpus whose longest pair, 300 and 20 tokens, is in valid."""
+    copy = shutil.copytree(corpus, tmp_path / "corpus")
+    for split, pairs in (("train", [(5, 6)] * 40), ("valid", [(4, 4), (300, 20)])):
+        first, *others = Corpus(copy).shards(split)
+        write_pairs(first, pairs)
+        for shard in others:
+            write_pairs(shard, [])
+    return copy
+
+
+@pytest.mark.parametrize(("architecture", "length"), [("transformer", 301), ("gpt", 322)])
+def test_preflight_and_train_plan_the_same_model_and_batches(
+    long_valid_pair: Path, architecture: str, length: int
+) -> None:
+    options = Options(preset="demo", architecture=architecture, batch_tokens=512, epochs=3)
+    preflight = plan_of(Corpus(long_valid_pair), options, 1)
+    training = make_plan(options, read_data(Corpus(long_valid_pair)), 1)
+    assert preflight.config == training.config
+    assert preflight.config.max_length == length
+    shapes = [(bucket.rows, bucket.source, bucket.target) for bucket in preflight.buckets]
+    assert shapes == [(bucket.rows, bucket.source, bucket.target) for bucket in training.train.buckets]
+    assert sum(bucket.steps for bucket in preflight.buckets) == 3 * len(training.train)
+
+
+@pytest.mark.e2e
+def test_train_makes_the_model_that_preflight_compiles(long_valid_pair: Path, tmp_path: Path) -> None:
+    options = Options(preset="demo", epochs=1, batch_tokens=512, decoded_sample=0)
+    train(long_valid_pair, tmp_path / "checkpoint", options=options)
+    config = TransformerConfig.from_dict(Checkpoint(tmp_path / "checkpoint").read_config().model)
+    assert config == plan_of(Corpus(long_valid_pair), options, 1).config
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_corpus_without_pairs_in_a_split_is_refused(long_valid_pair: Path, split: str) -> None:
+    write_pairs(Corpus(long_valid_pair).shards(split)[0], [])
+    with pytest.raises(UserError, match=f"has no {split} pairs; give tokenize more data"):
+        plan_of(Corpus(long_valid_pair), Options(preset="demo"), 1)
+
+
+def test_preflight_refuses_preset_auto(long_valid_pair: Path) -> None:
+    with pytest.raises(UserError, match="preset auto is selected when training starts; set preset"):
+        plan_of(Corpus(long_valid_pair), Options(preset="auto"), 1)
