@@ -12,7 +12,7 @@ class Options(BaseOptions):
 
     space: dict[str, Any] = Field(
         {},
-        description='What to search, by training option: {"min", "max"} with "scale" log or linear, or {"values"}; '
+        description='Search space by training option: {"min", "max"} with "scale" log or linear, or {"values"}; '
         "empty for learning_rate, warmup_steps and dropout in their usual ranges.",
     )
     trials: int = Field(20, ge=1, description="Number of trials, pruned ones included.")

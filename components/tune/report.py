@@ -12,12 +12,12 @@ WIDTH, HEIGHT = 600, 200
 
 
 def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimension]) -> None:
-    """Writes the page: what was tried, what it came to, and how the trials went.
+    """Writes the page: the trials with their hyperparameters, ranked, and their metric by epoch.
 
     Args:
         path: The HTML file.
-        trials: All trials; at least one ran to its end.
-        dimensions: What was searched.
+        trials: All trials; at least one finished.
+        dimensions: The search space.
     """
     best = best_of(trials)
     ranked = sorted(trials, key=lambda trial: (trial.value is None, trial.value, trial.number))
@@ -27,7 +27,7 @@ def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimen
         best=best,
         first=next((trial for trial in trials if trial.state == "succeeded"), best),
         names=[one.name for one in dimensions],
-        many={state: sum(trial.state == state for trial in trials) for state in ("succeeded", "pruned", "failed")},
+        counts={state: sum(trial.state == state for trial in trials) for state in ("succeeded", "pruned", "failed")},
         curves=[(trial, _curve(trial, trials)) for trial in ranked[::-1] if len(trial.epochs) > 1],
         width=WIDTH,
         height=HEIGHT,
@@ -36,7 +36,7 @@ def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimen
 
 
 def _curve(trial: Trial, trials: Sequence[Trial]) -> str:
-    """A trial's figures by epoch as the points of an SVG line; the scale is that of the better half of all figures."""
+    """A trial's metric by epoch as the points of an SVG line; the scale ends at the 90th percentile of all values."""
     values = sorted(value for one in trials for value in one.epochs.values())
     low, high = values[0], values[int(0.9 * (len(values) - 1))]
     last = max(epoch for one in trials for epoch in one.epochs)

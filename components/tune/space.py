@@ -21,7 +21,7 @@ DEFAULT = {
     "warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
     "dropout": {"min": 0.0, "max": 0.4},
 }
-"""What is searched where nothing is said."""
+"""The search space if none is given."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Dimension:
     Attributes:
         name: The hyperparameter.
         kind: Its type: float, int or str.
-        low: The least; None where the values are listed.
-        high: The greatest; None where the values are listed.
-        log: Whether small and large values are equally likely by their size's order.
-        values: The values; empty where there is a range.
+        low: The minimum; None if the values are listed.
+        high: The maximum; None if the values are listed.
+        log: Whether the range is sampled on a log scale.
+        values: The values; empty for a range.
     """
 
     name: str
@@ -45,25 +45,29 @@ class Dimension:
     values: tuple[Value, ...] = ()
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is one of these."""
+        """Whether the dimension includes a value.
+
+        Args:
+            value: The value.
+        """
         if self.values:
             return value in self.values
         return self.low is not None and self.high is not None and self.low <= value <= self.high
 
     def parameter(self, default: Any) -> dict[str, Any]:
-        """Returns it as a `StudySpec.ParameterSpec` of Vertex AI.
+        """Returns the dimension as a `StudySpec.ParameterSpec` of Vertex AI.
 
         Args:
-            default: Its value in the first trial, where it is one of these.
+            default: The value in the first trial; ignored if the dimension does not include it.
         """
         spec: dict[str, Any]
         if self.values and self.kind is float:
             name, spec = "discrete_value_spec", {"values": sorted(self.values)}
         elif self.values:
-            # Texts, since a discrete value reaches the trainer as 4096.0, which is no whole number.
+            # A discrete value would reach the trainer as 4096.0, which is not a whole number.
             name, spec = "categorical_value_spec", {"values": [str(value) for value in self.values]}
         elif self.kind is int:
-            # int64 is text in protobuf's JSON.
+            # protobuf's JSON writes int64 as text.
             name, spec = "integer_value_spec", {"min_value": str(self.low), "max_value": str(self.high)}
         else:
             name, spec = "double_value_spec", {"min_value": self.low, "max_value": self.high}
@@ -86,7 +90,7 @@ def read_space(space: Mapping[str, Any]) -> list[Dimension]:
 
 
 def apply(options: Options, values: Mapping[str, Any]) -> Options:
-    """Replaces training options by a trial's values, each in its own type: Vertex AI and JSON know no whole numbers.
+    """Replaces training options by a trial's values, converted to the option's type: Vertex AI has only floats.
 
     Args:
         options: The training options.

@@ -1,4 +1,4 @@
-"""The tune stage: a corpus and a search space in, the best hyperparameters out."""
+"""The tune stage: corpus and search space in, the best hyperparameters out."""
 
 import hashlib
 import json
@@ -25,29 +25,28 @@ def tune(
     options: Options = Options(),  # noqa: B008 (frozen)
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> tuple[Training, float]:
-    """Searches for the hyperparameters with the least validation loss.
+    """Searches for the hyperparameters with the lowest validation loss.
 
-    Every trial is a training of its own (`python -m seqline.components.train`). The first has the hyperparameters of
-    `training`, so that the result is no worse; the next are chosen by Optuna's TPE, and pruned when they fall behind
-    the median of the others. A study that was killed continues, and one that is finished too when there are to be more
-    trials, when it is started again with the same corpus, options and `checkpoints`. The output's layout is in
-    `seqline.artifacts.tuning`.
+    Every trial is a separate training (`python -m seqline.components.train`). The first has the hyperparameters of
+    `training`, so that the result is no worse; Optuna's TPE chooses the others, and prunes those that fall behind the
+    median. A study resumes when it is started again with the same corpus, options and `checkpoints`; this also adds
+    trials to a finished study. The output's layout is in `seqline.artifacts.tuning`.
 
     Args:
         corpus: The corpus folder that tokenize wrote.
         tuning: The folder to write.
         report: The HTML page to write.
-        checkpoints: Where the study and the working state of its trials are kept; beside the output by default.
-        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
+        checkpoints: Folder of the study and the working state of its trials; next to the output by default.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
         options: Search space and budget.
-        training: Training options of the first trial, and of all trials where they are not searched. The budget decides
-            how long a trial trains, and the search what is measured meanwhile.
+        training: Training options of the first trial, and of all trials where they are not searched. The budget
+            replaces the limits on training time, and a trial reports the loss only.
 
     Returns:
-        The training options with the best values; and the best trial's loss.
+        The training options with the best values, and the best trial's loss.
 
     Raises:
-        UserError: If the space is not valid, the preset is auto, or no trial runs to its end.
+        UserError: If the space is not valid, the preset is auto, or no trial finishes.
     """
     dimensions = read_space(options.space)
     manifest = Corpus(corpus).read_manifest()
@@ -56,7 +55,7 @@ def tune(
     identity = [manifest.fingerprint, search, training.model_dump(), warm_start]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
-    # Optuna takes a second to import: not before the space is known to be good.
+    # Importing Optuna takes a second: check the space first.
     from seqline.components.tune.study import Study
 
     study = Study(folder / f"tuning-{digest}", corpus, dimensions, options, training, warm_start)

@@ -1,4 +1,4 @@
-"""The search on this machine: Optuna chooses, every trial is a process that trains."""
+"""The search on this machine: Optuna chooses the hyperparameters, every trial trains in a process."""
 
 import logging
 import math
@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 STATES = {TrialState.COMPLETE: "succeeded", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 KILLED = "killed"
-FAILURES_AT_THE_START = 3
+MAX_FIRST_FAILURES = 3
 
 
 def distribution(one: Dimension) -> BaseDistribution:
-    """Returns a dimension as Optuna has it.
+    """Returns a dimension as a distribution of Optuna.
 
     Args:
         one: The dimension.
@@ -46,16 +46,16 @@ def distribution(one: Dimension) -> BaseDistribution:
 
 
 class Study:
-    """A study that is kept in a folder.
+    """A study that is stored in a folder, and resumes from there.
 
     Args:
-        folder: Its journal, the logs and the working state of its trials.
+        folder: Folder of the journal, and of the logs and the working state of the trials.
         corpus: The corpus to train on.
-        dimensions: What is searched.
-        options: The search's budget.
+        dimensions: The search space.
+        options: The budget of the search.
         training: Training options of the first trial, and of all trials where they are not searched.
-        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
-        poll_seconds: How often a trial's figures are looked at.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
+        poll_seconds: Seconds between reads of a trial's metrics.
     """
 
     def __init__(
@@ -68,6 +68,10 @@ class Study:
         warm_start: str = "",
         poll_seconds: float = 0.5,
     ) -> None:
+        # The trials run in another folder.
+        folder, corpus = folder.absolute(), corpus.absolute()
+        if warm_start and not warm_start.startswith("gs://"):
+            warm_start = str(Path(warm_start).absolute())
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.corpus, self.options, self.training = folder, corpus, options, training
         self.dimensions, self.warm_start, self.poll_seconds = dimensions, warm_start, poll_seconds
@@ -76,42 +80,42 @@ class Study:
         self.study = optuna.create_study(
             study_name="tuning", storage=storage, load_if_exists=True, direction="minimize"
         )
-        self._continue()
-        # Another seed each time: a study that continues is not to try the same again.
+        self._resume()
+        # A resumed study needs another seed, or it would try the same values again.
         self.study.sampler = optuna.samplers.TPESampler(
             seed=training.seed + len(self.study.trials), multivariate=len(dimensions) > 1
         )
         self.study.pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
 
     def run(self) -> list[Trial]:
-        """Runs the trials that are not yet done.
+        """Runs the remaining trials.
 
         Returns:
             All trials.
 
         Raises:
-            UserError: If the first ones all fail.
+            UserError: If the first trials all fail.
         """
         while len(done := self._done()) < self.options.trials:
-            if len(done) >= FAILURES_AT_THE_START and all(trial.state == "failed" for trial in done):
+            if len(done) >= MAX_FIRST_FAILURES and all(trial.state == "failed" for trial in done):
                 raise UserError(f"the first {len(done)} trials all failed: {self._reason(done[0].number)}")
             self._run_trial()
         return self._done()
 
-    def _continue(self) -> None:
-        """Begins with the given hyperparameters; takes up the trials that a killed process left."""
+    def _resume(self) -> None:
+        """Enqueues the given hyperparameters, or the trials of a process that was killed."""
         if not self.study.trials:
             values = {one.name: getattr(self.training, one.name) for one in self.dimensions}
             if all(one.holds(values[one.name]) for one in self.dimensions):
                 self.study.enqueue_trial(values)
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
-            log.info("trial %d was killed; it goes on as another", trial.number)
+            log.info("trial %d was killed; it resumes as a new trial", trial.number)
             self.study.set_user_attr(KILLED, [*self.study.user_attrs.get(KILLED, []), trial.number])
             self.study.tell(trial.number, state=TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
 
     def _done(self) -> list[Trial]:
-        """The trials that ended, without those that were killed."""
+        """The trials that ended, except those that were killed."""
         killed = self.study.user_attrs.get(KILLED, [])
         ended = self.study.get_trials(states=list(STATES))
         return [
@@ -133,17 +137,17 @@ class Study:
             for name, value in trial.params.items()
         )
         log.info("trial %d: %s", trial.number, chosen)
-        state, figures = self._train(trial)
+        state, losses = self._train(trial)
         rmtree(self._folder(trial.number) / "checkpoint", ignore_errors=True)
         if state is TrialState.COMPLETE:
-            self.study.tell(trial, min(figures.values()))
+            self.study.tell(trial, min(losses.values()))
         else:
             self.study.tell(trial, state=state)
-        best = f"{min(figures.values()):.4f}" if figures else self._reason(trial.number)
-        log.info("trial %d %s after %d epochs: %s", trial.number, STATES[state], len(figures), best)
+        result = f"{min(losses.values()):.4f}" if losses else self._reason(trial.number)
+        log.info("trial %d %s after %d epochs: %s", trial.number, STATES[state], len(losses), result)
 
     def _train(self, trial: Any) -> tuple[TrialState, dict[int, float]]:
-        """Trains in a process, and ends it when its figures fall behind."""
+        """Trains in a process, and kills it if the trial is pruned; returns the loss by epoch."""
         folder = self._folder(trial.number)
         folder.mkdir(exist_ok=True)
         metrics = folder / "metrics.jsonl"
@@ -154,22 +158,25 @@ class Study:
             f"--checkpoints={self.folder / 'checkpoints'}",
             *flags(str(self.corpus), self.options, training, self.warm_start),
         ]
-        environment = {**os.environ, FILE: str(metrics), TRIAL: str(trial.number)}
+        # The current folder must not shadow a module.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1", FILE: str(metrics), TRIAL: str(trial.number)}
         with (folder / "log.txt").open("w", encoding="utf-8") as log_file:
-            process = subprocess.Popen(command, stdout=log_file, stderr=subprocess.STDOUT, env=environment)
+            process = subprocess.Popen(
+                command, stdout=log_file, stderr=subprocess.STDOUT, env=environment, cwd=self.folder
+            )
             try:
-                seen: dict[int, float] = {}
+                losses: dict[int, float] = {}
                 while True:
                     ended = process.poll() is not None
                     for epoch, value in read_report(metrics, METRIC).items():
-                        if epoch not in seen and math.isfinite(value):
-                            seen[epoch] = value
+                        if epoch not in losses and math.isfinite(value):
+                            losses[epoch] = value
                             trial.report(value, epoch)
                     if ended:
-                        good = process.returncode == 0 and seen
-                        return (TrialState.COMPLETE if good else TrialState.FAIL), seen
+                        complete = process.returncode == 0 and losses
+                        return (TrialState.COMPLETE if complete else TrialState.FAIL), losses
                     if trial.should_prune():
-                        return TrialState.PRUNED, seen
+                        return TrialState.PRUNED, losses
                     time.sleep(self.poll_seconds)
             finally:
                 process.kill()

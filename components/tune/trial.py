@@ -1,4 +1,4 @@
-"""A trial as flags of `python -m seqline.components.train`: on this machine and in a Vertex AI container."""
+"""A trial as flags of `python -m seqline.components.train`, on this machine or in a Vertex AI container."""
 
 import json
 from typing import Any
@@ -9,14 +9,14 @@ from seqline.errors import UserError
 
 
 def flags(corpus: str, options: Options, training: Training, warm_start: str = "") -> list[str]:
-    """Returns the flags of one trial, but for where it writes.
+    """Returns the flags of one trial, except those of its output.
 
     Args:
         corpus: The corpus folder.
-        options: The search's budget.
-        training: Training options, its hyperparameters among them. On Vertex AI the searched ones come again behind,
-            and the last one counts.
-        warm_start: A checkpoint folder whose weights it starts from; empty for random ones.
+        options: The budget of the search.
+        training: Training options with the trial's hyperparameters. Vertex AI appends the searched ones again, and the
+            last flag counts.
+        warm_start: A checkpoint folder whose weights it starts from; empty for random weights.
 
     Raises:
         UserError: As `check_preset` does.
@@ -28,7 +28,7 @@ def flags(corpus: str, options: Options, training: Training, warm_start: str = "
         **training.model_dump(),
         "epochs": options.trial_epochs,
         "minutes": options.trial_minutes,
-        # Whether a trial is hopeless is the pruner's decision.
+        # The pruner decides when to stop a trial.
         "patience": 0,
         "monitor": "loss",
         "decoded_sample": 0,
@@ -37,7 +37,7 @@ def flags(corpus: str, options: Options, training: Training, warm_start: str = "
 
 
 def check_preset(training: Training) -> None:
-    """Refuses a preset that the final training, which has another time limit, may select differently.
+    """Refuses the preset auto: the final training has another time limit and might select another preset.
 
     Args:
         training: Training options.
@@ -46,4 +46,4 @@ def check_preset(training: Training) -> None:
         UserError: If the preset is auto.
     """
     if training.preset == "auto":
-        raise UserError("preset auto is selected when training starts; name the preset to search with, or search it")
+        raise UserError("preset auto is selected when training starts; set preset, or add it to the search space")

@@ -9,12 +9,12 @@ from seqline.components.tune.plan_trials.component import plan_trials
 
 METRICS = [{"metric_id": "valid_loss", "goal": "MINIMIZE"}]
 PARALLEL_TRIALS = 2
-"""The more at the same time, the less each learns from the others."""
+"""With more trials in parallel, the search learns less from each."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Where the trials run.
+    """The resources of the trials.
 
     Attributes:
         worker: The `WorkerPoolSpec` of a trial: machine, image and environment.
@@ -34,12 +34,12 @@ class Job:
 def tune_as_job(job: Job, api_endpoint: str = "", image: Callable[[str], str] = str) -> Any:
     """Makes a component with the inputs and outputs of `tune` that searches with a job.
 
-    Three tasks: `plan_trials` writes the search down, `HyperparameterTuningJobRunOp` of
-    google-cloud-pipeline-components runs it, `best_trial` reads its result. What a trial runs and what is searched are
-    outputs of a task, and so may depend on parameters of the run, which the texts inside a worker pool may not.
+    Three tasks: `plan_trials` translates the search, `HyperparameterTuningJobRunOp` of
+    google-cloud-pipeline-components runs it, `best_trial` reads its result. Command and search space are outputs of a
+    task because they depend on parameters of the run, which texts inside a worker pool may not.
 
     Args:
-        job: Where the trials run.
+        job: The resources of the trials.
         api_endpoint: Host of the Vertex API; empty for the region's own.
         image: Returns the address of an image by its name in a component.
     """

@@ -1,4 +1,4 @@
-"""The best_trial stage: reads what Vertex AI's hyperparameter tuning found, and writes it down as tune does."""
+"""The best_trial stage: reads the result of Vertex AI's hyperparameter tuning and writes the output of tune."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def best_trial(
     """Reads the trials of a hyperparameter tuning job. The output's layout is in `seqline.artifacts.tuning`.
 
     Args:
-        gcp_resources: What `HyperparameterTuningJobRunOp` gives: JSON with the job's address.
+        gcp_resources: The output of `HyperparameterTuningJobRunOp`: JSON with the job's address.
         tuning: The folder to write.
         report: The HTML page to write.
         options: Search space and budget.
@@ -39,14 +39,14 @@ def best_trial(
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
-        The training options with the best values; and the best trial's loss.
+        The training options with the best values, and the best trial's loss.
 
     Raises:
-        UserError: If `gcp_resources` names no such job, or no trial ran to its end.
+        UserError: If `gcp_resources` names no such job, or no trial finished.
     """
     dimensions = read_space(options.space)
     job, location = read_job_name(gcp_resources)
-    trials = [_trial(one, training) for one in _ask(job, location, api_endpoint)]
+    trials = [_trial(one, training) for one in _trials_of(job, location, api_endpoint)]
     best = best_of(trials)
     log.info("best of %d trials is %d: %.4f with %s", len(trials), best.number, best.value, json.dumps(best.parameters))
     write_tuning(tuning, trials)
@@ -55,7 +55,7 @@ def best_trial(
 
 
 def read_job_name(gcp_resources: str) -> tuple[str, str]:
-    """Finds the job in what a task of google-cloud-pipeline-components gives.
+    """Finds the job in the output of a task of google-cloud-pipeline-components.
 
     Args:
         gcp_resources: JSON: `{"resources": [{"resourceType", "resourceUri"}]}`.
@@ -76,7 +76,7 @@ def read_job_name(gcp_resources: str) -> tuple[str, str]:
     return found[1], found["location"]
 
 
-def _ask(job: str, location: str, api_endpoint: str) -> list[Any]:
+def _trials_of(job: str, location: str, api_endpoint: str) -> list[Any]:
     from google.cloud.aiplatform_v1 import JobServiceClient
 
     client = connect(JobServiceClient, location, api_endpoint)
@@ -84,7 +84,7 @@ def _ask(job: str, location: str, api_endpoint: str) -> list[Any]:
 
 
 def _trial(trial: Any, training: Training) -> Trial:
-    """A trial of Vertex AI as one of ours."""
+    """Converts a trial of Vertex AI."""
     values = {one.parameter_id: one.value for one in trial.parameters}
     typed = apply(training, values)
     final = [metric.value for metric in trial.final_measurement.metrics if metric.metric_id == METRIC]

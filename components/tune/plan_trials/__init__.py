@@ -1,1 +1,1 @@
-"""Plan trials: a search space in, what Vertex AI's hyperparameter tuning runs out."""
+"""Plan trials: a search space in, the specification of a hyperparameter tuning job of Vertex AI out."""

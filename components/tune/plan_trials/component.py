@@ -16,7 +16,7 @@ def plan_trials(
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs", [("worker_pool_specs", list), ("parameters", list), ("trials", int)]
 ):
-    """Writes a search in the form that Vertex AI's hyperparameter tuning takes.
+    """Translates a search to the format of Vertex AI's hyperparameter tuning.
 
     Args:
         corpus: The tokenized corpus.
@@ -26,8 +26,8 @@ def plan_trials(
         warm_start: Checkpoint folder whose weights every trial starts from; empty for random weights.
 
     Returns:
-        worker_pool_specs: What a trial runs.
-        parameters: What is searched.
+        worker_pool_specs: Machine and command of a trial.
+        parameters: The search space.
         trials: Number of trials.
     """
     from seqline.components.train.options import Options as Training

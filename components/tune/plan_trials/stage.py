@@ -1,4 +1,4 @@
-"""The plan_trials stage: the same search as that of tune, as Vertex AI's hyperparameter tuning takes it."""
+"""The plan_trials stage: the search of tune in the format of Vertex AI's hyperparameter tuning."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from seqline.components.tune.options import Options
 from seqline.components.tune.space import read_space
 from seqline.components.tune.trial import flags
 
-# Vertex AI gives every trial a folder of its own, and adds the searched flags behind the others.
+# Vertex AI gives every trial its own folder, and appends the searched flags.
 TRAIN = 'exec python3 -m seqline.components.train --output="/gcs/${AIP_MODEL_DIR#gs://}checkpoint" "$@"'
 
 
@@ -16,8 +16,8 @@ class Plan(NamedTuple):
     """Three parts of a `HyperparameterTuningJob`.
 
     Attributes:
-        worker_pool_specs: What a trial runs: `WorkerPoolSpec` messages.
-        parameters: What is searched: `StudySpec.ParameterSpec` messages.
+        worker_pool_specs: Machine and command of a trial: `WorkerPoolSpec` messages.
+        parameters: The search space: `StudySpec.ParameterSpec` messages.
         trials: Number of trials.
     """
 
@@ -33,12 +33,12 @@ def plan_trials(
     options: Options = Options(),  # noqa: B008 (frozen)
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Plan:
-    """Writes a search down for Vertex AI.
+    """Translates a search for Vertex AI.
 
     Args:
         corpus: The corpus folder, as the trials see it.
         worker: The `WorkerPoolSpec` of a trial: machine, image, environment; its command is added.
-        warm_start: A checkpoint folder whose weights every trial starts from; empty for random ones.
+        warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
         options: Search space and budget.
         training: Training options of the first trial, and of all trials where they are not searched.
 

@@ -1,4 +1,4 @@
-"""The search space: one declaration, two libraries."""
+"""The search space: one declaration for Optuna and Vertex AI, with names and bounds of the training options."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from seqline.components.tune.space import Hyperparameters, read_space
+from seqline.components.train.options import Options as Training
+from seqline.components.tune.options import Options
+from seqline.components.tune.space import apply, read_space
 from seqline.components.tune.study import distribution
 from seqline.errors import UserError
 
@@ -41,13 +43,18 @@ from seqline.errors import UserError
 def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna: Any, vertex: Any) -> None:
     (dimension,) = read_space({name: given_space})
     assert distribution(dimension) == optuna
-    assert dimension.parameter(getattr(Hyperparameters(), name)) == {"parameter_id": name, **vertex}
+    assert dimension.parameter(getattr(Training(), name)) == {"parameter_id": name, **vertex}
 
 
 @pytest.mark.parametrize(
     ("space", "message"),
     [
         ({"droput": {"min": 0, "max": 1}}, "'droput' cannot be tuned; did you mean 'dropout'"),
+        ({"seed": {"values": [1, 2]}}, "'seed' cannot be tuned; "),
+        ({"dropout": {"min": 0, "max": 2.0}}, "dropout must be at least 0 and below 1, not 2"),
+        ({"warmup_steps": {"min": -1, "max": 9}}, "warmup_steps must be at least 0, not -1"),
+        ({"batch_tokens": {"values": [4096, 8]}}, "batch_tokens must be at least 64, not 8"),
+        ({"preset": {"values": ["tiny", "smal"]}}, "not 'smal'; did you mean 'small'"),
         ({"dropout": {"min": 0}}, 'dropout must be {"min", "max"}'),
         ({"dropout": [0, 1]}, 'dropout must be {"min", "max"}'),
         ({"dropout": {"min": 0.3, "max": 0.3}}, "min 0.3 must be below max 0.3"),
@@ -60,20 +67,27 @@ def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna:
         ({"warmup_steps": {"values": [True]}}, "values must be a list of whole numbers"),
     ],
 )
-def test_a_space_that_is_not_valid_is_refused_by_name(space: Any, message: str) -> None:
-    with pytest.raises(UserError) as refused:
-        read_space(space)
-    assert message in str(refused.value)
+def test_an_invalid_space_is_refused_by_name(space: Any, message: str) -> None:
+    for read in (read_space, lambda space: Options(space=space)):
+        with pytest.raises(UserError) as refused:
+            read(space)
+        assert message in str(refused.value)
+
+
+def test_every_tunable_option_of_the_schema_can_be_searched() -> None:
+    for name in Training.tunable():
+        (dimension,) = read_space({name: {"values": [getattr(Training(), name)]}})
+        assert (dimension.name, dimension.values) == (name, (getattr(Training(), name),))
 
 
 def test_an_empty_space_is_the_usual_one() -> None:
     assert [one.name for one in read_space({})] == ["dropout", "learning_rate", "warmup_steps"]
 
 
-@given(st.integers(0, 10**6), st.floats(0, 1))
-def test_values_come_back_in_their_own_type(steps: int, dropout: float) -> None:
-    # Vertex AI and JSON say 400.0, and "4096".
-    given_values = {"warmup_steps": float(steps), "dropout": dropout, "preset": "base", "batch_tokens": "4096"}
-    found = Hyperparameters(batch_tokens=9).with_values(given_values)
-    assert found == Hyperparameters(warmup_steps=steps, dropout=dropout, preset="base", batch_tokens=4096)
+@given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
+def test_values_are_converted_to_the_type_of_their_option(steps: int, dropout: float) -> None:
+    # Vertex AI returns 400.0 and "4096".
+    values = {"warmup_steps": float(steps), "dropout": dropout, "preset": "base", "batch_tokens": "4096"}
+    found = apply(Training(batch_tokens=128, weight_decay=0.5), values)
+    assert found == Training(warmup_steps=steps, dropout=dropout, preset="base", batch_tokens=4096, weight_decay=0.5)
     assert type(found.warmup_steps) is int

@@ -6,23 +6,25 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
-from seqline.components.tune.budget import Budget
 
 from seqline.artifacts.tuning import Trial, best_of, read_trials
-from seqline.components.train.options import Options
+from seqline.compiling.compiler import parameters_of
+from seqline.components.train.options import Options as Training
+from seqline.components.tune.options import Options
+from seqline.components.tune.plan_trials.stage import plan_trials
 from seqline.components.tune.space import read_space
 from seqline.components.tune.stage import tune
 from seqline.components.tune.study import Study
 from seqline.components.tune.trial import flags
+from seqline.configuration.reading import load
 from seqline.errors import UserError
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
-# Stands for the trainer where the study is what is tested: its loss is the distance to the best learning rate.
+# Replaces the trainer; its loss is the distance to the best learning rate.
 TRAINER = """
 import json, math, os, sys, time
 flags = dict(word[2:].split("=", 1) for word in sys.argv[1:] if word.startswith("--"))
@@ -39,21 +41,36 @@ with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
 
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "quick" / "components" / "train"
+    """A trainer that takes milliseconds, in the processes of the trials."""
+    package = tmp_path / "quick" / "seqline" / "components" / "train"
     package.mkdir(parents=True)
-    for folder in (package, package.parent):
+    for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
     (package / "__main__.py").write_text(TRAINER)
-    monkeypatch.chdir(package.parent.parent)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "quick"))
 
 
 def study(folder: Path, trials: int, epochs: int = 2) -> Study:
-    budget = Budget(trials=trials, trial_epochs=epochs)
-    return Study(folder, Path("corpus"), read_space(SPACE), budget, Options(), poll_seconds=0.02)
+    options = Options(trials=trials, trial_epochs=epochs)
+    return Study(folder, Path("corpus"), read_space(SPACE), options, Training(), poll_seconds=0.02)
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_first_trial_is_what_was_given_and_the_best_is_no_worse(tmp_path: Path) -> None:
+def test_a_trial_ignores_modules_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = tmp_path / "hostile"
+    (hostile / "components").mkdir(parents=True)
+    for file in ("json.py", "math.py", "seqline.py", "components/__init__.py"):
+        (hostile / file).write_text("raise SystemExit('error: a module of the current folder was imported')")
+    monkeypatch.chdir(hostile)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'quick'}{os.pathsep}.")
+    (trial,) = study(Path("study"), 1).run()
+    assert trial.state == "succeeded"
+    log = (hostile / "study" / "trial-0000" / "log.txt").read_text()
+    assert log == ""
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_first_trial_has_the_given_options_and_the_best_is_no_worse(tmp_path: Path) -> None:
     trials = study(tmp_path / "study", 8).run()
     assert trials[0].parameters == {"learning_rate": 0.002}
     best = best_of(trials)
@@ -63,7 +80,7 @@ def test_the_first_trial_is_what_was_given_and_the_best_is_no_worse(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("quick")
-def test_more_trials_continue_a_study_and_try_nothing_twice(tmp_path: Path) -> None:
+def test_more_trials_resume_a_study_without_repeating_values(tmp_path: Path) -> None:
     first = study(tmp_path / "study", 3).run()
     trials = study(tmp_path / "study", 6).run()
     assert trials[:3] == first
@@ -82,40 +99,77 @@ def test_a_trial_that_falls_behind_is_stopped(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_failed_trial_is_one_of_many_but_not_the_first_three(tmp_path: Path) -> None:
+def test_a_failed_trial_is_tolerated_unless_the_first_three_fail(tmp_path: Path) -> None:
     one = study(tmp_path / "study", 2)
     one.study.enqueue_trial({"learning_rate": 0.015})
     assert [trial.state for trial in one.run()] == ["succeeded", "failed"]
     other = Study(
-        tmp_path / "other", Path("corpus"), read_space({"learning_rate": {"min": 0.011, "max": 0.02}}), Budget(),
-        Options(), poll_seconds=0.02,
+        tmp_path / "other", Path("corpus"), read_space({"learning_rate": {"min": 0.011, "max": 0.02}}), Options(),
+        Training(), poll_seconds=0.02,
     )  # fmt: skip
     with pytest.raises(UserError, match="the first 3 trials all failed: error: it exploded"):
         other.run()
 
 
-def test_a_trial_is_trained_with_every_option_and_only_the_search_s_own_length() -> None:
-    options = Options(architecture="gpt", monitor="bleu", weight_decay=0.01, epochs=50, minutes=9, preset="small")
-    told = dict(flag[2:].split("=", 1) for flag in flags("corpus", Budget(trial_epochs=3), options, "champion"))
-    assert set(told) == {"corpus", "warm_start", *(field.name for field in fields(Options))}
-    assert (told["architecture"], told["weight_decay"], told["preset"]) == ("gpt", "0.01", "small")
-    assert (told["epochs"], told["minutes"], told["patience"], told["monitor"]) == ("3", "0.0", "0", "loss")
-    assert told["warm_start"] == "champion"
+def test_a_trial_is_trained_with_every_option_and_the_budget_of_the_search() -> None:
+    training = Training(architecture="gpt", monitor="bleu", weight_decay=0.01, epochs=50, minutes=9, preset="small")
+    given = dict(flag[2:].split("=", 1) for flag in flags("corpus", Options(trial_epochs=3), training, "champion"))
+    assert set(given) == {"corpus", "warm_start", *Training.model_fields}
+    assert (given["architecture"], given["weight_decay"], given["preset"]) == ("gpt", "0.01", "small")
+    assert (given["epochs"], given["minutes"], given["patience"], given["monitor"]) == ("3", "0.0", "0", "loss")
+    assert given["warm_start"] == "champion"
 
 
-def test_no_search_with_a_preset_that_the_last_training_may_choose_otherwise(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="preset auto is chosen when training starts; name the preset"):
-        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", {}, options=Options(preset="auto"))
+def test_preset_auto_is_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="preset auto is selected when training starts; set preset"):
+        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(preset="auto"))
     assert not list(tmp_path.glob("*tuning*"))
 
 
-def test_nothing_is_best_where_no_trial_ran_to_its_end() -> None:
-    with pytest.raises(UserError, match="none of the 1 trials ran to its end"):
+def test_no_trial_is_the_best_if_none_finished() -> None:
+    with pytest.raises(UserError, match="none of the 1 trials finished"):
         best_of([Trial(0, "pruned", {}, 1.0)])
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_stage_returns_training_options_and_writes_them_as_a_configuration(corpus: Path, tmp_path: Path) -> None:
+    options, training = Options(space=SPACE, trials=4, trial_epochs=2), Training(preset="demo", seed=7)
+    best, loss = tune(corpus, tmp_path / "tuning", tmp_path / "report.html", options=options, training=training)
+    trial = best_of(read_trials(tmp_path / "tuning"))
+    assert loss == trial.value
+    assert best == training.with_values(**trial.parameters)
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({"parameters": {"training": {"preset": "demo"}}}))
+    loaded = load([tmp_path / "base.yaml", tmp_path / "tuning" / "best.yaml"])
+    values = loaded.arguments(parameters_of("training"), "laptop")
+    assert Training(**values["training"]) == Training(preset="demo", learning_rate=best.learning_rate)
+
+
+def test_the_plan_for_vertex_ai_has_the_number_of_trials_and_the_search_space() -> None:
+    worker = {"machine_spec": {}, "container_spec": {"image_uri": "train"}}
+    plan = plan_trials("/gcs/corpus", worker, "champion", Options(space=SPACE, trials=7), Training(learning_rate=0.004))
+    assert plan.trials == 7
+    assert [(one["parameter_id"], one["double_value_spec"]["default_value"]) for one in plan.parameters] == [
+        ("learning_rate", 0.004)
+    ]
+    (pool,) = plan.worker_pool_specs
+    assert pool["container_spec"]["args"] == flags("/gcs/corpus", Options(), Training(learning_rate=0.004), "champion")
+
+
+def test_trials_of_an_older_version_are_read_and_of_a_newer_one_refused(tmp_path: Path) -> None:
+    file = tmp_path / "trials.jsonl"
+    line = {"number": 0, "state": "succeeded", "parameters": {"dropout": 0.2}, "value": 1.5, "epochs": {"1": 1.5}}
+    file.write_text(json.dumps(line) + "\n")
+    assert read_trials(tmp_path) == [Trial(0, "succeeded", {"dropout": 0.2}, 1.5, {1: 1.5})]
+    file.write_text(json.dumps({**line, "schema_version": 3}) + "\n")
+    with pytest.raises(UserError, match=r"line 1 has schema version 3, and this Seqline reads 1 to 2; tune again"):
+        read_trials(tmp_path)
+    file.unlink()
+    with pytest.raises(UserError, match=r"trials.jsonl is missing; tune again"):
+        read_trials(tmp_path)
+
+
 @pytest.mark.e2e
-def test_a_killed_search_continues_and_its_trial_too(corpus: Path, tmp_path: Path) -> None:
+def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "seqline.components.tune", f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
         f"--report={tmp_path}/report.html", f"--space={json.dumps(SPACE)}", f"--checkpoints={tmp_path}/work",
@@ -128,11 +182,13 @@ def test_a_killed_search_continues_and_its_trial_too(corpus: Path, tmp_path: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     again = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
-    assert "trial 1 was killed; it goes on as another" in again.stderr
+    assert "trial 1 was killed; it resumes as a new trial" in again.stderr
     trials = read_trials(tmp_path / "tuning")
     assert [trial.number for trial in trials] == [0, 2, 3]
     log = next(tmp_path.glob("work/tuning-*/trial-0002/log.txt")).read_text()
     assert "continuing at epoch" in log
     best = best_of(trials)
-    assert yaml.safe_load((tmp_path / "tuning" / "best.yaml").read_text())["parameters"] == best.parameters
+    assert yaml.safe_load((tmp_path / "tuning" / "best.yaml").read_text()) == {
+        "parameters": {"training": best.parameters}
+    }
     assert f"trial {best.number}" in (tmp_path / "report.html").read_text()
