@@ -53,7 +53,8 @@ class Record:
     def to_json(self) -> str:
         """Returns the file's text."""
         content = {"schema_version": self.SCHEMA.version, **asdict(self)}
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        # JSON has no NaN: other readers would refuse the file.
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Writes the file whole.
