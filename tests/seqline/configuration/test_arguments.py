@@ -73,6 +73,12 @@ def test_a_section_is_set_whole_then_an_option_of_it() -> None:
     assert arguments(*settings) == {"training": {"preset": "small", "minutes": 60.0, "epochs": 3}}
 
 
+@pytest.mark.parametrize("section", ['{"preset": "small"}', "{preset: small}"])
+def test_a_section_that_a_flag_sets_replaces_the_file_s(section: str) -> None:
+    file = write("parameters: {training: {epochs: 5}}\n")
+    assert arguments(f"training={section}", file=file) == {"training": {"preset": "small"}}
+
+
 def test_a_file_has_parameters_of_the_run_flat_and_sections_nested() -> None:
     file = write("parameters: {data: x, training: {preset: small}, gate: [{metric: bleu, minimum: 20}]}\n")
     expected = {"data": "x", "training": {"preset": "small"}, "gate": [{"metric": "bleu", "minimum": 20}]}
