@@ -65,7 +65,8 @@ def corpus(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of two epochs: real, and not good."""
-    from seqline.components.train.stage import Options, train
+    from seqline.components.train.options import Options
+    from seqline.components.train.stage import train
 
     def make(folder: Path) -> None:
         pages = {"report": folder / "training.html", "attention": folder / "attention.html"}
@@ -79,10 +80,11 @@ def checkpoint(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported_model(checkpoint: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The SavedModel of `checkpoint`."""
-    from seqline.components.export.stage import Decoding, export
+    from seqline.components.export.options import DecodingOptions
+    from seqline.components.export.stage import export
 
     def make(folder: Path) -> None:
-        export(checkpoint, corpus, folder / "model", Decoding(beam_size=2, max_output_length=16))
+        export(checkpoint, corpus, folder / "model", DecodingOptions(beam_size=2, max_output_length=16))
 
     return made_once(tmp_path_factory, "exported", make) / "model"
 
@@ -91,14 +93,16 @@ def exported_model(checkpoint: Path, corpus: Path, tmp_path_factory: pytest.Temp
 def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """SavedModels with the serving signature, quick to load.
 
-    One shouts, one whispers, one fails, and one whispers but takes a second for a text that holds "slow".
+    loud returns upper case; its model.json has schema version 1. quiet returns lower case, broken fails, and slow
+    returns lower case but takes a second for a text with "slow".
     """
 
     def make(folder: Path) -> None:
-        from tests.toys import TOYS, save
+        from tests.toys import TOYS, downgrade, save
 
         for name, change in TOYS.items():
             save(folder / name, change)
+        downgrade(folder / "loud")
 
     root = made_once(tmp_path_factory, "toys", make)
     return SimpleNamespace(**{path.name: path for path in root.iterdir()})

@@ -1,4 +1,4 @@
-"""Models that take no training: SavedModels with the serving signature and a description."""
+"""Models that need no training: SavedModels with the serving signature and a model.json."""
 
 import json
 from collections.abc import Callable
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from seqline.artifacts.exported_model import Decoding, Description, ExportedModel
+
 
 def save(folder: Path, change: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    """Saves a model that answers with what `change` makes of a text."""
+    """Saves a model whose output is `change` of its input."""
 
     class Toy(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
@@ -17,32 +19,34 @@ def save(folder: Path, change: Callable[[tf.Tensor], tf.Tensor]) -> None:
 
     toy = Toy()
     tf.saved_model.save(toy, str(folder), signatures={"serving_default": toy.serve})
-    description = {
-        "schema_version": 1,
-        "fingerprint": folder.name,
-        "source_language": "en",
-        "target_language": "de",
-        "decoding": {"beam_size": 1, "length_penalty": 0.0, "max_input_length": 9, "max_output_length": 9},
-        "corpus_fingerprint": "c",
-        "created": "2026-01-01T00:00:00+00:00",
-        "tensorflow": tf.__version__,
-    }
-    (folder / "model.json").write_text(json.dumps(description))
+    description = Description(
+        folder.name, "en", "de", Decoding(1, 0.0, 9, 9), "c", "2026-01-01T00:00:00+00:00", tf.__version__
+    )
+    ExportedModel(folder).write_description(description)
 
 
-def whisper_slowly(text: tf.Tensor) -> tf.Tensor:
-    """Takes a second over a text that holds "slow"."""
+def downgrade(model: Path) -> None:
+    """Rewrites model.json as schema version 1 had it."""
+    file = ExportedModel(model).description_file
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["schema_version"] = 1
+    content["decoding"]["weights"] = content["decoding"].pop("weight_dtype")
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def lower_slowly(text: tf.Tensor) -> tf.Tensor:
+    """Takes a second for a text with "slow"."""
     slow = tf.reduce_any(tf.strings.regex_full_match(text, ".*slow.*"))
     end = tf.timestamp() + tf.where(slow, tf.constant(1.0, tf.float64), 0.0)
-    turns = tf.while_loop(lambda turn: tf.timestamp() < end, lambda turn: (turn + 1,), (tf.constant(0),))
-    with tf.control_dependencies(list(turns)):
+    steps = tf.while_loop(lambda step: tf.timestamp() < end, lambda step: (step + 1,), (tf.constant(0),))
+    with tf.control_dependencies(list(steps)):
         return tf.strings.lower(text)
 
 
 def fail(text: tf.Tensor) -> tf.Tensor:
-    """Fails at any text."""
+    """Fails for every batch."""
     with tf.control_dependencies([tf.debugging.Assert(tf.size(text) < 0, ["this model is broken"])]):
         return tf.identity(text)
 
 
-TOYS = {"loud": tf.strings.upper, "quiet": tf.strings.lower, "broken": fail, "slow": whisper_slowly}
+TOYS = {"loud": tf.strings.upper, "quiet": tf.strings.lower, "broken": fail, "slow": lower_slowly}

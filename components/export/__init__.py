@@ -1,1 +1,1 @@
-"""Export: a checkpoint in, a SavedModel out that takes text and gives text."""
+"""Export: a checkpoint in, a text-to-text SavedModel out."""

@@ -1,4 +1,4 @@
-"""`python -m seqline.components.export`: the stage on its own."""
+"""`python -m seqline.components.export`: runs the stage alone."""
 
 import logging
 import sys

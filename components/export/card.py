@@ -1,4 +1,4 @@
-"""model_card.md: what a person should know before using a model (Mitchell et al. 2019)."""
+"""model_card.md: facts to know before using a model (Mitchell et al. 2019)."""
 
 import json
 from collections import Counter
@@ -10,16 +10,16 @@ from seqline.artifacts.exported_model import Description
 from seqline.components.export.options import ModelCardOptions
 
 FILE = "model_card.md"
-UNSAID = "not stated; whoever trained the model should say so (`model_card.{name}`)"
+UNSTATED = "not stated; set `model_card.{name}`"
 
 
 def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus, options: ModelCardOptions) -> str:
     """Writes the model card.
 
     Args:
-        description: What model.json says.
+        description: The content of model.json.
         checkpoint: The trained model.
-        corpus: What it was trained on.
+        corpus: The corpus that it was trained on.
         options: Licences and intended use.
 
     Returns:
@@ -29,12 +29,12 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
     history = json.loads(checkpoint.history.read_text(encoding="utf-8"))
     best: dict[str, Any] = min(history, key=lambda epoch: epoch.get("valid_loss", float("inf")), default={})
     slices = Counter(row["slice"] for row in corpus.read_text("test") if row.get("slice"))
-    said = {name: value or UNSAID.format(name=name) for name, value in options.model_dump().items()}
+    stated = {name: value or UNSTATED.format(name=name) for name, value in options.model_dump().items()}
     if slices:
         listed = ", ".join(f"{name} ({count} test pairs)" for name, count in sorted(slices.items()))
-        biases = f"The data names slices: {listed}. The evaluation measures each, and the widest gap between them."
+        biases = f"The data has slices: {listed}. The evaluation reports each slice and the largest gap between them."
     else:
-        biases = "The data names no slices: nobody has measured whether the model is worse for some inputs than others."
+        biases = "The data has no slices: differences in quality between kinds of input have not been measured."
     lines = [
         f"# Model card: {description.source_language} to {description.target_language}",
         "",
@@ -43,29 +43,29 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         "",
         "## Use",
         "",
-        f"- Intended use: {said['intended_use']}",
-        f"- Licence of the model: {said['license']}",
-        f"- Licence of the data: {said['data_license']}",
+        f"- Intended use: {stated['intended_use']}",
+        f"- Licence of the model: {stated['license']}",
+        f"- Licence of the data: {stated['data_license']}",
         "",
         "## Data",
         "",
         f"- Corpus fingerprint `{description.corpus_fingerprint}`",
         f"- Pairs: {manifest.counts.train} train, {manifest.counts.valid} valid, {manifest.counts.test} test",
-        f"- Vocabulary: {manifest.vocabulary_size} pieces",
+        f"- Vocabulary: {manifest.vocabulary_size} tokens",
         "",
         "## Model",
         "",
-        *_list(config["model"]),
+        *_list(config.model),
         "",
         "## Training",
         "",
-        *_list(config.get("options", {})),
+        *_list(config.options),
         "",
-        "## Measured in training, on the validation pairs, in the best epoch",
+        "## Metrics of the best epoch on the validation pairs",
         "",
         *_list(best),
         "",
-        "BLEU and the other metrics of the test text, by slice, are in this fingerprint's evaluation.",
+        "The evaluation with this fingerprint has BLEU and the other metrics on the test set, also by slice.",
         "",
         "## Decoding",
         "",
@@ -74,8 +74,8 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         "## Known biases and limits",
         "",
         f"- {biases}",
-        f"- Inputs are cut after {description.decoding.max_input_length} pieces.",
-        "- It repeats what its data says, errors and prejudices included, and can state what its input does not.",
+        f"- Inputs longer than {description.decoding.max_input_length} tokens are truncated.",
+        "- The model reproduces errors and biases of its data, and outputs can contain claims that the input does not.",
     ]
     return "\n".join(lines) + "\n"
 

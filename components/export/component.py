@@ -16,7 +16,7 @@ def export(
 
     Args:
         checkpoint: The trained weights.
-        corpus: The corpus, whose validation text is used for the check.
+        corpus: The corpus; its validation text is used for the check.
         model: The SavedModel with the tokenizer in its graph.
         decoding: Decoding options; docs/parameters.md lists them under `decoding`.
         model_card: Licences and intended use; docs/parameters.md lists them under `model_card`.

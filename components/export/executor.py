@@ -1,4 +1,4 @@
-"""Which of TensorFlow's executors runs a signature."""
+"""Selects TensorFlow's single-threaded executor for a signature."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,31 +12,31 @@ EXECUTOR = "SINGLE_THREADED_EXECUTOR"
 
 
 def in_one_thread(function: Any) -> Any:
-    """Has a function's operations run one after another, and its loops called, not unrolled into the graph around them.
+    """Runs a function's operations sequentially, and calls its loops instead of inlining them into the calling graph.
 
-    A step of decoding has some hundreds of small operations, and that graph's bookkeeping takes longer than they do.
-    Large products still use all threads of an operation.
+    A decoding step has some hundreds of small operations, and scheduling them in parallel takes longer than running
+    them. Large matrix products still use all intra-op threads.
 
     Args:
-        function: What to trace; takes tensors by name.
+        function: The function to trace; takes tensors by name.
     """
     called = tf.function(function, autograph=False)
 
-    def calling(**given: Any) -> Any:
+    def calling(**inputs: Any) -> Any:
         with tf.experimental.function_executor_type(EXECUTOR):
-            return called(**given)
+            return called(**inputs)
 
     return tf.function(calling, autograph=False)
 
 
 def loops_in_one_thread(model: Path) -> None:
-    """Has the loops of what `in_one_thread` traced run as it does.
+    """Sets the single-threaded executor for the loops of functions that `in_one_thread` traced.
 
-    They do not inherit the executor: TensorFlow takes theirs from the attribute `_executor` beside the name of what a
-    loop calls (tensorflow/core/common_runtime/function.cc), which no Python function sets.
+    Loops do not inherit the executor: TensorFlow reads it from the attribute `_executor` of the function that the loop
+    calls (tensorflow/core/common_runtime/function.cc), and no Python API sets it.
 
     Args:
-        model: The SavedModel; its saved_model.pb and its fingerprint are written anew.
+        model: The SavedModel; its saved_model.pb and fingerprint are rewritten.
     """
     from tensorflow.python.saved_model import fingerprinting_utils
 
@@ -55,11 +55,11 @@ def loops_in_one_thread(model: Path) -> None:
 
 
 def _reached(called: set[str], bodies: dict[str, Any]) -> Iterator[NodeDef]:
-    """The nodes of some functions, and of those that these call."""
-    waiting, seen = sorted(called), set(called)
-    while waiting:
-        for node in bodies[waiting.pop()]:
+    """The nodes of functions and, recursively, of the functions that they call."""
+    queue, seen = sorted(called), set(called)
+    while queue:
+        for node in bodies[queue.pop()]:
             yield node
             inner = {attribute.func.name for attribute in node.attr.values() if attribute.HasField("func")} - seen
-            waiting += sorted(inner)
+            queue += sorted(inner)
             seen |= inner

@@ -8,7 +8,7 @@ from seqline.schema.options import BaseOptions
 
 
 class DecodingOptions(BaseOptions):
-    """How the exported model decodes, and how its weights are stored."""
+    """Decoding and weight storage of the exported model."""
 
     beam_size: int = Field(4, ge=1, description="Hypotheses of the beam search; 1 is greedy.")
     length_penalty: float = Field(
@@ -28,8 +28,8 @@ class DecodingOptions(BaseOptions):
 
 
 class ModelCardOptions(BaseOptions):
-    """What the model's card says about licences and use."""
+    """Licences and intended use for the model card."""
 
     license: str = Field("", description="Licence of the model, such as an SPDX identifier.")
     data_license: str = Field("", description="Licence of the data.")
-    intended_use: str = Field("", description="What the model is for, and what it is not for.")
+    intended_use: str = Field("", description="Uses that the model is intended for, and uses that it is not.")

@@ -1,4 +1,4 @@
-"""The same search written as a plain loop: what the exported program must find, in the words of the textbook."""
+"""Reference search: a plain loop without caches, whose results the exported program must reproduce."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 
 def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
-    """The trained model as `plain_search` asks it.
+    """Wraps the trained model for `plain_search`.
 
     Args:
-        model: The model, as training made it.
+        model: The trained model.
 
     Returns:
-        From a source's pieces, `eos` included, to the function that gives the logits of its next pieces.
+        A function from the source's tokens, `eos` included, to the function that returns the logits of the next tokens.
     """
     ids = tf.TensorSpec((None, None), tf.int32)
     prompted = model.config.architecture == "gpt"
@@ -40,61 +40,61 @@ def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
     return of
 
 
-def plain_search(next_logits: Logits, how: Search, bos_id: int, eos_id: int) -> list[tuple[list[int], float]]:
+def plain_search(next_logits: Logits, options: Search, bos_id: int, eos_id: int) -> list[tuple[list[int], float]]:
     """Decodes one sentence; every step runs the whole model on every hypothesis.
 
     Args:
-        next_logits: From int32 `[hypotheses, length]`, starting with `bos`, to the logits of the pieces that come
-            next, `[hypotheses, vocabulary]`.
-        how: How to search, in plain values.
-        bos_id: What an output starts with.
-        eos_id: What ends it.
+        next_logits: From int32 `[hypotheses, length]`, starting with `bos`, to the logits of the next tokens,
+            `[hypotheses, vocabulary]`.
+        options: Search options, as plain values.
+        bos_id: Token that starts an output.
+        eos_id: Token that ends it.
 
     Returns:
-        The results, the best first: pieces between `bos` and `eos`, and the score.
+        The results, best first: tokens between `bos` and `eos`, and the score.
     """
 
     def normalized(score: float, length: int) -> float:
-        return score / length**how.length_penalty
+        return score / length**options.length_penalty
 
-    hypotheses = how.n_best if how.sampling else how.beam_size
-    live: list[tuple[list[int], float]] = [([], 0.0)] * (hypotheses if how.sampling else 1)
+    hypotheses = options.n_best if options.sampling else options.beam_size
+    live: list[tuple[list[int], float]] = [([], 0.0)] * (hypotheses if options.sampling else 1)
     ended: list[tuple[list[int], float]] = []
-    for length in range(1, how.max_output_length + 1):
+    for length in range(1, options.max_output_length + 1):
         extended = []
         logits = next_logits(np.array([[bos_id, *ids] for ids, _ in live], np.int32))
         for slot, (ids, score) in enumerate(live):
-            penalized = _penalized(logits[slot], ids, how)
+            penalized = _penalized(logits[slot], ids, options)
             gains = penalized - np.logaddexp.reduce(penalized)
-            allowed = np.setdiff1d(np.arange(len(gains)), _forbidden(ids, how, eos_id))
-            if how.sampling:
-                noise = gumbel(how.seed, length - 1, hypotheses, len(gains)).numpy()[slot]
-                chosen = [_drawn(penalized, allowed, noise, how)]
-            else:  # others of this hypothesis cannot be among the best of all
+            allowed = np.setdiff1d(np.arange(len(gains)), _forbidden(ids, options, eos_id))
+            if options.sampling:
+                noise = gumbel(options.seed, length - 1, hypotheses, len(gains)).numpy()[slot]
+                chosen = [_drawn(penalized, allowed, noise, options)]
+            else:  # only these of this hypothesis can be among the best overall
                 chosen = allowed[np.argsort(-gains[allowed], kind="stable")][: 2 * hypotheses].tolist()
-            extended += [([*ids, piece], score + float(gains[piece])) for piece in chosen]
+            extended += [([*ids, token], score + float(gains[token])) for token in chosen]
         extended.sort(key=lambda hypothesis: -hypothesis[1])
-        if not how.sampling:
+        if not options.sampling:
             extended = extended[: 2 * hypotheses if hypotheses > 1 else 1]
         ended += [(ids[:-1], normalized(score, length)) for ids, score in extended if ids[-1] == eos_id]
-        ended = sorted(ended, key=lambda result: -result[1])[: how.n_best]
+        ended = sorted(ended, key=lambda result: -result[1])[: options.n_best]
         live = [hypothesis for hypothesis in extended if hypothesis[0][-1] != eos_id][:hypotheses]
-        final = length if how.early_stop else how.max_output_length
-        if not live or (len(ended) == how.n_best and ended[-1][1] >= normalized(live[0][1], final)):
+        final = length if options.early_stop else options.max_output_length
+        if not live or (len(ended) == options.n_best and ended[-1][1] >= normalized(live[0][1], final)):
             return ended
-    return [*ended, *((ids, normalized(score, how.max_output_length)) for ids, score in live)][: how.n_best]
+    return [*ended, *((ids, normalized(score, options.max_output_length)) for ids, score in live)][: options.n_best]
 
 
-def _penalized(logits: np.ndarray, ids: list[int], how: Search) -> np.ndarray:
+def _penalized(logits: np.ndarray, ids: list[int], options: Search) -> np.ndarray:
     logits = logits.copy()
-    for piece in set(ids):
-        logits[piece] *= 1 / how.repetition_penalty if logits[piece] > 0 else how.repetition_penalty
+    for token in set(ids):
+        logits[token] *= 1 / options.repetition_penalty if logits[token] > 0 else options.repetition_penalty
     return logits
 
 
-def _forbidden(ids: list[int], how: Search, eos_id: int) -> list[int]:
-    forbidden = [eos_id] if len(ids) < how.min_output_length else []
-    size = how.no_repeat_ngram_size
+def _forbidden(ids: list[int], options: Search, eos_id: int) -> list[int]:
+    forbidden = [eos_id] if len(ids) < options.min_output_length else []
+    size = options.no_repeat_ngram_size
     if size:
         last = ids[len(ids) - size + 1 :]
         grams = [ids[start : start + size] for start in range(len(ids) - size + 1)]
@@ -102,12 +102,12 @@ def _forbidden(ids: list[int], how: Search, eos_id: int) -> list[int]:
     return forbidden
 
 
-def _drawn(logits: np.ndarray, allowed: np.ndarray, noise: np.ndarray, how: Search) -> int:
-    warm = {piece: float(logits[piece]) / how.temperature for piece in allowed.tolist()}
-    ordered = sorted(warm, key=lambda piece: -warm[piece])
-    total = np.logaddexp.reduce(list(warm.values()))
-    before = np.concatenate([[0], np.cumsum([np.exp(warm[piece] - total) for piece in ordered])[:-1]])
-    kept = {piece for place, piece in enumerate(ordered) if place == 0 or before[place] < how.top_p}
-    if how.top_k:
-        kept &= set(ordered[: how.top_k])
-    return max(kept, key=lambda piece: warm[piece] + noise[piece])
+def _drawn(logits: np.ndarray, allowed: np.ndarray, noise: np.ndarray, options: Search) -> int:
+    scaled = {token: float(logits[token]) / options.temperature for token in allowed.tolist()}
+    ordered = sorted(scaled, key=lambda token: -scaled[token])
+    total = np.logaddexp.reduce(list(scaled.values()))
+    before = np.concatenate([[0], np.cumsum([np.exp(scaled[token] - total) for token in ordered])[:-1]])
+    candidates = {token for rank, token in enumerate(ordered) if rank == 0 or before[rank] < options.top_p}
+    if options.top_k:
+        candidates &= set(ordered[: options.top_k])
+    return max(candidates, key=lambda token: scaled[token] + noise[token])

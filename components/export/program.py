@@ -32,12 +32,12 @@ SEARCHING = {"beam_size": tf.int32, "n_best": tf.int32, "length_penalty": tf.flo
 
 
 class Program(tf.Module):
-    """Everything that the exported model can do.
+    """The functions of the exported model.
 
     Args:
         model: The trained model.
         tokenizer: The SentencePiece model's file.
-        decoding: How to decode where nobody asks for something else.
+        decoding: Default decoding options.
     """
 
     def __init__(self, model: LanguageModel, tokenizer: Path, decoding: Decoding) -> None:
@@ -53,20 +53,20 @@ class Program(tf.Module):
             return search(self.decoder, source, Search.of(self.decoding))
 
     def encode(self, text: Any, limit: int) -> tuple[Any, Any]:
-        """Tokenizes; what is longer than the limit is cut at its end.
+        """Tokenizes texts; longer ones than the limit are truncated.
 
         Args:
             text: string `[batch]`, UTF-8.
-            limit: Pieces, end of sentence included.
+            limit: Largest number of tokens, end of sentence included.
 
         Returns:
-            int32 `[batch, length]`, ending in `eos`, padded; and whether it was cut, bool `[batch]`.
+            int32 `[batch, length]`, ending in `eos`, padded; and whether it was truncated, bool `[batch]`.
         """
-        pieces = self.tokenizer.tokenize(text)
-        lengths = pieces.row_lengths()
+        tokens = self.tokenizer.tokenize(text)
+        lengths = tokens.row_lengths()
         ends = tf.minimum(lengths, limit - 1)[:, None]
         width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1
-        ids = pieces.to_tensor(self.config.pad_id, shape=tf.stack([-1, width]))
+        ids = tokens.to_tensor(self.config.pad_id, shape=tf.stack([-1, width]))
         return tf.where(tf.equal(tf.range(width), ends), self.config.eos_id, ids), lengths >= limit
 
     def read(self, text: Any) -> tuple[Any, Any]:
@@ -74,10 +74,10 @@ class Program(tf.Module):
         return self.encode(text, self.decoding.max_input_length)
 
     def decode(self, ids: Any) -> Any:
-        """Puts pieces together.
+        """Detokenizes.
 
         Args:
-            ids: int32 `[batch, length]`; special pieces do not count.
+            ids: int32 `[batch, length]`; special tokens are ignored.
 
         Returns:
             string `[batch]`.
@@ -85,8 +85,8 @@ class Program(tf.Module):
         config = self.config
         special = tf.equal(ids, config.eos_id) | tf.equal(ids, config.pad_id) | tf.equal(ids, config.bos_id)
         lengths = tf.math.count_nonzero(~special, axis=1)
-        pieces = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, ~special), lengths, validate=False)
-        return self.tokenizer.detokenize(pieces)
+        tokens = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, ~special), lengths, validate=False)
+        return self.tokenizer.detokenize(tokens)
 
     def serve(self, text: Any) -> dict[str, Any]:
         """`serving_default`: text to text."""
@@ -95,21 +95,23 @@ class Program(tf.Module):
         return {"text": self.decode(found.ids[:, 0]), "score": found.scores[:, 0], "cut": cut}
 
     def serve_with_parameters(self, text: Any, **parameters: Any) -> dict[str, Any]:
-        """`parameters`: the same, and the caller says how to search."""
+        """`parameters`: text to text, with search options from the caller."""
         source, cut = self.read(text)
-        how = self._how(parameters)
-        how = how._replace(
-            beam_size=tf.maximum(how.beam_size, 1),
-            n_best=tf.maximum(tf.where(how.sampling, how.n_best, tf.minimum(how.n_best, how.beam_size)), 1),
+        options = self._search(parameters)
+        options = options._replace(
+            beam_size=tf.maximum(options.beam_size, 1),
+            n_best=tf.maximum(
+                tf.where(options.sampling, options.n_best, tf.minimum(options.n_best, options.beam_size)), 1
+            ),
         )
         with self.decoder.unpacked():
-            found = search(self.decoder, source, how)
+            found = search(self.decoder, source, options)
         batch, results, length = tf.unstack(tf.shape(found.ids))
         texts = tf.reshape(self.decode(tf.reshape(found.ids, (batch * results, length))), (batch, results))
         return {"text": texts, "score": found.scores, "cut": cut}
 
     def score(self, source: Any, target: Any) -> dict[str, Any]:
-        """`score`: how probable given outputs are."""
+        """`score`: log probabilities of given outputs."""
         source, source_cut = self.read(source)
         target, target_cut = self.encode(target, self.decoding.max_output_length)
         with self.decoder.unpacked():
@@ -117,7 +119,7 @@ class Program(tf.Module):
         return {"log_probability": scores, "tokens": tokens, "cut": source_cut | target_cut}
 
     def serve_ids(self, ids: Any) -> dict[str, Any]:
-        """`ids`: pieces to pieces."""
+        """`ids`: tokens to tokens."""
         limit = self.decoding.max_input_length
         cut = tf.reduce_any(tf.not_equal(ids[:, limit:], self.config.pad_id), axis=1)
         last = tf.where(cut[:, None], self.config.eos_id, ids[:, limit - 1 : limit])
@@ -126,33 +128,33 @@ class Program(tf.Module):
         return {"ids": found.ids[:, 0, :length], "score": found.scores[:, 0], "cut": cut}
 
     def start(self, text: Any) -> dict[str, Any]:
-        """`stream_start`: reads the source."""
+        """`stream_start`: encodes the source."""
         source, cut = self.read(text)
         with self.decoder.unpacked():
             stream = begin(self.decoder, source, self.decoding.max_output_length)
         return {**stream._asdict(), "cut": cut}
 
-    def proceed(self, pieces: Any, **given: Any) -> dict[str, Any]:
-        """`stream_next`: some more pieces."""
-        stream = Stream(**{name: given.pop(name) for name in Stream._fields})
+    def proceed(self, pieces: Any, **inputs: Any) -> dict[str, Any]:
+        """`stream_next`: decodes more tokens; clients know their number as `pieces`."""
+        stream = Stream(**{name: inputs.pop(name) for name in Stream._fields})
         with self.decoder.unpacked():
-            stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._how(given))
+            stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
         return {**state, "text": self.decode(stream.ids)}
 
-    def _how(self, parameters: dict[str, Any]) -> Search:
-        how = Search.of(self.decoding)._replace(**parameters)
-        return how._replace(
-            max_output_length=tf.clip_by_value(how.max_output_length, 1, self.decoding.max_output_length)
+    def _search(self, parameters: dict[str, Any]) -> Search:
+        options = Search.of(self.decoding)._replace(**parameters)
+        return options._replace(
+            max_output_length=tf.clip_by_value(options.max_output_length, 1, self.decoding.max_output_length)
         )
 
     def signatures(self) -> dict[str, Any]:
         """The signatures by name, traced."""
 
-        def traced(function: Any, alike: bool = False, **inputs: tf.TensorSpec) -> Any:
+        def traced(function: Any, fixed: bool = False, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
-            # Only what always searches alike: functions of streams, with conditions in their loops, were seen to hang.
-            called = in_one_thread(function) if alike else tf.function(function, autograph=False)
+            # Only functions with fixed search options: streams, with conditions in their loops, have hung.
+            called = in_one_thread(function) if fixed else tf.function(function, autograph=False)
             return called.get_concrete_function(**specs)
 
         def scalars(types: dict[str, Any]) -> dict[str, tf.TensorSpec]:
@@ -160,13 +162,13 @@ class Program(tf.Module):
 
         started = traced(self.start, text=TEXTS)
         state = {name: started.structured_outputs[name] for name in Stream._fields}
-        # One piece more at each call.
+        # It grows with each call.
         state["ids"] = IDS
         return {
-            "serving_default": traced(self.serve, alike=True, text=TEXTS),
+            "serving_default": traced(self.serve, fixed=True, text=TEXTS),
             "parameters": traced(self.serve_with_parameters, text=TEXTS, **scalars({**SEARCHING, **SAMPLING})),
             "score": traced(self.score, source=TEXTS, target=TEXTS),
-            "ids": traced(self.serve_ids, alike=True, ids=IDS),
+            "ids": traced(self.serve_ids, fixed=True, ids=IDS),
             "stream_start": started,
             "stream_next": traced(self.proceed, pieces=tf.TensorSpec((), tf.int32), **state, **scalars(SAMPLING)),
         }

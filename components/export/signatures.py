@@ -1,4 +1,4 @@
-"""signatures.md: what the exported model's signatures take and give, written from the signatures themselves."""
+"""signatures.md: inputs and outputs of the exported model's signatures, generated from the signatures."""
 
 from typing import Any
 
@@ -7,41 +7,42 @@ import tensorflow as tf
 from seqline.artifacts.exported_model import Description
 
 PURPOSES = {
-    "serving_default": "Text to text, decoded as the model was exported.",
-    "parameters": "Text to text, and the caller says how. Parameters are scalars: they hold for the whole batch.",
-    "score": "How probable a target is, given its source; exp(-log_probability / tokens) is its perplexity.",
-    "ids": "Pieces to pieces, for callers with a tokenizer of their own; decoded as the model was exported.",
-    "stream_start": "Reads texts whose outputs are to come piece by piece; `stream_next` takes what it gives.",
+    "serving_default": "Text to text, with the decoding options of the export.",
+    "parameters": "Text to text, with decoding options from the caller. They are scalars and apply to the whole batch.",
+    "score": "Log probability of a target given its source; exp(-log_probability / tokens) is its perplexity.",
+    "ids": "Tokens to tokens, for callers that run the tokenizer; with the decoding options of the export.",
+    "stream_start": "Encodes texts for streaming; `stream_next` takes its outputs.",
     "stream_next": (
-        "Some more pieces, greedy or sampled. Takes what `stream_start` or the call before gave (`memory` and "
-        "`memory_bias` stay the same). The texts are as `parameters` gives with a beam of 1; each piece costs the same."
+        "Decodes more tokens, greedy or sampled. Takes the outputs of `stream_start` or of the previous call (`memory` "
+        "and `memory_bias` do not change). The texts equal those of `parameters` with beam_size 1; each token costs "
+        "the same."
     ),
 }
 MEANINGS = {
     "text": "UTF-8",
     "source": "input, UTF-8",
     "target": "output to score, UTF-8",
-    "ids": "pieces, `eos` at the end, filled up with `pad`; of a stream: starting with `bos`",
-    "score": "log probability / length ^ length_penalty, `eos` counted; higher is better",
-    "cut": "whether the input was longer than the limit, and cut at its end",
-    "log_probability": "natural logarithm, `eos` counted; of a stream: of the pieces so far",
-    "tokens": "pieces of the target, `eos` counted",
-    "beam_size": "hypotheses kept, at least 1; 1 is greedy; sampling has none",
-    "n_best": "results of each text, at least 1, at most beam_size unless sampling; the best first",
-    "min_output_length": "pieces before the end of sentence, at least; 0 for no such rule",
-    "max_output_length": "pieces, `eos` included, at most; no more than the model was exported with",
+    "ids": "tokens ending in `eos`, padded with `pad`; of a stream: starting with `bos`",
+    "score": "log probability / length ^ length_penalty, `eos` included; higher is better",
+    "cut": "whether the input was longer than the limit and was truncated",
+    "log_probability": "natural logarithm, `eos` included; of a stream: of the tokens so far",
+    "tokens": "tokens of the target, `eos` included",
+    "beam_size": "hypotheses of the beam search, at least 1; 1 is greedy; ignored by sampling",
+    "n_best": "results of each text, at least 1, at most beam_size unless sampling; best first",
+    "min_output_length": "smallest number of tokens before the end of sentence; 0 to disable",
+    "max_output_length": "largest number of tokens, `eos` included; at most the limit of the export",
     "length_penalty": "exponent, at least 0",
-    "repetition_penalty": "above 0; divides the logits of earlier pieces, multiplies negative ones; 1 for none",
-    "no_repeat_ngram_size": "so many pieces in a row never come twice; 0 for no such rule",
-    "sampling": "whether pieces are drawn",
+    "repetition_penalty": "above 0; divides positive logits of earlier tokens, multiplies negative ones; 1 for none",
+    "no_repeat_ngram_size": "n-grams of this size never occur twice; 0 to disable",
+    "sampling": "whether to sample",
     "temperature": "of sampling: logits are divided by it; near 0 is greedy",
-    "top_k": "of sampling: only the k most probable pieces; 0 for all",
-    "top_p": "of sampling: only the most probable pieces that together have this probability; 1 for all",
-    "seed": "of sampling: same text, same seed, same output, in whatever batch",
-    "pieces": "how many more pieces, at most",
-    "memory": "what the decoder attends to",
-    "memory_bias": "where that is padding",
-    "caches": "keys and values of the pieces so far",
+    "top_k": "of sampling: only the k most probable tokens; 0 for all",
+    "top_p": "of sampling: only the most probable tokens that together have this probability; 1 for all",
+    "seed": "of sampling: the same text and seed give the same output in any batch",
+    "pieces": "largest number of tokens to decode in this call",
+    "memory": "keys and values of the source that the decoder attends to",
+    "memory_bias": "mask of the padding in `memory`",
+    "caches": "keys and values of the tokens so far",
     "done": "whether the output has ended",
 }
 
@@ -51,7 +52,7 @@ def describe(signatures: dict[str, Any], description: Description) -> str:
 
     Args:
         signatures: The concrete functions by name.
-        description: What model.json says.
+        description: The content of model.json.
 
     Returns:
         Markdown.
@@ -63,9 +64,9 @@ def describe(signatures: dict[str, Any], description: Description) -> str:
         "",
         f"From {description.source_language} to {description.target_language}, exported with {search}, length_penalty "
         f"{decoding.length_penalty}. Any batch size, 0 included.",
-        f"An input has at most {decoding.max_input_length} pieces, the end of sentence included: a longer one is cut "
-        "at its end, and `cut` says so.",
-        f"An output has at most {decoding.max_output_length} pieces.",
+        f"An input has at most {decoding.max_input_length} tokens, `eos` included; a longer one is truncated, and "
+        "`cut` is true.",
+        f"An output has at most {decoding.max_output_length} tokens.",
     ]
     for name, function in signatures.items():
         lines += [

@@ -1,8 +1,6 @@
-"""Checks an exported model in a fresh process.
+"""Runs an exported model in a fresh process: `python -m seqline.components.export.verify MODEL` reads and writes JSON.
 
-`python -m seqline.components.export.verify MODEL` reads and writes JSON.
-
-It sees what a server sees: the folder, TensorFlow and tensorflow-text, and no model code.
+Like a server, the process uses the folder, TensorFlow and tensorflow-text, and no model code.
 """
 
 import json
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 
-def translate_elsewhere(model: Path, texts: list[str]) -> list[str]:
-    """Translates texts with an exported model, in a process of its own.
+def predict_in_fresh_process(model: Path, texts: list[str]) -> list[str]:
+    """Runs texts through an exported model in a new process.
 
     Args:
         model: The exported model's folder.
@@ -24,13 +22,14 @@ def translate_elsewhere(model: Path, texts: list[str]) -> list[str]:
         The outputs.
 
     Raises:
-        RuntimeError: If the model does not load or run there; with what that process said last.
+        RuntimeError: If the model does not load or run there; with the end of the process's stderr.
     """
     done = subprocess.run(
         [sys.executable, "-m", "seqline.components.export.verify", str(model)],
         input=json.dumps(texts),
         capture_output=True,
         text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
         check=False,
     )
     if done.returncode:
@@ -39,7 +38,7 @@ def translate_elsewhere(model: Path, texts: list[str]) -> list[str]:
 
 
 def foreign_ops(model: Path) -> list[str]:
-    """Names the ops of a SavedModel that neither TensorFlow nor tensorflow-text has.
+    """Returns the ops of a SavedModel that neither TensorFlow nor tensorflow-text provides.
 
     Args:
         model: The exported model's folder.
@@ -63,8 +62,8 @@ def _main() -> None:
 
     signature: Any = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
     texts = json.load(sys.stdin)
-    answers = signature(text=tf.constant(texts, tf.string))["text"].numpy()
-    print(json.dumps([answer.decode() for answer in answers]))
+    outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()
+    print(json.dumps([output.decode() for output in outputs]))
 
 
 if __name__ == "__main__":

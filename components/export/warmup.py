@@ -1,8 +1,8 @@
-"""Warm-up requests for TensorFlow Serving, which answers them before it serves the model.
+"""Warm-up requests, which TensorFlow Serving runs before it serves the model.
 
 assets.extra/tf_serving_warmup_requests is a TFRecord file of PredictionLog messages
-(tensorflow_serving/apis/prediction_log.proto). The package that has these messages brings TensorFlow Serving's whole
-client; what is needed of them is written here.
+(tensorflow_serving/apis/prediction_log.proto). They are encoded here by hand, because the package that defines them
+installs TensorFlow Serving's whole client.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ def write_warmup(model: Path, texts: list[str]) -> None:
 
     Args:
         model: The exported model's folder.
-        texts: Some inputs.
+        texts: The inputs.
     """
     (model / FILE).parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(model / FILE)) as file:
@@ -31,7 +31,7 @@ def write_warmup(model: Path, texts: list[str]) -> None:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field as protocol buffers have it on the wire."""
+    """Encodes a length-delimited field of protocol buffers."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

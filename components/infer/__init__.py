@@ -1,1 +1,1 @@
-"""Infer: a large file of texts in, a prediction for every line out."""
+"""Infer: batch inference, a prediction for every line of large files."""

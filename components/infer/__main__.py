@@ -1,4 +1,4 @@
-"""`python -m seqline.components.infer`: the stage on its own."""
+"""`python -m seqline.components.infer`: runs the stage alone."""
 
 import sys
 

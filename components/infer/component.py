@@ -15,16 +15,16 @@ def infer(
     checkpoints: str = "",
     beam_options: str = "",
 ) -> None:
-    """Runs every line of large files through an exported model; resumes a run that was killed.
+    """Runs every line of large files through an exported model; resumes an interrupted run.
 
     Args:
         data: Input files (.txt, .tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several with commas.
         fingerprint: The data's fingerprint from the snapshot task.
-        model: An exported model, or a local endpoint's folder for its live version.
-        predictions: One JSON Lines file in the order of the input, one line for each of its lines; and the counts.
+        model: An exported model, or a local endpoint's folder, which stands for its live version.
+        predictions: The predictions as JSON Lines, in the order of the input, and the counts.
         metrics: The counts, for the console.
         options: Inference options; docs/parameters.md lists them under `inference`.
-        checkpoints: Folder of the finished shards, to resume from; empty for one beside the output.
+        checkpoints: Folder of the finished shards, to resume from; empty for one next to the output.
         beam_options: Flags of Apache Beam, such as --runner=...; one process in the task by default.
     """
     from pathlib import Path

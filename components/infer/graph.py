@@ -1,4 +1,4 @@
-"""The Beam pipeline: shards that are to do in, shards put away out."""
+"""The Beam pipeline: reads, predicts and writes the remaining shards."""
 
 import logging
 import time
@@ -19,12 +19,12 @@ def build(
 ) -> None:
     """Adds the steps to a pipeline.
 
-    Nothing is grouped between reading and writing, so a shard is put away as soon as it is done, on any runner.
+    Nothing is grouped between reading and writing, so any runner writes a shard as soon as it is predicted.
 
     Args:
-        pipeline: Where to.
-        shards: The shards that are to do.
-        total: How many there are with those that are done.
+        pipeline: The pipeline.
+        shards: The remaining shards.
+        total: Number of shards, finished ones included.
         model: The exported model's folder.
         work: The folder of the finished shards.
         options: Options of the stage.
@@ -36,16 +36,16 @@ def build(
         | "Spread" >> beam.Reshuffle()
         | "Read" >> beam.Map(lambda shard: Lines(shard, shard.read(field)))
         | "Predict" >> RunInference(SignatureHandler(model, options.batch_size))
-        | "Put away" >> beam.ParDo(PutAway(work, total))
+        | "Write" >> beam.ParDo(WriteShard(work, total))
     )
 
 
-class PutAway(beam.DoFn):
-    """Writes finished shards, and says how far it is; of a broken model it keeps what is wrong.
+class WriteShard(beam.DoFn):
+    """Writes finished shards and logs progress; for a broken model it writes the problem instead.
 
     Args:
         work: The folder of the finished shards.
-        total: How many shards there are.
+        total: Number of shards.
     """
 
     def __init__(self, work: str, total: int) -> None:

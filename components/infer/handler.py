@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ class Lines(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """A shard that is done: its lines as JSON, what became of them, and what is wrong with the model if anything."""
+    """A predicted shard: its counts, its lines as JSON, and a problem of the model, empty if there is none."""
 
     shard: Shard
     counts: Counts
@@ -33,16 +34,16 @@ class Predicted(NamedTuple):
 
 @lru_cache(maxsize=1)
 def load(model: str) -> Any:
-    """Loads the serving signature of an exported model; once in a process.
+    """Loads the serving signature of an exported model, once per process.
 
     Args:
         model: The model's folder.
 
     Returns:
-        The signature, which takes `text` and gives `text` and `score`. It keeps its model alive.
+        The signature, which takes `text` and returns `text` and `score`. It keeps its model alive.
 
     Raises:
-        UserError: If the folder holds no model that loads, or one of another signature.
+        UserError: If the folder holds no model that loads, or the signature differs.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
@@ -57,7 +58,7 @@ def load(model: str) -> Any:
     if set(signature.structured_input_signature[1]) != {"text"} or not {"text", "score"} <= set(
         signature.structured_outputs
     ):
-        raise UserError(f"{model}: its serving signature must take text and give text and score; export it again")
+        raise UserError(f"{model}: its serving signature must take text and return text and score; export it again")
     signature.keeps = loaded
     return signature
 
@@ -65,12 +66,12 @@ def load(model: str) -> Any:
 class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
     """Runs shards through a model's serving signature, in batches of texts of similar lengths.
 
-    An element is a whole shard, so that it can be put away as soon as it is done, and so that there is enough of it
-    to choose texts of similar lengths from. The same text is asked once.
+    An element is a whole shard, so that it can be written as soon as it is predicted, and has enough texts to group
+    by length. Equal texts are predicted once.
 
     Args:
         model: The exported model's folder.
-        batch_size: Most texts in a batch.
+        batch_size: Largest number of texts in a batch.
     """
 
     def __init__(self, model: str, batch_size: int) -> None:
@@ -89,7 +90,7 @@ class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
         Args:
             batch: The shards: Beam gives one at a time.
             model: From `load_model`.
-            inference_args: Not used.
+            inference_args: Unused.
         """
         return [self._predict(read, model) for read in batch]
 
@@ -98,32 +99,31 @@ class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
         return sum(read.shard.size for read in batch)
 
     def _predict(self, read: Lines, signature: Any) -> Predicted:
-        answers = dict(self._ask({line.text for line in read.lines if not line.error}, signature))
-        counts = Counts(lines=len(read.lines))
+        predictions = dict(self._outputs({line.text for line in read.lines if not line.error}, signature))
+        failed = Counter(line.reason for line in read.lines if line.error)
         rows, problem = [], ""
-        for place, line in enumerate(read.lines):
+        for index, line in enumerate(read.lines):
             if line.error:
-                counts.failed[line.reason] += 1
                 row = {"instance": line.instance, "error": line.error}
             else:
-                counts.predicted += 1
-                text, score = answers[line.text]
+                text, score = predictions[line.text]
                 if not math.isfinite(score):
                     problem = problem or (
-                        f"the model's score for line {read.shard.first_line + place} of {read.shard.name} is {score}, "
+                        f"the model's score for line {read.shard.first_line + index} of {read.shard.name} is {score}, "
                         "not a number: its weights are broken, train again"
                     )
                 row = {"instance": line.instance, "prediction": {"text": text, "score": score}}
             rows.append(json.dumps(row, ensure_ascii=False))
+        counts = Counts(len(read.lines), len(read.lines) - failed.total(), dict(failed))
         return Predicted(read.shard, counts, rows, problem)
 
-    def _ask(self, texts: set[str], signature: Any) -> Iterator[tuple[str, tuple[str, float]]]:
+    def _outputs(self, texts: set[str], signature: Any) -> Iterator[tuple[str, tuple[str, float]]]:
         import tensorflow as tf
 
-        # Long ones first: a batch that does not fit the memory fails at once.
+        # Longest first: a batch that exceeds the memory fails at once.
         ordered = sorted(texts, key=lambda text: (-len(text), text))
         for start in range(0, len(ordered), self.batch_size):
             chosen = ordered[start : start + self.batch_size]
-            answer = signature(text=tf.constant(chosen))
-            for text, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=True):
+            outputs = signature(text=tf.constant(chosen))
+            for text, output, score in zip(chosen, outputs["text"].numpy(), outputs["score"].numpy(), strict=True):
                 yield text, (output.decode("utf-8", "replace"), float(score))

@@ -1,4 +1,4 @@
-"""Reading: a line of a file in, an instance and the text to predict for out."""
+"""Reads a line of an input file as an instance and the text to predict for."""
 
 import json
 from collections.abc import Callable
@@ -12,13 +12,13 @@ SUFFIXES = (".txt", ".tsv", ".jsonl")
 
 @dataclass(frozen=True)
 class Line:
-    """What a line of the input holds.
+    """A line of the input.
 
     Attributes:
-        instance: As it goes to the output: a text, a list of columns, a JSON value.
-        text: What the model is asked; empty where the line is no input.
-        reason: Why it is no input, a word to count by; empty where it is one.
-        error: The same for a person to read.
+        instance: Its content for the output: a text, a list of columns, a JSON value.
+        text: Input of the model; empty for a malformed or empty line.
+        reason: Why the line has no prediction, one word to count by; empty for a valid line.
+        error: The same as a message.
     """
 
     instance: Any
@@ -28,7 +28,7 @@ class Line:
 
 
 class _LineError(Exception):
-    """A line is no input: a word to count by, and what is wrong."""
+    """A malformed or empty line: the reason, one word to count by, and a message."""
 
 
 Parser = Callable[[str], tuple[Any, str]]
@@ -38,14 +38,14 @@ def parser_of(path: str, source_field: str) -> Parser:
     """Chooses how to read a file's lines, by its name.
 
     Args:
-        path: The file's path; a `.gz` at its end does not count.
+        path: The file's path; a `.gz` suffix is ignored.
         source_field: Field of a JSONL object that holds the text.
 
     Returns:
         A function from a line's text to the instance and the text to predict for.
 
     Raises:
-        UserError: The suffix is none of `SUFFIXES`.
+        UserError: If the suffix is not one of `SUFFIXES`.
     """
     name = path.removesuffix(".gz")
     if name.endswith(".txt"):
@@ -62,14 +62,14 @@ def read_line(line: bytes, first: bool, parse: Parser) -> Line:
 
     Args:
         line: Its bytes.
-        first: Whether it is a file's first, where a byte order mark may be.
-        parse: From `parser_of`.
+        first: Whether it is the first of its file, which may start with a byte order mark.
+        parse: A function from `parser_of`.
     """
     try:
         whole = line.decode("utf-8-sig" if first else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        what = f"byte {error.start + 1} of the line is not UTF-8"
-        return Line(line.decode("utf-8", "replace").rstrip("\r\n"), reason="not_utf8", error=what)
+        message = f"byte {error.start + 1} of the line is not UTF-8"
+        return Line(line.decode("utf-8", "replace").rstrip("\r\n"), reason="not_utf8", error=message)
     try:
         if not whole.strip():
             raise _LineError("empty", "the line is empty")
@@ -77,8 +77,8 @@ def read_line(line: bytes, first: bool, parse: Parser) -> Line:
         if not text.strip():
             raise _LineError("empty", "the text is empty")
     except _LineError as fault:
-        reason, what = fault.args
-        return Line(whole, reason=reason, error=what)
+        reason, message = fault.args
+        return Line(whole, reason=reason, error=message)
     return Line(instance, text)
 
 
@@ -95,14 +95,14 @@ def _jsonl(text: str, source_field: str) -> tuple[Any, str]:
     source = value
     if isinstance(value, dict):
         if source_field not in value:
-            raise _LineError("missing_field", f"no field {source_field!r} (its name is set by source_field)")
+            raise _LineError("missing_field", f"no field {source_field!r} (set its name with source_field)")
         source = value[source_field]
     if not isinstance(source, str):
-        where = f"field {source_field!r}" if isinstance(value, dict) else "the line"
-        raise _LineError("not_text", f"{where} is not a text")
+        name = f"field {source_field!r}" if isinstance(value, dict) else "the line"
+        raise _LineError("not_text", f"{name} is not text")
     try:
         text.encode()
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise _LineError("not_utf8", "half of a surrogate pair is not a character") from None
+        raise _LineError("not_utf8", "an unpaired surrogate is not a character") from None
     return value, source

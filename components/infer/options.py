@@ -6,12 +6,12 @@ from seqline.schema.run import SourceOption
 
 
 class Options(SourceOption):
-    """How batch inference runs."""
+    """Options of batch inference."""
 
-    batch_size: int = Field(64, ge=1, description="Texts decoded at a time, at most; they are of similar lengths.")
-    shard_lines: int = Field(
-        2000, ge=1, description="Lines of a shard, which is finished, or repeated after a crash, as one."
+    batch_size: int = Field(
+        64, ge=1, description="Largest number of texts decoded together; they have similar lengths."
     )
+    shard_lines: int = Field(2000, ge=1, description="Lines per shard; after a crash, unfinished shards are repeated.")
     max_malformed_share: float = Field(
-        0.0, ge=0, le=1, description="Share of the lines that may be malformed; more stops the run."
+        0.1, ge=0, le=1, description="Largest share of malformed lines; a larger share stops the run."
     )

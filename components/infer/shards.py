@@ -1,4 +1,4 @@
-"""Shards: pieces of the input of so many lines, each predicted and put away whole."""
+"""Shards: parts of the input, each predicted and written atomically."""
 
 import gzip
 import json
@@ -6,7 +6,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -22,10 +22,10 @@ from seqline.errors import UserError
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of an input file.
+    """A part of an input file.
 
     Attributes:
-        number: Its place in the whole input, from 0.
+        number: Its index in the whole input, from 0.
         path: The file to read, not compressed.
         name: The file as the user named it.
         offset: Byte at which it begins.
@@ -50,15 +50,15 @@ class Shard:
         with fsspec.open(self.path, "rb") as file:
             file.seek(self.offset)
             lines = file.read(self.size).split(b"\n")
-        # What follows the last line break is no line; a file may end without one.
+        # A file may end without a line break: then the last element is a line too.
         lines = lines if lines[-1] else lines[:-1]
-        return [read_line(line, self.first_line + place == 1, parse) for place, line in enumerate(lines)]
+        return [read_line(line, self.first_line + index == 1, parse) for index, line in enumerate(lines)]
 
 
 class Work:
     """The folder of the finished shards: `shard-00000012.jsonl`, the counts in its first line, then the predictions.
 
-    A shard is written beside and renamed, so that what is there is whole.
+    A shard is written to a temporary file and renamed, so a reader never sees a part of one.
 
     Args:
         folder: A path or URL; made when missing.
@@ -69,7 +69,7 @@ class Work:
         self.system.makedirs(self.path, exist_ok=True)
 
     def plan(self, files: Sequence[str], shard_lines: int) -> list[Shard]:
-        """Divides files into shards. A compressed file is unpacked here first: it cannot be entered in its middle.
+        """Divides files into shards; a compressed file, which has no random access, is unpacked into the folder first.
 
         Args:
             files: The input, in the order of the output.
@@ -78,39 +78,39 @@ class Work:
         Raises:
             UserError: If a file cannot be read to its end.
         """
-        pieces = [(name, piece) for name in files for piece in self._pieces(name, shard_lines)]
-        return [Shard(number, piece[0], name, *piece[1:]) for number, (name, piece) in enumerate(pieces)]
+        parts = [(name, part) for name in files for part in self._parts(name, shard_lines)]
+        return [Shard(number, part[0], name, *part[1:]) for number, (name, part) in enumerate(parts)]
 
     def finished(self) -> set[int]:
-        """Returns the numbers of the shards that are done."""
+        """Returns the numbers of the finished shards."""
         found = self.system.glob(f"{self.path}/shard-*.jsonl")
         return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found}
 
     def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
-        """Puts a finished shard away.
+        """Writes a finished shard.
 
         Args:
             number: The shard's number.
-            counts: What became of its lines.
+            counts: The counts of its lines.
             lines: A JSON text for each of its lines.
         """
-        with self._whole(self._shard(number)) as file:
-            file.write("\n".join([json.dumps(counts.to_dict()), *lines, ""]).encode())
+        with self._atomic(self._shard(number)) as file:
+            file.write("\n".join([json.dumps(asdict(counts)), *lines, ""]).encode())
 
     def write_problem(self, problem: str) -> None:
-        """Notes what is wrong with the model, for the driver.
+        """Writes a problem of the model, for the driver to raise.
 
         Args:
-            problem: What a person is told.
+            problem: The message for the user.
         """
-        with self._whole(f"{self.path}/problem.txt") as file:
+        with self._atomic(f"{self.path}/problem.txt") as file:
             file.write(problem.encode())
 
     def raise_problem(self) -> None:
-        """Forgets the problem that was noted, and raises it.
+        """Deletes the problem and raises it.
 
         Raises:
-            UserError: If there is one.
+            UserError: If a worker wrote a problem.
         """
         path = f"{self.path}/problem.txt"
         if self.system.exists(path):
@@ -122,22 +122,23 @@ class Work:
         """Joins the finished shards in their order.
 
         Args:
-            shards: How many there are.
+            shards: Number of shards.
             output: The file to write.
 
         Returns:
-            What became of all lines.
+            The counts of all lines.
         """
-        total = Counts()
+        total = Counts(0, 0)
         with output.open("wb") as joined:
             for number in range(shards):
-                with self.system.open(self._shard(number), "rb") as file:
-                    total += Counts.of(json.loads(file.readline()))
+                shard = self._shard(number)
+                with self.system.open(shard, "rb") as file:
+                    total += Counts.from_json(file.readline().decode(), shard)
                     shutil.copyfileobj(file, joined, 1 << 20)
         return total
 
     def delete(self) -> None:
-        """Removes the folder, and the one above it where nothing else is in it."""
+        """Deletes the folder, and its parent if that is empty then."""
         self.system.rm(self.path, recursive=True)
         parent = self.path.rpartition("/")[0]
         if self.system.exists(parent) and not self.system.ls(parent):
@@ -146,30 +147,30 @@ class Work:
     def _shard(self, number: int) -> str:
         return f"{self.path}/shard-{number:08}.jsonl"
 
-    def _pieces(self, name: str, shard_lines: int) -> list[tuple[str, int, int, int]]:
-        """Returns path, offset, size and number of the first line of each piece of a file."""
-        pieces: list[tuple[str, int, int, int]] = []
+    def _parts(self, name: str, shard_lines: int) -> list[tuple[str, int, int, int]]:
+        """Returns path, offset, size and number of the first line of each part of a file."""
+        parts: list[tuple[str, int, int, int]] = []
         offset, first_line = 0, 1
         try:
             path = self._unpack(name) if name.endswith(".gz") else name
             with fsspec.open(path, "rb") as file:
                 while lines := list(islice(file, shard_lines)):
-                    pieces.append((path, offset, sum(map(len, lines)), first_line))
-                    offset, first_line = offset + pieces[-1][2], first_line + len(lines)
+                    parts.append((path, offset, sum(map(len, lines)), first_line))
+                    offset, first_line = offset + parts[-1][2], first_line + len(lines)
         except (EOFError, zlib.error, OSError) as error:
             raise UserError(f"{name} cannot be read: {error}; is the file complete?") from error
-        return pieces
+        return parts
 
     def _unpack(self, name: str) -> str:
         unpacked = f"{self.path}/{fsspec.utils.tokenize(name)}.unpacked"
         if not self.system.exists(unpacked):
-            with fsspec.open(name, "rb") as packed, self._whole(unpacked) as file:
+            with fsspec.open(name, "rb") as packed, self._atomic(unpacked) as file:
                 shutil.copyfileobj(gzip.GzipFile(fileobj=packed), file, 1 << 20)
         return str(self.system.unstrip_protocol(unpacked))
 
     @contextmanager
-    def _whole(self, path: str) -> Iterator[IO[bytes]]:
-        """Opens a file for writing that appears when the block ends well."""
+    def _atomic(self, path: str) -> Iterator[IO[bytes]]:
+        """Opens a file for writing, which appears only if the block ends without an error."""
         unfinished = f"{path}.{uuid4().hex}.unfinished"
         with self.system.open(unfinished, "wb") as file:
             yield file

@@ -1,10 +1,11 @@
-"""The infer stage: large files of texts in, a prediction for every line out."""
+"""The infer stage: batch inference over large files."""
 
 import hashlib
 import json
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seqline.artifacts.exported_model import ExportedModel
@@ -32,24 +33,24 @@ def infer(
 ) -> Counts:
     """Runs every line of large files through an exported model.
 
-    The output's layout is in `seqline.artifacts.predictions`. Lines that are no input get an error in the place of a
-    prediction and are counted. A run that was killed continues with the shards that were not finished, when it is
-    started again with the same data, model, options and `checkpoints`, and ends with the same bytes.
+    `seqline.artifacts.predictions` describes the output. Malformed and empty lines get an error instead of a prediction
+    and are counted. An interrupted run, started again with the same data, model, options and `checkpoints`, continues
+    with the unfinished shards and writes the same bytes.
 
     Args:
         data: Input files (.txt, .tsv, .jsonl, plain or .gz), local or gs://: a path, a pattern, or several with commas.
         model: An exported model's folder, or a local endpoint's for its live version.
         predictions: The folder to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
-        checkpoints: Where finished shards are kept until all are; beside the output by default.
+        checkpoints: Folder of the finished shards until all are finished; next to the output by default.
         beam_options: Flags for Apache Beam, such as --runner=...; one process on this machine by default.
         options: Options of the stage.
 
     Returns:
-        What became of the lines.
+        The counts of the lines.
 
     Raises:
-        UserError: Files are missing or broken, too many lines are malformed, or the model cannot serve.
+        UserError: If files are missing or broken, too many lines are malformed, or the model cannot serve.
     """
     files = find_files(data)
     for path in files:
@@ -59,25 +60,28 @@ def infer(
     fingerprint = fingerprint or fingerprint_of(describe_all(data))
     identity = json.dumps([files, fingerprint, model_fingerprint, options.model_dump()], sort_keys=True)
     folder = checkpoints or str(predictions.parent / f".{predictions.name}.state")
-    where = f"{folder.rstrip('/')}/batch-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-    # Workers elsewhere have no bucket mounted at /gcs.
-    model_path, where = (_as_url(path) if "--runner" in beam_options else path for path in (str(served.path), where))
-    work = Work(where)
+    state = f"{folder.rstrip('/')}/batch-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    # Remote workers have no bucket mounted at /gcs.
+    model_path, state = (_as_url(path) if "--runner" in beam_options else path for path in (str(served.path), state))
+    work = Work(state)
     shards = work.plan(files, options.shard_lines)
     finished = work.finished()
-    waiting = [shard for shard in shards if shard.number not in finished]
-    log.info("%d file(s), %d shards of %d lines, %d to do", len(files), len(shards), options.shard_lines, len(waiting))
-    if waiting:
-        _check_first(waiting[0], options)
-        _run(waiting, len(shards), model_path, where, beam_options, options)
+    remaining = [shard for shard in shards if shard.number not in finished]
+    log.info(
+        "%d file(s), %d shards of %d lines, %d remaining", len(files), len(shards), options.shard_lines, len(remaining)
+    )
+    if remaining:
+        _check_first(remaining[0], options)
+        _run(remaining, len(shards), model_path, state, beam_options, options)
     work.raise_problem()
     with atomic_directory(predictions) as output:
         written = Predictions(output)
         counts = work.gather(len(shards), written.lines)
-        _judge(counts, options)
-        written.write_counts(counts, model_fingerprint, fingerprint)
+        _check_malformed(counts, options)
+        counts = replace(counts, model_fingerprint=model_fingerprint, data_fingerprint=fingerprint)
+        counts.write(written.counts)
     work.delete()
-    failed = "".join(f", {count} {reason}" for reason, count in sorted(counts.failed.items()))
+    failed = f", {_listed(counts.failed)}" if counts.failed else ""
     log.info("%d lines: %d predicted%s", counts.lines, counts.predicted, failed)
     return counts
 
@@ -103,7 +107,7 @@ def served_model(path: Path) -> ExportedModel:
 
 
 def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_options: str, options: Options) -> None:
-    # Beam and TensorFlow take seconds to import: not before the input is known to be good.
+    # Beam and TensorFlow take seconds to import: only after the input is checked.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -112,27 +116,32 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
 
     load(model)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    # Beam's DirectRunner may download another runner; this is the engine that it has itself.
+    # Beam's DirectRunner may download another runner; this one is built in.
     flags = ["--runner=FnApiRunner", *shlex.split(beam_options)]
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         build(pipeline, shards, total, model, work, options)
 
 
 def _check_first(shard: Shard, options: Options) -> None:
-    """Says that a field's name is wrong before hours are spent on it."""
+    """Rejects a wrong field name before hours are spent on it."""
     lines = shard.read(options.source_field)
     if all(line.error for line in lines) and options.max_malformed_share < 1:
-        raise UserError(f"{shard.name}: no line from {shard.first_line} on is input: {lines[0].error}")
+        raise UserError(
+            f"{shard.name}: no line of the shard from line {shard.first_line} on is valid: {lines[0].error}"
+        )
 
 
-def _judge(counts: Counts, options: Options) -> None:
+def _check_malformed(counts: Counts, options: Options) -> None:
     if not counts.lines or counts.malformed / counts.lines <= options.max_malformed_share:
         return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.failed.items()))
     raise UserError(
-        f"{counts.malformed} of {counts.lines} lines are malformed ({reasons}), more than max_malformed_share "
-        f"{options.max_malformed_share:g} allows: mend the data, or raise it; what is predicted is kept till then"
+        f"{counts.malformed} of {counts.lines} lines are malformed ({_listed(counts.failed)}), more than "
+        f"max_malformed_share {options.max_malformed_share:g} allows; fix the data, or raise it"
     )
+
+
+def _listed(failed: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(failed.items()))
 
 
 def _as_url(path: str) -> str:

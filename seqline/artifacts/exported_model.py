@@ -1,20 +1,21 @@
 """The exported model and its layout.
 
 model/
-saved_model.pb, variables/, assets/   a SavedModel with the tokenizer in its graph
-model.json                            what it is and how it decodes
-signatures.md                         names, types and meaning of inputs and outputs
-model_card.md                         data, options, figures, licences, use, known biases
-assets.extra/                         warm-up requests for TensorFlow Serving
+  saved_model.pb, variables/, assets/   a SavedModel with the tokenizer in its graph
+  model.json                            fingerprint, languages and decoding options
+  signatures.md                         names, types and meaning of inputs and outputs
+  model_card.md                         data, options, metrics, licences, use, known biases
+  assets.extra/                         warm-up requests for TensorFlow Serving
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
+from pydantic import AliasChoices, Field
+
+from seqline.artifacts.record import Record, Schema
 from seqline.errors import UserError
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class Decoding:
     """How the exported model decodes.
 
     Attributes:
-        beam_size: Hypotheses kept; 1 is greedy.
+        beam_size: Hypotheses of the beam search; 1 is greedy.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
-        max_input_length: Longest source in pieces; longer ones are cut at their end.
-        max_output_length: Longest output in pieces.
-        early_stop: Whether a sentence is finished when an ended hypothesis scores as high as the best live one does
-            now; otherwise when no live one, however it goes on, can score higher.
-        weight_dtype: How the matrices are stored: float32, bfloat16 or int8; the computation is in float32.
+        max_input_length: Longest source in tokens; longer ones are truncated.
+        max_output_length: Longest output in tokens.
+        early_stop: Whether a sentence is finished once a finished hypothesis scores as high as the best live one does
+            now; otherwise once no live one, however it continues, can score higher.
+        weight_dtype: How the matrices are stored: float32, bfloat16 or int8; the computation is in float32. Version 1
+            of model.json calls it weights.
     """
 
     beam_size: int = 4
@@ -36,23 +38,26 @@ class Decoding:
     max_input_length: int = 128
     max_output_length: int = 128
     early_stop: bool = True
-    weight_dtype: str = "float32"
+    weight_dtype: Annotated[str, Field(validation_alias=AliasChoices("weight_dtype", "weights"))] = "float32"
 
 
 @dataclass(frozen=True)
-class Description:
-    """What model.json says.
+class Description(Record):
+    """The content of model.json.
 
     Attributes:
         fingerprint: SHA-256 over weights, shape, tokenizer and decoding: the same model, the same fingerprint.
         source_language: Language of the input.
         target_language: Language of the output.
         decoding: How it decodes.
-        corpus_fingerprint: The corpus that it was trained on.
-        created: When it was exported, ISO 8601.
-        tensorflow: The TensorFlow that wrote it.
-        schema_version: Of this file.
+        corpus_fingerprint: Fingerprint of the corpus that it was trained on.
+        created: Time of the export, ISO 8601.
+        tensorflow: Version of TensorFlow that wrote it.
     """
+
+    SCHEMA: ClassVar[Schema] = Schema(
+        version=2, remedy="export the model again, or use the version of Seqline that exported it"
+    )
 
     fingerprint: str
     source_language: str
@@ -61,7 +66,6 @@ class Description:
     corpus_fingerprint: str
     created: str
     tensorflow: str
-    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -79,24 +83,25 @@ class ExportedModel:
         """Whether there is a model: the champion's folder is empty where there is no champion."""
         return (self.path / "saved_model.pb").is_file()
 
+    @property
+    def description_file(self) -> Path:
+        """The file model.json."""
+        return self.path / "model.json"
+
     def write_description(self, description: Description) -> None:
         """Writes model.json.
 
         Args:
-            description: What to say.
+            description: Its content.
         """
-        (self.path / "model.json").write_text(json.dumps(asdict(description), indent=1), encoding="utf-8")
+        description.write(self.description_file)
 
     def read_description(self) -> Description:
-        """Reads model.json.
+        """Reads model.json, also one of an older version.
 
         Raises:
-            UserError: If the folder holds no exported model.
+            UserError: If the folder holds no exported model, or one that this version cannot read.
         """
-        try:
-            fields = json.loads((self.path / "model.json").read_text(encoding="utf-8"))
-            return Description(**{**fields, "decoding": Decoding(**fields["decoding"])})
-        except FileNotFoundError:
-            raise UserError(f"{self.path} holds no exported model: model.json is missing; export it again") from None
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise UserError(f"{self.path / 'model.json'} cannot be read ({error}); export the model again") from None
+        if not self.description_file.is_file():
+            raise UserError(f"{self.path} holds no exported model: model.json is missing; export it again")
+        return Description.read(self.description_file)

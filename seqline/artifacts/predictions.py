@@ -3,12 +3,11 @@
     predictions/
       predictions.jsonl   a line for each line of the input, in its order, as Vertex AI's batch prediction writes them:
                           {"instance": ..., "prediction": {"text": ..., "score": ...}}
-                          {"instance": ..., "error": ...} where a line is no input
-      counts.json         {"schema_version", "lines", "predicted", "failed": {reason: lines}, "model_fingerprint",
-                           "data_fingerprint"}
+                          {"instance": ..., "error": ...} where a line is malformed or empty
+      counts.json         lines, predicted, failed by reason, fingerprints of model and data
 
-An instance is what the line held: a text, the columns of a TSV row, a JSON value as it was. Of a line that cannot be
-read it is the text of the line.
+An instance is the content of the line: a text, the columns of a TSV row, a JSON value. For a malformed line it is the
+line's text.
 """
 
 import json
@@ -16,43 +15,39 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from seqline.errors import UserError
-
-SCHEMA_VERSION = 1
+from seqline.artifacts.record import Record, Schema
 
 
-@dataclass
-class Counts:
-    """What became of the lines.
+@dataclass(frozen=True)
+class Counts(Record):
+    """The content of counts.json.
 
     Attributes:
         lines: Lines of the input.
-        predicted: Those that have a prediction.
-        failed: The others, by reason.
+        predicted: Lines that have a prediction.
+        failed: The other lines, by reason.
+        model_fingerprint: Fingerprint of the model; empty for a part of the batch.
+        data_fingerprint: Fingerprint of the input from the snapshot stage; empty for a part of the batch.
     """
 
-    lines: int = 0
-    predicted: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="run batch inference again")
+
+    lines: int
+    predicted: int
+    failed: dict[str, int] = field(default_factory=dict)
+    model_fingerprint: str = ""
+    data_fingerprint: str = ""
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.lines + other.lines, self.predicted + other.predicted, self.failed + other.failed)
+        failed = Counter(self.failed) + Counter(other.failed)
+        return Counts(self.lines + other.lines, self.predicted + other.predicted, dict(sorted(failed.items())))
 
     @property
     def malformed(self) -> int:
-        """Lines that are no input; one that is empty is nothing lost."""
-        return sum(self.failed.values()) - self.failed["empty"]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns them as JSON has them."""
-        return {"lines": self.lines, "predicted": self.predicted, "failed": dict(sorted(self.failed.items()))}
-
-    @classmethod
-    def of(cls, fields: dict[str, Any]) -> "Counts":
-        """Reads them from what `to_dict` gave."""
-        return cls(fields["lines"], fields["predicted"], Counter(fields["failed"]))
+        """Lines that failed; empty lines do not count."""
+        return sum(count for reason, count in self.failed.items() if reason != "empty")
 
 
 @dataclass(frozen=True)
@@ -67,24 +62,13 @@ class Predictions:
 
     @property
     def lines(self) -> Path:
-        """The file of the predictions."""
+        """The file predictions.jsonl."""
         return self.path / "predictions.jsonl"
 
-    def write_counts(self, counts: Counts, model_fingerprint: str, data_fingerprint: str) -> None:
-        """Writes counts.json.
-
-        Args:
-            counts: What became of the lines.
-            model_fingerprint: The model that predicted.
-            data_fingerprint: The input, as snapshot fingerprints it.
-        """
-        fields = {
-            "schema_version": SCHEMA_VERSION,
-            **counts.to_dict(),
-            "model_fingerprint": model_fingerprint,
-            "data_fingerprint": data_fingerprint,
-        }
-        (self.path / "counts.json").write_text(json.dumps(fields, indent=1), encoding="utf-8")
+    @property
+    def counts(self) -> Path:
+        """The file counts.json."""
+        return self.path / "counts.json"
 
     def read_counts(self) -> Counts:
         """Reads counts.json.
@@ -92,10 +76,7 @@ class Predictions:
         Raises:
             UserError: If the folder holds no predictions.
         """
-        try:
-            return Counts.of(json.loads((self.path / "counts.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path} holds no predictions ({error}); run the batch again") from None
+        return Counts.read(self.counts)
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yields the lines one by one."""

@@ -1,1 +1,1 @@
-"""Decoding inside a TensorFlow graph: beam search, streaming and scoring."""
+"""Decoding in a TensorFlow graph: beam search, sampling, streaming and scoring."""

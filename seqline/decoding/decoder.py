@@ -1,4 +1,4 @@
-"""The trained model as serving runs it: the source without padding, the output a step at a time."""
+"""The inference form of the trained model: no padding in the source, one output step at a time."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ from seqline.modeling.language_model import LanguageModel
 from seqline.modeling.positions import rotate, sinusoids
 
 GROWTH = 8
-# TensorFlow copies to a slice element by element: so many floats count as one, of that type. A head's size is even.
-TOGETHER = {2: tf.complex64, 4: tf.complex128}
+# TensorFlow copies to a slice element by element; groups of floats are copied as one element of these types.
+GROUP_TYPES = {2: tf.complex64, 4: tf.complex128}
 
 
 class Memory(NamedTuple):
-    """What the decoder attends to: what the encoder made of the source; of a gpt, the source itself.
+    """Keys and values of the source that the decoder attends to: the encoder's output, or a gpt's own source.
 
     Attributes:
         cross: Keys and values by layer, `[2 * layers, sentences, heads, source length, size]`; or as many tensors.
@@ -40,17 +40,17 @@ class Memory(NamedTuple):
 
 
 class Decoder(tf.Module):
-    """The trained model's weights, prepared for serving.
+    """The trained model's weights, prepared for inference.
 
-    A cache holds the keys and values of all hypotheses of a sentence side by side, and a hypothesis attends to those
-    of its own past by a mask. So hypotheses can change places without a cache being copied. A gpt's keys and values of
-    the source are kept apart from those, once for all hypotheses.
+    A cache holds the keys and values of all hypotheses of a sentence next to each other, and a mask selects those of a
+    hypothesis's own past. So hypotheses can be reordered without copying a cache. A gpt's keys and values of the source
+    are stored separately, once for all hypotheses.
 
     Args:
         model: The trained model.
-        weights: How its matrices are stored, one of `WEIGHTS`.
-        longest: Positions to know, at least.
-        for_compiler: Whether XLA compiles what is made of it.
+        weights: Storage type of its matrices: float32, bfloat16 or int8.
+        longest: Smallest number of positions to support.
+        for_compiler: Whether XLA compiles the decoder.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Decoder(tf.Module):
         self.for_compiler = for_compiler
         self.config = config = model.config
         self.heads, self.size = config.num_heads, config.hidden_dim // config.num_heads
-        self.group = math.gcd(self.size, max(TOGETHER))
+        self.group = math.gcd(self.size, max(GROUP_TYPES))
         self.prompted = config.architecture == "gpt"
         embedding = np.array(model.embedding) * np.float32(config.hidden_dim**0.5)
         self.embedding = Weight(embedding, weights, scaled=0)
@@ -90,7 +90,7 @@ class Decoder(tf.Module):
 
     @contextmanager
     def unpacked(self) -> Iterator[None]:
-        """Makes the weights ready; every function that is traced does so once, outside of its loops."""
+        """Unpacks the weights; every traced function does so once, outside its loops."""
         weights = [module for module in self.submodules if isinstance(module, Weight) and module is not self.embedding]
         for weight in weights:
             weight.unpack()
@@ -101,25 +101,25 @@ class Decoder(tf.Module):
                 weight.pack()
 
     def _at(self, positions: Any) -> tuple[Any, Any]:
-        """What is added to embeddings at positions `[sentences or 1, length]`, and how queries and keys are turned."""
+        """Position embeddings and rotations of queries and keys at positions `[sentences or 1, length]`."""
         if self.rotations is not None:
             return 0.0, tf.gather(self.rotations, positions)[:, None]
-        # Only a gpt's source and output together can be longer than what it has learned positions for.
+        # Only a gpt's source and output together can exceed its learned positions.
         return tf.gather(self.positions, tf.minimum(positions, self.positions.shape[0] - 1)), None
 
-    def _split(self, projected: Any, length: Any, turned: Any = None) -> Any:
-        """`[sentences * length, n * width]` to `[n, sentences, heads, length, size]`; queries and keys turned."""
+    def _split(self, projected: Any, length: Any, rotation: Any = None) -> Any:
+        """`[sentences * length, n * width]` to `[n, sentences, heads, length, size]`; queries and keys rotated."""
         parts = projected.shape[-1] // self.config.hidden_dim
         projected = tf.reshape(projected, (-1, length, parts, self.heads, self.size))
         projected = tf.transpose(projected, (2, 0, 3, 1, 4))
-        return projected if turned is None else tf.concat([rotate(projected[:2], turned), projected[2:]], axis=0)
+        return projected if rotation is None else tf.concat([rotate(projected[:2], rotation), projected[2:]], axis=0)
 
     def _heads(self, projected: Any, length: Any) -> Any:
         """`[sentences * length, width]` to `[sentences, heads, length, size]`."""
         return tf.transpose(tf.reshape(projected, (-1, length, self.heads, self.size)), (0, 2, 1, 3))
 
     def encode(self, source: Any) -> Memory:
-        """Reads the source.
+        """Encodes the source.
 
         Args:
             source: int32 `[sentences, source length]`, ending in `eos`, padded.
@@ -127,93 +127,92 @@ class Decoder(tf.Module):
         length = tf.shape(source)[1]
         real = tf.not_equal(source, self.config.pad_id)
         bias = tf.where(real, 0.0, MASKED)[:, None, None, :]
-        visible = bias + _ahead(length) if self.prompted else bias
-        # Products run over the real pieces only; attention over the padded ones.
-        where = tf.where(tf.reshape(real, (-1,)))[:, 0]
+        visible = bias + _causal(length) if self.prompted else bias
+        # Matrix products run over the real tokens only, attention over the padded sequences.
+        indices = tf.where(tf.reshape(real, (-1,)))[:, 0]
         back = tf.reshape(tf.cumsum(tf.cast(tf.reshape(real, (-1,)), tf.int32)), (-1,)) - 1
         back = tf.maximum(back, 0)
-        added, turned = self._at(tf.range(length)[None])
-        rows = self.embedding.rows(tf.gather(tf.reshape(source, (-1,)), where))
-        if turned is None:
-            rows += tf.gather(added[0], tf.cast(where, tf.int32) % length)
-        kept = []
+        added, rotation = self._at(tf.range(length)[None])
+        rows = self.embedding.rows(tf.gather(tf.reshape(source, (-1,)), indices))
+        if rotation is None:
+            rows += tf.gather(added[0], tf.cast(indices, tf.int32) % length)
+        cross = []
         for attention, feed_forward in self.decoder if self.prompted else self.encoder:
             projected = tf.gather(attention.queries_keys_values(rows), back)
-            queries, keys, values = tf.unstack(self._split(projected, length, turned), 3)
-            kept += [keys, values]
-            rows = attention.add(rows, tf.gather(attend(queries, (keys, values, visible)), where))
+            queries, keys, values = tf.unstack(self._split(projected, length, rotation), 3)
+            cross += [keys, values]
+            rows = attention.add(rows, tf.gather(attend(queries, (keys, values, visible)), indices))
             rows = feed_forward(rows)
         if self.prompted:
-            return Memory(tf.stack(kept), bias)
+            return Memory(tf.stack(cross), bias)
         projected = tf.gather(self.keys_values(self.encoded.before(rows)), back)
         return Memory(self._split(projected, length), bias)
 
     def _first(self, memory: Memory) -> Any:
-        """The position of `bos`, `[sentences or 1, 1]`: behind a gpt's source."""
+        """The position of `bos`, `[sentences or 1, 1]`: after a gpt's source."""
         if self.prompted:
             return tf.math.count_nonzero(tf.equal(memory.bias[:, 0, 0], 0), axis=1, keepdims=True, dtype=tf.int32)
         return tf.zeros((1, 1), tf.int32)
 
     def empty_caches(self, sentences: Any, hypotheses: Any, positions: Any) -> tuple[Any, ...]:
-        """Room for the keys and values of some positions.
+        """Allocates caches of keys and values.
 
         Args:
-            sentences: How many.
-            hypotheses: Of each sentence.
-            positions: How many.
+            sentences: Number of sentences.
+            hypotheses: Number of hypotheses of each sentence.
+            positions: Number of positions.
 
         Returns:
-            One cache a layer, `[2 * sentences * heads, positions, hypotheses * size / group, group]`.
+            One cache per layer, `[2 * sentences * heads, positions, hypotheses * size / group, group]`.
         """
         shape = (2 * sentences * self.heads, positions, hypotheses * self.size // self.group, self.group)
         return tuple(tf.zeros(shape) for _ in self.decoder)
 
-    def move_caches(self, caches: tuple[Any, ...], going: Any, growth: Any) -> tuple[Any, ...]:
-        """Keeps the caches of some sentences, with room for more positions.
+    def move_caches(self, caches: tuple[Any, ...], remaining: Any, growth: Any) -> tuple[Any, ...]:
+        """Selects the caches of some sentences and grows them.
 
         Args:
             caches: The caches.
-            going: int `[kept]`: which sentences to keep.
+            remaining: int `[selected]`: indices of the sentences.
             growth: Positions to add.
 
         Returns:
             The caches of these sentences.
         """
         rows, room, width, _ = tf.unstack(tf.shape(caches[0]))
-        # What is written later is masked until then: here it is whatever lies at the end.
+        # New positions repeat the last one; they are masked until they are written.
         positions = tf.minimum(tf.range(room + growth), room - 1)
-        kept = tf.reshape(tf.range(rows), (2, -1, self.heads))
-        kept = tf.reshape(tf.gather(kept, going, axis=1), (-1, 1)) * room + positions
+        indices = tf.reshape(tf.range(rows), (2, -1, self.heads))
+        indices = tf.reshape(tf.gather(indices, remaining, axis=1), (-1, 1)) * room + positions
         wide = (-1, caches[0].shape[2] or width, self.group)
-        return tuple(tf.gather(tf.reshape(cache, wide), kept) for cache in caches)
+        return tuple(tf.gather(tf.reshape(cache, wide), indices) for cache in caches)
 
     def step(self, ids: Any, position: Any, caches: tuple[Any, ...], room: Any, mask: Any, memory: Memory) -> Any:
-        """Decodes one more piece of several hypotheses of each sentence.
+        """Decodes one more token of several hypotheses of each sentence.
 
         Args:
-            ids: int32 `[sentences, hypotheses]`: the last piece of each; no more of them than the caches have
-                places for.
-            position: Position of these pieces in the output, a scalar.
-            caches: Those of the positions before.
-            room: Number of positions that the caches have room for.
-            mask: `[sentences, 1, hypotheses, room * places]`.
-            memory: What `encode` returned.
+            ids: int32 `[sentences, hypotheses]`: the last token of each; at most as many as the caches have slots for.
+            position: Position of these tokens in the output, a scalar.
+            caches: The caches of the previous positions.
+            room: Number of positions in the caches.
+            mask: `[sentences, 1, hypotheses, room * slots]`.
+            memory: The result of `encode`.
 
         Returns:
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
         """
         hypotheses = ids.shape[1] or tf.shape(ids)[1]
         wide = caches[0].shape[2]
-        places = hypotheses if wide is None else wide * self.group // self.size
-        # Made once, not for every layer.
-        shape = tf.stack([2, -1, self.heads, room * places, self.size])
+        slots = hypotheses if wide is None else wide * self.group // self.size
+        # Built once, not for every layer.
+        shape = tf.stack([2, -1, self.heads, room * slots, self.size])
         write = self._writer(caches[0], position)
         grown = []
 
         def own(number: int, keys_values: Any) -> Any:
-            if keys_values.shape[3] is not None and keys_values.shape[3] < places:
-                keys_values = tf.pad(keys_values, [[0, 0], [0, 0], [0, 0], [0, places - keys_values.shape[3]], [0, 0]])
-            added = tf.reshape(keys_values, (-1, places * self.size // self.group, self.group))
+            if keys_values.shape[3] is not None and keys_values.shape[3] < slots:
+                keys_values = tf.pad(keys_values, [[0, 0], [0, 0], [0, 0], [0, slots - keys_values.shape[3]], [0, 0]])
+            added = tf.reshape(keys_values, (-1, slots * self.size // self.group, self.group))
             cache = write(caches[number], added)
             grown.append(cache)
             keys, values = tf.unstack(tf.reshape(cache, shape))
@@ -223,27 +222,27 @@ class Decoder(tf.Module):
         return self.output.logits(rows), tuple(grown)
 
     def _writer(self, cache: Any, position: Any) -> Callable[[Any, Any], Any]:
-        """What writes keys and values of a position into a cache like this one, without that axis."""
+        """Returns a function that writes the keys and values of a position into a cache of this shape."""
         if self.for_compiler:
             rows = tf.shape(cache)[0]
-            places = tf.stack([tf.range(rows), tf.fill((rows,), position)], axis=1)
-            return lambda cache, added: tf.tensor_scatter_nd_update(cache, places, added)
-        # In place, where a scatter copies; but XLA takes constant positions only.
-        where, kind = tf.stack([0, position]), TOGETHER[self.group]
-        return lambda cache, added: tf.bitcast(put(where, tf.bitcast(cache, kind), tf.bitcast(added, kind)), tf.float32)
+            indices = tf.stack([tf.range(rows), tf.fill((rows,), position)], axis=1)
+            return lambda cache, added: tf.tensor_scatter_nd_update(cache, indices, added)
+        # In place, unlike a scatter; but XLA supports constant positions only.
+        index, kind = tf.stack([0, position]), GROUP_TYPES[self.group]
+        return lambda cache, added: tf.bitcast(put(index, tf.bitcast(cache, kind), tf.bitcast(added, kind)), tf.float32)
 
     def whole(self, ids: Any, memory: Memory) -> Any:
         """Runs the decoder over whole outputs at once.
 
         Args:
             ids: int32 `[sentences, length]`, starting with `bos`; padded at the end.
-            memory: What `encode` returned.
+            memory: The result of `encode`.
 
         Returns:
-            What the output layer takes, `[sentences * length, width]`.
+            The input of the output layer, `[sentences * length, width]`.
         """
         length = tf.shape(ids)[1]
-        mask = _ahead(length)
+        mask = _causal(length)
         return self._run(
             ids, self._first(memory) + tf.range(length)[None], lambda number, own: (own[0], own[1], mask), memory
         )
@@ -253,27 +252,27 @@ class Decoder(tf.Module):
 
         Args:
             ids: int32 `[sentences, length]`: positions or hypotheses.
-            positions: Where they stand, `[sentences or 1, length or 1]`.
+            positions: Their positions, `[sentences or 1, length or 1]`.
             own: From a layer's number and new keys and values to the keys, values and mask of the output so far.
-            memory: What `encode` returned.
+            memory: The result of `encode`.
         """
         length = ids.shape[1] or tf.shape(ids)[1]
-        added, turned = self._at(positions)
+        added, rotation = self._at(positions)
         rows = tf.reshape(self.embedding.rows(ids) + added, (-1, self.config.hidden_dim))
         for number, (attention, feed_forward) in enumerate(self.decoder):
-            projected = self._split(attention.queries_keys_values(rows), length, turned)
-            remembered = (memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
+            projected = self._split(attention.queries_keys_values(rows), length, rotation)
+            source = (memory.cross[2 * number], memory.cross[2 * number + 1], memory.bias)
             sides = [own(number, projected[1:])]
             if self.prompted:
-                sides.append(remembered)
+                sides.append(source)
             rows = attention.add(rows, attend(projected[0], *sides))
             if not self.prompted:
                 cross = self.cross[number]
-                rows = cross.add(rows, attend(self._heads(cross.queries(rows), length), remembered))
+                rows = cross.add(rows, attend(self._heads(cross.queries(rows), length), source))
             rows = feed_forward(rows)
         return self.last.before(rows)
 
 
-def _ahead(length: Any) -> Any:
-    """The mask that hides what lies ahead, `[length, length]`."""
+def _causal(length: Any) -> Any:
+    """The causal mask, `[length, length]`."""
     return MASKED * (1 - tf.linalg.band_part(tf.ones((length, length)), -1, 0))

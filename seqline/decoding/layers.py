@@ -1,8 +1,8 @@
-"""The trained layers as serving runs them: fewer and larger matrix products than training's, with the same results.
+"""The inference form of the trained layers: fewer and larger matrix products than in training, with the same results.
 
-What does not depend on the input is multiplied into the weights once: the gain of each normalization into the product
-that follows it, the scale of the queries, the square root of the width into the embedding. Keys and values of all
-decoder layers' cross-attention come from one product.
+Constant factors are multiplied into the weights once: the gain of each normalization into the following product, the
+scale of the queries, the square root of the width into the embedding. One product computes the keys and values of all
+decoder layers' cross-attention.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class Linear(tf.Module):
     Args:
         kernel: float32 `[inputs, outputs]`.
         bias: float32 `[outputs]`.
-        kind: How the kernel is stored.
+        kind: Storage type of the kernel.
     """
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, kind: str) -> None:
@@ -35,17 +35,17 @@ class Linear(tf.Module):
 
 
 class Normalization(tf.Module):
-    """How a block's states are normalized: before it, with gain and offset in the weights that follow, or after it.
+    """Normalization before a block, with gain and offset multiplied into the following weights, or after it.
 
-    A state is divided by its length, and the square root of the width is in the gain: two operations in place of five.
-    So training's epsilon is left out, a millionth beside a mean square of about 1.
+    A state is divided by its Euclidean norm, and the gain includes the square root of the width: two operations instead
+    of five. This drops training's epsilon, 1e-6 compared with a mean square of about 1.
 
     Args:
         config: The model's shape.
-        layer: The trained normalization; None for none.
+        layer: The trained normalization; None for one without gain and offset.
 
     Attributes:
-        for_compiler: Whether XLA compiles it, which knows no operation that gives a length.
+        for_compiler: Whether XLA compiles it, which does not support reduce_euclidean_norm.
     """
 
     for_compiler = False
@@ -59,11 +59,11 @@ class Normalization(tf.Module):
 
     @property
     def reach(self) -> float:
-        """How long a normalized row is, at most, gain and offset included."""
+        """An upper bound of the norm of a normalized row, gain and offset included."""
         return float(np.abs(self.gain).max() + np.linalg.norm(self.offset))
 
     def into(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Multiplies gain and offset into the product that follows, if the normalization comes first.
+        """Multiplies gain and offset into the following product, if the normalization is before the block.
 
         Args:
             kernel: float32 `[width, outputs]`.
@@ -74,11 +74,11 @@ class Normalization(tf.Module):
         return self.gain[:, None] * kernel, bias + self.offset @ kernel
 
     def before(self, rows: Any) -> Any:
-        """What a block takes, `[rows, width]`."""
+        """The input of the block, `[rows, width]`."""
         return self._normalize(rows) if self.first else rows
 
     def after(self, rows: Any) -> Any:
-        """What the block's sum becomes, `[rows, width]`."""
+        """The output of the block from its residual sum, `[rows, width]`."""
         return rows if self.first else self._normalize(rows) * self.gain + self.offset
 
     def _normalize(self, rows: Any) -> Any:
@@ -94,7 +94,7 @@ class FeedForward(tf.Module):
     Args:
         config: The model's shape.
         layer: The trained `TransformerLayer`.
-        kind: How weights are stored.
+        kind: Storage type of the weights.
     """
 
     def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
@@ -116,12 +116,12 @@ class FeedForward(tf.Module):
 
 
 class SelfAttention(tf.Module):
-    """Self-attention's two products with its normalization.
+    """The two matrix products of self-attention, with its normalization.
 
     Args:
         config: The model's shape.
         layer: The trained `TransformerLayer`.
-        kind: How weights are stored.
+        kind: Storage type of the weights.
     """
 
     def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
@@ -137,17 +137,17 @@ class SelfAttention(tf.Module):
         return self.project_in(self.norm.before(rows))
 
     def add(self, rows: Any, mixed: Any) -> Any:
-        """Adds what attention found, `[rows, width]`, to the input."""
+        """Adds the attention's output, `[rows, width]`, to the input."""
         return self.norm.after(rows + self.project_out(mixed))
 
 
 class CrossAttention(tf.Module):
-    """Cross-attention's queries and output; the keys and values of all layers are made together.
+    """Queries and output of cross-attention; the keys and values of all layers are computed together.
 
     Args:
         config: The model's shape.
         layer: The trained `TransformerLayer`.
-        kind: How weights are stored.
+        kind: Storage type of the weights.
     """
 
     def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
@@ -165,17 +165,17 @@ class CrossAttention(tf.Module):
         return self.project_in(self.norm.before(rows))
 
     def add(self, rows: Any, mixed: Any) -> Any:
-        """Adds what attention found, `[rows, width]`, to the input."""
+        """Adds the attention's output, `[rows, width]`, to the input."""
         return self.norm.after(rows + self.project_out(mixed))
 
     @staticmethod
     def keys_values(layers: list[Any], norm: Normalization, kind: str) -> Linear:
-        """The product that makes the keys and values of all layers, `[rows, layers * 2 * width]`.
+        """The product that computes the keys and values of all layers, `[rows, layers * 2 * width]`.
 
         Args:
             layers: The trained decoder layers.
             norm: The encoder's last normalization.
-            kind: How weights are stored.
+            kind: Storage type of the weights.
         """
         pairs = [_weights(layer.cross_attention.project_in) for layer in layers]
         width = len(pairs[0][0])
@@ -185,12 +185,12 @@ class CrossAttention(tf.Module):
 
 
 def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
-    """Mixes values by how well each key answers each query.
+    """Scaled dot-product attention over one or more groups of keys and values.
 
     Args:
-        queries: Scaled, `[sentences, heads, queries, size]`.
-        *sides: Keys and values, each `[sentences, heads, keys, size]`, and what is added to the logits: 0, or very
-            negative where masked. Several are as one, side by side.
+        queries: Scaled queries, `[sentences, heads, queries, size]`.
+        *sides: Keys and values, each `[sentences, heads, keys, size]`, and the mask that is added to the logits: 0, or
+            very negative where masked. Several groups are treated as concatenated.
 
     Returns:
         `[sentences * queries, heads * size]`.
@@ -207,15 +207,15 @@ def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
 
 
 def put(where: Any, tensor: Any, added: Any) -> Any:
-    """Writes at one place of an axis; into the tensor itself, if nothing else needs it as it was.
+    """Writes at an index of an axis; in place, if nothing else reads the tensor's old value.
 
     Args:
-        where: int32 `[axis + 1]`: zeros, and the place.
-        tensor: What to write to.
-        added: As the tensor, without that axis.
+        where: int32 `[axis + 1]`: zeros, then the index.
+        tensor: The tensor to write to.
+        added: The values, of the tensor's shape without that axis.
 
     Returns:
-        As the tensor.
+        The updated tensor.
     """
     axis = where.shape[0] - 1
     before = 2**axis - 1
@@ -236,5 +236,5 @@ def _weights(dense: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _gelu(rows: Any) -> Any:
-    # Keras's default, and so what training computes.
+    # Keras's default, which training uses.
     return tf.nn.gelu(rows, approximate=True)

@@ -1,4 +1,4 @@
-"""The output layer: logits of all pieces, and the few that matter."""
+"""The output layer: logits of all tokens, and the highest of them."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from seqline.decoding.search_options import lesser
 from seqline.decoding.weights import Weight
 
 BLOCK = 40
-# Below what is forbidden, even in a hypothesis that is impossible: no such piece is ever found.
+# Logit of padding tokens, below forbidden tokens of impossible hypotheses, so that search never returns them.
 MISSING = -8e9
-# exp(80) times a million pieces is still a float32.
+# The sum of exp(80) over a million tokens still fits in float32.
 SAFE = 70.0
 
 
@@ -21,14 +21,14 @@ class Output(tf.Module):
     Args:
         kernel: float32 `[width, vocabulary]`.
         bias: float32 `[vocabulary]`.
-        reach: The length of its input's rows, at most.
-        kind: How the kernel is stored.
+        reach: Upper bound of the norm of its input's rows.
+        kind: Storage type of the kernel.
     """
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, reach: float, kind: str = "float32") -> None:
         super().__init__()
         self.vocabulary_size = kernel.shape[1]
-        # No logit is beyond the product of the two lengths.
+        # No logit exceeds the product of the two norms.
         self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
         self.kernel = Weight(np.pad(kernel, ((0, 0), (0, missing))), kind)
@@ -37,7 +37,7 @@ class Output(tf.Module):
             self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
 
     def logits(self, rows: Any) -> Any:
-        """`[rows, width]` to `[rows, vocabulary]`, filled up to a multiple of `BLOCK` with impossible ones."""
+        """`[rows, width]` to `[rows, vocabulary]`, padded to a multiple of `BLOCK` with impossible logits."""
         logits = tf.matmul(rows, self.kernel.values)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
 
@@ -46,25 +46,25 @@ class Output(tf.Module):
 
         Args:
             logits: `[rows, vocabulary]`.
-            bounded: Whether they are those that `logits` gave, or less.
+            bounded: Whether they are at most those that `logits` returned.
         """
         if bounded and self.bound < SAFE:
             return tf.math.log(tf.reduce_sum(tf.exp(logits), axis=-1, keepdims=True))
         return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
 
     def top(self, logits: Any, offsets: Any, number: Any) -> tuple[Any, Any, Any]:
-        """The highest sums of a logit and the offset of its row, for every group of rows.
+        """Finds the highest sums of a logit and the offset of its row, for every group of rows.
 
-        The best few pieces of a group lie in its best few blocks. Finding these takes one quick pass, and what is left
-        to sort is small.
+        The best n tokens of a group are in its best n blocks. One fast pass finds these blocks, and few logits remain
+        to be sorted.
 
         Args:
-            logits: What `logits` gave, `[groups * rows, vocabulary]`; any of them may have been lowered.
+            logits: The result of `logits`, `[groups * rows, vocabulary]`; any of them may have been lowered.
             offsets: float32 `[groups, rows]`.
-            number: How many to find; at most the pieces of the vocabulary.
+            number: Number of sums; at most the size of the vocabulary.
 
         Returns:
-            The sums, the best first, the rows in their groups and the pieces, each `[groups, number]`.
+            The sums, best first, the rows within their groups and the tokens, each `[groups, number]`.
         """
         blocks_of_row = logits.shape[1] // BLOCK
         rows = offsets.shape[1] or tf.shape(offsets)[1]
@@ -74,6 +74,6 @@ class Output(tf.Module):
         _, best = tf.math.top_k(tf.reshape(highest, (-1, rows * blocks_of_row)), most, sorted=False)
         few = tf.gather(blocks, best, batch_dims=1)
         few += tf.expand_dims(tf.gather(offsets, best // blocks_of_row, batch_dims=1), 2)
-        sums, places = tf.math.top_k(tf.reshape(few, (-1, most * BLOCK)), number)
-        block = tf.gather(best, places // BLOCK, batch_dims=1)
-        return sums, block // blocks_of_row, block % blocks_of_row * BLOCK + places % BLOCK
+        sums, indices = tf.math.top_k(tf.reshape(few, (-1, most * BLOCK)), number)
+        block = tf.gather(best, indices // BLOCK, batch_dims=1)
+        return sums, block // blocks_of_row, block % blocks_of_row * BLOCK + indices % BLOCK

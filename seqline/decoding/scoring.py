@@ -1,4 +1,4 @@
-"""How probable given outputs are."""
+"""Log probabilities of given outputs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ROWS = 1024
 
 
 def log_probabilities(model: Decoder, source: Any, target: Any) -> tuple[Any, Any]:
-    """Scores outputs, each in one pass over all of its pieces.
+    """Scores outputs, each in one pass over all of its tokens.
 
     Args:
         model: The decoder.
@@ -18,27 +18,27 @@ def log_probabilities(model: Decoder, source: Any, target: Any) -> tuple[Any, An
         target: int32 `[sentences, target length]`, ending in `eos`, padded.
 
     Returns:
-        The log probability of each target, float32 `[sentences]`, and its number of pieces, `eos` included, int32.
+        The log probability of each target, float32 `[sentences]`, and its number of tokens, `eos` included, int32.
     """
     config = model.config
     starts = tf.fill((tf.shape(target)[0], 1), config.bos_id)
     states = model.whole(tf.concat([starts, target[:, :-1]], axis=1), model.encode(source))
     real = tf.not_equal(target, config.pad_id)
-    where = tf.where(tf.reshape(real, (-1,)))[:, 0]
-    rows, pieces = tf.gather(states, where), tf.gather(tf.reshape(target, (-1,)), where)
+    indices = tf.where(tf.reshape(real, (-1,)))[:, 0]
+    rows, tokens = tf.gather(states, indices), tf.gather(tf.reshape(target, (-1,)), indices)
     count = tf.shape(rows)[0]
 
     def score(start: Any, scores: Any) -> tuple[Any, Any]:
         logits = model.output.logits(rows[start : start + ROWS])
-        chosen = tf.gather(logits, pieces[start : start + ROWS], batch_dims=1)
+        chosen = tf.gather(logits, tokens[start : start + ROWS], batch_dims=1)
         return start + ROWS, tf.concat([scores, chosen - model.output.log_total(logits)[:, 0]], axis=0)
 
-    # So many logits at a time: a large batch of long outputs has gigabytes of them.
+    # In chunks: the logits of a large batch of long outputs take gigabytes.
     _, scores = tf.while_loop(
         lambda start, _: start < count,
         score,
         (tf.constant(0), tf.zeros((0,))),
         (tf.TensorShape(()), tf.TensorShape((None,))),
     )
-    totals = tf.scatter_nd(where[:, None], scores, tf.shape(tf.reshape(target, (-1,)), out_type=tf.int64))
+    totals = tf.scatter_nd(indices[:, None], scores, tf.shape(tf.reshape(target, (-1,)), out_type=tf.int64))
     return tf.reduce_sum(tf.reshape(totals, tf.shape(target)), axis=1), tf.math.count_nonzero(real, 1, dtype=tf.int32)

@@ -1,4 +1,4 @@
-"""Search and sampling with caches, in a TensorFlow graph; a beam of one is greedy search."""
+"""Search and sampling with caches, in a TensorFlow graph; a beam of 1 is greedy search."""
 
 from typing import Any, NamedTuple
 
@@ -10,16 +10,17 @@ from seqline.decoding.search_options import Search, either, lesser, static
 from seqline.decoding.token_choice import draw, forbid, penalize
 
 IMPOSSIBLE = -1e9
-WORTH = 8
+# Finished sentences are removed once they are at least one in so many.
+REMOVAL_RATIO = 8
 
 
 class Found(NamedTuple):
-    """The best hypotheses of each sentence, the best one first.
+    """The best hypotheses of each sentence, best first.
 
     Attributes:
-        ids: int32 `[sentences, results, length]`, without `bos`; filled up with `pad` from `eos` on.
+        ids: int32 `[sentences, results, length]`, without `bos`; padded with `pad` from `eos` on.
         scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty. Very negative
-            where the rules leave fewer results than were asked for.
+            where the constraints leave fewer results than requested.
     """
 
     ids: tf.Tensor
@@ -27,61 +28,60 @@ class Found(NamedTuple):
 
 
 class _Sentences(NamedTuple):
-    """The `live` sentences: finished ones are taken out from time to time, so that they cost nothing."""
+    """The `live` sentences; finished ones are removed from time to time to save computation."""
 
-    room: Any  # positions that the caches have room for
-    rows: Any  # [live] which sentence each is
+    room: Any  # positions in the caches
+    rows: Any  # [live] index of each sentence in the batch
     cross: Any  # see Memory
     bias: Any
 
 
 class _State(NamedTuple):
-    """What one step hands to the next."""
+    """The state between two steps."""
 
-    position: Any  # pieces decoded so far
-    finished: Any  # how many of the live sentences are done
+    position: Any  # tokens decoded so far
+    finished: Any  # number of live sentences that are done
     ids: Any  # [live, hypotheses, position + 1], starting with bos
-    scores: Any  # [live, hypotheses] log probabilities, the best first; impossible ones have ended
-    past: Any  # [live, hypotheses, room, hypotheses] mask: 0 at the cache places of a hypothesis's own past
+    scores: Any  # [live, hypotheses] log probabilities, best first; impossible ones have ended
+    past: Any  # [live, hypotheses, room, hypotheses] mask: 0 at the cache slots of a hypothesis's own past
     done: Any  # [live]
     best_ids: Any  # [live, results, max_output_length] best ended hypotheses so far
     best_scores: Any  # [live, results] their normalized scores
     caches: Any  # see Decoder
 
 
-def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
-    """Finds the most probable outputs of each source, or draws some.
+def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
+    """Finds the most probable outputs of each source, or samples some.
 
-    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. Its score is that of the
-    model's logits after the repetition penalty; what the rules forbid changes no score, nor does what sampling leaves
-    out.
+    A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. Scores use the model's logits
+    after the repetition penalty; forbidden tokens and tokens excluded from sampling do not change them.
 
     Args:
         model: The decoder.
         source: int32 `[sentences, source length]`, ending in `eos`, padded.
-        how: How to search.
+        options: Search options.
     """
-    config, limit, results = model.config, how.max_output_length, how.n_best
-    hypotheses = either(how.sampling, lambda: how.n_best, lambda: how.beam_size)
+    config, limit, results = model.config, options.max_output_length, options.n_best
+    hypotheses = either(options.sampling, lambda: options.n_best, lambda: options.beam_size)
     count = tf.shape(source)[0]
     memory = model.encode(source)
     candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
     own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
 
     def normalized(scores: Any, length: Any) -> Any:
-        longer = tf.pow(tf.cast(length, tf.float32), how.length_penalty)
+        longer = tf.pow(tf.cast(length, tf.float32), options.length_penalty)
         return tf.where(scores > IMPOSSIBLE, scores / longer, scores)
 
     def best(logits: Any, total: Any, scores: Any) -> Any:
-        """The best candidates of each sentence: scores, parents and pieces, each `[live, candidates]`."""
+        """The best candidates of each sentence: scores, parents and tokens, each `[live, candidates]`."""
         return model.output.top(logits, scores - tf.reshape(total, tf.shape(scores)), candidates)
 
     def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
-        """One piece for each hypothesis, as `best` gives them."""
-        pieces = draw(logits, position, hypotheses, how)
-        gained = tf.gather(logits, pieces, batch_dims=1) - total[:, 0]
+        """One sampled token for each hypothesis, in the form of `best`."""
+        tokens = draw(logits, position, hypotheses, options)
+        gained = tf.gather(logits, tokens, batch_dims=1) - total[:, 0]
         parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
-        return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(pieces, tf.shape(scores))
+        return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(tokens, tf.shape(scores))
 
     def layers(sentences: _Sentences) -> Memory:
         return Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
@@ -91,38 +91,38 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         mask = tf.reshape(past, tf.stack([-1, 1, state.scores.shape[1] or hypotheses, sentences.room * hypotheses]))
         logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
-        logits = penalize(logits, written, how)
-        total = model.output.log_total(logits, bounded=not tf.is_tensor(how.repetition_penalty))
-        logits = forbid(logits, written, how, config.eos_id)
+        logits = penalize(logits, written, options)
+        total = model.output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
+        logits = forbid(logits, written, options, config.eos_id)
         scores, parents, next_ids = either(
-            how.sampling,
+            options.sampling,
             lambda: drawn(logits, total, state.scores, state.position),
             lambda: best(logits, total, state.scores),
         )
         length = state.position + 1
         ended = tf.equal(next_ids, config.eos_id)
 
-        # Hypotheses that end here, among the best that ended before.
+        # Merge the hypotheses that end here with the best that ended before.
         ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), tf.expand_dims(next_ids, 2)], axis=2)
         ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
-        best_scores, kept = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
+        best_scores, chosen = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
         before = state.best_ids
         if static(results) != 1:
-            before = tf.gather(before, tf.minimum(kept, results - 1), batch_dims=1)
-        now = tf.gather(ids[:, :, 1:], tf.maximum(kept - results, 0), batch_dims=1)
+            before = tf.gather(before, tf.minimum(chosen, results - 1), batch_dims=1)
+        now = tf.gather(ids[:, :, 1:], tf.maximum(chosen - results, 0), batch_dims=1)
         now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
-        best_ids = tf.where(tf.expand_dims(kept < results, 2), before, now)
+        best_ids = tf.where(tf.expand_dims(chosen < results, 2), before, now)
 
-        # The best that go on.
-        scores, kept = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
-        parents = tf.gather(parents, kept, batch_dims=1)
-        done = best_scores[:, -1] >= normalized(scores[:, 0], length if how.early_stop else limit)
-        # Until it is taken out, what is done finds nothing more: what it finds must not depend on its batch.
+        # The best live hypotheses.
+        scores, chosen = tf.math.top_k(tf.where(ended, 2 * IMPOSSIBLE, scores), hypotheses)
+        parents = tf.gather(parents, chosen, batch_dims=1)
+        done = best_scores[:, -1] >= normalized(scores[:, 0], length if options.early_stop else limit)
+        # A finished sentence finds nothing more until it is removed: its results must not depend on its batch.
         scores = tf.where(tf.expand_dims(done, 1), 2 * IMPOSSIBLE, scores)
         return _State(
             length,
             tf.math.count_nonzero(done, dtype=tf.int32),
-            tf.gather(ids, kept, batch_dims=1),
+            tf.gather(ids, chosen, batch_dims=1),
             scores,
             tf.gather(past, parents, batch_dims=1),
             done,
@@ -131,61 +131,61 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
             caches,
         )
 
-    def stretch(sentences: _Sentences, state: _State) -> _State:
-        """Steps until so many sentences are done that it pays to move the others together, or the caches are full."""
+    def run_steps(sentences: _Sentences, state: _State) -> _State:
+        """Steps until enough sentences are done to be worth removing, or the caches are full."""
         end, live = tf.minimum(sentences.room, limit), tf.shape(sentences.rows)[0]
         memory, present = layers(sentences), tf.tile(own, (live, 1, 1))
         (state,) = tf.while_loop(
-            lambda state: (state.position < end) & (WORTH * state.finished < live),
+            lambda state: (state.position < end) & (REMOVAL_RATIO * state.finished < live),
             lambda state: (step(sentences, memory, present, state),),
             (state,),
             (state_shapes,),
         )
         return state
 
-    def tidy(sentences: _Sentences, state: _State, out: Found) -> tuple[_Sentences, _State, Found]:
-        """Takes the finished sentences out, and makes room."""
+    def compact(sentences: _Sentences, state: _State, out: Found) -> tuple[_Sentences, _State, Found]:
+        """Removes the finished sentences, and grows full caches."""
         at_limit = tf.equal(state.position, limit)
-        # At the limit what is still live ends as it is, behind what has properly ended.
+        # At the limit, live hypotheses end unfinished and rank after finished ones.
         ended = tf.where(state.best_scores > IMPOSSIBLE, state.best_scores, 3 * IMPOSSIBLE)
         open_ended = tf.where(at_limit & (state.scores > IMPOSSIBLE), 2 * IMPOSSIBLE, 4 * IMPOSSIBLE)
-        _, kept = tf.math.top_k(tf.concat([ended, open_ended], axis=1), results)
+        _, chosen = tf.math.top_k(tf.concat([ended, open_ended], axis=1), results)
         scores = tf.concat([state.best_scores, normalized(state.scores, state.position)], axis=1)
-        scores = tf.gather(scores, kept, batch_dims=1)
+        scores = tf.gather(scores, chosen, batch_dims=1)
         unfilled = [[0, 0], [0, 0], [0, limit - state.position]]
         live_ids = tf.pad(state.ids[:, :, 1:], unfilled, constant_values=config.pad_id)
-        ids = tf.gather(tf.concat([state.best_ids, live_ids], axis=1), kept, batch_dims=1)
+        ids = tf.gather(tf.concat([state.best_ids, live_ids], axis=1), chosen, batch_dims=1)
 
-        leaving = state.done | at_limit
-        finished = tf.where(leaving)[:, 0]
-        where = tf.gather(sentences.rows, finished)[:, None]
+        ending = state.done | at_limit
+        finished = tf.where(ending)[:, 0]
+        indices = tf.gather(sentences.rows, finished)[:, None]
         out = Found(
-            tf.tensor_scatter_nd_update(out.ids, where, tf.gather(ids, finished)),
-            tf.tensor_scatter_nd_update(out.scores, where, tf.gather(scores, finished)),
+            tf.tensor_scatter_nd_update(out.ids, indices, tf.gather(ids, finished)),
+            tf.tensor_scatter_nd_update(out.scores, indices, tf.gather(scores, finished)),
         )
-        going = tf.where(~leaving)[:, 0]
+        remaining = tf.where(~ending)[:, 0]
         growth = tf.where(tf.equal(state.position, sentences.room), GROWTH, 0)
         moved = {
-            name: tf.gather(getattr(state, name), going)
+            name: tf.gather(getattr(state, name), remaining)
             for name in ("ids", "scores", "past", "done", "best_ids", "best_scores")
         }
         unwritten = [[0, 0], [0, 0], [0, growth], [0, 0]]
         moved["past"] = tf.pad(moved["past"], unwritten, constant_values=IMPOSSIBLE)
-        caches = model.move_caches(state.caches, going, growth)
+        caches = model.move_caches(state.caches, remaining, growth)
         sentences = _Sentences(
             sentences.room + growth,
-            tf.gather(sentences.rows, going),
-            tf.gather(sentences.cross, going, axis=1),
-            tf.gather(sentences.bias, going),
+            tf.gather(sentences.rows, remaining),
+            tf.gather(sentences.cross, remaining, axis=1),
+            tf.gather(sentences.bias, remaining),
         )
         return sentences, state._replace(finished=0, caches=caches, **moved), out
 
-    # All hypotheses of a search start alike: only the first counts, and if their number is known, only it is decoded.
+    # All hypotheses of a search start equal: only the first is possible, and with a static beam only it is decoded.
     first_only = 2 * IMPOSSIBLE * (1 - tf.eye(1, hypotheses))
-    started = either(how.sampling, lambda: tf.zeros_like(first_only), lambda: first_only)
-    width, kept_results, longest = static(hypotheses), static(results), static(limit)
-    alone = width is not None and width > 1 and how.sampling is False
-    first = 1 if alone else hypotheses
+    started = either(options.sampling, lambda: tf.zeros_like(first_only), lambda: first_only)
+    width, static_results, longest = static(hypotheses), static(results), static(limit)
+    single_start = width is not None and width > 1 and options.sampling is False
+    first = 1 if single_start else hypotheses
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
@@ -198,7 +198,7 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         caches=model.empty_caches(count, hypotheses, GROWTH),
     )
     everyone = _Sentences(tf.constant(GROWTH), tf.range(count), memory.cross, memory.bias)
-    if alone:
+    if single_start:
         start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
     state_shapes = _State(
         position=tf.TensorShape(()),
@@ -207,8 +207,8 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         scores=tf.TensorShape((None, width)),
         past=tf.TensorShape((None, width, None, width)),
         done=tf.TensorShape((None,)),
-        best_ids=tf.TensorShape((None, kept_results, longest)),
-        best_scores=tf.TensorShape((None, kept_results)),
+        best_ids=tf.TensorShape((None, static_results, longest)),
+        best_scores=tf.TensorShape((None, static_results)),
         caches=tuple(
             tf.TensorShape((None, None, None if width is None else width * model.size // model.group, model.group))
             for _ in range(config.decoder_layers)
@@ -221,10 +221,10 @@ def search(model: Decoder, source: tf.Tensor, how: Search) -> Found:
         bias=tf.TensorShape((None, 1, 1, None)),
     )
     out = Found(tf.fill((count, results, limit), config.pad_id), tf.zeros((count, results)))
-    out_shapes = Found(tf.TensorShape((None, kept_results, longest)), tf.TensorShape((None, kept_results)))
+    out_shapes = Found(tf.TensorShape((None, static_results, longest)), tf.TensorShape((None, static_results)))
     _, _, found = tf.while_loop(
         lambda sentences, state, out: tf.shape(sentences.rows)[0] > 0,
-        lambda sentences, state, out: tidy(sentences, stretch(sentences, state), out),
+        lambda sentences, state, out: compact(sentences, run_steps(sentences, state), out),
         (everyone, start, out),
         shape_invariants=(shapes, state_shapes, out_shapes),
     )

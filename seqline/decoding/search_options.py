@@ -1,4 +1,4 @@
-"""How to search, as values or as a graph's inputs."""
+"""Search options, as plain values or as inputs of a graph."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,25 +9,25 @@ from seqline.artifacts.exported_model import Decoding
 
 
 class Search(NamedTuple):
-    """How to search.
+    """Search options.
 
-    Each is a plain value, and then the graph is made for it; or a scalar tensor, and then the graph takes any.
+    Each is a plain value, which is built into the graph, or a scalar tensor, which is an input of the graph.
 
     Attributes:
-        beam_size: Hypotheses kept; 1 is greedy. Sampling has none.
+        beam_size: Hypotheses of the beam search; 1 is greedy. Ignored by sampling.
         n_best: Results of each sentence; at most `beam_size`, unless sampling.
-        min_output_length: Pieces before the end of sentence, at least.
-        max_output_length: Pieces, the end of sentence included, at most.
+        min_output_length: Smallest number of tokens before the end of sentence.
+        max_output_length: Largest number of tokens, end of sentence included.
         length_penalty: Exponent of the length by which a score is divided; 0 for none.
-        repetition_penalty: What a positive logit of a piece that the output has already is divided by, and a negative
-            one multiplied with (Keskar et al. 2019); 1 for none.
-        no_repeat_ngram_size: No so many pieces come twice in a row; 0 for no such rule.
-        sampling: Whether pieces are drawn; the most probable are searched for otherwise.
-        temperature: Of sampling: what logits are divided by.
-        top_k: Of sampling: only so many of the most probable pieces are drawn; 0 for all.
-        top_p: Of sampling: only the most probable pieces are drawn that together have so much probability (Holtzman et
-            al. 2020); 1 for all.
-        seed: Of sampling: the same text and seed, the same output, in whatever batch.
+        repetition_penalty: Divides positive logits of tokens that the output already has, and multiplies negative ones
+            (Keskar et al. 2019); 1 for none.
+        no_repeat_ngram_size: N-grams of this size never occur twice; 0 to disable.
+        sampling: Whether to sample tokens instead of searching for the most probable output.
+        temperature: Of sampling: logits are divided by it.
+        top_k: Of sampling: only the k most probable tokens; 0 for all.
+        top_p: Of sampling: only the most probable tokens that together have this probability (Holtzman et al. 2020);
+            1 for all.
+        seed: Of sampling: the same text and seed give the same output in any batch.
         early_stop: See `Decoding`; always a plain value.
     """
 
@@ -47,10 +47,10 @@ class Search(NamedTuple):
 
     @classmethod
     def of(cls, decoding: Decoding) -> "Search":
-        """What the exported model does where nobody asks for something else.
+        """The search options of an exported model's defaults.
 
         Args:
-            decoding: Its options.
+            decoding: Its decoding options.
         """
         return cls(
             beam_size=decoding.beam_size,
@@ -61,18 +61,18 @@ class Search(NamedTuple):
 
 
 def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
-    """Does one or the other; decided now, if the condition is known.
+    """Like `tf.cond`, but decided while tracing if the condition is a plain value.
 
     Args:
         condition: A value or a scalar boolean tensor.
-        yes: What to do if it holds.
-        no: What to do otherwise; gives the same types.
+        yes: Called if it is true.
+        no: Called otherwise; returns the same types.
     """
     return tf.cond(condition, yes, no) if tf.is_tensor(condition) else (yes() if condition else no())
 
 
 def lesser(one: Any, other: Any) -> Any:
-    """The lesser of two numbers; a plain one if both are.
+    """The lesser of two numbers; a plain value if both are.
 
     Args:
         one: A value or a scalar tensor.
@@ -82,5 +82,5 @@ def lesser(one: Any, other: Any) -> Any:
 
 
 def static(value: Any) -> int | None:
-    """The value as a static dimension; None if it is an input."""
+    """The value as a static dimension; None if it is an input of the graph."""
     return None if tf.is_tensor(value) else int(value)

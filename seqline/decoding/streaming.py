@@ -1,4 +1,4 @@
-"""Decoding that stops after a few pieces and goes on later: what streaming an answer needs."""
+"""Decoding that pauses after a few tokens and resumes later, for streaming."""
 
 from typing import Any, NamedTuple
 
@@ -11,15 +11,15 @@ from seqline.decoding.token_choice import draw, forbid, penalize
 
 
 class Stream(NamedTuple):
-    """Where decoding stands: all that it needs to go on, as tensors.
+    """The state of decoding between two calls, as tensors.
 
     Attributes:
         memory: See `Memory.cross`.
         memory_bias: See `Memory.bias`.
-        caches: Keys and values of the pieces so far, see `Decoder.empty_caches`; a layer in each row.
-        ids: int32 `[sentences, 1 + pieces]`, starting with `bos`; from `eos` on filled up with `eos`.
-        log_probability: float32 `[sentences]`: of the pieces so far.
-        done: bool `[sentences]`: whether it has ended.
+        caches: Keys and values of the tokens so far, see `Decoder.empty_caches`; stacked by layer.
+        ids: int32 `[sentences, 1 + tokens]`, starting with `bos`; padded with `eos` after `eos`.
+        log_probability: float32 `[sentences]`: of the tokens so far.
+        done: bool `[sentences]`: whether the output has ended.
     """
 
     memory: Any
@@ -31,12 +31,12 @@ class Stream(NamedTuple):
 
 
 def begin(model: Decoder, source: Any, room: int) -> Stream:
-    """Reads the sources.
+    """Encodes the sources.
 
     Args:
         model: The decoder.
         source: int32 `[sentences, source length]`, ending in `eos`, padded.
-        room: The longest output that can ever be asked for.
+        room: Longest output of all calls.
     """
     memory, sentences = model.encode(source), tf.shape(source)[0]
     return Stream(
@@ -49,32 +49,32 @@ def begin(model: Decoder, source: Any, room: int) -> Stream:
     )
 
 
-def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search) -> Stream:
-    """Decodes some more pieces, the most probable or drawn.
+def proceed(model: Decoder, stream: Stream, number: Any, room: int, options: Search) -> Stream:
+    """Decodes more tokens, greedily or by sampling.
 
     Args:
         model: The decoder.
-        stream: Where decoding stands.
-        pieces: How many more, at most.
+        stream: The state so far.
+        number: Largest number of tokens to decode.
         room: As for `begin`.
-        how: How to search; beams have no place in a stream.
+        options: Search options; beam_size and n_best are ignored.
     """
     config, sentences = model.config, tf.shape(stream.ids)[0]
     memory = Memory(tf.unstack(stream.memory, 2 * len(model.decoder)), stream.memory_bias)
     start = tf.shape(stream.ids)[1] - 1
-    end = tf.minimum(start + pieces, how.max_output_length)
-    places = tf.range(room)
+    end = tf.minimum(start + number, options.max_output_length)
+    positions = tf.range(room)
 
     def step(position: Any, ids: Any, score: Any, done: Any, caches: Any) -> Any:
-        mask = tf.where(places <= position, 0.0, MASKED)[None, None, None]
+        mask = tf.where(positions <= position, 0.0, MASKED)[None, None, None]
         logits, caches = model.step(ids[:, -1:], position, caches, room, mask, memory)
         written = tf.reshape(ids[:, 1:], (sentences, position))
-        logits = penalize(logits, written, how)
+        logits = penalize(logits, written, options)
         total = model.output.log_total(logits, bounded=False)[:, 0]
-        logits = forbid(logits, written, how, config.eos_id)
+        logits = forbid(logits, written, options, config.eos_id)
         chosen = either(
-            how.sampling,
-            lambda: draw(logits, position, 1, how),
+            options.sampling,
+            lambda: draw(logits, position, 1, options),
             lambda: tf.argmax(logits, axis=1, output_type=tf.int32),
         )
         chosen = tf.where(done, config.eos_id, chosen)
@@ -90,5 +90,5 @@ def proceed(model: Decoder, stream: Stream, pieces: Any, room: int, how: Search)
         (start, stream.ids, stream.log_probability, stream.done, caches),
         (tf.TensorShape(()), tf.TensorShape((None, None)), None, None, tuple(shape for _ in caches)),
     )
-    done |= tf.shape(ids)[1] > how.max_output_length
+    done |= tf.shape(ids)[1] > options.max_output_length
     return stream._replace(ids=ids, log_probability=score, done=done, caches=tf.stack(caches))

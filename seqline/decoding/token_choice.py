@@ -1,4 +1,4 @@
-"""Which pieces come next: what the rules forbid, what sampling draws."""
+"""The choice of the next token: penalties, forbidden tokens and sampling."""
 
 from typing import Any
 
@@ -11,46 +11,46 @@ COLDEST = 1e-6
 
 
 def penalize(logits: Any, ids: Any, search: Search) -> Any:
-    """Makes pieces less probable that the output has already.
+    """Applies the repetition penalty to tokens that the output already has.
 
     Args:
         logits: `[rows, vocabulary]`.
         ids: int32 `[rows, length]`: the output so far, without `bos`.
-        search: How to search.
+        search: Search options.
 
     Returns:
-        As the logits.
+        The new logits.
     """
 
     def penalized() -> Any:
         found = tf.gather(logits, ids, batch_dims=1)
         penalty = search.repetition_penalty
-        return tf.tensor_scatter_nd_update(logits, _places(ids), tf.where(found > 0, found / penalty, found * penalty))
+        return tf.tensor_scatter_nd_update(logits, _indices(ids), tf.where(found > 0, found / penalty, found * penalty))
 
     return either(_unequal(search.repetition_penalty, 1.0), penalized, lambda: logits)
 
 
 def forbid(logits: Any, ids: Any, search: Search, eos_id: int) -> Any:
-    """Takes out the pieces that the rules forbid.
+    """Makes tokens impossible that would repeat an n-gram or end the output too early.
 
     Args:
         logits: `[rows, vocabulary]`.
         ids: int32 `[rows, length]`: the output so far, without `bos`.
-        search: How to search.
+        search: Search options.
         eos_id: The end of sentence.
 
     Returns:
-        As the logits.
+        The new logits.
     """
     rows, length = tf.unstack(tf.shape(ids))
     size = search.no_repeat_ngram_size
 
     def without_repeats() -> Any:
-        # Every n-gram so far; its last piece is forbidden where the others are the last ones of the output.
+        # An n-gram's last token is forbidden if its other tokens are the last ones of the output.
         grams = tf.gather(ids, tf.range(length - size + 1)[:, None] + tf.range(size), axis=1)
         again = tf.reduce_all(tf.equal(grams[:, :, :-1], ids[:, None, length - size + 1 :]), axis=-1)
         found = tf.where(again, FORBIDDEN, float("inf"))
-        return tf.tensor_scatter_nd_min(logits, _places(grams[:, :, -1]), found)
+        return tf.tensor_scatter_nd_min(logits, _indices(grams[:, :, -1]), found)
 
     logits = either(
         _unequal(size, 0),
@@ -59,8 +59,8 @@ def forbid(logits: Any, ids: Any, search: Search, eos_id: int) -> Any:
     )
 
     def without_end() -> Any:
-        places = tf.stack([tf.range(rows), tf.fill((rows,), eos_id)], axis=1)
-        return tf.tensor_scatter_nd_update(logits, places, tf.fill((rows,), FORBIDDEN))
+        indices = tf.stack([tf.range(rows), tf.fill((rows,), eos_id)], axis=1)
+        return tf.tensor_scatter_nd_update(logits, indices, tf.fill((rows,), FORBIDDEN))
 
     return either(
         _unequal(search.min_output_length, 0),
@@ -70,15 +70,15 @@ def forbid(logits: Any, ids: Any, search: Search, eos_id: int) -> Any:
 
 
 def draw(logits: Any, position: Any, hypotheses: Any, search: Search) -> Any:
-    """Samples a piece for each row.
+    """Samples a token for each row.
 
-    All sentences share their noise, so that an output does not depend on the batch that a text is in.
+    All sentences share the noise, so that an output does not depend on the batch of its text.
 
     Args:
         logits: `[sentences * hypotheses, vocabulary]`.
-        position: Of the piece.
-        hypotheses: Of each sentence.
-        search: How to search.
+        position: Position of the token.
+        hypotheses: Number of hypotheses of each sentence.
+        search: Search options.
 
     Returns:
         int32 `[sentences * hypotheses]`.
@@ -89,9 +89,9 @@ def draw(logits: Any, position: Any, hypotheses: Any, search: Search) -> Any:
     def probable() -> Any:
         ordered = tf.math.top_k(logits, vocabulary).values
         before = tf.cumsum(tf.nn.softmax(ordered), axis=1, exclusive=True)
-        # The most probable piece stays, however small top_p is.
-        kept = tf.concat([tf.ones_like(before[:, :1], tf.bool), before[:, 1:] < search.top_p], axis=1)
-        return tf.reduce_min(tf.where(kept, ordered, float("inf")), axis=1, keepdims=True)
+        # The most probable token is allowed for any top_p.
+        allowed = tf.concat([tf.ones_like(before[:, :1], tf.bool), before[:, 1:] < search.top_p], axis=1)
+        return tf.reduce_min(tf.where(allowed, ordered, float("inf")), axis=1, keepdims=True)
 
     def highest() -> Any:
         return tf.math.top_k(logits, lesser(search.top_k, vocabulary)).values[:, -1:]
@@ -109,19 +109,19 @@ def gumbel(seed: Any, position: Any, hypotheses: Any, vocabulary: int) -> Any:
     """Noise whose maximum with logits added is a draw from their softmax (Gumbel 1954).
 
     Args:
-        seed: Of the sampling.
-        position: Of the piece.
-        hypotheses: How many rows.
-        vocabulary: How many columns.
+        seed: Seed of the sampling.
+        position: Position of the token.
+        hypotheses: Number of rows.
+        vocabulary: Number of columns.
     """
     uniform = tf.random.stateless_uniform((hypotheses, vocabulary), (seed, position), minval=1e-20)
     return -tf.math.log(-tf.math.log(uniform))
 
 
-def _places(pieces: Any) -> Any:
-    """`[rows, n]` pieces as the places `[rows, n, 2]` of their logits."""
-    rows, number = tf.unstack(tf.shape(pieces))
-    return tf.stack([tf.tile(tf.range(rows)[:, None], (1, number)), pieces], axis=-1)
+def _indices(tokens: Any) -> Any:
+    """The indices `[rows, n, 2]` of the logits of tokens `[rows, n]`."""
+    rows, number = tf.unstack(tf.shape(tokens))
+    return tf.stack([tf.tile(tf.range(rows)[:, None], (1, number)), tokens], axis=-1)
 
 
 def _unequal(one: Any, other: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Weights as they are stored: float32, bfloat16, or int8 with a scale for each column or row."""
+"""Weight storage: float32, bfloat16, or int8 with a scale for each column or row."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import tensorflow as tf
 
 
 class Weight(tf.Module):
-    """A weight that is stored small and computed with in float32.
+    """A weight that is stored in a smaller type and used in float32.
 
     Args:
-        values: float32; int8 takes matrices only, `[rows, columns]`.
+        values: float32; for int8 a matrix `[rows, columns]`.
         kind: float32, bfloat16 or int8.
-        scaled: Of int8: the axis whose every entry shares a scale, 0 for rows, 1 for columns.
+        scaled: Of int8: the axis with one scale per entry, 0 for rows, 1 for columns.
     """
 
     def __init__(self, values: np.ndarray, kind: str, scaled: int = 1) -> None:
@@ -26,13 +26,13 @@ class Weight(tf.Module):
         self.stored = tf.Variable(tf.cast(values, kind), trainable=False)
 
     def unpack(self) -> None:
-        """Makes the values ready, once for all that the function that is being traced does with them."""
-        # Read here, not where it is used: inside of a loop that would be an operation more for every weight and step.
+        """Computes the values, once for the function that is being traced."""
+        # Here and not where they are used: inside a loop it would be one more operation for every weight and step.
         values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
         self._unpacked = values if self.scales is None else values * self.scales
 
     def pack(self) -> None:
-        """Forgets what `unpack` made."""
+        """Drops the values that `unpack` computed."""
         self._unpacked = None
 
     @property

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 @pytest.fixture(scope="session")
 def loaded_model(exported_model: Path) -> Any:
-    """The exported model as a server holds it."""
+    """The exported model, loaded as a server does."""
     import tensorflow_text  # noqa: F401 (registers its ops)
 
     return tf.saved_model.load(str(exported_model))

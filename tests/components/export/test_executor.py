@@ -1,4 +1,4 @@
-"""Which executor runs what of a saved graph."""
+"""The executor of a saved graph's functions and loops."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from seqline.components.export.executor import EXECUTOR, in_one_thread, loops_in
 
 
 def collatz_steps(numbers: Any) -> Any:
-    """Steps until each number has come to 1: a loop in a loop."""
+    """Collatz steps of each number until 1: nested loops."""
 
     def steps(number: Any) -> Any:
         def once(value: Any, count: Any) -> tuple[Any, Any]:
@@ -23,7 +23,7 @@ def collatz_steps(numbers: Any) -> Any:
     return {"steps": tf.map_fn(steps, numbers)}
 
 
-def test_the_loops_of_what_runs_in_one_thread_do_so_too_and_no_others(tmp_path: Path) -> None:
+def test_loops_of_a_single_threaded_function_are_single_threaded_and_no_others(tmp_path: Path) -> None:
     numbers = tf.TensorSpec((None,), tf.int32, "numbers")
     one = in_one_thread(collatz_steps).get_concrete_function(numbers=numbers)
     other = tf.function(collatz_steps, autograph=False).get_concrete_function(numbers=numbers)
@@ -33,7 +33,7 @@ def test_the_loops_of_what_runs_in_one_thread_do_so_too_and_no_others(tmp_path: 
     assert tf.saved_model.experimental.read_fingerprint(str(tmp_path)).saved_model_checksum != before
     loaded = tf.saved_model.load(str(tmp_path)).signatures
     for name in ("one", "other"):
-        # 27 takes 111 steps (OEIS A006577): deep enough for a call stack that grew with every step to show.
+        # 27 takes 111 steps (OEIS A006577): enough to reveal a call stack that grows with every step.
         assert loaded[name](numbers=tf.constant([1, 6, 27] * 500))["steps"].numpy().tolist() == [0, 8, 111] * 500
     saved = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
     nodes = [node for function in saved.meta_graphs[0].graph_def.library.function for node in function.node_def]
@@ -59,16 +59,16 @@ with graph.as_default():
     options = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=1, intra_op_parallelism_threads=1)
     session = tf.compat.v1.Session(config=options)
     signature = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def["serving_default"]
-    ask = session.make_callable(signature.outputs["text"].name, [signature.inputs["text"].name])
+    call = session.make_callable(signature.outputs["text"].name, [signature.inputs["text"].name])
 texts = ["red house", "two trees and one river"]
 with ThreadPoolExecutor(8) as callers:
     eager = lambda number: serve(text=tf.constant(texts[:number]))["text"].numpy().tolist()
     once = list(callers.map(eager, [1, 2] * 20))
-    again = list(callers.map(lambda number: ask(texts[:number]).tolist(), [1, 2] * 20))
+    again = list(callers.map(lambda number: call(texts[:number]).tolist(), [1, 2] * 20))
 assert once == again, (once, again)
 """
 
 
-def test_many_callers_on_one_thread_are_all_answered(exported_model: Path) -> None:
-    # A loop that waits for a thread which waits for the loop would stand still for ever.
+def test_many_concurrent_calls_on_one_thread_finish(exported_model: Path) -> None:
+    # A loop waiting for a thread that waits for the loop would be a deadlock.
     subprocess.run([sys.executable, "-c", CALLERS, str(exported_model)], check=True, timeout=120)

@@ -1,4 +1,4 @@
-"""The exported signatures: that they agree with each other."""
+"""The exported signatures agree with each other."""
 
 from pathlib import Path
 from typing import Any
@@ -17,39 +17,39 @@ DEFAULTS = {name: value for name, value in Search(max_output_length=16)._asdict(
 
 
 def call(model: Any, name: str, **inputs: Any) -> dict[str, np.ndarray]:
-    """Calls a signature; parameters that it has and nobody gave get their defaults."""
+    """Calls a signature; its other parameters get their defaults."""
     signature = model.signatures[name]
     parameters = {key: value for key, value in DEFAULTS.items() if key in signature.structured_input_signature[1]}
-    given = {
+    tensors = {
         key: tf.constant(value, KINDS[type(DEFAULTS[key])])
         for key, value in {**parameters, **inputs}.items()
         if key in DEFAULTS
     }
-    given |= {key: tf.constant(value) for key, value in inputs.items() if key not in DEFAULTS}
-    return {key: value.numpy() for key, value in signature(**given).items()}
+    tensors |= {key: tf.constant(value) for key, value in inputs.items() if key not in DEFAULTS}
+    return {key: value.numpy() for key, value in signature(**tensors).items()}
 
 
-def test_parameters_as_exported_give_what_serving_default_gives(loaded_model: Any) -> None:
+def test_parameters_with_the_exported_options_equal_serving_default(loaded_model: Any) -> None:
     default = call(loaded_model, "serving_default", text=TEXTS)
-    asked = call(loaded_model, "parameters", text=TEXTS, beam_size=2)
-    assert asked["text"][:, 0].tolist() == default["text"].tolist()
-    np.testing.assert_allclose(asked["score"][:, 0], default["score"], atol=1e-4)
+    same = call(loaded_model, "parameters", text=TEXTS, beam_size=2)
+    assert same["text"][:, 0].tolist() == default["text"].tolist()
+    np.testing.assert_allclose(same["score"][:, 0], default["score"], atol=1e-4)
 
 
-def test_several_results_come_best_first(loaded_model: Any) -> None:
-    answers = call(loaded_model, "parameters", text=TEXTS, beam_size=3, n_best=3)
-    assert answers["text"].shape == (3, 3)
-    assert (np.diff(answers["score"], axis=1) <= 0).all()
-    assert len(set(answers["text"][0].tolist())) > 1
+def test_results_are_sorted_by_score(loaded_model: Any) -> None:
+    outputs = call(loaded_model, "parameters", text=TEXTS, beam_size=3, n_best=3)
+    assert outputs["text"].shape == (3, 3)
+    assert (np.diff(outputs["score"], axis=1) <= 0).all()
+    assert len(set(outputs["text"][0].tolist())) > 1
 
 
 def test_a_score_is_the_log_probability_that_the_search_reports(loaded_model: Any) -> None:
     found = call(loaded_model, "parameters", text=TEXTS[:1], length_penalty=0.0, max_output_length=16)
     scored = call(loaded_model, "score", source=TEXTS[:1], target=found["text"][:, 0].tolist())
-    if scored["tokens"][0] < 16:  # it ended by itself
+    if scored["tokens"][0] < 16:  # it ended with eos
         np.testing.assert_allclose(scored["log_probability"], found["score"][:, 0], atol=1e-3)
-    nothing = call(loaded_model, "score", source=tf.zeros((0,), tf.string), target=tf.zeros((0,), tf.string))
-    assert nothing["tokens"].shape == (0,)
+    empty = call(loaded_model, "score", source=tf.zeros((0,), tf.string), target=tf.zeros((0,), tf.string))
+    assert empty["tokens"].shape == (0,)
 
 
 def test_the_score_of_a_pair_does_not_depend_on_its_batch(loaded_model: Any) -> None:
@@ -62,7 +62,7 @@ def test_the_score_of_a_pair_does_not_depend_on_its_batch(loaded_model: Any) -> 
     assert together["cut"].tolist() == [False, False, True]
 
 
-def test_pieces_to_pieces_is_text_to_text_without_the_tokenizer(checkpoint: Path, loaded_model: Any) -> None:
+def test_tokens_to_tokens_is_text_to_text_without_the_tokenizer(checkpoint: Path, loaded_model: Any) -> None:
     from sentencepiece import SentencePieceProcessor
 
     processor = SentencePieceProcessor(model_file=str(Checkpoint(checkpoint).tokenizer))
@@ -70,29 +70,29 @@ def test_pieces_to_pieces_is_text_to_text_without_the_tokenizer(checkpoint: Path
     padded = tf.ragged.constant(rows, dtype=tf.int32).to_tensor(0)
     found = call(loaded_model, "ids", ids=padded)
     special = {processor.eos_id(), 0}
-    texts = [processor.decode([int(piece) for piece in ids if piece not in special]) for ids in found["ids"]]
+    texts = [processor.decode([int(token) for token in ids if token not in special]) for ids in found["ids"]]
     assert texts == [text.decode() for text in call(loaded_model, "serving_default", text=TEXTS)["text"]]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"sampling": True, "seed": 3}, {"no_repeat_ngram_size": 2}])
-def test_a_stream_says_piece_by_piece_what_is_said_at_once(loaded_model: Any, parameters: dict[str, Any]) -> None:
+def test_a_stream_ends_with_the_output_of_one_call(loaded_model: Any, parameters: dict[str, Any]) -> None:
     at_once = call(loaded_model, "parameters", text=TEXTS, beam_size=1, length_penalty=0.0, **parameters)
     state = call(loaded_model, "stream_start", text=TEXTS)
     assert not state.pop("cut").any()
-    said: list[list[bytes]] = []
+    texts: list[list[bytes]] = []
     while not state["done"].all():
-        answer = call(loaded_model, "stream_next", pieces=3, **state, **parameters)
-        said.append(answer.pop("text").tolist())
-        state.update(answer)
-    assert said[-1] == at_once["text"][:, 0].tolist()
-    assert len(said) > 1
+        outputs = call(loaded_model, "stream_next", pieces=3, **state, **parameters)
+        texts.append(outputs.pop("text").tolist())
+        state.update(outputs)
+    assert texts[-1] == at_once["text"][:, 0].tolist()
+    assert len(texts) > 1
     np.testing.assert_allclose(state["log_probability"], at_once["score"][:, 0], atol=1e-3)
 
 
-def test_an_input_that_was_cut_is_flagged(exported_model: Path, loaded_model: Any) -> None:
+def test_a_truncated_input_is_flagged(exported_model: Path, loaded_model: Any) -> None:
     limit = ExportedModel(exported_model).read_description().decoding.max_input_length
-    answers = call(loaded_model, "serving_default", text=["red", "☃ " * limit])
-    assert answers["cut"].tolist() == [False, True]
+    outputs = call(loaded_model, "serving_default", text=["red", "☃ " * limit])
+    assert outputs["cut"].tolist() == [False, True]
 
 
 def test_every_input_and_output_is_described(exported_model: Path, loaded_model: Any) -> None:

@@ -1,4 +1,4 @@
-"""Lines of the input: what is one, and what is said about what is none."""
+"""Lines of the input: valid, malformed and empty ones."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def read(line: bytes, path: str, first: bool = False) -> tuple[object, str, str]
         (b'"a cat"', "x.jsonl.gz", "a cat", "a cat"),
     ],
 )
-def test_an_instance_keeps_all_that_the_line_held(line: bytes, path: str, instance: object, text: str) -> None:
+def test_an_instance_is_the_whole_content_of_its_line(line: bytes, path: str, instance: object, text: str) -> None:
     assert read(line, path, first=True) == (instance, text, "")
 
 
@@ -42,7 +42,7 @@ def test_an_instance_keeps_all_that_the_line_held(line: bytes, path: str, instan
         (b"[3]", "x.jsonl", "not_text"),
     ],
 )
-def test_a_line_that_is_no_input_has_a_reason_and_no_text(line: bytes, path: str, reason: str) -> None:
+def test_a_malformed_line_has_a_reason_and_no_text(line: bytes, path: str, reason: str) -> None:
     _, text, found = read(line, path)
     assert (text, found) == ("", reason)
 
@@ -54,6 +54,6 @@ def test_no_content_raises(line: bytes, path: str) -> None:
     found.text.encode()
 
 
-def test_a_file_of_an_unknown_kind_is_refused() -> None:
+def test_a_file_with_another_suffix_is_rejected() -> None:
     with pytest.raises(UserError, match=r"data\.csv: input files end in \.txt, \.tsv, \.jsonl"):
         parser_of("data.csv", "source")

@@ -18,7 +18,7 @@ from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
 
 
-def test_every_line_has_its_answer_in_its_place(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_every_line_has_its_prediction_in_the_order_of_the_input(toy_models: SimpleNamespace, tmp_path: Path) -> None:
     lines = [f"line {number} {'x' * (number * 7 % 50)}" for number in range(57)]
     (tmp_path / "in.txt").write_text("\n".join(lines))
     counts = infer(
@@ -30,7 +30,7 @@ def test_every_line_has_its_answer_in_its_place(toy_models: SimpleNamespace, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out"]
 
 
-def test_bad_lines_are_counted_and_keep_their_place(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_malformed_lines_are_counted_and_keep_their_position(toy_models: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"source": "ä", "id": 1}\n{"sauce": "b"}\n\n"c"\n')
     (tmp_path / "b.tsv").write_bytes(b"d\tD\n\xff\n")
     options = Options(max_malformed_share=0.4)
@@ -39,12 +39,15 @@ def test_bad_lines_are_counted_and_keep_their_place(toy_models: SimpleNamespace,
     assert [row.get("prediction", {}).get("text") for row in rows] == ["ä", None, None, "C", "D", None]
     assert rows[0]["instance"] == {"source": "ä", "id": 1}
     assert "no field 'source'" in rows[1]["error"]
-    assert json.loads((tmp_path / "out" / "counts.json").read_text())["failed"] == {
-        "empty": 1, "missing_field": 1, "not_utf8": 1
-    }  # fmt: skip
+    counts = Predictions(tmp_path / "out").read_counts()
+    assert counts.failed == {"empty": 1, "missing_field": 1, "not_utf8": 1}
+    assert (counts.lines, counts.predicted, counts.model_fingerprint) == (6, 3, "loud")
+    assert counts.data_fingerprint
 
 
-def test_too_many_malformed_lines_stop_it_and_nothing_is_written(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_too_many_malformed_lines_stop_the_run_and_nothing_is_written(
+    toy_models: SimpleNamespace, tmp_path: Path
+) -> None:
     (tmp_path / "a.jsonl").write_text('"a"\n{\n')
     with pytest.raises(
         UserError, match=r"1 of 2 lines are malformed \(1 not_json\), more than max_malformed_share 0.1"
@@ -53,12 +56,12 @@ def test_too_many_malformed_lines_stop_it_and_nothing_is_written(toy_models: Sim
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_field_is_told_before_the_model_is_loaded(tmp_path: Path, toy_models: SimpleNamespace) -> None:
+def test_a_wrong_field_is_rejected_before_the_model_is_loaded(tmp_path: Path, toy_models: SimpleNamespace) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 3)
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.json").write_bytes((toy_models.loud / "model.json").read_bytes())
-    with pytest.raises(UserError, match="no line from 1 on is input: no field 'source'"):
+    with pytest.raises(UserError, match="no line of the shard from line 1 on is valid: no field 'source'"):
         infer(f"{tmp_path}/a.jsonl", str(model), tmp_path / "out")
     with pytest.raises(UserError, match=f"{model} holds no model"):
         infer(f"{tmp_path}/a.jsonl", str(model), tmp_path / "out", options=Options(source_field="text"))
@@ -84,7 +87,7 @@ def test_an_endpoint_stands_for_its_live_version(tmp_path: Path, toy_models: Sim
     assert served_model(endpoint).read_description().fingerprint == "quiet"
 
 
-def test_scores_that_are_no_numbers_stop_it(tmp_path: Path, broken_scores: Path) -> None:
+def test_a_score_of_nan_stops_the_run(tmp_path: Path, broken_scores: Path) -> None:
     (tmp_path / "a.txt").write_text("a\nbb\n")
     with pytest.raises(UserError, match=r"the model's score for line 1 of .*a\.txt is nan, not a number"):
         infer(f"{tmp_path}/a.txt", str(broken_scores), tmp_path / "out")
@@ -106,7 +109,7 @@ def broken_scores(tmp_path: Path, toy_models: SimpleNamespace) -> Path:
 
 
 @pytest.mark.e2e
-def test_a_killed_run_continues_with_what_is_missing(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_killed_run_continues_with_the_remaining_shards(toy_models: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
     command = [
         sys.executable, "-m", "seqline.components.infer", f"--data={tmp_path}/in.txt", f"--model={toy_models.loud}",
@@ -122,7 +125,7 @@ def test_a_killed_run_continues_with_what_is_missing(toy_models: SimpleNamespace
     assert 0 < len(before) < 500
     assert not (tmp_path / "out").exists()
     again = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    assert f"500 shards of 2 lines, {500 - len(before)} to do" in again.stderr
+    assert f"500 shards of 2 lines, {500 - len(before)} remaining" in again.stderr
     rows = list(Predictions(tmp_path / "out").read())
     assert [row["prediction"]["text"] for row in rows] == [f"LINE {number}" for number in range(1000)]
     assert not (tmp_path / "work").exists()

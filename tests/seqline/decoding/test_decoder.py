@@ -1,7 +1,6 @@
-"""The decoder that serving runs against the model that was trained."""
+"""The decoder of serving compared with the trained model."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,8 @@ SOURCES = [[5, 6, 3], [7, 8, 9, 3]]
 @pytest.fixture(scope="module", params=OPTIONS, ids=str)
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     tf.keras.utils.set_random_seed(1)
-    model = make_model(replace(CONFIG, **request.param))
-    # Weights that start at zero or one would hide a place where they are forgotten.
+    model = make_model(CONFIG.with_values(**request.param))
+    # Weights of zero or one would hide that they are unused.
     model.set_weights(
         [weight + np.random.default_rng(2).normal(0, 0.3, weight.shape) for weight in model.get_weights()]
     )
@@ -53,7 +52,7 @@ def logits_of(model: LanguageModel) -> Callable[[list[int]], Logits]:
 def test_steps_with_caches_give_the_logits_of_the_whole_sequence(
     model: LanguageModel, logits_of: Callable[[list[int]], Logits]
 ) -> None:
-    # Two hypotheses of each sentence; after the second step they change places in the first sentence.
+    # Two hypotheses of each sentence; after the second step those of the first sentence are swapped.
     target = np.array([[[2, 5, 6], [2, 9, 4]], [[2, 9, 8], [2, 7, 5]]], np.int32)
     decoder = Decoder(model)
     source = tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0)
@@ -61,19 +60,19 @@ def test_steps_with_caches_give_the_logits_of_the_whole_sequence(
         memory, room = decoder.encode(source), 3
         caches = decoder.empty_caches(2, 2, room)
         past = np.full((2, 2, room, 2), MASKED, np.float32)
-        places = np.array([[0, 1], [0, 1]])
+        order = np.array([[0, 1], [0, 1]])
         for position in range(3):
             for sentence, row in np.ndindex(2, 2):
                 past[sentence, row, position, row] = 0
-            ids = np.take_along_axis(target[:, :, position], places, axis=1)
+            ids = np.take_along_axis(target[:, :, position], order, axis=1)
             mask = tf.constant(past.reshape(2, 1, 2, -1))
             logits, caches = decoder.step(tf.constant(ids), position, caches, room, mask, memory)
             for sentence, row in np.ndindex(2, 2):
-                prefix = target[sentence, places[sentence, row], : position + 1]
+                prefix = target[sentence, order[sentence, row], : position + 1]
                 expected = logits_of(SOURCES[sentence])(prefix[None])[0]
                 np.testing.assert_allclose(logits[2 * sentence + row, :20], expected, atol=2e-4)
             if position == 1:
-                places[0], past[0] = places[0][::-1], past[0][::-1].copy()
+                order[0], past[0] = order[0][::-1], past[0][::-1].copy()
 
 
 def test_whole_outputs_get_the_trained_models_logits(
@@ -93,7 +92,7 @@ def test_whole_outputs_get_the_trained_models_logits(
 
 
 @pytest.mark.parametrize(("weights", "error"), [("bfloat16", 2**-8), ("int8", 0.6 / 127)])
-def test_weights_stored_small_are_near_the_trained_ones(weights: str, error: float) -> None:
+def test_weights_in_smaller_types_are_close_to_the_trained_ones(weights: str, error: float) -> None:
     values = np.random.default_rng(5).normal(size=(30, 20)).astype(np.float32)
     for scaled in (0, 1):
         matrix = Weight(values, weights, scaled)
@@ -106,7 +105,7 @@ def test_weights_stored_small_are_near_the_trained_ones(weights: str, error: flo
 
 @settings(max_examples=20, deadline=None)
 @given(size=st.integers(9, 7 * BLOCK), rows=st.integers(1, 4), number=st.integers(1, 8), seed=st.integers(0, 99))
-def test_the_best_pieces_of_several_rows_are_found_by_blocks(size: int, rows: int, number: int, seed: int) -> None:
+def test_the_best_tokens_of_several_rows_are_found_by_blocks(size: int, rows: int, number: int, seed: int) -> None:
     chooser = np.random.default_rng(seed)
     kernel = chooser.normal(size=(4, size)).astype(np.float32)
     states = chooser.normal(size=(3 * rows, 4)).astype(np.float32)
@@ -119,20 +118,20 @@ def test_the_best_pieces_of_several_rows_are_found_by_blocks(size: int, rows: in
     logits = output.logits(states)
     all_sums = (states @ kernel).reshape(3, rows, size) + offsets[:, :, None]
     expected = tf.math.top_k(all_sums.reshape(3, -1), number)
-    sums, parents, pieces = output.top(logits, tf.constant(offsets), number)
+    sums, parents, tokens = output.top(logits, tf.constant(offsets), number)
     np.testing.assert_allclose(sums, expected.values, atol=1e-5)
     np.testing.assert_array_equal(parents, expected.indices // size)
-    np.testing.assert_array_equal(pieces, expected.indices % size)
+    np.testing.assert_array_equal(tokens, expected.indices % size)
     np.testing.assert_allclose(
         output.log_total(logits), tf.reduce_logsumexp(states @ kernel, axis=1, keepdims=True), rtol=1e-4
     )
 
 
 @pytest.mark.parametrize("allowed", range(4))
-def test_what_fills_the_last_block_up_is_never_found(allowed: int) -> None:
+def test_padding_of_the_last_block_is_never_found(allowed: int) -> None:
     output = Output(np.ones((4, 5), np.float32), np.zeros(5, np.float32), reach=2.0)
     for weight in output.submodules:
         weight.unpack()
     logits = output.logits(tf.ones((4, 4))) + tf.where(tf.range(BLOCK) < allowed, 0.0, FORBIDDEN)
-    _, _, pieces = output.top(logits, tf.constant([[0.0, -2e9], [-2e9, -2e9]]), 5)
-    assert (pieces.numpy() < 5).all()
+    _, _, tokens = output.top(logits, tf.constant([[0.0, -2e9], [-2e9, -2e9]]), 5)
+    assert (tokens.numpy() < 5).all()

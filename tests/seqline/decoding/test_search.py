@@ -1,7 +1,6 @@
-"""Search and sampling with caches against the same search written as a plain loop without them."""
+"""Search and sampling with caches compared with the reference search without them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ FIELDS = {name: TYPES[type(value)] for name, value in Search()._asdict().items()
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     tf.keras.utils.set_random_seed(3)
     layers = CONFIG.encoder_layers if request.param == "transformer" else 0
-    model = make_model(replace(CONFIG, architecture=request.param, encoder_layers=layers))
+    model = make_model(CONFIG.with_values(architecture=request.param, encoder_layers=layers))
     # Far-apart logits: otherwise rounding decides between hypotheses.
     model.embedding.assign(model.embedding * 12)
     return model
@@ -42,15 +41,15 @@ def searches(model: LanguageModel) -> dict[bool, tf.types.experimental.GenericFu
     """The search as a graph whose options are inputs, by `early_stop`: traced once, as exported."""
     decoder = Decoder(model)
 
-    def run(source: tf.Tensor, how: Search) -> Found:
+    def run(source: tf.Tensor, options: Search) -> Found:
         with decoder.unpacked():
-            return search(decoder, source, how)
+            return search(decoder, source, options)
 
     specs = [tf.TensorSpec((None, None), tf.int32), {name: tf.TensorSpec((), kind) for name, kind in FIELDS.items()}]
 
     def made(early_stop: bool) -> tf.types.experimental.GenericFunction:
         return tf.function(
-            lambda source, how: run(source, Search(**how, early_stop=early_stop)),
+            lambda source, options: run(source, Search(**options, early_stop=early_stop)),
             input_signature=specs,
             autograph=False,
         )
@@ -70,16 +69,20 @@ def batch(sources: list[list[int]]) -> np.ndarray:
     return padded
 
 
-def run(searches: dict[bool, tf.types.experimental.GenericFunction], sources: np.ndarray, how: Search) -> Found:
-    options = {name: tf.constant(getattr(how, name), kind) for name, kind in FIELDS.items()}
-    return searches[how.early_stop](tf.constant(sources), options)
+def run(searches: dict[bool, tf.types.experimental.GenericFunction], sources: np.ndarray, options: Search) -> Found:
+    values = {name: tf.constant(getattr(options, name), kind) for name, kind in FIELDS.items()}
+    return searches[options.early_stop](tf.constant(sources), values)
 
 
 def results(found: Found, row: int) -> list[list[int]]:
-    return [[int(piece) for piece in ids if piece not in (CONFIG.pad_id, CONFIG.eos_id)] for ids in found.ids[row]]
+    return [without_special(ids.numpy().tolist()) for ids in found.ids[row]]
 
 
-rules = {
+def without_special(ids: list[int]) -> list[int]:
+    return [token for token in ids if token not in (CONFIG.pad_id, CONFIG.eos_id)]
+
+
+constraints = {
     "min_output_length": st.sampled_from([0, 0, 3]),
     "max_output_length": st.integers(1, LONGEST),
     "length_penalty": st.sampled_from([0.0, 0.6, 1.0]),
@@ -87,9 +90,9 @@ rules = {
     "no_repeat_ngram_size": st.integers(0, 3),
     "early_stop": st.booleans(),
 }
-searching = {**rules, "beam_size": st.integers(1, 4), "n_best": st.integers(1, 4)}
+searching = {**constraints, "beam_size": st.integers(1, 4), "n_best": st.integers(1, 4)}
 sampling = {
-    **rules,
+    **constraints,
     "sampling": st.just(True),
     "n_best": st.integers(1, 3),
     "temperature": st.sampled_from([0.5, 1.0, 3.0]),
@@ -97,44 +100,47 @@ sampling = {
     "top_p": st.sampled_from([1.0, 0.9, 0.3]),
     "seed": st.integers(0, 2**31 - 1),
 }
-ways = st.one_of(st.fixed_dictionaries(searching), st.fixed_dictionaries(sampling)).map(
-    lambda options: Search(**options)
+search_options = st.one_of(st.fixed_dictionaries(searching), st.fixed_dictionaries(sampling)).map(
+    lambda values: Search(**values)
 )
 
 
 @settings(max_examples=15, deadline=None)
-@given(sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3), how=ways)
-def test_the_search_finds_what_the_plain_loop_finds(
+@given(
+    sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3),
+    options=search_options,
+)
+def test_the_search_finds_what_the_reference_search_finds(
     logits_of: Callable[[list[int]], Logits],
     searches: dict[bool, tf.types.experimental.GenericFunction],
     sources: list[list[int]],
-    how: Search,
+    options: Search,
 ) -> None:
-    found = run(searches, batch(sources), how)
+    found = run(searches, batch(sources), options)
     for row, source in enumerate(sources):
-        expected = plain_search(logits_of([*source, CONFIG.eos_id]), how, CONFIG.bos_id, CONFIG.eos_id)
-        special = (CONFIG.pad_id, CONFIG.eos_id)
-        assert results(found, row)[: len(expected)] == [[p for p in ids if p not in special] for ids, _ in expected]
+        expected = plain_search(logits_of([*source, CONFIG.eos_id]), options, CONFIG.bos_id, CONFIG.eos_id)
+        expected_ids = [without_special(ids) for ids, _ in expected]
+        assert results(found, row)[: len(expected)] == expected_ids
         np.testing.assert_allclose(found.scores[row, : len(expected)], [score for _, score in expected], atol=2e-3)
-        # What the rules leave no room for is no result.
+        # Constraints can leave fewer results.
         assert (found.scores[row, len(expected) :] < -1e8).numpy().all()
 
 
-def test_values_built_into_the_graph_give_what_inputs_give(
+def test_options_built_into_the_graph_equal_options_as_inputs(
     model: LanguageModel, searches: dict[bool, tf.types.experimental.GenericFunction]
 ) -> None:
     sources = batch([[5, 6, 7], [8]])
-    how = Search(beam_size=3, n_best=2, max_output_length=LONGEST)
+    options = Search(beam_size=3, n_best=2, max_output_length=LONGEST)
     decoder = Decoder(model)
     with decoder.unpacked():
-        built = search(decoder, tf.constant(sources), how)
-    given_ = run(searches, sources, how)
-    np.testing.assert_array_equal(built.ids, given_.ids)
-    np.testing.assert_allclose(built.scores, given_.scores, atol=1e-4)
+        built = search(decoder, tf.constant(sources), options)
+    as_inputs = run(searches, sources, options)
+    np.testing.assert_array_equal(built.ids, as_inputs.ids)
+    np.testing.assert_allclose(built.scores, as_inputs.scores, atol=1e-4)
 
 
 class Scripted:
-    """A decoder that knows by heart what it says to sources that start with 5, and to others."""
+    """A decoder with fixed outputs, for sources that start with 5 and for others."""
 
     config, heads, size, group = CONFIG, 1, 1, 1
     output = Output(np.zeros((1, BLOCK), np.float32), np.zeros(BLOCK, np.float32), reach=SAFE)
@@ -146,11 +152,11 @@ class Scripted:
     def empty_caches(self, sentences: Any, hypotheses: Any, positions: Any) -> Any:
         return (tf.zeros((2 * sentences, positions, hypotheses, 1)),)
 
-    def move_caches(self, caches: Any, going: Any, growth: Any) -> Any:
-        return self.empty_caches(tf.size(going), tf.shape(caches[0])[2], tf.shape(caches[0])[1] + growth)
+    def move_caches(self, caches: Any, remaining: Any, growth: Any) -> Any:
+        return self.empty_caches(tf.size(remaining), tf.shape(caches[0])[2], tf.shape(caches[0])[1] + growth)
 
     def step(self, ids: Any, position: Any, caches: Any, room: Any, mask: Any, memory: Memory) -> Any:
-        """One half each for the end and 7 7, which is better by length; to others 8 8 8 8 8 8 for sure."""
+        """Probability 0.5 each for eos and 7 7, which is better by length; for other sources 8 8 8 8 8 8."""
         half = np.full(BLOCK, -60.0, np.float32)
         half[[CONFIG.eos_id, 7]] = np.log(0.5)
         sevens = tf.where(position == 0, half, tf.one_hot(tf.where(position < 2, 7, CONFIG.eos_id), BLOCK, 0.0, -60.0))
@@ -159,29 +165,29 @@ class Scripted:
         return tf.repeat(logits, tf.shape(ids)[1], axis=0), caches
 
 
-def test_what_is_found_does_not_depend_on_how_long_others_take() -> None:
-    # The first one is done at the first step, and stays until enough others are.
+def test_results_do_not_depend_on_how_long_other_sentences_take() -> None:
+    # The first one is done after the first step, and stays until enough others are.
     sources = batch([[5], *([[6]] * 12)])
-    how = Search(beam_size=2, length_penalty=1.0, max_output_length=9)
-    together, alone = (search(Scripted(), tf.constant(rows), how) for rows in (sources, sources[:1]))
+    options = Search(beam_size=2, length_penalty=1.0, max_output_length=9)
+    together, alone = (search(Scripted(), tf.constant(rows), options) for rows in (sources, sources[:1]))
     assert results(together, 1) == [[8] * 6]
     assert results(together, 0) == results(alone, 0) == [[]]
     np.testing.assert_allclose(together.scores[0], alone.scores[0])
 
 
-def test_no_sentence_is_no_work(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+def test_an_empty_batch_has_no_results(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
     found = run(searches, np.zeros((0, 3), np.int32), Search(beam_size=2, max_output_length=5))
     assert found.ids.shape == (0, 1, 5)
 
 
 def test_a_sample_does_not_depend_on_its_batch(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
-    how = Search(sampling=True, n_best=2, seed=5, max_output_length=LONGEST)
-    together = run(searches, batch([[9, 9, 5], [5, 6]]), how)
-    alone = run(searches, batch([[5, 6]]), how)
+    options = Search(sampling=True, n_best=2, seed=5, max_output_length=LONGEST)
+    together = run(searches, batch([[9, 9, 5], [5, 6]]), options)
+    alone = run(searches, batch([[5, 6]]), options)
     assert results(together, 1) == results(alone, 0)
 
 
-def test_seeds_give_other_samples(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+def test_other_seeds_give_other_samples(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
     sources = batch([[9, 9, 5]])
     found = {
         str(results(run(searches, sources, Search(sampling=True, temperature=3.0, seed=seed, max_output_length=6)), 0))

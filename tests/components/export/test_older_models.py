@@ -1,0 +1,37 @@
+"""Models that were exported with schema version 1 of model.json."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from seqline.artifacts.exported_model import ExportedModel
+from seqline.components.evaluate.options import Options as EvaluationOptions
+from seqline.components.evaluate.stage import evaluate
+from seqline.components.infer.stage import infer
+from seqline.serving.model import Model
+from tests.toys import downgrade
+
+
+@pytest.fixture
+def older(exported_model: Path, tmp_path: Path) -> Path:
+    model = Path(shutil.copytree(exported_model, tmp_path / "older"))
+    downgrade(model)
+    return model
+
+
+def test_a_model_of_schema_version_1_is_read(older: Path, exported_model: Path) -> None:
+    assert '"weights": "float32"' in (older / "model.json").read_text(encoding="utf-8")
+    assert ExportedModel(older).read_description() == ExportedModel(exported_model).read_description()
+
+
+def test_a_model_of_schema_version_1_is_evaluated(older: Path, corpus: Path, tmp_path: Path) -> None:
+    measured = evaluate(older, corpus, tmp_path / "evaluation", tmp_path / "report.html", EvaluationOptions())
+    assert measured.model_fingerprint == ExportedModel(older).read_description().fingerprint
+    assert measured.decoding["weight_dtype"] == "float32"
+
+
+def test_a_model_of_schema_version_1_predicts_and_serves(older: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("red house\n")
+    assert infer(str(tmp_path / "in.txt"), str(older), tmp_path / "out").predicted == 1
+    assert Model(older).predict(["red house"], (("beam_size", 1),))[0].text
