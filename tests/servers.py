@@ -16,7 +16,7 @@ import httpx
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: `route` is its predict address, `health` its health address."""
+    """A running server: `route` is its predict URL, `health` its health URL."""
 
     url: str
     route: str
@@ -26,8 +26,7 @@ class Server:
     pid: int
     log: str
 
-    def told(self) -> str:
-        """What it has logged."""
+    def read_log(self) -> str:
         return Path(self.log).read_text()
 
 
@@ -38,15 +37,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, place: str, *flags: str, **environment: str) -> Iterator[Server]:
-    """A server as Vertex starts it: everything comes from AIP variables; gRPC beside it. It has to end in order."""
+def running(folder: Path, model: str, *flags: str, **environment: str) -> Iterator[Server]:
+    """A server as Vertex starts it, with AIP variables, and with gRPC. It must shut down gracefully."""
     port, grpc_port = free_port(), free_port()
     vertex = {"AIP_HTTP_PORT": str(port), "AIP_HEALTH_ROUTE": "/ping", "AIP_PREDICT_ROUTE": "/answer"}
     command = [sys.executable, "-m", "seqline.serving", "--host", "127.0.0.1", "--grpc-port", str(grpc_port), *flags]
     log = folder / "server.log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            command, env={**os.environ, **vertex, "AIP_STORAGE_URI": place, **environment}, stderr=file
+            command, env={**os.environ, **vertex, "AIP_STORAGE_URI": model, **environment}, stderr=file
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -60,9 +59,9 @@ def running(folder: Path, place: str, *flags: str, **environment: str) -> Iterat
 
 
 @contextmanager
-def running_told(folder: Path, place: str, *flags: str) -> Iterator[dict[str, object]]:
-    """The same as plain data, for other processes."""
-    with running(folder, place, *flags) as server:
+def running_as_data(folder: Path, model: str, *flags: str) -> Iterator[dict[str, object]]:
+    """A running server as plain data, for other processes."""
+    with running(folder, model, *flags) as server:
         yield asdict(server)
 
 

@@ -1,4 +1,4 @@
-"""What the processes of one test session share: the first that needs it makes it."""
+"""Resources shared by the processes of one test session: the first that needs one creates it."""
 
 import fcntl
 import json
@@ -26,28 +26,29 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 @contextmanager
 def running_once(factory: pytest.TempPathFactory, name: str, run: Callable[[Path], Any]) -> Iterator[dict[str, Any]]:
-    """What a process that all share says of itself.
+    """The JSON data of a resource, such as a server, that all processes share.
 
-    The first that needs it enters `run(folder)`, a context manager that yields JSON, and leaves it when all are done.
+    The first process that needs it enters `run(folder)`, a context manager that yields the data, and exits it when all
+    processes are done.
     """
     folder = _session(factory) / name
     folder.mkdir(exist_ok=True)
-    told, ours = folder / "told.json", None
-    # Both locks fall with the process that holds them, so a crash leaves nobody waiting.
+    data, own = folder / "data.json", None
+    # A lock is released when its process ends, so a crash blocks no other process.
     with (folder / "users.lock").open("w") as users:
         with _locked(folder / "start.lock", fcntl.LOCK_EX):
-            if not told.exists():
-                ours = run(folder)
-                told.write_text(json.dumps(ours.__enter__()))
+            if not data.exists():
+                own = run(folder)
+                data.write_text(json.dumps(own.__enter__()))
             fcntl.flock(users, fcntl.LOCK_SH)
-        yield json.loads(told.read_text())
-        if ours is None:
+        yield json.loads(data.read_text())
+        if own is None:
             return
         with _locked(folder / "start.lock", fcntl.LOCK_EX):
-            told.unlink()
+            data.unlink()
         fcntl.flock(users, fcntl.LOCK_UN)
         fcntl.flock(users, fcntl.LOCK_EX)
-        ours.__exit__(None, None, None)
+        own.__exit__(None, None, None)
 
 
 def _session(factory: pytest.TempPathFactory) -> Path:

@@ -1,1 +1,1 @@
-"""Serve: the model server, the same process on a laptop and in the serving image."""
+"""The model server, the same process on a laptop and in the serving image."""

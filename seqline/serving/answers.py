@@ -1,4 +1,4 @@
-"""What goes between the server and a version's worker: requests and answers as JSON, one length-prefixed frame each."""
+"""Messages between the server and a version's worker: JSON in length-prefixed frames."""
 
 import json
 import struct
@@ -7,19 +7,19 @@ from typing import Any
 
 LENGTH = struct.Struct("!I")
 
-# Decoding parameters by name, sorted; texts with the same ones can be answered together.
+# Decoding parameters, sorted by name; texts with equal parameters can share a batch.
 Parameters = tuple[tuple[str, float | int | bool], ...]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says to a text.
+    """The model's output for a text.
 
     Attributes:
         text: The output.
-        score: Its log probability, normalised by length; None where the model gives no finite number.
-        alternatives: Further outputs and their scores, the best first, where more than one was asked for.
-        cut: Whether the text was longer than the model reads, and cut at its end.
+        score: Its log probability, normalised by length; None if it is not finite.
+        alternatives: Further outputs and their scores, best first, if n_best is above 1.
+        cut: Whether the text was longer than the model's limit and was truncated.
     """
 
     text: str
@@ -28,7 +28,7 @@ class Answer:
     cut: bool = False
 
     def packed(self) -> list[Any]:
-        """As JSON, for the socket."""
+        """The answer as JSON, for the socket."""
         return [self.text, self.score, self.alternatives, self.cut]
 
     @classmethod
@@ -39,10 +39,10 @@ class Answer:
 
 
 def frame(message: dict[str, Any]) -> bytes:
-    """Returns a message as it goes over the socket: its length in four bytes, then JSON.
+    """Encodes a message for the socket: its length in four bytes, then JSON.
 
     Args:
-        message: What to say.
+        message: The message.
     """
     body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
     return LENGTH.pack(len(body)) + body

@@ -1,4 +1,4 @@
-"""The HTTP interface: Vertex's contract, TensorFlow Serving's addresses, health, metrics and a page to try it."""
+"""The HTTP interface: Vertex's contract, TensorFlow Serving's routes, health, metrics and a demo page."""
 
 import asyncio
 import json
@@ -20,12 +20,12 @@ from seqline.serving.service import Answered, Service
 PAGE = Path(__file__).with_name("page.html")
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
 
-REFUSALS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
+ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
 PREDICT: dict[str, Any] = {
     "responses": {
-        **REFUSALS,
+        **ERRORS,
         200: {
-            "description": "The answers; the header X-Model-Version says who gave them.",
+            "description": "The answers; the header X-Model-Version is the version that answered.",
             "content": {
                 "application/json": {
                     "schema": {
@@ -49,74 +49,74 @@ PREDICT: dict[str, Any] = {
 
 
 def make_app(service: Service, health_route: str = "/healthz", predict_route: str | None = None) -> FastAPI:
-    """Makes the web application.
+    """Creates the web application.
 
     Args:
-        service: What answers.
-        health_route: Answers 200 when every live version can answer, else 503.
-        predict_route: A further address for predictions, as Vertex sets it.
+        service: The service that answers.
+        health_route: Route of the health check: 200 if every version with a traffic share answers, else 503.
+        predict_route: A further route for predictions, as Vertex sets it.
     """
     app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
     versions = service.versions
 
     @app.exception_handler(RequestError)
-    async def refused(request: Request, refusal: RequestError) -> JSONResponse:
-        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
-        return JSONResponse({"error": str(refusal)}, refusal.cause.value[0], headers)
+    async def request_error(request: Request, error: RequestError) -> JSONResponse:
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return JSONResponse({"error": str(error)}, error.cause.value[0], headers)
 
     @app.exception_handler(RequestValidationError)
-    async def bad_address(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid_path(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 400)
 
     @app.exception_handler(HTTPException)
-    async def no_address(request: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
-        asked = read_request(await request.body())
+        body = read_request(await request.body())
         request_id = request.headers.get("x-request-id", "")
-        if asked.stream:
-            stream = service.stream(asked.texts(), asked.parameters.given(), version, alias, request_id)
-            # A refusal has its own status, as long as nothing was sent.
+        if body.stream:
+            stream = service.stream(body.texts(), body.parameters.specified(), version, alias, request_id)
+            # An error before the first event has its own status.
             first = await anext(stream, None)
             if first is None:
-                raise RequestError(Cause.INVALID, "instances: there is no text to stream an answer to")
-            sent = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
-            told = events(first, stream, asked.by_column)
-            return StreamingResponse(told, headers=sent, media_type="text/event-stream")
-        answer = service.answer(asked.texts(), asked.parameters.given(), version, alias, "http", request_id)
-        answered = await _unless_gone(request, answer)
+                raise RequestError(Cause.INVALID, "instances: there is no text to stream an answer for")
+            headers = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
+            content = events(first, stream, body.by_column)
+            return StreamingResponse(content, headers=headers, media_type="text/event-stream")
+        answer = service.answer(body.texts(), body.parameters.specified(), version, alias, "http", request_id)
+        answered = await _unless_disconnected(request, answer)
         if answered is None:
-            return Response(status_code=499)  # nobody reads it
-        body = json.dumps(response(answered, asked.by_column), ensure_ascii=False, separators=(",", ":"))
+            return Response(status_code=499)  # no client reads it
+        text = json.dumps(response(answered, body.by_column), ensure_ascii=False, separators=(",", ":"))
         headers = {"X-Model-Version": str(answered.version)}
-        return Response(body, headers=headers, media_type="application/json")
+        return Response(text, headers=headers, media_type="application/json")
 
     @app.post("/v1/models/{model}/versions/{version}:predict", **PREDICT)
     async def predict_version(model: str, version: Number, request: Request) -> Response:
-        """Answers texts with one version, whatever its share."""
-        service.known(model)
+        """Answers texts with one version, whatever its traffic share."""
+        service.check_name(model)
         return await answer(request, version=version)
 
     @app.post("/v1/models/{model}/labels/{label}:predict", **PREDICT)
     async def predict_label(model: str, label: str, request: Request) -> Response:
         """Answers texts with the version that has an alias, such as champion."""
-        service.known(model)
+        service.check_name(model)
         return await answer(request, alias=label)
 
     @app.post("/v1/models/{model}:predict", **PREDICT)
     async def predict(model: str, request: Request) -> Response:
-        """Answers texts with a version drawn by the traffic split."""
-        service.known(model)
+        """Answers texts with a version chosen by the traffic split."""
+        service.check_name(model)
         return await answer(request)
 
     if predict_route:
 
         @app.post(predict_route, **PREDICT)
         async def predict_on_vertex(request: Request) -> Response:
-            """Answers texts; the address that Vertex sets."""
+            """Answers texts; the route that Vertex sets."""
             return await answer(request)
 
     def status_of(version: int | None = None, alias: str | None = None) -> dict[str, Any]:
@@ -141,12 +141,12 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
             "metadata": {"signature_def": {"signature_def": metadata["json"]}, "model": metadata["description"]},
         }
 
-    for what, tell in (("", status_of), ("/metadata", metadata_of)):
-        _tell(app, service, what, tell)
+    for suffix, read in (("", status_of), ("/metadata", metadata_of)):
+        _add_routes(app, service, suffix, read)
 
     @app.get("/v1/traffic")
     async def traffic() -> dict[str, Any]:
-        """Says what is deployed: the share of each version in percent, the aliases, and what did not load."""
+        """Returns the traffic share of each version in percent, the aliases, and the versions that failed to load."""
         return {
             "name": service.name,
             "traffic": versions.applied.traffic,
@@ -155,15 +155,15 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
             "failures": versions.failures,
         }
 
-    @app.get(health_route, responses={503: {"description": "A version with a share does not answer."}})
+    @app.get(health_route, responses={503: {"description": "A version with a traffic share does not answer."}})
     async def health() -> JSONResponse:
-        """Whether every version with a share answers; one that has not done so lately is asked."""
+        """Checks that every version with a traffic share answers; sends a request to those that have not lately."""
         healthy = await versions.healthy()
         return JSONResponse({"ready": healthy, "traffic": versions.applied.traffic}, 200 if healthy else 503)
 
     @app.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """Counts and times, in Prometheus' text form."""
+        """Metrics in Prometheus' text format."""
         return Response(service.metrics.text(versions), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -174,8 +174,8 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     return app
 
 
-async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:
-    """Answers, unless the client closes the connection first: then what still waits in the queue is taken out."""
+async def _unless_disconnected(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:
+    """Answers, unless the client disconnects first: then its queued texts are removed."""
     answering = asyncio.ensure_future(answer)
 
     async def watch() -> None:
@@ -187,7 +187,7 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Answered]) 
     try:
         return await answering
     except asyncio.CancelledError:
-        if not watching.done():  # not the client: the server itself gives up
+        if not watching.done():  # not the client: the server is shutting down
             answering.cancel()
             raise
         return None
@@ -195,35 +195,33 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Answered]) 
         watching.cancel()
 
 
-def _tell(app: FastAPI, service: Service, what: str, tell: Callable[..., dict[str, Any]]) -> None:
-    """Adds TensorFlow Serving's three addresses of a status or of metadata."""
-    told: dict[str, Any] = {"responses": {status: REFUSALS[status] for status in (400, 404, 503)}}
-    about = what.strip("/") or "status"
+def _add_routes(app: FastAPI, service: Service, suffix: str, read: Callable[..., dict[str, Any]]) -> None:
+    """Adds TensorFlow Serving's three routes of a status or of metadata."""
+    documented: dict[str, Any] = {"responses": {status: ERRORS[status] for status in (400, 404, 503)}}
+    name, path = suffix.strip("/") or "status", "/v1/models/{model}"
 
-    @app.get(
-        "/v1/models/{model}" + what, name=about, description=f"The {about}, as TensorFlow Serving tells it.", **told
-    )
+    @app.get(path + suffix, name=name, description=f"The {name}, in TensorFlow Serving's format.", **documented)
     async def of_model(model: str) -> dict[str, Any]:
-        service.known(model)
-        return tell()
+        service.check_name(model)
+        return read()
 
-    @app.get("/v1/models/{model}/versions/{version}" + what, name=f"{about}_of_version", **told)
+    @app.get(path + "/versions/{version}" + suffix, name=f"{name}_of_version", **documented)
     async def of_version(model: str, version: Number) -> dict[str, Any]:
-        service.known(model)
-        return tell(version)
+        service.check_name(model)
+        return read(version)
 
-    @app.get("/v1/models/{model}/labels/{label}" + what, name=f"{about}_of_label", **told)
+    @app.get(path + "/labels/{label}" + suffix, name=f"{name}_of_label", **documented)
     async def of_label(model: str, label: str) -> dict[str, Any]:
-        service.known(model)
-        return tell(None, label)
+        service.check_name(model)
+        return read(None, label)
 
 
 def _describe_bodies(app: FastAPI) -> None:
-    """Adds the bodies that are read and written by hand to the OpenAPI document."""
-    made = app.openapi
+    """Adds the bodies that FastAPI does not parse itself to the OpenAPI document."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = made()
+        document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for body in (PredictRequest, PredictResponse, ColumnarResponse):
             schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -240,11 +238,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class BodyLimit:
-    """Refuses bodies that are too long, by their stated length or, sent in chunks, as they come.
+    """Rejects bodies that are too long, by their Content-Length or, sent in chunks, while they are received.
 
     Args:
-        app: What takes the others.
-        limit: Most bytes.
+        app: The application.
+        limit: Largest number of bytes.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], limit: int) -> None:
@@ -255,18 +253,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if int(stated) > self.limit:
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(declared) > self.limit:
             too_large = JSONResponse({"error": self._message}, 413, {"Connection": "close"})
             await too_large(scope, receive, send)
             return
-        taken = 0
+        received = 0
 
         async def counted() -> MutableMapping[str, Any]:
-            nonlocal taken
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.limit:
+            received += len(message.get("body", b""))
+            if received > self.limit:
                 raise RequestError(Cause.TOO_LARGE, self._message)
             return message
 

@@ -1,4 +1,4 @@
-"""Adaptive batching: what came in while the model was busy is answered together."""
+"""Adaptive batching: texts that arrive while the model is busy are answered together."""
 
 import asyncio
 import contextlib
@@ -11,21 +11,21 @@ from seqline.serving.answers import Answer, Parameters
 from seqline.serving.engine import Engine, EngineGoneError, ModelFailedError
 from seqline.serving.limits import Limits
 
-# One text may have failed its whole batch, or ended the worker: all of them are tried once more, each alone.
+# One text can fail its whole batch or crash the worker: every text of the batch is retried once, alone.
 ATTEMPTS = 2
-# A larger batch hardly costs less a text, and all of its texts wait for its longest.
-ENOUGH = 8
+# Larger batches hardly reduce the time per text, and all of their texts wait for the longest one.
+SMALL_BATCH = 8
 
 
 class BusyError(Exception):
-    """Too many texts wait.
+    """Too many texts are waiting.
 
     Attributes:
         retry_after: Seconds until the queue is likely to have room.
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many requests wait; try again in {retry_after} s")
+        super().__init__(f"too many requests are waiting; try again in {retry_after} s")
         self.retry_after = retry_after
 
 
@@ -39,22 +39,22 @@ class _Item:
 
     @property
     def bucket(self) -> int:
-        """Texts of about the same length, within a factor of four; short ones are all alike."""
+        """Bucket of texts whose lengths differ by at most a factor of four; all short texts share one."""
         return max(4, math.ceil(math.log(len(self.text) + 1, 4)))
 
 
 class Batcher:
-    """The queue before a version's worker.
+    """The queue of a version's worker.
 
-    An idle model gets a text at once. While it is busy, texts queue; when it is free, the oldest one goes, together
-    with those of about its length: a few, or a fair share of what waits. Under load it lingers for a twentieth of the
-    last batch's time, so that the clients that were just answered can ask again and be in the next batch.
+    An idle model gets a text at once. While it is busy, texts queue; when it is free, the oldest text is sent together
+    with texts of similar length: a few, or an equal share of the queue. Under load the batcher waits for a twentieth of
+    the last batch's time, so that clients that just received an answer can send a request for the next batch.
 
     Args:
         engine: The worker.
-        limits: The queue's and the batch's sizes.
-        concurrency: Batches that are under way at once.
-        on_batch: Told the size, the seconds and the longest wait of every batch.
+        limits: Limits of the queue and the batch.
+        concurrency: Number of batches in flight.
+        on_batch: Called with the size, the seconds and the longest wait of every batch.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Batcher:
         self.engine, self.limits, self.concurrency, self.on_batch = engine, limits, concurrency, on_batch
         self.answered = -math.inf
         self._queue: list[_Item] = []
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._linger: asyncio.TimerHandle | None = None
-        self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # when it ended, its seconds, its size
+        self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # end, seconds and size of the last batch
         self._texts_a_second = 0.0
         self._streams = 0
 
@@ -80,23 +80,23 @@ class Batcher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is under way."""
-        return not self._queue and not self._under_way and not self._streams
+        """Whether nothing is queued or in flight."""
+        return not self._queue and not self._in_flight and not self._streams
 
     async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
-        """Answers texts, together with those of others.
+        """Answers texts, batched with those of other requests.
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
+            parameters: Decoding parameters.
 
         Returns:
             An answer for each, in their order.
 
         Raises:
-            BusyError: If the queue has no room for them, or would not come to them in the time that a request has.
+            BusyError: If the queue is full, or too long to be answered within the time limit of a request.
             ModelFailedError: If the model raised an error.
-            EngineGoneError: If the worker ended, twice.
+            EngineGoneError: If the worker ended twice.
         """
         late = len(self._queue) > self._texts_a_second * self.limits.seconds > 0
         if late or len(self._queue) + len(texts) > self.limits.queue:
@@ -108,24 +108,24 @@ class Batcher:
         try:
             return list(await asyncio.gather(*(item.answer for item in items)))
         except BaseException:
-            # Gone, or given up: what still waits is not worth the model's time.
+            # Disconnected or timed out: texts in the queue need no answer.
             for item in items:
                 item.answer.cancel()
             self._queue = [item for item in self._queue if not item.answer.done()]
             raise
 
     async def stream(self, texts: list[str], parameters: Parameters = ()) -> AsyncGenerator[list[Answer], None]:
-        """Answers texts piece by piece, beside the batches.
+        """Answers texts token by token, concurrently with the batches.
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
+            parameters: Decoding parameters.
 
         Yields:
-            An answer for each so far.
+            The answer so far for each text.
 
         Raises:
-            BusyError: If there are as many streams as are allowed.
+            BusyError: If the limit of streams is reached.
             ModelFailedError: If the model raised an error.
             EngineGoneError: If the worker ended.
         """
@@ -141,16 +141,16 @@ class Batcher:
             self._streams -= 1
 
     def replace(self, engine: Engine) -> None:
-        """Goes on with another worker.
+        """Continues with a new worker.
 
         Args:
-            engine: It takes the place of one that is gone.
+            engine: The worker that replaces the one that ended.
         """
         self.engine = engine
         self._pump()
 
     def fail(self) -> None:
-        """Gives up what waits: the worker is gone, and there is no other."""
+        """Fails all queued texts, because the worker ended and no other could be started."""
         for item in self._queue:
             if not item.answer.done():
                 item.answer.set_exception(EngineGoneError())
@@ -162,16 +162,16 @@ class Batcher:
     def _pump(self, lingered: bool = False) -> None:
         if lingered:
             self._linger = None
-        while self._queue and len(self._under_way) < self.concurrency and not self.engine.lost:
+        while self._queue and len(self._in_flight) < self.concurrency and not self.engine.lost:
             if not lingered and self._wait_for_more():
                 return
             batch = self._take()
             if batch:
                 task = asyncio.create_task(self._run(batch))
-                self._under_way.add(task)
+                self._in_flight.add(task)
 
     def _wait_for_more(self) -> bool:
-        """Whether to linger: only if the last batch has just ended, was shared, and the next is not full."""
+        """Whether to linger: only if the last batch just ended and had several texts, and the next is not full."""
         if self._linger:
             return True
         ended, seconds, size = self._last
@@ -189,16 +189,16 @@ class Batcher:
         if oldest.attempts:
             chosen = [oldest]
         else:
-            alike = [
+            similar = [
                 item
                 for item in self._queue
                 if item.parameters == oldest.parameters and item.bucket == oldest.bucket and not item.attempts
             ]
-            size = min(self.limits.batch, max(ENOUGH, math.ceil(len(alike) / self.concurrency)))
-            if len(alike) > size:
+            size = min(self.limits.batch, max(SMALL_BATCH, math.ceil(len(similar) / self.concurrency)))
+            if len(similar) > size:
                 length = len(oldest.text)
-                alike.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
-            chosen = alike[:size]
+                similar.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
+            chosen = similar[:size]
         taken = set(map(id, chosen))
         self._queue = [item for item in self._queue if id(item) not in taken]
         return chosen
@@ -210,13 +210,13 @@ class Batcher:
         except (EngineGoneError, ModelFailedError) as error:
             if isinstance(error, ModelFailedError):
                 self.answered = -math.inf
-            last = ATTEMPTS if isinstance(error, EngineGoneError) or len(batch) > 1 else 1
-            again = [item for item in batch if not item.answer.done()]
-            for item in again:
+            attempts = ATTEMPTS if isinstance(error, EngineGoneError) or len(batch) > 1 else 1
+            retried = [item for item in batch if not item.answer.done()]
+            for item in retried:
                 item.attempts += 1
-                if item.attempts >= last:
+                if item.attempts >= attempts:
                     item.answer.set_exception(error)
-            self._queue = [item for item in again if not item.answer.done()] + self._queue
+            self._queue = [item for item in retried if not item.answer.done()] + self._queue
         else:
             for item, answer in zip(batch, answers, strict=True):
                 if not item.answer.done():
@@ -227,5 +227,5 @@ class Batcher:
             self._texts_a_second = pace if not self._texts_a_second else 0.9 * self._texts_a_second + 0.1 * pace
             self.on_batch(len(batch), seconds, started - batch[0].arrived)
         finally:
-            self._under_way.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._in_flight.discard(asyncio.current_task())  # type: ignore[arg-type]
             self._pump()

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers: Vertex's and TensorFlow Serving's."""
+"""Request and response bodies: Vertex's and TensorFlow Serving's."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from seqline.serving.service import Answered
 
 
 def _whole(value: object) -> object:
-    """A client of Vertex sends numbers as protobuf does: 4 arrives as 4.0."""
+    """Vertex clients send numbers through protobuf, so 4 arrives as 4.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -20,7 +20,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class Text(BaseModel):
-    """An input as an object, as clients of other models send it."""
+    """An input as an object."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,26 +36,31 @@ class Base64(BaseModel):
 
 
 class DecodingParameters(BaseModel):
-    """How to decode; what is left out is as the model was exported."""
+    """Decoding parameters; omitted ones are those of the export."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    beam_size: Whole | None = Field(default=None, ge=1, description="Hypotheses kept; 1 is greedy.")
-    n_best: Whole | None = Field(default=None, ge=1, description="Results of each text; at most beam_size, or sampled.")
-    min_output_length: Whole | None = Field(default=None, ge=0, description="Pieces, at least.")
-    max_output_length: Whole | None = Field(default=None, ge=1, description="Pieces, at most.")
+    beam_size: Whole | None = Field(default=None, ge=1, description="Hypotheses of the beam search; 1 is greedy.")
+    n_best: Whole | None = Field(default=None, ge=1, description="Results per text; at most beam_size unless sampling.")
+    min_output_length: Whole | None = Field(default=None, ge=0, description="Smallest number of tokens.")
+    max_output_length: Whole | None = Field(default=None, ge=1, description="Largest number of tokens.")
     length_penalty: float | None = Field(default=None, ge=0, le=10, description="Exponent of the length in the score.")
     repetition_penalty: float | None = Field(default=None, gt=0, le=10, description="1 for none.")
-    no_repeat_ngram_size: Whole | None = Field(default=None, ge=0, le=64, description="0 for no such rule.")
-    sampling: bool | None = Field(default=None, description="Draw pieces in the place of searching for the best.")
+    no_repeat_ngram_size: Whole | None = Field(
+        default=None, ge=0, le=64, description="Size of n-grams that never repeat; 0 to disable."
+    )
+    sampling: bool | None = Field(default=None, description="Sample tokens instead of searching for the best output.")
     temperature: float | None = Field(default=None, ge=0.01, le=10, description="Of sampling.")
-    top_k: Whole | None = Field(default=None, ge=0, le=2**31 - 1, description="Of sampling; 0 for all pieces.")
-    top_p: float | None = Field(default=None, gt=0, le=1, description="Of sampling; 1 for all pieces.")
+    top_k: Whole | None = Field(default=None, ge=0, le=2**31 - 1, description="Of sampling; 0 for all tokens.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="Of sampling; 1 for all tokens.")
     seed: Whole | None = Field(
-        default=None, ge=0, le=2**31 - 1, description="Of sampling: same text and seed, same output; else at random."
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="Of sampling: same text and seed, same output; default: random.",
     )
 
-    def given(self) -> Parameters:
+    def specified(self) -> Parameters:
         """The parameters that the request sets, sorted by name."""
         return tuple(sorted(self.model_dump(exclude_unset=True, exclude_none=True).items()))
 
@@ -80,25 +85,25 @@ class PredictRequest(BaseModel):
     instances: list[str | Text | Base64] = Field(default=[], description="The texts, or objects with the field text.")
     inputs: list[str] | Columns = Field(default=[], description="TensorFlow Serving's columnar form.")
     parameters: DecodingParameters = Field(default=DecodingParameters(), description="How to decode.")
-    stream: bool = Field(default=False, description="Answer by server-sent events, piece by piece.")
-    signature_name: Literal["serving_default"] = Field(default="serving_default", description="The only one.")
+    stream: bool = Field(default=False, description="Stream the answer as server-sent events, token by token.")
+    signature_name: Literal["serving_default"] = Field(default="serving_default", description="The only signature.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "PredictRequest":
         if len({"instances", "inputs"} & self.model_fields_set) != 1:
-            raise ValueError("give instances, or inputs")
+            raise ValueError("set either instances or inputs")
         return self
 
     @property
     def by_column(self) -> bool:
-        """Whether the answer is to be in columns, too."""
+        """Whether the response is in columns, like the request."""
         return "inputs" in self.model_fields_set
 
     def texts(self) -> list[str]:
         """The texts.
 
         Raises:
-            RequestError: If base64 does not hold a text.
+            RequestError: If base64 does not encode UTF-8 text.
         """
         if self.by_column:
             texts = self.inputs.text if isinstance(self.inputs, Columns) else self.inputs
@@ -119,7 +124,7 @@ class Prediction(BaseModel):
     text: str
     score: float | None = Field(description="Log probability, normalised by length; higher is better.")
     alternatives: list[Alternative] = Field(default=[], description="Further outputs, with n_best above 1.")
-    cut: bool = Field(default=False, description="The text is longer than the model reads; its end was cut off.")
+    cut: bool = Field(default=False, description="Whether the text exceeded the model's limit and was truncated.")
 
 
 class PredictResponse(BaseModel):
@@ -129,7 +134,7 @@ class PredictResponse(BaseModel):
 
 
 class PredictedColumns(BaseModel):
-    """The answers by name, where the request was in columns."""
+    """The answers as columns, for a request in columns."""
 
     text: list[str]
     score: list[float | None]
@@ -144,53 +149,53 @@ class ColumnarResponse(BaseModel):
 
 
 class Problem(BaseModel):
-    """What a request that is not answered gets."""
+    """The body of an error response."""
 
-    error: str = Field(description="What is wrong, and where.")
+    error: str = Field(description="The error, with the field that it concerns.")
 
 
 def read_request(body: bytes) -> PredictRequest:
     """Reads a request's body.
 
     Args:
-        body: JSON, whatever its content type says.
+        body: JSON, with any content type.
 
     Raises:
-        RequestError: If it is none, or not of the form; the message names the field.
+        RequestError: If it is not JSON or has another structure; the message names the field.
     """
     try:
         return PredictRequest.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(error, "body") from None
+        raise _invalid(error, "body") from None
 
 
-def read_parameters(given: dict[str, float | int | bool]) -> Parameters:
-    """Reads decoding parameters that came as numbers.
+def read_parameters(values: dict[str, float | int | bool]) -> Parameters:
+    """Reads decoding parameters of a gRPC request.
 
     Args:
-        given: By name.
+        values: Values by name.
 
     Raises:
-        RequestError: If one is none, or not of its kind; the message names it.
+        RequestError: If one is unknown or has a wrong value; the message names it.
     """
     try:
-        return DecodingParameters.model_validate(given).given()
+        return DecodingParameters.model_validate(values).specified()
     except ValidationError as error:
-        raise _refusal(error, "parameters") from None
+        raise _invalid(error, "parameters") from None
 
 
-def _refusal(error: ValidationError, whole: str) -> RequestError:
+def _invalid(error: ValidationError, default: str) -> RequestError:
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or whole
-    return RequestError(Cause.INVALID, f"{place}: {first['msg'].removeprefix('Value error, ')}")
+    path = ".".join(str(part) for part in first["loc"]) or default
+    return RequestError(Cause.INVALID, f"{path}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def response(answered: Answered, by_column: bool) -> dict[str, Any]:
-    """Forms the answer's body.
+    """Builds the response body.
 
     Args:
-        answered: What the model said.
-        by_column: TensorFlow Serving's columns instead of rows.
+        answered: The answers.
+        by_column: Whether to return TensorFlow Serving's columns instead of rows.
     """
     if not by_column:
         return {"predictions": [_prediction(answer) for answer in answered.answers]}
@@ -206,13 +211,13 @@ def response(answered: Answered, by_column: bool) -> dict[str, Any]:
 
 
 def _prediction(answer: Answer) -> dict[str, Any]:
-    """What is as always is left out."""
-    told: dict[str, Any] = {"text": answer.text, "score": answer.score}
+    """Omits fields that have their default."""
+    fields: dict[str, Any] = {"text": answer.text, "score": answer.score}
     if answer.alternatives:
-        told["alternatives"] = _alternatives(answer)
+        fields["alternatives"] = _alternatives(answer)
     if answer.cut:
-        told["cut"] = True
-    return told
+        fields["cut"] = True
+    return fields
 
 
 def _alternatives(answer: Answer) -> list[dict[str, Any]]:

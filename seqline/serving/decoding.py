@@ -1,7 +1,7 @@
-"""Decoding parameters of a request: what they are where they are left out, and what a model and a server allow.
+"""Decoding parameters of a request: their defaults, and the limits of the model and the server.
 
-An exported model takes them by its signature `parameters`, and for answers piece by piece by `stream_start` and
-`stream_next`; its signatures.md says what each does.
+An exported model takes them with its signature `parameters`, and for streaming with `stream_start` and `stream_next`;
+its signatures.md describes them.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from seqline.serving.answers import Parameters
 from seqline.serving.limits import Limits
 from seqline.serving.request_errors import Cause, RequestError
 
-# What holds where neither the request nor model.json says otherwise.
+# Values that neither the request nor model.json sets.
 DEFAULTS: dict[str, float | int | bool] = {
     "beam_size": 1,
     "n_best": 1,
@@ -30,59 +30,59 @@ SIGNATURE, STREAMING = "parameters", ("stream_start", "stream_next")
 
 
 def defaults(description: dict[str, Any]) -> dict[str, float | int | bool]:
-    """The parameters that a request does not set.
+    """The defaults of a request's parameters.
 
     Args:
-        description: What model.json says; empty where there is none.
+        description: The content of model.json; empty if there is none.
     """
-    exported = description.get("decoding", {})
-    return {name: exported.get(name, value) for name, value in DEFAULTS.items()}
+    values = description.get("decoding", {})
+    return {name: values.get(name, value) for name, value in DEFAULTS.items()}
 
 
-def check(given: Parameters, metadata: dict[str, Any], limits: Limits, streaming: bool = False) -> None:
-    """Holds a request's parameters against its model and the limits.
+def check(parameters: Parameters, metadata: dict[str, Any], limits: Limits, streaming: bool = False) -> None:
+    """Checks a request's parameters against the model's and the server's limits.
 
     Args:
-        given: What the request sets.
-        metadata: The version's; see `seqline.serving.metadata`.
-        limits: The server's.
-        streaming: Whether the answer is to come piece by piece.
+        parameters: The parameters that the request sets.
+        metadata: The version's metadata; see `seqline.serving.metadata`.
+        limits: The server's limits.
+        streaming: Whether the answer is streamed.
 
     Raises:
-        RequestError: If the model takes none, or a value goes beyond what is allowed; the message names the field.
+        RequestError: If the model takes no parameters, or a value exceeds a limit; the message names the field.
     """
-    signatures, wanted = metadata["json"], dict(given)
+    signatures, requested = metadata["json"], dict(parameters)
     if streaming and not all(name in signatures for name in STREAMING):
-        raise _refusal("stream", "this version cannot stream: it has no signature stream_next; export the model again")
-    if not given:
+        raise _invalid("stream", "this version's model has no signature stream_next; export it again")
+    if not parameters:
         return
     if SIGNATURE not in signatures:
-        raise _refusal("parameters", "this version takes none: it has no signature parameters; export the model again")
-    unknown = sorted(wanted.keys() - signatures[SIGNATURE]["inputs"].keys())
+        raise _invalid("parameters", "this version's model has no signature parameters; export it again")
+    unknown = sorted(requested.keys() - signatures[SIGNATURE]["inputs"].keys())
     if unknown:
-        raise _refusal(f"parameters.{unknown[0]}", "this version does not know it; export the model again")
-    usual = defaults(metadata["description"])
-    values = {**usual, **wanted}
+        raise _invalid(f"parameters.{unknown[0]}", "unknown to this version's model; export it again")
+    exported = defaults(metadata["description"])
+    values = {**exported, **requested}
     for name, most in (("beam_size", limits.beam), ("n_best", limits.results)):
-        if name in wanted and wanted[name] > most:
-            raise _refusal(f"parameters.{name}", f"{wanted[name]} is too many; at most {most}")
-    longest = usual["max_output_length"]
+        if name in requested and requested[name] > most:
+            raise _invalid(f"parameters.{name}", f"{requested[name]} is too high; the limit is {most}")
+    longest = exported["max_output_length"]
     for name in ("max_output_length", "min_output_length"):
-        if name in wanted and wanted[name] > longest:
-            raise _refusal(f"parameters.{name}", f"{wanted[name]} is more than the {longest} that the model can write")
+        if name in requested and requested[name] > longest:
+            raise _invalid(f"parameters.{name}", f"{requested[name]} is above the model's limit of {longest}")
     if values["min_output_length"] > values["max_output_length"]:
-        raise _refusal("parameters.min_output_length", "is more than max_output_length")
+        raise _invalid("parameters.min_output_length", "is above max_output_length")
     sampling = values["sampling"]
-    useless = [name for name in OF_SAMPLING if name in wanted and not sampling]
-    if useless:
-        raise _refusal(f"parameters.{useless[0]}", "has no effect without sampling; set sampling to true, too")
-    if "beam_size" in wanted and (sampling or streaming) and wanted["beam_size"] > 1:
-        raise _refusal("parameters.beam_size", f"{'sampling' if sampling else 'streaming'} has no beam; leave it out")
+    unused = [name for name in OF_SAMPLING if name in requested and not sampling]
+    if unused:
+        raise _invalid(f"parameters.{unused[0]}", "has no effect without sampling; set sampling to true")
+    if "beam_size" in requested and (sampling or streaming) and requested["beam_size"] > 1:
+        raise _invalid("parameters.beam_size", f"{'sampling' if sampling else 'streaming'} has no beam; omit it")
     if values["n_best"] > 1 and streaming:
-        raise _refusal("parameters.n_best", "streaming has one result; leave it out")
+        raise _invalid("parameters.n_best", "streaming has one result; omit it")
     if values["n_best"] > values["beam_size"] and not sampling:
-        raise _refusal("parameters.n_best", f"{values['n_best']} is more than beam_size, {values['beam_size']}")
+        raise _invalid("parameters.n_best", f"{values['n_best']} is above beam_size, {values['beam_size']}")
 
 
-def _refusal(place: str, message: str) -> RequestError:
-    return RequestError(Cause.INVALID, f"{place}: {message}")
+def _invalid(field: str, message: str) -> RequestError:
+    return RequestError(Cause.INVALID, f"{field}: {message}")

@@ -1,4 +1,4 @@
-"""The server's side of a worker: starts it, hands it batches, notices when it is gone."""
+"""The server's side of a worker: starts it, sends it batches, and detects its end."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ from seqline.serving.answers import LENGTH, Answer, Parameters, frame
 
 
 class EngineGoneError(Exception):
-    """The worker's process ended; what it was asked may be asked another."""
+    """The worker's process ended; another worker may answer the request."""
 
 
 class ModelFailedError(Exception):
@@ -29,7 +29,7 @@ class Device:
     """How a worker shares the machine's cores.
 
     Attributes:
-        concurrency: Batches that are answered at once.
+        concurrency: Number of batches that run concurrently.
         threads: Threads of one operation.
     """
 
@@ -38,20 +38,20 @@ class Device:
 
     @classmethod
     def here(cls) -> "Device":
-        """Two batches side by side: one's Python and tokenizer run while the other's matrices do."""
+        """Two concurrent batches: one runs Python and the tokenizer while the other computes matrix products."""
         cores = len(os.sched_getaffinity(0))
         concurrency = min(2, cores)
         return cls(concurrency, max(1, cores // concurrency))
 
 
 class Engine:
-    """A version's running worker. Made by `start`.
+    """A version's running worker, created by `start`.
 
     Attributes:
         metadata: See `seqline.serving.metadata`.
-        tensorflow: The version of TensorFlow that answers.
-        lost: Whether it can be asked no more.
-        gone: Is done once the process has ended.
+        tensorflow: The worker's version of TensorFlow.
+        lost: Whether the worker has ended and takes no more requests.
+        gone: Done once the process has ended.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", ready: dict[str, Any], *streams: Any) -> None:
@@ -59,7 +59,7 @@ class Engine:
         self.tensorflow: str = ready["tensorflow"]
         self._process = process
         self._reader, self._writer = streams
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
         self._streams: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
         self.lost = False
@@ -67,7 +67,7 @@ class Engine:
 
     @classmethod
     async def start(cls, model: Path, device: Device) -> "Engine":
-        """Starts a worker; returns when its model has answered.
+        """Starts a worker; returns once its model has answered a warm-up batch.
 
         Args:
             model: The exported model's folder.
@@ -81,14 +81,14 @@ class Engine:
             command = [sys.executable, "-m", "seqline.serving.worker", "--model", str(model)]
             command += ["--socket", str(theirs.fileno())]
             command += ["--concurrency", str(device.concurrency), "--threads", str(device.threads)]
-            environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
+            environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONSAFEPATH": "1"}
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment)
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
             first = await _read(reader)
         except EngineGoneError:
-            raise UserError(f"its process ended with {await _wait(process)} while it loaded {model}") from None
-        except BaseException:  # cancelled: the server stops
+            raise UserError(f"the worker ended with {await _wait(process)} while it loaded {model}") from None
+        except BaseException:  # cancelled: the server is shutting down
             process.kill()
             process.wait()
             raise
@@ -108,10 +108,10 @@ class Engine:
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
+            parameters: Decoding parameters.
 
         Returns:
-            An answer for each, in their order, and the seconds that the model took.
+            An answer for each text, in order, and the seconds that the model took.
 
         Raises:
             ModelFailedError: If the model raised an error.
@@ -120,22 +120,22 @@ class Engine:
         if self.lost:
             raise EngineGoneError
         number = next(self._numbers)
-        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        pending = self._pending[number] = asyncio.get_running_loop().create_future()
         self._writer.write(frame({"id": number, "texts": texts, "parameters": dict(parameters)}))
-        reply = await waiting
+        reply = await pending
         if "error" in reply:
             raise ModelFailedError(reply["error"])
         return [Answer.unpacked(answer) for answer in reply["answers"]], reply["seconds"]
 
     async def stream(self, texts: list[str], parameters: Parameters) -> AsyncGenerator[list[Answer], None]:
-        """Answers texts piece by piece.
+        """Answers texts token by token.
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
+            parameters: Decoding parameters.
 
         Yields:
-            An answer for each so far.
+            The answer so far for each text.
 
         Raises:
             ModelFailedError: If the model raised an error.
@@ -162,7 +162,7 @@ class Engine:
                 self._writer.write(frame({"id": number, "cancel": True}))
 
     async def stop(self) -> None:
-        """Ends the worker; it is to have nothing to do any more."""
+        """Stops the worker, which must be idle."""
         self._writer.close()
         try:
             await asyncio.wait_for(asyncio.shield(self.gone), 5)
@@ -177,18 +177,18 @@ class Engine:
                 if reply["id"] in self._streams:
                     self._streams[reply["id"]].put_nowait(reply)
                     continue
-                waiting = self._waiting.pop(reply["id"], None)
-                if waiting and not waiting.done():
-                    waiting.set_result(reply)
+                pending = self._pending.pop(reply["id"], None)
+                if pending and not pending.done():
+                    pending.set_result(reply)
         except EngineGoneError:
             pass
         finally:
-            # At once: whatever came in while the process is waited for would never be answered.
+            # Before waiting for the process: requests that arrive meanwhile would never be answered.
             self.lost = True
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(EngineGoneError())
-            self._waiting.clear()
+            for pending in self._pending.values():
+                if not pending.done():
+                    pending.set_exception(EngineGoneError())
+            self._pending.clear()
             for replies in self._streams.values():
                 replies.put_nowait(None)
             await _wait(self._process)

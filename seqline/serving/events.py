@@ -1,10 +1,10 @@
 """Streamed answers as server-sent events.
 
-    data: {"index": 0, "delta": "Ein "}                              what an answer has gained; deltas add up to it
+    data: {"index": 0, "delta": "Ein "}                              new text of an answer; deltas add up to it
     event: done
-    data: {"predictions": [{"text": "Ein Hund", "score": -0.2}]}     as without streaming
+    data: {"predictions": [{"text": "Ein Hund", "score": -0.2}]}     the response without streaming
     event: error
-    data: {"error": "..."}                                           in the place of done
+    data: {"error": "..."}                                           instead of done
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -21,41 +21,41 @@ REPLACEMENT = "\ufffd"
 
 
 async def events(first: Answered, stream: AsyncGenerator[Answered, None], by_column: bool) -> AsyncIterator[bytes]:
-    """Turns answers so far into events.
+    """Converts partial answers into events.
 
     Args:
-        first: The first of them, which has been read already.
+        first: The first of them, already read.
         stream: The others.
         by_column: As for `response`.
     """
-    told = [""] * len(first.answers)
+    sent = [""] * len(first.answers)
     answered = first
     try:
-        for event in _gained(told, answered):
+        for event in _deltas(sent, answered):
             yield event
         async for answered in stream:
-            for event in _gained(told, answered):
+            for event in _deltas(sent, answered):
                 yield event
-    except RequestError as refusal:
-        yield _event({"error": str(refusal)}, "error")
+    except RequestError as error:
+        yield _event({"error": str(error)}, "error")
         return
     finally:
         await stream.aclose()
     for index, answer in enumerate(answered.answers):
-        # What was held back; nothing can be done about an end that changed after it was told, but done has it right.
-        if answer.text.startswith(told[index]) and answer.text != told[index]:
-            yield _event({"index": index, "delta": answer.text[len(told[index]) :]})
+        # Sends text that was held back. If text that was already sent has changed, only the event done is correct.
+        if answer.text.startswith(sent[index]) and answer.text != sent[index]:
+            yield _event({"index": index, "delta": answer.text[len(sent[index]) :]})
     yield _event(response(answered, by_column), "done")
 
 
-def _gained(told: list[str], answered: Answered) -> list[bytes]:
-    """The new ends; half of a character is held back until it is whole."""
+def _deltas(sent: list[str], answered: Answered) -> list[bytes]:
+    """Events with the new text; an incomplete character is held back."""
     found = []
     for index, answer in enumerate(answered.answers):
         text = answer.text.rstrip(REPLACEMENT)
-        if text.startswith(told[index]) and text != told[index]:
-            found.append(_event({"index": index, "delta": text[len(told[index]) :]}))
-            told[index] = text
+        if text.startswith(sent[index]) and text != sent[index]:
+            found.append(_event({"index": index, "delta": text[len(sent[index]) :]}))
+            sent[index] = text
     return found
 
 

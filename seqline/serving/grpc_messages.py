@@ -1,8 +1,8 @@
-"""The messages of TensorFlow Serving's gRPC services, as far as this server reads and writes them.
+"""The messages of TensorFlow Serving's gRPC services that this server uses.
 
-Wire-compatible with tensorflow_serving/apis/{predict,get_model_metadata,get_model_status}.proto, described here by hand
-in a pool of their own: the published package that holds them, tensorflow-serving-api, imports the whole of TensorFlow,
-which the server's process does without. Field numbers are those of the published files.
+Wire-compatible with tensorflow_serving/apis/{predict,get_model_metadata,get_model_status}.proto, but defined here in a
+separate descriptor pool: the published package, tensorflow-serving-api, imports all of TensorFlow, which the server's
+process does not need. Field numbers are those of the published files.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 Field = descriptor_pb2.FieldDescriptorProto
 
-# message -> field -> (number, type, repeated); a type that is no scalar is the name of a message.
+# message -> field -> (number, type, repeated); a type is a scalar or the name of a message.
 MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     "tensorflow.TensorShapeProto.Dim": {"size": (1, "int64", False)},
     "tensorflow.TensorShapeProto": {"dim": (2, "tensorflow.TensorShapeProto.Dim", True)},

@@ -20,15 +20,15 @@ SIGNATURE_DEF, SERVING_DEFAULT = "signature_def", "serving_default"
 
 
 async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server":
-    """Starts the gRPC services beside the HTTP interface, on the same loop.
+    """Starts the gRPC services on the event loop of the HTTP interface.
 
     Args:
-        service: What answers.
+        service: The service that answers.
         host: Address to listen on.
         port: Port to listen on.
 
     Raises:
-        UserError: If the port is taken.
+        UserError: If the port is in use.
     """
     limit = service.limits.body_bytes
     server = grpc.aio.server(
@@ -61,66 +61,62 @@ async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server
 
 
 class Handlers:
-    """One method for each call.
+    """One method per RPC.
 
     Args:
-        service: What answers.
+        service: The service that answers.
     """
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
     async def predict(self, request: Any) -> Any:
-        """Answers the tensor `text`; with the signature `parameters`, decoding as its scalars say."""
-        version, label = self._which(request.model_spec)
+        """Answers the tensor `text`; the signature `parameters` also takes decoding parameters as scalars."""
+        version, label = self._version(request.model_spec)
         signature = request.model_spec.signature_name or SERVING_DEFAULT
         if signature not in (SERVING_DEFAULT, PARAMETERS):
-            raise RequestError(
-                Cause.INVALID, f"there is no signature {signature!r}; ask for serving_default or parameters"
-            )
+            raise RequestError(Cause.INVALID, f"there is no signature {signature!r}; use serving_default or parameters")
         tensors = {entry.key: entry.value for entry in request.inputs}
-        taken = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
-        if "text" not in tensors or not set(tensors) <= taken:
-            raise RequestError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(taken)}")
+        accepted = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
+        if "text" not in tensors or not set(tensors) <= accepted:
+            raise RequestError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(accepted)}")
         texts = _texts(tensors.pop("text"))
         parameters = read_parameters({name: _scalar(name, tensor) for name, tensor in tensors.items()})
         answered = await self.service.answer(texts, parameters, version, label, "grpc")
         response = messages.PredictResponse()
         self._spec(response.model_spec, answered.version, signature)
-        wanted = set(request.output_filter) or {"text", "score"}
-        if not wanted <= {"text", "score"}:
-            raise RequestError(Cause.INVALID, f"output_filter has {sorted(wanted)}; there are ['score', 'text']")
+        outputs = set(request.output_filter) or {"text", "score"}
+        if not outputs <= {"text", "score"}:
+            raise RequestError(Cause.INVALID, f"output_filter has {sorted(outputs)}; the outputs are ['score', 'text']")
         rows = [[(answer.text, answer.score), *answer.alternatives] for answer in answered.answers]
-        # As the signatures give them: parameters has n_best results of each text.
+        # The shapes of the signatures: parameters has n_best results of each text.
         shape = [len(rows)] if signature == SERVING_DEFAULT else [len(rows), dict(parameters).get("n_best", 1)]
-        if "text" in wanted:
+        if "text" in outputs:
             tensor = _tensor(response, "text", messages.DT_STRING, shape)
             tensor.string_val.extend(text.encode() for row in rows for text, _ in row)
-        if "score" in wanted:
+        if "score" in outputs:
             tensor = _tensor(response, "score", messages.DT_FLOAT, shape)
             tensor.float_val.extend(float("nan") if score is None else score for row in rows for _, score in row)
         return response
 
     async def metadata(self, request: Any) -> Any:
-        """Tells a version's signatures."""
+        """Returns a version's signatures."""
         if list(request.metadata_field) != [SIGNATURE_DEF]:
-            raise RequestError(
-                Cause.INVALID, f"metadata_field is {list(request.metadata_field)}; ask for signature_def"
-            )
-        loaded = self.service.choose(*self._which(request.model_spec))
-        known = messages.SignatureDefMap()
+            raise RequestError(Cause.INVALID, f"metadata_field is {list(request.metadata_field)}; use signature_def")
+        loaded = self.service.choose(*self._version(request.model_spec))
+        signatures = messages.SignatureDefMap()
         for name, serialized in loaded.batcher.engine.metadata["proto"].items():
-            known.signature_def.add(key=name, value=base64.b64decode(serialized))
+            signatures.signature_def.add(key=name, value=base64.b64decode(serialized))
         response = messages.GetModelMetadataResponse()
         self._spec(response.model_spec, loaded.version)
         entry = response.metadata.add(key=SIGNATURE_DEF)
         entry.value.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-        entry.value.value = known.SerializeToString()
+        entry.value.value = signatures.SerializeToString()
         return response
 
     async def status(self, request: Any) -> Any:
-        """Tells the state of one version, or of all."""
-        version, label = self._which(request.model_spec)
+        """Returns the state of one version, or of all."""
+        version, label = self._version(request.model_spec)
         every = version is None and label is None
         found: list[Loaded] = self.service.versions.loaded if every else [self.service.choose(version, label)]
         response = messages.GetModelStatusResponse()
@@ -132,8 +128,8 @@ class Handlers:
                 failed.status.error_code, failed.status.error_message = messages.UNKNOWN, why
         return response
 
-    def _which(self, spec: Any) -> tuple[int | None, str | None]:
-        self.service.known(spec.name)
+    def _version(self, spec: Any) -> tuple[int | None, str | None]:
+        self.service.check_name(spec.name)
         version = spec.version.value if spec.HasField("version") else None
         return version, spec.version_label or None
 
@@ -157,7 +153,7 @@ def _texts(tensor: Any) -> list[str]:
     if len(values) == 1 and 1 < size <= 2**20:
         values *= size  # a tensor of equal values may be sent as one
     if len(values) != size:
-        raise RequestError(Cause.INVALID, f"text has {len(values)} strings, and the shape [{size}]")
+        raise RequestError(Cause.INVALID, f"text has {len(values)} strings, but its shape is [{size}]")
     try:
         return [value.decode() for value in values]
     except UnicodeDecodeError:
@@ -165,7 +161,7 @@ def _texts(tensor: Any) -> list[str]:
 
 
 def _scalar(name: str, tensor: Any) -> float | int | bool:
-    """The one number of a tensor, as `tf.make_tensor_proto` and others write it."""
+    """The value of a scalar tensor, in any encoding that clients such as `tf.make_tensor_proto` use."""
     formats = {messages.DT_FLOAT: "<f", messages.DT_INT32: "<i", messages.DT_INT64: "<q", messages.DT_BOOL: "<?"}
     fields = {
         messages.DT_FLOAT: tensor.float_val,
@@ -179,21 +175,21 @@ def _scalar(name: str, tensor: Any) -> float | int | bool:
             return struct.unpack(kind, tensor.tensor_content)[0]  # type: ignore[no-any-return]
         if len(fields[tensor.dtype]) == 1:
             return fields[tensor.dtype][0]  # type: ignore[no-any-return]
-    raise RequestError(Cause.INVALID, f"{name} must be a scalar: a number or a truth value")
+    raise RequestError(Cause.INVALID, f"{name} must be a scalar: a number or a boolean")
 
 
 def _handler(name: str, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(
         name,
         {
-            method: grpc.unary_unary_rpc_method_handler(_refusing(behaviour), _reader(request))
+            method: grpc.unary_unary_rpc_method_handler(_aborting(behaviour), _reader(request))
             for method, (behaviour, request) in methods.items()
         },
     )
 
 
 def _reader(message: Any) -> Callable[[bytes], Any]:
-    """Reads a message; one that cannot be read is refused by the caller."""
+    """Returns a parser that returns a `RequestError` for an invalid message."""
 
     def read(content: bytes) -> Any:
         try:
@@ -204,16 +200,16 @@ def _reader(message: Any) -> Callable[[bytes], Any]:
     return read
 
 
-def _refusing(behaviour: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[bytes]]:
+def _aborting(behaviour: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[bytes]]:
     async def call(request: Any, context: Any) -> bytes:
         try:
             if isinstance(request, RequestError):
                 raise request
             answer = await behaviour(request)
-        except RequestError as refusal:
-            if refusal.retry_after:
-                context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
-            await context.abort(grpc.StatusCode[refusal.cause.value[1]], str(refusal))
+        except RequestError as error:
+            if error.retry_after:
+                context.set_trailing_metadata((("retry-after", str(error.retry_after)),))
+            await context.abort(grpc.StatusCode[error.cause.value[1]], str(error))
         return bytes(answer.SerializeToString())
 
     return call

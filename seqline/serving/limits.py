@@ -1,23 +1,23 @@
-"""What a server takes on, and what it refuses."""
+"""Limits of a server."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a server; a request beyond them is refused with a message that names the limit.
+    """Limits of a server; a request beyond them is rejected with a message that names the limit.
 
     Attributes:
-        body_bytes: Largest request body; Vertex's own limit is 10 MB on a dedicated endpoint, 1.5 MB on a shared one.
-        texts: Most texts in a request.
+        body_bytes: Largest request body; Vertex's limit is 10 MB on a dedicated endpoint, 1.5 MB on a shared one.
+        texts: Largest number of texts in a request.
         text_characters: Longest text.
-        queue: Most texts that wait; beyond, requests are answered with 429 and Retry-After.
-        batch: Most texts given to the model at once; 1 turns batching off.
-        beam: Largest beam_size that a request may ask for.
-        results: Largest n_best that a request may ask for.
-        streams: Most answers that are streamed at once; beyond, 429 and Retry-After.
-        seconds: Longest time for a request; beyond, it is answered with 504.
-        drain_seconds: Longest time for the requests in flight when the server is told to stop.
+        queue: Largest number of queued texts; further requests get 429 and Retry-After.
+        batch: Largest batch of the model; 1 disables batching.
+        beam: Largest beam_size of a request.
+        results: Largest n_best of a request.
+        streams: Largest number of concurrent streams; further ones get 429 and Retry-After.
+        seconds: Time limit of a request, which then gets 504.
+        drain_seconds: Time limit of the requests in flight when the server stops.
     """
 
     body_bytes: int = 10_000_000

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the field names that Cloud Logging knows."""
+"""Structured logs: one JSON object a line, with the field names of Cloud Logging."""
 
 import datetime
 import json
@@ -23,7 +23,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Makes everything from INFO on go to stderr as JSON."""
+    """Logs INFO and above to stderr as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

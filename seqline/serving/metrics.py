@@ -1,4 +1,4 @@
-"""What a server counts, in Prometheus' form."""
+"""A server's metrics, in Prometheus' format."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -9,56 +9,54 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """The counters of one server.
+    """The metrics of one server.
 
     Attributes:
-        registry: All of them.
+        registry: Their registry.
     """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("seqline_requests", "Requests.", ["interface", "version", "result"], registry=registry)
-        self.texts = Counter("seqline_texts", "Texts that were answered.", ["version"], registry=registry)
+        self.texts = Counter("seqline_texts", "Answered texts.", ["version"], registry=registry)
         self.seconds = Histogram(
             "seqline_request_seconds", "Time to answer a request.", ["version"], buckets=SECONDS, registry=registry
         )
         self.batch_size = Histogram(
-            "seqline_batch_size", "Texts given to the model at once.", ["version"], buckets=SIZES, registry=registry
+            "seqline_batch_size", "Texts in a batch of the model.", ["version"], buckets=SIZES, registry=registry
         )
         self.model_seconds = Histogram(
             "seqline_model_seconds", "Time of the model for a batch.", ["version"], buckets=SECONDS, registry=registry
         )
         self.queue_seconds = Histogram(
             "seqline_queue_seconds",
-            "Wait of a batch's oldest text.",
+            "Queue time of a batch's oldest text.",
             ["version"],
             buckets=SECONDS,
             registry=registry,
         )
-        self.waiting = Gauge("seqline_queue_texts", "Texts that wait.", ["version"], registry=registry)
-        self.share = Gauge("seqline_traffic_percent", "Share of the requests.", ["version"], registry=registry)
-        self.restarts = Gauge(
-            "seqline_worker_restarts", "Workers that ended by themselves and were started again.", registry=registry
-        )
+        self.waiting = Gauge("seqline_queue_texts", "Queued texts.", ["version"], registry=registry)
+        self.share = Gauge("seqline_traffic_percent", "Traffic share.", ["version"], registry=registry)
+        self.restarts = Gauge("seqline_worker_restarts", "Workers that crashed and were restarted.", registry=registry)
 
     def on_batch(self, version: int, size: int, seconds: float, waited: float) -> None:
-        """Counts a batch.
+        """Records a batch.
 
         Args:
-            version: Who answered.
-            size: Texts in it.
+            version: The version that answered.
+            size: Number of texts.
             seconds: Time of the model.
-            waited: Wait of its oldest text.
+            waited: Queue time of its oldest text.
         """
         self.batch_size.labels(version).observe(size)
         self.model_seconds.labels(version).observe(seconds)
         self.queue_seconds.labels(version).observe(waited)
 
     def text(self, versions: Versions) -> bytes:
-        """Returns everything in Prometheus' text form.
+        """Returns all metrics in Prometheus' text format.
 
         Args:
-            versions: What is loaded now.
+            versions: The loaded versions.
         """
         self.waiting.clear()
         self.share.clear()

@@ -1,6 +1,5 @@
 """One loaded SavedModel. Runs in a worker's process; see `seqline.serving.worker`."""
 
-import json
 import math
 import random
 from collections.abc import Iterator
@@ -13,77 +12,77 @@ import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
 from seqline.errors import UserError
 from seqline.serving.answers import Answer, Parameters
 from seqline.serving.decoding import SIGNATURE, STREAMING, defaults
+from seqline.serving.metadata import read_description
 
 
 class Model:
-    """A model that answers. Several threads may ask it at once.
+    """A loaded model. Safe for concurrent use by several threads.
 
     Args:
         path: The exported model's folder.
 
     Raises:
-        UserError: If the folder holds no SavedModel with the signature `serving_default`.
+        UserError: If the folder holds no SavedModel with the signature `serving_default`, or an unreadable model.json.
     """
 
     def __init__(self, path: Path) -> None:
         if not (path / "saved_model.pb").is_file():
             raise UserError(f"{path} holds no SavedModel: saved_model.pb is missing")
-        # The object must outlive its signatures, which refer to its variables weakly.
+        # The object must outlive its signatures, which have weak references to its variables.
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Any] = dict(self._loaded.signatures)
         if "serving_default" not in self._signatures:
             raise UserError(f"{path} has no signature serving_default; export the model again")
-        described = path / "model.json"
-        self._defaults = defaults(json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {})
+        self._defaults = defaults(read_description(path))
 
     def predict(self, texts: list[str], parameters: Parameters) -> list[Answer]:
         """Answers texts.
 
         Args:
             texts: The inputs.
-            parameters: How to decode; without any, as the model was exported.
+            parameters: Decoding parameters; the defaults are those of the export.
 
         Returns:
-            An answer for each, in their order.
+            An answer for each text, in order.
 
         Raises:
-            Exception: Whatever TensorFlow raises.
+            Exception: Any error of TensorFlow.
         """
-        given = tf.constant(texts, tf.string)
+        inputs = tf.constant(texts, tf.string)
         if not parameters:
-            outputs = self._signatures["serving_default"](text=given)
+            outputs = self._signatures["serving_default"](text=inputs)
             found, scores = outputs["text"].numpy()[:, None], outputs["score"].numpy()[:, None]
         else:
             signature = self._signatures[SIGNATURE]
-            outputs = signature(text=given, **self._scalars(signature, parameters))
+            outputs = signature(text=inputs, **self._scalars(signature, parameters))
             found, scores = outputs["text"].numpy(), outputs["score"].numpy()
         cut = outputs["cut"].numpy().tolist() if "cut" in outputs else [False] * len(texts)
         answers = []
-        for row, its, short in zip(found.tolist(), scores.tolist(), cut, strict=True):
-            (text, score), *others = zip(map(_text, row), map(_finite, its), strict=True)
-            answers.append(Answer(text, score, tuple(others), short))
+        for row, row_scores, truncated in zip(found.tolist(), scores.tolist(), cut, strict=True):
+            (text, score), *others = zip(map(_text, row), map(_finite, row_scores), strict=True)
+            answers.append(Answer(text, score, tuple(others), truncated))
         return answers
 
     def stream(self, texts: list[str], parameters: Parameters) -> Iterator[list[Answer]]:
-        """Answers texts piece by piece, the most probable piece each time or, with sampling, one that is drawn.
+        """Answers texts token by token, greedily or by sampling.
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
+            parameters: Decoding parameters.
 
         Yields:
-            An answer for each so far, after every piece; the scores are there with the last one.
+            The answer so far for each text, after every token; the last one has the scores.
         """
         start, proceed = (self._signatures[name] for name in STREAMING)
         scalars = self._scalars(proceed, parameters)
         values = {**self._defaults, **dict(parameters)}
         state = start(text=tf.constant(texts, tf.string))
         cut = state.pop("cut").numpy().tolist()
-        lengths, pieces, done = [0] * len(texts), tf.constant(1), not texts
+        lengths, one, done = [0] * len(texts), tf.constant(1), not texts
         while not done:
             ended = state["done"].numpy().tolist()
             lengths = [length + (not over) for length, over in zip(lengths, ended, strict=True)]
-            outputs = proceed(pieces=pieces, **state, **scalars)
+            outputs = proceed(pieces=one, **state, **scalars)
             state.update({name: outputs[name] for name in state if name in outputs})
             done = bool(tf.reduce_all(outputs["done"])) or max(lengths) >= values["max_output_length"]
             logs = outputs["log_probability"].numpy().tolist()
@@ -91,8 +90,10 @@ class Model:
             if done:
                 pairs = zip(logs, lengths, strict=True)
                 scores = [_finite(log / length ** values["length_penalty"]) for log, length in pairs]
-            words = map(_text, outputs["text"].numpy().tolist())
-            yield [Answer(text, score, (), short) for text, score, short in zip(words, scores, cut, strict=True)]
+            so_far = map(_text, outputs["text"].numpy().tolist())
+            yield [
+                Answer(text, score, (), truncated) for text, score, truncated in zip(so_far, scores, cut, strict=True)
+            ]
 
     def _scalars(self, signature: Any, parameters: Parameters) -> dict[str, Any]:
         values = {**self._defaults, **dict(parameters)}

@@ -1,10 +1,10 @@
-"""Why a request is not answered."""
+"""Errors of requests, with the status codes of HTTP and gRPC."""
 
 from enum import Enum
 
 
 class Cause(Enum):
-    """Why a request is refused: the HTTP status and the name of the gRPC status."""
+    """The cause of an error: its HTTP status and the name of its gRPC status."""
 
     INVALID = (400, "INVALID_ARGUMENT")
     UNKNOWN = (404, "NOT_FOUND")
@@ -16,11 +16,11 @@ class Cause(Enum):
 
 
 class RequestError(Exception):
-    """A request that is not answered.
+    """A request that fails.
 
     Attributes:
-        cause: Why.
-        retry_after: Seconds to wait before asking again; None if that is of no use.
+        cause: The cause.
+        retry_after: Seconds to wait before a retry; None if a retry does not help.
     """
 
     def __init__(self, cause: Cause, message: str, retry_after: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The server's process: puts the parts together, listens, and ends in order."""
+"""The server's process: creates the services, listens, and shuts down gracefully."""
 
 import logging
 import signal
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is reached.
+    """Addresses and routes of a server.
 
     Attributes:
-        host: Address that it listens on.
+        host: Address to listen on.
         port: Port of HTTP.
         grpc_port: Port of gRPC; 0 for none.
         health_route: Path of the health check.
@@ -41,20 +41,20 @@ class Address:
 
 
 def serve(name: str, source: Source, address: Address, limits: Limits, log_texts: bool = False) -> None:
-    """Serves until SIGTERM or SIGINT; requests in flight are answered first.
+    """Serves until SIGTERM or SIGINT; requests in flight are completed first.
 
     Args:
-        name: The model's name in addresses.
-        source: What to serve.
-        address: Where.
-        limits: What is refused.
-        log_texts: Whether texts go into the log.
+        name: The model's name in URLs.
+        source: Source of the versions to serve.
+        address: Addresses and routes.
+        limits: Limits of requests.
+        log_texts: Whether to log texts.
 
     Raises:
-        UserError: If a port is taken.
+        UserError: If a port is in use.
     """
     listener = _listen(address.host, address.port)
-    # uvicorn raises the signal again once it has shut down; a clean shutdown is to exit with 0.
+    # uvicorn raises the signal again after its shutdown; a graceful shutdown must exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     uvloop.run(_serve(name, source, address, limits, log_texts, listener))
@@ -76,7 +76,7 @@ async def _serve(
             log_level="warning",
             access_log=False,
             http="httptools",
-            # Longer than the 600 s for which Google's load balancers keep a connection, so that they close it first.
+            # Longer than the 600 s keep-alive of Google's load balancers, so that they close a connection first.
             timeout_keep_alive=620,
             timeout_graceful_shutdown=int(limits.drain_seconds),
         )
@@ -85,7 +85,7 @@ async def _serve(
             await grpc_server.stop(limits.drain_seconds)
     finally:
         await versions.stop()
-    log.info("stopped; every request was answered")
+    log.info("stopped; all requests were completed")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What HTTP and gRPC have in common: checks a request, has it answered in time, counts and logs it."""
+"""Shared by HTTP and gRPC: checks requests, answers them within the time limit, records metrics and logs."""
 
 import asyncio
 import contextlib
@@ -25,8 +25,8 @@ class Answered:
 
     Attributes:
         version: The version that answered.
-        answers: One for each text, in their order.
-        seconds: From the request's check to the last answer.
+        answers: One for each text, in order.
+        seconds: Time from the start of the request to the last answer.
     """
 
     version: int
@@ -38,11 +38,11 @@ class Service:
     """Answers requests for a model.
 
     Args:
-        name: The model's name in addresses.
+        name: The model's name in URLs.
         versions: The loaded versions.
-        limits: What is refused.
-        metrics: What is counted.
-        log_texts: Whether texts go into the log; they may be confidential.
+        limits: Limits of requests.
+        metrics: The server's metrics.
+        log_texts: Whether to log texts, which may be confidential.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Service:
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
-            version: Which version, by number; by the traffic split without it.
-            alias: Which version, by name.
-            interface: How the request came, for counts and logs.
-            request_id: What the client calls the request, for the log.
+            parameters: Decoding parameters.
+            version: Number of the version; None for the traffic split.
+            alias: Alias of the version.
+            interface: Interface of the request, for metrics and logs.
+            request_id: The client's id of the request, for the log.
 
         Raises:
-            RequestError: If it is not answered.
+            RequestError: If the request fails.
         """
         started = time.perf_counter()
         chosen = None
@@ -79,14 +79,14 @@ class Service:
             self.check(texts)
             chosen = self.choose(version, alias)
             check(parameters, chosen.batcher.engine.metadata, self.limits)
-            answers = await self._ask(chosen, texts, parameters)
-        except RequestError as refusal:
-            self._note(interface, refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
+            answers = await self._predict(chosen, texts, parameters)
+        except RequestError as error:
+            self._record(interface, error.cause.name.lower(), started, texts, chosen, request_id, str(error))
             raise
         except asyncio.CancelledError:
-            self._note(interface, "gone", started, texts, chosen, request_id, "the client is gone")
+            self._record(interface, "gone", started, texts, chosen, request_id, "the client disconnected")
             raise
-        seconds = self._note(interface, "ok", started, texts, chosen, request_id)
+        seconds = self._record(interface, "ok", started, texts, chosen, request_id)
         return Answered(chosen.version, answers, seconds)
 
     async def stream(
@@ -97,20 +97,20 @@ class Service:
         alias: str | None = None,
         request_id: str = "",
     ) -> AsyncGenerator[Answered, None]:
-        """Answers a request piece by piece.
+        """Answers a request token by token.
 
         Args:
             texts: The inputs.
-            parameters: How to decode.
-            version: Which version, by number; by the traffic split without it.
-            alias: Which version, by name.
-            request_id: What the client calls the request, for the log.
+            parameters: Decoding parameters.
+            version: Number of the version; None for the traffic split.
+            alias: Alias of the version.
+            request_id: The client's id of the request, for the log.
 
         Yields:
             The answers so far.
 
         Raises:
-            RequestError: If it is not answered, or not to its end.
+            RequestError: If the request fails before or during the stream.
         """
         started = time.perf_counter()
         chosen = None
@@ -120,38 +120,38 @@ class Service:
             check(parameters, chosen.batcher.engine.metadata, self.limits, streaming=True)
             async with contextlib.aclosing(chosen.batcher.stream(texts, parameters)) as stream:
                 while True:
-                    left = self.limits.seconds - (time.perf_counter() - started)
-                    with _refusing(self.limits):
-                        answers = await asyncio.wait_for(anext(stream, None), left)
+                    remaining = self.limits.seconds - (time.perf_counter() - started)
+                    with _request_errors(self.limits):
+                        answers = await asyncio.wait_for(anext(stream, None), remaining)
                     if answers is None:
                         break
                     yield Answered(chosen.version, answers, time.perf_counter() - started)
-        except RequestError as refusal:
-            self._note("stream", refusal.cause.name.lower(), started, texts, chosen, request_id, str(refusal))
+        except RequestError as error:
+            self._record("stream", error.cause.name.lower(), started, texts, chosen, request_id, str(error))
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            self._note("stream", "gone", started, texts, chosen, request_id, "the client is gone")
+            self._record("stream", "gone", started, texts, chosen, request_id, "the client disconnected")
             raise
-        self._note("stream", "ok", started, texts, chosen, request_id)
+        self._record("stream", "ok", started, texts, chosen, request_id)
 
-    def known(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
         """Checks a model's name.
 
         Args:
-            name: As the request says it.
+            name: The name in the request.
 
         Raises:
-            RequestError: If it is another's.
+            RequestError: If the server has another model.
         """
         if name != self.name:
-            raise RequestError(Cause.UNKNOWN, f"there is no model {name!r} here; there is {self.name!r}")
+            raise RequestError(Cause.UNKNOWN, f"there is no model {name!r}; this server has {self.name!r}")
 
     def choose(self, version: int | None = None, alias: str | None = None) -> Loaded:
-        """Finds the version that is to answer.
+        """Chooses the version that answers.
 
         Args:
-            version: By number.
-            alias: By name.
+            version: Its number.
+            alias: Its alias.
 
         Raises:
             RequestError: If it is not loaded.
@@ -161,12 +161,12 @@ class Service:
             return chosen
         if version is None and alias is None:
             raise RequestError(Cause.NOT_READY, "no version is loaded yet", 5)
-        wanted = f"version {version}" if alias is None else f"label {alias!r}"
+        requested = f"version {version}" if alias is None else f"label {alias!r}"
         loaded = ", ".join(str(loaded.version) for loaded in self.versions.loaded) or "none"
-        raise RequestError(Cause.UNKNOWN, f"model {self.name} has no {wanted}; loaded versions: {loaded}")
+        raise RequestError(Cause.UNKNOWN, f"model {self.name} has no {requested}; loaded versions: {loaded}")
 
     def check(self, texts: list[str]) -> None:
-        """Holds texts against the limits.
+        """Checks texts against the limits.
 
         Args:
             texts: The inputs.
@@ -175,21 +175,19 @@ class Service:
             RequestError: If there are too many, or one is too long.
         """
         if len(texts) > self.limits.texts:
-            raise RequestError(
-                Cause.TOO_LARGE, f"{len(texts)} texts in one request; at most {self.limits.texts} are taken"
-            )
+            raise RequestError(Cause.TOO_LARGE, f"{len(texts)} texts in one request; the limit is {self.limits.texts}")
         for index, text in enumerate(texts):
             if len(text) > self.limits.text_characters:
                 raise RequestError(
                     Cause.TOO_LARGE,
-                    f"text {index} has {len(text)} characters; at most {self.limits.text_characters} are taken",
+                    f"text {index} has {len(text)} characters; the limit is {self.limits.text_characters}",
                 )
 
-    async def _ask(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
-        with _refusing(self.limits):
+    async def _predict(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
+        with _request_errors(self.limits):
             return await asyncio.wait_for(chosen.batcher.ask(texts, parameters), self.limits.seconds)
 
-    def _note(
+    def _record(
         self,
         interface: str,
         result: str,
@@ -222,8 +220,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def _refusing(limits: Limits) -> Iterator[None]:
-    """Says what went wrong as clients understand it."""
+def _request_errors(limits: Limits) -> Iterator[None]:
+    """Converts errors of batching and the model into `RequestError`."""
     try:
         yield
     except BusyError as error:
@@ -233,4 +231,4 @@ def _refusing(limits: Limits) -> Iterator[None]:
     except ModelFailedError as error:
         raise RequestError(Cause.FAILED, f"the model failed: {error}") from None
     except EngineGoneError:
-        raise RequestError(Cause.NOT_READY, "the model's process ended; it is started again", 5) from None
+        raise RequestError(Cause.NOT_READY, "the model's process ended; it is being restarted", 5) from None

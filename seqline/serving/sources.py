@@ -1,4 +1,4 @@
-"""Where a server's versions come from: a local endpoint's folder, or a serving container's one model."""
+"""Sources of a server's versions: a local endpoint's folder, or the single model of a serving container."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be served.
+class Desired:
+    """The desired state of a server.
 
     Attributes:
-        traffic: Share of the requests in percent, by version; one with 0 answers by its number only.
-        aliases: Names of versions.
+        traffic: Traffic share in percent, by version; a version with 0 answers only by its number.
+        aliases: Version numbers by alias.
     """
 
     traffic: dict[int, int] = field(default_factory=dict)
@@ -27,17 +27,17 @@ class Wanted:
 
 
 class Source(Protocol):
-    """What a server has to serve."""
+    """Provides the desired versions and their models."""
 
-    def wanted(self) -> Wanted:
-        """Which versions are to be served, and how much each."""
+    def desired(self) -> Desired:
+        """The versions to serve and their traffic."""
 
     def model(self, version: int) -> Path | None:
-        """A version's model folder, fetched first where needed; None where there is no such version."""
+        """A version's model folder, downloaded first if necessary; None if there is no such version."""
 
 
 class EndpointSource:
-    """The registered versions of a local endpoint; endpoint.json says what is deployed.
+    """The registered versions of a local endpoint; endpoint.json has the deployed ones.
 
     Args:
         endpoint: The endpoint.
@@ -46,10 +46,10 @@ class EndpointSource:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    def wanted(self) -> Wanted:
-        """What endpoint.json says."""
+    def desired(self) -> Desired:
+        """The deployed versions of endpoint.json."""
         settings = self.endpoint.read()
-        return Wanted(settings.traffic, settings.aliases) if settings else Wanted()
+        return Desired(settings.traffic, settings.aliases) if settings else Desired()
 
     def model(self, version: int) -> Path | None:
         """A registered version's folder."""
@@ -57,44 +57,44 @@ class EndpointSource:
 
 
 class StorageSource:
-    """The one model of a serving container, its version 1; a bucket's model is copied here when it is first asked for.
+    """The single model of a serving container, as version 1; a bucket's model is downloaded on first use.
 
     Args:
-        place: The exported model: a folder, or an address such as gs://bucket/model.
+        location: The exported model: a folder, or a URL such as gs://bucket/model.
 
     Raises:
-        UserError: If it is a local folder that holds no SavedModel.
+        UserError: If it is a local folder without a SavedModel.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place
-        self._fetched: tempfile.TemporaryDirectory[str] | None = None
-        if "://" not in place and not (Path(place) / "saved_model.pb").is_file():
-            raise UserError(f"{place} holds no SavedModel: saved_model.pb is missing")
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self._downloaded: tempfile.TemporaryDirectory[str] | None = None
+        if "://" not in location and not (Path(location) / "saved_model.pb").is_file():
+            raise UserError(f"{location} holds no SavedModel: saved_model.pb is missing")
 
-    def wanted(self) -> Wanted:
+    def desired(self) -> Desired:
         """All traffic to version 1."""
-        return Wanted({1: 100})
+        return Desired({1: 100})
 
     def model(self, version: int) -> Path | None:
         """Version 1's folder."""
         if version != 1:
             return None
-        if "://" not in self.place:
-            return Path(self.place)
-        if self._fetched is None:
-            self._fetched = self._fetch()
-        return Path(self._fetched.name)
+        if "://" not in self.location:
+            return Path(self.location)
+        if self._downloaded is None:
+            self._downloaded = self._download()
+        return Path(self._downloaded.name)
 
-    def _fetch(self) -> "tempfile.TemporaryDirectory[str]":
-        # Else gcsfs asks each bucket for its type over gRPC first, which takes a minute where that is not allowed.
+    def _download(self) -> "tempfile.TemporaryDirectory[str]":
+        # Otherwise gcsfs first requests each bucket's type over gRPC, which takes a minute where gRPC is blocked.
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         import fsspec
 
-        log.info("copying the model from %s", self.place)
+        log.info("downloading the model from %s", self.location)
         folder = tempfile.TemporaryDirectory(prefix="model.")
         try:
-            files, root = fsspec.core.url_to_fs(self.place.rstrip("/"))
+            files, root = fsspec.core.url_to_fs(self.location.rstrip("/"))
             found = files.find(root)
             if f"{root}/saved_model.pb" not in found:
                 raise FileNotFoundError
@@ -103,7 +103,9 @@ class StorageSource:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 files.get_file(file, str(path))
         except FileNotFoundError:
-            raise UserError(f"{self.place} holds no SavedModel: saved_model.pb is missing") from None
-        except Exception as error:  # each file system has errors of its own
-            raise UserError(f"the model cannot be copied from {self.place}: {error or type(error).__name__}") from error
+            raise UserError(f"{self.location} holds no SavedModel: saved_model.pb is missing") from None
+        except Exception as error:  # every file system has its own errors
+            raise UserError(
+                f"the model cannot be downloaded from {self.location}: {error or type(error).__name__}"
+            ) from error
         return folder

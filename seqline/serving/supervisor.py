@@ -1,4 +1,4 @@
-"""Keeps a local endpoint's server running, as an orchestrator keeps a container: one that is killed is started again.
+"""Restarts a local endpoint's server when it is killed, as an orchestrator restarts a container.
 
 Linux only.
 """
@@ -12,18 +12,18 @@ from types import FrameType
 
 log = logging.getLogger(__name__)
 
-# Before a server that was killed is started again: seconds, doubled every time, from the start after a good while.
-FIRST_WAIT, LONGEST_WAIT, GOOD_WHILE = 0.1, 30.0, 60.0
+# Seconds before a restart: doubled for each, and reset after the server has run for STABLE_SECONDS.
+FIRST_WAIT, LONGEST_WAIT, STABLE_SECONDS = 0.1, 30.0, 60.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def keep() -> int | None:
-    """Splits the process in two: one is to serve, the other starts it again whenever a signal ends it.
+def supervise() -> int | None:
+    """Forks: the child serves, and the parent restarts it whenever a signal kills it.
 
-    To be called before there are threads.
+    Must be called before any thread is started.
 
     Returns:
-        In the process that is to serve: None. In the other, once it has ended by itself: its exit code.
+        In the child: None. In the parent, once the child has exited by itself: its exit code.
     """
     serving, stopped = 0, False
 
@@ -33,29 +33,29 @@ def keep() -> int | None:
         if serving:
             os.kill(serving, signal.SIGTERM)
 
-    # A terminal's Ctrl-C reaches both.
+    # Ctrl-C in a terminal reaches both processes.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    keeper, wait = os.getpid(), FIRST_WAIT
+    supervisor, wait = os.getpid(), FIRST_WAIT
     while True:
         started = time.monotonic()
         serving = os.fork()
         if serving == 0:
-            _end_with(keeper)
+            _end_with(supervisor)
             return None
         code = os.waitstatus_to_exitcode(os.waitpid(serving, 0)[1])
         if stopped or code >= 0:
             return max(code, 0)
-        wait = FIRST_WAIT if time.monotonic() - started > GOOD_WHILE else wait
-        log.error("the server was ended by signal %d; starting it again", -code)
+        wait = FIRST_WAIT if time.monotonic() - started > STABLE_SECONDS else wait
+        log.error("the server was killed by signal %d; restarting it", -code)
         time.sleep(wait)
         wait = min(2 * wait, LONGEST_WAIT)
 
 
-def _end_with(keeper: int) -> None:
-    """Has the kernel send SIGTERM once the keeper is gone: a server that nobody keeps would hold its port."""
+def _end_with(supervisor: int) -> None:
+    """Makes the kernel send SIGTERM when the supervisor ends: an orphaned server would occupy its port."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != keeper:
+    if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Which versions a server has loaded, and which one answers a request."""
+"""Loads and unloads a server's versions, and chooses the one that answers a request."""
 
 import asyncio
 import logging
@@ -11,13 +11,13 @@ from seqline.errors import UserError
 from seqline.serving.batching import Batcher
 from seqline.serving.engine import Device, Engine
 from seqline.serving.limits import Limits
-from seqline.serving.sources import Source, Wanted
+from seqline.serving.sources import Desired, Source
 
 log = logging.getLogger(__name__)
 
-# Before a version that failed to load is tried again: seconds, doubled every time.
+# Seconds before a failed load is retried, doubled each time.
 FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
-# Health asks a model that has not answered for so long.
+# The health check sends a request to a model that has not answered for this long.
 FRESH_SECONDS = 10.0
 
 
@@ -35,18 +35,18 @@ class Loaded:
 
 
 class Versions:
-    """The loaded versions; follows what the source wants.
+    """Loads and unloads versions to match the desired state of the source.
 
-    A version is loaded and has answered before it is given its share, so no request waits for it and none is lost;
-    while it does not load, the former split stays. A version that is no longer wanted answers what it has, then goes. A
-    worker that ends by itself is started again; its requests wait for that.
+    A version gets traffic only after it is loaded and has answered, so no request waits for it or is lost; if it fails
+    to load, the previous traffic split remains. A version that is no longer desired completes its requests and is
+    unloaded. A worker that crashes is restarted, and its requests wait for that.
 
     Args:
-        source: Says which versions are to be served.
-        limits: Of each version's queue.
+        source: Source of the desired versions.
+        limits: Limits of each version's queue.
         device: Each worker's share of the machine.
-        poll_seconds: How often the source is asked.
-        on_batch: Told version, size, seconds and longest wait of every batch.
+        poll_seconds: Seconds between two reads of the source.
+        on_batch: Called with version, size, seconds and longest wait of every batch.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Versions:
     ) -> None:
         self.source, self.limits, self.device, self.poll_seconds = source, limits, device, poll_seconds
         self.on_batch = on_batch
-        self.applied = Wanted()
+        self.applied = Desired()
         self.restarts = 0
         self._loaded: dict[int, Loaded] = {}
         self._failures: dict[int, Failure] = {}
@@ -68,50 +68,52 @@ class Versions:
 
     @property
     def loaded(self) -> list[Loaded]:
-        """The versions that can be asked by number, oldest first."""
+        """The loaded versions, oldest first."""
         return [self._loaded[version] for version in sorted(self._loaded)]
 
     @property
     def failures(self) -> dict[int, str]:
-        """Why wanted versions are not loaded."""
+        """Error messages of desired versions that failed to load."""
         return {version: failure.message for version, failure in self._failures.items()}
 
     def start(self) -> None:
-        """Starts to follow the source."""
+        """Starts following the source."""
         self._spawn(self._follow())
 
     async def stop(self) -> None:
-        """Ends every worker."""
+        """Stops all workers."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(loaded.batcher.engine.stop() for loaded in self.loaded))
 
     def choose(self, version: int | None = None, alias: str | None = None) -> Loaded | None:
-        """Returns the version that is to answer.
+        """Chooses the version that answers.
 
         Args:
-            version: By number.
-            alias: By name.
+            version: Its number.
+            alias: Its alias.
 
         Returns:
-            That version; without number and name one by the traffic split; None if it is not loaded.
+            That version; without number and alias one chosen by the traffic split; None if it is not loaded.
         """
         if alias is not None:
             version = self.applied.aliases.get(alias)
             return None if version is None else self._loaded.get(version)
         if version is not None:
             return self._loaded.get(version)
-        shares = {known: share for known, share in self.applied.traffic.items() if share and known in self._loaded}
+        shares = {
+            version: share for version, share in self.applied.traffic.items() if share and version in self._loaded
+        }
         return self._loaded[random.choices(list(shares), list(shares.values()))[0]] if shares else None
 
     async def healthy(self, seconds: float = 5.0) -> bool:
-        """Whether every version with a share answers.
+        """Whether every version with a traffic share answers.
 
         Args:
-            seconds: How long one that has not answered lately may take.
+            seconds: Time limit of a version that has not answered lately.
         """
-        serving = [self._loaded[known].batcher for known, share in self.applied.traffic.items() if share]
+        serving = [self._loaded[version].batcher for version, share in self.applied.traffic.items() if share]
         stale = [batcher for batcher in serving if time.monotonic() - batcher.answered > FRESH_SECONDS]
         try:
             await asyncio.wait_for(asyncio.gather(*(batcher.ask(["."]) for batcher in stale)), seconds)
@@ -131,44 +133,44 @@ class Versions:
     async def _follow(self) -> None:
         while True:
             try:
-                wanted = self.source.wanted()
+                desired = self.source.desired()
                 self._unreadable = ""
             except UserError as error:
                 if str(error) != self._unreadable:
-                    log.error("%s; what is served stays", error)
+                    log.error("%s; the served versions stay", error)
                 self._unreadable = str(error)
             else:
-                await self._approach(wanted)
+                await self._approach(desired)
             await asyncio.sleep(self.poll_seconds)
 
-    async def _approach(self, wanted: Wanted) -> None:
-        for version in [failed for failed in self._failures if failed not in wanted.traffic]:
+    async def _approach(self, desired: Desired) -> None:
+        for version in [failed for failed in self._failures if failed not in desired.traffic]:
             del self._failures[version]
-        for version in sorted(wanted.traffic, key=lambda version: -wanted.traffic[version]):
+        for version in sorted(desired.traffic, key=lambda version: -desired.traffic[version]):
             if version not in self._loaded:
                 await self._load(version)
             if not self._serves(self.applied.traffic):
-                # Just started: what is loaded already takes all of the requests.
-                self.applied = Wanted({v: s for v, s in wanted.traffic.items() if v in self._loaded}, wanted.aliases)
-        missing = [version for version, share in wanted.traffic.items() if share and version not in self._loaded]
-        if wanted == self.applied or missing:
+                # At the start, the versions loaded so far take all requests.
+                self.applied = Desired({v: s for v, s in desired.traffic.items() if v in self._loaded}, desired.aliases)
+        missing = [version for version, share in desired.traffic.items() if share and version not in self._loaded]
+        if desired == self.applied or missing:
             return
-        if wanted.traffic != self.applied.traffic:
-            log.info("traffic %s", " ".join(f"{version}:{share}%" for version, share in wanted.traffic.items()))
-        self.applied = wanted
-        for version in [loaded for loaded in self._loaded if loaded not in wanted.traffic]:
+        if desired.traffic != self.applied.traffic:
+            log.info("traffic %s", " ".join(f"{version}:{share}%" for version, share in desired.traffic.items()))
+        self.applied = desired
+        for version in [loaded for loaded in self._loaded if loaded not in desired.traffic]:
             self._spawn(self._retire(self._loaded.pop(version)))
 
     async def _load(self, version: int) -> None:
         failure = self._failures.get(version)
-        if failure and time.monotonic() < failure.again:
+        if failure and time.monotonic() < failure.retry_at:
             return
         started = time.monotonic()
         try:
             engine = await self._start(version)
         except (UserError, OSError) as error:
             if not failure or failure.message != str(error):
-                log.error("version %d does not load: %s", version, error)
+                log.error("version %d failed to load: %s", version, error)
             self._failures[version] = Failure.after(failure, str(error))
             return
         self._failures.pop(version, None)
@@ -179,30 +181,30 @@ class Versions:
         loaded = Loaded(version, Batcher(engine, self.limits, self.device.concurrency, on_batch))
         loaded.batcher.answered = time.monotonic()
         self._loaded[version] = loaded
-        self._spawn(self._revive(loaded))
-        log.info("version %d is loaded and answers, after %.1f s", version, time.monotonic() - started)
+        self._spawn(self._restart(loaded))
+        log.info("version %d is loaded after %.1f s", version, time.monotonic() - started)
 
     async def _start(self, version: int) -> Engine:
-        # Copying from a bucket takes its time; requests are answered meanwhile.
+        # In a thread: a download takes time, and requests are answered meanwhile.
         model = await asyncio.get_running_loop().run_in_executor(None, self.source.model, version)
         if model is None:
             raise UserError(f"there is no version {version}")
         return await Engine.start(model, self.device)
 
-    async def _revive(self, loaded: Loaded) -> None:
+    async def _restart(self, loaded: Loaded) -> None:
         failure = None
         while True:
             await asyncio.shield(loaded.batcher.engine.gone)
             if self._loaded.get(loaded.version) is not loaded:
                 return
             self.restarts += 1
-            log.error("the process of version %d ended; starting it again", loaded.version)
+            log.error("the process of version %d ended; restarting it", loaded.version)
             try:
                 loaded.batcher.replace(await self._start(loaded.version))
                 failure = None
             except (UserError, OSError) as error:
                 failure = Failure.after(failure, str(error))
-                log.error("version %d does not load again: %s", loaded.version, error)
+                log.error("version %d failed to load again: %s", loaded.version, error)
                 loaded.batcher.fail()
                 await asyncio.sleep(failure.wait)
 
@@ -217,20 +219,20 @@ class Versions:
 
 @dataclass(frozen=True)
 class Failure:
-    """A version that did not load.
+    """A failed load.
 
     Attributes:
-        message: Why.
-        wait: Seconds until it is tried again.
-        again: When that is, on the monotonic clock.
+        message: The error.
+        wait: Seconds until the retry.
+        retry_at: Time of the retry on the monotonic clock.
     """
 
     message: str
     wait: float
-    again: float
+    retry_at: float
 
     @classmethod
     def after(cls, before: "Failure | None", message: str) -> "Failure":
-        """Notes one more failure; each waits twice as long as the one before."""
+        """Creates the next failure, whose wait is twice that of the one before."""
         wait = min(2 * before.wait, LONGEST_WAIT) if before else FIRST_WAIT
         return cls(message, wait, time.monotonic() + wait)

@@ -1,15 +1,16 @@
-"""A version's own process: loads its SavedModel and answers batches that come over a socket.
+"""A version's process: loads its SavedModel and answers batches that it receives over a socket.
 
-A process of its own, so that loading a version never holds up the one that answers, that unloading it gives all of
-its memory back, and that a model that crashes takes nothing with it. It ends when the server's end of the socket
-closes, however the server ended. The messages, see `seqline.serving.answers`:
+Each version has its own process, so that loading a version does not delay the one that answers, unloading frees all of
+its memory, and a crash affects only its version. It ends when the server's end of the socket closes, even if the server
+was killed. The messages, encoded by `seqline.serving.answers`:
 
-    worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": why}
+    worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": message}
     server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}
-    worker:  {"id": 1, "answers": [["...", -0.1, [], false]], "seconds": 0.02}  or  {"id": 1, "error": why}
+    worker:  {"id": 1, "answers": [["...", -0.1, [], false]], "seconds": 0.02}  or  {"id": 1, "error": message}
     server:  {"id": 2, "texts": ["..."], "parameters": {}, "stream": true}
-    worker:  {"id": 2, "answers": [...]} after every piece, then {"id": 2, "ended": true}  or  {"id": 2, "error": why}
-    server:  {"id": 2, "cancel": true} when nobody reads the stream any more
+    worker:  {"id": 2, "answers": [...]} after every token, then {"id": 2, "ended": true}
+             or  {"id": 2, "error": message}
+    server:  {"id": 2, "cancel": true} once the client has stopped reading the stream
 """
 
 import argparse
@@ -31,46 +32,46 @@ from seqline.serving.answers import LENGTH, Answer, frame
 
 log = logging.getLogger(__name__)
 
-# A model has answered this before it counts as loaded: the first calls are the slow ones.
+# A model counts as loaded after it has answered this, because the first calls are slow.
 WARM_UP = ([["."], ["One, two.", "Three."]], 2)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answers until the server is gone.
+    """Answers until the server closes the socket.
 
     Args:
-        arguments: The command line that `seqline.serving.engine` gives.
+        arguments: The command line from `seqline.serving.engine`.
 
     Returns:
         The exit code.
     """
     parser = argparse.ArgumentParser(prog="python -m seqline.serving.worker")
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--socket", type=int, required=True, help="number of the open socket to the server")
-    parser.add_argument("--concurrency", type=int, required=True, help="batches that are answered at once")
+    parser.add_argument("--socket", type=int, required=True, help="file descriptor of the socket to the server")
+    parser.add_argument("--concurrency", type=int, required=True, help="number of concurrent batches")
     parser.add_argument("--threads", type=int, required=True, help="threads of one operation")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    # Ctrl-C in a terminal reaches the whole group; the server decides when a worker ends.
+    # Ctrl-C in a terminal reaches the whole process group, but the server decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    server = _Server(socket.socket(fileno=given.socket))
+    server = _Server(socket.socket(fileno=options.socket))
     try:
-        model, ready = _load(given.model, given.concurrency, given.threads)
+        model, ready = _load(options.model, options.concurrency, options.threads)
     except Exception as error:
-        server.say({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
+        server.send({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
         return 1
-    server.say({"ready": ready})
-    pool = ThreadPoolExecutor(given.concurrency, "answers")
+    server.send({"ready": ready})
+    pool = ThreadPoolExecutor(options.concurrency, "answers")
     streams: dict[int, Iterator[list[Answer]]] = {}
     for message in server:
         if message.get("cancel"):
             streams.pop(message["id"], None)
         elif message.get("stream"):
             streams[message["id"]] = model.stream(message["texts"], tuple(message["parameters"].items()))
-            pool.submit(_proceed, pool, streams, message["id"], server)
+            pool.submit(_advance, pool, streams, message["id"], server)
         else:
             pool.submit(_answer, model, message, server)
-    # Nobody waits for the answers that are under way.
+    # The server is gone, so the answers in flight are dropped.
     os._exit(0)
 
 
@@ -81,11 +82,11 @@ class _Server:
         connection.setblocking(True)
         self._out = connection
         self._in = connection.makefile("rb")
-        self._speaking = threading.Lock()
+        self._lock = threading.Lock()
 
-    def say(self, message: dict[str, Any]) -> None:
-        """Sends a message whole."""
-        with self._speaking:
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends a message without interleaving."""
+        with self._lock:
             self._out.sendall(frame(message))
 
     def __iter__(self) -> "_Server":
@@ -125,13 +126,13 @@ def _answer(model: Any, message: dict[str, Any], server: _Server) -> None:
         log.exception("a batch of %d texts failed", len(message["texts"]))
         reply["error"] = _one_line(error)
     reply["seconds"] = time.perf_counter() - started
-    server.say(reply)
+    server.send(reply)
 
 
-def _proceed(
+def _advance(
     pool: ThreadPoolExecutor, streams: dict[int, Iterator[list[Answer]]], number: int, server: _Server
 ) -> None:
-    """One piece of a stream; the next one queues behind what has come in since."""
+    """Decodes one token of a stream; the next one queues behind requests that arrived meanwhile."""
     stream = streams.get(number)
     if stream is None:
         return
@@ -140,18 +141,18 @@ def _proceed(
     except Exception as error:
         log.exception("a stream failed")
         streams.pop(number, None)
-        server.say({"id": number, "error": _one_line(error)})
+        server.send({"id": number, "error": _one_line(error)})
         return
     if found is None:
         streams.pop(number, None)
-        server.say({"id": number, "ended": True})
+        server.send({"id": number, "ended": True})
         return
-    server.say({"id": number, "answers": [answer.packed() for answer in found]})
-    pool.submit(_proceed, pool, streams, number, server)
+    server.send({"id": number, "answers": [answer.packed() for answer in found]})
+    pool.submit(_advance, pool, streams, number, server)
 
 
 def _one_line(error: Exception) -> str:
-    """TensorFlow's errors are pages; what matters stands before its own stack."""
+    """Shortens an error: TensorFlow's have pages, and the message comes before the stack."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 

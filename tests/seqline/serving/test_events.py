@@ -1,4 +1,4 @@
-"""Streamed answers, over a real connection, from an engine that writes what the test says."""
+"""Streamed answers over a real connection, from an engine with fixed outputs."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def served() -> Iterator[tuple[Writer, str]]:
         thread.join()
 
 
-def told(url: str, texts: int = 1) -> list[tuple[str, Any]]:
+def read_events(url: str, texts: int = 1) -> list[tuple[str, Any]]:
     answer = httpx.post(url, json={"instances": ["x"] * texts, "stream": True})
     assert answer.status_code == 200
     assert answer.headers["x-model-version"] == "7"
@@ -73,10 +73,10 @@ def told(url: str, texts: int = 1) -> list[tuple[str, Any]]:
     return events
 
 
-def test_deltas_add_up_and_done_has_all(served: tuple[Writer, str]) -> None:
+def test_deltas_add_up_to_the_answers_of_done(served: tuple[Writer, str]) -> None:
     engine, url = served
     engine.steps = [["Ein", ""], ["Ein", "Zwei"], ["Ein Hund", "Zwei"]]
-    assert told(url, 2) == [
+    assert read_events(url, 2) == [
         ("", {"index": 0, "delta": "Ein"}),
         ("", {"index": 1, "delta": "Zwei"}),
         ("", {"index": 0, "delta": " Hund"}),
@@ -84,30 +84,30 @@ def test_deltas_add_up_and_done_has_all(served: tuple[Writer, str]) -> None:
     ]
 
 
-def test_half_a_character_waits_for_its_other_half(served: tuple[Writer, str]) -> None:
+def test_an_incomplete_character_is_held_back(served: tuple[Writer, str]) -> None:
     engine, url = served
     engine.steps = [["gr\ufffd"], ["gr\ufffd\ufffd"], ["grün"], ["grün\ufffd"]]
-    deltas = [event["delta"] for kind, event in told(url) if not kind]
-    assert deltas == ["gr", "ün", "\ufffd"]  # the last one never came
+    deltas = [event["delta"] for kind, event in read_events(url) if not kind]
+    assert deltas == ["gr", "ün", "\ufffd"]  # the last one stayed incomplete
 
 
-def test_a_failure_before_the_first_piece_has_a_status_and_one_on_the_way_is_an_event(
+def test_an_error_before_the_first_token_has_a_status_and_a_later_one_is_an_event(
     served: tuple[Writer, str],
 ) -> None:
     engine, url = served
     engine.steps = [ModelFailedError("no")]
     assert httpx.post(url, json={"instances": ["x"], "stream": True}).status_code == 500
     engine.steps = [["Ein"], ModelFailedError("no")]
-    assert told(url) == [("", {"index": 0, "delta": "Ein"}), ("error", {"error": "the model failed: no"})]
+    assert read_events(url) == [("", {"index": 0, "delta": "Ein"}), ("error", {"error": "the model failed: no"})]
 
 
-def test_a_stream_ends_when_its_time_is_over(served: tuple[Writer, str]) -> None:
+def test_a_stream_ends_at_the_time_limit(served: tuple[Writer, str]) -> None:
     engine, url = served
     engine.steps = [["Ein" * number] for number in range(1, 1000)]
-    assert told(url)[-1] == ("error", {"error": "not answered within 2 s"})
+    assert read_events(url)[-1] == ("error", {"error": "not answered within 2 s"})
 
 
-def test_a_stream_that_nobody_reads_is_given_up(served: tuple[Writer, str]) -> None:
+def test_a_stream_is_closed_when_its_client_disconnects(served: tuple[Writer, str]) -> None:
     engine, url = served
     engine.closed.clear()
     engine.steps = [["Ein" * number] for number in range(1, 1000)]
@@ -116,8 +116,11 @@ def test_a_stream_that_nobody_reads_is_given_up(served: tuple[Writer, str]) -> N
     assert engine.closed.wait(1)
 
 
-def test_no_text_is_no_stream(served: tuple[Writer, str]) -> None:
+def test_a_stream_without_texts_is_rejected(served: tuple[Writer, str]) -> None:
     engine, url = served
     engine.steps = []
-    refused = httpx.post(url, json={"instances": [], "stream": True})
-    assert (refused.status_code, refused.json()["error"]) == (400, "instances: there is no text to stream an answer to")
+    response = httpx.post(url, json={"instances": [], "stream": True})
+    assert (response.status_code, response.json()["error"]) == (
+        400,
+        "instances: there is no text to stream an answer for",
+    )

@@ -1,4 +1,4 @@
-"""Bad bodies, schemathesis and killed processes, against real servers."""
+"""Invalid bodies, schemathesis and killed processes, with real servers."""
 
 import os
 import random
@@ -16,11 +16,11 @@ from tests.servers import Server
 pytestmark = pytest.mark.e2e
 
 BODIES = 10_000
-WELL = b'{"instances": ["a"]}'
+VALID = b'{"instances": ["a"]}'
 
 
-def bad_body(chooser: random.Random) -> bytes:
-    """A body of one of many kinds, most of them wrong."""
+def random_body(chooser: random.Random) -> bytes:
+    """A random body, most of them invalid."""
     value = chooser.choice(
         [
             b"NaN",
@@ -49,18 +49,18 @@ def bad_body(chooser: random.Random) -> bytes:
             b'{"' + field + b'": ' + value + b"}",
             b'{"instances": [' + value + b', "a"]}',
             b'{"instances": ["a"], "' + field + b'": ' + value + b"}",
-            WELL[: chooser.randint(0, len(WELL))],
+            VALID[: chooser.randint(0, len(VALID))],
             bytes(chooser.choices(range(256), k=chooser.randint(0, 200))),
         ]
     )
 
 
 def exchange(
-    port: int, body: bytes, stated: int | None, kept: socket.socket | None
+    port: int, body: bytes, declared: int | None, reused: socket.socket | None
 ) -> tuple[int, socket.socket | None]:
-    """Sends a request; returns its status (0 where the server waits for more) and the connection, if it stays open."""
-    connection = kept or socket.create_connection(("127.0.0.1", port), 30)
-    length = len(body) if stated is None else stated
+    """Sends a request; returns its status (0 if the server waits for more) and the connection, if it stays open."""
+    connection = reused or socket.create_connection(("127.0.0.1", port), 30)
+    length = len(body) if declared is None else declared
     connection.sendall(
         b"POST /v1/models/model:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length + body
     )
@@ -80,21 +80,21 @@ def exchange(
     return int(head.split()[1]), connection
 
 
-def test_ten_thousand_bad_bodies_are_refused_and_good_ones_answered(server: Server) -> None:
+def test_ten_thousand_invalid_bodies_are_rejected_and_valid_ones_answered(server: Server) -> None:
     chooser = random.Random(1)
     seen: dict[int, int] = {}
-    kept = None
+    connection = None
     for number in range(BODIES):
-        body = bad_body(chooser)
-        stated = len(body) + chooser.choice([1, -1, 1000]) if body and chooser.random() < 0.05 else None
-        status, kept = exchange(server.port, body, stated, kept)
+        body = random_body(chooser)
+        declared = len(body) + chooser.choice([1, -1, 1000]) if body and chooser.random() < 0.05 else None
+        status, connection = exchange(server.port, body, declared, connection)
         seen[status] = seen.get(status, 0) + 1
         if number % 100 == 0:
-            status, kept = exchange(server.port, WELL, None, kept)
+            status, connection = exchange(server.port, VALID, None, connection)
             assert status == 200
     assert {status for status in seen if status >= 500} == set()
     assert seen[400] > BODIES / 2
-    assert httpx.post(server.route, content=WELL).json()["predictions"][0]["text"] == "A"
+    assert httpx.post(server.route, content=VALID).json()["predictions"][0]["text"] == "A"
 
 
 def test_schemathesis_finds_no_server_error(server: Server, tmp_path: Path) -> None:
@@ -105,14 +105,14 @@ def test_schemathesis_finds_no_server_error(server: Server, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_a_killed_worker_is_started_again_and_its_requests_wait(server: Server) -> None:
+def test_a_killed_worker_is_restarted_and_its_requests_wait(server: Server) -> None:
     def workers() -> list[int]:
         found = subprocess.run(["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False)
         return [int(pid) for pid in found.stdout.split()]
 
     (worker,) = workers()
     os.kill(worker, signal.SIGKILL)
-    response = httpx.post(server.route, content=WELL, timeout=90)
+    response = httpx.post(server.route, content=VALID, timeout=90)
     assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
     assert workers() != [worker]
     assert "seqline_worker_restarts 1.0" in httpx.get(f"{server.url}/metrics").text

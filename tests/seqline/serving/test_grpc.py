@@ -1,4 +1,4 @@
-"""gRPC with TensorFlow Serving's own client, in a process of its own: it registers messages of the same names."""
+"""gRPC with TensorFlow Serving's client, in a separate process because it registers messages of the same names."""
 
 import json
 import os
@@ -28,7 +28,7 @@ channel = grpc.insecure_channel(sys.argv[1])
 predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 models = model_service_pb2_grpc.ModelServiceStub(channel)
 
-def ask(texts, name="model", version=None, label=None, signature="serving_default", **inputs):
+def predict(texts, name="model", version=None, label=None, signature="serving_default", **inputs):
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = name, signature
     if version is not None:
@@ -42,26 +42,26 @@ def ask(texts, name="model", version=None, label=None, signature="serving_defaul
         response = predictions.Predict(request, 30)
     except grpc.RpcError as error:
         return [error.code().name, error.details()]
-    told = {key: tf.make_ndarray(value).tolist() for key, value in response.outputs.items()}
-    return [[text.decode() for text in told["text"]], told["score"], response.model_spec.version.value]
+    outputs = {key: tf.make_ndarray(value).tolist() for key, value in response.outputs.items()}
+    return [[text.decode() for text in outputs["text"]], outputs["score"], response.model_spec.version.value]
 
 found = {
-    "two": ask(["grüße", "b"]),
-    "same": ask(["a", "a", "a"]),
-    "none": ask(tf.constant([], tf.string)),
-    "by version": ask(["a"], version=1),
-    "unknown version": ask(["a"], version=7),
-    "unknown label": ask(["a"], label="canary"),
-    "unknown model": ask(["a"], name="other"),
-    "unknown signature": ask(["a"], signature="other"),
-    "wrong type": ask([1, 2]),
-    "a scalar": ask("a"),
-    "not UTF-8": ask([b"\\xff"]),
-    "too many": ask(["a"] * 101),
-    "parameters": ask(["a"], signature="parameters", beam_size=np.int32(2), top_p=np.float32(0.5)),
-    "an unknown parameter": ask(["a"], signature="parameters", beam=2),
-    "no scalar": ask(["a"], signature="parameters", beam_size=[2]),
-    "out of range": ask(["a"], signature="parameters", beam_size=0),
+    "two": predict(["grüße", "b"]),
+    "same": predict(["a", "a", "a"]),
+    "none": predict(tf.constant([], tf.string)),
+    "by version": predict(["a"], version=1),
+    "unknown version": predict(["a"], version=7),
+    "unknown label": predict(["a"], label="canary"),
+    "unknown model": predict(["a"], name="other"),
+    "unknown signature": predict(["a"], signature="other"),
+    "wrong type": predict([1, 2]),
+    "a scalar": predict("a"),
+    "not UTF-8": predict([b"\\xff"]),
+    "too many": predict(["a"] * 101),
+    "parameters": predict(["a"], signature="parameters", beam_size=np.int32(2), top_p=np.float32(0.5)),
+    "an unknown parameter": predict(["a"], signature="parameters", beam=2),
+    "no scalar": predict(["a"], signature="parameters", beam_size=[2]),
+    "out of range": predict(["a"], signature="parameters", beam_size=0),
 }
 request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
 request.model_spec.name = "model"
@@ -78,7 +78,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def answers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the client was told by a server."""
+    """The responses that the client got."""
     script = tmp_path_factory.mktemp("client") / "client.py"
     script.write_text(CLIENT)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -106,18 +106,18 @@ def test_predict_answers_with_tensors_and_the_version(answers: dict[str, Any]) -
         ("wrong type", "INVALID_ARGUMENT", "a tensor of strings"),
         ("a scalar", "INVALID_ARGUMENT", "one dimension"),
         ("not UTF-8", "INVALID_ARGUMENT", "not UTF-8"),
-        ("too many", "INVALID_ARGUMENT", "at most 100"),
-        ("parameters", "INVALID_ARGUMENT", "this version takes none"),
+        ("too many", "INVALID_ARGUMENT", "the limit is 100"),
+        ("parameters", "INVALID_ARGUMENT", "no signature parameters"),
         ("an unknown parameter", "INVALID_ARGUMENT", "inputs are ['beam', 'text']"),
         ("no scalar", "INVALID_ARGUMENT", "beam_size must be a scalar"),
         ("out of range", "INVALID_ARGUMENT", "beam_size: Input should be greater than or equal to 1"),
     ],
 )
-def test_a_refusal_has_the_code_that_clients_know(answers: dict[str, Any], case: str, code: str, words: str) -> None:
+def test_an_error_has_the_status_code_of_grpc(answers: dict[str, Any], case: str, code: str, words: str) -> None:
     assert answers[case][0] == code
     assert words in answers[case][1]
 
 
-def test_metadata_and_status_are_told(answers: dict[str, Any]) -> None:
+def test_metadata_and_status_are_returned(answers: dict[str, Any]) -> None:
     assert answers["inputs"] == ["text"]
     assert answers["status"] == {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}

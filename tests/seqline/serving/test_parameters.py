@@ -1,4 +1,4 @@
-"""Decoding parameters and streams, with a model that was really exported."""
+"""Decoding parameters and streams, with an exported model."""
 
 import json
 from collections.abc import Iterator
@@ -36,29 +36,32 @@ TEXTS = ["one house", "red tree and river", ""]
         (("max_output_length", 16), ("min_output_length", 16)),
     ],
 )
-def test_what_a_model_can_do_is_taken(given: Parameters) -> None:
+def test_parameters_within_the_limits_are_accepted(given: Parameters) -> None:
     decoding.check(given, METADATA, Limits(beam=8))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((("beam_size", 9),), "parameters.beam_size: 9 is too many; at most 8"),
-        ((("n_best", 5), ("beam_size", 8)), "parameters.n_best: 5 is too many; at most 4"),
-        ((("n_best", 3), ("beam_size", 2)), "parameters.n_best: 3 is more than beam_size, 2"),
-        ((("max_output_length", 17),), "parameters.max_output_length: 17 is more than the 16 that the model can write"),
-        ((("max_output_length", 2), ("min_output_length", 3)), "parameters.min_output_length: is more than"),
+        ((("beam_size", 9),), "parameters.beam_size: 9 is too high; the limit is 8"),
+        ((("n_best", 5), ("beam_size", 8)), "parameters.n_best: 5 is too high; the limit is 4"),
+        ((("n_best", 3), ("beam_size", 2)), "parameters.n_best: 3 is above beam_size, 2"),
+        ((("max_output_length", 17),), "parameters.max_output_length: 17 is above the model's limit of 16"),
+        (
+            (("max_output_length", 2), ("min_output_length", 3)),
+            "parameters.min_output_length: is above max_output_",
+        ),
         ((("temperature", 0.5),), "parameters.temperature: has no effect without sampling"),
-        ((("beam_size", 2), ("sampling", True)), "parameters.beam_size: sampling has no beam; leave it out"),
+        ((("beam_size", 2), ("sampling", True)), "parameters.beam_size: sampling has no beam; omit it"),
     ],
 )
-def test_what_it_cannot_do_is_refused_by_name(given: Parameters, message: str) -> None:
+def test_parameters_beyond_the_limits_are_rejected_by_name(given: Parameters, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         decoding.check(given, METADATA, Limits(beam=8, results=4))
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "field"),
     [
         (b'{"instances": ["a"], "parameters": {"beam_size": 2.5}}', "parameters.beam_size"),
         (b'{"instances": ["a"], "parameters": {"beam_size": true}}', "parameters.beam_size"),
@@ -66,14 +69,14 @@ def test_what_it_cannot_do_is_refused_by_name(given: Parameters, message: str) -
         (b'{"instances": ["a"], "parameters": {"beam": 2}}', "parameters.beam"),
     ],
 )
-def test_a_parameter_that_is_none_is_named(body: bytes, place: str) -> None:
-    with pytest.raises(RequestError, match=place):
+def test_an_invalid_parameter_is_named(body: bytes, field: str) -> None:
+    with pytest.raises(RequestError, match=field):
         read_request(body)
 
 
-def test_whole_numbers_may_come_as_vertex_s_clients_send_them() -> None:
+def test_whole_numbers_of_vertex_clients_are_accepted() -> None:
     body = b'{"instances": ["a"], "parameters": {"beam_size": 4.0, "length_penalty": 1}}'
-    assert read_request(body).parameters.given() == (("beam_size", 4), ("length_penalty", 1.0))
+    assert read_request(body).parameters.specified() == (("beam_size", 4), ("length_penalty", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -85,16 +88,16 @@ def test_a_stream_has_one_hypothesis(given: Parameters, message: str) -> None:
         decoding.check(given, METADATA, Limits(), streaming=True)
 
 
-def test_a_model_without_the_signatures_says_so(server: Server) -> None:
-    refused = httpx.post(server.route, json={"instances": ["a"], "parameters": {"beam_size": 2}})
-    assert (refused.status_code, refused.json()["error"]) == (
+def test_a_model_without_the_signatures_rejects_parameters_and_streams(server: Server) -> None:
+    response = httpx.post(server.route, json={"instances": ["a"], "parameters": {"beam_size": 2}})
+    assert (response.status_code, response.json()["error"]) == (
         400,
-        "parameters: this version takes none: it has no signature parameters; export the model again",
+        "parameters: this version's model has no signature parameters; export it again",
     )
-    refused = httpx.post(server.route, json={"instances": ["a"], "stream": True})
-    assert (refused.status_code, refused.json()["error"]) == (
+    response = httpx.post(server.route, json={"instances": ["a"], "stream": True})
+    assert (response.status_code, response.json()["error"]) == (
         400,
-        "stream: this version cannot stream: it has no signature stream_next; export the model again",
+        "stream: this version's model has no signature stream_next; export it again",
     )
     assert httpx.post(server.route, json={"instances": ["a"], "parameters": {}}).status_code == 200
 
@@ -106,14 +109,14 @@ def exported(exported_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield server
 
 
-def ask(server: Server, texts: list[str], **parameters: Any) -> list[dict[str, Any]]:
+def predict(server: Server, texts: list[str], **parameters: Any) -> list[dict[str, Any]]:
     answer = httpx.post(server.route, json={"instances": texts, "parameters": parameters}, timeout=60)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["predictions"])
 
 
 def stream(server: Server, texts: list[str], **parameters: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The events: their kind and what they say."""
+    """The events: kind and data."""
     events, kind = [], ""
     body = {"instances": texts, "parameters": parameters, "stream": True}
     with httpx.stream("POST", server.route, json=body, timeout=60) as answer:
@@ -130,21 +133,21 @@ def stream(server: Server, texts: list[str], **parameters: Any) -> list[tuple[st
 
 
 @pytest.mark.e2e
-def test_requests_with_other_parameters_are_each_answered_by_their_own(exported: Server) -> None:
-    asked: list[dict[str, Any]] = [{}, {"beam_size": 1}, {"beam_size": 8}, {"max_output_length": 2}] * 4
-    alone = {json.dumps(parameters): ask(exported, TEXTS, **parameters) for parameters in asked[:4]}
+def test_concurrent_requests_are_answered_with_their_own_parameters(exported: Server) -> None:
+    requests: list[dict[str, Any]] = [{}, {"beam_size": 1}, {"beam_size": 8}, {"max_output_length": 2}] * 4
+    alone = {json.dumps(parameters): predict(exported, TEXTS, **parameters) for parameters in requests[:4]}
     with ThreadPoolExecutor(16) as clients:
-        answers = list(clients.map(lambda parameters: ask(exported, TEXTS, **parameters), asked))
-    for parameters, answer in zip(asked, answers, strict=True):
-        wanted = alone[json.dumps(parameters)]
-        assert [one["text"] for one in answer] == [one["text"] for one in wanted]
-        assert [one["score"] for one in answer] == pytest.approx([one["score"] for one in wanted], abs=1e-4)
+        answers = list(clients.map(lambda parameters: predict(exported, TEXTS, **parameters), requests))
+    for parameters, answer in zip(requests, answers, strict=True):
+        expected = alone[json.dumps(parameters)]
+        assert [one["text"] for one in answer] == [one["text"] for one in expected]
+        assert [one["score"] for one in answer] == pytest.approx([one["score"] for one in expected], abs=1e-4)
     assert alone['{"max_output_length": 2}'] != alone["{}"]
 
 
 @pytest.mark.e2e
-def test_n_best_gives_alternatives_the_best_first(exported: Server) -> None:
-    (answer,) = ask(exported, ["one house and tree"], beam_size=4, n_best=4)
+def test_n_best_returns_alternatives_sorted_by_score(exported: Server) -> None:
+    (answer,) = predict(exported, ["one house and tree"], beam_size=4, n_best=4)
     scores = [answer["score"], *(other["score"] for other in answer["alternatives"])]
     assert len(scores) == 4
     assert scores == sorted(scores, reverse=True)
@@ -152,7 +155,7 @@ def test_n_best_gives_alternatives_the_best_first(exported: Server) -> None:
 
 
 @pytest.mark.e2e
-def test_grpc_takes_the_signature_s_scalars_and_gives_its_shape(exported: Server) -> None:
+def test_grpc_takes_the_scalars_of_the_signature_and_returns_its_shape(exported: Server) -> None:
     request = messages.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "model", "parameters"
     tensor = request.inputs.add(key="text").value
@@ -162,22 +165,22 @@ def test_grpc_takes_the_signature_s_scalars_and_gives_its_shape(exported: Server
         scalar = request.inputs.add(key=name).value
         scalar.dtype, scalar.int_val[:] = messages.DT_INT32, [3]
     with grpc.insecure_channel(f"127.0.0.1:{exported.grpc_port}") as channel:
-        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        response = messages.PredictResponse.FromString(predict(request.SerializeToString()))
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        response = messages.PredictResponse.FromString(call(request.SerializeToString()))
     outputs = {entry.key: entry.value for entry in response.outputs}
     assert [dim.size for dim in outputs["text"].tensor_shape.dim] == [2, 3]
-    wanted = ask(exported, ["one house", "tree"], beam_size=3, n_best=3)
-    flat = [text for one in wanted for text in (one["text"], *(other["text"] for other in one["alternatives"]))]
+    expected = predict(exported, ["one house", "tree"], beam_size=3, n_best=3)
+    flat = [text for one in expected for text in (one["text"], *(other["text"] for other in one["alternatives"]))]
     assert [text.decode() for text in outputs["text"].string_val] == flat
 
 
 @pytest.mark.e2e
-def test_the_same_seed_draws_the_same_and_none_draws_anew(exported: Server) -> None:
-    def draw(**parameters: Any) -> str:
-        return str(ask(exported, ["one house and tree"], sampling=True, temperature=2.0, **parameters)[0]["text"])
+def test_the_same_seed_gives_the_same_sample_and_no_seed_a_new_one(exported: Server) -> None:
+    def sample(**parameters: Any) -> str:
+        return str(predict(exported, ["one house and tree"], sampling=True, temperature=2.0, **parameters)[0]["text"])
 
-    assert draw(seed=5) == draw(seed=5)
-    assert len({draw() for _ in range(6)}) > 1
+    assert sample(seed=5) == sample(seed=5)
+    assert len({sample() for _ in range(6)}) > 1
 
 
 @pytest.mark.e2e
@@ -186,27 +189,29 @@ def test_a_stream_s_deltas_add_up_to_the_answer_without_streaming(exported: Serv
     *deltas, (kind, done) = stream(exported, TEXTS, **sampling)
     assert kind == "done"
     assert {kind for kind, _ in deltas} <= {""}
-    at_once = ask(exported, TEXTS, **(sampling or {"beam_size": 1}))
+    at_once = predict(exported, TEXTS, **(sampling or {"beam_size": 1}))
     for index, answer in enumerate(at_once):
-        told = "".join(event["delta"] for _, event in deltas if event["index"] == index)
-        assert told == done["predictions"][index]["text"] == answer["text"]
+        text = "".join(event["delta"] for _, event in deltas if event["index"] == index)
+        assert text == done["predictions"][index]["text"] == answer["text"]
         assert done["predictions"][index]["score"] == pytest.approx(answer["score"], abs=1e-4)
     if sampling:
-        assert len(deltas) > len(TEXTS)  # in several pieces
+        assert len(deltas) > len(TEXTS)  # in several deltas
 
 
 @pytest.mark.e2e
-def test_a_stream_takes_parameters_and_a_wrong_one_has_a_status(exported: Server) -> None:
+def test_a_stream_takes_parameters_and_rejects_invalid_ones_with_a_status(exported: Server) -> None:
     _, done = stream(exported, ["one house"], max_output_length=1)[-1]
-    assert done["predictions"][0]["text"] == ask(exported, ["one house"], beam_size=1, max_output_length=1)[0]["text"]
-    drawn = [stream(exported, ["one house"], sampling=True, seed=3)[-1] for _ in range(2)]
-    assert drawn[0] == drawn[1]
+    assert (
+        done["predictions"][0]["text"] == predict(exported, ["one house"], beam_size=1, max_output_length=1)[0]["text"]
+    )
+    sampled = [stream(exported, ["one house"], sampling=True, seed=3)[-1] for _ in range(2)]
+    assert sampled[0] == sampled[1]
     body = {"instances": ["one"], "stream": True, "parameters": {"beam_size": 2}}
     assert httpx.post(exported.route, json=body).status_code == 400
 
 
 @pytest.mark.e2e
-def test_beyond_the_streams_that_are_allowed_is_429(exported_model: Path, tmp_path: Path) -> None:
+def test_streams_above_the_limit_get_429(exported_model: Path, tmp_path: Path) -> None:
     with running(tmp_path, str(exported_model), "--max-streams", "1") as server, ThreadPoolExecutor(8) as clients:
         body = {"instances": ["one house"] * 100, "stream": True, "parameters": {"min_output_length": 16}}
         answers = list(clients.map(lambda _: httpx.post(server.route, json=body, timeout=60), range(8)))

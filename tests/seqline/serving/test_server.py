@@ -1,6 +1,7 @@
-"""The server's interface, over real connections to a real process."""
+"""The HTTP interface, over real connections to a real process."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,24 +11,26 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from seqline.errors import UserError
+from seqline.serving.model import Model
 from tests.servers import Server
 
 
 @pytest.mark.parametrize("route", ["/answer", "/v1/models/model:predict", "/v1/models/model/versions/1:predict"])
 @pytest.mark.parametrize("instance", ["grüße", {"text": "grüße"}])
-def test_texts_are_answered_in_vertex_s_form(server: Server, route: str, instance: object) -> None:
+def test_texts_are_answered_in_the_format_of_vertex(server: Server, route: str, instance: object) -> None:
     response = httpx.post(server.url + route, json={"instances": [instance, "b"]})
     assert response.status_code == 200
     assert response.json() == {"predictions": [{"text": "GRüßE", "score": 0.0}, {"text": "B", "score": 0.0}]}
 
 
-def test_a_body_is_json_whatever_curl_calls_it(server: Server) -> None:
+def test_a_body_is_json_with_any_content_type(server: Server) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     response = httpx.post(server.route, content=b'{"instances": ["a"]}', headers=headers)
     assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
 
 
-def test_no_text_is_no_answer(server: Server) -> None:
+def test_no_text_has_no_prediction(server: Server) -> None:
     assert httpx.post(server.route, json={"instances": []}).json() == {"predictions": []}
 
 
@@ -44,7 +47,7 @@ def test_no_text_is_no_answer(server: Server) -> None:
         (b'{"instances": ["a"], "parameters": {"beam": 9}}', "parameters"),
     ],
 )
-def test_a_wrong_body_names_the_field(server: Server, body: bytes, field: str) -> None:
+def test_an_invalid_body_names_the_field(server: Server, body: bytes, field: str) -> None:
     response = httpx.post(server.route, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"].startswith(field)
@@ -55,7 +58,7 @@ def test_an_unknown_model_or_version_is_not_found(server: Server) -> None:
     assert httpx.post(f"{server.url}/v1/models/model/versions/7:predict", json={"instances": []}).status_code == 404
 
 
-def test_a_huge_body_is_refused(server: Server) -> None:
+def test_a_body_above_the_limit_is_rejected(server: Server) -> None:
     body = b'{"instances": ["' + b"a" * (11 * 1024 * 1024) + b'"]}'
     response = httpx.post(server.route, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 413
@@ -68,21 +71,21 @@ def test_columns_are_answered_in_columns(server: Server, inputs: object) -> None
     assert response.json() == {"outputs": {"text": ["A"], "score": [0.0]}}
 
 
-def test_the_version_that_answered_is_named(server: Server) -> None:
+def test_a_response_names_the_version_that_answered(server: Server) -> None:
     assert httpx.post(server.route, json={"instances": ["a"]}).headers["x-model-version"] == "1"
 
 
-def test_too_many_or_too_long_texts_are_refused(server: Server) -> None:
+def test_too_many_or_too_long_texts_are_rejected(server: Server) -> None:
     many = httpx.post(server.route, json={"instances": ["a"] * 101})
     long = httpx.post(server.route, json={"instances": ["a", "a" * 20_001]})
     assert (many.status_code, long.status_code) == (413, 413)
-    assert many.json() == {"error": "101 texts in one request; at most 100 are taken"}
+    assert many.json() == {"error": "101 texts in one request; the limit is 100"}
     assert long.json()["error"].startswith("text 1 has 20001 characters")
 
 
-def test_a_body_in_chunks_is_counted_too(server: Server) -> None:
-    pieces = (b"a" * 2**20 for _ in range(11))
-    assert httpx.post(server.route, content=pieces).status_code == 413
+def test_a_chunked_body_above_the_limit_is_rejected(server: Server) -> None:
+    chunks = (b"a" * 2**20 for _ in range(11))
+    assert httpx.post(server.route, content=chunks).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_a_body_in_chunks_is_counted_too(server: Server) -> None:
         b"\x00",
     ],
 )
-def test_what_is_no_request_is_refused_and_the_next_one_answered(server: Server, body: bytes) -> None:
+def test_an_invalid_request_is_rejected_and_the_next_one_answered(server: Server, body: bytes) -> None:
     with httpx.Client() as client:
         response = client.post(server.route, content=body)
         assert response.status_code == 400
@@ -106,12 +109,27 @@ def test_what_is_no_request_is_refused_and_the_next_one_answered(server: Server,
         assert client.post(server.route, json={"instances": ["a"]}).status_code == 200
 
 
-def test_metadata_tells_the_signatures(server: Server) -> None:
-    told = httpx.get(f"{server.url}/v1/models/model/versions/1/metadata").json()
-    assert told["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
-    (signature,) = told["metadata"]["signature_def"]["signature_def"].values()
+def test_metadata_has_the_signatures(server: Server) -> None:
+    metadata = httpx.get(f"{server.url}/v1/models/model/versions/1/metadata").json()
+    assert metadata["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
+    (signature,) = metadata["metadata"]["signature_def"]["signature_def"].values()
     assert signature["inputs"]["text"]["dtype"] == "DT_STRING"
     assert signature["outputs"]["score"]["dtype"] == "DT_FLOAT"
+
+
+def test_a_model_exported_with_schema_version_1_is_served_with_its_own_metadata(server: Server) -> None:
+    metadata = httpx.get(f"{server.url}/v1/models/model/metadata").json()["metadata"]["model"]
+    assert (metadata["schema_version"], metadata["decoding"]["weights"]) == (1, "float32")
+    assert httpx.post(server.route, json={"instances": ["a"]}).json()["predictions"][0]["text"] == "A"
+
+
+def test_a_model_of_a_newer_version_is_not_served(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+    newer = shutil.copytree(toy_models.quiet, tmp_path / "newer")
+    file = newer / "model.json"
+    file.write_text(file.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(UserError, match=r"schema version 3, and this Seqline reads 1 to 2; export the model again"):
+        Model(newer)
+    assert Model(toy_models.quiet).predict(["A"], ())[0].text == "a"
 
 
 def test_the_openapi_document_describes_the_bodies(server: Server) -> None:
@@ -133,28 +151,28 @@ def test_requests_texts_and_batches_are_counted(server: Server) -> None:
         count('seqline_traffic_percent{version="1"}'),
     )
     httpx.post(server.route, json={"instances": ["a", "b", "c"]})
-    assert count("seqline_texts_total") >= before[0] + 3  # others ask, too
+    assert count("seqline_texts_total") >= before[0] + 3  # other tests send requests, too
     assert count("seqline_batch_size_sum") >= before[1] + 3
     assert before[2] == 100
 
 
-def test_the_page_needs_nothing_from_elsewhere(server: Server) -> None:
+def test_the_page_loads_nothing_from_other_hosts(server: Server) -> None:
     page = httpx.get(f"{server.url}/")
     assert page.headers["content-type"].startswith("text/html")
     assert "http://" not in page.text
     assert "https://" not in page.text
 
 
-def test_the_status_says_which_version_is_live(server: Server) -> None:
+def test_the_status_has_the_loaded_version(server: Server) -> None:
     (status,) = httpx.get(f"{server.url}/v1/models/model").json()["model_version_status"]
     assert (status["version"], status["state"]) == ("1", "AVAILABLE")
 
 
-def test_a_port_in_use_is_one_line(toy_models: SimpleNamespace) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
+def test_a_port_in_use_is_an_error_of_one_line(toy_models: SimpleNamespace) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
         command = [sys.executable, "-m", "seqline.serving", "--model", str(toy_models.loud), "--port", port]
         done = subprocess.run([*command, "--host", "127.0.0.1"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -162,9 +180,9 @@ def test_a_port_in_use_is_one_line(toy_models: SimpleNamespace) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_to_serve_says_what_to_give(tmp_path: Path) -> None:
+def test_without_a_model_the_server_names_the_options(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIP_")}
     command = [sys.executable, "-m", "seqline.serving"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
-    assert "give --endpoint or --model, or set AIP_STORAGE_URI" in done.stderr
+    assert "pass --endpoint or --model, or set AIP_STORAGE_URI" in done.stderr

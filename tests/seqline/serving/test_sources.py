@@ -1,4 +1,4 @@
-"""A serving container's model, from a folder or from a bucket, over Cloud Storage's own protocol."""
+"""A serving container's model, from a folder or a bucket, over Cloud Storage's protocol."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from tests.servers import running
 
 @pytest.fixture
 def bucket(cloud_storage: Any) -> Any:
-    """A bucket that is called models."""
+    """A bucket named models."""
     cloud_storage.mkdir("models")
     return cloud_storage
 
@@ -23,8 +23,10 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("place", ["gs://models/run 7/model", "gs://models/run 7/model/"])
-def test_a_bucket_s_model_is_copied_whole_and_nothing_beside_it(bucket: Any, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("location", ["gs://models/run 7/model", "gs://models/run 7/model/"])
+def test_a_model_in_a_bucket_is_downloaded_without_other_files(
+    bucket: Any, tmp_path: Path, location: str
+) -> None:
     model = tmp_path / "model"
     (model / "variables").mkdir(parents=True)
     (model / "assets").mkdir()
@@ -33,19 +35,19 @@ def test_a_bucket_s_model_is_copied_whole_and_nothing_beside_it(bucket: Any, tmp
     (model / "assets" / "größe.model").write_bytes(b"")
     bucket.put(str(model), "models/run 7/", recursive=True)
     bucket.pipe("models/run 7/model-2/saved_model.pb", b"another")
-    source = StorageSource(place)
-    fetched = source.model(1)
-    assert fetched is not None
-    assert tree(fetched) == tree(model)
-    assert source.model(1) == fetched
+    source = StorageSource(location)
+    downloaded = source.model(1)
+    assert downloaded is not None
+    assert tree(downloaded) == tree(model)
+    assert source.model(1) == downloaded
     assert source.model(2) is None
 
 
 def test_a_bucket_s_folder_without_a_model_is_named(bucket: Any) -> None:
     bucket.pipe("models/other/notes.txt", b"no model")
-    for place in ("gs://models/other", "gs://models/nowhere", "gs://missing/model"):
-        with pytest.raises(UserError, match=rf"{place} holds no SavedModel"):
-            StorageSource(place).model(1)
+    for location in ("gs://models/other", "gs://models/nowhere", "gs://missing/model"):
+        with pytest.raises(UserError, match=rf"{location} holds no SavedModel"):
+            StorageSource(location).model(1)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A server that is killed comes back; one whose keeper is killed goes."""
+"""A killed server is restarted; one whose supervisor is killed ends."""
 
 import os
 import signal
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-# What a server is to the keeper: a process that says who it is and waits, or ends.
+# A server for the supervisor: a process that prints its id and sleeps, or exits.
 SCRIPT = """
 import os, sys, time
-from seqline.serving.supervisor import keep
-code = keep()
+from seqline.serving.supervisor import supervise
+code = supervise()
 if code is not None:
     sys.exit(code)
 print(os.getpid(), flush=True)
@@ -24,7 +24,7 @@ sys.exit(int(sys.argv[2]))
 
 
 @pytest.fixture
-def kept() -> Iterator["subprocess.Popen[str]"]:
+def supervised() -> Iterator["subprocess.Popen[str]"]:
     process = start(60, 0)
     yield process
     process.kill()
@@ -36,7 +36,7 @@ def start(seconds: float, code: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def said(process: "subprocess.Popen[str]") -> int:
+def server_pid(process: "subprocess.Popen[str]") -> int:
     assert process.stdout
     return int(process.stdout.readline())
 
@@ -50,32 +50,32 @@ def gone(pid: int) -> bool:
     return True
 
 
-def test_a_server_that_is_killed_is_started_again(kept: "subprocess.Popen[str]") -> None:
-    first = said(kept)
+def test_a_killed_server_is_restarted(supervised: "subprocess.Popen[str]") -> None:
+    first = server_pid(supervised)
     os.kill(first, signal.SIGKILL)
-    second = said(kept)
+    second = server_pid(supervised)
     assert second != first
     os.kill(second, signal.SIGKILL)
-    assert said(kept) not in (first, second)
-    assert kept.poll() is None
+    assert server_pid(supervised) not in (first, second)
+    assert supervised.poll() is None
 
 
-def test_sigterm_reaches_the_server_and_both_end(kept: "subprocess.Popen[str]") -> None:
-    server = said(kept)
-    kept.send_signal(signal.SIGTERM)
-    assert kept.wait(10) == 0
+def test_sigterm_ends_the_server_and_the_supervisor(supervised: "subprocess.Popen[str]") -> None:
+    server = server_pid(supervised)
+    supervised.send_signal(signal.SIGTERM)
+    assert supervised.wait(10) == 0
     assert gone(server)
 
 
-def test_a_server_does_not_outlive_its_keeper(kept: "subprocess.Popen[str]") -> None:
-    server = said(kept)
-    kept.kill()
-    kept.wait()
+def test_a_server_does_not_outlive_its_supervisor(supervised: "subprocess.Popen[str]") -> None:
+    server = server_pid(supervised)
+    supervised.kill()
+    supervised.wait()
     assert gone(server)
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_server_that_ends_by_itself_is_not_started_again(code: int) -> None:
+def test_a_server_that_exits_is_not_restarted(code: int) -> None:
     process = start(0, code)
-    assert said(process)
+    assert server_pid(process)
     assert process.wait(10) == code
