@@ -76,7 +76,7 @@ class BaseOptions(Part):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**{name: _whole(value) for name, value in values.items()})
+            super().__init__(**{name: whole_numbers(value) for name, value in values.items()})
         except ValidationError as error:
             raise OptionsError(_faults(error, type(self))) from None
 
@@ -119,12 +119,17 @@ def of(kind: type[Model], values: Mapping[str, Any]) -> Model:
     return kind(**{name: values[name] for name in kind.model_fields if name in values})
 
 
-def _whole(value: Any) -> Any:
+def whole_numbers(value: Any) -> Any:
+    """Turns numbers without a fraction into integers, also inside objects and lists.
+
+    Args:
+        value: A JSON value.
+    """
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {key: _whole(one) for key, one in value.items()}
-    return [_whole(one) for one in value] if isinstance(value, list) else value
+        return {key: whole_numbers(one) for key, one in value.items()}
+    return [whole_numbers(one) for one in value] if isinstance(value, list) else value
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The places where a compiled pipeline runs. What a target does is written down in `seqline.targets.target`."""
+"""The systems that run a compiled pipeline; their interface is in `seqline.targets.target`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ TARGETS = {
 
 
 def open_target(name: str, configuration: "Configuration") -> "Target":
-    """Opens a target; only its own module is imported, and nothing is connected yet.
+    """Opens a target without connecting; only its own module is imported.
 
     Args:
         name: A key of `TARGETS`.
-        configuration: What its constructor is given.
+        configuration: The argument of its constructor.
 
     Raises:
         UserError: If there is no such target, the configuration does not describe it, or its libraries are missing.

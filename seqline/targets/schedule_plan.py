@@ -1,13 +1,13 @@
-"""What `seqline schedule apply` will do: what the configuration says against what exists.
+"""The plan of `seqline schedule apply`: the configuration's schedules compared with the existing ones.
 
     ~ nightly                 update: in place
         cron: '0 3 * * *' -> '0 4 * * *'
-    ± weekly                  replace: the service cannot change what differs
-        parameters.epochs: 20 -> 30
+    ± weekly                  replace: the service cannot change these fields
+        parameters.training.epochs: 20 -> 30
     + hourly                  create
     - monthly                 delete, with --prune; without it, it is left alone
 
-What is compared of a pipeline is its content, so an unchanged one that is uploaded again changes nothing.
+Pipelines are compared by content, so uploading an unchanged one again changes nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ PLAIN = ("cron", "timezone", "spec", "end", "max_runs", "max_active_runs", "stat
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that is not as it is wanted."""
+    """One field that differs from the configuration."""
 
     field: str
     old: Any
@@ -37,14 +37,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to one schedule.
+    """The change of one schedule.
 
     Attributes:
         name: The schedule's name.
-        action: What is done.
-        differences: Why.
-        wanted: As the configuration has it; None for one that it does not have.
-        existing: As it is; None for one that is not there.
+        action: The action.
+        differences: The reasons.
+        wanted: The schedule in the configuration, or None.
+        existing: The existing schedule, or None.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Step:
 
 
 def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
-    """What an existing schedule has otherwise than wanted.
+    """Yields the fields of an existing schedule that differ from the configuration.
 
     Args:
         wanted: From the configuration.
@@ -63,7 +63,7 @@ def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
     """
     for name in PLAIN:
         old, new = getattr(existing, name), getattr(wanted, name)
-        # A schedule that has had its last run is as it was wanted.
+        # A schedule after its last run needs no change.
         if old != new and not (name == "state" and old == "completed"):
             yield Difference(name, old, new)
     if (wanted.cache is False) != (existing.cache is False):
@@ -73,15 +73,20 @@ def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
     if wanted.start and existing.start and wanted.start > existing.start:
         yield Difference("start", existing.start, wanted.start)
     for group in ("parameters", "settings"):
-        old_values, new_values = getattr(existing, group), getattr(wanted, group)
-        for name in sorted({*old_values, *new_values}):
-            old, new = old_values.get(name), new_values.get(name)
-            if old != new:
-                yield Difference(f"{group}.{name}", old, new)
+        yield from _differing(group, getattr(existing, group), getattr(wanted, group))
+
+
+def _differing(path: str, old: Any, new: Any) -> Iterator[Difference]:
+    """Differences of two JSON values; objects are compared by field."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}):
+            yield from _differing(f"{path}.{name}", old.get(name), new.get(name))
+    elif old != new:
+        yield Difference(path, old, new)
 
 
 def changed_fields(wanted: Schedule, existing: Schedule) -> set[str]:
-    """The fields of `Schedule` in which two differ.
+    """Returns the fields of `Schedule` in which two schedules differ.
 
     Args:
         wanted: From the configuration.
@@ -93,13 +98,13 @@ def changed_fields(wanted: Schedule, existing: Schedule) -> set[str]:
 def plan(
     wanted: Sequence[Schedule], existing: Sequence[Schedule], updatable: frozenset[str], prune: bool = False
 ) -> list[Step]:
-    """What is to be done, by name.
+    """Returns the steps from the existing schedules to the configuration's, by name.
 
     Args:
-        wanted: What the configuration says.
-        existing: What the target has.
+        wanted: The schedules in the configuration.
+        existing: The target's schedules.
         updatable: The fields that the target changes in place.
-        prune: Whether schedules that the configuration does not have are deleted.
+        prune: Whether schedules that are not in the configuration are deleted.
     """
     there = {schedule.name: schedule for schedule in existing}
     steps = []
@@ -118,15 +123,15 @@ def plan(
 
 
 def carry_out(step: Step, target: "Target", templates: Mapping[str, str]) -> Schedule | None:
-    """Does one step.
+    """Executes one step.
 
     Args:
         step: From `plan`.
-        target: Where.
-        templates: By schedule's name, the reference of what it is to run.
+        target: The target.
+        templates: The reference of each schedule's pipeline, by the schedule's name.
 
     Returns:
-        The schedule as it is now; None where there is none or nothing was done.
+        The new state of the schedule; None if it was deleted or unchanged.
     """
     import dataclasses
 

@@ -1,10 +1,10 @@
 """Schedules on Kubeflow: recurring runs.
 
-The API can switch a recurring run on and off, and change nothing else of it. So every other change is a replacement:
-the new one is made switched off; the old one is switched off, the new one on, and the old one is deleted. In between,
-for the time of two requests, neither is on; a moment of cron that falls there is missed, and none is doubled.
+The API can enable and disable a recurring run, and change nothing else. So every other change is a replacement: the new
+one is created disabled; the old one is disabled, the new one enabled, and the old one deleted. Between these requests
+neither is enabled: a run at that moment is missed, and none is doubled.
 
-What Seqline must find again is kept as JSON in the description.
+Seqline stores its data as JSON in the description.
 """
 
 import datetime
@@ -21,19 +21,19 @@ MARK = "managed-by: seqline "
 
 
 class Schedules:
-    """Finds, makes, switches and deletes recurring runs."""
+    """Finds, creates, enables, disables and deletes recurring runs."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.settings: KubeflowTarget = connection.settings
 
     def run_settings(self) -> dict[str, str]:
-        """What the configuration says about how a schedule's runs are started."""
+        """The configuration's settings of a schedule's runs."""
         wanted = {"pipeline_root": self.settings.pipeline_root, "service_account": self.settings.service_account}
         return {name: value for name, value in wanted.items() if value}
 
     def found(self) -> list[Schedule]:
-        """The schedules that Seqline made, the newest of each name, by name."""
+        """The schedules that Seqline created, the newest of each name, by name."""
         newest: dict[str, Any] = {}
         every = self._all()
         for one in sorted(every, key=lambda one: one.created_at):
@@ -41,11 +41,11 @@ class Schedules:
         return [self._shown(one, every) for _, one in sorted(newest.items())]
 
     def save(self, wanted: Schedule, existing: Schedule | None, changed: set[str]) -> Schedule:
-        """Makes what is wanted true.
+        """Creates, enables, disables or replaces a schedule.
 
         Args:
-            wanted: What is to be there; its template is `kfp://PIPELINE/VERSION`.
-            existing: What is there; None for nothing.
+            wanted: The schedule from the configuration; its template is `kfp://PIPELINE/VERSION`.
+            existing: The existing schedule, or None.
             changed: The fields in which the two differ.
         """
         if wanted.timezone != "UTC":
@@ -65,7 +65,7 @@ class Schedules:
         return self._get(made)
 
     def turn(self, schedule: Schedule, on: bool) -> Schedule:
-        """Switches a schedule on or off."""
+        """Enables or disables a schedule."""
         self._switch(schedule.id, on)
         return self._get(schedule.id)
 
@@ -133,7 +133,7 @@ class Schedules:
 
     def _switch(self, id_: str, on: bool) -> None:
         verb = "enable_recurring_run" if on else "disable_recurring_run"
-        self.connection.read(f"switch the schedule {'on' if on else 'off'}", lambda client: getattr(client, verb)(id_))
+        self.connection.read(f"{'enable' if on else 'disable'} the schedule", lambda client: getattr(client, verb)(id_))
 
     def _remove(self, id_: str) -> None:
         def remove(client: Any) -> None:

@@ -56,7 +56,7 @@ class Kubeflow:
         self.plans = Schedules(self.connection)
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
-        """Writes the portable spec, with the node selectors in a second document where there are any."""
+        """Writes the portable spec, with node selectors in a second document if there are any."""
         from seqline.compiling.compiler import compile_pipeline, stage_of
 
         def place(task: Any) -> None:
@@ -68,7 +68,7 @@ class Kubeflow:
         return compile_pipeline(pipeline, output, self.configuration, place, defaults)
 
     def check(self) -> list[Problem]:
-        """Looks whether the stages of the node selectors exist, and the server answers."""
+        """Checks that the stages of the node selectors exist and the server responds."""
         from seqline.compiling.compiler import stages
         from seqline.names import nearest
 
@@ -94,9 +94,9 @@ class Kubeflow:
             return read_parameters(path)
 
     def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
-        """Uploads a version, named by its content; the pipeline is made if it is not there."""
+        """Uploads a version, named by its content, and creates the pipeline if needed."""
         if tags:
-            raise UnsupportedError("a KFP server has no tags that move; a version is named by its content")
+            raise UnsupportedError("a KFP server has no tags; a version is named by its content")
         name = read_parameters(spec).pipeline
         version = f"sha256-{hashlib.sha256(spec.read_bytes()).hexdigest()[:32]}"
         pipeline = self.connection.write(
@@ -116,7 +116,7 @@ class Kubeflow:
     def run(
         self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
     ) -> Run:
-        """Starts a run, and follows it if asked to."""
+        """Starts a run, and watches it with `on_change`."""
         name = f"{self.parameters(spec).pipeline}-{datetime.datetime.now(datetime.timezone.utc):%Y%m%d%H%M%S}"
         name += f"-{secrets.token_hex(2)}"
         if spec.startswith(SCHEME):
@@ -125,7 +125,7 @@ class Kubeflow:
             pipeline, version = spec.removeprefix(SCHEME).split("/")
             what: dict[str, Any] = {"pipeline_id": pipeline, "version_id": version}
         else:
-            # True would take from the cache what the pipeline itself never does.
+            # True would also cache the tasks that the pipeline never caches.
             what = {"pipeline_package_path": spec, "enable_caching": False if cache is False else None}
 
         def start(client: Any) -> Any:
@@ -158,12 +158,12 @@ class Kubeflow:
         if run == "latest":
             newest = self.runs(limit=1)
             if not newest:
-                raise UserError("there is no run on this server; `seqline run --target kubeflow` makes one")
+                raise UserError("there is no run on this server; `seqline run --target kubeflow` starts one")
             run = newest[0].id
         return self._shown(self.connection.read(f"look up run {run}", lambda client: client.get_run(run)))
 
     def watch(self, run: str, on_change: OnChange) -> Run:
-        """Follows a run to its end."""
+        """Watches a run to its end."""
         found = self.describe(run)
         on_change(found)
         while not found.ended:
@@ -175,38 +175,38 @@ class Kubeflow:
         return found
 
     def cancel(self, run: str) -> Run:
-        """Asks a run to stop."""
+        """Requests that a run stops."""
         found = self.describe(run)
         if not found.ended:
             self.connection.read(f"cancel run {found.id}", lambda client: client.terminate_run(found.id))
         return self.describe(found.id)
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
-        """The server's API has none for these runs; the pods do."""
+        """Not supported: the server's API has no logs of these runs, but the pods have."""
         found = self.describe(run)
         pods = [one.id for one in found.tasks if one.id and task in ("", one.name)]
         commands = "\n".join(f"  kubectl logs -n {self.settings.namespace} {pod} -c main" for pod in pods)
-        raise UnsupportedError(f"a KFP server gives no logs; those of the pods are had with\n{commands}")
+        raise UnsupportedError(f"a KFP server has no logs; read those of the pods with\n{commands}")
 
     def digest(self, spec: str) -> str:
-        """What a compiled file or an uploaded version is known by."""
+        """The digest of a compiled file or an uploaded version."""
         import yaml
 
-        # The server keeps the content, not the bytes.
+        # The server stores the content, not the bytes.
         text = self._fetch(spec) if spec.startswith(SCHEME) else Path(spec).read_text(encoding="utf-8")
         documents = [document for document in yaml.safe_load_all(text) if document]
         return hashlib.sha256(yaml.safe_dump_all(documents, sort_keys=True).encode()).hexdigest()[:32]
 
     def run_settings(self) -> dict[str, str]:
-        """How the configuration has runs started."""
+        """The configuration's settings of runs."""
         return self.plans.run_settings()
 
     def schedules(self) -> list[Schedule]:
-        """The recurring runs that Seqline made."""
+        """The recurring runs that Seqline created."""
         return self.plans.found()
 
     def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
-        """Makes a schedule, switches it, or replaces it."""
+        """Creates, enables, disables or replaces a schedule."""
         return self.plans.save(wanted, existing, changed_fields(wanted, existing) if existing else set())
 
     def delete_schedule(self, schedule: Schedule) -> None:
@@ -214,11 +214,11 @@ class Kubeflow:
         self.plans.delete(schedule)
 
     def pause_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a schedule start nothing until it is resumed."""
+        """Pauses a schedule."""
         return self.plans.turn(schedule, on=False)
 
     def resume_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a paused schedule start runs again."""
+        """Resumes a paused schedule."""
         return self.plans.turn(schedule, on=True)
 
     def _newest(self, client: Any, limit: int) -> list[Any]:
@@ -234,7 +234,7 @@ class Kubeflow:
 
         pipeline, _, version = reference.removeprefix(SCHEME).partition("/")
         if not version:
-            raise UserError(f"{reference} is no uploaded pipeline, which is kfp://PIPELINE/VERSION")
+            raise UserError(f"{reference} is not an uploaded pipeline, which has the form kfp://PIPELINE/VERSION")
         found = self.connection.read(
             f"fetch {reference}", lambda client: client.get_pipeline_version(pipeline, version).pipeline_spec
         )

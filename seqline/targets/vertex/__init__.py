@@ -1,4 +1,4 @@
-"""Vertex AI Pipelines as a target. Google's libraries are imported when something is asked of them."""
+"""Vertex AI Pipelines as a target. Google's libraries are imported at first use."""
 
 from seqline.targets.vertex.target import Vertex
 

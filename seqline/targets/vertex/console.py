@@ -1,4 +1,4 @@
-"""Addresses of what was made, in the Google Cloud console."""
+"""Addresses of pages in the Google Cloud console."""
 
 CONSOLE = "https://console.cloud.google.com"
 

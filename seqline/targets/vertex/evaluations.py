@@ -1,4 +1,4 @@
-"""Gives the Model Registry a blessed version's evaluation: google-cloud-pipeline-components imports it, on Vertex."""
+"""Imports a blessed version's evaluation into the Model Registry, with google-cloud-pipeline-components."""
 
 import copy
 from typing import Any
@@ -10,10 +10,10 @@ NAME = "import-evaluation"
 
 
 def import_evaluation(spec: Spec) -> None:
-    """Adds a task after deploy that imports the challenger's figures into the registered version.
+    """Adds a task after deploy that imports the challenger's metrics into the registered version.
 
-    It runs in a group of its own: with an empty endpoint nothing is registered, and nothing is to be imported to.
-    A pipeline without evaluate and deploy is not changed.
+    It runs in its own group with a condition: with an empty endpoint no version is registered. A pipeline without
+    evaluate and deploy is unchanged.
 
     Args:
         spec: The placed spec; it is changed.
@@ -30,12 +30,12 @@ def import_evaluation(spec: Spec) -> None:
     metrics = {"artifactType": {"schemaTitle": "system.Metrics", "schemaVersion": "0.0.1"}}
     model = copy.deepcopy(component["inputDefinitions"]["artifacts"]["model"])
     endpoint = f"pipelinechannel--{ENDPOINT}"
-    group, handed = found
+    group, caller = found
     group["inputDefinitions"]["artifacts"][METRICS] = metrics
-    handed["inputs"]["artifacts"][METRICS] = {
+    caller["inputs"]["artifacts"][METRICS] = {
         "taskOutputArtifact": {"outputArtifactKey": "metrics", "producerTask": "evaluate"}
     }
-    handed["dependentTasks"] = sorted({*handed.get("dependentTasks", []), "evaluate"})
+    caller["dependentTasks"] = sorted({*caller.get("dependentTasks", []), "evaluate"})
     group["dag"]["tasks"][NAME] = {
         "componentRef": {"name": f"comp-{NAME}"},
         "dependentTasks": ["deploy"],
@@ -73,7 +73,7 @@ def import_evaluation(spec: Spec) -> None:
 
 
 def _deploying(spec: Spec) -> tuple[Spec, Spec] | None:
-    """The group of tasks that deploy is in, and the task beside evaluate that runs the group."""
+    """The group of tasks with deploy, and the task next to evaluate that runs the group."""
     dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
     for dag in dags:
         for task in dag["tasks"].values() if "evaluate" in dag["tasks"] else ():

@@ -1,4 +1,4 @@
-"""Runs on Vertex: pipeline jobs, and what the command line shows of them."""
+"""Runs on Vertex: pipeline jobs, and their view in the command line."""
 
 import copy
 import datetime
@@ -10,6 +10,7 @@ from typing import Any
 from seqline.configuration.vertex import VertexTarget
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.schema.options import whole_numbers
 from seqline.targets.target import Run, State, Task
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.console import run_page
@@ -25,7 +26,7 @@ JOB_STATES: dict[str, State] = {
     "CANCELLED": "cancelled",
     "PAUSED": "pending",
 }
-# Vertex calls a task that was taken from the cache skipped, and one whose condition was false not triggered.
+# Vertex calls a cached task skipped, and one whose condition was false not triggered.
 TASK_STATES: dict[str, State] = {
     "PENDING": "pending",
     "RUNNING": "running",
@@ -41,7 +42,7 @@ LOGGING = "https://logging.googleapis.com"
 
 
 def new_id(pipeline: str) -> str:
-    """An id for a run: chosen before the first attempt, so that a second one is the same run.
+    """A new id of a run; it is set before the first attempt, so that a retry starts the same run.
 
     Args:
         pipeline: The pipeline's name.
@@ -58,15 +59,15 @@ def pipeline_job(
     template: str = "",
     labels: Mapping[str, str] = {},
 ) -> Any:
-    """What Vertex is asked to run.
+    """Builds the request to run a pipeline.
 
     Args:
         spec: The compiled pipeline.
         arguments: Values of its parameters by name; the rest keep their defaults.
-        settings: What the configuration says about Vertex.
-        cache: False to take nothing from the cache; otherwise as the pipeline says.
-        template: Address of the uploaded version that the spec is; empty for none.
-        labels: On top of the configured ones.
+        settings: The configuration's `targets.vertex`.
+        cache: False to cache no task; otherwise the pipeline's own setting.
+        template: Address of the spec's uploaded version; empty for none.
+        labels: In addition to the configured ones.
 
     Returns:
         A `PipelineJob` of google-cloud-aiplatform.
@@ -98,7 +99,7 @@ def _without_cache(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Jobs:
-    """Starts, finds, stops and follows runs."""
+    """Starts, finds, cancels and logs runs."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -128,7 +129,7 @@ class Jobs:
         return self.shown(self.connection.write(f"start run {id_}", look, create))
 
     def list(self, pipeline: str, limit: int) -> list[Run]:
-        """The newest runs of this project and region, also those that somebody else started."""
+        """The newest runs of this project and region, also those of other callers."""
         request: dict[str, Any] = {"parent": self.connection.parent, "order_by": "create_time desc"}
         if pipeline:
             request["filter"] = f'pipeline_name="{pipeline}"'
@@ -143,14 +144,14 @@ class Jobs:
         if run == "latest":
             newest = self.list("", 1)
             if not newest:
-                raise UserError(f"there is no run in {self.connection.parent}; `seqline run --target vertex` makes one")
+                raise UserError(f"no runs in {self.connection.parent}; `seqline run --target vertex` starts one")
             run = newest[0].id
         name = f"{self.connection.parent}/pipelineJobs/{run}"
         job = self.connection.read(f"look up run {run}", lambda: self.connection.pipelines.get_pipeline_job(name=name))
         return self.shown(job)
 
     def cancel(self, run: str) -> Run:
-        """Asks a run to stop."""
+        """Requests that a run stops."""
         found = self.find(run)
         if found.ended:
             return found
@@ -160,7 +161,7 @@ class Jobs:
             now = self.find(found.id)
             return now if now.ended else None
 
-        # Asking twice to stop is the same as asking once.
+        # A second request to stop changes nothing.
         self.connection.write(
             f"cancel run {found.id}",
             look,
@@ -169,7 +170,7 @@ class Jobs:
         return self.find(found.id)
 
     def logs(self, run: str, task: str) -> Iterator[str]:
-        """What the tasks printed, from Cloud Logging, where each task's custom job writes."""
+        """The output of the tasks, from Cloud Logging, where each task's custom job writes."""
         found = self.find(run)
         chosen = [one for one in found.tasks if task in ("", one.name, one.id)]
         if task and not chosen:
@@ -234,23 +235,25 @@ def spec_of(job: Any) -> dict[str, Any]:
 
 
 def parameters_of(job: Any) -> dict[str, Any]:
-    """The values that a job was given, in the types of the pipeline's parameters.
+    """The parameter values of a job, in the types of the pipeline's parameters.
 
     Args:
         job: A `PipelineJob` of google-cloud-aiplatform.
     """
     from google.protobuf import json_format
 
-    given = type(job).pb(job).runtime_config.parameter_values
-    values: dict[str, Any] = {name: json_format.MessageToDict(value) for name, value in given.items()}
+    values = {
+        name: json_format.MessageToDict(value)
+        for name, value in type(job).pb(job).runtime_config.parameter_values.items()
+    }
     known = spec_of(job).get("root", {}).get("inputDefinitions", {}).get("parameters", {})
-    # A protobuf value knows no whole numbers.
-    whole = {name for name, parameter in known.items() if parameter["parameterType"] == "NUMBER_INTEGER"}
-    return {name: int(value) if name in whole else value for name, value in values.items()}
+    # A protobuf value has no integers.
+    whole = {name for name, parameter in known.items() if parameter["parameterType"] != "NUMBER_DOUBLE"}
+    return {name: whole_numbers(value) if name in whole else value for name, value in values.items()}
 
 
 def _executed(spec: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the tasks that run something; the rest are groups."""
+    """Names of the tasks that are not groups."""
     components = spec.get("components", {})
     for part in (spec.get("root", {}), *components.values()):
         for name, task in (part.get("dag", {}).get("tasks", {}) if "dag" in part else {}).items():

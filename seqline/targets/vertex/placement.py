@@ -1,8 +1,8 @@
 """Changes of the portable spec for Vertex.
 
-The spec is a plain dictionary, as in its YAML. Each function changes one thing: training becomes a custom job, tokenizing
-runs on Dataflow, an e-mail is sent when the run ends, an evaluation is imported into the Model Registry, and deploy's
-outputs get the types of lineage. Without any of these in the configuration, the spec is unchanged.
+The spec is a plain dictionary, as in its YAML. Each function changes one thing: training becomes a custom job,
+tokenizing runs on Dataflow, an e-mail is sent when the run ends, an evaluation is imported into the Model Registry, and
+deploy's outputs get the types of lineage. Without any of these in the configuration, the spec is unchanged.
 """
 
 import copy
@@ -213,7 +213,7 @@ def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list
 
 
 def add_notification(spec: Spec, recipients: list[str]) -> None:
-    """Adds an exit task that sends an e-mail with the run's final state, next to the pipeline's own exit task if any."""
+    """Adds an exit task that sends an e-mail with the run's final state, next to the pipeline's own exit task."""
     from google.protobuf import json_format
     from google_cloud_pipeline_components.v1.vertex_notification_email import VertexNotificationEmailOp
 

@@ -1,12 +1,12 @@
 """Schedules on Vertex.
 
-A schedule holds the whole request that it repeats, spec and parameters, and the API cannot change that. So a change of
-these is a replacement, made so that no run is missed and none doubled: the new schedule is created first, to start at a
-moment shortly ahead; then the old one is made to end at that very moment, and is deleted once it has no run left before
-it. The newest schedule of a name counts; older ones that a replacement left behind, because it was interrupted or
-because they had a run left, are shown as `superseded`, and the next `apply` ends and deletes them.
+A schedule contains the whole request that it repeats, spec and parameters, and the API cannot change that. So a change
+of these is a replacement without missed or doubled runs: the new schedule is created first, with a start shortly in the
+future; then the old one gets that moment as its end, and is deleted once it has no run left before it. The newest
+schedule of a name counts. Older ones remain if the replacement was interrupted or they had a run left; they are shown
+as `superseded`, and the next `apply` ends and deletes them.
 
-A schedule has no labels. Those of the job that it starts carry what Seqline must find again.
+A schedule has no labels, so Seqline stores its data in the labels of the job that it starts.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from seqline.targets.vertex.jobs import MANAGED, parameters_of, pipeline_job
 
 NAME, SPEC, CACHE, CONTENT = "seqline-schedule", "seqline-spec", "seqline-cache", "seqline-content"
 STATES: dict[str, Any] = {"ACTIVE": "active", "PAUSED": "paused", "COMPLETED": "completed"}
-# What the API can change, by the fields of `Schedule`.
+# Fields of `Schedule` that the API can change.
 UPDATABLE = frozenset({"cron", "timezone", "end", "max_runs", "max_active_runs", "state", "superseded"})
-# How far ahead the new one of a replacement starts: longer than all attempts to make it and to end the old one.
+# Time until a replacement starts: longer than all attempts to create it and to end the old one.
 HANDOVER = datetime.timedelta(seconds=120)
 
 
 def now() -> datetime.datetime:
-    """This moment; tests have their own."""
+    """The current time; tests replace it."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
 class Schedules:
-    """Finds, makes, changes and deletes schedules."""
+    """Finds, creates, changes and deletes schedules."""
 
     def __init__(self, connection: Connection, clock: Callable[[], datetime.datetime] = now) -> None:
         self.connection = connection
@@ -45,7 +45,7 @@ class Schedules:
         self.clock = clock
 
     def run_settings(self) -> dict[str, str]:
-        """What the configuration says about how a schedule's runs are started; a change of it is a replacement."""
+        """The configuration's settings of a schedule's runs; a change of them is a replacement."""
         wanted = {
             "pipeline_root": self.settings.pipeline_root,
             "service_account": self.settings.service_account,
@@ -56,7 +56,7 @@ class Schedules:
         return {name: value for name, value in wanted.items() if value}
 
     def found(self) -> list[Schedule]:
-        """The schedules that Seqline made, the newest of each name, by name."""
+        """The schedules that Seqline created, the newest of each name, by name."""
         found = self._all()
         newest: dict[str, Any] = {}
         for one in found:
@@ -69,12 +69,12 @@ class Schedules:
         ]
 
     def save(self, wanted: Schedule, existing: Schedule | None, spec: Mapping[str, Any], changed: set[str]) -> Schedule:
-        """Makes what is wanted true.
+        """Creates, updates or replaces a schedule.
 
         Args:
-            wanted: What is to be there.
-            existing: What is there; None for nothing.
-            spec: The compiled pipeline that it runs.
+            wanted: The schedule from the configuration.
+            existing: The existing schedule, or None.
+            spec: Its compiled pipeline.
             changed: The fields in which the two differ.
         """
         if existing is None:
@@ -98,16 +98,16 @@ class Schedules:
                 self._delete(found.name)
 
     def pause(self, schedule: Schedule) -> Schedule:
-        """Lets a schedule start nothing."""
+        """Pauses a schedule."""
         return self._turn(schedule, "paused", lambda: self.connection.schedules.pause_schedule(name=schedule.id))
 
     def resume(self, schedule: Schedule) -> Schedule:
-        """Lets a schedule start runs again; those that it missed are not made up for."""
+        """Resumes a schedule; missed runs are not started."""
         request = {"name": schedule.id, "catch_up": False}
         return self._turn(schedule, "active", lambda: self.connection.schedules.resume_schedule(request=request))
 
     def shown(self, found: Any) -> Schedule:
-        """A schedule of the API as the command line shows it."""
+        """Converts a schedule of the API."""
         job = found.create_pipeline_job_request.pipeline_job
         zone, cron = _split_cron(found.cron)
         labels = dict(job.labels)
@@ -156,7 +156,7 @@ class Schedules:
 
         labels = {NAME: wanted.name, SPEC: wanted.spec, **({CACHE: "off"} if wanted.cache is False else {})}
         job = pipeline_job(spec, wanted.parameters, self.settings, wanted.cache, wanted.template, labels)
-        # An attempt whose answer was lost is found by its content, which the service may add to: so it is a label.
+        # After a lost response the schedule is found by a digest; the service may add fields, so the digest is a label.
         content = job.labels[CONTENT] = _content(job)
         schedule = VertexSchedule(
             display_name=wanted.name,
@@ -192,7 +192,7 @@ class Schedules:
         return self.shown(self._patch(existing.id, values)) if values else existing
 
     def _patch(self, id_: str, values: Mapping[str, Any]) -> Any:
-        """Changes some fields; the same change twice is the same as once."""
+        """Changes some fields; idempotent."""
         schedule = self._get(id_)
         for name, value in values.items():
             setattr(schedule, name, value)
@@ -204,13 +204,13 @@ class Schedules:
 
     def _replace(self, wanted: Schedule, existing: Schedule, spec: Mapping[str, Any]) -> Schedule:
         handover = (self.clock() + HANDOVER).replace(microsecond=0)
-        # Not on a minute, where cron's moments are: whether a limit is inclusive then makes no difference.
+        # Half a minute off cron's moments, so that it makes no difference whether limits are inclusive.
         handover = handover.replace(second=30) + datetime.timedelta(minutes=handover.second > 30)
         start = max(handover, wanted.start) if wanted.start else handover
         return self._create(wanted, spec, start)
 
     def _retire_older(self, made: Schedule) -> None:
-        """Ends the older schedules of a name where the newest begins, and deletes those that start nothing more."""
+        """Ends the older schedules of a name at the newest one's start, and deletes those without further runs."""
         newest = self._get(made.id)
         for old in self._all():
             if _name(old) != made.name or old.create_time >= newest.create_time:
@@ -233,7 +233,7 @@ class Schedules:
         def look() -> Schedule | None:
             found = self.shown(self._get(schedule.id))
             if found.state == "completed":
-                raise UserError(f"schedule {schedule.name} is completed, and starts nothing more")
+                raise UserError(f"schedule {schedule.name} is completed and starts no more runs")
             return found if found.state == state else None
 
         def turn() -> Schedule:
@@ -244,17 +244,17 @@ class Schedules:
 
 
 def _unsets(wanted: Schedule, changed: set[str]) -> bool:
-    """Whether an end or a limit is to go, which an update cannot take away."""
+    """Whether an end or a limit is removed, which an update cannot do."""
     return ("end" in changed and wanted.end is None) or ("max_runs" in changed and not wanted.max_runs)
 
 
 def _overlaps(old: Any, newest: Any) -> bool:
-    """Whether an older schedule may start runs that are the newest one's to start."""
+    """Whether an older schedule may start runs of the newest one."""
     return old.state.name == "ACTIVE" and (not old.end_time or old.end_time > newest.start_time)
 
 
 def _is_over(old: Any, newest: Any) -> bool:
-    """Whether an older schedule of the same name is to be ended or deleted."""
+    """Whether an older schedule of the same name must be ended or deleted."""
     if _name(old) != _name(newest) or old.create_time >= newest.create_time:
         return False
     before = old.state.name == "ACTIVE" and old.next_run_time and old.next_run_time <= newest.start_time
@@ -270,7 +270,7 @@ def _label(found: Any, name: str) -> str:
 
 
 def _starts(found: Any, start: datetime.datetime | None) -> bool:
-    """Whether a schedule is the one that a call makes: it starts where the new one is to."""
+    """Whether a schedule has the start of the one to create."""
     if start is None:
         return True
     return abs(found.start_time.timestamp() - start.timestamp()) < 1

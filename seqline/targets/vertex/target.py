@@ -1,4 +1,4 @@
-"""Vertex AI Pipelines: the methods that the command line calls, put together from the modules beside this one."""
+"""Vertex AI Pipelines: the target's methods, built from the other modules of this package."""
 
 import dataclasses
 import tempfile
@@ -47,7 +47,7 @@ class Vertex:
         self.plans = Schedules(self.connection)
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
-        """Writes the portable spec, with what the configuration places differently on Vertex."""
+        """Writes the portable spec with the configuration's placement on Vertex."""
         import yaml
 
         import_kfp()
@@ -57,14 +57,14 @@ class Vertex:
         from seqline.targets.vertex.placement import place
 
         address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
-        given = {**address, **(defaults or {})}
         graph = self._tuning() if pipeline == "tuning" else None
-        path = compile_pipeline(pipeline, output, self.configuration, defaults=given, graph=graph)
+        values = {**address, **(defaults or {})}
+        path = compile_pipeline(pipeline, output, self.configuration, defaults=values, graph=graph)
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
-        written = train.component_spec.implementation.container.image
+        image = train.component_spec.implementation.container.image
         tpu_image, preflight_image = (
-            self.configuration.images.reference(written.replace("/train:", f"/{name}:"))
+            self.configuration.images.reference(image.replace("/train:", f"/{name}:"))
             for name in ("train-tpu", "preflight")
         )
         placed = place(portable, self.settings, tpu_image, preflight_image)
@@ -74,24 +74,25 @@ class Vertex:
         return path
 
     def _tuning(self) -> Any:
-        """The tuning pipeline with its search as a job of many machines, where training is a job; otherwise None."""
-        from seqline.components.train.component import train
+        """The tuning pipeline with its search as a job on many machines, if training is a job; otherwise None."""
         from seqline.components.tune.vertex_job import Job, tune_as_job
         from seqline.pipelines.tuning import make_tuning
-        from seqline.targets.vertex.worker_pools import worker_pools
+        from seqline.targets.vertex.worker_pools import trial_worker
 
         training, images, target = self.settings.training, self.configuration.images, self.settings
         if training is None:
             return None
-        written = train.component_spec.implementation.container.image
-        image = images.reference(written if training.tpu is None else written.replace("/train:", "/train-tpu:"))
-        # A trial runs on the machine and in the image of a training with one replica.
-        (worker,) = worker_pools(training.model_copy(update={"replicas": 1}), {"image_uri": image})
-        job = Job(worker, target.location, target.encryption_key, target.service_account, target.network)
+        job = Job(
+            trial_worker(training, images),
+            target.location,
+            target.encryption_key,
+            target.service_account,
+            target.network,
+        )
         return make_tuning(tune_as_job(job, target.api_address, images.reference))
 
     def check(self) -> list[Problem]:
-        """Looks whether the placement is possible, the API answers, and this caller may use it."""
+        """Checks that the placement is possible, the API responds, and this caller has permission."""
         from seqline.targets.vertex.worker_pools import worker_pools
 
         problems = []
@@ -122,7 +123,7 @@ class Vertex:
     def run(
         self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
     ) -> Run:
-        """Starts a run, and follows it if asked to."""
+        """Starts a run, and watches it with `on_change`."""
         reference, content = self._read(spec)
         id_ = new_id(content["pipelineInfo"]["name"])
         run = self.jobs.start(pipeline_job(content, arguments, self.settings, cache, reference), id_)
@@ -137,7 +138,7 @@ class Vertex:
         return self.jobs.find(run)
 
     def watch(self, run: str, on_change: OnChange) -> Run:
-        """Follows a run to its end."""
+        """Watches a run to its end."""
         found = self.describe(run)
         on_change(found)
         while not found.ended:
@@ -149,7 +150,7 @@ class Vertex:
         return found
 
     def cancel(self, run: str) -> Run:
-        """Asks a run to stop."""
+        """Requests that a run stops."""
         return self.jobs.cancel(run)
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
@@ -157,21 +158,21 @@ class Vertex:
         return self.jobs.logs(run, task)
 
     def digest(self, spec: str) -> str:
-        """What a compiled file or an uploaded version is known by, whatever its address."""
+        """The digest of a compiled file or an uploaded version."""
         if "://" not in spec:
             return digest(Path(spec).read_text(encoding="utf-8"))
         return digest(self.templates.fetch(self.templates.resolve(spec)))
 
     def run_settings(self) -> dict[str, str]:
-        """How the configuration has runs started."""
+        """The configuration's settings of runs."""
         return self.plans.run_settings()
 
     def schedules(self) -> list[Schedule]:
-        """The schedules that Seqline made here."""
+        """The schedules that Seqline created."""
         return self.plans.found()
 
     def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
-        """Makes a schedule, updates it, or replaces it where the API cannot change what differs."""
+        """Creates, updates or replaces a schedule, depending on the fields that differ."""
         reference, content = self._read(wanted.template)
         wanted = dataclasses.replace(wanted, template=reference)
         changed = changed_fields(wanted, existing) if existing else set()
@@ -182,11 +183,11 @@ class Vertex:
         self.plans.delete(schedule)
 
     def pause_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a schedule start nothing until it is resumed."""
+        """Pauses a schedule."""
         return self.plans.pause(schedule)
 
     def resume_schedule(self, schedule: Schedule) -> Schedule:
-        """Lets a paused schedule start runs again."""
+        """Resumes a paused schedule."""
         return self.plans.resume(schedule)
 
     def _read(self, spec: str) -> tuple[str, dict[str, Any]]:

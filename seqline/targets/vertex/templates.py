@@ -1,12 +1,12 @@
 """Uploaded pipelines: in an Artifact Registry repository of format KFP, or in the bucket where there is none.
 
-A reference names one version for ever, by the SHA-256 of its bytes:
+A reference names one version permanently, by the SHA-256 of its bytes:
 
     https://REGION-kfp.pkg.dev/PROJECT/REPOSITORY/PIPELINE/sha256:...
     gs://BUCKET/.../templates/PIPELINE/sha256-....yaml
 
-A tag in its place is resolved before anything is run or scheduled: Vertex takes tags, and answers later with errors.
-In a bucket a tag is a small file beside the versions that holds the reference.
+A tag is resolved before a run or a schedule is created: Vertex accepts tags, but fails on them later. In a bucket, a
+tag is a small file next to the versions with the reference.
 """
 
 import functools
@@ -24,7 +24,7 @@ from seqline.targets.vertex.console import bucket_page, template_page
 
 
 def digest(text: str) -> str:
-    """What a compiled pipeline is known by: short enough for a label.
+    """A digest of a compiled pipeline, short enough for a label.
 
     Args:
         text: Its YAML.
@@ -41,7 +41,7 @@ class Templates:
 
     @property
     def host(self) -> str:
-        """Address of the repository; empty where templates are in the bucket."""
+        """Address of the repository; empty if templates are in the bucket."""
         repository = self.settings.repository
         if not repository or repository.startswith("http"):
             return repository.rstrip("/")
@@ -49,7 +49,7 @@ class Templates:
 
     @property
     def folder(self) -> str:
-        """Where templates are in the bucket."""
+        """Folder of templates in the bucket."""
         return f"{self.settings.pipeline_root.rstrip('/')}/templates"
 
     def upload(self, spec: Path, tags: Sequence[str]) -> Template:
@@ -57,7 +57,7 @@ class Templates:
 
         Args:
             spec: The YAML file.
-            tags: Names; those that exist are moved.
+            tags: Names; existing ones are moved.
 
         Raises:
             UserError: If the file is not a compiled pipeline, or a tag looks like a version.
@@ -69,18 +69,18 @@ class Templates:
         return self._register(spec, pipeline, tags) if self.host else self._store(spec, pipeline, tags)
 
     def resolve(self, reference: str) -> str:
-        """Turns a reference with a tag into the one of the version that it points at now.
+        """Turns a reference with a tag into that of its current version.
 
         Args:
             reference: An address of the repository or the bucket.
         """
         if reference.startswith("gs://"):
             return reference if reference.endswith(".yaml") else self._read(reference).strip()
-        place, pipeline, version = self._parts(reference)
+        host, pipeline, version = self._parts(reference)
         if version.startswith("sha256:"):
             return reference
-        found = self.connection.read(f"look up {reference}", lambda: self._client(place).get_tag(pipeline, version))
-        return f"{place}/{pipeline}/{found['version'].rpartition('/')[2]}"
+        found = self.connection.read(f"look up {reference}", lambda: self._client(host).get_tag(pipeline, version))
+        return f"{host}/{pipeline}/{found['version'].rpartition('/')[2]}"
 
     def fetch(self, reference: str) -> str:
         """The text of an uploaded version.
@@ -90,10 +90,10 @@ class Templates:
         """
         if reference.startswith("gs://"):
             return self._read(reference)
-        place, pipeline, version = self._parts(reference)
+        host, pipeline, version = self._parts(reference)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pipeline.yaml"
-            client = self._client(place)
+            client = self._client(host)
             self.connection.read(
                 f"fetch {reference}",
                 lambda: client.download_pipeline(pipeline, version=version, file_name=str(path)),
@@ -101,7 +101,7 @@ class Templates:
             return path.read_text(encoding="utf-8")
 
     def _register(self, spec: Path, pipeline: str, tags: Sequence[str]) -> Template:
-        # The same bytes are the same version, so that a second attempt after a lost answer makes no second one.
+        # The same bytes are the same version, so a retry after a lost response creates no second one.
         client = self._client(self.host)
         package, version = self.connection.read(
             f"upload {spec} to {self.host}", lambda: client.upload_pipeline(str(spec))
@@ -128,7 +128,7 @@ class Templates:
         parts = reference.rsplit("/", 2)
         if len(parts) != 3 or not reference.startswith(("https://", "http://")):
             raise UserError(
-                f"{reference} is no uploaded pipeline, which is "
+                f"{reference} is not an uploaded pipeline, which has the form "
                 "https://REGION-kfp.pkg.dev/PROJECT/REPOSITORY/PIPELINE/VERSION"
             )
         return parts[0], parts[1], parts[2]
@@ -159,7 +159,7 @@ class Templates:
 
 
 class _Translated:
-    """kfp's registry client, whose errors become those that the rest of Google's libraries raise."""
+    """kfp's registry client with the errors of Google's other libraries."""
 
     def __init__(self, client: Any) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""upload, run, runs and schedule on Vertex, as a person types them."""
+"""upload, run, runs and schedule on Vertex, as typed by a user."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ targets:
     repository: {registry}
     api_endpoint: {api}
 schedules:
-  nightly: {{cron: "0 3 * * *", timezone: Europe/Paris, parameters: {{epochs: {epochs}}}}}
+  nightly: {{cron: "0 3 * * *", timezone: Europe/Paris, parameters: {{training: {{epochs: {epochs}}}}}}}
 """
 
 
@@ -66,10 +66,10 @@ def test_the_whole_way_from_a_file_to_a_schedule(
     assert ask("schedule", "list", "--json") == []
     (made,) = ask("schedule", "apply", "--json")
     assert (made["action"], made["schedule"]["template"]) == ("create", "")
-    assert made["schedule"]["parameters"] == {"data": "gs://bucket/pairs.tsv", "epochs": 3}
+    assert made["schedule"]["parameters"] == {"data": "gs://bucket/pairs.tsv", "training": {"epochs": 3}}
     assert ask("schedule", "apply", "--json")[0]["action"] == "unchanged"
     write(vertex, registry, epochs=4)
-    assert "parameters.epochs: 3 -> 4" in ask("schedule", "plan")
+    assert "parameters.training.epochs: 3 -> 4" in ask("schedule", "plan")
     assert ask("schedule", "apply", "--json")[0]["action"] == "replace"
     assert "nightly: paused" in ask("schedule", "pause", "nightly")
     assert "active" in ask("schedule", "resume", "nightly")
@@ -78,7 +78,7 @@ def test_the_whole_way_from_a_file_to_a_schedule(
     assert vertex.schedules.resources.items == {}
 
 
-def test_who_may_not_ends_with_four(
+def test_a_caller_without_permission_gets_exit_code_four(
     vertex: VertexStandIn, registry: RegistryStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -89,7 +89,7 @@ def test_who_may_not_ends_with_four(
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("pipeline", ["training", "tuning"])
-def test_a_run_with_every_placement_is_taken_and_ends(
+def test_a_run_with_every_placement_is_accepted_and_ends(
     vertex: VertexStandIn,
     registry: RegistryStandIn,
     tmp_path: Path,

@@ -23,7 +23,7 @@ RUN = "bucket/root/run"
 
 
 def executed(spec: dict[str, Any], folder: Path, **values: Any) -> dict[str, Any]:
-    """Runs the stage as its task does, with the artifacts' types of the spec; returns what it tells of them."""
+    """Runs the stage as its task does, with the artifacts' types of the spec; returns its output artifacts."""
     component = spec["components"]["comp-deploy"]
     defaults = {
         # The service writes whole numbers without a point.
@@ -53,12 +53,12 @@ def executed(spec: dict[str, Any], folder: Path, **values: Any) -> dict[str, Any
     return dict(json.loads((folder / "executor_output.json").read_text())["artifacts"])
 
 
-def test_deploying_with_lost_answers_is_done_once_and_traced_to_the_model_and_the_endpoint(
+def test_deploying_with_lost_responses_is_done_once_and_traced_to_the_model_and_the_endpoint(
     vertex: VertexStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(artifact_types, "_GCS_LOCAL_MOUNT_PREFIX", f"{tmp_path}/")
     monkeypatch.setattr(back_end, "_bucket_address", lambda model: f"gs://{model.relative_to(tmp_path)}")
-    monkeypatch.setattr(back_end.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(back_end, "PAUSES", (0, 0, 0))
     model = tmp_path / RUN / "model"
     model.mkdir(parents=True)
     description = {"schema_version": 1, "fingerprint": "f" * 64, "source_language": "en", "target_language": "de"}
@@ -84,7 +84,7 @@ def test_deploying_with_lost_answers_is_done_once_and_traced_to_the_model_and_th
         vertex.faults.add(call, "lost answer")
     for _ in range(2):
         # Again, as Vertex does when a task's machine is lost.
-        made = executed(spec, tmp_path, endpoint=ENDPOINT, serving_image=image, api_endpoint=address)
+        made = executed(spec, tmp_path, endpoint=ENDPOINT, options={"image": image}, api_endpoint=address)
         found = {name: made[name]["artifacts"][0] for name in ("vertex_model", "vertex_endpoint")}
         host = "https://us-central1-aiplatform.googleapis.com/v1"
         assert found["vertex_model"]["uri"] == f"{host}/projects/{PROJECT}/locations/us-central1/models/en-de@1"

@@ -1,4 +1,4 @@
-"""Tuning on Vertex AI: the job as google-cloud-pipeline-components builds it, read as the real message."""
+"""Tuning on Vertex AI: the job that google-cloud-pipeline-components builds, parsed as the real message."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,17 @@ import yaml
 from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import HyperparameterTuningJob
 from google.protobuf import json_format
-from seqline.targets.vertex.tuning import METRICS, worker_of
 
 from seqline.artifacts.tuning import read_trials
+from seqline.components.train.options import Options as Training
 from seqline.components.tune.best_trial.stage import best_trial, read_job_name
+from seqline.components.tune.options import Options
 from seqline.components.tune.plan_trials.stage import plan_trials
-from seqline.components.tune.space import Hyperparameters
+from seqline.components.tune.vertex_job import METRICS
 from seqline.configuration import Configuration
 from seqline.errors import UserError
 from seqline.targets.vertex.target import Vertex
+from seqline.targets.vertex.worker_pools import trial_worker
 from seqline.vertex_api.clients import connect
 from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 
@@ -33,7 +35,9 @@ CONFIGURATION = {
 }
 SPACE = {"learning_rate": {"min": 0.001, "max": 0.01, "scale": "log"}, "preset": {"values": ["tiny", "small"]}}
 RESOURCE = f"projects/{NUMBER}/locations/us-central1/hyperparameterTuningJobs/42"
-GIVEN = json.dumps({"resources": [{"resourceUri": f"https://us-central1-aiplatform.googleapis.com/v1/{RESOURCE}"}]})
+GCP_RESOURCES = json.dumps(
+    {"resources": [{"resourceUri": f"https://us-central1-aiplatform.googleapis.com/v1/{RESOURCE}"}]}
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration)
 
 
 def payload(spec: Any, configuration: Configuration) -> str:
-    """The payload of the job's task, with the values that a run would put in."""
+    """The payload of the job's task, with the values of a run."""
     found = [one for one in spec["deploymentSpec"]["executors"].values() if "container" in one]
     [container] = [
         one["container"] for one in found if "hyperparameter_tuning_job" in " ".join(one["container"]["command"])
@@ -57,8 +61,8 @@ def payload(spec: Any, configuration: Configuration) -> str:
     template = json.loads(arguments[arguments.index("--payload") + 1])["Concat"]
     assert configuration.targets.vertex is not None
     assert configuration.targets.vertex.training is not None
-    worker = worker_of(configuration.targets.vertex.training, configuration.images)
-    plan = plan_trials("/gcs/bucket/corpus", SPACE, worker)
+    worker = trial_worker(configuration.targets.vertex.training, configuration.images)
+    plan = plan_trials("/gcs/bucket/corpus", worker, options=Options(space=SPACE))
     values = {
         "display_name": "run", "base_output_directory": "gs://bucket/trials", "max_trial_count": 20,
         "parallel_trial_count": 3, "max_failed_trial_count": 0, "worker_pool_specs": plan.worker_pool_specs,
@@ -74,7 +78,7 @@ def payload(spec: Any, configuration: Configuration) -> str:
     return text
 
 
-def test_the_job_is_one_that_vertex_ai_knows(spec: Any, configuration: Configuration) -> None:
+def test_the_job_is_a_message_of_vertex_ai(spec: Any, configuration: Configuration) -> None:
     from google_cloud_pipeline_components.container.v1.gcp_launcher.utils.json_util import recursive_remove_empty
 
     job = HyperparameterTuningJob()
@@ -90,15 +94,15 @@ def test_the_job_is_one_that_vertex_ai_knows(spec: Any, configuration: Configura
     assert [one.metric_id for one in job.study_spec.metrics] == ["valid_loss"]
 
 
-def test_the_best_trial_is_what_is_trained(spec: Any) -> None:
+def test_train_has_the_options_of_the_best_trial(spec: Any) -> None:
     tasks = spec["root"]["dag"]["tasks"]
-    given = tasks["train"]["inputs"]["parameters"]["learning_rate"]["taskOutputParameter"]
-    assert given == {"outputParameterKey": "learning_rate", "producerTask": "tune"}
+    options = tasks["train"]["inputs"]["parameters"]["options"]["taskOutputParameter"]
+    assert options == {"outputParameterKey": "training", "producerTask": "tune"}
     inner = spec["components"][tasks["tune"]["componentRef"]["name"]]["dag"]
     assert set(inner["tasks"]) == {"plan-trials", "hyperparameter-tuning-job", "best-trial"}
 
 
-def test_the_launcher_starts_the_job_once_and_its_trials_are_written_down_as_those_of_a_laptop(
+def test_the_launcher_starts_the_job_once_and_its_trials_are_written_as_on_a_laptop(
     spec: Any, configuration: Configuration, vertex: VertexStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """google-cloud-pipeline-components' own program, with Google's own client, over a connection."""
@@ -121,14 +125,15 @@ def test_the_launcher_starts_the_job_once_and_its_trials_are_written_down_as_tho
         launcher.main(arguments)
     assert len(vertex.jobs.tuning.items) == 1
     best, loss = best_trial(
-        resources.read_text(), tmp_path / "tuning", tmp_path / "report.html", SPACE, api_endpoint=vertex.url
-    )
+        resources.read_text(), tmp_path / "tuning", tmp_path / "report.html", Options(space=SPACE),
+        api_endpoint=vertex.url,
+    )  # fmt: skip
     trials = read_trials(tmp_path / "tuning")
     assert len(trials) == 20
     assert loss == min(trial.value for trial in trials if trial.value is not None)
     assert best.learning_rate == pytest.approx(0.004, abs=0.0005)
     assert best.preset in {"tiny", "small"}
-    assert best.warmup_steps == Hyperparameters().warmup_steps
+    assert best.warmup_steps == Training().warmup_steps
 
 
 def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Path) -> None:
@@ -144,13 +149,15 @@ def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Pa
     trials = [trial(1, "SUCCEEDED", 2.5), trial(2, "SUCCEEDED", 2.0), trial(3, "INFEASIBLE", 1.0)]
     json_format.ParseDict({"trials": trials}, job._pb)
     vertex.jobs.tuning.items[RESOURCE] = job
-    space = {"learning_rate": SPACE["learning_rate"]}
-    best, loss = best_trial(GIVEN, tmp_path / "tuning", tmp_path / "report.html", space, api_endpoint=vertex.url)
-    assert (best, loss) == (Hyperparameters(learning_rate=0.005), 2.0)
+    options = Options(space={"learning_rate": SPACE["learning_rate"]})
+    best, loss = best_trial(
+        GCP_RESOURCES, tmp_path / "tuning", tmp_path / "report.html", options, api_endpoint=vertex.url
+    )
+    assert (best, loss) == (Training(learning_rate=0.005), 2.0)
     assert [one.state for one in read_trials(tmp_path / "tuning")] == ["succeeded", "succeeded", "failed"]
 
 
-def test_a_job_is_found_in_what_its_task_gives() -> None:
-    assert read_job_name(GIVEN) == (RESOURCE, "us-central1")
+def test_a_job_is_found_in_the_output_of_its_task() -> None:
+    assert read_job_name(GCP_RESOURCES) == (RESOURCE, "us-central1")
     with pytest.raises(UserError, match="names no hyperparameter tuning job"):
         read_job_name('{"resources": []}')
