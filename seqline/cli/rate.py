@@ -25,7 +25,7 @@ def sheet(
     seed: Annotated[int, typer.Option(help="Seed of the sample, its order, and the sides.")] = 1,
     home: HomeOption = Path(".seqline"),
 ) -> None:
-    """Write a page on which raters compare two models' outputs, and the key to their ratings."""
+    """Write a page for raters, and the key to their ratings."""
     from seqline.artifacts.decision import read_decision
     from seqline.human_evaluation.sheet import key_of, write_sheet
 

@@ -7,7 +7,6 @@ from typing import Any
 from seqline.configuration.parameters import Parameters, merge
 from seqline.errors import UserError
 from seqline.schema.options import Fault, OptionsError
-from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, Section, qualify, resolve
 from seqline.schema.texts import Text, parse, read_text
@@ -43,8 +42,6 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
             found.faults.append(_unknown(known, name))
         elif name in SECTIONS:
             section, value = SECTIONS[name], parse(value) if isinstance(value, Text) else value
-            renamed = _renamed(section, value).items()
-            found.faults += [Fault((name, option), f"is now {path}") for option, path in renamed]
             sections[name] = _section(section, known.defaults.get(name), value)
         else:
             try:
@@ -71,23 +68,15 @@ def _unknown(known: Parameters, name: str) -> Fault:
     return Fault((name,), f"is an option of {section}; write it as {section}: {{{name}: ...}}")
 
 
-def _renamed(section: Section, value: Any) -> dict[str, str]:
-    """Returns the new names of a section's options that have one."""
-    options = value if isinstance(value, Mapping) else ()
-    return {option: RENAMED[option] for option in options if option in RENAMED and option not in section.fields}
-
-
 def _section(section: Section, default: Any, value: Any) -> Any:
     """Returns a section's value on top of the pipeline's default. Its schema rejects what is not an object."""
     if value is None:
         return _default(section, default)
     if section.field or not isinstance(value, Mapping):
         return value
-    known, renamed = section.model.model_fields, _renamed(section, value)
+    known = section.model.model_fields
     options = {
-        option: read_text(known[option].annotation if option in known else str, one)
-        for option, one in value.items()
-        if option not in renamed
+        option: read_text(known[option].annotation if option in known else str, one) for option, one in value.items()
     }
     return merge(default or {}, options)
 

@@ -11,6 +11,7 @@ from typing import Any
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.options import BaseOptions, Fault, OptionsError
+from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
 
 DOCUMENTATION = "https://github.com/seqline/seqline/blob/main/docs/parameters.md"
@@ -57,12 +58,20 @@ class Section:
             return self._options({self.field: value}, ())
         if not isinstance(value, Mapping):
             raise OptionsError([Fault((self.name,), f"must be an object such as {self._example}, not {value!r}")])
-        misplaced = [name for name in value if name in RunParameters.model_fields]
-        if misplaced:
-            said = "is a parameter of the run: set it by its own name"
-            raise OptionsError([Fault((self.name, name), said) for name in misplaced])
+        misplaced = {
+            **dict.fromkeys(RunParameters.model_fields, "is a parameter of the run: set it by its own name"),
+            **{name: f"is now {path}" for name, path in RENAMED.items() if name not in self.fields},
+        }
+        faults = [Fault((self.name, name), misplaced[name]) for name in value if name in misplaced]
         shared = {name: run[name] for name in self.model.model_fields if name in run}
-        return self._options({**shared, **value}, tuple(shared))
+        given = {name: one for name, one in value.items() if name not in misplaced}
+        try:
+            options = self._options({**shared, **given}, tuple(shared))
+        except OptionsError as error:
+            raise OptionsError([*faults, *error.faults]) from None
+        if faults:
+            raise OptionsError(faults)
+        return options
 
     def _options(self, values: Mapping[str, Any], shared: tuple[str, ...]) -> BaseOptions:
         try:
@@ -80,7 +89,7 @@ class Section:
             value: From `resolve`.
         """
         if self.field:
-            return value.model_dump(mode="json", exclude_none=True, exclude_unset=True)[self.field]
+            return value.model_dump(mode="json", exclude_defaults=True).get(self.field, [])
         return {name: one for name, one in value.changed().items() if name in self.fields}
 
     @property
@@ -169,8 +178,6 @@ def qualify(option: str, parameters: Iterable[str]) -> tuple[str, ...]:
         return (found[0], option)
     if found:
         raise UserError(f"{option} is an option of {' and '.join(found)}; write {found[0]}.{option}")
-    from seqline.schema.renamed import RENAMED
-
     if option in RENAMED:
         raise UserError(f"{option} is now {RENAMED[option]}")
     known = {name: name for name in parameters}

@@ -64,6 +64,14 @@ def test_a_parameter_of_the_run_is_no_option() -> None:
     ]
 
 
+def test_a_renamed_option_in_a_section_names_the_new_one() -> None:
+    assert faults({}, {"training": {"decay": "cosine", "average": 0.9, "dropout": 2}}) == [
+        "training.decay is now training.lr_schedule",
+        "training.average is now training.ema_momentum",
+        "training.dropout must be at least 0 and below 1, not 2",
+    ]
+
+
 def test_a_stage_gets_the_parameters_of_the_run_that_its_schema_names() -> None:
     resolved = resolve({"task": "summarization", "endpoint": "x"}, {"corpus": {}, "evaluation": {}, "training": {}})
     assert [getattr(resolved[name], "task", None) for name in ("corpus", "evaluation", "training")] == [
@@ -81,6 +89,7 @@ def test_a_stage_gets_the_parameters_of_the_run_that_its_schema_names() -> None:
         ("corpus", {"rules": {}}, {}),
         ("serving", {"traffic_steps": [10.0, 50.0]}, {}),
         ("gate", [{"metric": "bleu", "minimum": 20}], [{"metric": "bleu", "minimum": 20}]),
+        ("gate", [{"metric": "bleu", "margin": 1, "confident": False}], [{"metric": "bleu", "margin": 1}]),
         ("gate", [], []),
     ],
 )
