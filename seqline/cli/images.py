@@ -48,7 +48,7 @@ def build(
     sizes = {}
     for name in found:
         tag = f"{repository}/{name}:{version('seqline')}"
-        builder.build(containers / name / "Dockerfile", containers.parent, tag, arguments, option or [])
+        builder.build(containers, name, tag, arguments, option or [])
         sizes[tag] = builder.size(tag)
         write_sbom(sbom / f"{name}.cdx.json", tag, builder)
         if push:

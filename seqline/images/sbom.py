@@ -1,4 +1,4 @@
-"""What is in an image, as a CycloneDX bill of materials: asked of the image itself, not of what went into it."""
+"""The CycloneDX bill of materials of an image, read from the image itself, not from its requirements."""
 
 import json
 from collections.abc import Iterator
@@ -38,10 +38,10 @@ def write_sbom(path: Path, image: str, engine: Engine) -> None:
     Args:
         path: The file to write: CycloneDX 1.6 as JSON.
         image: The image's name and tag.
-        engine: What runs it.
+        engine: Runs it.
 
     Raises:
-        UserError: If the image is not there, or has neither dpkg nor Python.
+        UserError: If the image does not exist, or has neither dpkg nor Python.
     """
     bom = Bom()
     name, _, tag = image.rpartition(":")

@@ -1,4 +1,4 @@
-"""The Cloud Build files: read as the real message, in the order that they promise."""
+"""The Cloud Build files: parsed as the real message, with their steps in order."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The locked sets: exact, whole, of one mind, and enough for the code that runs on them."""
+"""The locked sets: exact, complete, consistent, and sufficient for the code that runs on them."""
 
 import ast
 import re
@@ -33,9 +33,9 @@ def locked(image: str) -> dict[str, str]:
 def images_of_stages() -> dict[str, set[str]]:
     """The stages that run in each image, as their contracts say."""
     stages: dict[str, set[str]] = {}
-    for contract in ROOT.glob("components/*/component.py"):
+    for contract in ROOT.glob("components/**/component.py"):
         image = re.search(r'base_image="seqline/([a-z-]+):', contract.read_text())[1]
-        stages.setdefault(image, set()).add(f"components.{contract.parent.name}")
+        stages.setdefault(image, set()).add(".".join(contract.relative_to(ROOT).parts[:-1]))
     stages["serve"].add("seqline.serving")
     stages["train-tpu"] = stages["train"]
     return stages
@@ -59,17 +59,20 @@ def imports(source: Path) -> set[str]:
 
 def third_party(stages: set[str]) -> set[str]:
     """Top-level packages that stages import, themselves or through other modules of the project."""
-    waiting = [source for stage in stages for source in (ROOT / stage.replace(".", "/")).rglob("*.py")]
+    folders = [ROOT / stage.replace(".", "/") for stage in stages]
+    waiting = [
+        file for folder in folders for file in (folder / "component.py", folder / "__main__.py") if file.exists()
+    ]
     seen: set[Path] = set()
     packages: set[str] = set()
     while waiting:
-        source = waiting.pop()
+        source = waiting.pop().resolve()
         if source in seen:
             continue
         seen.add(source)
         for module in imports(source):
             top = module.partition(".")[0]
-            if top in {"components", "pipelines"}:
+            if top == "seqline":
                 waiting += [found] if (found := source_of(module)) else []
             elif top not in sys.stdlib_module_names:
                 packages.add(top)

@@ -1,4 +1,4 @@
-"""Engines: found, asked to build, and made to run commands inside images."""
+"""Engines: found, and used to build, push and run images."""
 
 import os
 import subprocess
@@ -26,34 +26,34 @@ DIGITS = "0123456789abcdef" * 4
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return tmp_path / "asked.txt"
+    return tmp_path / "commands.txt"
 
 
 def program(folder: Path, name: str, log: Path, build_code: int = 0, push_code: int = 0) -> Engine:
-    """A program that writes down what it is asked."""
+    """A program that logs its arguments."""
     path = folder / name
     path.write_text(DOCKER.format(log=log, build_code=build_code, push_code=push_code, digits=DIGITS))
     path.chmod(0o755)
     return Engine((str(path),))
 
 
-def test_an_unknown_engine_is_refused_with_the_nearest_name() -> None:
+def test_an_unknown_engine_is_rejected_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match="'dockr' is unknown; did you mean 'docker'"):
         Engine.find("dockr")
 
 
-def test_an_engine_that_is_not_there_is_named() -> None:
+def test_a_missing_engine_is_named() -> None:
     with pytest.raises(UserError, match="`/nowhere/buildah info` fails"):
         Engine.find("/nowhere/buildah")
 
 
-def test_no_engine_at_all_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_engine_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="neither docker nor buildah"):
         Engine.find()
 
 
-def test_the_first_engine_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Path) -> None:
+def test_the_first_engine_that_works_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Path) -> None:
     program(tmp_path, "buildah", log)
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
@@ -64,16 +64,16 @@ def test_the_first_engine_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch,
 def test_options_of_the_engine_come_before_its_command(tmp_path: Path, log: Path) -> None:
     buildah = program(tmp_path, "buildah", log)
     engine = Engine((*buildah.command, "--storage-driver", "vfs"))
-    engine.build(Path("containers/serve/Dockerfile"), Path(), "seqline/serve:1", {"VERSION": "1"}, ["--no-cache"])
+    engine.build(Path("containers"), "serve", "seqline/serve:1", {"VERSION": "1"}, ["--no-cache"])
     assert log.read_text() == (
-        "--storage-driver vfs build --file=containers/serve/Dockerfile --tag=seqline/serve:1 --no-cache "
-        "--build-arg=VERSION=1 --format=docker .\n"
+        "--storage-driver vfs build --file=containers/Dockerfile --target=serve --tag=seqline/serve:1 --no-cache "
+        "--build-arg=IMAGE=serve --build-arg=VERSION=1 --format=docker .\n"
     )
 
 
 def test_a_failing_build_is_an_error(tmp_path: Path, log: Path) -> None:
     with pytest.raises(UserError, match="building seqline/serve:1 failed"):
-        program(tmp_path, "docker", log, build_code=3).build(Path("Dockerfile"), Path(), "seqline/serve:1", {}, [])
+        program(tmp_path, "docker", log, build_code=3).build(Path("c"), "serve", "seqline/serve:1", {}, [])
 
 
 def test_buildahs_size_is_read_in_bytes(tmp_path: Path, log: Path) -> None:
@@ -81,12 +81,12 @@ def test_buildahs_size_is_read_in_bytes(tmp_path: Path, log: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["docker", "buildah"])
-def test_a_pushed_image_is_known_by_its_registrys_digest(tmp_path: Path, log: Path, name: str) -> None:
+def test_a_pushed_image_has_its_registrys_digest(tmp_path: Path, log: Path, name: str) -> None:
     assert program(tmp_path, name, log).push("here/seqline/serve:1", ["--quiet"]) == f"sha256:{DIGITS}"
     assert log.read_text().splitlines()[0].endswith(" --quiet here/seqline/serve:1")
 
 
-def test_an_image_that_the_registry_does_not_take_is_an_error(tmp_path: Path, log: Path) -> None:
+def test_an_image_that_the_registry_rejects_is_an_error(tmp_path: Path, log: Path) -> None:
     with pytest.raises(UserError, match="pushing here/serve:1 failed"):
         program(tmp_path, "docker", log, push_code=1).push("here/serve:1")
 
@@ -104,7 +104,7 @@ def test_digests_of_the_same_repository_add_up(tmp_path: Path) -> None:
 
 def test_another_file_is_not_overwritten_with_digests(tmp_path: Path) -> None:
     (tmp_path / "seqline.yaml").write_text("parameters: {}")
-    with pytest.raises(UserError, match="is no file of digests"):
+    with pytest.raises(UserError, match="is not a file of digests"):
         write_pins(tmp_path / "seqline.yaml", "here", {"serve": "sha256:1"})
 
 
@@ -123,18 +123,19 @@ def test_buildahs_working_container_is_removed_even_after_an_error(tmp_path: Pat
     assert log.read_text().splitlines()[-1] == "rm work-1"
 
 
-def test_images_are_the_folders_with_a_dockerfile(tmp_path: Path) -> None:
+def test_images_are_the_folders_with_locked_requirements(tmp_path: Path) -> None:
     for name in ("serve", "train"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "Dockerfile").touch()
+        (tmp_path / name / "requirements.txt").touch()
+    (tmp_path / "Dockerfile").touch()
     assert find_images(tmp_path, []) == ["serve", "train"]
     with pytest.raises(UserError, match=r"no image 'serv'.*did you mean 'serve'"):
         find_images(tmp_path, ["serv"])
-    with pytest.raises(UserError, match="no Dockerfiles"):
+    with pytest.raises(UserError, match="no Dockerfile"):
         find_images(tmp_path / "serve", [])
 
 
-def test_the_revision_says_when_files_differ_from_it(tmp_path: Path) -> None:
+def test_the_revision_is_marked_when_files_differ_from_it(tmp_path: Path) -> None:
     def git(*arguments: str) -> None:
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The bill of materials: what an image answers, as CycloneDX."""
+"""The bill of materials of an image, as CycloneDX."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from seqline.errors import UserError
 from seqline.images.build import Engine
 from seqline.images.sbom import write_sbom
 
-# What docker would do with `run`: this Python stands for the image's, and the words of dpkg-query are given.
+# In place of `docker run`: this Python is used as the image's, and the output of dpkg-query is fixed.
 DOCKER = """#!{python}
 import os, sys
 if sys.argv[1] != "run":
@@ -33,7 +33,7 @@ def engine(folder: Path, debian: str = DEBIAN) -> Engine:
     return Engine((str(path),))
 
 
-def test_it_lists_what_the_image_says_it_holds_in_the_form_of_the_standard(tmp_path: Path) -> None:
+def test_it_lists_the_packages_of_the_image_in_the_standards_format(tmp_path: Path) -> None:
     write_sbom(tmp_path / "serve.cdx.json", "repo/seqline/serve:1", engine(tmp_path))
     text = (tmp_path / "serve.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -54,7 +54,7 @@ def test_the_same_content_has_the_same_number_and_other_content_another(tmp_path
     assert number(DEBIAN) == number(DEBIAN) != number("")
 
 
-def test_an_image_that_does_not_answer_leaves_no_file(tmp_path: Path) -> None:
+def test_an_image_that_fails_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "docker"
     path.write_text('#!/bin/sh\n[ "$1" != run ] || { echo "no such file" >&2; exit 127; }\n')
     path.chmod(0o755)
