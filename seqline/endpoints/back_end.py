@@ -107,7 +107,7 @@ class BackEnd(Protocol):
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases to versions."""
 
-    def forget(self, kept: set[int]) -> None:
+    def forget(self, needed: set[int]) -> None:
         """Removes the registered versions except these, where storing them is expensive."""
 
     def address(self) -> str:

@@ -145,10 +145,10 @@ class LocalBackEnd:
         """Moves all aliases in one step."""
         self._change(aliases={**self._settings().aliases, **aliases})
 
-    def forget(self, kept: set[int]) -> None:
+    def forget(self, needed: set[int]) -> None:
         """Removes the folders of the other versions."""
         for version in self.endpoint.versions():
-            if version.version not in kept:
+            if version.version not in needed:
                 self.endpoint.forget(version.version)
                 log.info("removed version %d", version.version)
 

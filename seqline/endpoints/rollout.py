@@ -65,9 +65,9 @@ def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) 
             log.info("version %d has %d%% of the traffic", version, share)
             replies = check(back_end, version, checks)
     _promote(back_end, version, state)
-    kept = {version, *back_end.state().aliases.values()}
-    back_end.split({**dict.fromkeys(sorted(kept & back_end.state().traffic.keys()), 0), version: 100})
-    back_end.forget(kept)
+    needed = {version, *back_end.state().aliases.values()}
+    back_end.split({**dict.fromkeys(sorted(needed & back_end.state().traffic.keys()), 0), version: 100})
+    back_end.forget(needed)
     return replies
 
 

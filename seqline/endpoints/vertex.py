@@ -243,7 +243,7 @@ class VertexBackEnd:
 
             self.retries.read(f"move the alias {alias}", move)
 
-    def forget(self, kept: set[int]) -> None:
+    def forget(self, needed: set[int]) -> None:
         """Removes nothing: versions in the registry cost almost nothing."""
 
     def address(self) -> str:

@@ -17,8 +17,8 @@ Rules for a target:
 - Every method is idempotent. It reads the state before every write, also before a retry after a lost response: the same
   call twice leaves one run, one version, one schedule.
 - An id that a method returns is accepted by every other method, on another machine too.
-- Errors are `UserError`s with the problem, its place and the remedy; `UnreachableError` if the service does not respond
-  or rejects the caller. `check` raises nothing and returns all problems.
+- Errors are `UserError`s with the problem, its location and the remedy; `UnreachableError` if the service does not
+  respond or rejects the caller. `check` raises nothing and returns all problems.
 - A target without a feature raises `UnsupportedError` with the alternative.
 """
 

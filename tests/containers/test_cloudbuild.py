@@ -40,7 +40,7 @@ def test_it_is_a_build_and_every_substitution_is_known(path: Path) -> None:
 def test_a_release_tests_builds_compiles_uploads_and_applies_the_schedules_in_this_order() -> None:
     steps = build("release.yaml").steps
     assert [step.id for step in steps] == ["test", "build", "compile", "upload", "schedules"]
-    # Steps wait for all that are above, unless they say otherwise.
+    # Without wait_for, a step waits for all previous ones.
     assert not any(step.wait_for for step in steps)
 
 

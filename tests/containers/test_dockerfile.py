@@ -1,4 +1,4 @@
-"""The Dockerfile: one target per image, no root, no installer left, names that the compiled spec asks for."""
+"""The Dockerfile: one target per image, no root, no installer left, names of the compiled spec."""
 
 import re
 from pathlib import Path

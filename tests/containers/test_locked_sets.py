@@ -31,7 +31,7 @@ def locked(image: str) -> dict[str, str]:
 
 
 def images_of_stages() -> dict[str, set[str]]:
-    """The stages that run in each image, as their contracts say."""
+    """The stages of each image, by their contracts."""
     stages: dict[str, set[str]] = {}
     for contract in ROOT.glob("components/**/component.py"):
         image = re.search(r'base_image="seqline/([a-z-]+):', contract.read_text())[1]
@@ -108,10 +108,12 @@ def test_an_image_runs_the_versions_that_the_laptop_tests(image: str) -> None:
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_holds_what_its_extra_asks_for(image: str) -> None:
     have = {SAME.get(name, name): version for name, version in locked(image).items()}
-    for asked in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][image]]):
-        name = SAME.get(asked.name, asked.name)
-        assert name in have, f"{asked} is not locked: run `make lock`"
-        assert have[name] in asked.specifier, f"{name} {have[name]} is locked, {asked} is asked for: run `make lock`"
+    for required in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][image]]):
+        name = SAME.get(required.name, required.name)
+        assert name in have, f"{required} is not locked: run `make lock`"
+        assert have[name] in required.specifier, (
+            f"{name} {have[name]} is locked, not {required}: run `make lock`"
+        )
 
 
 @pytest.mark.parametrize("image", ["train-tpu", *sorted(CPU_IMAGES)])

@@ -5,6 +5,6 @@
         vertex.faults.add("CreateSchedule", "lost answer")
         vertex.calls            # [("CreateSchedule", <CreateScheduleRequest>), ...]
 
-They parse every request into the real request type and refuse what the schema refuses, keep state, paginate, return
+They parse every request into the real request type and reject what the schema rejects, keep state, paginate, return
 long-running operations, and fail on demand.
 """

@@ -17,12 +17,12 @@ class BigQuery:
     Attributes:
         results: Rows by query; each row has a value for each column.
         columns: Names of the columns.
-        asked: The queries that came, in order.
+        queries: The received queries, in order.
     """
 
     results: dict[str, list[tuple[str, ...]]]
     columns: tuple[str, ...] = ("source", "target")
-    asked: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
 
     def name(self, request: Request) -> str:
         if request.path == "/bigquery/v2/projects/my-project/queries" and request.verb == "POST":
@@ -42,18 +42,18 @@ class BigQuery:
         body = json.loads(request.body)
         if body["useLegacySql"] is not False:
             raise ApiError(400, "the query is GoogleSQL")
-        self.asked.append(body["query"])
-        return self._page(len(self.asked) - 1, 0)
+        self.queries.append(body["query"])
+        return self._page(len(self.queries) - 1, 0)
 
     def _job(self, job: int) -> Answer:
         table = {"projectId": "my-project", "datasetId": "_results", "tableId": f"job-{job}"}
-        query = {"query": self.asked[job], "destinationTable": table}
+        query = {"query": self.queries[job], "destinationTable": table}
         reference = {"projectId": "my-project", "jobId": f"job-{job}", "location": "EU"}
         status = {"state": "DONE"}
         return _json({"jobReference": reference, "configuration": {"query": query}, "status": status})
 
     def _page(self, job: int, first: int) -> Answer:
-        query = self.asked[job]
+        query = self.queries[job]
         if "FARM_FINGERPRINT" in query:
             inner = next((rows for known, rows in self.results.items() if f"(\n{known}\n)" in query), None)
             found = inner and [int.from_bytes(hashlib.md5(repr(row).encode()).digest()[:7], "big") for row in inner]

@@ -26,7 +26,7 @@ class Dataflow:
 
     Attributes:
         jobs: The requests.
-        runs: Whether jobs are run, or only said to be done.
+        runs: Whether jobs are run, or only reported as done.
     """
 
     jobs: list[dataflow.Job] = field(default_factory=list)
@@ -53,8 +53,8 @@ class Dataflow:
                 self._run(self.jobs[-1])
         number = len(self.jobs) - 1 if name == "CreateJob" else int(request.path.rpartition("-")[2])
         state = "JOB_STATE_PENDING" if name == "CreateJob" else "JOB_STATE_DONE"
-        said = {"id": f"job-{number}", "projectId": "my-project", "location": "europe-west4", "currentState": state}
-        return Answer(json.dumps(said).encode())
+        job = {"id": f"job-{number}", "projectId": "my-project", "location": "europe-west4", "currentState": state}
+        return Answer(json.dumps(job).encode())
 
     def _run(self, job: dataflow.Job) -> None:
         options: Any = json_format.MessageToDict(dataflow.Environment.pb(job.environment))["sdkPipelineOptions"][

@@ -55,7 +55,7 @@ class KfpServer:
 
     Attributes:
         url: Where it listens.
-        failing: Names of tasks that are to fail, with what they say.
+        failing: Error messages by the names of tasks that fail.
     """
 
     url: str = ""
@@ -183,12 +183,12 @@ class KfpServer:
         run["state"] = "RUNNING"
         waiting = [task for task in run["run_details"]["task_details"] if task["state"] == "PENDING"]
         if waiting:
-            said = self.failing.get(waiting[0]["display_name"])
-            waiting[0] |= {"state": "FAILED" if said else "SUCCEEDED", "start_time": self._tick()}
+            error = self.failing.get(waiting[0]["display_name"])
+            waiting[0] |= {"state": "FAILED" if error else "SUCCEEDED", "start_time": self._tick()}
             waiting[0]["end_time"] = self._tick()
-            if said:
-                waiting[0]["error"] = {"code": 9, "message": said}
-                run |= {"state": "FAILED", "finished_at": self._tick(), "error": {"code": 9, "message": said}}
+            if error:
+                waiting[0]["error"] = {"code": 9, "message": error}
+                run |= {"state": "FAILED", "finished_at": self._tick(), "error": {"code": 9, "message": error}}
         else:
             run |= {"state": "SUCCEEDED", "finished_at": self._tick()}
         return run

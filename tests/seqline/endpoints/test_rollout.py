@@ -78,7 +78,7 @@ class Shelf:
         self._call()
         self.aliases |= aliases
 
-    def forget(self, kept: set[int]) -> None:
+    def forget(self, needed: set[int]) -> None:
         self._call()
 
     def address(self) -> str:

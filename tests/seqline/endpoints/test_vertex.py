@@ -22,7 +22,7 @@ ENDPOINT = f"{PARENT}/endpoints/en-de"
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Three models, which need not run here; a folder stands for the mounted bucket."""
+    """Three models, which do not run here; a folder replaces the mounted bucket."""
     monkeypatch.setattr(module, "_bucket_address", lambda model: f"gs://bucket/{model.name}")
     for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()

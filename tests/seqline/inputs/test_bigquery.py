@@ -46,7 +46,7 @@ def test_the_fingerprint_follows_the_rows_and_fetches_none(bigquery: BigQuery, t
     assert snapshot(f"\n{QUERY} ;", tmp_path / "two") == first
     bigquery.results[QUERY] = [*PAIRS[:-1], ("another", "anderes")]
     assert snapshot(QUERY, tmp_path / "three") != first
-    assert QUERY not in bigquery.asked
+    assert QUERY not in bigquery.queries
 
 
 def test_a_faulty_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> None:

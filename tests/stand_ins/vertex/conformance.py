@@ -13,7 +13,7 @@ from tests.stand_ins.server import ApiError
 
 REQUIRED = re.compile(r"^    {1,8}(\w+) \([^\n]*\):\n\s+Required\.", re.MULTILINE)
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
-# A number that is 0 cannot be told from one that is not there; the services look at those themselves.
+# A number that is 0 is indistinguishable from a missing one; the services check those themselves.
 TELLABLE = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_MESSAGE}
 
 

@@ -17,7 +17,7 @@ Serve = Callable[[types.Model, list[Any], Any], list[Any]]
 
 
 def no_model_server(model: types.Model, instances: list[Any], parameters: Any) -> list[Any]:
-    """What answers until a test says otherwise."""
+    """The default model of a test."""
     return [{"text": f"{instance} by version {model.version_id}", "score": 0.0} for instance in instances]
 
 
@@ -39,7 +39,7 @@ class Endpoints:
         default_factory=lambda: Collection("endpoints", frozenset({"display_name", "endpoint"}))
     )
     ids: Any = field(default_factory=lambda: itertools.count(501))
-    asked: Any = field(default_factory=itertools.count)
+    requests: Any = field(default_factory=itertools.count)
 
     def create_endpoint(self, request: types.CreateEndpointRequest) -> Any:
         """A new endpoint without models."""
@@ -85,7 +85,7 @@ class Endpoints:
         return self.operations.start(endpoint.name, empty_pb2.Empty(), types.DeleteOperationMetadata())
 
     def deploy_model(self, request: types.DeployModelRequest) -> Any:
-        """Adds a model version to an endpoint; "0" in the split stands for it."""
+        """Adds a model version to an endpoint; "0" in the split is its key."""
         endpoint = self.resources.get(request.endpoint)
         deployed = types.DeployedModel(request.deployed_model)
         if not deployed.model:
@@ -140,22 +140,22 @@ class Endpoints:
         """Changes the replicas of a deployed model."""
         endpoint = self.resources.get(request.endpoint)
         models = list(endpoint.deployed_models)
-        place = next((n for n, one in enumerate(models) if one.id == request.deployed_model.id), None)
-        if place is None:
+        index = next((n for n, one in enumerate(models) if one.id == request.deployed_model.id), None)
+        if index is None:
             raise ApiError(404, f"DeployedModel {request.deployed_model.id} is not found.")
-        models[place].dedicated_resources = request.deployed_model.dedicated_resources
+        models[index].dedicated_resources = request.deployed_model.dedicated_resources
         endpoint.deployed_models = models
-        answer = types.MutateDeployedModelResponse(deployed_model=models[place])
+        answer = types.MutateDeployedModelResponse(deployed_model=models[index])
         return self.operations.start(endpoint.name, answer, types.MutateDeployedModelOperationMetadata())
 
     def predict(self, request: types.PredictRequest) -> types.PredictResponse:
-        """Asks the deployed models in turn, each as often as the split says."""
+        """Sends requests to the deployed models in turn, in proportion to the split."""
         endpoint = self.resources.get(request.endpoint)
         if not endpoint.traffic_split:
             raise ApiError(400, f"Endpoint {endpoint.name} has no traffic split, so nothing can answer")
-        # Every deployed model as often as its share says, and never in long rows.
+        # In proportion to the shares, and never many in a row.
         turns = [name for name, share in sorted(endpoint.traffic_split.items()) for _ in range(share)]
-        chosen = turns[next(self.asked) * 37 % 100]
+        chosen = turns[next(self.requests) * 37 % 100]
         deployed = next(one for one in endpoint.deployed_models if one.id == chosen)
         model = self.models.find(f"{deployed.model}@{deployed.model_version_id}")
         raw = types.PredictRequest.pb(request)

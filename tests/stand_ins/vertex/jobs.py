@@ -98,7 +98,7 @@ class Jobs:
         return empty_pb2.Empty()
 
     def _trial(self, job: types.HyperparameterTuningJob, number: int) -> types.Trial:
-        """A trial at an even place of each parameter's range."""
+        """A trial at an evenly spaced value of each parameter's range."""
         trial = types.Trial(id=str(number), state=types.Trial.State.SUCCEEDED)
         values: dict[str, Any] = {}
         share = number / (job.max_trial_count + 1)

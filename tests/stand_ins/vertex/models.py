@@ -20,7 +20,7 @@ class Models:
 
     Attributes:
         versions: By model name, its versions in the order they were uploaded.
-        deployed: Model versions that an endpoint holds, as name@version; kept by the endpoints.
+        deployed: Model versions on endpoints, as name@version; updated by the endpoints.
     """
 
     clock: Clock

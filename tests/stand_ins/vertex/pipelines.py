@@ -36,7 +36,7 @@ class Pipelines:
     """Pipeline jobs.
 
     Attributes:
-        failing: Names of tasks that are to fail, with what they say.
+        failing: Error messages by the names of tasks that fail.
         cached: Names of tasks that are to be cache hits.
         logs: By custom job id, what the task printed; the logging service answers with it.
     """

@@ -49,7 +49,7 @@ class Collection:
     Attributes:
         kind: The segment in their names, such as pipelineJobs.
         filterable: Fields that a list's filter may compare; labels always may be.
-        page: Most resources in a page, so that clients must ask for the next one.
+        page: Maximum resources in a page, so that clients must request the next one.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Collection:
     ids: Any = field(default_factory=lambda: itertools.count(1001))
 
     def add(self, parent: str, item: Any, id_: str = "") -> Any:
-        """Gives a resource its name and keeps it.
+        """Names a resource and stores it.
 
         Raises:
             ApiError: 409 if the name is taken.
@@ -86,7 +86,7 @@ class Collection:
         del self.items[self.get(name).name]
 
     def select(self, request: Any) -> tuple[list[Any], str]:
-        """One page of what a list request asks for, newest first, and the next page's token."""
+        """One page of a list request, newest first, and the next page's token."""
         parent = canonical(request.parent)
         found = [item for name, item in self.items.items() if name.startswith(parent + "/")]
         found = [item for item in reversed(found) if matches(item, request.filter, self.filterable)]
