@@ -111,9 +111,7 @@ def test_an_image_holds_what_its_extra_asks_for(image: str) -> None:
     for required in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][image]]):
         name = SAME.get(required.name, required.name)
         assert name in have, f"{required} is not locked: run `make lock`"
-        assert have[name] in required.specifier, (
-            f"{name} {have[name]} is locked, not {required}: run `make lock`"
-        )
+        assert have[name] in required.specifier, f"{name} {have[name]} is locked, not {required}: run `make lock`"
 
 
 @pytest.mark.parametrize("image", ["train-tpu", *sorted(CPU_IMAGES)])
