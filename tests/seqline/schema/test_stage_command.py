@@ -18,7 +18,7 @@ class Options(BaseOptions):
     rules: dict[str, int] = Field({}, description="Rules by name.")
 
 
-def copy(data: Path, output: Path, again: bool = False, options: Options = Options()) -> None:
+def copy(data: Path, output: Path, again: bool = False, options: Options = Options()) -> None:  # noqa: B008 (frozen)
     """Copies the data several times.
 
     Args:
