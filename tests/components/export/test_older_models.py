@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqline.artifacts.exported_model import ExportedModel
+from seqline.artifacts.predictions import Predictions
 from seqline.components.evaluate.options import Options as EvaluationOptions
 from seqline.components.evaluate.stage import evaluate
 from seqline.components.infer.stage import infer
@@ -31,7 +32,12 @@ def test_a_model_of_schema_version_1_is_evaluated(older: Path, corpus: Path, tmp
     assert measured.decoding["weight_dtype"] == "float32"
 
 
-def test_a_model_of_schema_version_1_predicts_and_serves(older: Path, tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_text("red house\n")
-    assert infer(str(tmp_path / "in.txt"), str(older), tmp_path / "out").predicted == 1
-    assert Model(older).predict(["red house"], (("beam_size", 1),))[0].text
+def test_a_model_of_schema_version_1_predicts_and_is_served(older: Path, exported_model: Path, tmp_path: Path) -> None:
+    texts = ["red house", "two green trees"]
+    (tmp_path / "in.txt").write_text("\n".join(texts))
+    assert infer(str(tmp_path / "in.txt"), str(older), tmp_path / "out").predicted == 2
+    predictions = [row["prediction"]["text"] for row in Predictions(tmp_path / "out").read()]
+    for parameters in ((), (("beam_size", 2), ("n_best", 2))):
+        answers = Model(older).predict(texts, parameters)
+        assert answers == Model(exported_model).predict(texts, parameters)
+        assert [answer.text for answer in answers] == predictions
