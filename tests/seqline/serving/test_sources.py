@@ -24,9 +24,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("location", ["gs://models/run 7/model", "gs://models/run 7/model/"])
-def test_a_model_in_a_bucket_is_downloaded_without_other_files(
-    bucket: Any, tmp_path: Path, location: str
-) -> None:
+def test_a_model_in_a_bucket_is_downloaded_without_other_files(bucket: Any, tmp_path: Path, location: str) -> None:
     model = tmp_path / "model"
     (model / "variables").mkdir(parents=True)
     (model / "assets").mkdir()
