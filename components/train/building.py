@@ -1,6 +1,7 @@
 """Building the model and its trainer."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import keras
 import tensorflow as tf
 
 from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.train.batches import Batches
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.flops import training_flops
 from seqline.components.train.hardware import Hardware
 from seqline.components.train.objective import TrainingModel, make_training_model
-from seqline.components.train.plan import Plan, resampled_batches
+from seqline.components.train.packing import Packs
+from seqline.components.train.plan import Plan, batches_kind
 from seqline.components.train.sample import Sample
+from seqline.components.train.subwords import Subwords
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
 from seqline.components.train.working_state import WorkingState
@@ -64,10 +68,31 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
         plan.valid,
         state,
         options,
-        resample=resampled_batches(plan),
+        resample=_resampled_batches(plan),
         sample=sample,
         logs=os.environ.get("AIP_TENSORBOARD_LOG_DIR", ""),
         flops_per_token=flops / plan.train.tokens,
         peak_flops=hardware.peak_flops,
         chief=chief,
     )
+
+
+def _resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
+    """Returns the function that makes an epoch's training batches with subword regularization; None without it.
+
+    Args:
+        plan: The plan; the new batches have the shapes of its training batches.
+    """
+    options, data, first = plan.options, plan.data, plan.train
+    make = batches_kind(options)
+    if not options.subword_sampling:
+        return None
+    subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)
+
+    def resample(epoch: int) -> Batches | Packs:
+        sampled = subwords.sample(epoch)
+        return batches_kind(options)(
+            sampled, plan.config, options.batch_tokens, replicas=batches.replicas, like=batches
+        )
+
+    return resample

@@ -54,5 +54,5 @@ def describe(entry: Entry, epochs: int) -> str:
     return (
         f"epoch {entry['epoch']:.0f} of {epochs}: loss {entry['loss']:.3f}, valid loss {entry['valid_loss']:.3f}, "
         f"valid accuracy {entry['valid_accuracy']:.1%}, {bleu}{entry['tokens_per_second']:,.0f} target tokens/s, "
-        f"{entry['flop_utilization']:.0%} of the matmul peak, learning rate {entry['learning_rate']:.2g}"
+        f"{entry['flop_utilization']:.0%} of the matmul peak, learning rate {entry['lr']:.2g}"
     )

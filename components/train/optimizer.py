@@ -25,7 +25,7 @@ class Adam(keras.optimizers.Adam):
         super().__init__(*args, **kwargs)
         self.clip_norm = clip_norm
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(self, gradient: Any, variable: Any, rate: Any) -> None:
         """Updates one variable in place."""
         index = self._get_variable_index(variable)
         step = tf.cast(tf.convert_to_tensor(self.iterations), variable.dtype) + 1
@@ -35,7 +35,7 @@ class Adam(keras.optimizers.Adam):
             v=self._velocities[index].value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(learning_rate, variable.dtype),
+            lr=tf.cast(rate, variable.dtype),
             beta1=tf.cast(self.beta_1, variable.dtype),
             beta2=tf.cast(self.beta_2, variable.dtype),
             epsilon=tf.cast(self.epsilon, variable.dtype),

@@ -1,6 +1,6 @@
 """Options of the train stage."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -22,7 +22,15 @@ SHAPE = (
 """The options that are fields of the model's configuration too."""
 DECODED = ("bleu", "rougeL")
 """The values of `monitor` that need decoded sentences."""
-TUNABLE: dict[str, Any] = {"tunable": True}
+
+
+def tunable(**search: Any) -> dict[str, Any]:
+    """Marks a field that tuning may vary.
+
+    Args:
+        **search: What is searched by default, `min`, `max` and `scale`; nothing if it is not searched by default.
+    """
+    return {"tunable": search}
 
 
 class Options(BaseOptions):
@@ -34,7 +42,7 @@ class Options(BaseOptions):
     preset: Literal[Preset, "auto"] = Field(
         "tiny",
         description="Size of the model; auto selects it by the size of the corpus and the training time.",
-        json_schema_extra=TUNABLE,
+        json_schema_extra=tunable(),
     )
     norm_placement: NormPlacement = Field("pre", description="Whether blocks are normalized before or after.")
     norm: Norm = Field("rms", description="Normalization: RMSNorm or LayerNorm.")
@@ -51,7 +59,7 @@ class Options(BaseOptions):
         64, ge=0, description="Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none."
     )
     batch_tokens: int = Field(
-        4096, ge=64, description="Target tokens in a batch, padding included.", json_schema_extra=TUNABLE
+        4096, ge=64, description="Target tokens in a batch, padding included.", json_schema_extra=tunable()
     )
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Batches whose gradients are averaged before the weights are updated."
@@ -60,22 +68,32 @@ class Options(BaseOptions):
         "inverse_square_root", description="Decay of the learning rate after the warm-up."
     )
     learning_rate: float = Field(
-        0.002, gt=0, description="Peak learning rate, reached after the warm-up.", json_schema_extra=TUNABLE
+        0.002,
+        gt=0,
+        description="Peak learning rate, reached after the warm-up.",
+        json_schema_extra=tunable(min=0.0005, max=0.005, scale="log"),
     )
     warmup_steps: int = Field(
-        400, ge=0, description="Steps over which the learning rate rises linearly.", json_schema_extra=TUNABLE
+        400,
+        ge=0,
+        description="Steps over which the learning rate rises linearly.",
+        json_schema_extra=tunable(min=100, max=2000, scale="log"),
     )
     weight_decay: float = Field(
         0.0, ge=0, description="Decoupled weight decay, multiplied by the learning rate (AdamW); 0 for Adam."
     )
     clip_norm: float = Field(1.0, ge=0, description="Norm to which the gradients are clipped together; 0 for no limit.")
     dropout: float = Field(
-        0.1, ge=0, lt=1, description="Dropout of embeddings and of the outputs of blocks.", json_schema_extra=TUNABLE
+        0.1,
+        ge=0,
+        lt=1,
+        description="Dropout of embeddings and of the outputs of blocks.",
+        json_schema_extra=tunable(min=0.0, max=0.4),
     )
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the attention weights.")
     activation_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout inside the feed-forward blocks.")
     label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="Probability spread over the vocabulary.", json_schema_extra=TUNABLE
+        0.1, ge=0, lt=1, description="Probability spread over the vocabulary.", json_schema_extra=tunable()
     )
     subword_sampling: float = Field(
         0.0,
@@ -88,7 +106,7 @@ class Options(BaseOptions):
         ge=0,
         lt=1,
         description="Momentum of the moving average of the weights, which is evaluated and saved; 0 for none.",
-        json_schema_extra=TUNABLE,
+        json_schema_extra=tunable(),
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Precision of the computation; auto is bfloat16 where the processor multiplies it natively."
@@ -100,7 +118,7 @@ class Options(BaseOptions):
     xla: Literal["auto", "on", "off"] = Field(
         "auto", description="Whether the training step is compiled with XLA; auto on a TPU only."
     )
-    seed: int = Field(1, description="Seed of initial weights, dropout and the order of the data.")
+    seed: int = Field(1, ge=0, le=2**32 - 1, description="Seed of initial weights, dropout and the order of the data.")
 
     @model_validator(mode="after")
     def _check_monitor(self) -> "Options":
@@ -109,9 +127,14 @@ class Options(BaseOptions):
         return self
 
     @classmethod
-    def tunable(cls) -> list[str]:
-        """The options that a search may vary."""
-        return [name for name, field in cls.model_fields.items() if field.json_schema_extra == TUNABLE]
+    def search_spaces(cls) -> dict[str, dict[str, Any]]:
+        """The options that tuning may vary, each with what is searched by default; empty if it is not."""
+        found = {}
+        for name, field in cls.model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "tunable" in extra:
+                found[name] = dict(cast("dict[str, Any]", extra["tunable"]))
+        return found
 
     def check_replicas(self, replicas: int) -> None:
         """Checks that the options work with so many devices.

@@ -1,7 +1,6 @@
 """Planning a training: the preset, the model's configuration and the batches."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.recommend import recommend
 from seqline.components.train.records import Pair, TrainingData
-from seqline.components.train.subwords import Subwords
 from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
@@ -89,28 +87,15 @@ def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
     config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture))
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
-        return _kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
+        return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
 
     return Plan(options, data, config, batches(data.train), batches(data.valid))
 
 
-def resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
-    """Returns the function that makes an epoch's training batches with subword regularization; None without it.
+def batches_kind(options: Options) -> Any:
+    """Returns the class of the batches: packs for a gpt.
 
     Args:
-        plan: The plan; the new batches have the shapes of its training batches.
+        options: Options of training.
     """
-    options, data, batches = plan.options, plan.data, plan.train
-    if not options.subword_sampling:
-        return None
-    subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)
-
-    def resample(epoch: int) -> Batches | Packs:
-        sampled = subwords.sample(epoch)
-        return _kind(options)(sampled, plan.config, options.batch_tokens, replicas=batches.replicas, like=batches)
-
-    return resample
-
-
-def _kind(options: Options) -> Any:
     return Packs if options.architecture == "gpt" else Batches

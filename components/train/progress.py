@@ -62,7 +62,7 @@ class Progress(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise UserError(
                 f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
-                "lower learning_rate, raise warmup_steps, or set precision to float32"
+                "lower the learning rate, lengthen the warm-up, or set precision to float32"
             )
         requests = trainer.terminated, now - self.saved > trainer.save_seconds, trainer.out_of_time()
         terminated, due, over = trainer.agreed(*requests)

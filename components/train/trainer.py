@@ -146,7 +146,7 @@ class Trainer:
                 "valid_loss": float(measured["nll"]),
                 "valid_perplexity": math.exp(min(float(measured["nll"]), 700)),
                 "valid_accuracy": float(measured["accuracy"]),
-                "learning_rate": float(self.model.optimizer.learning_rate),
+                "lr": float(self.model.optimizer.learning_rate),
                 "target_tokens": learned["tokens"],
                 "seconds": spent,
                 "tokens_per_second": rate,

@@ -13,7 +13,7 @@ class Options(BaseOptions):
     space: dict[str, Any] = Field(
         {},
         description='Search space by training option: {"min", "max"} with "scale" log or linear, or {"values"}; '
-        "empty for learning_rate, warmup_steps and dropout in their usual ranges.",
+        "empty for the options that are searched by default; see docs/tuning.md.",
     )
     trials: int = Field(20, ge=1, description="Number of trials, pruned ones included.")
     trial_epochs: int = Field(5, ge=1, description="Epochs of a trial, at most.")

@@ -1,7 +1,7 @@
 """The search space: one declaration for Optuna and for Vertex AI.
 
-{"learning_rate": {"min": 0.0005, "max": 0.005, "scale": "log"},
- "warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
+{"warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
+ "dropout": {"min": 0.0, "max": 0.4},
  "batch_tokens": {"values": [2048, 4096, 8192]},
  "preset": {"values": ["tiny", "small"]}}
 """
@@ -15,13 +15,6 @@ from seqline.errors import UserError
 from seqline.names import nearest
 
 Value = float | int | str
-
-DEFAULT = {
-    "learning_rate": {"min": 0.0005, "max": 0.005, "scale": "log"},
-    "warmup_steps": {"min": 100, "max": 2000, "scale": "log"},
-    "dropout": {"min": 0.0, "max": 0.4},
-}
-"""The search space if none is given."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +70,21 @@ class Dimension:
         return {"parameter_id": self.name, name: spec, **scale}
 
 
+def default_space() -> dict[str, dict[str, Any]]:
+    """The search space if none is given, from the training schema."""
+    return {name: search for name, search in Options.search_spaces().items() if search}
+
+
 def read_space(space: Mapping[str, Any]) -> list[Dimension]:
     """Checks a declaration.
 
     Args:
-        space: By hyperparameter, `{"min", "max", "scale"}` or `{"values"}`; empty for `DEFAULT`.
+        space: By hyperparameter, `{"min", "max", "scale"}` or `{"values"}`; empty for `default_space`.
 
     Raises:
         UserError: If a hyperparameter is unknown, or its values are not fit for it.
     """
-    return [_dimension(name, given) for name, given in sorted((space or DEFAULT).items())]
+    return [_dimension(name, given) for name, given in sorted((space or default_space()).items())]
 
 
 def apply(options: Options, values: Mapping[str, Any]) -> Options:
@@ -104,8 +102,8 @@ def apply(options: Options, values: Mapping[str, Any]) -> Options:
 
 def _dimension(name: str, given: Any) -> Dimension:
     defaults = Options()
-    if name not in Options.tunable():
-        raise UserError(f"{name!r} cannot be tuned; {nearest(name, Options.tunable())}")
+    if name not in Options.search_spaces():
+        raise UserError(f"{name!r} cannot be tuned; {nearest(name, Options.search_spaces())}")
     kind = type(getattr(defaults, name))
     forms = ({"values"}, {"min", "max"}, {"min", "max", "scale"})
     if not isinstance(given, dict) or set(given) not in forms:

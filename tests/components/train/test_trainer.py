@@ -73,7 +73,7 @@ def test_an_epoch_s_log_line_has_throughput_and_utilization() -> None:
         "loss": 2.5,
         "tokens_per_second": 12345.6,
         "flop_utilization": 0.38,
-        "learning_rate": 0.002,
+        "lr": 0.002,
     }
     line = describe(entry, 20)
     assert line.startswith("epoch 3 of 20: loss 2.500, valid loss 2.100, valid accuracy 45.0%, BLEU 12.0, ")

@@ -75,7 +75,7 @@ def test_an_invalid_space_is_refused_by_name(space: Any, message: str) -> None:
 
 
 def test_every_tunable_option_of_the_schema_can_be_searched() -> None:
-    for name in Training.tunable():
+    for name in Training.search_spaces():
         (dimension,) = read_space({name: {"values": [getattr(Training(), name)]}})
         assert (dimension.name, dimension.values) == (name, (getattr(Training(), name),))
 
