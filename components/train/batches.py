@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, overflow_buckets
 from seqline.components.train.flops import training_flops
-from seqline.components.train.records import Pair
+from seqline.components.train.records import Pair, without_autotuning
 from seqline.modeling.config import TransformerConfig
 
 
@@ -99,7 +99,7 @@ class Batches:
                 chosen[position * len(parts) + offset, : len(part_members)] = part_members
                 shapes[position * len(parts) + offset] = (rows, bucket.source, bucket.target)
         planned = tf.data.Dataset.from_tensor_slices((chosen, shapes))
-        return planned.map(self._fill, num_parallel_calls=2, deterministic=True).prefetch(4)
+        return without_autotuning(planned.map(self._fill, num_parallel_calls=2, deterministic=True).prefetch(4))
 
     @tf.function
     def _fill(self, chosen: Any, shape: Any) -> Any:

@@ -91,8 +91,6 @@ def _resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
 
     def resample(epoch: int) -> Batches | Packs:
         sampled = subwords.sample(epoch)
-        return batches_kind(options)(
-            sampled, plan.config, options.batch_tokens, replicas=batches.replicas, like=batches
-        )
+        return make(sampled, plan.config, options.batch_tokens, replicas=first.replicas, like=first)
 
     return resample

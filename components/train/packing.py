@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket, rows_of
-from seqline.components.train.records import Pair
+from seqline.components.train.records import Pair, without_autotuning
 from seqline.modeling.config import TransformerConfig
 
 
@@ -109,7 +109,7 @@ class Packs:
             ids, segments, positions, expected = (tf.gather(field, rows) for field in fields)
             return (ids, segments, positions), expected
 
-        return tf.data.Dataset.from_tensor_slices(chosen).map(fill).prefetch(4)
+        return without_autotuning(tf.data.Dataset.from_tensor_slices(chosen).map(fill).prefetch(4))
 
 
 def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:

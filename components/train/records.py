@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -66,7 +67,7 @@ def read_pairs(shards: list[Path]) -> list[Pair]:
         Source and target token ids, int32.
     """
     pairs: list[Pair] = []
-    for examples in tf.data.TFRecordDataset([str(shard) for shard in shards]).batch(4096):
+    for examples in without_autotuning(tf.data.TFRecordDataset([str(shard) for shard in shards]).batch(4096)):
         parsed = tf.io.parse_example(examples, FEATURES)
         sides = [
             np.split(parsed[name].values.numpy().astype(np.int32), parsed[name].row_splits.numpy()[1:-1])
@@ -74,6 +75,19 @@ def read_pairs(shards: list[Path]) -> list[Pair]:
         ]
         pairs += zip(*sides, strict=True)
     return pairs
+
+
+def without_autotuning(dataset: Any) -> Any:
+    """Turns off the autotuning of a dataset, whose sizes of buffers and pools are constants here.
+
+    The destructor of an iterator waits for the autotuning thread, which sleeps for up to 41 s between its rounds.
+
+    Args:
+        dataset: A `tf.data.Dataset`.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def longest(architecture: str, pairs: Iterable[Pair]) -> int:
@@ -88,5 +102,5 @@ def longest(architecture: str, pairs: Iterable[Pair]) -> int:
         least.
     """
     if architecture == "gpt":
-        return max(256, *(len(left) + len(right) + 2 for left, right in pairs))
-    return max(128, *(max(len(left), len(right)) + 1 for left, right in pairs))
+        return max(256, max((len(left) + len(right) + 2 for left, right in pairs), default=0))
+    return max(128, max((max(len(left), len(right)) + 1 for left, right in pairs), default=0))

@@ -61,3 +61,7 @@ def test_the_padding_share_is_that_of_the_batches() -> None:
     expected = [target for _, target in batches.dataset(0, 0).as_numpy_iterator()]
     padding = sum((target == CONFIG.pad_id).sum() for target in expected) / sum(target.size for target in expected)
     assert abs(batches.padding_share - padding) < 1e-9
+
+
+def test_no_iterator_waits_for_a_tuning_thread_when_it_ends() -> None:
+    assert Batches(pairs_of([(3, 4), (5, 6)]), CONFIG, 256).dataset(1, 0).options().autotune.enabled is False

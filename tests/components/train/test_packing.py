@@ -52,3 +52,7 @@ def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone() -> None:
         inside = rows[1] == segment
         alone = model(tuple(row[None, inside] for row in rows)).numpy()[0]
         np.testing.assert_allclose(packed[inside], alone, atol=1e-5)
+
+
+def test_no_iterator_waits_for_a_tuning_thread_when_it_ends() -> None:
+    assert Packs(pairs_of([(3, 4), (5, 6)]), CONFIG, 256).dataset(1, 0).options().autotune.enabled is False
