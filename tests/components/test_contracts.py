@@ -8,7 +8,7 @@ import pytest
 
 import seqline.components
 
-CONTRACTS = sorted(Path(seqline.components.__file__).parent.glob("*/component.py"))
+CONTRACTS = sorted(Path(seqline.components.__file__).parent.resolve().rglob("component.py"))
 STAGES = [path.parent.name for path in CONTRACTS]
 
 

@@ -15,6 +15,7 @@ from seqline.configuration import load, schema
 from seqline.configuration.model import Configuration
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS
+from tests.servers import free_port
 
 STARTER = Path(schema.__file__).with_name("starter.yaml")
 
@@ -42,7 +43,9 @@ def test_the_file_that_init_writes_has_no_problems(capsys: pytest.CaptureFixture
 
 
 def test_missing_data_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "seqline.yaml").write_text("parameters:\n  data: pears.tsv\n")
+    # A port that nothing on this machine listens on: the default one may be an endpoint's.
+    port = f"targets: {{laptop: {{port: {free_port()}}}}}\n"
+    (here / "seqline.yaml").write_text(f"parameters:\n  data: pears.tsv\n{port}")
     assert main(["check"]) == 0
     assert "seqline.yaml, line 2" in (message := capsys.readouterr().err)
     assert message.startswith("warning: ")
