@@ -21,7 +21,7 @@ PruneOption = Annotated[
     bool, typer.Option("--prune", help="Delete Seqline's schedules that are not in the configuration.")
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
-MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "unchanged": " ", "left alone": " "}
+MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "unchanged": " ", "ignored": " "}
 
 
 @app.command()

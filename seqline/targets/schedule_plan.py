@@ -5,7 +5,7 @@
     ± weekly                  replace: the service cannot change these fields
         parameters.training.epochs: 20 -> 30
     + hourly                  create
-    - monthly                 delete, with --prune; without it, it is left alone
+    - monthly                 delete, with --prune; without it, it is ignored
 
 Pipelines are compared by content, so uploading an unchanged one again changes nothing.
 """
@@ -19,7 +19,7 @@ from seqline.targets.target import Schedule
 if TYPE_CHECKING:
     from seqline.targets.target import Target
 
-Action = Literal["create", "update", "replace", "delete", "unchanged", "left alone"]
+Action = Literal["create", "update", "replace", "delete", "unchanged", "ignored"]
 PLAIN = ("cron", "timezone", "spec", "end", "max_runs", "max_active_runs", "state")
 
 
@@ -117,7 +117,7 @@ def plan(
         fields = {difference.field.partition(".")[0] for difference in found}
         action: Action = "unchanged" if not found else "update" if fields <= updatable else "replace"
         steps.append(Step(schedule.name, action, found, schedule, present))
-    left: Action = "delete" if prune else "left alone"
+    left: Action = "delete" if prune else "ignored"
     steps += [Step(name, left, existing=schedule) for name, schedule in there.items()]
     return sorted(steps, key=lambda step: step.name)
 
