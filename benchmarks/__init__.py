@@ -1,6 +1,6 @@
-"""Side-by-side measurements: each `python -m benchmarks.<name>` runs Seqline and its peers on the same work."""
+"""Benchmarks: each `python -m benchmarks.<name>` runs Seqline and its peers on the same work."""
 
 import os
 
-# Some machines forbid bytecode; every process, a peer's too, would compile its libraries anew and measure that.
+# Without bytecode files every process, also a peer's, would compile its libraries again, and that would be measured.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

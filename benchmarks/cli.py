@@ -1,9 +1,9 @@
-"""The command line against vertex-deployer's and kfp's: help, check and compile of the same pipeline; a cached run.
+"""The command line compared with vertex-deployer and kfp: help, check and compile of the same pipeline; a cached run.
 
-Everybody is a fresh process in an environment of its own, and they take turns; the best of each counts. vertex-deployer
-gets the pipeline and its configuration in the folders that it wants, and checks and compiles without a connection.
-`cached_run_overhead_s` is the time of a whole `seqline run` whose cachable stages are all hits, less the time of the
-stages that are never cached and so ran.
+Each command runs in new processes and in its own environment. Commands alternate, and the best of several runs
+counts. vertex-deployer gets the pipeline and its configuration in its own folder layout, and runs offline.
+`cached_run_overhead_s` is the time of a `seqline run` in which every cacheable stage is a hit, minus the time of the
+stages that are never cached.
 """
 
 import json
@@ -24,7 +24,7 @@ from seqline.targets.run_record import read_run
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = {"data": "pairs.tsv", "training": {"epochs": 3, "dropout": 0.2}}
-# A run small enough to wait for; what is measured is the second one, which computes nothing.
+# Options of a small run; the measured runs after it find everything in the cache.
 SMALL = {"preset": "demo", "vocabulary_size": 400, "epochs": 1, "batch_tokens": 1024, "beam_size": 1, "endpoint": ""}
 PROJECT = {
     "PROJECT_ID": "my-project",
@@ -37,16 +37,16 @@ PROJECT = {
 
 
 def main() -> None:
-    """Measures and prints."""
-    arguments = parser("cli", "The command line against vertex-deployer and the kfp CLI.").parse_args()
+    """Runs the benchmark."""
+    args = parser("cli", "The command line compared with vertex-deployer and the kfp CLI.").parse_args()
     deployer = environment("vertex-deployer", ["vertex-deployer==1.0.0", "kfp==2.17.0"]).parent
     kfp = environment("kfp", ["kfp==2.17.0", "pydantic>=2.12", "pyyaml"]).parent / "kfp"
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        prepare(place)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
         seqline = Path(sys.executable).with_name("seqline")
         vertex_deployer = deployer / "vertex-deployer"
-        pipeline = place / "vertex" / "pipelines" / "training.py"
+        pipeline = folder / "vertex" / "pipelines" / "training.py"
         commands: dict[str, list[list[str | Path]]] = {
             "seqline --help": [[seqline, "--help"]],
             "kfp --help": [[kfp, "--help"]],
@@ -60,17 +60,17 @@ def main() -> None:
                 [vertex_deployer, "deploy", "training", "--compile", "--env-file", ".env", "--skip-validation"],
             ],
             "kfp dsl compile": [
-                [kfp, "dsl", "compile", "--py", pipeline, "--function", "training", "--output", place / "kfp.yaml"]
+                [kfp, "dsl", "compile", "--py", pipeline, "--function", "training", "--output", folder / "kfp.yaml"]
             ],
         }
-        seconds = race(commands, place, repeats=3 if arguments.quick else 7)
-        ours, theirs = (read_yaml(place / f"{name}.yaml").content["root"] for name in ("spec", "kfp"))
+        seconds = best_seconds(commands, folder, repeats=3 if args.quick else 7)
+        ours, theirs = (read_yaml(folder / f"{name}.yaml").content["root"] for name in ("spec", "kfp"))
         # Seqline writes the configuration's values as defaults; the graph is the same.
         if ours["dag"] != theirs["dag"]:
             raise UserError("seqline and kfp compiled different pipelines")
-        show("Seconds, best of turns", ["command", "seconds"], [[name, value] for name, value in seconds.items()])
-        whole, stages = cached_run(seqline, place, repeats=1 if arguments.quick else 3)
-    figures = {
+        show("Best wall time", ["command", "seconds"], list(seconds.items()))
+        whole, stages = cached_run(seqline, folder, repeats=1 if args.quick else 3)
+    metrics = {
         "help_s": seconds["seqline --help"],
         "help_vs_kfp": seconds["kfp --help"] / seconds["seqline --help"],
         "help_vs_vertex_deployer": seconds["vertex-deployer --help"] / seconds["seqline --help"],
@@ -80,63 +80,65 @@ def main() -> None:
         "cached_run_s": whole,
         "cached_run_overhead_s": whole - stages,
     }
-    finish({name: round(value, 3) for name, value in figures.items()}, arguments.json)
+    finish({name: round(value, 3) for name, value in metrics.items()}, args.json)
 
 
-def prepare(place: Path) -> None:
-    """Lays the pipeline and its configuration out for everybody.
+def prepare(folder: Path) -> None:
+    """Writes the pipeline and its configuration for every command.
 
     Args:
-        place: An empty folder.
+        folder: An empty folder.
     """
-    (place / "seqline.yaml").write_text(json.dumps({"parameters": PARAMETERS}))
-    pipelines, configs = place / "vertex" / "pipelines", place / "vertex" / "configs" / "training"
-    for folder in (pipelines, configs):
-        folder.mkdir(parents=True)
+    (folder / "seqline.yaml").write_text(json.dumps({"parameters": PARAMETERS}))
+    pipelines, configs = folder / "vertex" / "pipelines", folder / "vertex" / "configs" / "training"
+    for path in (pipelines, configs):
+        path.mkdir(parents=True)
     (pipelines / "__init__.py").touch()
     (pipelines / "training.py").write_text(
         "from seqline.pipelines.training import training\n\n__all__ = ['training']\n"
     )
     (configs / "config.yaml").write_text(json.dumps(PARAMETERS))
-    (place / "pyproject.toml").write_text('[tool.vertex_deployer]\nvertex_folder_path = "vertex"\n')
-    (place / ".env").write_text("".join(f"{name}={value}\n" for name, value in PROJECT.items()))
+    (folder / "pyproject.toml").write_text('[tool.vertex_deployer]\nvertex_folder_path = "vertex"\n')
+    (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in PROJECT.items()))
 
 
-def race(commands: Mapping[str, Sequence[Sequence[str | Path]]], place: Path, repeats: int) -> dict[str, float]:
-    """Lets everybody run in turns.
+def best_seconds(
+    commands: Mapping[str, Sequence[Sequence[str | Path]]], folder: Path, repeats: int
+) -> dict[str, float]:
+    """Runs the commands alternately.
 
     Args:
-        commands: What each does, one process after the other.
-        place: The folder to run in.
-        repeats: How many turns.
+        commands: The command lines that each name stands for, run one after the other.
+        folder: Working directory of the commands.
+        repeats: Number of runs of each.
 
     Returns:
-        The seconds of each one's best turn.
+        Wall time of the best run of each, in seconds.
     """
     best = dict.fromkeys(commands, float("inf"))
     for _ in range(repeats):
         for name, steps in commands.items():
-            best[name] = min(best[name], sum(timed(step, place) for step in steps))
+            best[name] = min(best[name], sum(timed(step, folder) for step in steps))
     return best
 
 
-def timed(command: Sequence[str | Path], place: Path) -> float:
-    """Runs a command to its end.
+def timed(command: Sequence[str | Path], folder: Path) -> float:
+    """Runs a command.
 
     Args:
         command: Program and arguments.
-        place: The folder to run in.
+        folder: Working directory of the commands.
 
     Returns:
         Its wall time in seconds.
 
     Raises:
-        UserError: If it fails: a command that does not do its work is not to be timed.
+        UserError: If it fails.
     """
-    environment_ = {**os.environ, "PYTHONPATH": f"{place}{os.pathsep}{ROOT}"}
+    variables = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     start = time.perf_counter()
     done = subprocess.run(
-        [str(part) for part in command], cwd=place, env=environment_, capture_output=True, text=True, check=False
+        [str(part) for part in command], cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - start
     if done.returncode:
@@ -144,28 +146,28 @@ def timed(command: Sequence[str | Path], place: Path) -> float:
     return took
 
 
-def cached_run(seqline: Path, place: Path, repeats: int) -> tuple[float, float]:
-    """Runs the pipeline on the sample until nothing is left to compute, then times the same command.
+def cached_run(seqline: Path, folder: Path, repeats: int) -> tuple[float, float]:
+    """Runs the pipeline on the sample corpus, then times the same command with everything in the cache.
 
     Args:
         seqline: The command.
-        place: The folder to run in.
-        repeats: How often it is timed; the run with the least overhead counts.
+        folder: Working directory of the commands.
+        repeats: Number of timed runs; the one with the smallest overhead counts.
 
     Returns:
-        Seconds of the whole command, and of the stages that ran in it.
+        Seconds of the command, and of the stages that ran in it.
     """
-    timed([seqline, "sample", "pairs.tsv", "--pairs", "600"], place)
+    timed([seqline, "sample", "pairs.tsv", "--pairs", "600"], folder)
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
     command: list[str | Path] = [seqline, "run", "--data", "pairs.tsv", *settings]
-    timed(command, place)
+    timed(command, folder)
     found = []
     for _ in range(repeats):
-        whole = timed(command, place)
-        newest = max(Home(place / ".seqline").runs.iterdir(), key=lambda path: path.stat().st_mtime)
+        whole = timed(command, folder)
+        newest = max(Home(folder / ".seqline").runs.iterdir(), key=lambda path: path.stat().st_mtime)
         tasks = read_run(newest).tasks
         if "cached" not in {task.state for task in tasks}:
-            raise UserError(f"nothing came from the cache in {newest}")
+            raise UserError(f"{newest} used nothing from the cache")
         found.append((whole, sum(task.seconds for task in tasks if task.state != "cached")))
     return min(found, key=lambda pair: pair[0] - pair[1])
 

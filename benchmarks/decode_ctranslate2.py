@@ -1,4 +1,4 @@
-"""CTranslate2 in `benchmarks.decode`, with the very weights that Seqline exports."""
+"""CTranslate2 in `benchmarks.decode`, with the weights that Seqline exports."""
 
 import tempfile
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     """Writes the trained weights in CTranslate2's format.
 
     Args:
-        task: `weights` is the file that `benchmarks.decode` wrote; `quantization`, or none.
+        task: `weights`, the file that `benchmarks.decode` wrote; `quantization`, a type or None.
         processor: The tokenizer.
 
     Returns:
@@ -25,11 +25,11 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     weights, width = np.load(task["weights"]), task["hidden_dim"]
     spec = TransformerSpec.from_config(task["layers"], task["num_heads"], pre_norm=True, rms_norm=True)
 
-    def linear(to: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
-        to.weight, to.bias = np.ascontiguousarray(kernel.T), bias
+    def linear(layer: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
+        layer.weight, layer.bias = np.ascontiguousarray(kernel.T), bias
 
-    def dense(to: Any, name: str) -> None:
-        linear(to, weights[f"{name}.kernel"], weights[f"{name}.bias"])
+    def dense(layer: Any, name: str) -> None:
+        linear(layer, weights[f"{name}.kernel"], weights[f"{name}.bias"])
 
     for side, stack in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         embeddings = stack.embeddings[0] if side == "encoder" else stack.embeddings
@@ -52,9 +52,9 @@ def convert(task: dict[str, Any], processor: Any) -> str:
             dense(layer.ffn.linear_0, f"{name}.feed_forward.expand")
             dense(layer.ffn.linear_1, f"{name}.feed_forward.contract")
     spec.decoder.projection.weight = weights["embedding"]
-    pieces = [processor.id_to_piece(piece) for piece in range(processor.vocab_size())]
-    spec.register_source_vocabulary(pieces)
-    spec.register_target_vocabulary(pieces)
+    vocabulary = [processor.id_to_piece(token) for token in range(processor.vocab_size())]
+    spec.register_source_vocabulary(vocabulary)
+    spec.register_target_vocabulary(vocabulary)
     spec.config.bos_token = spec.config.decoder_start_token = processor.id_to_piece(processor.bos_id())
     spec.config.eos_token = processor.id_to_piece(processor.eos_id())
     spec.config.unk_token = processor.id_to_piece(processor.unk_id())
@@ -73,13 +73,13 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_engine(task: dict[str, Any]) -> tuple[Any, Callable[[list[str]], list[list[str]]]]:
-    """Loads the converted model.
+    """Loads the converted model and its tokenizer.
 
     Args:
-        task: `converted` is its folder.
+        task: `converted`, the model's folder, and the settings.
 
     Returns:
-        The engine, and what makes texts its pieces.
+        The engine, and a function that tokenizes texts.
     """
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
     engine = ctranslate2.Translator(
@@ -94,12 +94,12 @@ def load_engine(task: dict[str, Any]) -> tuple[Any, Callable[[list[str]], list[l
 
 def load(task: dict[str, Any]) -> Translate:
     """Loads the converted model."""
-    engine, split = load_engine(task)
+    engine, tokenize = load_engine(task)
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
 
     def translate(texts: list[str]) -> list[str]:
         found = engine.translate_batch(
-            split(texts), beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
+            tokenize(texts), beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
         )
         return [processor.decode(result.hypotheses[0]) for result in found]
 

@@ -10,7 +10,7 @@ from benchmarks.decode_timing import Translate, run
 
 
 def load(task: dict[str, Any]) -> Translate:
-    """Makes the model."""
+    """Creates the model."""
     torch.set_num_threads(task["threads"])
     torch.manual_seed(1)
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
@@ -40,14 +40,14 @@ def load(task: dict[str, Any]) -> Translate:
         ids = [[*row, end] for row in processor.encode(texts)]
         longest = max(map(len, ids))
         batch = torch.tensor([row + [pad] * (longest - len(row)) for row in ids])
-        pieces = task["pieces_alone"] if len(texts) == 1 else task["pieces"]
+        length = task["single_length"] if len(texts) == 1 else task["batch_length"]
         with torch.inference_mode():
             found = model.generate(
                 batch,
                 attention_mask=(batch != pad).long(),
                 num_beams=task["beam_size"],
-                min_new_tokens=pieces,
-                max_new_tokens=pieces,
+                min_new_tokens=length,
+                max_new_tokens=length,
                 length_penalty=task["length_penalty"] if task["beam_size"] > 1 else None,
                 do_sample=False,
             )

@@ -10,7 +10,7 @@ from benchmarks.decode_timing import Translate, run
 
 
 def load(task: dict[str, Any]) -> Translate:
-    """Makes the model, and compiles its `generate`."""
+    """Creates the model, and compiles its `generate`."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["KERAS_BACKEND"] = "3", "tensorflow"
     import keras_hub
 
@@ -31,20 +31,20 @@ def load(task: dict[str, Any]) -> Translate:
 
     def translate(texts: list[str]) -> list[str]:
         ids = [[*row, end] for row in processor.encode(texts)]
-        # One shape for all batches: `generate` is compiled once for each.
+        # `generate` is compiled once per shape.
         width = task["longest_source"]
         source = np.array([row + [pad] * (width - len(row)) for row in ids], np.int32)
-        pieces = task["pieces_alone"] if len(texts) == 1 else task["pieces"]
-        target = np.zeros((len(ids), pieces + 1), np.int32)
+        length = task["single_length"] if len(texts) == 1 else task["batch_length"]
+        target = np.zeros((len(ids), length + 1), np.int32)
         target[:, 0] = start
         found = model.generate(
             {
                 "encoder_token_ids": source,
                 "encoder_padding_mask": source != pad,
                 "decoder_token_ids": target,
-                "decoder_padding_mask": np.arange(pieces + 1)[None] == np.zeros((len(ids), 1)),
+                "decoder_padding_mask": np.arange(length + 1)[None] == np.zeros((len(ids), 1)),
             },
-            # Random weights: let none of them end a sentence.
+            # With random weights, no token may end a sentence.
             stop_token_ids=None,
         )
         return [str(text) for text in processor.decode(np.asarray(found["decoder_token_ids"]).tolist())]

@@ -1,4 +1,4 @@
-"""How the cost of decoding grows with the output's length, in `benchmarks.decode`; run by each engine's own Python."""
+"""Decoding time by output length, for `benchmarks.decode`; runs in each engine's own environment."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 Decode = Callable[[int], Any]
-"""Decodes some texts to exactly so many pieces each."""
+"""Decodes the task's texts to outputs of this many tokens."""
 
 
 def main() -> None:
-    """Times outputs of every length that the task asks for; the best of three runs counts."""
+    """Measures each of the task's lengths; the first run is a warm-up, the best of three more counts."""
     task = json.load(sys.stdin)
-    decode = ctranslate2_of(task) if "quantization" in task else seqline_of(task)
+    decode = ctranslate2_decode(task) if "quantization" in task else seqline_decode(task)
     seconds = []
     for length in task["lengths"]:
         runs = []
@@ -27,8 +27,8 @@ def main() -> None:
     print(json.dumps({"seconds": seconds}))
 
 
-def seqline_of(task: dict[str, Any]) -> Decode:
-    """Seqline's `parameters` signature.
+def seqline_decode(task: dict[str, Any]) -> Decode:
+    """Returns a call of Seqline's `parameters` signature.
 
     Args:
         task: `checkpoint`, `length_penalty`, `lengths` and `texts`.
@@ -52,27 +52,27 @@ def seqline_of(task: dict[str, Any]) -> Decode:
     types = {**SEARCHING, **SAMPLING}
 
     def decode(length: int) -> Any:
-        how = Search.of(decoding)._replace(min_output_length=length, max_output_length=length)
-        parameters = {name: tf.constant(getattr(how, name), kind) for name, kind in types.items()}
+        options = Search.of(decoding)._replace(min_output_length=length, max_output_length=length)
+        parameters = {name: tf.constant(getattr(options, name), kind) for name, kind in types.items()}
         return signature(text=texts, **parameters)["score"].numpy()
 
     return decode
 
 
-def ctranslate2_of(task: dict[str, Any]) -> Decode:
-    """CTranslate2.
+def ctranslate2_decode(task: dict[str, Any]) -> Decode:
+    """Returns a call of CTranslate2.
 
     Args:
-        task: What `benchmarks.decode_ctranslate2` takes, and `lengths`.
+        task: The task of `benchmarks.decode_ctranslate2`, and `lengths`.
     """
     from benchmarks.decode_ctranslate2 import load_engine, prepare
 
-    engine, split = load_engine(task | prepare(task))
-    pieces = split(task["texts"])
+    engine, tokenize = load_engine(task | prepare(task))
+    tokens = tokenize(task["texts"])
 
     def decode(length: int) -> Any:
         found = engine.translate_batch(
-            pieces,
+            tokens,
             beam_size=4,
             length_penalty=task["length_penalty"],
             min_decoding_length=length,

@@ -10,13 +10,16 @@ import sentencepiece
 from benchmarks.decode_timing import Translate, run
 
 
-def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
-    """Makes a model that ends no sentence before its limit, and exports it.
+def export(task: dict[str, Any], processor: Any, length: int) -> str:
+    """Exports a model whose outputs all have the same length.
 
     Args:
-        task: The model's shape, and how to decode.
+        task: The model's shape, and the decoding options.
         processor: The tokenizer.
-        pieces: The limit.
+        length: Length of the outputs in tokens.
+
+    Returns:
+        The model's folder.
     """
     import opennmt
     import tensorflow as tf
@@ -24,7 +27,7 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
     tf.random.set_seed(1)
     folder = Path(tempfile.mkdtemp())
     vocabulary = folder / "vocabulary"
-    names = [processor.id_to_piece(piece) for piece in range(processor.get_piece_size())]
+    names = [processor.id_to_piece(token) for token in range(processor.get_piece_size())]
     special = ["<blank>", "<s>", "</s>"]
     rest = [name for name in names if name not in special]
     vocabulary.write_text("".join(f"{name}\n" for name in [*special, *rest]), encoding="utf-8")
@@ -43,8 +46,8 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
         params={
             "beam_width": task["beam_size"],
             "length_penalty": task["length_penalty"],
-            "maximum_decoding_length": pieces,
-            "minimum_decoding_length": pieces,
+            "maximum_decoding_length": length,
+            "minimum_decoding_length": length,
         },
     )
     model.create_variables()
@@ -53,15 +56,16 @@ def exported(task: dict[str, Any], processor: Any, pieces: int) -> str:
 
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
-    """Exports the model with each limit."""
+    """Exports the model for each output length."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
-    # Before the export starts TensorFlow: they cannot be changed later.
+    # They cannot be changed once the export has started TensorFlow.
     tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
-    return {"models": {number: exported(task, processor, number) for number in task["limits"]}}
+    lengths = {task["single_length"], task["batch_length"]}
+    return {"models": {length: export(task, processor, length) for length in lengths}}
 
 
 def load(task: dict[str, Any]) -> Translate:
@@ -69,16 +73,16 @@ def load(task: dict[str, Any]) -> Translate:
     import tensorflow as tf
 
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
-    loaded = {number: tf.saved_model.load(model) for number, model in task["models"].items()}
+    loaded = {length: tf.saved_model.load(model) for length, model in task["models"].items()}
 
     def translate(texts: list[str]) -> list[str]:
         rows = processor.encode(texts, out_type=str)
         tokens = tf.ragged.constant(rows, dtype=tf.string).to_tensor("")
         lengths = tf.constant([len(row) for row in rows], tf.int32)
-        number = task["pieces_alone"] if len(texts) == 1 else task["pieces"]
-        found = loaded[number].signatures["serving_default"](tokens=tokens, length=lengths)
+        length = task["single_length"] if len(texts) == 1 else task["batch_length"]
+        found = loaded[length].signatures["serving_default"](tokens=tokens, length=lengths)
         best = zip(found["tokens"].numpy()[:, 0], found["length"].numpy()[:, 0], strict=True)
-        return [processor.decode([token.decode() for token in row[:length]]) for row, length in best]
+        return [processor.decode([token.decode() for token in row[:size]]) for row, size in best]
 
     return translate
 

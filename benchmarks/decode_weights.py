@@ -1,4 +1,4 @@
-"""The trained model of `benchmarks.decode`: made once, and its weights under plain names."""
+"""The trained model of `benchmarks.decode`, and its weights as NumPy arrays."""
 
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ from seqline.modeling.positions import sinusoids
 POSITIONS = 512
 
 
-def trained(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, Path]:
-    """Tokenizes and trains, or finds what was made before.
+def train_once(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, Path]:
+    """Tokenizes and trains, unless the results already exist.
 
     Args:
-        data: The folder of train, valid and test text.
-        work: Where to keep the corpus and the checkpoint.
+        data: Folder of train.tsv.gz, valid.tsv.gz and test.tsv.gz.
+        work: Folder of the corpus and the checkpoint.
         preset: The model's size.
-        minutes: How long to train.
+        minutes: Training time.
 
     Returns:
-        The checkpoint's folder and the corpus's.
+        The checkpoint folder and the corpus folder.
     """
     checkpoint, corpus = work / "checkpoint", work / "corpus"
     if not corpus.exists():
@@ -41,18 +41,18 @@ def trained(data: Path, work: Path, preset: str, minutes: float) -> tuple[Path, 
 
 
 def write_weights(checkpoint: Checkpoint, file: Path) -> dict[str, Any]:
-    """Writes the trained weights under plain names.
+    """Writes the trained weights as NumPy arrays.
 
     Args:
         checkpoint: The trained model.
         file: The .npz file to write.
 
     Returns:
-        What a peer must know of the model's shape.
+        The keys of a peer's task: the file, and the model's shape.
     """
     model: Any = make_model(TransformerConfig.from_dict(checkpoint.read_config().model))
     model.load_weights(checkpoint.weights)
-    # More of them than training needs: CTranslate2 has none but those that it is given.
+    # More than training needs: CTranslate2 computes none itself.
     positions = sinusoids(POSITIONS, model.config.hidden_dim)
     weights = {"embedding": np.asarray(model.embedding), "positions": positions}
     for side in ("encoder", "decoder"):

@@ -1,23 +1,34 @@
-"""Environments of the peers: each in a virtual environment of its own, made once and kept."""
+"""Virtual environments of the peers: each is created once and reused."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from seqline.atomic import atomic_write
 from seqline.errors import UserError
 
 FOLDER = Path(".benchmarks")
+HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
+OPENNMT_TF = [
+    "numpy==1.24.3",
+    "opennmt-tf==2.32.0",
+    "tensorflow-cpu==2.13.1",
+    "setuptools==69.5.1",
+    "sentencepiece==0.2.0",
+]
 
 
 def environment(name: str, requirements: list[str]) -> Path:
-    """Makes a virtual environment, or finds the one that was made before.
+    """Returns a virtual environment, and creates it if it does not exist.
 
     Args:
-        name: Whose it is, such as "opennmt-tf".
-        requirements: What to install, exactly pinned, so that two runs measure the same.
+        name: The peer, such as "opennmt-tf".
+        requirements: Packages with exact versions, so that results are reproducible.
 
     Returns:
         Its Python.
@@ -42,3 +53,21 @@ def environment(name: str, requirements: list[str]) -> Path:
             raise UserError(f"the environment of {name} cannot be installed:\n{done.stderr.strip()}")
     atomic_write(ready, "\n".join(requirements) + "\n")
     return python
+
+
+def run_module(python: str | Path, module: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs a module in a new process: the task is JSON on standard input, the result the last line of its output.
+
+    Args:
+        python: The Python of the module's environment.
+        module: The module.
+        task: Its task.
+
+    Raises:
+        RuntimeError: If it fails; with the end of its standard error.
+    """
+    command = [str(python), "-m", module]
+    done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{module} failed:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))

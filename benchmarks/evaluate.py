@@ -1,7 +1,7 @@
-"""The evaluate stage, scoring alone, and the reference libraries' own loops: `python -m benchmarks.evaluate`.
+"""The evaluate stage, scoring alone, and the reference libraries' own loops.
 
-The stage gets a test text made of a corpus's training text. What scoring costs is measured alone, in a process of its
-own and without decoding beside it: in the stage most of it goes on while the next stretch is decoded.
+The test set is made of a corpus's training pairs. Scoring is also measured in its own process without decoding, because
+in the stage most of it overlaps with the decoding of the next chunk.
 """
 
 import gzip
@@ -26,68 +26,66 @@ from seqline.metrics.slices import find_slices
 from seqline.metrics.statistics import Tally
 from seqline.metrics.test_set import Row
 
-FEWER = 10  # the smaller of two runs, which tell how memory grows
-IN_ORDER = 1024  # sentences decoded once by length and once as they come
+SMALL_RUN = 10  # the smaller of two runs, which show the growth of memory, is this many times smaller
+ORDER_SAMPLE = 1024  # sentences decoded once by length and once in their own order
 
 
-def spoiled(text: str, words: list[str], chooser: random.Random) -> str:
-    """A text as a middling model would give it: words replaced, left out, moved."""
+def corrupted(text: str, words: list[str], chooser: random.Random) -> str:
+    """Replaces, drops and moves words, as a mediocre model would."""
     tokens = [chooser.choice(words) if chooser.random() < 0.2 else word for word in text.split()]
     if len(tokens) > 4 and chooser.random() < 0.4:
-        place = chooser.randrange(len(tokens) - 2)
-        tokens[place : place + 3] = [*tokens[place + 1 : place + 3], tokens[place]]
+        first = chooser.randrange(len(tokens) - 2)
+        tokens[first : first + 3] = [*tokens[first + 1 : first + 3], tokens[first]]
     return " ".join(word for word in tokens if chooser.random() > 0.07)
 
 
-def pairs(corpus: Path, many: int) -> tuple[list[Row], list[str]]:
-    """So many rows of a corpus's training text, repeated if there are fewer, with outputs made from the references."""
+def pairs(corpus: Path, count: int) -> tuple[list[Row], list[str]]:
+    """Returns training pairs of a corpus, repeated if there are fewer, and outputs made from their references."""
     with gzip.open(corpus / "train.tsv.gz", "rt", encoding="utf-8") as file:
         rows = [Row(*line.rstrip("\n").split("\t")) for line in file]
     words = [word for row in rows[:1000] for word in row.reference.split()]
     chooser = random.Random(1)
-    rows = [rows[place % len(rows)] for place in range(many)]
-    return rows, [spoiled(row.reference, words, chooser) for row in rows]
+    rows = [rows[index % len(rows)] for index in range(count)]
+    return rows, [corrupted(row.reference, words, chooser) for row in rows]
 
 
-def score(corpus: Path, many: int) -> dict[str, float]:
-    """Everything that the stage does but decoding: seconds, and megabytes at the most."""
-    rows, outputs = pairs(corpus, many)
+def score(corpus: Path, count: int) -> dict[str, float]:
+    """Measures all work of the stage except decoding: seconds, and growth of the peak memory in MB."""
+    rows, outputs = pairs(corpus, count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        tally = Tally(Path(folder), "translation", "de", many, find_slices(rows, {}))
-        for place in range(0, many, CHUNK_SIZE):
-            some = rows[place : place + CHUNK_SIZE]
-            batch = Batch(
-                [row.source for row in some], [row.reference for row in some], outputs[place : place + CHUNK_SIZE]
-            )
-            tally.add(some, batch)
+        tally = Tally(Path(folder), "translation", "de", count, find_slices(rows, {}))
+        for first in range(0, count, CHUNK_SIZE):
+            chunk = rows[first : first + CHUNK_SIZE]
+            sources, references = [row.source for row in chunk], [row.reference for row in chunk]
+            tally.add(chunk, Batch(sources, references, outputs[first : first + CHUNK_SIZE]))
         counting = time.perf_counter() - start
         tally.metrics()
         tally.sliced()
         seconds = time.perf_counter() - start
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"counting": counting, "seconds": seconds, "grown": (most - before) / 1024}
+    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"counting": counting, "seconds": seconds, "growth": growth / 1024}
 
 
-def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
-    """The stage itself: seconds, those in which nothing but scoring went on, busy cores, megabytes at the most."""
+def stage(corpus: Path, count: int, model: Path) -> dict[str, float]:
+    """Measures the stage: seconds, seconds spent waiting for scoring, share of busy cores, peak memory in MB."""
     from seqline.components.evaluate.options import Options
     from seqline.components.evaluate.stage import evaluate
 
-    rows, _ = pairs(corpus, many)
+    rows, _ = pairs(corpus, count)
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        text = Corpus(home / "corpus")
-        text.path.mkdir()
-        counts = Counts(read=many, kept=many, rejected={}, train=0, valid=0, test=many)
-        text.manifest.write_text(Manifest("corpus", {}, counts, [], 32, "en", "de").to_json(), encoding="utf-8")
-        with text.text("test").open("w", encoding="utf-8") as file:
+        root = Path(folder)
+        test_set = Corpus(root / "corpus")
+        test_set.path.mkdir()
+        counts = Counts(read=count, kept=count, rejected={}, train=0, valid=0, test=count)
+        Manifest("corpus", {}, counts, [], 32, "en", "de").write(test_set.manifest)
+        with test_set.text("test").open("w", encoding="utf-8") as file:
             for row in rows:
                 file.write(json.dumps({"source": row.source, "target": row.reference}) + "\n")
         used = time.process_time()
         start = time.perf_counter()
-        measured = evaluate(model, text.path, home / "evaluation", home / "report.html", Options())
+        measured = evaluate(model, test_set.path, root / "evaluation", root / "report.html", Options())
         wall = time.perf_counter() - start
     return {
         "wall": wall,
@@ -95,34 +93,35 @@ def stage(corpus: Path, many: int, model: Path) -> dict[str, float]:
         "waited": measured.counting_seconds,
         "throughput": measured.metrics["throughput"].value,
         "busy": (time.process_time() - used) / wall / len(os.sched_getaffinity(0)),
-        "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def by_length(corpus: Path, many: int, model: Path) -> dict[str, float]:
-    """Sentences a second in batches of similar lengths, as the stage decodes, and in the order of the text."""
+def by_length(corpus: Path, count: int, model: Path) -> dict[str, float]:
+    """Measures sentences per second in batches of similar lengths, as in the stage, and in the original order."""
     from seqline.components.evaluate.decoding import decode, load
 
-    texts = [row.source for row in pairs(corpus, many)[0]]
+    texts = [row.source for row in pairs(corpus, count)[0]]
     signature = load(model)
     decode(signature, texts[:128], 64)
     rates = {}
-    for name in ("in_order", "by_length"):
+    # decode() sorts its texts by length; one batch per call preserves the order.
+    for name, size in (("in_order", 64), ("by_length", count)):
         start = time.perf_counter()
-        for place in range(0, many, 64 if name == "in_order" else many):
-            decode(signature, texts[place : place + (64 if name == "in_order" else many)], 64)
-        rates[name] = many / (time.perf_counter() - start)
+        for first in range(0, count, size):
+            decode(signature, texts[first : first + size], 64)
+        rates[name] = count / (time.perf_counter() - start)
     return rates
 
 
-def libraries(corpus: Path, many: int) -> dict[str, float]:
-    """Seconds of sacreBLEU's and rouge-score's own loops for the same figures, without intervals."""
+def libraries(corpus: Path, count: int) -> dict[str, float]:
+    """Measures sacreBLEU's and rouge-score's own loops for the same metrics, without intervals."""
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics import BLEU, CHRF, TER
 
     from seqline.metrics.rouge import UNICODE
 
-    rows, outputs = pairs(corpus, many)
+    rows, outputs = pairs(corpus, count)
     references = [row.reference for row in rows]
     start = time.perf_counter()
     for metric in (BLEU(), CHRF(word_order=2), TER()):
@@ -132,53 +131,53 @@ def libraries(corpus: Path, many: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start}
 
 
-def alone(what: str, corpus: Path, many: int, *model: Path) -> dict[str, float]:
-    """What one of the functions above gives, in a process of its own."""
+def in_new_process(function: str, corpus: Path, count: int, *model: Path) -> dict[str, float]:
+    """Runs one of the functions above in its own process."""
     code = (
-        "import json, sys; from pathlib import Path; from benchmarks import evaluate; what, corpus, many, *model = "
-        "sys.argv[1:]; print(json.dumps(getattr(evaluate, what)(Path(corpus), int(many), *map(Path, model))))"
+        "import json, sys; from pathlib import Path; from benchmarks import evaluate; name, corpus, count, *model = "
+        "sys.argv[1:]; print(json.dumps(getattr(evaluate, name)(Path(corpus), int(count), *map(Path, model))))"
     )
-    command = [sys.executable, "-c", code, what, str(corpus), str(many), *map(str, model)]
+    command = [sys.executable, "-c", code, function, str(corpus), str(count), *map(str, model)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    """Measures, and prints."""
-    arguments = parser("evaluate", "The evaluate stage, scoring alone, and the reference libraries' own loops.")
-    arguments.add_argument("--corpus", type=Path, required=True, help="folder of train.tsv.gz, source TAB target")
-    arguments.add_argument("--model", type=Path, help="exported model; without one, only scoring is measured")
-    arguments.add_argument("--pairs", type=int, default=100_000, help="size of the test text")
-    given = arguments.parse_args()
-    many = given.pairs // 20 if given.quick else given.pairs
-    few, some = (alone("score", given.corpus, size) for size in (many // FEWER, many))
-    theirs = alone("libraries", given.corpus, many // 20)["seconds"] * 20
-    figures: dict[str, float] = {
-        "pairs": float(many),
-        "scoring_s": some["seconds"],
-        "vs_libraries": theirs / some["counting"],
-        "scoring_memory_mb": some["grown"],
-        "scoring_memory_growth": some["grown"] / few["grown"],
+    """Runs the benchmark."""
+    flags = parser("evaluate", "The evaluate stage, scoring alone, and the reference libraries' own loops.")
+    flags.add_argument("--corpus", type=Path, required=True, help="folder with a train.tsv.gz, source TAB target")
+    flags.add_argument("--model", type=Path, help="exported model; without one, only scoring is measured")
+    flags.add_argument("--pairs", type=int, default=100_000, help="size of the test set")
+    args = flags.parse_args()
+    count = args.pairs // 20 if args.quick else args.pairs
+    small, scoring = (in_new_process("score", args.corpus, size) for size in (count // SMALL_RUN, count))
+    reference_seconds = in_new_process("libraries", args.corpus, count // 20)["seconds"] * 20
+    metrics: dict[str, float] = {
+        "pairs": float(count),
+        "scoring_s": scoring["seconds"],
+        "vs_libraries": reference_seconds / scoring["counting"],
+        "scoring_memory_mb": scoring["growth"],
+        "scoring_memory_growth": scoring["growth"] / small["growth"],
         "metrics": float(len(counted("translation")) - 1),
     }
-    rows = [["Seqline, counting", some["counting"]], ["Seqline, with intervals and slices", some["seconds"]]]
-    rows.append(["sacreBLEU and rouge-score", theirs])
-    if given.model:
-        small, whole = (alone("stage", given.corpus, size, given.model) for size in (many // FEWER, many))
-        order = alone("by_length", given.corpus, IN_ORDER, given.model)
-        rows.append(["the whole stage", whole["wall"]])
-        figures |= {
+    rows = [["Seqline, counting", scoring["counting"]], ["Seqline, with intervals and slices", scoring["seconds"]]]
+    rows.append(["sacreBLEU and rouge-score", reference_seconds])
+    if args.model:
+        small, whole = (in_new_process("stage", args.corpus, size, args.model) for size in (count // SMALL_RUN, count))
+        order = in_new_process("by_length", args.corpus, ORDER_SAMPLE, args.model)
+        rows.append(["Seqline, the whole stage", whole["wall"]])
+        metrics |= {
             "stage_s": whole["wall"],
-            "metrics_share": some["seconds"] / whole["wall"],
+            "metrics_share": scoring["seconds"] / whole["wall"],
             "waiting_share": whole["waited"] / whole["wall"],
             "decoding_sentences_s": whole["throughput"],
             "by_length_vs_in_order": order["by_length"] / order["in_order"],
             "cores_busy": whole["busy"],
-            "stage_memory_mb": whole["most"],
-            "stage_memory_growth": whole["most"] / small["most"],
+            "stage_memory_mb": whole["peak"],
+            "stage_memory_growth": whole["peak"] / small["peak"],
         }
-    show(f"Seconds for {many:,} pairs", ["who", "s"], rows)
-    finish(figures, given.json)
+    show(f"Evaluation of {count:,} pairs", ["implementation", "seconds"], rows)
+    finish(metrics, args.json)
 
 
 if __name__ == "__main__":

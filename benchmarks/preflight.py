@@ -1,13 +1,12 @@
-"""Compiles full presets for TPU slices with the real compiler: how long it takes, and what it says.
+"""Compiles full presets for TPU slices with the real compiler, and reports its time and estimates.
 
-`base_seconds` is the time of the whole question, lowering and compiling, about preset base and one bucket.
-`fairseq_*` holds the estimate against a measurement: fairseq's Transformer big on a v3-8, 30 tokens a side, 5,000
-tokens a core and batch, 72,000 target tokens a second (its issue 2506, comment of 2020-08-31).
+`base_seconds` is the time to lower and compile one bucket of preset base. `fairseq_*` compares the estimate with a
+measurement: fairseq's Transformer big on a v3-8, 30 tokens per side, 5,000 tokens per core and batch, 72,000 target
+tokens per second (its issue 2506, comment of 2020-08-31).
 """
 
 import sys
 import time
-from typing import Any
 
 from benchmarks.results import finish, parser, show
 from seqline.components.train.options import Options
@@ -25,56 +24,51 @@ FAIRSEQ_TOKENS_PER_SECOND = 72_000.0
 
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
-    arguments = parser("preflight", (__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--tpu", default="v5e:1x1", help="the slice of the presets' table")
-    arguments.add_argument("--only", choices=["base", "fairseq", "presets"], help="one part")
-    given = arguments.parse_args()
-    figures: dict[str, float | str] = {}
+    flags = parser("preflight", (__doc__ or "").partition("\n")[0])
+    flags.add_argument("--tpu", default="v5e:1x1", help="slice that the presets are compiled for")
+    flags.add_argument("--only", choices=["base", "fairseq", "presets"], help="run only this part")
+    args = flags.parse_args()
+    metrics: dict[str, float | str] = {}
     try:
-        if given.only in (None, "base"):
-            figures |= base("demo" if given.quick else "base", given.tpu)
-        if given.only in (None, "fairseq"):
-            figures |= fairseq("base" if given.quick else "big")
-        if given.only in (None, "presets"):
-            figures |= presets(["demo"] if given.quick else list(PRESETS), given.tpu)
+        if args.only in (None, "base"):
+            metrics |= base("demo" if args.quick else "base", args.tpu)
+        if args.only in (None, "fairseq"):
+            metrics |= fairseq("base" if args.quick else "big")
+        if args.only in (None, "presets"):
+            metrics |= presets(["demo"] if args.quick else list(PRESETS), args.tpu)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    finish(figures, given.json)
+    finish(metrics, args.json)
     return 0
 
 
-def asked(preset: str, architecture: str, tpu: str, rows: int, length: int, dropout: float = 0.1) -> Report:
-    """Asks about one bucket of a full preset.
+def compile_bucket(preset: str, architecture: str, tpu: str, rows: int, length: int, dropout: float = 0.1) -> Report:
+    """Compiles one bucket of a full preset.
 
     Args:
         preset: Its name.
         architecture: transformer or gpt.
         tpu: The slice.
         rows: Pairs in a batch, over all replicas.
-        length: Pieces of a side.
+        length: Tokens of a side.
         dropout: Share of activations dropped.
     """
-    given: dict[str, Any] = {
-        "preset": preset,
-        "architecture": architecture,
-        "batch_tokens": rows * length,
-        "dropout": dropout,
-    }
-    options = Options(**given)
+    values = {"preset": preset, "architecture": architecture, "batch_tokens": rows * length, "dropout": dropout}
+    options = Options().with_values(**values)
     plan = Plan(config_of(options, VOCABULARY, length), [Bucket(rows, length, length)])
     return compile_plan(read_slice(tpu), plan, options, compiled_buckets=1, search=False)
 
 
 def base(preset: str, tpu: str) -> dict[str, float | str]:
-    """Times one question.
+    """Measures the time to compile one bucket.
 
     Args:
         preset: The model's size.
         tpu: The slice.
     """
     start = time.monotonic()
-    (bucket,) = asked(preset, "transformer", tpu, 128, 32).buckets
+    (bucket,) = compile_bucket(preset, "transformer", tpu, 128, 32).buckets
     seconds = time.monotonic() - start
     return {
         "base_seconds": seconds,
@@ -85,13 +79,13 @@ def base(preset: str, tpu: str) -> dict[str, float | str]:
 
 
 def fairseq(preset: str) -> dict[str, float | str]:
-    """Holds the estimate of a training against its measurement.
+    """Compares the estimated training speed with the measured one.
 
     Args:
-        preset: Of the model that was measured, big.
+        preset: The preset; big is the measured one.
     """
     rows, length = 8 * 160, 31
-    (bucket,) = asked(preset, "transformer", "v3:2x2", rows, length, dropout=0.3).buckets
+    (bucket,) = compile_bucket(preset, "transformer", "v3:2x2", rows, length, dropout=0.3).buckets
     return {
         "fairseq_measured_tokens_per_second": FAIRSEQ_TOKENS_PER_SECOND,
         "fairseq_estimated_tokens_per_second": bucket.tokens_per_second,
@@ -101,24 +95,24 @@ def fairseq(preset: str) -> dict[str, float | str]:
 
 
 def presets(names: list[str], tpu: str) -> dict[str, float | str]:
-    """Compiles presets of every architecture, with all their layers.
+    """Compiles presets of every architecture, with all layers.
 
     Args:
         names: The presets.
         tpu: The slice.
     """
     rows: list[list[object]] = []
-    figures: dict[str, float | str] = {}
+    metrics: dict[str, float | str] = {}
     for name in names:
         for architecture in ARCHITECTURES:
             start = time.monotonic()
-            (bucket,) = asked(name, architecture, tpu, 64, 64).buckets
+            (bucket,) = compile_bucket(name, architecture, tpu, 64, 64).buckets
             rows.append([name, architecture, bucket.error or "yes", bucket.hbm_bytes / GIB, bucket.flops / 1e9])
             rows[-1] += [bucket.bound, 1000 * bucket.step_seconds, time.monotonic() - start]
-            figures[f"{name}_{architecture}_compiles"] = str(not bucket.error)
-            figures[f"{name}_{architecture}_step_ms"] = 1000 * bucket.step_seconds
+            metrics[f"{name}_{architecture}_compiles"] = str(not bucket.error)
+            metrics[f"{name}_{architecture}_step_ms"] = 1000 * bucket.step_seconds
     show(f"64x64 on {tpu}", ["preset", "architecture", "compiles", "GiB", "GFLOP", "bound", "ms", "seconds"], rows)
-    return figures
+    return metrics
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every benchmark prints: a table of figures, and with --json one flat object of them."""
+"""The output of every benchmark: a table of metrics, and with --json one flat object of them."""
 
 import argparse
 import json
@@ -14,25 +14,25 @@ from seqline.atomic import atomic_write
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """The command line that all benchmarks share: --json and --quick.
+    """Creates the command line that all benchmarks share: --json and --quick.
 
     Args:
         name: The benchmark's module name.
-        description: What it measures, and against whom.
+        description: What it measures, and its peers.
     """
-    made = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures and ratios to FILE")
-    made.add_argument("--quick", action="store_true", help="a smaller run of the same work")
-    return made
+    flags = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    flags.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics to FILE")
+    flags.add_argument("--quick", action="store_true", help="run a smaller version of the benchmark")
+    return flags
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table.
 
     Args:
-        title: What was measured.
-        columns: Their names.
-        rows: Numbers are rounded to three digits that count.
+        title: The table's title.
+        columns: The column headers.
+        rows: The cells; floats are rounded to four significant digits.
     """
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
@@ -40,14 +40,14 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -
     Console().print(table)
 
 
-def finish(figures: Mapping[str, float | str], file: Path | None) -> None:
-    """Prints the figures and ratios by name, and writes them.
+def finish(metrics: Mapping[str, float | str], file: Path | None) -> None:
+    """Prints the metrics and writes them to the file.
 
     Args:
-        figures: By name, as the documentation calls them.
-        file: Where to write them as one flat JSON object, with the machine they were measured on; None for nowhere.
+        metrics: Values by the name that the documentation uses.
+        file: File for one flat JSON object, which also describes the machine; None to write none.
     """
-    show("Figures", ["name", "value"], [[name, value] for name, value in figures.items()])
+    show("Metrics", ["name", "value"], list(metrics.items()))
     if file:
         machine = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
-        atomic_write(file, json.dumps({**figures, **machine}, indent=1) + "\n")
+        atomic_write(file, json.dumps({**metrics, **machine}, indent=1) + "\n")

@@ -1,19 +1,19 @@
-"""The server under load: against itself without batching, the SavedModel called directly, and Hugging Face in FastAPI.
+"""The server under load: compared with itself without batching, the SavedModel alone, and Hugging Face in FastAPI.
 
     python -m benchmarks.serve --run .seqline/runs/NAME --texts test.tsv.gz
 
-Clients run in a second process on the same machine; every request is one sentence. Figures:
+Clients run in another process on the same machine; every request is one sentence. Metrics:
 
     vs_unbatched             throughput with 64 clients, over the same server with --max-batch 1
-    of_direct_b64            the same, over the SavedModel called in batches of 64
-    p99_over_p50             at random arrivals of 70% of that throughput
+    of_direct_b64            throughput with 64 clients, over the SavedModel called in batches of 64
+    p99_over_p50             of the latency, with random arrivals at 70% of that throughput
     vs_fastapi_hugging_face  throughput over a plain FastAPI server that calls `generate`, at its best setting
+    failed                   number of failed requests
 """
 
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,51 +22,54 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import environment
+from benchmarks.environments import HUGGING_FACE, environment
 from benchmarks.results import finish, parser, show
+from benchmarks.serving.processes import free_port
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.exported_model import ExportedModel
 from seqline.errors import UserError
 
-HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
 CLIENTS = 64
 
 
 def main() -> int:
-    """Measures and prints."""
+    """Runs the benchmark."""
     flags = parser("serve", __doc__.splitlines()[0])
-    flags.add_argument("--run", type=Path, required=True, help="a run's folder: its exported model and its checkpoint")
+    flags.add_argument("--run", type=Path, required=True, help="folder of a run, with its model and checkpoint")
     flags.add_argument("--texts", type=Path, required=True, help="corpus whose sources are sent, such as test.tsv.gz")
-    flags.add_argument("--without-peer", action="store_true", help="leave Hugging Face out")
-    given = flags.parse_args()
-    seconds = 8.0 if given.quick else 25.0
-    model, checkpoint = given.run / "export" / "model", given.run / "train" / "checkpoint"
-    direct = _measured("benchmarks.serving.direct", model=model, texts=given.texts, seconds=seconds)
+    flags.add_argument("--without-peer", action="store_true", help="skip Hugging Face")
+    args = flags.parse_args()
+    seconds = 8.0 if args.quick else 25.0
+    model = args.run / "export" / "model"
+    direct = _run_module("benchmarks.serving.direct", model=model, texts=args.texts, seconds=seconds)
     with server(model) as url:
-        _load(url, given.texts, seconds=3)
-        batched = _load(url, given.texts, seconds=seconds)
-        steady = _load(url, given.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
+        _load(url, args.texts, seconds=3)
+        batched = _load(url, args.texts, seconds=seconds)
+        steady = _load(url, args.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
     with server(model, "--max-batch", "1") as url:
-        _load(url, given.texts, seconds=3)
-        unbatched = _load(url, given.texts, seconds=seconds)
+        _load(url, args.texts, seconds=3)
+        unbatched = _load(url, args.texts, seconds=seconds)
     rows = [
         ["SavedModel, batches of 64", direct["per_second"], "", ""],
         [f"server, {CLIENTS} clients", *_row(batched)],
-        ["server, 70% of that, random arrivals", *_row(steady)],
+        ["server, random arrivals at 70% of that", *_row(steady)],
         [f"server without batching, {CLIENTS} clients", *_row(unbatched)],
     ]
-    figures = {
+    metrics = {
         "vs_unbatched": batched["per_second"] / unbatched["per_second"],
         "of_direct_b64": batched["per_second"] / direct["per_second"],
         "p99_over_p50": steady["p99"] / steady["p50"],
     }
-    if not given.without_peer:
-        peers = hugging_face(given.texts, checkpoint, model, direct["words"], seconds)
+    if not args.without_peer:
+        checkpoint = Checkpoint(args.run / "train" / "checkpoint")
+        peers = hugging_face(args.texts, checkpoint, ExportedModel(model), direct["words"], seconds)
         rows += [[name, *_row(load)] for name, load in peers.items()]
         best = max(load["per_second"] for load in peers.values())
-        figures["vs_fastapi_hugging_face"] = batched["per_second"] / best
-    show("One sentence a request", ["", "requests/s", "p50 ms", "p99 ms"], rows)
+        metrics["vs_fastapi_hugging_face"] = batched["per_second"] / best
+    show("One sentence per request", ["server", "requests/s", "p50 ms", "p99 ms"], rows)
     failed = sum(sum(load["failed"].values()) for load in (batched, steady, unbatched))
-    finish({**figures, "failed": float(failed)}, given.json)
+    finish({**metrics, "failed": float(failed)}, args.json)
     return 0
 
 
@@ -79,42 +82,46 @@ def server(model: Path, *flags: str) -> Iterator[str]:
         *flags: Further flags.
 
     Yields:
-        Its predict address.
+        The URL of its predict method.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "seqline.serving", "--model", str(model), "--host", "127.0.0.1"]
     with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz"):
         yield f"http://127.0.0.1:{port}/v1/models/model:predict"
 
 
-def hugging_face(texts: Path, checkpoint: Path, model: Path, words: float, seconds: float) -> dict[str, dict[str, Any]]:
-    """Measures the peer at both ways of using the cores.
+def hugging_face(
+    texts: Path, checkpoint: Checkpoint, model: ExportedModel, words: float, seconds: float
+) -> dict[str, dict[str, Any]]:
+    """Measures the peer with one process on all cores, and with one process per core.
 
     Args:
-        texts: What is sent.
-        checkpoint: Says the model's shape, and holds its tokenizer.
-        model: Says the beam.
-        words: Words of our answers on average; a word is about 1.3 pieces.
-        seconds: How long each is measured.
+        texts: Corpus whose sources are sent.
+        checkpoint: The model's shape and its tokenizer.
+        model: The exported model, for the beam size.
+        words: Mean number of words in Seqline's outputs; a word is about 1.3 tokens.
+        seconds: Time to measure each.
+
+    Returns:
+        The result of the load generator for each number of processes.
     """
     python = environment("hugging-face-server", [*HUGGING_FACE, *FASTAPI])
-    config = json.loads((checkpoint / "config.json").read_text())["model"]
-    beam = json.loads((model / "model.json").read_text())["decoding"]["beam_size"]
+    config = checkpoint.read_config().model
     cores = len(os.sched_getaffinity(0))
     found = {}
     for workers in sorted({1, cores}):
-        port = _free_port()
-        given = {
+        port = free_port()
+        variables = {
             **os.environ,
             "SHAPE": " ".join(f"{name}={value}" for name, value in config.items() if isinstance(value, int)),
-            "TOKENIZER": str(next(checkpoint.glob("*.model"))),
+            "TOKENIZER": str(checkpoint.tokenizer),
             "THREADS": str(cores // workers),
             "LENGTH": str(round(1.3 * words) + 1),
-            "BEAMS": str(beam),
+            "BEAMS": str(model.read_description().decoding.beam_size),
         }
         command = [str(python), "-m", "uvicorn", "hugging_face:app", "--port", str(port), "--log-level", "warning"]
         command += ["--workers", str(workers), "--app-dir", str(Path(__file__).parent / "serving")]
-        with _running(command, f"http://127.0.0.1:{port}/docs", given):
+        with _running(command, f"http://127.0.0.1:{port}/docs", variables):
             _load(f"http://127.0.0.1:{port}/predict", texts, seconds=3)
             load = _load(f"http://127.0.0.1:{port}/predict", texts, seconds=seconds)
         found[f"FastAPI and Hugging Face, {workers} processes"] = load
@@ -122,8 +129,8 @@ def hugging_face(texts: Path, checkpoint: Path, model: Path, words: float, secon
 
 
 @contextlib.contextmanager
-def _running(command: list[str], health: str, environment: dict[str, str] | None = None) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _running(command: list[str], health: str, variables: dict[str, str] | None = None) -> Iterator[None]:
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 180
         while not _healthy(health):
@@ -146,10 +153,10 @@ def _healthy(url: str) -> bool:
 
 def _load(url: str, texts: Path, seconds: float, rate: float | None = None) -> dict[str, Any]:
     paced = {} if rate is None else {"rate": rate}
-    return _measured("benchmarks.serving.load", url=url, texts=texts, clients=CLIENTS, seconds=seconds, **paced)
+    return _run_module("benchmarks.serving.load", url=url, texts=texts, clients=CLIENTS, seconds=seconds, **paced)
 
 
-def _measured(module: str, **flags: object) -> dict[str, Any]:
+def _run_module(module: str, **flags: object) -> dict[str, Any]:
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     done = subprocess.run([sys.executable, "-m", module, *words], stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout))
@@ -157,12 +164,6 @@ def _measured(module: str, **flags: object) -> dict[str, Any]:
 
 def _row(load: dict[str, Any]) -> list[object]:
     return [load["per_second"], load["p50"], load["p99"]]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

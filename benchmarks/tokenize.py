@@ -1,8 +1,8 @@
-"""Measures the tokenize stage beside raw SentencePiece, Hugging Face `datasets.map`, and an element-wise Beam pipeline.
+"""The tokenize stage compared with raw SentencePiece, Hugging Face `datasets.map` and an element-wise Beam pipeline.
 
-All encode the same pairs with the same pieces. Seqline's time is that of the whole command: start of Python, reading,
-cleaning, removing duplicates, splitting, encoding, writing and the report; the peers' times leave out what they need
-to start, and reading too for the first two. The naive pipeline does a part of the pairs, its time is per pair.
+All encode the same pairs with the same vocabulary. Seqline's time is that of the whole command: starting Python,
+reading, cleaning, deduplicating, splitting, encoding, writing and the report. The peers' times exclude their start, and
+for the first two also reading. The naive pipeline encodes a part of the pairs.
 """
 
 import sys
@@ -26,14 +26,14 @@ NAIVE_SHARE = 20
 
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
-    arguments = parser("tokenize", (__doc__ or "").partition("\n")[0])
-    arguments.add_argument("corpora", type=Path, nargs="+", help="TSV files, or folders that hold a train.tsv.gz")
-    arguments.add_argument("--pairs", type=int, nargs=2, metavar="N", help="the two sizes; by default 1M and 5M")
-    arguments.add_argument("--only", choices=["seqline"], help="leave the peers out")
-    given = arguments.parse_args()
-    sizes = given.pairs or ([40_000, 200_000] if given.quick else [1_000_000, 5_000_000])
+    flags = parser("tokenize", (__doc__ or "").partition("\n")[0])
+    flags.add_argument("corpora", type=Path, nargs="+", help="TSV files, or folders with a train.tsv.gz")
+    flags.add_argument("--pairs", type=int, nargs=2, metavar="N", help="the two sizes; by default 1M and 5M")
+    flags.add_argument("--only", choices=["seqline"], help="skip the peers")
+    args = flags.parse_args()
+    sizes = args.pairs or ([40_000, 200_000] if args.quick else [1_000_000, 5_000_000])
     try:
-        run(given.corpora, sizes, given.json, peers=given.only is None)
+        run(args.corpora, sizes, args.json, peers=args.only is None)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -41,12 +41,12 @@ def main() -> int:
 
 
 def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> None:
-    """Measures all and prints the figures.
+    """Measures Seqline and its peers.
 
     Args:
         paths: The corpora.
         sizes: A smaller and a larger number of pairs.
-        json: Where to write the figures.
+        json: File to write the metrics to; None to write none.
         peers: Whether to run the peers too.
     """
     pairs = corpora.read(paths)
@@ -55,21 +55,22 @@ def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> 
         trained = train_tokenizer((side for pair in pairs for side in pair), Options())
         atomic_write(model.with_suffix(".vocab"), listing(trained))
         model.write_bytes(trained)
-    small, _ = folders = [corpora.varied(pairs, size) for size in sizes]
+    folders = [corpora.varied(pairs, size) for size in sizes]
     ours = [stage(folder, model) for folder in folders]
     rows: list[list[object]] = [
         [f"seqline, {size:,} pairs", one.seconds, size / one.seconds, one.peak / 2**20]
         for size, one in zip(sizes, ours, strict=True)
     ]
-    figures: dict[str, float | str] = {}
+    metrics: dict[str, float | str] = {}
     ours_per_second = [size / one.seconds for size, one in zip(sizes, ours, strict=True)]
     if peers:
         module = [sys.executable, "-m", "benchmarks.tokenizing.raw_sentencepiece"]
-        raw = min(
-            (measure([*module, str(small), str(model)]) for _ in range(2)), key=lambda turn: float(turn.said["seconds"])
-        )
+        runs = [measure([*module, str(folders[0]), str(model)]) for _ in range(2)]
+        raw = min(runs, key=lambda run: float(run.output["seconds"]))
         python = environment("datasets", DATASETS)
-        mapped = measure([str(python), str(HERE / "datasets_map.py"), str(small), str(model.with_suffix(".vocab"))])
+        mapped = measure(
+            [str(python), str(HERE / "datasets_map.py"), str(folders[0]), str(model.with_suffix(".vocab"))]
+        )
         part = max(5_000, sizes[0] // NAIVE_SHARE)
         with tempfile.TemporaryDirectory() as output:
             module = [sys.executable, "-m", "benchmarks.tokenizing.naive_beam"]
@@ -78,23 +79,23 @@ def run(paths: list[Path], sizes: list[int], json: Path | None, peers: bool) -> 
         for name, done, size in (
             ("raw sentencepiece", raw, sizes[0]), ("datasets.map", mapped, sizes[0]), ("naive Beam", naive, part)
         ):  # fmt: skip
-            peer_rates[name] = size / done.said["seconds"]
-            rows.append([f"{name}, {size:,} pairs", done.said["seconds"], peer_rates[name], done.peak / 2**20])
-        figures = {
+            peer_rates[name] = size / done.output["seconds"]
+            rows.append([f"{name}, {size:,} pairs", done.output["seconds"], peer_rates[name], done.peak / 2**20])
+        metrics = {
             "of_sentencepiece": ours_per_second[1] / peer_rates["raw sentencepiece"],
             "of_sentencepiece_small": ours_per_second[0] / peer_rates["raw sentencepiece"],
             "vs_naive_beam": ours_per_second[1] / peer_rates["naive Beam"],
             "vs_datasets_map": ours_per_second[1] / peer_rates["datasets.map"],
             "vs_datasets_map_small": ours_per_second[0] / peer_rates["datasets.map"],
         }
-    show("Tokenizing", ["what", "seconds", "pairs a second", "peak MiB"], rows)
-    figures["growth_time_1m_5m"] = ours[1].seconds / ours[0].seconds
-    figures["growth_memory_1m_5m"] = ours[1].peak / ours[0].peak
-    finish(figures, json)
+    show("Tokenizing", ["pipeline", "seconds", "pairs/s", "peak MiB"], rows)
+    metrics["growth_time_1m_5m"] = ours[1].seconds / ours[0].seconds
+    metrics["growth_memory_1m_5m"] = ours[1].peak / ours[0].peak
+    finish(metrics, json)
 
 
 def stage(folder: Path, model: Path) -> Measured:
-    """Runs the tokenize stage as a command of its own.
+    """Runs the tokenize stage as a command.
 
     Args:
         folder: The pairs.

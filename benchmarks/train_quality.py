@@ -1,12 +1,12 @@
-"""What training comes to, on test text that no trainer has seen; takes minutes to hours.
+"""Quality after training, on the test set; takes minutes to hours.
 
-    same-time     BLEU after the same minutes of training as OpenNMT-tf at the better of two settings, beam 4: bleu,
+    same-time     BLEU after the same training time as OpenNMT-tf with the better of two recipes, beam 4: bleu,
                   bleu_opennmt_tf, bleu_over_opennmt_tf
     convergence   BLEU, beam 4, for each of three seeds, with the curve by epoch: bleu_seed_1, ..., minutes_seed_1, ...
-    task          ROUGE or exact match and F1 of a summarization or question answering set beside a trivial baseline:
-                  the source's first sentence, or the answer that is most frequent in training
+    task          ROUGE, or exact match and F1, for summarization or question answering, compared with a trivial
+                  baseline: the source's first sentence, or the most frequent answer of the training pairs
 
-`python -m benchmarks.train_quality same-time PAIRS --minutes 15`. Every model is exported, and measured by *evaluate*.
+`python -m benchmarks.train_quality same-time PAIRS --minutes 15`. The stages export and evaluate measure every model.
 """
 
 import gzip
@@ -20,12 +20,12 @@ from typing import Any
 import sacrebleu
 import sentencepiece
 
-from benchmarks.environments import environment
+from benchmarks.environments import OPENNMT_TF, environment
 from benchmarks.results import finish, parser, show
-from benchmarks.train import BATCH_TOKENS, OPENNMT_TF, measure, prepare, sized
+from benchmarks.train import BATCH_TOKENS, measure, prepare, sized
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.components.evaluate.options import Options as Measuring
+from seqline.components.evaluate.options import Options as EvaluateOptions
 from seqline.components.evaluate.stage import evaluate
 from seqline.components.export.stage import export
 from seqline.components.train.options import Options
@@ -34,14 +34,14 @@ from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # Wu et al. 2021, with less dropout than their 0.3 and fewer steps of warming up than 2,000: training is short here.
+    # Wu et al. 2021, with a dropout below 0.3 and a warm-up below 2,000 steps, because training is short.
     "translation": {"preset": "tiny", "dropout": 0.2, "learning_rate": 0.004, "warmup_steps": 500},
-    # A quarter of an hour is some thousand steps: too few for a long warm-up, much dropout or a larger model.
+    # 15 minutes are a few thousand steps: too few for a long warm-up, a high dropout or a larger model.
     "short": {"preset": "tiny", "dropout": 0.1, "learning_rate": 0.004, "warmup_steps": 300},
 }
 RECIPES["summarization"] = RECIPES["question_answering"] = RECIPES["short"]
-# OpenNMT-tf's rates are before its scaling by width and steps: the highest are 0.004 in both. The first is for long
-# training, the second for some thousand steps; the better one counts.
+# OpenNMT-tf scales these rates by width and steps; the peak is 0.004 in both. The first recipe is for long training,
+# the second for a few thousand steps.
 OPENNMT_TF_RECIPES = (
     {"dropout": 0.3, "learning_rate": 2.0, "warmup_steps": 2000},
     {"dropout": 0.1, "learning_rate": 1.0, "warmup_steps": 500},
@@ -49,33 +49,33 @@ OPENNMT_TF_RECIPES = (
 
 
 def main() -> None:
-    """Runs one of the measurements."""
-    arguments = parser("train_quality", "what training comes to on test text")
-    arguments.add_argument("what", choices=["same-time", "convergence", "task"])
-    arguments.add_argument("pairs", type=Path, help="a folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
-    arguments.add_argument("--minutes", type=float, default=15.0, help="training time of each model")
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    arguments.add_argument(
+    """Runs the benchmark."""
+    flags = parser("train_quality", "quality after training, on the test set")
+    flags.add_argument("what", choices=["same-time", "convergence", "task"])
+    flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
+    flags.add_argument("--minutes", type=float, default=15.0, help="training time of each model")
+    flags.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    flags.add_argument(
         "--task",
         default="translation",
         choices=["translation", "summarization", "question_answering"],
-        help="what the pairs are",
+        help="task of the pairs",
     )
-    given = arguments.parse_args()
+    args = flags.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    minutes, seeds = (1.0, given.seeds[:1]) if given.quick else (given.minutes, given.seeds)
+    minutes, seeds = (1.0, args.seeds[:1]) if args.quick else (args.minutes, args.seeds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        task = prepare(given.pairs, folder, given.task)
-        if given.what == "same-time":
-            figures = same_time(task, folder, minutes)
-        elif given.what == "convergence":
-            figures = {}
+        task = prepare(args.pairs, folder, args.task)
+        if args.what == "same-time":
+            metrics = same_time(task, folder, minutes)
+        elif args.what == "convergence":
+            metrics = {}
             for seed in seeds:
-                figures |= _named(trained(task, folder, minutes, given.task, seed), f"seed_{seed}")
+                metrics |= _named(trained(task, folder, minutes, args.task, seed), f"seed_{seed}")
         else:
-            figures = trained(task, folder, minutes, given.task, seeds[0]) | baseline(given.pairs, given.task)
-    finish(figures, given.json)
+            metrics = trained(task, folder, minutes, args.task, seeds[0]) | baseline(args.pairs, args.task)
+    finish(metrics, args.json)
 
 
 def trained(
@@ -84,15 +84,15 @@ def trained(
     """Trains, exports and evaluates, and prints the curve.
 
     Args:
-        task: What `benchmarks.train.prepare` made.
-        folder: Where to work.
+        task: The paths that `benchmarks.train.prepare` returned.
+        folder: Working folder.
         minutes: Training time.
-        kind: What the pairs are, a key of `RECIPES`.
-        seed: Decides initial weights, dropout and the order of the data.
-        recipe: Options of training; those of the kind by default.
+        kind: Task of the pairs, a key of `RECIPES`.
+        seed: Seed of initial weights, dropout and the order of the data.
+        recipe: Training options; by default those of the task.
 
     Returns:
-        The headline figures on the test text, and the minutes that training took.
+        The metrics on the test set, and the training time in minutes.
     """
     recipe = recipe or RECIPES[kind]
     options = Options(epochs=1000, minutes=minutes, patience=15, seed=seed, batch_tokens=BATCH_TOKENS, **recipe)
@@ -102,38 +102,38 @@ def trained(
     names = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_bleu", "valid_rougeL", "seconds"]
     show(f"Seed {seed}", names, [[float(entry[name]) for name in names] for entry in history])
     export(checkpoint, corpus, model)
-    found = evaluate(
-        model, corpus, folder / f"evaluation-{seed}", folder / "report.html", Measuring().with_values(task=kind)
+    evaluation = evaluate(
+        model, corpus, folder / f"evaluation-{seed}", folder / "report.html", EvaluateOptions().with_values(task=kind)
     )
-    figures: dict[str, float | str] = {
-        name: found.metrics[name].value
+    metrics: dict[str, float | str] = {
+        name: evaluation.metrics[name].value
         for name in ("bleu", "rouge1", "rouge2", "rougeLsum", "exact_match", "token_f1")
-        if name in found.metrics
+        if name in evaluation.metrics
     }
-    return figures | {"minutes": sum(entry["seconds"] for entry in history) / 60}
+    return metrics | {"minutes": sum(entry["seconds"] for entry in history) / 60}
 
 
 def same_time(task: dict[str, Any], folder: Path, minutes: float) -> dict[str, float | str]:
-    """Trains Seqline and OpenNMT-tf for the same time each, one after the other.
+    """Trains Seqline and OpenNMT-tf one after the other, each for the same time.
 
     Args:
-        task: What `benchmarks.train.prepare` made.
-        folder: Where to work.
+        task: The paths that `benchmarks.train.prepare` returned.
+        folder: Working folder.
         minutes: Training time.
     """
-    figures = trained(task, folder, minutes, "translation", 1, RECIPES["short"])
+    metrics = trained(task, folder, minutes, "translation", 1, RECIPES["short"])
     for number, recipe in enumerate(OPENNMT_TF_RECIPES, 1):
-        figures[f"bleu_opennmt_tf_{number}"] = opennmt_tf(task, folder, minutes, recipe)
-    best = max(float(figures[f"bleu_opennmt_tf_{number}"]) for number in range(1, len(OPENNMT_TF_RECIPES) + 1))
-    return figures | {"bleu_opennmt_tf": best, "bleu_over_opennmt_tf": float(figures["bleu"]) - best}
+        metrics[f"bleu_opennmt_tf_{number}"] = opennmt_tf(task, folder, minutes, recipe)
+    best = max(float(metrics[f"bleu_opennmt_tf_{number}"]) for number in range(1, len(OPENNMT_TF_RECIPES) + 1))
+    return metrics | {"bleu_opennmt_tf": best, "bleu_over_opennmt_tf": float(metrics["bleu"]) - best}
 
 
 def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[str, float]) -> float:
-    """BLEU of OpenNMT-tf after so many minutes: of its last weights or its last checkpoints' average, the better.
+    """Returns OpenNMT-tf's BLEU, of its last weights or of the average of its last checkpoints, whichever is higher.
 
     Args:
-        task: What `benchmarks.train.prepare` made.
-        folder: Where to work.
+        task: The paths that `benchmarks.train.prepare` returned.
+        folder: Working folder.
         minutes: Training time.
         recipe: One of `OPENNMT_TF_RECIPES`.
     """
@@ -141,7 +141,7 @@ def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[
     processor = sentencepiece.SentencePieceProcessor(model_file=str(Corpus(Path(task["corpus"])).tokenizer))
     test = folder / "test.source"
     test.write_text("".join(" ".join(processor.encode(p["source"], out_type=str)) + "\n" for p in pairs), "utf-8")
-    asked = {
+    settings = {
         "batch_tokens": BATCH_TOKENS,
         "label_smoothing": 0.1,
         "threads": 2,
@@ -149,7 +149,7 @@ def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[
         "seconds": 60 * minutes,
         "test": str(test),
     }
-    peer = measure(environment("opennmt-tf", OPENNMT_TF), "opennmt_tf", task | sized("tiny") | asked | recipe)
+    peer = measure(environment("opennmt-tf", OPENNMT_TF), "opennmt_tf", task | sized("tiny") | settings | recipe)
     references = [[pair["target"] for pair in pairs]]
     return max(
         sacrebleu.corpus_bleu([processor.decode(line.split(" ")) for line in lines], references).score
@@ -158,10 +158,10 @@ def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[
 
 
 def baseline(pairs: Path, kind: str) -> dict[str, float | str]:
-    """What is reached without a model, with the same metrics' libraries.
+    """Returns the metrics of a baseline without a model.
 
     Args:
-        pairs: The folder of the set.
+        pairs: Folder with train.tsv.gz and test.tsv.gz.
         kind: summarization or question_answering.
     """
     rows = {}
@@ -171,20 +171,20 @@ def baseline(pairs: Path, kind: str) -> dict[str, float | str]:
     if kind == "summarization":
         outputs = [source.split(". ")[0] for source, _ in rows["test"]]
     else:
-        usual = Counter(target for _, target in rows["train"]).most_common(1)[0][0]
-        outputs = [usual] * len(rows["test"])
+        most_frequent = Counter(target for _, target in rows["train"]).most_common(1)[0][0]
+        outputs = [most_frequent] * len(rows["test"])
     references = [target for _, target in rows["test"]]
     names = ("rouge1", "rouge2", "rougeLsum") if kind == "summarization" else ("exact_match", "token_f1")
-    figures: dict[str, float | str] = {}
+    metrics: dict[str, float | str] = {}
     batch = Batch([source for source, _ in rows["test"]], references, outputs)
     for name in names:
         counter = METRICS[name].counts("en")
-        figures[f"{name}_baseline"] = float(counter.score(counter.count(batch).sum(axis=0)[None])[0])
-    return figures
+        metrics[f"{name}_baseline"] = float(counter.score(counter.count(batch).sum(axis=0)[None])[0])
+    return metrics
 
 
-def _named(figures: dict[str, float | str], suffix: str) -> dict[str, float | str]:
-    return {f"{name}_{suffix}": value for name, value in figures.items()}
+def _named(metrics: dict[str, float | str], suffix: str) -> dict[str, float | str]:
+    return {f"{name}_{suffix}": value for name, value in metrics.items()}
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The parts of the serving benchmark that run as processes of their own."""
+"""Load generators, peers and endurance tests of the model server; each runs as its own process."""

@@ -1,8 +1,8 @@
-"""The peer: a plain FastAPI server that calls Hugging Face `generate` for each request.
+"""A plain FastAPI server that calls Hugging Face `generate` for each request.
 
-Runs in an environment of its own, without Seqline. The model has the shape that config.json says and random weights,
-which never end a sentence: it gets as many new pieces as the other side's answers have on average. The answers' time
-depends on the shape and the length, not on the weights.
+Runs in its own environment, without Seqline. The model has Seqline's shape and random weights, which never end a
+sentence: it generates as many tokens as Seqline's outputs have on average. The time depends on the shape and the
+length, not on the weights.
 """
 
 import os
@@ -16,7 +16,7 @@ from transformers import MarianConfig, MarianMTModel
 
 SHAPE = dict(pair.split("=") for pair in os.environ["SHAPE"].split())
 torch.set_num_threads(int(os.environ["THREADS"]))
-pieces = sentencepiece.SentencePieceProcessor(model_file=os.environ["TOKENIZER"])
+processor = sentencepiece.SentencePieceProcessor(model_file=os.environ["TOKENIZER"])
 config = MarianConfig(
     vocab_size=int(SHAPE["vocabulary_size"]),
     d_model=int(SHAPE["hidden_dim"]),
@@ -35,24 +35,24 @@ config = MarianConfig(
 torch.manual_seed(1)
 model = MarianMTModel(config).eval()
 LENGTH, BEAMS = int(os.environ["LENGTH"]), int(os.environ["BEAMS"])
-# Two `generate` calls on the same cores take longer than one after the other.
-one_at_a_time = threading.Lock()
+# Two concurrent `generate` calls on the same cores take longer than two sequential ones.
+lock = threading.Lock()
 app = FastAPI()
 
 
 class Request(BaseModel):
-    """A request's body."""
+    """The body of a request."""
 
     instances: list[str]
 
 
 @app.post("/predict")
 def predict(request: Request) -> dict[str, list[dict[str, str]]]:
-    """Answers one request."""
-    ids = [[*pieces.encode(text), 2] for text in request.instances]
+    """Returns the outputs of one request."""
+    ids = [[*processor.encode(text), 2] for text in request.instances]
     longest = max(map(len, ids))
     batch = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
-    with one_at_a_time, torch.inference_mode():
+    with lock, torch.inference_mode():
         found = model.generate(
             batch,
             attention_mask=(batch != 0).long(),
@@ -61,6 +61,6 @@ def predict(request: Request) -> dict[str, list[dict[str, str]]]:
             max_new_tokens=LENGTH,
             length_penalty=0.6,
         )
-    size = pieces.get_piece_size()
-    texts = [pieces.decode([piece for piece in row if 2 < piece < size]) for row in found.tolist()]
+    size = processor.get_piece_size()
+    texts = [processor.decode([token for token in row if 2 < token < size]) for row in found.tolist()]
     return {"predictions": [{"text": text} for text in texts]}

@@ -1,8 +1,8 @@
 """A load generator: `python -m benchmarks.serving.load --help`. Prints one JSON object.
 
-Without --rate every client asks again as soon as it is answered (closed loop): the highest load. With --rate requests
-arrive at random times of that mean rate, answered or not (open loop, as k6's constant arrival rate, but Poisson): a
-server that stalls is seen in the times, since each counts from when the request was due.
+Without --rate every client sends its next request when the last one is answered (closed loop): the highest load. With
+--rate requests arrive at random times with that mean rate (open loop, as k6's constant arrival rate, but Poisson). A
+latency counts from the time when the request was due, so that a stalled server is visible.
 """
 
 import argparse
@@ -31,11 +31,11 @@ def read_texts(file: Path) -> list[str]:
 
 @dataclass
 class Tally:
-    """What came of the requests.
+    """The outcomes of the requests.
 
     Attributes:
-        milliseconds: Of each that was answered with 200.
-        failures: How often each other outcome was seen.
+        milliseconds: Latencies of the requests with status 200.
+        failures: Number of failed requests, by status or error.
     """
 
     milliseconds: list[float] = field(default_factory=list)
@@ -43,27 +43,27 @@ class Tally:
 
 
 class Client:
-    """One kept connection.
+    """One persistent connection.
 
     Args:
-        url: Where texts are sent.
-        tally: Where outcomes are noted.
+        url: URL of the predict method.
+        tally: Receives the outcomes.
     """
 
     def __init__(self, url: str, tally: Tally) -> None:
         self.address, self.tally = urlsplit(url), tally
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, text: str, due: float | None = None) -> None:
-        """Sends one text and notes the time of the answer.
+    async def send(self, text: str, due: float | None = None) -> None:
+        """Sends one text and records its latency.
 
         Args:
             text: The text.
-            due: From when the time counts; from now by default.
+            due: Start of the latency; now by default.
         """
         started = time.perf_counter() if due is None else due
         try:
-            status = await asyncio.wait_for(self._ask(text), 120)
+            status = await asyncio.wait_for(self._send(text), 120)
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
             self._streams = None
             self._fail(type(error).__name__)
@@ -73,77 +73,77 @@ class Client:
         else:
             self._fail(str(status))
 
-    async def _ask(self, text: str) -> int:
-        # A server closes what has been idle for long; whoever keeps connections looks first.
+    async def _send(self, text: str) -> int:
+        # A server closes connections that were idle for long.
         if self._streams is None or self._streams[0].at_eof():
             self._streams = await asyncio.open_connection(self.address.hostname, self.address.port)
         reader, writer = self._streams
         body = json.dumps({"instances": [text]}).encode()
         head = f"POST {self.address.path} HTTP/1.1\r\nHost: {self.address.netloc}\r\nContent-Length: {len(body)}\r\n"
         writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
-        answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(answer.split(b"content-length:")[1].split(b"\r\n")[0])
+        headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(headers.split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
-        if b"connection: close" in answer:
+        if b"connection: close" in headers:
             writer.close()
             self._streams = None
-        return int(answer.split(b" ", 2)[1])
+        return int(headers.split(b" ", 2)[1])
 
-    def _fail(self, what: str) -> None:
-        self.tally.failures[what] = self.tally.failures.get(what, 0) + 1
+    def _fail(self, outcome: str) -> None:
+        self.tally.failures[outcome] = self.tally.failures.get(outcome, 0) + 1
 
 
 async def closed_loop(url: str, texts: list[str], clients: int, seconds: float) -> Tally:
-    """Every client asks again as soon as it is answered."""
+    """Every client sends its next request when the last one is answered."""
     tally = Tally()
     end = time.perf_counter() + seconds
 
-    async def go(number: int) -> None:
+    async def run(number: int) -> None:
         client, chooser = Client(url, tally), random.Random(number)
         while time.perf_counter() < end:
-            await client.ask(chooser.choice(texts))
+            await client.send(chooser.choice(texts))
 
-    await asyncio.gather(*(go(number) for number in range(clients)))
+    await asyncio.gather(*(run(number) for number in range(clients)))
     return tally
 
 
 async def open_loop(url: str, texts: list[str], rate: float, seconds: float) -> Tally:
-    """Requests arrive at random; a connection that is free, or a new one, takes each."""
+    """Requests arrive at random times; each uses a free connection, or a new one."""
     tally, chooser = Tally(), random.Random(1)
     free: list[Client] = []
-    under_way: set[asyncio.Task[None]] = set()
+    pending: set[asyncio.Task[None]] = set()
 
-    async def go(text: str, due: float) -> None:
+    async def run(text: str, due: float) -> None:
         client = free.pop() if free else Client(url, tally)
-        await client.ask(text, due)
+        await client.send(text, due)
         free.append(client)
 
     started = due = time.perf_counter()
     while due < started + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        task = asyncio.create_task(go(chooser.choice(texts), due))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
+        task = asyncio.create_task(run(chooser.choice(texts), due))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
         due += chooser.expovariate(rate)
-    await asyncio.gather(*under_way)
+    await asyncio.gather(*pending)
     return tally
 
 
 def main() -> int:
-    """Runs the load that the command line says."""
+    """Runs the load."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.load", description=__doc__.splitlines()[0])
     parser.add_argument("--url", required=True)
     parser.add_argument("--texts", type=Path, required=True, help="corpus whose sources are sent")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rate", type=float, help="requests a second; without it, as many as are answered")
-    given = parser.parse_args()
-    texts = read_texts(given.texts)
+    parser.add_argument("--rate", type=float, help="requests per second; by default the highest load")
+    args = parser.parse_args()
+    texts = read_texts(args.texts)
     started = time.perf_counter()
-    if given.rate:
-        tally = uvloop.run(open_loop(given.url, texts, given.rate, given.seconds))
+    if args.rate:
+        tally = uvloop.run(open_loop(args.url, texts, args.rate, args.seconds))
     else:
-        tally = uvloop.run(closed_loop(given.url, texts, given.clients, given.seconds))
+        tally = uvloop.run(closed_loop(args.url, texts, args.clients, args.seconds))
     seconds = time.perf_counter() - started
     times = sorted(tally.milliseconds) or [0.0]
     print(

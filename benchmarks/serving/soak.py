@@ -2,17 +2,16 @@
 
     python -m benchmarks.serving.soak --model MODEL --texts test.tsv.gz --minutes 30
 
-The load is 70% of the highest that 64 clients reach at the start. Each version is the same model under another
-fingerprint. Memory is that of the server and its workers in proportional shares (PSS), just after a deployment, so that
-every measurement sees as many versions loaded; its growth is that of the mean of the last three over the mean of the
-first three under load.
+The load is 70% of the highest that 64 clients reach at the start. Each version is the same model with another
+fingerprint. Memory is the proportional set size (PSS) of the supervisor, the server and its workers right after a
+deployment, when the same number of versions is loaded. Its growth is the mean of the last three measurements divided by
+the mean of the first three under load, minus one.
 """
 
 import argparse
 import json
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.serving.processes import children, free_port
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.endpoints.rollout import Checks, roll_out
@@ -31,92 +31,83 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, help="requests a second; by default 70%% of the highest load")
-    parser.add_argument("--every", type=float, default=60, help="seconds from one deployment to the next")
-    given = parser.parse_args()
+    parser.add_argument("--rate", type=float, help="requests per second; by default 70%% of the highest load")
+    parser.add_argument("--every", type=float, default=60, help="seconds between deployments")
+    args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak."))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    back_end = LocalBackEnd(Endpoint(folder / "soak"), port)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the endpoint is stopped then, too
+    back_end = LocalBackEnd(Endpoint(folder / "soak"), free_port())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the endpoint is stopped
     memory: list[float] = []
 
+    def supervisor() -> int:
+        return back_end.endpoint.process() or 0
+
     def deploy(number: int) -> None:
-        version = back_end.register(given.model, f"version-{number}", {})
+        version = back_end.register(args.model, f"version-{number}", {})
         back_end.prepare()
         roll_out(back_end, version, [10, 50], Checks(["A man is riding a bike."], 0.0))
-        await_workers(back_end.endpoint.process() or 0, min(number, 2))
-        memory.append(megabytes(back_end.endpoint.process() or 0))
+        wait_for_workers(supervisor(), min(number, 2))
+        memory.append(megabytes(supervisor()))
         print(f"version {version} is live; {memory[-1]:.0f} MB", file=sys.stderr)
 
     try:
-        # The second one fills the place of the version before: from here on two are loaded.
+        # From the second deployment on, the previous version is loaded too.
         deploy(1)
         deploy(2)
         command = [sys.executable, "-m", "benchmarks.serving.load", "--url", back_end.address()]
-        command += ["--texts", str(given.texts), "--seconds"]
+        command += ["--texts", str(args.texts), "--seconds"]
         highest = subprocess.run([*command, "20"], stdout=subprocess.PIPE, text=True, check=True)
-        rate = given.rate or 0.7 * json.loads(highest.stdout)["per_second"]
-        memory[:] = [megabytes(back_end.endpoint.process() or 0)]
-        front = [front_megabytes(back_end.endpoint.process() or 0)]
-        command += [str(60 * given.minutes), "--rate", str(rate)]
+        rate = args.rate or 0.7 * json.loads(highest.stdout)["per_second"]
+        memory[:] = [megabytes(supervisor())]
+        server = [server_megabytes(supervisor())]
+        command += [str(60 * args.minutes), "--rate", str(rate)]
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        number, due = 2, time.monotonic() + given.every
+        number, due = 2, time.monotonic() + args.every
         while load.poll() is None:
             time.sleep(0.5)
             if time.monotonic() >= due:
-                due += given.every
+                due += args.every
                 number += 1
                 deploy(number)
-                front.append(front_megabytes(back_end.endpoint.process() or 0))
-        told = json.loads(load.stdout.read()) if load.stdout else {}
+                server.append(server_megabytes(supervisor()))
+        result = json.loads(load.stdout.read()) if load.stdout else {}
     finally:
         back_end.stop()
         shutil.rmtree(folder, ignore_errors=True)
     growth = statistics.fmean(memory[-3:]) / statistics.fmean(memory[1:4]) - 1
-    figures = {
+    metrics = {
         "rate": rate,
         "deployments": len(memory) - 1,
         "memory_growth": growth,
         "megabytes": memory,
-        "front_megabytes": front,
+        "front_megabytes": server,
     }
-    print(json.dumps({**told, **figures}))
+    print(json.dumps({**result, **metrics}))
     return 0
 
 
-def await_workers(keeper: int, number: int) -> None:
-    """Waits until no more versions are loaded than that: one that was replaced answers what it has first."""
+def wait_for_workers(supervisor: int, number: int) -> None:
+    """Waits until at most this many workers run: a replaced one finishes its requests first."""
     deadline = time.monotonic() + 90
-    while len(children(children(keeper)[0])) > number and time.monotonic() < deadline:
+    while len(children(children(supervisor)[0])) > number and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(1)
 
 
-def front_megabytes(keeper: int) -> float:
-    """Memory of the process that takes the requests; the workers come and go with their versions."""
-    return own_megabytes(children(keeper)[0])
+def server_megabytes(supervisor: int) -> float:
+    """Returns the memory of the process that accepts requests, without its workers, in MB."""
+    return own_megabytes(children(supervisor)[0])
 
 
 def megabytes(pid: int) -> float:
-    """Memory of a process and all below it.
-
-    Args:
-        pid: The process that keeps the server.
-    """
+    """Returns the memory of a process and its descendants, in MB."""
     return own_megabytes(pid) + sum(map(megabytes, children(pid)))
 
 
 def own_megabytes(pid: int) -> float:
-    """Memory of one process, its share of what it has in common with others."""
+    """Returns the memory of one process, with its share of shared memory, in MB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 if __name__ == "__main__":

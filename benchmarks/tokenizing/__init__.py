@@ -1,1 +1,1 @@
-"""The work and the peers of `python -m benchmarks.tokenize`."""
+"""Corpora, measurement and peers of `benchmarks.tokenize`."""

@@ -1,4 +1,4 @@
-"""Large corpora made of small ones: pairs repeated with other words in them, so that hardly two are the same."""
+"""Large corpora made from small ones: pairs are repeated with some words replaced, so that few are duplicates."""
 
 import gzip
 import hashlib
@@ -14,13 +14,13 @@ FILES = 8
 
 
 def read(paths: list[Path]) -> list[tuple[str, str]]:
-    """The pairs of some files.
+    """Reads the pairs of files.
 
     Args:
-        paths: TSV files, plain or gzipped, or folders that hold a train.tsv.gz.
+        paths: TSV files, plain or gzipped, or folders with a train.tsv.gz.
 
     Raises:
-        UserError: A path is missing.
+        UserError: If a path is missing.
     """
     pairs: list[tuple[str, str]] = []
     for path in paths:
@@ -35,11 +35,11 @@ def read(paths: list[Path]) -> list[tuple[str, str]]:
 
 
 def varied(pairs: list[tuple[str, str]], count: int) -> Path:
-    """Writes `count` pairs to TSV files, or finds those that were written before.
+    """Writes `count` pairs to TSV files, unless they already exist.
 
     Args:
         pairs: The pairs to repeat.
-        count: How many to write.
+        count: Number of pairs to write.
 
     Returns:
         The folder, with files part-*.tsv.
@@ -58,19 +58,19 @@ def varied(pairs: list[tuple[str, str]], count: int) -> Path:
 
 
 def _repeated(pairs: list[tuple[str, str]], count: int) -> Iterator[tuple[str, str]]:
-    """The pairs as they are, then again and again with every tenth word of each side from another pair."""
+    """Yields the pairs unchanged, then repeatedly with a tenth of the words replaced by words of other pairs."""
     chooser = random.Random(1)
     words = [[word for pair in pairs for word in pair[side].split()] for side in (0, 1)]
     for number in range(count):
         source, target = pairs[number % len(pairs)]
         if number >= len(pairs):
             source, target = (
-                _exchanged(text, choices, chooser) for text, choices in zip((source, target), words, strict=True)
+                _replaced(text, choices, chooser) for text, choices in zip((source, target), words, strict=True)
             )
         yield source, target
 
 
-def _exchanged(text: str, choices: list[str], chooser: random.Random) -> str:
+def _replaced(text: str, choices: list[str], chooser: random.Random) -> str:
     words = text.split()
     for _ in range(1 + len(words) // 10):
         if words:

@@ -1,7 +1,7 @@
-"""Hugging Face's way: a Rust tokenizer of the same pieces and scores in `datasets.map`, batched, with two processes.
+"""Hugging Face: a Rust tokenizer with the same vocabulary and scores in `datasets.map`, batched, with two processes.
 
-PYTHON datasets_map.py FOLDER VOCABULARY: prints {"seconds": ...} of the map, loading the files left out.
-Runs in an environment of its own, so it imports nothing of ours.
+`PYTHON datasets_map.py FOLDER VOCABULARY` prints {"seconds": ...} of the map, without loading the files.
+Runs in its own environment, so it imports nothing of Seqline.
 """
 
 import json
@@ -13,15 +13,15 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Maps all pairs to piece ids."""
+    """Maps all pairs to token ids."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     datasets.disable_progress_bars()
-    pieces = [line.split("\t") for line in Path(sys.argv[2]).read_text("utf-8").splitlines()]
-    unigram = models.Unigram([(piece, float(score)) for piece, score in pieces], unk_id=1, byte_fallback=True)
+    vocabulary = [line.split("\t") for line in Path(sys.argv[2]).read_text("utf-8").splitlines()]
+    unigram = models.Unigram([(token, float(score)) for token, score in vocabulary], unk_id=1, byte_fallback=True)
     tokenizer = Tokenizer(unigram)
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,4 +1,4 @@
-"""Runs a command and watches it: wall time, and the most memory that all of its processes held at once."""
+"""Measures a command: wall time, and the peak memory of all its processes together."""
 
 import json
 import os
@@ -14,49 +14,49 @@ from seqline.errors import UserError
 
 
 class Measured(NamedTuple):
-    """What a command took.
+    """The measurements of a command.
 
     Attributes:
-        seconds: Wall time, start of Python included.
-        peak: Bytes: proportional set size of all its processes, at the most.
-        said: What it printed as its last line, parsed as JSON; None if that is no JSON.
+        seconds: Wall time, with the start of Python.
+        peak: Peak proportional set size of all its processes, in bytes.
+        output: The last line of its output, parsed as JSON; None if it is not JSON.
     """
 
     seconds: float
     peak: int
-    said: Any
+    output: Any
 
 
 def measure(command: list[str]) -> Measured:
-    """Runs a command to its end.
+    """Runs a command and measures it.
 
     Args:
         command: Program and arguments.
 
     Raises:
-        UserError: It failed.
+        UserError: If it fails.
     """
     peak, done = [0], threading.Event()
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True)
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, start_new_session=True)
         watcher = threading.Thread(target=_watch, args=(process.pid, peak, done), daemon=True)
         watcher.start()
         code = process.wait()
         seconds = time.monotonic() - start
         done.set()
         watcher.join()
-        output.seek(0)
-        errors.seek(0)
+        stdout.seek(0)
+        stderr.seek(0)
         if code:
-            raise UserError(f"{' '.join(command[:3])} failed:\n{errors.read()[-4000:]}")
-        lines = output.read().splitlines()
+            raise UserError(f"{' '.join(command[:3])} failed:\n{stderr.read()[-4000:]}")
+        lines = stdout.read().splitlines()
     try:
-        said = json.loads(lines[-1]) if lines else None
+        output = json.loads(lines[-1]) if lines else None
     except ValueError:
-        said = None
+        output = None
     print(f"{seconds:7.1f} s  {peak[0] >> 20:6} MiB  {' '.join(command[1:4])}", file=sys.stderr, flush=True)
-    return Measured(seconds, peak[0], said)
+    return Measured(seconds, peak[0], output)
 
 
 def _watch(session: int, peak: list[int], done: threading.Event) -> None:
@@ -73,7 +73,7 @@ def _watch(session: int, peak: list[int], done: threading.Event) -> None:
 
 
 def _proportional(folder: Path) -> int:
-    """Private memory and the process's part of what it shares; mapped files on disk are no memory it needs."""
+    """Private memory and the share of shared memory, in bytes; mapped files do not count."""
     sizes = dict(
         line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:] if line.startswith("Pss_")
     )

@@ -1,6 +1,6 @@
-"""The pipeline that one writes first: every pair an element, every step a Map, on all cores.
+"""The naive pipeline: one element per pair, one transform per step, on all cores.
 
-python -m benchmarks.tokenizing.naive_beam FOLDER MODEL OUTPUT: prints {"seconds": ...}, start of the workers included.
+`python -m benchmarks.tokenizing.naive_beam FOLDER MODEL OUTPUT` prints {"seconds": ...}, with the workers' start.
 """
 
 import json
@@ -22,7 +22,7 @@ Pair = tuple[str, str]
 
 
 def clean(line: str) -> Iterator[Pair]:
-    """Splits and normalizes a line; drops what Seqline's simplest rules drop."""
+    """Splits and normalizes a line; drops pairs that Seqline's simplest rules reject."""
     source, _, target = line.partition("\t")
     source, target = (" ".join(unicodedata.normalize("NFC", side).split()) for side in (source, target))
     if source and target and not re.search(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>", source + target):
@@ -30,7 +30,7 @@ def clean(line: str) -> Iterator[Pair]:
 
 
 def split_of(pair: Pair, _: int) -> int:
-    """Training, validation or test by a hash of the source."""
+    """Selects training (0), validation (1) or test (2) by a hash of the source."""
     share = int.from_bytes(blake2b(pair[0].encode(), digest_size=8).digest(), "big") / 2**64
     return 2 if share < 0.02 else 1 if share < 0.04 else 0
 
@@ -42,7 +42,7 @@ class Encode(beam.DoFn):
         self.model = model
 
     def setup(self) -> None:
-        """Loads the model once in a worker."""
+        """Loads the model once per worker."""
         self.processor = sentencepiece.SentencePieceProcessor(model_file=self.model)
 
     def process(self, pair: Pair) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ class Encode(beam.DoFn):
 
 
 def main() -> None:
-    """Runs it."""
+    """Runs the pipeline."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     folder, model, output = sys.argv[1:4]
     cores = len(os.sched_getaffinity(0))

@@ -1,6 +1,7 @@
-"""The physical reference: SentencePiece's own batch encoding on all cores, texts already in memory.
+"""The upper bound: SentencePiece's own batch encoding on all cores, with the texts already in memory.
 
-python -m benchmarks.tokenizing.raw_sentencepiece FOLDER MODEL: prints {"seconds": ...} of the faster of its two ways.
+`python -m benchmarks.tokenizing.raw_sentencepiece FOLDER MODEL` prints {"seconds": ...}, with threads or with
+processes, whichever is faster.
 """
 
 import json
@@ -28,7 +29,7 @@ def main() -> None:
     for chunk in chunks:
         processor.encode(chunk, num_threads=cores)
     threads = time.monotonic() - start
-    # Forked: the texts are there already, and only the count comes back.
+    # Forked processes share the texts, and return only a count.
     global _CHUNKS
     _CHUNKS = chunks
     with multiprocessing.get_context("fork").Pool(cores, _load) as pool:

@@ -1,1 +1,1 @@
-"""The trainers that `benchmarks.train` compares, each run by its own Python."""
+"""The trainers that `benchmarks.train` compares; each runs in its own environment."""

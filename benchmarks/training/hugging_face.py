@@ -1,4 +1,4 @@
-"""Hugging Face's Marian on PyTorch in `benchmarks.train`, run by a Python of its own."""
+"""Hugging Face's Marian on PyTorch in `benchmarks.train`, in its own environment."""
 
 import itertools
 import random
@@ -6,16 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.task import answer
+from benchmarks.training.task import run_task
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
-    """Trains with a plain loop over batches of like lengths, made beforehand; its first steps are left out.
+    """Trains in a plain loop over prepared batches of similar lengths; the first steps are excluded.
 
-    Its own `Seq2SeqTrainer` counts a batch in sentences and would do more beside the steps, so this is its best case.
+    `Seq2SeqTrainer` measures a batch in sentences and has more overhead, so this is the peer's best case.
 
     Args:
-        task: See `answer`.
+        task: See `run_task`.
     """
     import torch
     from transformers import MarianConfig, MarianMTModel
@@ -23,9 +23,9 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(task["threads"])
     torch.manual_seed(1)
     shape = task["shape"]
-    pieces = Path(task["folder"], "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    pad, start, end = (vocabulary[piece] for piece in ("<blank>", "<s>", "</s>"))
+    lines = Path(task["folder"], "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    vocabulary = {token: number for number, token in enumerate(lines)}
+    pad, start, end = (vocabulary[token] for token in ("<blank>", "<s>", "</s>"))
     config = MarianConfig(
         vocab_size=len(vocabulary),
         d_model=shape["hidden_dim"],
@@ -53,9 +53,9 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     batches = _batches(task, vocabulary, end)
 
     def step(source: Any, target: Any) -> int:
-        entered = torch.nn.functional.pad(target[:, :-1], (1, 0), value=start)
+        decoder_input = torch.nn.functional.pad(target[:, :-1], (1, 0), value=start)
         logits = forward(
-            input_ids=source, attention_mask=source != pad, decoder_input_ids=entered, use_cache=False
+            input_ids=source, attention_mask=source != pad, decoder_input_ids=decoder_input, use_cache=False
         ).logits
         loss = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), target.flatten(), ignore_index=pad, label_smoothing=task["label_smoothing"]
@@ -67,21 +67,21 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         return int((target != pad).sum())
 
     tensors = [tuple(_padded(side, pad) for side in batch) for batch in batches]
-    endless = itertools.cycle(tensors)
-    for _, batch in zip(range(10), endless, strict=False):
+    cycle = itertools.cycle(tensors)
+    for _, batch in zip(range(10), cycle, strict=False):
         step(*batch)
-    tokens, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < task["seconds"]:
-        tokens += step(*next(endless))
-    return {"tokens_per_second": tokens / (time.perf_counter() - begun)}
+    tokens, began = 0, time.perf_counter()
+    while time.perf_counter() - began < task["seconds"]:
+        tokens += step(*next(cycle))
+    return {"tokens_per_second": tokens / (time.perf_counter() - began)}
 
 
 def _batches(task: dict[str, Any], vocabulary: dict[str, int], end: int) -> list[tuple[Any, ...]]:
-    """Pairs of like lengths together, as many as make `batch_tokens` with their padding; batches in random order."""
+    """Batches of pairs of similar lengths, up to `batch_tokens` with padding, in random order."""
     sides = []
     for side in ("source", "target"):
         lines = Path(task["folder"], f"train.{side}").read_text(encoding="utf-8").split("\n")[:-1]
-        sides.append([[*(vocabulary[piece] for piece in line.split(" ")), end] for line in lines])
+        sides.append([[*(vocabulary[token] for token in line.split(" ")), end] for line in lines])
     pairs = sorted(zip(*sides, strict=True), key=lambda pair: (max(map(len, pair)), len(pair[1])))
     batches: list[list[Any]] = [[]]
     for pair in pairs:
@@ -100,4 +100,4 @@ def _padded(rows: Any, pad: int) -> Any:
 
 
 if __name__ == "__main__":
-    answer(run)
+    run_task(run)

@@ -1,26 +1,27 @@
-"""OpenNMT-tf in `benchmarks.train`, run by a Python of its own."""
+"""OpenNMT-tf in `benchmarks.train`, in its own environment."""
 
 import logging
 import re
+import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.task import answer
+from benchmarks.training.task import run_task
 
 REPORT_STEPS = 25
 
 
 class TimeIsUpError(Exception):
-    """Ends training: the runner knows no time limit."""
+    """Stops training; the runner has no time limit."""
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
-    """Trains with OpenNMT-tf's own runner; the first two reports, which hold what is slow at first, are left out.
+    """Trains with OpenNMT-tf's own runner; the first two reports, which contain the warm-up, are excluded.
 
     Args:
-        task: See `answer`.
+        task: See `run_task`.
     """
     import opennmt
     import tensorflow as tf
@@ -50,7 +51,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
                 if "test" in task and time.monotonic() > end:
                     raise TimeIsUpError
 
-    tf.get_logger().setLevel(logging.INFO)  # importing TensorFlow has set it to tell warnings only
+    tf.get_logger().setLevel(logging.INFO)  # the import of TensorFlow sets it to WARNING
     tf.get_logger().addHandler(Reports())
     # Steps of 4,096 tokens take about half a second.
     steps = max(4, round(task["seconds"] / 0.4 / REPORT_STEPS)) * REPORT_STEPS
@@ -90,22 +91,21 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
             runner.train()
         except TimeIsUpError:
             return {"outputs": decode(runner, Path(name), task["test"])}
-    kept = rates[2:]
-    return {"tokens_per_second": sum(kept) / len(kept)}
+    return {"tokens_per_second": statistics.fmean(rates[2:])}
 
 
 def decode(runner: Any, folder: Path, test: str) -> dict[str, list[str]]:
-    """Decodes with beam 4: the last weights, and the average of the last checkpoints, which is its own advice.
+    """Decodes with beam 4: with the last weights, and with the average of the last checkpoints, as OpenNMT-tf advises.
 
-    After a few hundred steps the average is worse than the last: the weights still move far.
+    After a few hundred steps the average is worse, because the weights still change a lot.
 
     Args:
         runner: OpenNMT-tf's runner.
-        folder: Where to work.
-        test: A file of source pieces.
+        folder: Working folder.
+        test: A file of source tokens.
 
     Returns:
-        Pieces, a sentence each, by what was decoded.
+        Lines of tokens, one per sentence, for last and averaged.
     """
     averaged = folder / "averaged"
     runner.average_checkpoints(str(averaged), max_count=4)
@@ -118,4 +118,4 @@ def decode(runner: Any, folder: Path, test: str) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    answer(run)
+    run_task(run)

@@ -1,4 +1,4 @@
-"""Seqline in `benchmarks.train`: the train stage as the pipeline runs it."""
+"""Seqline in `benchmarks.train`: the train stage."""
 
 import json
 import logging
@@ -6,17 +6,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.task import answer
+from benchmarks.training.task import run_task
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.components.train.options import Options
 from seqline.components.train.stage import train
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
-    """Trains for a few epochs; the first one, which also compiles, is left out.
+    """Trains for a few epochs; the first one, which also compiles, is excluded.
 
     Args:
-        task: See `answer`.
+        task: See `run_task`.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as name:
@@ -42,4 +42,4 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer(run)
+    run_task(run)

@@ -1,4 +1,4 @@
-"""What each trainer is asked: read from standard input, answered on standard output. Standard library only."""
+"""The interface of every trainer: a task on standard input, metrics on standard output. Standard library only."""
 
 import json
 import os
@@ -6,23 +6,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-WIDTHS = ("hidden_dim", "intermediate_dim", "num_heads", "encoder_layers", "decoder_layers")
+SHAPE = ("hidden_dim", "intermediate_dim", "num_heads", "encoder_layers", "decoder_layers")
 
 
-def answer(train: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Runs a trainer on the task that standard input holds, and prints what it found as the last line.
+def run_task(train: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Runs a trainer on the task from standard input, and prints its result as the last line.
 
     Args:
-        train: From the task to figures. The task has `folder` (with `train.source`, `train.target`: pieces; and
-            `vocabulary.txt`), `corpus`, `preset`, `shape` (the fields of `WIDTHS`), `batch_tokens`, `dropout`,
-            `label_smoothing`, `threads`, `variant` and `seconds`, the time to measure after what is slow at first. With
-            `test`, a file of pieces, OpenNMT-tf trains for the seconds, at `learning_rate` after `warmup_steps`, and
-            then decodes it.
+        train: Takes the task and returns metrics. The task has `folder` (with `vocabulary.txt`, and the tokens in
+            `train.source` and `train.target`), `corpus`, `preset`, `shape` (the fields of `SHAPE`), `batch_tokens`,
+            `dropout`, `label_smoothing`, `threads`, `variant` and `seconds`, the time to measure after the warm-up.
+            With `test`, a file of tokens, OpenNMT-tf trains for the seconds, with `learning_rate` and `warmup_steps`,
+            and then decodes the file.
     """
     task = json.load(sys.stdin)
     os.environ["OMP_NUM_THREADS"] = str(task["threads"])
-    # What the libraries print goes elsewhere.
-    out = os.dup(1)
+    # The output of libraries goes to standard error.
+    stdout = os.dup(1)
     os.dup2(2, 1)
-    found = train(task)
-    os.write(out, (json.dumps(found) + "\n").encode())
+    os.write(stdout, (json.dumps(train(task)) + "\n").encode())

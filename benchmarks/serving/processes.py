@@ -1,0 +1,16 @@
+"""Ports and child processes of the servers under test."""
+
+import socket
+from pathlib import Path
+
+
+def free_port() -> int:
+    """Returns a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def children(pid: int) -> list[int]:
+    """Returns the child processes of a process."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
