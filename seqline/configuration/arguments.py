@@ -40,7 +40,7 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
     for name, value in given.items():
         if name not in known.types:
             found.faults.append(_unknown(known, name))
-        elif name in SECTIONS:
+        elif name in known.sections:
             section, value = SECTIONS[name], parse(value) if isinstance(value, Text) else value
             sections[name] = _section(section, known.defaults.get(name), value)
         else:
@@ -48,8 +48,10 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
                 found.values[name] = known.typed(name, value)
             except OptionsError as error:
                 found.faults += error.faults
-    run = {name: value for name, value in (known.defaults | found.values).items() if name in RunParameters.model_fields}
-    defaults = {name: _default(SECTIONS[name], known.defaults.get(name)) for name in known.types if name in SECTIONS}
+    # Only a pipeline with sections has parameters of the run; those of another may mean something else.
+    every = known.defaults | found.values if known.sections else {}
+    run = {name: value for name, value in every.items() if name in RunParameters.model_fields}
+    defaults = {name: _default(SECTIONS[name], known.defaults.get(name)) for name in known.sections}
     try:
         resolved = resolve(run, defaults | sections)
     except OptionsError as error:
@@ -62,7 +64,7 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
 def _unknown(known: Parameters, name: str) -> Fault:
     """Returns the fault of a name that is not a parameter: the section of an option, or the nearest valid name."""
     try:
-        section, *_ = qualify(name, known.types)
+        section, *_ = qualify(name, known.types, known.sections)
     except UserError as error:
         return Fault((name,), str(error), predicate=False)
     return Fault((name,), f"is an option of {section}; write it as {section}: {{{name}: ...}}")

@@ -85,7 +85,7 @@ class Loaded:
         problems = []
         for override in self.overrides:
             try:
-                path = (*qualify(override.keys[0], known.types), *override.keys[1:])
+                path = (*qualify(override.keys[0], known.types, known.sections), *override.keys[1:])
             except UserError as error:
                 problems.append(Problem(str(error), override.source))
                 continue

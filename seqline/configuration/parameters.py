@@ -10,6 +10,7 @@ from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.messages import WORDS
 from seqline.schema.options import Fault, OptionsError
+from seqline.schema.sections import SECTIONS
 from seqline.schema.texts import Text, parse
 
 TYPES: dict[str, tuple[type, str]] = {
@@ -48,6 +49,11 @@ class Parameters:
         given = root.get("inputDefinitions", {}).get("parameters", {})
         types = {name: entry["parameterType"] for name, entry in given.items()}
         return cls(pipeline, types, {name: entry.get("defaultValue") for name, entry in given.items()})
+
+    @property
+    def sections(self) -> list[str]:
+        """The parameters that are sections: a pipeline of the user's own may have others of the same names."""
+        return [name for name, kind in self.types.items() if name in SECTIONS and kind == SECTIONS[name].kind]
 
     def require(self, name: str) -> str:
         """Returns the KFP type of a parameter.

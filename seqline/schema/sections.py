@@ -34,6 +34,11 @@ class Section:
     field: str = ""
 
     @property
+    def kind(self) -> str:
+        """KFP's type of the parameter."""
+        return "LIST" if self.field else "STRUCT"
+
+    @property
     def model(self) -> type[BaseOptions]:
         """The stage's model."""
         found: type[BaseOptions] = resolve_name(self.schema)
@@ -156,12 +161,13 @@ def owners(option: str, sections: Iterable[str]) -> list[str]:
     return [name for name in sections if not SECTIONS[name].field and option in SECTIONS[name].fields]
 
 
-def qualify(option: str, parameters: Iterable[str]) -> tuple[str, ...]:
+def qualify(option: str, parameters: Iterable[str], sections: Iterable[str]) -> tuple[str, ...]:
     """Finds the path of an option that is named without its section.
 
     Args:
         option: The name.
         parameters: Names of the pipeline's parameters.
+        sections: Those of them that are sections.
 
     Returns:
         The section and the name; or the name alone, where it is a parameter.
@@ -169,10 +175,9 @@ def qualify(option: str, parameters: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UserError: If no section or several have it; the message has the nearest names.
     """
-    parameters = list(parameters)
+    parameters, sections = list(parameters), list(sections)
     if option in parameters:
         return (option,)
-    sections = [name for name in parameters if name in SECTIONS]
     found = owners(option, sections)
     if len(found) == 1:
         return (found[0], option)

@@ -131,13 +131,13 @@ class Laptop:
             "checkpoints": str(self.home.checkpoints),
         }
         values = {**{name: value for name, value in folders.items() if name in known.types}, **arguments}
-        if "serving" in known.types:
+        if "serving" in known.sections:
             given = values.get("serving", known.defaults.get("serving") or {})
             values["serving"] = {"port": self.settings.port, **given}
         # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
         values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
         values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
-        port = values["serving"]["port"] if values.get("endpoint") and "serving" in values else 0
+        port = values["serving"]["port"] if values.get("endpoint") and "serving" in known.sections else 0
         if port and not can_listen(Path(values["endpoint"]), port):
             raise UserError(
                 f"port {port} is in use by another program; choose another with --port, or stop that program"

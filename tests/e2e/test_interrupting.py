@@ -73,7 +73,7 @@ def test_the_next_run_continues_from_the_cached_stages(tmp_path: Path, command: 
     said = running.communicate(timeout=60)[1]
     if number != signal.SIGKILL:
         assert running.returncode == 130
-        assert "continues from the cached stages" in said
+        assert "resume from the cached stages" in said
         (stopped,) = records(tmp_path)
         assert stopped["state"] == "cancelled"
         assert [task["state"] for task in stopped["tasks"]] == ["succeeded", "cancelled"]

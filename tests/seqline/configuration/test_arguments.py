@@ -226,3 +226,10 @@ def test_the_defaults_of_a_spec_and_an_empty_section_give_the_same_options(optio
 def test_an_empty_section_and_written_out_defaults_are_equal() -> None:
     defaults = Options().model_dump()
     assert normal({}) == normal(defaults) == {}
+
+
+def test_parameters_of_a_pipeline_of_one_s_own_may_have_the_names_of_sections_and_of_parameters_of_the_run() -> None:
+    known = Parameters("mine", {"gate": "STRING", "task": "STRING", "data": "LIST", "corpus": "NUMBER_INTEGER"})
+    values = {"gate": "closed", "task": "my own", "data": [1], "corpus": 3}
+    read = read_arguments(known, values)
+    assert (read.values, read.faults) == (values, [])

@@ -102,14 +102,14 @@ def test_the_normal_form_is_what_differs_from_the_defaults(name: str, value: Any
 
 def test_an_option_is_found_by_its_name_while_that_is_unique() -> None:
     names = ["data", "training", "evaluation", "inference", "gate"]
-    assert qualify("learning_rate", names) == ("training", "learning_rate")
-    assert qualify("data", names) == ("data",)
+    assert qualify("learning_rate", names, names[1:]) == ("training", "learning_rate")
+    assert qualify("data", names, names[1:]) == ("data",)
     with pytest.raises(
         UserError, match=r"batch_size is an option of evaluation and inference; write evaluation\.batch"
     ):
-        qualify("batch_size", names)
+        qualify("batch_size", names, names[1:])
     with pytest.raises(UserError, match=r"no parameter 'learning_rat'; did you mean 'training\.learning_rate'\?"):
-        qualify("learning_rat", names)
+        qualify("learning_rat", names, names[1:])
 
 
 def test_every_renamed_option_names_one_that_exists() -> None:
@@ -118,7 +118,7 @@ def test_every_renamed_option_names_one_that_exists() -> None:
         section, _, option = new.rpartition(".")
         assert option in (SECTIONS[section].fields if section else parameters)
         with pytest.raises(UserError, match=rf"{old} is now {new}"):
-            qualify(old, parameters)
+            qualify(old, parameters, SECTIONS)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
