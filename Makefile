@@ -36,9 +36,9 @@ demo: install ## The whole pipeline on the built-in sample, up to a live endpoin
 	$(BIN)/seqline run --spec build/training.yaml --data build/sample.tsv --endpoint demo $(DEMO:%=--set %)
 
 .PHONY: test
-test: install ## All tests: the quick ones on all cores, then the end-to-end ones
+test: install ## All tests on two cores: the quick ones, then the end-to-end ones
 	$(BIN)/pytest -n 2 -m "not e2e"
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -n 2 -m e2e
 
 .PHONY: lint
 lint: install ## Ruff, mypy and import-linter
