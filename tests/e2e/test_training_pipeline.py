@@ -36,6 +36,8 @@ def summary(result: Run) -> dict[str, Any]:
     return dict(json.loads((result.folder / "summarize" / "summary" / "summary.json").read_text()))
 
 
+# Two trainings, two exports and four evaluations: on a busy machine they take minutes each.
+@pytest.mark.timeout(1200)
 def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
     from seqline.endpoints.local_endpoint import Endpoint
 
