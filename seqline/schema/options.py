@@ -109,16 +109,6 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def of(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """Picks a model's options out of values that hold others too.
-
-    Args:
-        kind: The model.
-        values: Values by name; options that are missing keep their defaults.
-    """
-    return kind(**{name: values[name] for name in kind.model_fields if name in values})
-
-
 def whole_numbers(value: Any) -> Any:
     """Turns numbers without a fraction into integers, also inside objects and lists.
 

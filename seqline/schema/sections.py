@@ -60,7 +60,7 @@ class Section:
             OptionsError: With every fault, each with its path from the parameter's name on.
         """
         if self.field:
-            return self._options({self.field: value}, ())
+            return self.model(**{self.field: value})
         if not isinstance(value, Mapping):
             raise OptionsError([Fault((self.name,), f"must be an object such as {self._example}, not {value!r}")])
         misplaced = {
@@ -71,21 +71,15 @@ class Section:
         shared = {name: run[name] for name in self.model.model_fields if name in run}
         given = {name: one for name, one in value.items() if name not in misplaced}
         try:
-            options = self._options({**shared, **given}, tuple(shared))
+            options = self.model(**{**shared, **given})
         except OptionsError as error:
-            raise OptionsError([*faults, *error.faults]) from None
+            # A fault in a parameter of the run keeps its own name.
+            theirs = [fault for fault in error.faults if fault.path[:1] and fault.path[0] in shared]
+            ours = OptionsError([fault for fault in error.faults if fault not in theirs]).within(self.name)
+            raise OptionsError([*faults, *theirs, *ours.faults]) from None
         if faults:
             raise OptionsError(faults)
         return options
-
-    def _options(self, values: Mapping[str, Any], shared: tuple[str, ...]) -> BaseOptions:
-        try:
-            return self.model(**values)
-        except OptionsError as error:
-            ours = [fault for fault in error.faults if not fault.path or fault.path[0] not in shared]
-            theirs = [fault for fault in error.faults if fault not in ours]
-            named = OptionsError(ours).within(*([] if self.field else [self.name]))
-            raise OptionsError([*theirs, *named.faults]) from None
 
     def normal(self, value: BaseOptions) -> Any:
         """The one form in which these options are submitted: what differs from the defaults.
