@@ -56,8 +56,8 @@ docs: install ## Regenerate docs/parameters.md from the schemas
 	$(BIN)/python -m seqline.schema.reference docs/parameters.md
 
 .PHONY: golden
-golden: install ## Regenerate the golden compiled specs, on purpose
-	$(BIN)/python tests/golden/regenerate.py
+golden: install ## Regenerate the digests of the compiled pipelines, on purpose
+	$(BIN)/python -W ignore -m tests.golden.regenerate
 
 .PHONY: lock
 lock: install ## Resolve the locked sets of requirements; what fits stays, unless UPGRADE=--upgrade

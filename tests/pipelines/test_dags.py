@@ -3,88 +3,73 @@
 import ast
 import inspect
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 import seqline.pipelines
-from seqline.compiling.compiler import compile_pipeline, load_pipeline
+from seqline.compiling.compiler import load_pipeline
 from seqline.pipelines import PIPELINES
 from seqline.schema.sections import SECTIONS
+from tests.golden.tasks import Spec
+from tests.golden.variants import VARIANTS, documents, of_every_variant
+from tests.pipelines import invariants
 
+ROOT = Path(__file__).parents[2]
 FILES = sorted(Path(seqline.pipelines.__file__).parent.glob("[a-z]*.py"))
 
 
-@pytest.fixture(scope="module", params=PIPELINES)
-def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = compile_pipeline(request.param, tmp_path_factory.mktemp("spec") / "spec.yaml")
-    return yaml.safe_load(path.read_text())
+def spec(name: str) -> Spec:
+    return documents(name)[0]
 
 
-def tasks(spec: Any) -> dict[str, Any]:
-    dags = [spec["root"]["dag"], *(one["dag"] for one in spec["components"].values() if "dag" in one)]
-    return {name: task for dag in dags for name, task in dag["tasks"].items()}
+@of_every_variant
+def test_what_depends_on_more_than_its_inputs_is_never_cached_and_all_else_is(name: str) -> None:
+    assert invariants.cached_as_documented(spec(name)) == []
 
 
-def source(value: Any) -> str:
-    """Where a task's input comes from: a task and its output, or a parameter of the pipeline."""
-    if "taskOutputParameter" in value:
-        output = value["taskOutputParameter"]
-        return f"{output['producerTask']}.{output['outputParameterKey']}"
-    return str(value.get("componentInputParameter", "")).removeprefix("pipelinechannel--")
+@of_every_variant
+def test_a_model_goes_live_only_if_bless_said_so_of_this_model(name: str) -> None:
+    assert invariants.live_only_if_blessed(spec(name)) == []
 
 
-def test_stages_take_their_options_from_snapshot_which_completed_them(spec: Any) -> None:
-    expected = {
-        "tokenize": ("options", "corpus"),
-        "train": ("options", "training"),
-        "tune": ("options", "tuning"),
-        "evaluate": ("options", "evaluation"),
-        "evaluate-2": ("options", "evaluation"),
-        "export": ("decoding", "decoding"),
-        "deploy": ("options", "serving"),
-        "infer": ("options", "inference"),
-    }
-    found = tasks(spec)
-    looked_at = 0
-    for name, (key, section) in expected.items():
-        if name in found:
-            where = source(found[name]["inputs"]["parameters"][key]).removeprefix("snapshot-")
-            assert where in (f"snapshot.{section}", section, "tune.training"), name
-            looked_at += 1
-    assert looked_at
+@of_every_variant
+def test_every_parameter_reaches_the_inputs_of_its_name(name: str) -> None:
+    # On Dataflow the configuration sets the flags.
+    replaced = {("tokenize", "beam_options")} if VARIANTS[name].target == "vertex" else set()
+    assert invariants.parameters_reach_inputs_of_their_names(spec(name), replaced) == []
 
 
-def test_every_parameter_of_a_pipeline_reaches_the_input_of_its_name(spec: Any) -> None:
-    root = spec["root"]["inputDefinitions"]["parameters"]
-    found = tasks(spec)
-    assert "snapshot" in found
-    for name in root:
-        readers = [
-            (task, key)
-            for task, one in found.items()
-            for key, value in one.get("inputs", {}).get("parameters", {}).items()
-            if source(value) == name
-        ]
-        imported = any(name in str(one) for one in spec["deploymentSpec"]["executors"].values() if "importer" in one)
-        assert readers or imported, name
-        for task, key in readers:
-            assert key.removeprefix("pipelinechannel--") in (name, "uri"), f"{task}.{key}"
+@of_every_variant
+def test_stages_have_the_options_that_snapshot_completed(name: str) -> None:
+    assert invariants.options_come_from_snapshot(spec(name)) == []
 
 
-def test_what_depends_on_more_than_its_inputs_is_never_cached(spec: Any) -> None:
-    never = {"snapshot", "champion", "bless", "deploy", "summarize", "infer"}
-    for name, task in tasks(spec).items():
-        if task["componentRef"]["name"].startswith(("comp-exit-handler", "comp-condition")):
-            continue
-        assert (task.get("cachingOptions") or {}).get("enableCache", False) == (name not in never), name
+@of_every_variant
+def test_what_reads_the_data_has_its_fingerprint(name: str) -> None:
+    assert invariants.data_has_its_fingerprint(spec(name)) == []
 
 
-def test_deploy_is_behind_the_gate() -> None:
-    graph = load_pipeline("training").pipeline_spec
-    (condition,) = [name for name in graph.components if name.startswith("comp-condition")]
-    assert list(graph.components[condition].dag.tasks) == ["deploy"]
+@of_every_variant
+def test_every_stage_runs_in_its_own_image_of_the_configured_repository(name: str) -> None:
+    repository = VARIANTS[name].configuration.get("images", {}).get("repository", "seqline")
+    assert invariants.images_are_ours(spec(name), repository) == []
+
+
+@of_every_variant
+def test_only_stages_with_configured_retries_are_repeated(name: str) -> None:
+    resources = VARIANTS[name].configuration.get("resources", {})
+    retries = {stage: wanted["retries"] for stage, wanted in resources.items()}
+    assert invariants.retried_as_configured(spec(name), retries) == []
+
+
+@of_every_variant
+def test_the_outcome_is_reported_whatever_happens(name: str) -> None:
+    assert invariants.reported_whatever_happens(spec(name)) == []
+
+
+def test_every_image_has_a_folder() -> None:
+    folders = {path.parent.name for path in (ROOT / "containers").glob("*/requirements.txt")}
+    assert set(invariants.IMAGES.values()) | {"train-tpu"} == folders
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
