@@ -1,4 +1,7 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -9,20 +12,28 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.fixture(params=[0o000, 0o077], ids=["umask 000", "umask 077"])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
 def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
-    with atomic_directory(tmp_path / "a" / "out") as folder:
+    with atomic_directory(tmp_path / "a" / "b" / "out") as folder:
         (folder / "x").write_text("1")
-        assert not (tmp_path / "a" / "out").exists()
-    assert (tmp_path / "a" / "out" / "x").read_text() == "1"
-    assert names(tmp_path / "a") == ["out"]
+        assert not (tmp_path / "a" / "b" / "out").exists()
+    assert (tmp_path / "a" / "b" / "out" / "x").read_text() == "1"
+    assert names(tmp_path / "a" / "b") == ["out"]
 
 
-def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "out") as folder:
+    with pytest.raises(error), atomic_directory(tmp_path / "out") as folder:
         (folder / "x").write_text("half")
-        raise ZeroDivisionError
+        raise error
     assert (tmp_path / "out" / "x").read_text() == "old"
     assert names(tmp_path) == ["out"]
 
@@ -35,16 +46,60 @@ def test_a_folder_is_replaced_as_one(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.usefixtures("umask")
+def test_other_users_can_read_a_folder_and_a_file_whatever_the_umask(tmp_path: Path) -> None:
+    for _ in range(2):
+        with atomic_directory(tmp_path / "out"):
+            pass
+        atomic_write(tmp_path / "x", "1")
+        assert S_IMODE((tmp_path / "out").stat().st_mode) == 0o755
+        assert S_IMODE((tmp_path / "x").stat().st_mode) == 0o644
+
+
 def test_a_file_is_replaced_as_one(tmp_path: Path) -> None:
-    atomic_write(tmp_path / "deep" / "x.json", "1")
-    atomic_write(tmp_path / "deep" / "x.json", "2")
-    assert (tmp_path / "deep" / "x.json").read_text() == "2"
-    assert names(tmp_path / "deep") == ["x.json"]
+    atomic_write(tmp_path / "very" / "deep" / "x.json", "1")
+    atomic_write(tmp_path / "very" / "deep" / "x.json", "2")
+    assert (tmp_path / "very" / "deep" / "x.json").read_text() == "2"
+    assert names(tmp_path / "very" / "deep") == ["x.json"]
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_file_is_whole_on_the_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # After a power failure a rename may be on the disk without the text, unless the text is synced first.
+    atomic_write(tmp_path / "x", "old")
+    synced = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.pread(descriptor, 100, 0).decode(), (tmp_path / "x").read_text()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    atomic_write(tmp_path / "x", "new ü")
+    assert synced == [("new ü", "old")]
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "new ü"
+
+
+def test_a_text_that_is_not_unicode_leaves_the_old_file(tmp_path: Path) -> None:
     atomic_write(tmp_path / "x", "old")
     with pytest.raises(UnicodeEncodeError):
         atomic_write(tmp_path / "x", "\ud800")
+    assert (tmp_path / "x").read_text() == "old"
+    assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_file_that_cannot_be_synced_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], gone: bool
+) -> None:
+    atomic_write(tmp_path / "x", "old")
+
+    def fsync(_: int) -> None:
+        for unfinished in tmp_path.glob(".x.*"):
+            if gone:
+                unfinished.unlink()
+        raise error("the disk is full")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(error, match="the disk is full"):
+        atomic_write(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "old"
     assert names(tmp_path) == ["x"]

@@ -1,21 +1,19 @@
-"""Intervals and tests equal those of sacreBLEU's command line."""
+"""Intervals and tests equal sacreBLEU's."""
 
-import json
 import random
-import re
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.significance import PairedTest
 
+from seqline.metrics import resampling
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 from seqline.metrics.resampling import bootstrap, compare, interval
 
 NAMES = ("bleu", "chrf", "ter")
-FLAGS = ["-m", *NAMES, "--chrf-word-order", "2"]
 
 
 def spoiled(texts: list[str], seed: int, often: float) -> list[str]:
@@ -27,7 +25,8 @@ def spoiled(texts: list[str], seed: int, often: float) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def texts() -> dict[str, list[str]]:
+    """References, and the outputs of two systems."""
     chooser = random.Random(3)
     words = [
         "Ein",
@@ -48,54 +47,89 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ".",
     ]
     references = [" ".join(chooser.choices(words, k=chooser.randint(4, 14))) for _ in range(100)]
-    folder = tmp_path_factory.mktemp("texts")
-    for name, lines in (("r", references), ("a", spoiled(references, 1, 0.3)), ("b", spoiled(references, 2, 0.25))):
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
+    return {"r": references, "a": spoiled(references, 1, 0.3), "b": spoiled(references, 2, 0.25)}
 
 
-def statistics(texts: Path, name: str) -> list[np.ndarray]:
-    references, outputs = ((texts / one).read_text(encoding="utf-8").splitlines() for one in ("r", name))
-    return [METRICS[metric].counts("de").count(Batch(references, references, outputs)) for metric in NAMES]
+def statistics(texts: dict[str, list[str]], name: str) -> list[np.ndarray]:
+    batch = Batch(texts["r"], texts["r"], texts[name])
+    return [METRICS[metric].counts("de").count(batch) for metric in NAMES]
 
 
-def sacrebleu(texts: Path, *flags: str) -> str:
-    command = [sys.executable, "-m", "sacrebleu", "r", "-i", *flags]
-    return subprocess.run(command, cwd=texts, capture_output=True, text=True, check=True).stdout
+def sacrebleu(texts: dict[str, list[str]]) -> dict[str, Any]:
+    references = [texts["r"]]
+    return {
+        "bleu": BLEU(references=references),
+        "chrf": CHRF(word_order=2, references=references),
+        "ter": TER(references=references),
+    }
 
 
-def test_intervals_equal_sacrebleus(texts: Path) -> None:
-    printed = json.loads(sacrebleu(texts, "a", *FLAGS, "--confidence", "-w", "3"))
-    for metric, drawn, theirs in zip(NAMES, bootstrap(statistics(texts, "a")), printed, strict=True):
+def test_intervals_equal_sacrebleus(texts: dict[str, list[str]]) -> None:
+    for (metric, theirs), drawn in zip(sacrebleu(texts).items(), bootstrap(statistics(texts, "a")), strict=True):
+        printed = theirs.corpus_score(texts["a"], None, n_bootstrap=1000).format(width=3)
         scores = METRICS[metric].counts("de").score(drawn)
         low, high = interval(scores)
-        assert theirs["confidence"] == f"μ = {scores.mean():.3f} ± {(high - low) / 2:.3f}"
+        assert f"(μ = {scores.mean():.3f} ± {(high - low) / 2:.3f})" in printed
 
 
-@pytest.mark.parametrize(("flag", "field"), [("--paired-bs", "p_bootstrap"), ("--paired-ar", "p_randomization")])
-def test_paired_tests_equal_sacrebleus(texts: Path, flag: str, field: str) -> None:
-    printed = re.findall(r"p = (\d\.\d{4})", sacrebleu(texts, "a", "b", *FLAGS, flag, "-f", "text", "-w", "4"))
+@pytest.mark.parametrize(("kind", "field"), [("bs", "p_bootstrap"), ("ar", "p_randomization")])
+def test_paired_tests_equal_sacrebleus(texts: dict[str, list[str]], kind: str, field: str) -> None:
+    systems = [("a", texts["a"]), ("b", texts["b"])]
+    _, theirs = PairedTest(systems, sacrebleu(texts), references=None, test_type=kind)()
     counters = [METRICS[metric].counts("de") for metric in NAMES]
     found = compare(counters, statistics(texts, "a"), statistics(texts, "b"))
-    assert [f"{getattr(one, field):.4f}" for one in found] == printed
+    printed = [results[1].p_value for name, results in theirs.items() if name != "System"]
+    assert [getattr(one, field) for one in found] == pytest.approx(printed, abs=1e-12)
     assert len(printed) == 3
+    assert len(set(printed)) > 1
 
 
-def test_draws_do_not_depend_on_the_block_size(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interval_holds_95_percent_of_the_resamples() -> None:
+    for count, ends in ((1000, (25, 974)), (40, (1, 38)), (39, (0, 38)), (1, (0, 0))):
+        scores = np.random.default_rng(0).permutation(count).astype(float)
+        assert interval(scores) == ends
+
+
+class Draws:
+    """A generator that records the sizes of its draws."""
+
+    def __init__(self, seed: int, sizes: list[tuple[int, int]]) -> None:
+        self.generator, self.sizes = GENERATOR(seed), sizes
+
+    def integers(self, *args: Any, **kwargs: Any) -> Any:
+        drawn = self.generator.integers(*args, **kwargs)
+        self.sizes.append(drawn.shape)
+        return drawn
+
+
+GENERATOR = np.random.default_rng
+
+
+@pytest.mark.parametrize("block", [1, 3300, 5000, 6400, 10_000])
+def test_draws_depend_on_no_block_size_and_fit_into_one(
+    texts: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    # numpy discards the rest of 32 booleans after each call: a block of another size would change the draws.
     before, after = statistics(texts, "a"), statistics(texts, "b")
     counters = [METRICS[metric].counts("de") for metric in NAMES]
-    whole = compare(counters, before, after, resamples=100, trials=100)
-    monkeypatch.setattr("seqline.metrics.resampling.BLOCK", 1)
-    assert compare(counters, before, after, resamples=100, trials=100) == whole
+    whole = compare(counters, before, after, resamples=100, trials=150)
+    sizes: list[tuple[int, int]] = []
+    monkeypatch.setattr(resampling, "BLOCK", block)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Draws(seed, sizes))
+    assert compare(counters, before, after, resamples=100, trials=150) == whole
+    assert {sentences for _, sentences in sizes} == {100}
+    assert sum(rows for rows, _ in sizes) == 100 + 100 + 150
+    largest = max(rows for rows, _ in sizes)
+    assert largest == max(32, block // 100 // 32 * 32)
 
 
-def test_equal_systems_do_not_differ(texts: Path) -> None:
+def test_equal_systems_do_not_differ(texts: dict[str, list[str]]) -> None:
     same = statistics(texts, "a")
     (found,) = compare([METRICS["bleu"].counts("de")], same[:1], same[:1], resamples=50, trials=50)
     assert (found.difference, found.low, found.high, found.p_bootstrap, found.p_randomization) == (0, 0, 0, 1, 1)
 
 
-def test_a_clear_difference_is_significant(texts: Path) -> None:
+def test_a_clear_difference_is_significant(texts: dict[str, list[str]]) -> None:
     before, best = statistics(texts, "a"), statistics(texts, "r")
     (found,) = compare([METRICS["bleu"].counts("de")], before[:1], best[:1], resamples=200, trials=200)
     assert found.low > 0
