@@ -25,7 +25,7 @@ install: .venv/ready ## Make .venv and install the locked requirements and Seqli
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -36,9 +36,8 @@ demo: install ## The whole pipeline on the built-in sample, up to a live endpoin
 	$(BIN)/seqline run --spec build/training.yaml --data build/sample.tsv --endpoint demo $(DEMO:%=--set %)
 
 .PHONY: test
-test: install ## All tests on two cores: the quick ones, then the end-to-end ones
-	$(BIN)/pytest -n 2 -m "not e2e"
-	$(BIN)/pytest -n 2 -m e2e
+test: install ## All tests, on two cores
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=40 $(TESTS)
 
 .PHONY: lint
 lint: install ## Ruff, mypy and import-linter

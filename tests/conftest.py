@@ -1,4 +1,7 @@
+import contextlib
+import os
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,17 +12,44 @@ from hypothesis import settings
 
 from tests.sharing import made_once
 
-# A busy machine is no fault of the code.
-settings.register_profile("seqline", deadline=None)
-settings.load_profile("seqline")
+# No deadlines: timings depend on the machine. `make nightly` looks further, with other examples every night.
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=2000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores; the processes that tests start inherit this.
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+for variable in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+    # Tests connect to this machine only; those of proxies set their own.
+    os.environ.pop(variable, None)
+    os.environ.pop(variable.upper(), None)
+
+DEFAULT_PORTS = (8080, 8500, 8501)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as end to end what needs a trained model: to train and export one takes most of a minute."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Any:
+    """Marks as e2e what needs a trained model, and puts the longest tests first: no worker waits for one at the end."""
     for item in items:
         if "checkpoint" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.e2e)
+    result = yield
+    items.sort(key=lambda item: -max((mark.kwargs.get("seconds", 5) for mark in item.iter_markers("e2e")), default=0))
+    return result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def other_programs() -> Iterator[None]:
+    """Programs on the default ports, as a user may have: no test needs one of these ports."""
+    with contextlib.ExitStack() as stack:
+        for port in DEFAULT_PORTS:
+            taken = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # another worker's, or really another program's
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+        yield
 
 
 WORDS = {
