@@ -1,4 +1,4 @@
-"""The compiled pipeline on a laptop: first run, unchanged, new data; and bad input."""
+"""The compiled pipeline on a laptop: first run, unchanged, rejected, new data; and bad input."""
 
 import json
 import os
@@ -12,19 +12,28 @@ import pytest
 
 from seqline.compiling.compiler import compile_pipeline
 from seqline.components.train.options import Options as Training
+from seqline.endpoints.local_endpoint import Endpoint
 from seqline.targets.laptop import Home, run
+from seqline.targets.run_record import read_run
 from seqline.targets.target import Run
 from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
-TRAINING = {"preset": "demo", "batch_tokens": 512}
+# Enough epochs for an output that is not empty.
+TRAINING = {"preset": "demo", "batch_tokens": 512, "epochs": 4, "warmup_steps": 20, "decoded_sample": 0}
 SMALL = {"corpus": {"vocabulary_size": 320}, "decoding": {"beam_size": 2, "max_output_length": 24}}
+ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
+CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate champion")
+HOSTILE = 'raise RuntimeError("a module of the user\'s folder was imported")\n'
 
 
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_pipeline("training", tmp_path_factory.mktemp("spec") / "training.yaml")
+def command(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Runs `seqline` as its script does, in a folder."""
+    script = str(Path(sys.executable).with_name("seqline"))
+    return subprocess.run(
+        [script, *arguments], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True
+    )
 
 
 def states(result: Run) -> dict[str, str]:
@@ -36,84 +45,88 @@ def summary(result: Run) -> dict[str, Any]:
     return dict(json.loads((result.folder / "summarize" / "summary" / "summary.json").read_text()))
 
 
-# Two trainings, two exports and four evaluations: on a busy machine they take minutes each.
-@pytest.mark.timeout(1200)
-def test_first_run_then_unchanged_then_new_data(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
-    from seqline.endpoints.local_endpoint import Endpoint
+def hostile_folder(folder: Path) -> Path:
+    """A folder with modules of the names of ours and of our libraries; to import one is an error."""
+    for package in ("components", "pipelines"):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text(HOSTILE)
+    # Only stages import these, not the command line.
+    for module in ("sentencepiece", "tensorflow", "tensorflow_text", "apache_beam"):
+        (folder / f"{module}.py").write_text(HOSTILE)
+    return folder
 
+
+# Two trainings, two exports and five evaluations: on a busy machine they take minutes each.
+@pytest.mark.timeout(1200)
+@pytest.mark.e2e(seconds=150)
+def test_first_run_then_unchanged_then_rejected_then_new_data(pairs_file: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     endpoint = Endpoint(home.endpoint("demo"))
     data = tmp_path / "pairs.tsv"
     data.write_text(pairs_file.read_text())
+    spec = compile_pipeline("training", tmp_path / "training.yaml")
     arguments: dict[str, Any] = {
         **SMALL,
         "data": str(data),
-        "training": {**TRAINING, "epochs": 12, "warmup_steps": 20},
+        "training": TRAINING,
         "endpoint": str(endpoint.path),
         "serving": {"port": free_port()},
         "gate": [{"metric": "bleu", "margin": 100.0}],
         "checkpoints": str(home.checkpoints),
     }
-    always = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
-    cachable = ("tokenize", "train", "export", "evaluate", "evaluate champion")
     try:
-        first = run(spec, arguments, home)
-        assert states(first) == {**always, **dict.fromkeys(cachable, "succeeded")}
+        settings = [
+            word
+            for name, value in arguments.items()
+            for word in ("--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}")
+        ]
+        ran = command(
+            *("run", "--spec", str(spec), "--home", str(home.path), *settings),
+            folder=hostile_folder(tmp_path / "elsewhere"),
+            PYTHONPATH=".",
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        (first,) = [read_run(folder) for folder in home.runs.iterdir()]
+        assert states(first) == {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
         assert summary(first)["champion_metrics"] is None
 
         # Defaults that are written out, as in a console's form, are the same run.
         training = {**Training(**arguments["training"]).model_dump(), "ema_momentum": 0.999}
         unchanged = run(spec, {**arguments, "training": training}, home)
-        assert states(unchanged) == {**always, **dict.fromkeys(cachable, "cached")}
+        assert states(unchanged) == {**ALWAYS, **dict.fromkeys(CACHABLE, "cached")}
         assert [version.version for version in endpoint.versions()] == [1]
 
-        # An option makes only those stages run again that read it.
-        evaluated = run(spec, {**arguments, "evaluation": {"min_slice_size": 5}}, home)
-        cached = dict.fromkeys(("tokenize", "train", "export"), "cached")
-        assert states(evaluated) == {**always, **dict.fromkeys(cachable, "succeeded"), **cached}
+        # An option makes only those stages run again that read it; a model that is not good enough makes no endpoint.
+        other = home.endpoint("other")
+        strict = {"evaluation": {"min_slice_size": 5}, "gate": [{"metric": "bleu", "minimum": 99.5}]}
+        rejected = run(spec, {**arguments, **strict, "endpoint": str(other)}, home)
+        expected = {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
+        expected |= dict.fromkeys(("tokenize", "train", "export"), "cached")
+        del expected["deploy"]
+        assert states(rejected) == expected
+        assert not other.exists()
+        (reason,) = [rule["reason"] for rule in summary(rejected)["decision"]["rules"] if not rule["passed"]]
+        assert "99.5" in reason
 
         # New data behind the same path.
         lines = data.read_text().splitlines()
         data.write_text("\n".join([*lines, "red river and river\trot Fluss und Fluss"]) + "\n")
         changed = run(spec, arguments, home)
-        assert states(changed) == {**always, **dict.fromkeys(cachable, "succeeded")}
+        assert states(changed) == {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
         assert summary(changed)["champion_metrics"] is not None
         live = endpoint.live()
         assert live is not None
         assert live.version == 2
 
-        settings = endpoint.read()
-        assert settings is not None
-        (prediction,) = httpx.post(settings.predict_url, json={"instances": ["red house"]}).json()["predictions"]
+        settings_of_endpoint = endpoint.read()
+        assert settings_of_endpoint is not None
+        answer = httpx.post(settings_of_endpoint.predict_url, json={"instances": ["red house"]})
+        (prediction,) = answer.json()["predictions"]
         assert prediction["text"]
-        environment = {**os.environ, "COLUMNS": "200"}
-        said = subprocess.run(
-            [sys.executable, "-m", "seqline.cli", "predict", "red house", "--home", str(home.path)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=True,
-        )
-        assert said.stdout.strip() == prediction["text"]
+        printed = command("predict", "red house", "--home", str(home.path), folder=tmp_path, COLUMNS="200")
+        assert printed.stdout.strip() == prediction["text"]
     finally:
         endpoint.stop()
-
-
-def test_a_model_below_the_limit_is_not_deployed(spec: Path, pairs_file: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    arguments = {
-        **SMALL,
-        "data": str(pairs_file),
-        "training": {**TRAINING, "epochs": 1},
-        "gate": [{"metric": "bleu", "minimum": 99.5}],
-        "endpoint": str(home.endpoint("demo")),
-        "serving": {"port": free_port()},
-    }
-    result = run(spec, arguments, home)
-    assert "deploy" not in states(result)
-    assert not home.endpoint("demo").exists()
-    (reason,) = [rule["reason"] for rule in summary(result)["decision"]["rules"] if not rule["passed"]]
-    assert "99.5" in reason
 
 
 @pytest.mark.parametrize(
@@ -138,13 +151,7 @@ def test_bad_input_is_one_message_and_leaves_no_endpoint(
 ) -> None:
     if content is not None:
         (tmp_path / "pairs.tsv").write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-m", "seqline.cli", "run", "--data", "pairs.tsv", "--port", str(free_port()), *flags],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("run", "--data", "pairs.tsv", "--port", str(free_port()), *flags, folder=tmp_path)
     assert done.returncode in (1, 3)
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
