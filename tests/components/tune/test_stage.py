@@ -1,11 +1,12 @@
 """Tuning with Optuna and real trainings."""
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,37 @@ from seqline.configuration.reading import load
 from seqline.errors import UserError
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
-# Replaces the trainer; its loss is the distance to the best learning rate.
+# Replaces the trainer; its loss is the distance to the best learning rate. As the trainer does, it continues a training
+# that was killed: one with the same flags, except the output.
 TRAINER = """
-import json, math, os, sys, time
+import hashlib, json, math, os, signal, sys
+from pathlib import Path
 flags = dict(word[2:].split("=", 1) for word in sys.argv[1:] if word.startswith("--"))
-rate = float(flags["learning_rate"])
+rate, trial = float(flags["learning_rate"]), os.environ["CLOUD_ML_TRIAL_ID"]
 if rate > 0.01:
     sys.exit("error: it exploded")
+same = json.dumps({**flags, "output": ""}, sort_keys=True)
+state = Path(flags["checkpoints"], hashlib.sha256(same.encode()).hexdigest())
+state.parent.mkdir(exist_ok=True)
+done = int(state.read_text()) if state.exists() else 0
+if done:
+    print("continuing at epoch", done + 1)
 with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
-    for epoch in range(1, int(flags["epochs"]) + 1):
+    for epoch in range(done + 1, int(flags["epochs"]) + 1):
         loss = abs(math.log(rate / 0.003)) + 1 / epoch
         print(json.dumps({"valid_loss": str(loss), "global_step": str(epoch)}), file=file, flush=True)
-        time.sleep(float(os.environ.get("PAUSE", 0)))
+        state.write_text(str(epoch))
+        if f"{trial}.{epoch}" == os.environ.get("WAIT_AT"):
+            Path(os.environ["WAITING"]).write_text("here")
+            signal.pause()
+"""
+# The stage's command; only its trials have the other trainer.
+COMMAND = """
+import os, sys
+from seqline.components.tune.stage import tune
+from seqline.schema.stage_command import run
+os.environ["PYTHONPATH"] = os.environ["TRAINER"]
+sys.exit(run(tune))
 """
 
 
@@ -88,14 +108,18 @@ def test_more_trials_resume_a_study_without_repeating_values(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.timeout(120)
 def test_a_trial_that_falls_behind_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAUSE", "0.1")
     one = study(tmp_path / "study", 5, epochs=5)
     for rate in (0.0031, 0.00305, 0.003, 0.0003):
         one.study.enqueue_trial({"learning_rate": rate})
+    # Nobody reads there: the trial waits after its second epoch until it is stopped.
+    os.mkfifo(tmp_path / "waiting")
+    monkeypatch.setenv("WAITING", str(tmp_path / "waiting"))
+    monkeypatch.setenv("WAIT_AT", "4.2")
     trials = one.run()
     assert [trial.state for trial in trials] == [*["succeeded"] * 4, "pruned"]
-    assert len(trials[4].epochs) < 5
+    assert list(trials[4].epochs) == [1, 2]
 
 
 @pytest.mark.usefixtures("quick")
@@ -168,25 +192,32 @@ def test_trials_of_an_older_version_are_read_and_of_a_newer_one_refused(tmp_path
         read_trials(tmp_path)
 
 
-@pytest.mark.e2e
-def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick")
+def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINER", os.environ["PYTHONPATH"])
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.setenv("WAITING", str(tmp_path / "waiting"))
+    os.mkfifo(tmp_path / "waiting")
     command = [
-        sys.executable, "-m", "seqline.components.tune", f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
+        sys.executable, "-c", COMMAND, f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
         f"--report={tmp_path}/report.html", f"--space={json.dumps(SPACE)}", f"--checkpoints={tmp_path}/work",
-        "--trials=3", "--trial_epochs=3", "--preset=demo", "--batch_tokens=512",
+        "--trials=3", "--trial_epochs=3",
     ]  # fmt: skip
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob("work/tuning-*/trial-0001/metrics.jsonl")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    environment = {**os.environ, "WAIT_AT": "1.2"}
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, env=environment)
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.wait)
+        stack.callback(os.killpg, process.pid, signal.SIGKILL)
+        waiting = os.open(tmp_path / "waiting", os.O_RDONLY | os.O_NONBLOCK)
+        stack.callback(os.close, waiting)
+        assert select.select([waiting], [], [], 120)[0], "trial 1 did not reach its second epoch"
+    assert not (tmp_path / "tuning").exists()
     again = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
     assert "trial 1 was killed; it resumes as a new trial" in again.stderr
     trials = read_trials(tmp_path / "tuning")
     assert [trial.number for trial in trials] == [0, 2, 3]
-    log = next(tmp_path.glob("work/tuning-*/trial-0002/log.txt")).read_text()
-    assert "continuing at epoch" in log
+    logs = {path.parent.name: path.read_text() for path in tmp_path.glob("work/tuning-*/trial-*/log.txt")}
+    assert [name for name, log in sorted(logs.items()) if log == "continuing at epoch 3\n"] == ["trial-0002"]
     best = best_of(trials)
     assert yaml.safe_load((tmp_path / "tuning" / "best.yaml").read_text()) == {
         "parameters": {"training": best.parameters}
