@@ -222,7 +222,8 @@ class PairWithPValues(EvaluationPair):
 def test_a_p_value_below_the_significance_is_significant(
     rule: dict, ours: float, p_value: float, passed: bool, said: str
 ) -> None:
-    pair = PairWithPValues(evaluation(bleu=ours), evaluation("old", bleu=40.0), p_bootstrap=0.5, p_randomization=p_value)
+    champion = evaluation("old", bleu=40.0)
+    pair = PairWithPValues(evaluation(bleu=ours), champion, p_bootstrap=0.5, p_randomization=p_value)
     options = Options(gate=[{"metric": "bleu", "significance": 0.05, "test": "randomization", **rule}])
     (found,) = check_rules(options.gate, pair)
     assert (found.passed, found.p_value, found.value, found.champion) == (passed, p_value, ours, 40.0)
