@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seqline.serving.answers import Answer, Parameters
 from seqline.serving.engine import Engine, EngineGoneError, ModelFailedError
@@ -34,7 +34,7 @@ class _Item:
     text: str
     parameters: Parameters
     answer: "asyncio.Future[Answer]"
-    arrived: float = field(default_factory=time.monotonic)
+    arrived: float
     attempts: int = 0
 
     @property
@@ -55,6 +55,7 @@ class Batcher:
         limits: Limits of the queue and the batch.
         concurrency: Number of batches in flight.
         on_batch: Called with the size, the seconds and the longest wait of every batch.
+        clock: Seconds that only rise, in step with the event loop's.
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class Batcher:
         limits: Limits,
         concurrency: int,
         on_batch: Callable[[int, float, float], None] = lambda size, seconds, waited: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine, self.limits, self.concurrency, self.on_batch = engine, limits, concurrency, on_batch
+        self._clock = clock
         self.answered = -math.inf
         self._queue: list[_Item] = []
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -102,7 +105,7 @@ class Batcher:
         if late or len(self._queue) + len(texts) > self.limits.queue:
             raise BusyError(self._retry_after())
         loop = asyncio.get_running_loop()
-        items = [_Item(text, parameters, loop.create_future()) for text in texts]
+        items = [_Item(text, parameters, loop.create_future(), self._clock()) for text in texts]
         self._queue += items
         self._pump()
         try:
@@ -136,7 +139,7 @@ class Batcher:
             async with contextlib.aclosing(self.engine.stream(texts, parameters)) as stream:
                 async for answers in stream:
                     yield answers
-            self.answered = time.monotonic()
+            self.answered = self._clock()
         finally:
             self._streams -= 1
 
@@ -176,7 +179,7 @@ class Batcher:
             return True
         ended, seconds, size = self._last
         pause = min(seconds / 20, 0.01)
-        if len(self._queue) >= self.limits.batch or size < 2 or time.monotonic() - ended > pause:
+        if len(self._queue) >= self.limits.batch or size < 2 or self._clock() - ended > pause:
             return False
         self._linger = asyncio.get_running_loop().call_later(pause, self._pump, True)
         return True
@@ -204,7 +207,7 @@ class Batcher:
         return chosen
 
     async def _run(self, batch: list[_Item]) -> None:
-        started = time.monotonic()
+        started = self._clock()
         try:
             answers, seconds = await self.engine.predict([item.text for item in batch], batch[0].parameters)
         except (EngineGoneError, ModelFailedError) as error:
@@ -221,7 +224,7 @@ class Batcher:
             for item, answer in zip(batch, answers, strict=True):
                 if not item.answer.done():
                     item.answer.set_result(answer)
-            ended = self.answered = time.monotonic()
+            ended = self.answered = self._clock()
             self._last = (ended, ended - started, len(batch))
             pace = self.concurrency * len(batch) / max(ended - started, 1e-6)
             self._texts_a_second = pace if not self._texts_a_second else 0.9 * self._texts_a_second + 0.1 * pace

@@ -47,6 +47,7 @@ class Versions:
         device: Each worker's share of the machine.
         poll_seconds: Seconds between two reads of the source.
         on_batch: Called with version, size, seconds and longest wait of every batch.
+        clock: Seconds that only rise, in step with the event loop's.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class Versions:
         device: Device,
         poll_seconds: float = 0.25,
         on_batch: Callable[[int, int, float, float], None] = lambda version, size, seconds, waited: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source, self.limits, self.device, self.poll_seconds = source, limits, device, poll_seconds
-        self.on_batch = on_batch
+        self.on_batch, self._clock = on_batch, clock
         self.applied = Desired()
         self.restarts = 0
         self._loaded: dict[int, Loaded] = {}
@@ -114,7 +116,7 @@ class Versions:
             seconds: Time limit of a version that has not answered lately.
         """
         serving = [self._loaded[version].batcher for version, share in self.applied.traffic.items() if share]
-        stale = [batcher for batcher in serving if time.monotonic() - batcher.answered > FRESH_SECONDS]
+        stale = [batcher for batcher in serving if self._clock() - batcher.answered > FRESH_SECONDS]
         try:
             await asyncio.wait_for(asyncio.gather(*(batcher.ask(["."]) for batcher in stale)), seconds)
         except Exception as error:
@@ -163,26 +165,26 @@ class Versions:
 
     async def _load(self, version: int) -> None:
         failure = self._failures.get(version)
-        if failure and time.monotonic() < failure.retry_at:
+        if failure and self._clock() < failure.retry_at:
             return
-        started = time.monotonic()
+        started = self._clock()
         try:
             engine = await self._start(version)
         except (UserError, OSError) as error:
             if not failure or failure.message != str(error):
                 log.error("version %d failed to load: %s", version, error)
-            self._failures[version] = Failure.after(failure, str(error))
+            self._failures[version] = Failure.after(failure, str(error), self._clock())
             return
         self._failures.pop(version, None)
 
         def on_batch(size: int, seconds: float, waited: float) -> None:
             self.on_batch(version, size, seconds, waited)
 
-        loaded = Loaded(version, Batcher(engine, self.limits, self.device.concurrency, on_batch))
-        loaded.batcher.answered = time.monotonic()
+        loaded = Loaded(version, Batcher(engine, self.limits, self.device.concurrency, on_batch, self._clock))
+        loaded.batcher.answered = self._clock()
         self._loaded[version] = loaded
         self._spawn(self._restart(loaded))
-        log.info("version %d is loaded after %.1f s", version, time.monotonic() - started)
+        log.info("version %d is loaded after %.1f s", version, self._clock() - started)
 
     async def _start(self, version: int) -> Engine:
         # In a thread: a download takes time, and requests are answered meanwhile.
@@ -203,14 +205,14 @@ class Versions:
                 loaded.batcher.replace(await self._start(loaded.version))
                 failure = None
             except (UserError, OSError) as error:
-                failure = Failure.after(failure, str(error))
+                failure = Failure.after(failure, str(error), self._clock())
                 log.error("version %d failed to load again: %s", loaded.version, error)
                 loaded.batcher.fail()
                 await asyncio.sleep(failure.wait)
 
     async def _retire(self, loaded: Loaded) -> None:
-        deadline = time.monotonic() + self.limits.seconds
-        while not loaded.batcher.idle and time.monotonic() < deadline:
+        deadline = self._clock() + self.limits.seconds
+        while not loaded.batcher.idle and self._clock() < deadline:
             await asyncio.sleep(0.05)
         loaded.batcher.fail()
         await loaded.batcher.engine.stop()
@@ -224,7 +226,7 @@ class Failure:
     Attributes:
         message: The error.
         wait: Seconds until the retry.
-        retry_at: Time of the retry on the monotonic clock.
+        retry_at: Time of the retry.
     """
 
     message: str
@@ -232,7 +234,7 @@ class Failure:
     retry_at: float
 
     @classmethod
-    def after(cls, before: "Failure | None", message: str) -> "Failure":
+    def after(cls, before: "Failure | None", message: str, now: float) -> "Failure":
         """Creates the next failure, whose wait is twice that of the one before."""
         wait = min(2 * before.wait, LONGEST_WAIT) if before else FIRST_WAIT
-        return cls(message, wait, time.monotonic() + wait)
+        return cls(message, wait, now + wait)

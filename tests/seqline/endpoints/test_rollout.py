@@ -1,6 +1,8 @@
 """The rollout, against an endpoint that can fail or be killed at any call."""
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,15 +24,20 @@ class Killed(BaseException):
 
 
 class Shelf:
-    """An endpoint in memory. `calls_left` calls succeed, then every call raises."""
+    """An endpoint in memory. `calls_left` calls succeed, then every call raises.
+
+    It answers in `milliseconds`, and with `answers`, one for each text; it runs until a test ends it.
+    """
 
     def __init__(self, needs_share: bool = False, traffic: dict[int, int] | None = None, **aliases: int) -> None:
         self.needs_share = needs_share
         self.traffic, self.aliases = dict(traffic or {}), dict(aliases)
         self.history: list[dict[int, int]] = []
         self.calls_left: float = float("inf")
-        self.milliseconds, self.answer = 5.0, "Hallo"
+        self.milliseconds, self.answers = [5.0, 5.0], ["eins", "zwei"]
         self.broken_at: int | None = None
+        self.up = True
+        self.needed: set[int] | None = None
 
     def locked(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -51,6 +58,7 @@ class Shelf:
         raise NotImplementedError
 
     def prepare(self) -> None:
+        self.up = True
         self._call()
 
     def state(self) -> State:
@@ -63,6 +71,8 @@ class Shelf:
     def split(self, traffic: dict[int, int]) -> None:
         self._call()
         assert sum(traffic.values()) in (0, 100)
+        assert all(0 <= share <= 100 for share in traffic.values())
+        assert traffic.keys() <= self.traffic.keys(), "a version gets a share before it is deployed"
         if traffic != self.traffic:
             self.history.append(traffic)
         self.traffic = dict(traffic)
@@ -72,7 +82,7 @@ class Shelf:
         assert self.traffic[version] or not self.needs_share
         if self.broken_at is not None and self.traffic[version] >= self.broken_at:
             raise UserError("it does not answer")
-        return [Reply(text, self.answer, self.milliseconds) for text in texts]
+        return [Reply(*reply) for reply in zip(texts, self.answers, self.milliseconds, strict=True)]
 
     def alias(self, aliases: dict[str, int]) -> None:
         self._call()
@@ -80,6 +90,7 @@ class Shelf:
 
     def forget(self, needed: set[int]) -> None:
         self._call()
+        self.needed = needed
 
     def address(self) -> str:
         return "shelf"
@@ -88,6 +99,8 @@ class Shelf:
         if self.calls_left <= 0:
             raise Killed
         self.calls_left -= 1
+        if not self.up:
+            raise UserError("the server does not run")
 
 
 def test_the_first_version_takes_all_and_becomes_the_champion() -> None:
@@ -122,15 +135,128 @@ def test_after_a_failed_first_version_nothing_is_served() -> None:
     assert (shelf.traffic, shelf.aliases) == ({}, {})
 
 
-def test_a_slow_or_silent_version_is_refused() -> None:
-    slow, silent = Shelf(traffic={1: 100}, champion=1), Shelf(traffic={1: 100}, champion=1)
-    slow.milliseconds = 101
-    with pytest.raises(UserError, match=r"version 2 has a median latency of 101 ms .* max_latency_ms allows 100"):
-        roll_out(slow, 2, [10], CHECKS)
-    silent.answer = " "
+@pytest.mark.parametrize(
+    ("milliseconds", "allowed"),
+    [
+        ([100.0, 100.0, 100.0], True),
+        ([1.0, 100.0, 9000.0], True),  # one slow answer is no slow version
+        ([1.0, 101.0, 9000.0], False),
+        ([101.0, 101.0, 1.0], False),
+    ],
+)
+def test_the_median_latency_may_be_at_most_the_limit(milliseconds: list[float], allowed: bool) -> None:
+    shelf = Shelf(traffic={1: 100}, champion=1)
+    shelf.milliseconds, shelf.answers = milliseconds, ["a", "b", "c"]
+    checks = Checks(["one", "two", "three"], max_latency_ms=100)
+    if allowed:
+        replies = roll_out(shelf, 2, [10], checks)
+        assert [reply.milliseconds for reply in replies] == milliseconds
+    else:
+        message = (
+            r"version 2 has a median latency of 101 ms in 3 smoke requests; max_latency_ms allows 100; "
+            "the previous split is restored, version 1 stays live"
+        )
+        with pytest.raises(UserError, match=message):
+            roll_out(shelf, 2, [10], checks)
+        assert shelf.traffic == {1: 100}
+
+
+def test_without_a_limit_any_latency_is_accepted() -> None:
+    shelf = Shelf()
+    shelf.milliseconds = [9e6, 9e6]
+    roll_out(shelf, 1, [], Checks(["one", "two"], max_latency_ms=0))
+    assert shelf.traffic == {1: 100}
+
+
+@pytest.mark.parametrize("answers", [[" ", "\n"], ["", ""]])
+def test_a_version_with_empty_answers_only_is_refused(answers: list[str]) -> None:
+    shelf = Shelf(traffic={1: 100}, champion=1)
+    shelf.answers = answers
     with pytest.raises(UserError, match="version 2 answers 2 smoke requests with empty texts"):
-        roll_out(silent, 2, [10], CHECKS)
-    assert slow.traffic == silent.traffic == {1: 100}
+        roll_out(shelf, 2, [10], CHECKS)
+    assert shelf.traffic == {1: 100}
+
+
+def test_a_version_may_answer_some_texts_with_nothing() -> None:
+    shelf = Shelf(traffic={1: 100}, champion=1)
+    shelf.answers = ["", "zwei"]
+    assert [reply.answer for reply in roll_out(shelf, 2, [10], CHECKS)] == ["", "zwei"]
+
+
+def test_the_split_is_restored_also_if_the_server_has_ended() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+
+    def ask(version: int, texts: list[str]) -> list[Reply]:
+        shelf.up = shelf.traffic[version] < 50
+        shelf._call()
+        return [Reply(text, "eins", 1.0) for text in texts]
+
+    shelf.ask = ask  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="does not run; the previous split is restored, version 2 stays live"):
+        roll_out(shelf, 3, [10, 50], CHECKS)
+    assert shelf.up
+    assert shelf.traffic == {1: 0, 2: 100}
+
+
+def test_an_error_while_the_split_is_restored_is_reported_with_the_first_one() -> None:
+    shelf = Shelf(traffic={1: 100}, champion=1)
+
+    def prepare() -> None:
+        raise UserError("the port is in use")
+
+    shelf.broken_at, shelf.prepare = 10, prepare  # type: ignore[method-assign]
+    message = "it does not answer; and the previous split could not be restored: the port is in use"
+    with pytest.raises(UserError, match=message):
+        roll_out(shelf, 2, [10], CHECKS)
+
+
+def test_versions_without_an_alias_are_undeployed_and_forgotten_at_the_end() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 20, 3: 80}, champion=3, previous=2)
+    roll_out(shelf, 4, [10], CHECKS)
+    assert shelf.needed == {3, 4}
+    assert shelf.traffic == {3: 0, 4: 100}
+
+
+def test_a_version_that_fails_forgets_nothing() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    shelf.broken_at = 100
+    with pytest.raises(UserError):
+        roll_out(shelf, 3, [10], CHECKS)
+    assert shelf.needed is None
+
+
+@given(
+    others=st.dictionaries(st.integers(1, 9), st.integers(0, 100), min_size=1).filter(
+        lambda split: any(split.values())
+    ),
+    steps=st.lists(st.integers(1, 99), unique=True, max_size=4).map(sorted),
+)
+def test_at_each_step_the_shares_sum_to_100_and_the_others_keep_their_proportions(
+    others: dict[int, int], steps: list[int]
+) -> None:
+    total = sum(others.values())
+    previous = {version: share * 100 // total for version, share in others.items()}
+    previous[max(previous, key=lambda version: previous[version])] += 100 - sum(previous.values())
+    shelf = Shelf(traffic=previous)
+    roll_out(shelf, 10, steps, CHECKS)
+    for split, share in zip(shelf.history, [*steps, 100], strict=False):
+        assert split[10] == share
+        assert sum(split.values()) == 100
+        for version, before in previous.items():
+            assert split[version] == pytest.approx(before * (100 - share) / 100, abs=len(previous))
+
+
+@pytest.mark.parametrize(
+    ("previous", "expected"),
+    [
+        ({1: 33, 2: 33, 3: 34}, {1: 29, 2: 29, 3: 32, 4: 10}),  # what is rounded off goes to the largest share
+        ({1: 30, 2: 30}, {1: 63, 2: 27, 4: 10}),  # shares that someone wrote, of a sum below 100
+    ],
+)
+def test_the_shares_of_a_step_sum_to_100_whatever_they_were(previous: dict[int, int], expected: dict[int, int]) -> None:
+    shelf = Shelf(traffic=previous)
+    roll_out(shelf, 4, [10], CHECKS)
+    assert shelf.history[0] == expected
 
 
 @given(calls=st.lists(st.integers(0, 16), max_size=4), needs_share=st.booleans(), served=st.booleans())
@@ -171,15 +297,33 @@ def test_rolling_back_exchanges_the_last_two() -> None:
     assert (shelf.traffic, shelf.aliases) == ({1: 0, 2: 100}, {"champion": 2, "previous": 1})
 
 
-def test_there_may_be_nothing_to_roll_back_to() -> None:
+def test_rolling_back_deploys_the_previous_version_first_if_it_is_only_registered() -> None:
+    shelf = Shelf(traffic={2: 100}, champion=2, previous=1)
+    assert roll_back(shelf) == 1
+    assert (shelf.traffic, shelf.aliases) == ({1: 100, 2: 0}, {"champion": 1, "previous": 2})
+
+
+def test_rolling_back_undeploys_other_versions() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 60, 3: 40}, champion=2, previous=1)
+    assert roll_back(shelf) == 1
+    assert shelf.traffic == {1: 100, 2: 0}
+
+
+def test_rolling_back_an_endpoint_that_serves_nothing_deploys_the_previous_version() -> None:
+    shelf = Shelf(traffic={}, previous=1)
+    assert roll_back(shelf) == 1
+    assert (shelf.traffic, shelf.aliases) == ({1: 100}, {"champion": 1, "previous": 1})
+
+
+@pytest.mark.parametrize("aliases", [{"champion": 1}, {"champion": 1, "previous": 1}])
+def test_there_may_be_nothing_to_roll_back_to(aliases: dict[str, int]) -> None:
+    shelf = Shelf(traffic={1: 100}, **aliases)
     with pytest.raises(UserError, match="nothing to roll back to"):
-        roll_back(Shelf(traffic={1: 100}, champion=1))
+        roll_back(shelf)
+    assert shelf.history == []
 
 
 def test_sigterm_restores_the_previous_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-    import signal
-
     shelf = Shelf(traffic={1: 100}, champion=1)
 
     def ask(version: int, texts: list[str]) -> Any:
@@ -196,6 +340,4 @@ def test_sigterm_restores_the_previous_split(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(autouse=True)
 def _default_sigterm() -> Iterator[None]:
     yield
-    import signal
-
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
