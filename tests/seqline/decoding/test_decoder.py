@@ -9,7 +9,6 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.export.plain import Logits, trained
 from seqline.decoding.decoder import Decoder
 from seqline.decoding.layers import MASKED
 from seqline.decoding.output import BLOCK, Output
@@ -18,6 +17,7 @@ from seqline.decoding.weights import Weight
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
+from tests.seqline.decoding.reference import NextLogits, model_logits
 
 CONFIG = TransformerConfig(
     vocabulary_size=20, encoder_layers=2, decoder_layers=2, hidden_dim=8, intermediate_dim=16, num_heads=2
@@ -45,12 +45,12 @@ def model(request: pytest.FixtureRequest) -> LanguageModel:
 
 
 @pytest.fixture(scope="module")
-def logits_of(model: LanguageModel) -> Callable[[list[int]], Logits]:
-    return trained(model)
+def logits_of(model: LanguageModel) -> Callable[[list[int]], NextLogits]:
+    return model_logits(model)
 
 
 def test_steps_with_caches_give_the_logits_of_the_whole_sequence(
-    model: LanguageModel, logits_of: Callable[[list[int]], Logits]
+    model: LanguageModel, logits_of: Callable[[list[int]], NextLogits]
 ) -> None:
     # Two hypotheses of each sentence; after the second step those of the first sentence are swapped.
     target = np.array([[[2, 5, 6], [2, 9, 4]], [[2, 9, 8], [2, 7, 5]]], np.int32)
@@ -76,7 +76,7 @@ def test_steps_with_caches_give_the_logits_of_the_whole_sequence(
 
 
 def test_whole_outputs_get_the_trained_models_logits(
-    model: LanguageModel, logits_of: Callable[[list[int]], Logits]
+    model: LanguageModel, logits_of: Callable[[list[int]], NextLogits]
 ) -> None:
     decoder = Decoder(model)
     target = np.array([[2, 5, 6], [2, 9, 0]], np.int32)
@@ -103,7 +103,7 @@ def test_weights_in_smaller_types_are_close_to_the_trained_ones(weights: str, er
     np.testing.assert_allclose(rows[:, 0], values[[3, 7]], atol=error * np.abs(values).max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(size=st.integers(9, 7 * BLOCK), rows=st.integers(1, 4), number=st.integers(1, 8), seed=st.integers(0, 99))
 def test_the_best_tokens_of_several_rows_are_found_by_blocks(size: int, rows: int, number: int, seed: int) -> None:
     chooser = np.random.default_rng(seed)

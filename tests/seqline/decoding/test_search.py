@@ -1,4 +1,4 @@
-"""Search and sampling with caches compared with the reference search without them."""
+"""Search and sampling with caches compared with the reference, which has none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,19 +9,21 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.components.export.plain import Logits, plain_search, trained
-from seqline.decoding.decoder import Decoder, Memory
+from seqline.decoding.decoder import GROWTH, Decoder, Memory
 from seqline.decoding.output import BLOCK, SAFE, Output
 from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
+from tests.seqline.decoding.reference import NextLogits, beam_search, distribution, model_logits, sample
 
 CONFIG = TransformerConfig(
-    vocabulary_size=40, encoder_layers=1, decoder_layers=1, hidden_dim=8, intermediate_dim=8, num_heads=2, max_length=16
+    vocabulary_size=40, encoder_layers=1, decoder_layers=1, hidden_dim=8, intermediate_dim=8, num_heads=2, max_length=32
 )
 LONGEST = 7
+LogitsOf = Callable[[list[int]], NextLogits]
+Searches = dict[bool, tf.types.experimental.GenericFunction]
 TYPES = {float: tf.float32, bool: tf.bool, int: tf.int32}
 FIELDS = {name: TYPES[type(value)] for name, value in Search()._asdict().items() if name != "early_stop"}
 
@@ -58,8 +60,8 @@ def searches(model: LanguageModel) -> dict[bool, tf.types.experimental.GenericFu
 
 
 @pytest.fixture(scope="module")
-def logits_of(model: LanguageModel) -> Callable[[list[int]], Logits]:
-    return trained(model)
+def logits_of(model: LanguageModel) -> LogitsOf:
+    return model_logits(model)
 
 
 def batch(sources: list[list[int]]) -> np.ndarray:
@@ -69,7 +71,7 @@ def batch(sources: list[list[int]]) -> np.ndarray:
     return padded
 
 
-def run(searches: dict[bool, tf.types.experimental.GenericFunction], sources: np.ndarray, options: Search) -> Found:
+def run(searches: Searches, sources: np.ndarray, options: Search) -> Found:
     values = {name: tf.constant(getattr(options, name), kind) for name, kind in FIELDS.items()}
     return searches[options.early_stop](tf.constant(sources), values)
 
@@ -105,32 +107,42 @@ search_options = st.one_of(st.fixed_dictionaries(searching), st.fixed_dictionari
 )
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3),
-    options=search_options,
-)
-def test_the_search_finds_what_the_reference_search_finds(
-    logits_of: Callable[[list[int]], Logits],
-    searches: dict[bool, tf.types.experimental.GenericFunction],
-    sources: list[list[int]],
-    options: Search,
-) -> None:
-    found = run(searches, batch(sources), options)
+def check(found: Found, sources: list[list[int]], options: Search, logits_of: LogitsOf) -> None:
+    """Compares results with the reference's."""
+    reference = sample if options.sampling else beam_search
     for row, source in enumerate(sources):
-        expected = plain_search(logits_of([*source, CONFIG.eos_id]), options, CONFIG.bos_id, CONFIG.eos_id)
-        expected_ids = [without_special(ids) for ids, _ in expected]
-        assert results(found, row)[: len(expected)] == expected_ids
+        expected = reference(logits_of([*source, CONFIG.eos_id]), options, CONFIG.bos_id, CONFIG.eos_id)
+        assert results(found, row)[: len(expected)] == [without_special(list(ids)) for ids, _ in expected]
         np.testing.assert_allclose(found.scores[row, : len(expected)], [score for _, score in expected], atol=2e-3)
         # Constraints can leave fewer results.
         assert (found.scores[row, len(expected) :] < -1e8).numpy().all()
 
 
-def test_options_built_into_the_graph_equal_options_as_inputs(
-    model: LanguageModel, searches: dict[bool, tf.types.experimental.GenericFunction]
+@settings(max_examples=settings.default.max_examples // 7)
+@given(
+    sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3),
+    options=search_options,
+)
+def test_the_search_finds_what_the_reference_finds(
+    logits_of: LogitsOf, searches: Searches, sources: list[list[int]], options: Search
 ) -> None:
+    check(run(searches, batch(sources), options), sources, options, logits_of)
+
+
+@pytest.mark.parametrize("chosen", [{"beam_size": 1}, {"beam_size": 3, "n_best": 2}, {"sampling": True, "n_best": 2}])
+def test_outputs_longer_than_the_first_caches_are_those_of_the_reference(
+    logits_of: LogitsOf, searches: Searches, chosen: dict[str, Any]
+) -> None:
+    sources = [[5, 6, 7], [8]]
+    options = Search(min_output_length=2 * GROWTH + 1, max_output_length=2 * GROWTH + 3, **chosen)
+    found = run(searches, batch(sources), options)
+    check(found, sources, options, logits_of)
+    assert min(len(ids) for row in range(len(sources)) for ids in results(found, row)) > 2 * GROWTH
+
+
+def test_options_built_into_the_graph_equal_options_as_inputs(model: LanguageModel, searches: Searches) -> None:
     sources = batch([[5, 6, 7], [8]])
-    options = Search(beam_size=3, n_best=2, max_output_length=LONGEST)
+    options = Search(beam_size=3, n_best=2, min_output_length=GROWTH + 1, max_output_length=GROWTH + 3)
     decoder = Decoder(model)
     with decoder.unpacked():
         built = search(decoder, tf.constant(sources), options)
@@ -175,19 +187,34 @@ def test_results_do_not_depend_on_how_long_other_sentences_take() -> None:
     np.testing.assert_allclose(together.scores[0], alone.scores[0])
 
 
-def test_an_empty_batch_has_no_results(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+def test_an_empty_batch_has_no_results(searches: Searches) -> None:
     found = run(searches, np.zeros((0, 3), np.int32), Search(beam_size=2, max_output_length=5))
     assert found.ids.shape == (0, 1, 5)
 
 
-def test_a_sample_does_not_depend_on_its_batch(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+def test_a_sample_does_not_depend_on_its_batch(searches: Searches) -> None:
     options = Search(sampling=True, n_best=2, seed=5, max_output_length=LONGEST)
     together = run(searches, batch([[9, 9, 5], [5, 6]]), options)
     alone = run(searches, batch([[5, 6]]), options)
     assert results(together, 1) == results(alone, 0)
 
 
-def test_other_seeds_give_other_samples(searches: dict[bool, tf.types.experimental.GenericFunction]) -> None:
+@pytest.mark.parametrize("limits", [{}, {"top_k": 3}, {"top_p": 0.6}])
+def test_samples_have_the_distribution_of_the_logits(
+    logits_of: LogitsOf, searches: Searches, limits: dict[str, Any]
+) -> None:
+    options = Search(sampling=True, temperature=3.0, n_best=400, max_output_length=1, seed=11, **limits)
+    found = run(searches, batch([[9, 9, 5]]), options)
+    counts = np.bincount(found.ids.numpy().ravel(), minlength=CONFIG.vocabulary_size)
+    (logits,) = logits_of([9, 9, 5, CONFIG.eos_id])(np.array([[CONFIG.bos_id]], np.int32))
+    expected = options.n_best * distribution(logits, options)
+    assert not counts[expected == 0].any()
+    # Five standard deviations of a Poisson count, and a little for rare tokens.
+    np.testing.assert_array_less(np.abs(counts - expected), 5 * np.sqrt(expected) + 3)
+    assert np.count_nonzero(counts) > 1
+
+
+def test_other_seeds_give_other_samples(searches: Searches) -> None:
     sources = batch([[9, 9, 5]])
     found = {
         str(results(run(searches, sources, Search(sampling=True, temperature=3.0, seed=seed, max_output_length=6)), 0))
