@@ -36,13 +36,16 @@ def test_every_stage_of_the_pipelines_has_an_image_of_the_projects_version() -> 
 
 
 def test_every_image_is_a_target() -> None:
-    assert sorted(set(STAGES) - {"", "requirements", "project", "base"}) == IMAGES
+    assert sorted(set(STAGES) - {"", "tools", "requirements", "project", "base"}) == IMAGES
 
 
-def test_the_base_is_an_argument() -> None:
-    assert STAGES[""] == ["ARG BASE_IMAGE=python:3.11-slim-bookworm"]
-    for name in ("requirements", "project", "base"):
+def test_the_base_is_an_argument_with_a_tag_and_a_digest() -> None:
+    [argument] = STAGES[""]
+    assert re.fullmatch(r"ARG BASE_IMAGE=python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", argument)
+    for name in ("tools", "base"):
         assert STAGES[name][0] == f"FROM ${{BASE_IMAGE}} AS {name}"
+    for name in ("requirements", "project"):
+        assert STAGES[name][0] == f"FROM tools AS {name}"
 
 
 @each_image
@@ -57,9 +60,17 @@ def test_everything_is_installed_from_the_images_own_locked_set() -> None:
     steps = STAGES["requirements"]
     assert "COPY containers/${IMAGE}/requirements.txt /requirements.txt" in steps
     [install] = [step for step in steps if "--requirement" in step]
-    assert "--require-hashes" in install
-    assert "--no-deps" in install
     assert "venv --without-pip" in install
+    wheels, installed = (command for command in install.split("&&") if "/pip" in command)
+    assert {"--require-hashes", "--no-deps", "--no-build-isolation"} <= set(wheels.split())
+    assert {"--no-index", "--no-deps"} <= set(installed.split())
+
+
+def test_the_build_tools_have_locked_hashes_and_no_build_fetches_others() -> None:
+    [install] = [step for step in STAGES["tools"] if "install" in step]
+    assert {"--require-hashes", "/requirements-build.txt"} <= set(install.split())
+    [project] = [step for step in STAGES["project"] if "pip install" in step]
+    assert {"--no-build-isolation", "--no-deps"} <= set(project.split())
 
 
 @each_image
@@ -90,7 +101,7 @@ def test_the_tpu_image_has_its_runtime_where_vertex_expects_it() -> None:
 def test_the_build_context_contains_the_copied_files() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copies = [step for steps in STAGES.values() for step in steps if step.startswith("COPY") and "--from" not in step]
-    assert len(copies) == 5
+    assert len(copies) == 6
     for step in copies:
         for source in step.split()[1:-1]:
             assert source.replace("${IMAGE}", "*") in allowed

@@ -23,7 +23,12 @@ SAME = {"tensorflow-cpu": "tensorflow", "tensorflow-tpu": "tensorflow"}
 @cache
 def locked(image: str) -> dict[str, str]:
     """Versions by distribution; of the laptop's set for an empty name."""
-    text = (ROOT / "containers" / image / "requirements.txt" if image else ROOT / "requirements.txt").read_text()
+    return locked_in(ROOT / "containers" / image / "requirements.txt" if image else ROOT / "requirements.txt")
+
+
+def locked_in(file: Path) -> dict[str, str]:
+    """Versions by distribution, each with its hashes."""
+    text = file.read_text()
     entries = text.replace("\\\n", " ").splitlines()
     for entry in entries:
         assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,]+\])?==\S+( ;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry), entry
@@ -130,3 +135,22 @@ def test_an_image_holds_all_that_its_stages_import(image: str, stages: set[str])
         if package not in {"google"} and not {canonicalize_name(name) for name in distributions[package]} & have
     }
     assert not missing
+
+
+def test_the_build_tools_are_locked_and_agree_with_the_laptops_set() -> None:
+    tools, laptop = locked_in(ROOT / "requirements-build.txt"), locked("")
+    backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert {Requirement(one).name for one in backend} | {"setuptools", "wheel", "uv"} <= set(tools)
+    assert {name: version for name, version in tools.items() if laptop.get(name, version) != version} == {}
+
+
+def test_make_installs_nothing_without_a_locked_hash() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    [recipe] = re.findall(r"(?m)^\.venv/ready:.*\n((?:\t.*\n)+)", makefile)
+    installs = [line for line in recipe.splitlines() if "pip install" in line]
+    assert len(installs) == 3
+    for line in installs[:2]:
+        assert "--require-hashes" in line
+    for line in installs[1:]:
+        assert "--no-build-isolation" in line
+    assert "--no-deps" in installs[2]
