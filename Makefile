@@ -22,11 +22,13 @@ help: ## Show this list
 .PHONY: install
 install: .venv/ready ## Make .venv and install the locked requirements and Seqline in it
 
-.venv/ready: requirements.txt pyproject.toml
+# Nothing without a locked hash: build isolation would fetch backends that no lock lists.
+.venv/ready: requirements-build.txt requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-build-isolation --require-hashes \
+	  --requirement requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@
 
 .PHONY: demo
@@ -61,6 +63,8 @@ golden: install ## Regenerate the digests of the compiled pipelines, on purpose
 .PHONY: lock
 lock: install ## Resolve the locked sets of requirements; what fits stays, unless UPGRADE=--upgrade
 	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
+	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:build) --constraints requirements.txt \
+	  --output-file requirements-build.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
 	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \
@@ -83,6 +87,11 @@ images-test: install ## Run the pipelines on the sample, every stage inside its 
 	$(BIN)/seqline images test --engine "$(ENGINE)" $(OPTIONS)
 
 .PHONY: clean
-clean: ## Remove builds, caches and the laptop's runs; stops its endpoints first
-	-@test -x $(BIN)/seqline && $(BIN)/seqline endpoint stop --all
-	rm -rf .seqline build dist .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove what can be rebuilt: builds and tools' caches
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# A server that does not stop keeps its files: the target ends there.
+.PHONY: delete-laptop
+delete-laptop: ## DELETE the laptop's endpoints, registered models, checkpoints, runs and caches (.seqline)
+	@test ! -d .seqline/endpoints || $(BIN)/seqline endpoint stop --all
+	rm -rf .seqline
