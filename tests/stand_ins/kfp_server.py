@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import email
+import itertools
 import json
 import re
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 
 import kfp_server_api
 import yaml
+from cronsim import CronSim
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
@@ -56,11 +58,15 @@ class KfpServer:
     Attributes:
         url: Where it listens.
         failing: Error messages by the names of tasks that fail.
+        pace: The time that passes after each request; enabled recurring runs start their runs meanwhile.
+        started: The recurring run's name and the minute of each run that a recurring run started.
     """
 
     url: str = ""
     faults: Faults = field(default_factory=Faults)
     failing: dict[str, str] = field(default_factory=dict)
+    pace: datetime.timedelta = datetime.timedelta()
+    started: list[tuple[str, datetime.datetime]] = field(default_factory=list)
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -85,6 +91,24 @@ class KfpServer:
 
     def answer(self, request: Request) -> Answer:
         """Carries a request out."""
+        answer = self._answer(request)
+        self.pass_time(self.now + self.pace)
+        return answer
+
+    def pass_time(self, until: datetime.datetime) -> None:
+        """Sets the clock forward; enabled recurring runs start what is due, and nothing that they missed.
+
+        The scheduled workflow controller, backend/src/crd/controller/scheduledworkflow/util/cron_schedule.go, reads
+        cron in UTC and starts nothing for a disabled one.
+        """
+        for one in self.recurring.values():
+            if one["mode"] == "ENABLE":
+                ticks = CronSim(one["trigger"]["cron_schedule"]["cron"], self.now)
+                due = itertools.takewhile(lambda moment: moment <= until, ticks)
+                self.started += [(one["display_name"], moment) for moment in due]
+        self.now = max(self.now, until)
+
+    def _answer(self, request: Request) -> Answer:
         path, query = request.path.removeprefix(BASE), dict(request.query)
         if path == "healthz":
             return _json({"multi_user": False})
@@ -199,6 +223,11 @@ class KfpServer:
             self._check_job("V2beta1RecurringRun", content)
             if len(content["trigger"]["cron_schedule"]["cron"].split()) != 6:
                 raise ApiError(400, "a cron expression has six fields")
+            # toModelJob in backend/src/apiserver/server/api_converter.go.
+            most = int(content.get("max_concurrency") or 0)
+            if not 1 <= most <= 10:
+                message = f"Max concurrency of a recurring run must be at least 1 and at most 10. Received {most}"
+                raise ApiError(400, message)
             content |= {"recurring_run_id": str(uuid.uuid4()), "created_at": self._tick()}
             self.recurring[content["recurring_run_id"]] = content
             return content

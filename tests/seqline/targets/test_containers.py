@@ -97,12 +97,17 @@ def test_every_stage_runs_in_the_image_that_the_spec_names(
     assert "--env=COLOUR=green" in requests[1]["options"]
 
 
-def test_no_stage_runs_as_root(spec: Path, engine: Engine, log: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("user", "chosen"), [(0, set()), (1234, {"--user=1234:56"})])
+def test_a_stage_runs_as_the_user_and_as_the_image_s_own_user_for_root(
+    spec: Path, engine: Engine, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, chosen: set[str]
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: user)
+    monkeypatch.setattr("os.getgid", lambda: 56)
     run_in_containers(spec, {"text": "abc"}, Home(tmp_path / "home"), engine)
     users = {
         option for line in log.read_text().splitlines() for option in json.loads(line)["options"] if "--user" in option
     }
-    assert users == (set() if os.getuid() == 0 else {f"--user={os.getuid()}:{os.getgid()}"})
+    assert users == chosen
 
 
 def test_the_users_umask_comes_back(spec: Path, engine: Engine, tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ def isolation() -> None:
     where()
 
 
+@dsl.pipeline(name="single")
+def single() -> None:
+    write(text="a")
+
+
 @dsl.pipeline(name="toy")
 def toy(text: str = "a", problem: str = "") -> None:
     with dsl.ExitHandler(close().set_caching_options(False)):
@@ -163,15 +168,23 @@ def test_changed_code_has_another_digest_also_behind_a_link(tmp_path: Path) -> N
     assert code_digest(package) != before
 
 
-def test_the_cache_depends_on_the_code_of_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_edit_of_the_code_nothing_comes_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "seqline"
     package.mkdir()
     (tmp_path / "components").mkdir()
     (package / "components").symlink_to("../components")
+    (tmp_path / "components" / "stage.py").write_text("rate = 1")
     monkeypatch.setattr("seqline.__file__", str(package / "__init__.py"))
-    before = Home(tmp_path).cache
-    (tmp_path / "components" / "stage.py").touch()
-    assert Home(tmp_path).cache != before
+    compiler.Compiler().compile(single, str(tmp_path / "single.yaml"))
+
+    def state() -> str:
+        return states(run(tmp_path / "single.yaml", {}, Home(tmp_path / "home")))["write"]
+
+    assert [state(), state()] == ["succeeded", "cached"]
+    (tmp_path / "components" / "stage.py").write_text("rate = 2")
+    assert state() == "succeeded"
 
 
 def test_a_folder_becomes_absolute_and_addresses_and_endpoints_on_vertex_are_unchanged(

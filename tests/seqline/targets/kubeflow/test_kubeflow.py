@@ -1,6 +1,8 @@
 """Kubeflow: the real `kfp.Client` against a stand-in of the server, with faults."""
 
-from collections.abc import Iterator
+import copy
+import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import yaml
 from seqline.configuration import Configuration
 from seqline.errors import UserError
 from seqline.targets.kubeflow import Kubeflow
-from seqline.targets.schedule_plan import plan
+from seqline.targets.schedule_plan import carry_out, plan
 from seqline.targets.target import Schedule, UnreachableError, UnsupportedError
 from tests.stand_ins.kfp_server import KfpServer
 
@@ -104,32 +106,41 @@ def test_a_run_is_cancelled_once(target: Kubeflow, server: KfpServer, spec: Path
     assert target.cancel(run.id).state == "cancelled"
 
 
-def apply(target: Kubeflow, *wanted: Schedule) -> list[str]:
-    steps = plan(wanted, target.schedules(), target.updatable)
+def apply(target: Kubeflow, *wanted: Schedule, prune: bool = False) -> list[str]:
+    steps = plan(wanted, target.schedules(), target.updatable, prune)
     for step in steps:
-        if step.action in {"create", "update", "replace"}:
-            assert step.wanted
-            target.save_schedule(step.wanted, step.existing)
+        carry_out(step, target, {schedule.name: schedule.template for schedule in wanted})
     return [step.action for step in steps]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_schedules_are_applied_once_and_replaced(target: Kubeflow, server: KfpServer, spec: Path, fault: Any) -> None:
+Make = Callable[..., Schedule]
+
+
+@pytest.fixture
+def schedule(target: Kubeflow, spec: Path) -> Make:
+    """Makes a schedule of the uploaded pipeline."""
     reference = target.upload(spec).reference
+    settings, digest = target.run_settings(), target.digest(reference)
 
-    def nightly(**fields: Any) -> Schedule:
-        settings, digest = target.run_settings(), target.digest(reference)
-        return Schedule(**{"name": "nightly", "cron": "0 3 * * *", "template": reference, "spec": digest,
-                           "settings": settings, "parameters": {"count": 4}, **fields})  # fmt: skip
+    def make(name: str = "nightly", **fields: Any) -> Schedule:
+        values = {"cron": "0 3 * * *", "template": reference, "spec": digest, "parameters": {"count": 4}, **fields}
+        return Schedule(name=name, settings=settings, **values)
 
+    return make
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_schedules_are_applied_once_and_replaced(
+    target: Kubeflow, server: KfpServer, schedule: Make, fault: Any
+) -> None:
     for call in ("POST recurringruns", "DELETE recurringruns", "POST recurringruns enable") if fault else ():
         server.faults.add(call, fault)
-    assert apply(target, nightly()) == ["create"]
-    assert apply(target, nightly()) == ["unchanged"]
+    assert apply(target, schedule()) == ["create"]
+    assert apply(target, schedule()) == ["unchanged"]
     (made,) = server.recurring.values()
     assert (made["mode"], made["trigger"]["cron_schedule"]["cron"]) == ("ENABLE", "0 0 3 * * *")
-    assert apply(target, nightly(state="paused")) == ["update"]
-    assert apply(target, nightly(parameters={"count": 5}, state="paused")) == ["replace"]
+    assert apply(target, schedule(state="paused")) == ["update"]
+    assert apply(target, schedule(parameters={"count": 5}, state="paused")) == ["replace"]
     (made,) = server.recurring.values()
     assert (made["mode"], made["runtime_config"]["parameters"]) == ("DISABLE", {"count": 5})
     (shown,) = target.schedules()
@@ -138,11 +149,56 @@ def test_schedules_are_applied_once_and_replaced(target: Kubeflow, server: KfpSe
     assert target.schedules() == []
 
 
+def test_the_replacement_of_an_active_schedule_doubles_no_run(
+    target: Kubeflow, server: KfpServer, schedule: Make
+) -> None:
+    apply(target, schedule(cron="* * * * *"))
+    (before,) = target.schedules()
+    server.pace = datetime.timedelta(minutes=1)
+    assert apply(target, schedule(cron="* * * * *", parameters={"count": 5})) == ["replace"]
+    server.pass_time(server.now + datetime.timedelta(minutes=2))
+    (after,) = target.schedules()
+    assert (after.state, after.parameters, after.id != before.id) == ("active", {"count": 5}, True)
+    assert len(server.started) > 4
+    assert len(set(server.started)) == len(server.started)
+
+
+def test_after_an_interrupted_replacement_one_schedule_is_active_and_the_next_apply_removes_the_other(
+    target: Kubeflow, server: KfpServer, schedule: Make
+) -> None:
+    apply(target, schedule())
+    changed = schedule(parameters={"count": 5})
+    server.faults.add("DELETE recurringruns", "permission denied")
+    with pytest.raises(UnreachableError):
+        apply(target, changed)
+    modes = {one["runtime_config"]["parameters"]["count"]: one["mode"] for one in server.recurring.values()}
+    assert modes == {4: "DISABLE", 5: "ENABLE"}
+    assert apply(target, changed) != ["unchanged"]
+    (left,) = server.recurring.values()
+    assert (left["mode"], left["runtime_config"]["parameters"]) == ("ENABLE", {"count": 5})
+    assert apply(target, changed) == ["unchanged"]
+
+
+def test_apply_leaves_other_schedules_alone(target: Kubeflow, server: KfpServer, schedule: Make) -> None:
+    apply(target, schedule("weekly"), schedule("nightly"))
+    (foreign, own) = list(server.recurring.values())
+    foreign |= {"description": "made in the console", "display_name": "nightly"}
+    before = copy.deepcopy(foreign)
+    assert apply(target, schedule("hourly")) == ["create", "ignored"]
+    assert sorted(one.name for one in target.schedules()) == sorted(["hourly", own["display_name"]])
+    assert apply(target, schedule("hourly", parameters={"count": 9}), prune=True) == ["replace", "delete"]
+    assert [one.name for one in target.schedules()] == ["hourly"]
+    target.delete_schedule(schedule("nightly"))
+    assert server.recurring[before["recurring_run_id"]] == before
+
+
 def test_what_the_server_cannot_do_is_said(target: Kubeflow) -> None:
     with pytest.raises(UserError, match="write timezone: UTC"):
         target.save_schedule(Schedule("a", "0 3 * * *", "Europe/Paris", "kfp://a/b"))
     with pytest.raises(UserError, match="has neither max_runs"):
         target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_runs=3))
+    with pytest.raises(UserError, match="at most 10 runs at a time; lower max_active_runs"):
+        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_active_runs=11))
 
 
 def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: KfpServer) -> None:
