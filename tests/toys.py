@@ -34,19 +34,4 @@ def downgrade(model: Path) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
 
 
-def lower_slowly(text: tf.Tensor) -> tf.Tensor:
-    """Takes a second for a text with "slow"."""
-    slow = tf.reduce_any(tf.strings.regex_full_match(text, ".*slow.*"))
-    end = tf.timestamp() + tf.where(slow, tf.constant(1.0, tf.float64), 0.0)
-    steps = tf.while_loop(lambda step: tf.timestamp() < end, lambda step: (step + 1,), (tf.constant(0),))
-    with tf.control_dependencies(list(steps)):
-        return tf.strings.lower(text)
-
-
-def fail(text: tf.Tensor) -> tf.Tensor:
-    """Fails for every batch."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.size(text) < 0, ["this model is broken"])]):
-        return tf.identity(text)
-
-
-TOYS = {"loud": tf.strings.upper, "quiet": tf.strings.lower, "broken": fail, "slow": lower_slowly}
+TOYS = {"loud": tf.strings.upper, "quiet": tf.strings.lower}

@@ -22,6 +22,8 @@ from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
+# A proxy of the user's environment cannot reach this machine's loopback.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Time for a server whose supervisor was killed to answer the requests in flight.
 FORMER_SECONDS = 35.0
 
@@ -199,7 +201,7 @@ class LocalBackEnd:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._settings().url + path, content, headers)  # noqa: S310 (our own server)
-        with urllib.request.urlopen(request, timeout=self.seconds) as response:  # noqa: S310
+        with _DIRECT.open(request, timeout=self.seconds) as response:
             return json.load(response)
 
     def _end_of_log(self) -> str:

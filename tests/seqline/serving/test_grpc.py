@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.servers import Server
+from tests.sharing import made_once
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.e2e(seconds=15)
 
 
 CLIENT = """
@@ -76,17 +76,19 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def answers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The responses that the client got."""
-    script = tmp_path_factory.mktemp("client") / "client.py"
-    script.write_text(CLIENT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    client = [sys.executable, str(script), f"127.0.0.1:{server.grpc_port}"]
-    done = subprocess.run(client, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    assert httpx.post(server.route, json={"instances": ["a"]}).is_success
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def make(folder: Path) -> None:
+        (folder / "client.py").write_text(CLIENT)
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+        command = [sys.executable, str(folder / "client.py"), f"127.0.0.1:{server.grpc_port}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        (folder / "answers.json").write_text(done.stdout.splitlines()[-1])
+
+    return dict(json.loads((made_once(tmp_path_factory, "grpc", make) / "answers.json").read_text()))
 
 
 def test_predict_answers_with_tensors_and_the_version(answers: dict[str, Any]) -> None:

@@ -1,103 +1,149 @@
-"""Overload and shutdown, over real connections to a real process with a slow model."""
+"""Overload, over real connections; the model answers when the test allows it."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import SimpleNamespace
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import grpc
 import httpx
 import pytest
 
 from seqline.serving import grpc_messages as messages
-from tests.servers import Server, running
+from seqline.serving.engine import ModelFailedError
+from tests.servers import InProcess, StandInEngine, in_process, until
 
-pytestmark = pytest.mark.e2e
-
-# A text with "slow" takes a second, two are in flight, four may be queued, and the time limit is 1.5 seconds.
-LIMITS = ("--max-batch", "1", "--max-queue", "4", "--max-seconds", "1.5")
+# Two texts are in flight and four in the queue.
+LIMITS = {"batch": 1, "queue": 4, "streams": 1}
 
 
-@pytest.fixture(scope="module")
-def server(toy_models: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("overload"), str(toy_models.slow), *LIMITS) as server:
+@pytest.fixture
+def engine() -> StandInEngine:
+    return StandInEngine()
+
+
+@pytest.fixture
+def server(engine: StandInEngine) -> Iterator[InProcess]:
+    with in_process({1: engine}, **LIMITS) as server:
         yield server
 
 
-def predict(server: Server, text: str, timeout: float = 30) -> httpx.Response:
-    return httpx.post(server.route, json={"instances": [text]}, timeout=timeout)
+@pytest.fixture
+def hurried(engine: StandInEngine) -> Iterator[InProcess]:
+    """A server with a short time limit."""
+    with in_process({1: engine}, **LIMITS, seconds=0.2) as server:
+        yield server
 
 
-def wait_idle(server: Server) -> None:
-    deadline = time.monotonic() + 30
-    while predict(server, "QUICK").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+@pytest.fixture
+def clients() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
 
 
-def test_a_burst_is_answered_rejected_at_once_or_timed_out_and_the_next_request_is_answered(server: Server) -> None:
-    started = time.monotonic()
-    with ThreadPoolExecutor(20) as clients:
-        answers = list(clients.map(lambda number: predict(server, f"slow {number}"), range(20)))
-    by_status = {status: [a for a in answers if a.status_code == status] for status in (200, 429, 504)}
-    assert sum(map(len, by_status.values())) == 20
-    assert len(by_status[200]) >= 2
-    assert len(by_status[429]) >= 8
-    assert by_status[504]
-    assert time.monotonic() - started < 20
-    for rejected in by_status[429]:
-        assert 1 <= int(rejected.headers["retry-after"]) <= 60
-        assert rejected.json()["error"].startswith("too many requests are waiting; try again in")
-    for timed_out in by_status[504]:
-        assert timed_out.json() == {"error": "not answered within 1.5 s"}
-    wait_idle(server)
-    assert predict(server, "QUICK").json()["predictions"][0]["text"] == "quick"
+def waiting(server: InProcess) -> int:
+    return int(server.versions.loaded[0].batcher.waiting)
 
 
-def test_grpc_has_a_retry_time_and_a_deadline_status(server: Server) -> None:
-    def request(text: str) -> grpc.Call:
-        message = messages.PredictRequest()
-        message.model_spec.name = "model"
-        tensor = message.inputs.add(key="text").value
-        tensor.dtype = messages.DT_STRING
-        tensor.tensor_shape.dim.add(size=1)
-        tensor.string_val.append(text.encode())
-        return call.future(message.SerializeToString())
-
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        errors = [future.exception() for future in [request(f"slow {number}") for number in range(12)]]
-    codes = [error.code() for error in errors if error]
-    assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
-    assert grpc.StatusCode.DEADLINE_EXCEEDED in codes
-    busy = next(error for error in errors if error and error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
-    assert 1 <= int(dict(busy.trailing_metadata())["retry-after"]) <= 60
-    wait_idle(server)
+def done(requests: list[Future[httpx.Response]]) -> list[httpx.Response]:
+    return [request.result() for request in requests if request.done()]
 
 
-def test_texts_of_a_disconnected_client_leave_the_queue(server: Server) -> None:
-    wait_idle(server)
-    with ThreadPoolExecutor(6) as clients:
-        gone = [clients.submit(predict, server, "slow", 0.3) for _ in range(6)]
-        assert all(isinstance(one.exception(), httpx.ReadTimeout) for one in gone)
-    assert predict(server, "QUICK").status_code == 200  # a full queue would reject it
-    assert '"result": "gone"' in server.read_log()
-
-
-def test_on_sigterm_requests_in_flight_are_completed_and_new_ones_are_refused(
-    toy_models: SimpleNamespace, tmp_path: Path
+def test_of_a_burst_the_queue_is_answered_and_the_rest_rejected_at_once(
+    server: InProcess, engine: StandInEngine, clients: ThreadPoolExecutor
 ) -> None:
-    with running(tmp_path, str(toy_models.slow), "--max-batch", "1") as server, ThreadPoolExecutor(6) as clients:
-        requests = [clients.submit(predict, server, f"slow {number}") for number in range(6)]
-        time.sleep(0.5)
-        os.kill(server.pid, signal.SIGTERM)
-        time.sleep(0.5)
-        with pytest.raises(httpx.ConnectError):
-            predict(server, "late")
-        assert [answer.result().json()["predictions"][0]["text"] for answer in requests] == [
-            f"slow {number}" for number in range(6)
-        ]
-    assert "all requests were completed" in server.read_log()
+    engine.open.clear()
+    requests = [clients.submit(server.predict, str(number)) for number in range(20)]
+    until(lambda: len(done(requests)) == 14)  # while the model is busy
+    for rejected in done(requests):
+        assert rejected.status_code == 429
+        assert 1 <= int(rejected.headers["retry-after"]) <= 60
+        assert rejected.json() == {
+            "error": f"too many requests are waiting; try again in {rejected.headers['retry-after']} s"
+        }
+    engine.open.set()
+    answers = [request.result() for request in requests]
+    assert sorted(answer.status_code for answer in answers) == [200] * 6 + [429] * 14
+    assert server.predict("next").json()["predictions"][0]["text"] == "next"
+
+
+def test_requests_time_out_and_leave_the_queue(
+    hurried: InProcess, engine: StandInEngine, clients: ThreadPoolExecutor
+) -> None:
+    engine.open.clear()
+    answers = list(clients.map(hurried.predict, "abcdef"))
+    assert [answer.status_code for answer in answers] == [504] * 6
+    assert {answer.text for answer in answers} == {'{"error":"not answered within 0.2 s"}'}
+    assert waiting(hurried) == 0
+    engine.open.set()
+    until(lambda: hurried.predict("next").status_code == 200)  # the two in flight end first
+
+
+def test_texts_of_a_disconnected_client_leave_the_queue(
+    server: InProcess, engine: StandInEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.open.clear()
+    caplog.set_level("INFO", "seqline.serving")
+    body = b'{"instances": ["a"]}'
+    head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    address = ("127.0.0.1", httpx.URL(server.url).port)
+    import socket
+
+    connections = [socket.create_connection(address) for _ in range(6)]
+    for connection in connections:
+        connection.sendall(head + body)
+    until(lambda: waiting(server) == 4)
+    for connection in connections:
+        connection.close()
+    until(lambda: waiting(server) == 0)
+    until(lambda: sum(getattr(one, "fields", {}).get("result") == "gone" for one in caplog.records) == 6)
+
+
+def call(server: InProcess, text: str, channel: grpc.Channel) -> grpc.Future:
+    message = messages.PredictRequest()
+    message.model_spec.name = "m"
+    tensor = message.inputs.add(key="text").value
+    tensor.dtype = messages.DT_STRING
+    tensor.tensor_shape.dim.add(size=1)
+    tensor.string_val.append(text.encode())
+    return channel.unary_unary("/tensorflow.serving.PredictionService/Predict").future(message.SerializeToString())
+
+
+def test_grpc_has_a_retry_time(server: InProcess, engine: StandInEngine) -> None:
+    engine.open.clear()
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        calls = [call(server, str(number), channel) for number in range(12)]
+        until(lambda: sum(one.done() for one in calls) == 6)
+        busy = [one.exception() for one in calls if one.done()]
+        engine.open.set()
+        assert [one.exception() for one in calls if one.exception() not in busy] == [None] * 6
+    assert {error.code() for error in busy} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert all(1 <= int(dict(error.trailing_metadata())["retry-after"]) <= 60 for error in busy)
+
+
+def test_grpc_has_the_status_of_a_time_limit(hurried: InProcess, engine: StandInEngine) -> None:
+    engine.open.clear()
+    with grpc.insecure_channel(f"127.0.0.1:{hurried.grpc_port}") as channel:
+        error = call(hurried, "a", channel).exception()
+    assert (error.code(), error.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "not answered within 0.2 s")
+
+
+def test_streams_above_the_limit_get_429(clients: ThreadPoolExecutor) -> None:
+    engine = StandInEngine(signatures=("serving_default", "stream_start", "stream_next"))
+    engine.steps = [["Ein"], ["Ein Hund"]]
+    engine.open.clear()
+    with in_process({1: engine}, **LIMITS) as server:
+        first = clients.submit(server.predict, "a", stream=True)
+        assert engine.started.acquire(timeout=60)
+        second = server.predict("b", stream=True)
+        assert (second.status_code, second.headers["retry-after"]) == (429, "1")
+        engine.open.set()
+        assert first.result().text.endswith('data: {"predictions":[{"text":"Ein Hund","score":-0.5}]}\n\n')
+        until(lambda: server.predict("c", stream=True).status_code == 200)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failed_model_is_an_error_of_the_server(stream: bool) -> None:
+    engine = StandInEngine(signatures=("serving_default", "stream_start", "stream_next"))
+    engine.error, engine.steps = ModelFailedError("broken"), [ModelFailedError("broken")]
+    with in_process({1: engine}) as server:
+        answer = server.predict("a", stream=stream)
+    assert (answer.status_code, answer.json()) == (500, {"error": "the model failed: broken"})

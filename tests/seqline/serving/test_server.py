@@ -8,30 +8,29 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from seqline.errors import UserError
 from seqline.serving.model import Model
-from tests.servers import Server
+from tests.servers import Server, client
 
 
 @pytest.mark.parametrize("route", ["/answer", "/v1/models/model:predict", "/v1/models/model/versions/1:predict"])
 @pytest.mark.parametrize("instance", ["grüße", {"text": "grüße"}])
 def test_texts_are_answered_in_the_format_of_vertex(server: Server, route: str, instance: object) -> None:
-    response = httpx.post(server.url + route, json={"instances": [instance, "b"]})
+    response = client.post(server.url + route, json={"instances": [instance, "b"]})
     assert response.status_code == 200
     assert response.json() == {"predictions": [{"text": "GRüßE", "score": 0.0}, {"text": "B", "score": 0.0}]}
 
 
 def test_a_body_is_json_with_any_content_type(server: Server) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    response = httpx.post(server.route, content=b'{"instances": ["a"]}', headers=headers)
+    response = client.post(server.route, content=b'{"instances": ["a"]}', headers=headers)
     assert response.json() == {"predictions": [{"text": "A", "score": 0.0}]}
 
 
 def test_no_text_has_no_prediction(server: Server) -> None:
-    assert httpx.post(server.route, json={"instances": []}).json() == {"predictions": []}
+    assert client.post(server.route, json={"instances": []}).json() == {"predictions": []}
 
 
 @pytest.mark.parametrize(
@@ -48,36 +47,36 @@ def test_no_text_has_no_prediction(server: Server) -> None:
     ],
 )
 def test_an_invalid_body_names_the_field(server: Server, body: bytes, field: str) -> None:
-    response = httpx.post(server.route, content=body, headers={"Content-Type": "application/json"})
+    response = client.post(server.route, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"].startswith(field)
 
 
 def test_an_unknown_model_or_version_is_not_found(server: Server) -> None:
-    assert httpx.post(f"{server.url}/v1/models/other:predict", json={"instances": []}).status_code == 404
-    assert httpx.post(f"{server.url}/v1/models/model/versions/7:predict", json={"instances": []}).status_code == 404
+    assert client.post(f"{server.url}/v1/models/other:predict", json={"instances": []}).status_code == 404
+    assert client.post(f"{server.url}/v1/models/model/versions/7:predict", json={"instances": []}).status_code == 404
 
 
 def test_a_body_above_the_limit_is_rejected(server: Server) -> None:
     body = b'{"instances": ["' + b"a" * (11 * 1024 * 1024) + b'"]}'
-    response = httpx.post(server.route, content=body, headers={"Content-Type": "application/json"})
+    response = client.post(server.route, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 413
 
 
 @pytest.mark.parametrize("inputs", [["a"], {"text": ["a"]}, {"text": "a"}])
 def test_columns_are_answered_in_columns(server: Server, inputs: object) -> None:
     body = {"signature_name": "serving_default", "inputs": inputs}
-    response = httpx.post(f"{server.url}/v1/models/model:predict", json=body)
+    response = client.post(f"{server.url}/v1/models/model:predict", json=body)
     assert response.json() == {"outputs": {"text": ["A"], "score": [0.0]}}
 
 
 def test_a_response_names_the_version_that_answered(server: Server) -> None:
-    assert httpx.post(server.route, json={"instances": ["a"]}).headers["x-model-version"] == "1"
+    assert client.post(server.route, json={"instances": ["a"]}).headers["x-model-version"] == "1"
 
 
 def test_too_many_or_too_long_texts_are_rejected(server: Server) -> None:
-    many = httpx.post(server.route, json={"instances": ["a"] * 101})
-    long = httpx.post(server.route, json={"instances": ["a", "a" * 20_001]})
+    many = client.post(server.route, json={"instances": ["a"] * 101})
+    long = client.post(server.route, json={"instances": ["a", "a" * 20_001]})
     assert (many.status_code, long.status_code) == (413, 413)
     assert many.json() == {"error": "101 texts in one request; the limit is 100"}
     assert long.json()["error"].startswith("text 1 has 20001 characters")
@@ -85,7 +84,7 @@ def test_too_many_or_too_long_texts_are_rejected(server: Server) -> None:
 
 def test_a_chunked_body_above_the_limit_is_rejected(server: Server) -> None:
     chunks = (b"a" * 2**20 for _ in range(11))
-    assert httpx.post(server.route, content=chunks).status_code == 413
+    assert client.post(server.route, content=chunks).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -102,15 +101,14 @@ def test_a_chunked_body_above_the_limit_is_rejected(server: Server) -> None:
     ],
 )
 def test_an_invalid_request_is_rejected_and_the_next_one_answered(server: Server, body: bytes) -> None:
-    with httpx.Client() as client:
-        response = client.post(server.route, content=body)
-        assert response.status_code == 400
-        assert response.json()["error"]
-        assert client.post(server.route, json={"instances": ["a"]}).status_code == 200
+    response = client.post(server.route, content=body)
+    assert response.status_code == 400
+    assert response.json()["error"]
+    assert client.post(server.route, json={"instances": ["a"]}).status_code == 200
 
 
 def test_metadata_has_the_signatures(server: Server) -> None:
-    metadata = httpx.get(f"{server.url}/v1/models/model/versions/1/metadata").json()
+    metadata = client.get(f"{server.url}/v1/models/model/versions/1/metadata").json()
     assert metadata["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
     (signature,) = metadata["metadata"]["signature_def"]["signature_def"].values()
     assert signature["inputs"]["text"]["dtype"] == "DT_STRING"
@@ -118,9 +116,9 @@ def test_metadata_has_the_signatures(server: Server) -> None:
 
 
 def test_a_model_exported_with_schema_version_1_is_served_with_its_own_metadata(server: Server) -> None:
-    metadata = httpx.get(f"{server.url}/v1/models/model/metadata").json()["metadata"]["model"]
+    metadata = client.get(f"{server.url}/v1/models/model/metadata").json()["metadata"]["model"]
     assert (metadata["schema_version"], metadata["decoding"]["weights"]) == (1, "float32")
-    assert httpx.post(server.route, json={"instances": ["a"]}).json()["predictions"][0]["text"] == "A"
+    assert client.post(server.route, json={"instances": ["a"]}).json()["predictions"][0]["text"] == "A"
 
 
 def test_a_model_of_a_newer_version_is_not_served(toy_models: SimpleNamespace, tmp_path: Path) -> None:
@@ -133,7 +131,7 @@ def test_a_model_of_a_newer_version_is_not_served(toy_models: SimpleNamespace, t
 
 
 def test_the_openapi_document_describes_the_bodies(server: Server) -> None:
-    document = httpx.get(f"{server.url}/openapi.json").json()
+    document = client.get(f"{server.url}/openapi.json").json()
     predict = document["paths"]["/answer"]["post"]
     assert predict["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/PredictRequest")
     assert {"200", "400", "413", "429", "503", "504"} <= predict["responses"].keys()
@@ -142,7 +140,7 @@ def test_the_openapi_document_describes_the_bodies(server: Server) -> None:
 
 def test_requests_texts_and_batches_are_counted(server: Server) -> None:
     def count(name: str) -> float:
-        lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+        lines = client.get(f"{server.url}/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
     before = (
@@ -150,21 +148,21 @@ def test_requests_texts_and_batches_are_counted(server: Server) -> None:
         count("seqline_batch_size_sum"),
         count('seqline_traffic_percent{version="1"}'),
     )
-    httpx.post(server.route, json={"instances": ["a", "b", "c"]})
+    client.post(server.route, json={"instances": ["a", "b", "c"]})
     assert count("seqline_texts_total") >= before[0] + 3  # other tests send requests, too
     assert count("seqline_batch_size_sum") >= before[1] + 3
     assert before[2] == 100
 
 
 def test_the_page_loads_nothing_from_other_hosts(server: Server) -> None:
-    page = httpx.get(f"{server.url}/")
+    page = client.get(f"{server.url}/")
     assert page.headers["content-type"].startswith("text/html")
     assert "http://" not in page.text
     assert "https://" not in page.text
 
 
 def test_the_status_has_the_loaded_version(server: Server) -> None:
-    (status,) = httpx.get(f"{server.url}/v1/models/model").json()["model_version_status"]
+    (status,) = client.get(f"{server.url}/v1/models/model").json()["model_version_status"]
     assert (status["version"], status["state"]) == ("1", "AVAILABLE")
 
 

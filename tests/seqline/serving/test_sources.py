@@ -1,15 +1,14 @@
 """A serving container's model, from a folder or a bucket, over Cloud Storage's protocol."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 
 from seqline.errors import UserError
 from seqline.serving.sources import StorageSource
-from tests.servers import running
+from tests import light_models
+from tests.servers import client, running
 
 
 @pytest.fixture
@@ -53,11 +52,9 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         StorageSource(str(tmp_path))
 
 
-@pytest.mark.e2e
-def test_the_server_answers_with_a_model_from_a_bucket(
-    bucket: Any, toy_models: SimpleNamespace, tmp_path: Path
-) -> None:
-    bucket.put(str(toy_models.loud), "models/", recursive=True)
-    with running(tmp_path, "gs://models/loud") as server:
-        answer = httpx.post(server.route, json={"instances": ["a"]}).json()
+@pytest.mark.e2e(seconds=3)
+def test_the_server_answers_with_a_model_from_a_bucket(bucket: Any, tmp_path: Path) -> None:
+    bucket.put(str(light_models.save(tmp_path / "loud", "upper")), "models/", recursive=True)
+    with running(tmp_path, "gs://models/loud", **light_models.environment()) as server:
+        answer = client.post(server.route, json={"instances": ["a"]}).json()
         assert answer == {"predictions": [{"text": "A", "score": 0.0}]}
