@@ -50,7 +50,9 @@ class Options(BaseOptions):
     activation: Activation = Field("relu", description="Activation of the feed-forward blocks.")
     tied_embeddings: bool = Field(True, description="Whether the output layer shares the embedding's weights.")
     epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
-    minutes: float = Field(0.0, ge=0, description="Training time in minutes, at most; 0 for no limit.")
+    minutes: float = Field(
+        0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
+    )
     monitor: Literal["loss", "perplexity", "accuracy", "bleu", "rougeL"] = Field(
         "loss", description="Validation metric that selects the best epoch; bleu and rougeL need decoded_sample."
     )

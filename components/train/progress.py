@@ -6,7 +6,6 @@ import logging
 import math
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -31,7 +30,7 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, trainer: "Trainer") -> None:
         super().__init__()
         self.trainer = trainer
-        self.last = self.saved = self.logged = self.began = time.monotonic()
+        self.last = self.saved = self.logged = self.began = trainer.clock()
         self.first_step, self.first_tokens = trainer.step, 0.0
         self.bar = (
             keras.utils.Progbar(len(trainer.train_batches), stateful_metrics=["loss", "tokens/s"])
@@ -43,16 +42,15 @@ class Progress(keras.callbacks.Callback):
         """Restores the metrics of an epoch that resumes."""
         if self.trainer.step:
             # Keras has just reset them.
-            for variable, value in zip(self.model.metrics_variables, self.trainer.resumed_metrics, strict=True):
-                variable.assign(value)
+            self.trainer.restore_metrics()
             self.first_tokens = float(self.model.tokens.result())
         if self.bar is not None:
             print(f"Epoch {epoch + 1} of {self.trainer.options.epochs}")
-        self.last = self.saved = self.logged = self.began = time.monotonic()
+        self.last = self.saved = self.logged = self.began = self.trainer.clock()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Handles the end of a step."""
-        trainer, now, logs = self.trainer, time.monotonic(), logs or {}
+        trainer, now, logs = self.trainer, self.trainer.clock(), logs or {}
         if batch == 0:
             keep_freed_memory()
         trainer.step += 1
@@ -74,7 +72,7 @@ class Progress(keras.callbacks.Callback):
             raise SystemExit(128 + signal.SIGTERM)
         if due:
             trainer.save()
-            self.saved = self.last = time.monotonic()
+            self.saved = self.last = trainer.clock()
         # A step returns the mean of the replicas.
         tokens = float(logs.get("tokens", 0.0)) * self.model.distribute_strategy.num_replicas_in_sync
         ends = over or trainer.step == len(trainer.train_batches)

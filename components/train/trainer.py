@@ -5,6 +5,7 @@ import logging
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,7 @@ class Trainer:
         peak_flops: Peak of the devices, in FLOP/s.
         chief: Whether this process saves.
         save_seconds: Seconds between saves of the working state.
+        clock: The time in seconds, from any start.
     """
 
     def __init__(
@@ -58,12 +60,15 @@ class Trainer:
         peak_flops: float = 1.0,
         chief: bool = True,
         save_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model, self.train_batches, self.valid_batches, self.state = model, train, valid, state
         self.options, self.resample, self.sample, self.logs = options, resample, sample, logs
-        self.chief, self.save_seconds = chief, save_seconds
+        self.chief, self.save_seconds, self.clock = chief, save_seconds, clock
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
         self.epoch, self.step, self.seconds = 0, 0, 0.0
+        # The loop's time in earlier processes, its start in this one, and the longest validation so far.
+        self.earlier, self.started, self.validation_seconds = 0.0, clock(), 0.0
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
@@ -80,12 +85,12 @@ class Trainer:
             SystemExit: On SIGTERM, after the state has been saved.
         """
         self._restore()
-        (self.finished,) = self.agreed(self.out_of_time())
+        self.started = self.clock()
         if self.history and self.chief:
             report(self.history)
         options = self.options
         with self._saving_on_sigterm():
-            while self.epoch < options.epochs and not self.finished and not self.out_of_patience():
+            while self.epoch < options.epochs and self._continues():
                 try:
                     self._run_epoch()
                 except tf.errors.OpError as error:
@@ -123,17 +128,10 @@ class Trainer:
     def _run_epoch(self) -> None:
         if self.resample:
             self.train_batches = self.resample(self.epoch)
-        fitted = self.model.fit(
-            self._dataset(self.train_batches, self.epoch, self.step),
-            steps_per_epoch=len(self.train_batches) - self.step,
-            initial_epoch=self.epoch,
-            epochs=self.epoch + 1,
-            verbose=0,
-            callbacks=[Progress(self)],
-        )
+        learned = self._learn()
         if self.finished and self.step < len(self.train_batches):
             log.info("the %g minutes are used up in the middle of epoch %d", self.options.minutes, self.epoch + 1)
-        learned = {name: float(values[-1]) for name, values in fitted.history.items()}
+        began = self.clock()
         with self._averaged_weights():
             measured = self.model.evaluate(
                 self._dataset(self.valid_batches, 0, 0), steps=len(self.valid_batches), verbose=0, return_dict=True
@@ -159,8 +157,34 @@ class Trainer:
             entry = {"epoch": self.epoch + 1, **dict(zip(metrics, chiefs, strict=True))}
             if best_epoch([*self.history, entry], self.options.monitor) == entry["epoch"]:
                 self.best = [variable.numpy() for variable in self.model.trainable_variables]
+        self.validation_seconds = max(self.validation_seconds, self.clock() - began)
         self.history.append(entry)
         self.epoch, self.step = self.epoch + 1, 0
+
+    def _learn(self) -> dict[str, float]:
+        """Trains to the end of the epoch, or until the time is used up.
+
+        Returns:
+            The metrics of the whole epoch, also of the part in a process that was killed.
+        """
+        if self.step and (self.finished or self.step == len(self.train_batches)):
+            # That process was killed during the validation.
+            self.restore_metrics()
+            return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        fitted = self.model.fit(
+            self._dataset(self.train_batches, self.epoch, self.step),
+            steps_per_epoch=len(self.train_batches) - self.step,
+            initial_epoch=self.epoch,
+            epochs=self.epoch + 1,
+            verbose=0,
+            callbacks=[Progress(self)],
+        )
+        return {name: float(values[-1]) for name, values in fitted.history.items()}
+
+    def restore_metrics(self) -> None:
+        """Restores the metrics of an epoch that resumes."""
+        for variable, value in zip(self.model.metrics_variables, self.resumed_metrics, strict=True):
+            variable.assign(value)
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -194,9 +218,20 @@ class Trainer:
         """The epoch whose weights are saved: of equal ones, the last."""
         return best_epoch(self.history, self.options.monitor)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the whole loop, validation included, also in earlier processes."""
+        return self.earlier + self.clock() - self.started
+
     def out_of_time(self) -> bool:
-        """Whether the time limit is reached."""
-        return bool(self.options.minutes) and self.seconds >= self.options.minutes * 60
+        """Whether only the time for a validation is left."""
+        limit = self.options.minutes * 60
+        return bool(limit) and self.elapsed + self.validation_seconds >= limit
+
+    def _continues(self) -> bool:
+        """Whether to begin another epoch, or to end one that was interrupted; the first is always validated."""
+        (self.finished,) = self.agreed(self.out_of_time())
+        return self.step > 0 or not self.history or not (self.finished or self.out_of_patience())
 
     def agreed(self, *requests: bool) -> tuple[bool, ...]:
         """Whether any worker makes each of some requests, so that all act on them at the same step.
@@ -239,7 +274,7 @@ class Trainer:
         }
         if not self.chief:
             return
-        names = ("epoch", "step", "seconds", "history")
+        names = ("epoch", "step", "seconds", "elapsed", "validation_seconds", "history")
         self.state.save(groups, {name: getattr(self, name) for name in names})
 
     def _restore(self) -> None:
@@ -260,4 +295,7 @@ class Trainer:
         self.resumed_metrics, self.best = groups["metrics"], groups.get("best", [])
         self.epoch, self.step = progress["epoch"], progress["step"]
         self.seconds, self.history = progress["seconds"], progress["history"]
+        # States of earlier versions have neither.
+        self.earlier = progress.get("elapsed", self.seconds)
+        self.validation_seconds = progress.get("validation_seconds", 0.0)
         log.info("continuing at epoch %d, batch %d", self.epoch + 1, self.step + 1)

@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from seqline.components.train.batches import Batches
 from seqline.components.train.history import describe
-from seqline.components.train.objective import make_training_model
+from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.options import Options
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.working_state import WorkingState
+from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
+from tests.components.train.small import SMALL
 
 HISTORY = [
     {"epoch": 1, "valid_loss": 3.0, "valid_perplexity": 20.1, "valid_accuracy": 0.30, "valid_bleu": 5.0},
@@ -43,28 +45,218 @@ def test_of_equal_epochs_the_last_one_is_the_best(tmp_path: Path) -> None:
     assert trainer(tmp_path, [HISTORY[0], {**HISTORY[0], "epoch": 2}]).best_epoch == 2
 
 
-def test_an_epoch_that_was_terminated_and_resumed_has_the_time_of_both_parts(tmp_path: Path) -> None:
-    options = Options(epochs=1, decoded_sample=0, ema_momentum=0.0)
-    shape = {"encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2}
-    config = TransformerConfig(vocabulary_size=30, **shape)
-    batches = Batches([(np.full(3, 5, np.int32), np.full(3, 9, np.int32))] * 40, config, 64)
+class Clock:
+    """A clock that stands still until a test moves it."""
 
-    def one_that_waits(seconds: float) -> Trainer:
-        def wait(epoch: int) -> Batches:
-            one.seconds += seconds
-            return batches
+    now = 1000.0
 
-        model = make_training_model(config, options, len(batches), compiled=False)
-        one = Trainer(model, batches, batches, WorkingState(tmp_path), options, resample=wait)
-        return one
+    def __call__(self) -> float:
+        return self.now
 
-    terminated = one_that_waits(1000.0)
-    terminated.terminated = True
-    with pytest.raises(SystemExit):
-        terminated.run()
-    (entry,) = one_that_waits(0.0).run()
-    assert 1000 < entry["seconds"] < 2000
-    assert entry["tokens_per_second"] == pytest.approx(4 * 40 / entry["seconds"])
+
+class ScriptedSample:
+    """A decoded sample with given scores; decoding takes a minute."""
+
+    def __init__(self, model: TrainingModel, clock: Clock, scores: dict[int, float]) -> None:
+        self.model, self.clock, self.scores = model, clock, dict(scores)
+        self.weights: list[list[np.ndarray]] = []
+
+    def measure(self) -> dict[str, float]:
+        self.clock.now += 60
+        self.weights.append([variable.numpy() for variable in self.model.trainable_variables])
+        return {"valid_bleu": self.scores.pop(min(self.scores)), "valid_rougeL": 0.0}
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing is saved."""
+
+
+class Room:
+    """Trainers of one small model, whose step is traced once: a new process starts with its first weights."""
+
+    options = Options(
+        epochs=3, decoded_sample=1, patience=0, dropout=0.1, monitor="bleu", learning_rate=0.02, warmup_steps=3
+    )
+
+    def __init__(self) -> None:
+        tf.keras.utils.set_random_seed(1)
+        config = TransformerConfig(vocabulary_size=30, dropout=0.1, **SMALL)
+        random = np.random.default_rng(1)
+        pairs = [(ids, ids[::-1].copy()) for ids in random.integers(4, 30, (40, 3)).astype(np.int32)]
+        self.train, self.valid = Batches(pairs[:32], config, 32), Batches(pairs[32:], config, 64)
+        self.model = make_training_model(config, self.options, 3 * len(self.train), compiled=False)
+        self.variables = [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
+        self.first = [variable.numpy() for variable in self.variables]
+        self.clock, self.batch_seconds = Clock(), 0.0
+        self.model.make_train_function()
+        step = self.model.train_function
+
+        def timed_step(iterator: Any) -> Any:
+            self.clock.now += self.batch_seconds
+            return step(iterator)
+
+        self.model.train_function = timed_step
+
+    def trainer(
+        self,
+        folder: Path,
+        kill: tuple[int, int] | None = None,
+        scores: dict[int, float] | None = None,
+        batch_seconds: float = 1.0,
+        **options: Any,
+    ) -> Trainer:
+        """A trainer of a new process, which saves after every batch.
+
+        Args:
+            folder: Folder of the working state.
+            kill: Epoch and batch after whose save the process is killed.
+            scores: BLEU by epoch.
+            batch_seconds: Seconds that a batch takes.
+            **options: Options that differ.
+        """
+        for variable, value in zip(self.variables, self.first, strict=True):
+            variable.assign(value)
+        self.clock, self.batch_seconds = Clock(), batch_seconds
+        clock = self.clock
+        sample: Any = ScriptedSample(self.model, clock, scores or {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
+
+        class Process(Trainer):
+            def save(self) -> None:
+                super().save()
+                if kill == (self.epoch + 1, self.step):
+                    raise KilledError
+
+        return Process(
+            self.model,
+            self.train,
+            self.valid,
+            WorkingState(folder),
+            self.options.with_values(**options),
+            sample=sample,
+            save_seconds=-1.0,
+            clock=clock,
+        )
+
+    def weights(self) -> list[np.ndarray]:
+        return [variable.numpy() for variable in self.model.trainable_variables]
+
+
+@pytest.fixture(scope="module")
+def room() -> Room:
+    return Room()
+
+
+def check_equal(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def killed(trainer: Trainer) -> None:
+    with pytest.raises(KilledError):
+        trainer.run()
+
+
+@pytest.fixture(scope="module")
+def undisturbed_run(room: Room, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, float]], Any]:
+    """History and weights of two epochs."""
+    history = room.trainer(tmp_path_factory.mktemp("undisturbed"), epochs=2).run()
+    return history, room.weights()
+
+
+@pytest.mark.parametrize("kill", [(1, 4), (2, 0), (2, 2)], ids=str)
+def test_training_that_is_killed_anywhere_ends_with_the_same_weights(
+    room: Room, undisturbed_run: tuple[list[dict[str, float]], Any], tmp_path: Path, kill: tuple[int, int]
+) -> None:
+    history, weights = undisturbed_run
+    assert len(room.train) == 4
+    assert np.abs(weights[0] - room.first[0]).max() > 0.01
+    killed(room.trainer(tmp_path, kill, epochs=2))
+    again = room.trainer(tmp_path, epochs=2, scores={epoch: float(epoch) for epoch in range(kill[0], 3)})
+    for entry, expected in zip(again.run(), history, strict=True):
+        assert entry == pytest.approx(expected, rel=1e-4)
+    check_equal(room.weights(), weights)
+
+
+def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(room: Room, tmp_path: Path) -> None:
+    first = room.trainer(tmp_path, kill=(2, 2), scores={1: 90.0})
+    killed(first)
+    again = room.trainer(tmp_path, epochs=2, scores={2: 10.0})
+    again.run()
+    assert again.best_epoch == 1
+    check_equal(room.weights(), first.sample.weights[0])  # type: ignore[union-attr]
+
+
+def test_the_time_limit_includes_the_validation_that_is_expected(room: Room, tmp_path: Path) -> None:
+    # An epoch is 4 batches of 10 s and a validation of 60 s: the third epoch would end at 300 s.
+    trainer = room.trainer(tmp_path, batch_seconds=10.0, minutes=4.0, epochs=9)
+    assert [entry["target_tokens"] for entry in trainer.run()] == [128, 128]
+    assert trainer.elapsed == 200
+    trainer = room.trainer(tmp_path / "longer", batch_seconds=10.0, minutes=4.5, epochs=9)
+    # One batch, and no validation after the limit.
+    assert [entry["target_tokens"] for entry in trainer.run()] == [128, 128, 32]
+    assert trainer.elapsed == 270
+
+
+def test_the_time_of_earlier_processes_counts(room: Room, tmp_path: Path) -> None:
+    killed(room.trainer(tmp_path, kill=(2, 0), batch_seconds=0.25, minutes=3.0, epochs=9))
+    again = room.trainer(tmp_path, batch_seconds=0.25, minutes=3.0, epochs=9)
+    # Three epochs of 61 s: the last one is cut.
+    assert len(again.run()) == 2
+    assert again.elapsed == 122
+
+
+def test_time_that_is_used_up_before_the_first_validation_still_makes_a_model(room: Room, tmp_path: Path) -> None:
+    trainer = room.trainer(tmp_path, batch_seconds=10.0, minutes=0.5, epochs=9)
+    (entry,) = trainer.run()
+    assert entry["target_tokens"] == 3 * 32
+    assert trainer.elapsed == 90
+
+
+def test_a_kill_during_the_validation_that_ends_the_time_loses_nothing(room: Room, tmp_path: Path) -> None:
+    killed(room.trainer(tmp_path, kill=(1, 3), batch_seconds=10.0, minutes=0.5))
+    (entry,) = room.trainer(tmp_path, batch_seconds=10.0, minutes=0.5).run()
+    assert entry["target_tokens"] == 3 * 32
+
+
+def test_a_state_without_the_loop_s_time_counts_the_time_of_its_batches(room: Room, tmp_path: Path) -> None:
+    killed(room.trainer(tmp_path, kill=(2, 1)))
+    state = WorkingState(tmp_path)
+    groups, progress = state.load() or ({}, {})
+    assert (progress.pop("elapsed"), progress.pop("validation_seconds")) == (65.0, 60.0)
+    state.save(groups, {**progress, "seconds": 170.0})
+    again = room.trainer(tmp_path, minutes=3.0)
+    again.run()
+    assert again.elapsed >= 170
+
+
+def test_an_epoch_that_was_interrupted_has_the_time_of_both_parts(room: Room, tmp_path: Path) -> None:
+    killed(room.trainer(tmp_path, kill=(1, 2), batch_seconds=1000.0, epochs=1))
+    (entry,) = room.trainer(tmp_path, batch_seconds=10.0, epochs=1).run()
+    assert entry["seconds"] == 2 * 1000 + 2 * 10
+    assert entry["tokens_per_second"] == pytest.approx(128 / 2020)
+
+
+def test_sigterm_saves_and_ends_the_process(room: Room, tmp_path: Path) -> None:
+    first = room.trainer(tmp_path)
+    first.save_seconds = 1e9
+    first.terminated = True
+    with pytest.raises(SystemExit) as ended:
+        first.run()
+    assert ended.value.code == 143
+    assert (WorkingState(tmp_path).load() or ({}, {}))[1]["step"] == 1
+
+
+def test_a_loss_that_is_not_a_number_ends_training_with_its_position(room: Room, tmp_path: Path) -> None:
+    trainer = room.trainer(tmp_path)
+
+    def spoil(epoch: int) -> Batches:
+        if epoch == 1:
+            room.model.trainable_variables[0].assign(np.full_like(room.first[0], np.nan))
+        return room.train
+
+    trainer.resample = spoil
+    with pytest.raises(UserError, match="the loss is not a number any more at epoch 2, batch 1: lower the learning"):
+        trainer.run()
 
 
 def test_an_epoch_s_log_line_has_throughput_and_utilization() -> None:
