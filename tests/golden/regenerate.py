@@ -6,7 +6,6 @@ from tests.golden.digest import digest
 from tests.golden.variants import VARIANTS
 
 GOLDEN = Path(__file__).parent
-normalised = digest  # the name that tests/seqline/compiling/test_compiler.py imports
 
 if __name__ == "__main__":
     for name in VARIANTS:
