@@ -41,6 +41,13 @@ demo: install ## The whole pipeline on the built-in sample, up to a live endpoin
 test: install ## All tests, on two cores
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=40 $(TESTS)
 
+# Another locale, time zone and order, and a proxy that must not be asked for this machine.
+.PHONY: nightly
+nightly: install ## The tests with many more examples and in another environment; then the mutants
+	HYPOTHESIS_PROFILE=nightly LC_ALL=C TZ=Asia/Kathmandu http_proxy=http://127.0.0.1:9 \
+	  $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --timeout 3600 $(TESTS)
+	$(MAKE) mutants
+
 .PHONY: lint
 lint: install ## Ruff, mypy and import-linter
 	$(BIN)/ruff check .
