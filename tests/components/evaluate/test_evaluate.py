@@ -118,31 +118,6 @@ def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(mo
     assert "not available" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
 
-def test_batches_have_one_size_similar_lengths_and_long_texts_first() -> None:
-    import numpy as np
-
-    from seqline.components.evaluate.decoding import decode
-
-    seen: list[list[int]] = []
-
-    class Answer(list):
-        def numpy(self) -> Any:
-            return np.array(self)
-
-    def signature(text: Any) -> dict[str, Any]:
-        texts = list(text.numpy())
-        seen.append([len(one) for one in texts])
-        return {"text": Answer(texts), "score": Answer([-1.0] * len(texts))}
-
-    texts = [source for source, _ in PAIRS]
-    outputs, scores = decode(signature, texts, 16)
-    assert outputs == texts
-    assert scores == [-1.0] * 50
-    assert [len(batch) for batch in seen] == [16, 16, 16, 16]
-    assert max(seen[1]) <= min(seen[0])
-    assert max(seen[2]) <= min(seen[1])
-
-
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=20), st.integers(1, 30))
 @settings(max_examples=40, deadline=None)
 def test_outputs_are_in_the_order_of_the_inputs_for_every_batch_size(

@@ -1,0 +1,83 @@
+"""Measuring, with a function in the place of a model's signature."""
+
+import logging
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seqline.artifacts.evaluation import Evaluation, read_sentences
+from seqline.artifacts.exported_model import Decoding, Description, ExportedModel
+from seqline.components.evaluate import decoding, measuring
+from seqline.components.evaluate.options import Options
+from seqline.components.evaluate.stage import evaluate
+from tests.components.evaluate.test_decoding import Model
+from tests.components.evaluate.test_evaluate import PAIRS, write_corpus
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "model"
+    (folder / "variables").mkdir(parents=True)
+    description = Description("model-fingerprint", "en", "de", Decoding(beam_size=3), "c", "2026-01-01", "2")
+    ExportedModel(folder).write_description(description)
+    (folder / "variables" / "weights").write_bytes(b"x" * 2_000_000)
+    signature = Model(lambda text: -0.5)
+    signature.model = SimpleNamespace(signatures={})
+    monkeypatch.setattr(decoding, "load", lambda _: signature)
+    monkeypatch.setattr(decoding, "latencies", lambda _, texts: [float(len(texts))] + [float(n) for n in range(100)])
+    return folder
+
+
+def measure(model: Path, tmp_path: Path, **options: Any) -> Evaluation:
+    corpus = write_corpus(tmp_path / "corpus", PAIRS)
+    return evaluate(model, corpus, tmp_path / "evaluation", tmp_path / "report.html", Options(**options))
+
+
+def test_the_evaluation_describes_the_model_and_its_outputs(model: Path, tmp_path: Path) -> None:
+    measured = measure(model, tmp_path, min_slice_size=7)
+    assert (measured.absent, measured.model_fingerprint, measured.sentences) == (False, "model-fingerprint", 50)
+    assert (measured.decoding["beam_size"], measured.min_slice_size, measured.language) == (3, 7, "de")
+    assert measured.metrics["bleu"].value == pytest.approx(100)
+    found = list(read_sentences(tmp_path / "evaluation"))
+    assert [(one.source, one.reference, one.output) for one in found] == [(s, t, s.upper()) for s, t in PAIRS]
+    assert {one.score for one in found} == {-0.5}
+
+
+def test_latency_and_size_are_those_of_the_whole_test_set_and_all_files(model: Path, tmp_path: Path) -> None:
+    metrics = measure(model, tmp_path).metrics
+    # 0 to 99 milliseconds, and 50 for the 50 sentences.
+    assert (metrics["latency_p50"].value, metrics["latency_p95"].value) == (50, 94)
+    size = (2_000_000 + (model / "model.json").stat().st_size) / 1e6
+    assert metrics["model_size"].value == pytest.approx(size)
+    directions = {name: metrics[name].higher_is_better for name in ("latency_p50", "latency_p95", "model_size")}
+    assert not any(directions.values())
+    assert metrics["throughput"].higher_is_better
+
+
+def test_the_slowest_of_few_requests_is_the_95th_percentile(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for times, median, slow in (([7.0], 7, 7), ([9.0, 5.0], 9, 9), ([3.0, 1.0, 2.0], 2, 3)):
+        monkeypatch.setattr(decoding, "latencies", lambda _, texts, times=times: times)
+        metrics = measure(model, tmp_path / str(len(times))).metrics
+        assert (metrics["latency_p50"].value, metrics["latency_p95"].value) == (median, slow)
+
+
+@pytest.mark.parametrize("chunks", [1, 5])
+def test_the_throughput_is_of_decoding_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, chunks: int
+) -> None:
+    # On a clock that moves on by a second whenever it is read, each chunk is decoded in one second.
+    caplog.set_level(logging.INFO)
+    clock, read = count(1000), []
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(monotonic=lambda: read.append(next(clock)) or read[-1]))
+    monkeypatch.setattr(measuring, "CHUNK_SIZE", 50 // chunks)
+    measured = measure(model, tmp_path)
+    assert measured.metrics["throughput"].value == pytest.approx(50 / chunks)
+    assert measured.seconds == read[-1] - read[0]
+    # Waiting for the scores of each chunk, and once for the end.
+    assert measured.counting_seconds == chunks + 1
+    assert f"{measured.seconds:.1f} s, of which {chunks + 1:.1f} s were spent on scoring alone" in caplog.messages
