@@ -25,8 +25,8 @@ PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 NO_RULES = Options(shards=3, task="text_generation", rules={"broken_encoding": False})
 
 
-def read(path: Path, options: Options = NO_RULES) -> tuple[list[tuple[str, ...]], Tally]:
-    files, work = [Input("data", str(path))], path.parent
+def read(path: Path, options: Options = NO_RULES, parameter: str = "data") -> tuple[list[tuple[str, ...]], Tally]:
+    files, work = [Input(parameter, str(path))], path.parent
     fields = ["source", "target", *(["slice"] if options.slice_field else [])]
     found, tallies = [], []
     for block in CutFiles(files, options, str(work)).process(0):
