@@ -45,12 +45,36 @@ def test_without_options_there_are_no_copies() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(clean), st.integers(0, 2**64 - 1))
-def test_typing_errors_keep_the_text_clean_and_most_of_its_words(text: str, seed: int) -> None:
+def test_typing_errors_keep_the_text_clean_and_depend_on_the_seed_alone(text: str, seed: int) -> None:
     wrong = with_typing_errors(text, seed)
     assert wrong == clean(wrong) == with_typing_errors(text, seed)
-    words, others = text.split(" "), wrong.split(" ")
-    if len(words) == len(others):
-        assert sum(one != other for one, other in zip(words, others, strict=True)) <= -(-len(words) // 10)
+
+
+def slips(word: str) -> set[str]:
+    """The word with one letter dropped, doubled or swapped with the next; or as it is, where the last one is swapped."""
+    places = range(len(word))
+    dropped, doubled = (
+        {word[:at] + word[at + 1 :] for at in places},
+        {word[:at] + word[at] + word[at:] for at in places},
+    )
+    swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places[:-1]}
+    return {word} | dropped | doubled | swapped
+
+
+@given(st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=1, max_size=35), st.integers(0, 2**64 - 1))
+def test_every_tenth_word_gets_one_typing_error(words: list[str], seed: int) -> None:
+    others = with_typing_errors(" ".join(words), seed).split(" ")
+    changed = [(one, other) for one, other in zip(words, others, strict=True) if one != other]
+    assert len(changed) <= -(-len(words) // 10)
+    assert all(other in slips(one) and len(one) > 1 for one, other in changed)
+
+
+def test_typing_errors_of_every_kind_are_made() -> None:
+    text = " ".join(["abcdef"] * 30)
+    found = [word for seed in range(100) for word in with_typing_errors(text, seed).split() if word != "abcdef"]
+    assert 250 < len(found) <= 300
+    assert {len(word) for word in found} == {5, 6, 7}
+    assert set(found) == slips("abcdef") - {"abcdef"}
 
 
 @pytest.mark.parametrize(

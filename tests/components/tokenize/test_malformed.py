@@ -21,13 +21,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.rules import RULES
 from seqline.components.tokenize.stage import tokenize
+from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean
 from seqline.errors import UserError
-from tests.components.tokenize.test_rows import read
+from tests.components.tokenize.test_rows import read, write
 
 # No rule: every pair that is no duplicate must be found again.
 OPTIONS = Options(shards=2, rules={name: False for name, rule in RULES.items() if rule.rejects})
@@ -170,7 +173,7 @@ def _cells(form: str, line: bytes, columns: list[str], separator: str) -> list[s
 
 
 def check(seed: int, folder: Path) -> str:
-    """Checks one file; returns the outcome: read, bounded, refused or broken."""
+    """Checks the file of a seed; returns the outcome: read, bounded, refused or broken."""
     path, content = malformed(seed, folder)
     broken = content is None
     if content is None:
@@ -192,7 +195,12 @@ def check(seed: int, folder: Path) -> str:
     if content is None or (broken and tally.problems):
         assert tally.problems, note
         return "broken"
-    found = expected(path.name.split(".")[1], content)
+    return agree(path.name.split(".")[1], content, pairs, tally, note)
+
+
+def agree(form: str, content: bytes, pairs: list[tuple[str, ...]], tally: Tally, note: object) -> str:
+    """Checks that what was read of a file is what it holds; returns the outcome."""
+    found = expected(form, content)
     if found is None:
         assert tally.problems, note
         assert not pairs, note
@@ -205,6 +213,18 @@ def check(seed: int, folder: Path) -> str:
     assert Counter(pairs) == found.pairs, note
     assert (tally.read, tally.malformed) == (found.read, found.malformed), note
     return "read"
+
+
+@settings(max_examples=150)
+@given(
+    form=st.sampled_from(["tsv", "csv", "jsonl"]),
+    content=st.binary(max_size=200) | st.text('a\t\n\r ,"{}\\\u00e9\ufeff\x00', max_size=60).map(str.encode),
+)
+def test_no_content_loses_a_row(form: str, content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write(tmp_path_factory.getbasetemp(), f"fuzz.{form}", content)
+    pairs, tally = read(path, OPTIONS)
+    assert tally.read == len(pairs) + tally.rejected.total()
+    agree(form, content, pairs, tally, content)
 
 
 @pytest.mark.parametrize("first", range(0, 400, 100))

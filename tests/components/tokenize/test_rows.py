@@ -10,8 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from seqline.components.tokenize import blocks
 from seqline.components.tokenize.blocks import CutFiles
@@ -174,21 +172,6 @@ def test_blocks_do_not_cut_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     cut = read(path)
     assert cut[0] == whole[0]
     assert len(cut[0]) == cut[1].read == 300
-
-
-@settings(max_examples=150, deadline=None)
-@given(content=st.binary(max_size=200) | st.text('a\t\n\r ,"{}\\\u00e9\ufeff\x00', max_size=60).map(str.encode))
-def test_no_content_loses_a_row(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    rows = len(content.split(b"\n")) - (content.endswith(b"\n") or not content)
-    for name in ("fuzz.tsv", "fuzz.jsonl", "fuzz.csv"):
-        pairs, tally = read(write(folder, name, content))
-        if tally.problems:
-            continue
-        assert tally.read == len(pairs) + tally.rejected.total()
-        assert tally.malformed <= tally.rejected.total()
-        if name != "fuzz.csv" and content.removeprefix(b"\xef\xbb\xbf"):
-            assert tally.read == rows
 
 
 def test_the_sample_of_rejected_rows_is_the_same_in_any_order(tmp_path: Path) -> None:
