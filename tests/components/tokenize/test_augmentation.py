@@ -51,12 +51,10 @@ def test_typing_errors_keep_the_text_clean_and_depend_on_the_seed_alone(text: st
 
 
 def slips(word: str) -> set[str]:
-    """The word with one letter dropped, doubled or swapped with the next; or as it is, where the last one is swapped."""
+    """The word with one letter dropped, doubled or swapped with the next; the last one has none, and stays."""
     places = range(len(word))
-    dropped, doubled = (
-        {word[:at] + word[at + 1 :] for at in places},
-        {word[:at] + word[at] + word[at:] for at in places},
-    )
+    dropped = {word[:at] + word[at + 1 :] for at in places}
+    doubled = {word[:at] + word[at] + word[at:] for at in places}
     swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places[:-1]}
     return {word} | dropped | doubled | swapped
 
