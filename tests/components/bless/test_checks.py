@@ -299,4 +299,15 @@ def test_only_limits_on_the_same_metric_decide_instead_of_a_champion() -> None:
         found = check_rules(Options(gate=[compared, other]).gate, EvaluationPair(evaluation(), None, problem))[0]
         assert found.passed is decides
         assert (found.value, found.limit) == (30, None)
-        assert found.reason.startswith("The champion cannot be measured (it does not load); ")
+        assert found.reason == "The champion cannot be measured (it does not load); " + (
+            "the limit on BLEU decides instead."
+            if decides
+            else "no rule limits BLEU, so this rule fails: add a minimum or maximum."
+        )
+
+
+@pytest.mark.parametrize("rule", [{"margin": 0}, {"gain": 99}])
+def test_the_first_model_passes_every_comparison(rule: dict) -> None:
+    found = check({"metric": "bleu", **rule}, evaluation())
+    assert (found.passed, found.value, found.limit, found.champion) == (True, 30, None, None)
+    assert found.reason == "There is no champion to compare with: no version is live, or this very model is."
