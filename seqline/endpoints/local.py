@@ -16,14 +16,12 @@ from typing import Any
 
 from seqline.endpoints.back_end import NONE, Registered, Reply, State
 from seqline.endpoints.local_endpoint import Endpoint, Settings
-from seqline.endpoints.ports import is_free
+from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# A proxy of the user's environment cannot reach this machine's loopback.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Time for a server whose supervisor was killed to answer the requests in flight.
 FORMER_SECONDS = 35.0
 
@@ -201,7 +199,7 @@ class LocalBackEnd:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._settings().url + path, content, headers)  # noqa: S310 (our own server)
-        with _DIRECT.open(request, timeout=self.seconds) as response:
+        with DIRECT.open(request, timeout=self.seconds) as response:
             return json.load(response)
 
     def _end_of_log(self) -> str:
@@ -213,7 +211,5 @@ def _await_free(host: str, port: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not is_free(port, host):
         if time.monotonic() > deadline:
-            raise UserError(
-                f"port {port} is in use by another program; choose another with --port, or stop that program"
-            )
+            raise UserError(in_use(port, host))
         time.sleep(0.1)

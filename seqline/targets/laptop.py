@@ -16,6 +16,7 @@ import seqline
 from seqline.compiling.kfp_import import import_kfp
 from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.endpoints.local_endpoint import can_listen
+from seqline.endpoints.ports import in_use
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.problems import Problem
@@ -100,8 +101,7 @@ class Laptop:
         field = "targets.laptop"
         problems = []
         if not can_listen(self.home.endpoint(self.settings.endpoint), self.settings.port):
-            message = f"port {self.settings.port} is in use by another program; choose another, or stop that program"
-            problems.append(Problem(message, field=f"{field}.port"))
+            problems.append(Problem(in_use(self.settings.port), field=f"{field}.port"))
         parent = next(folder for folder in (self.home.path, *self.home.path.parents) if folder.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             problems.append(Problem(f"{parent} cannot be written to; choose another folder", field=f"{field}.home"))
@@ -139,9 +139,7 @@ class Laptop:
         values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
         port = values["serving"]["port"] if values.get("endpoint") and "serving" in known.sections else 0
         if port and not can_listen(Path(values["endpoint"]), port):
-            raise UserError(
-                f"port {port} is in use by another program; choose another with --port, or stop that program"
-            )
+            raise UserError(in_use(port))
         caching = self.settings.cache if cache is None else cache
         return run(Path(spec), values, self.home, caching, on_change or (lambda run: None))
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from seqline.endpoints.ports import in_use
 from seqline.errors import UserError
 from seqline.serving.model import Model
 from tests.servers import Server, client
@@ -176,6 +177,10 @@ def test_a_port_in_use_is_an_error_of_one_line(toy_models: SimpleNamespace) -> N
     assert done.returncode == 1
     assert f"error: cannot listen on 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_our_own_server_is_recognized_on_its_port(server: Server) -> None:
+    assert f"port {server.port} is in use by Seqline's own server of the endpoint 'model'" in in_use(server.port)
 
 
 def test_without_a_model_the_server_names_the_options(tmp_path: Path) -> None:
