@@ -71,7 +71,7 @@ def running(folder: Path, model: str, *flags: str, **environment: str) -> Iterat
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_ready(f"{url}/ping", process)
+        wait_ready(f"{url}/ping", process, log)
         yield Server(url, f"{url}/answer", f"{url}/ping", port, grpc_port, process.pid, str(log))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, log.read_text()
@@ -87,17 +87,18 @@ def running_as_data(folder: Path, model: str, *flags: str) -> Iterator[dict[str,
         yield asdict(server)
 
 
-def wait_ready(url: str, process: "subprocess.Popen[bytes]", seconds: float = 300) -> None:
-    """Waits until a server's health check succeeds."""
+def wait_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Waits until a server's health check succeeds; its model must load at the first attempt."""
 
     def ready() -> bool:
-        assert process.poll() is None, "the server ended"
+        assert process.poll() is None, log.read_text()
+        assert "failed to load" not in log.read_text(), log.read_text()
         try:
             return client.get(url).status_code == 200
         except httpx.TransportError:
             return False
 
-    until(ready, seconds)
+    until(ready, 300)
 
 
 class StandInEngine:
