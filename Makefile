@@ -48,6 +48,12 @@ nightly: install ## The tests with many more examples and in another environment
 	  $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --timeout 3600 $(TESTS)
 	$(MAKE) mutants
 
+.PHONY: mutants
+mutants: install ## Put small faults into the code, one by one; build/mutants.txt lists those that no test notices
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target build/mutants \
+	  --requirement requirements-mutants.txt
+	PYTHONPATH=build/mutants $(BIN)/python tests/mutation/run.py
+
 .PHONY: lint
 lint: install ## Ruff, mypy and import-linter
 	$(BIN)/ruff check .
@@ -72,6 +78,8 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	$(UV) pip compile --quiet $(LOCK) --extra dev --output-file requirements.txt
 	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:build) --constraints requirements.txt \
 	  --output-file requirements-build.txt
+	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:mutants) --constraints requirements.txt \
+	  --output-file requirements-mutants.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
 	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \

@@ -10,7 +10,7 @@ def test_movement_counts_sentences_by_the_bands_of_champion_and_challenger() -> 
 
 
 def test_a_band_holds_its_lower_end_and_the_last_one_both() -> None:
-    for score, band in ((0.0, 0), (20.0, 1), (39.9, 1), (40.0, 2), (60.0, 3), (80.0, 4), (100.0, 4)):
+    for score, band in ((-1e-9, 0), (0.0, 0), (20.0, 1), (39.9, 1), (40.0, 2), (60.0, 3), (80.0, 4), (100.0, 4)):
         moved = movement(np.array([score]), np.array([50.0]))
         assert moved == [[int((row, column) == (band, 2)) for column in range(5)] for row in range(5)]
     assert BANDS == ["0 to 20", "20 to 40", "40 to 60", "60 to 80", "80 to 100"]

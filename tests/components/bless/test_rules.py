@@ -23,7 +23,9 @@ from seqline.errors import UserError
         ([{"metric": "bleu", "minimum": True}], r"gate\[0\].minimum must be a number"),
         ([{"metric": "bleu", "margin": math.nan}], r"gate\[0\].margin must be a finite number"),
         ([{"metric": "bleu", "margin": -1}], r"gate\[0\].margin must be at least 0"),
+        ([{"metric": "bleu", "gain": -1}], r"gate\[0\].gain must be at least 0"),
         ([{"metric": "length_ratio", "margin": 1}], "no better side"),
+        ([{"metric": "bleu", "margin": 1, "significance": -0.5}], r"gate\[0\].significance must be at least 0"),
         (
             [{"metric": "bleu", "margin": 1, "significance": 2}],
             r"gate\[0\].significance must be at least 0 and at most 1, not 2",
