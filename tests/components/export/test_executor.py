@@ -69,6 +69,6 @@ assert once == again, (once, again)
 """
 
 
-def test_many_concurrent_calls_on_one_thread_finish(exported_model: Path) -> None:
+def test_many_concurrent_calls_on_one_thread_finish(small_model: Path) -> None:
     # A loop waiting for a thread that waits for the loop would be a deadlock.
-    subprocess.run([sys.executable, "-c", CALLERS, str(exported_model)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", CALLERS, str(small_model)], check=True, timeout=120)

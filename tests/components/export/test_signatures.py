@@ -1,5 +1,6 @@
 """The exported signatures agree with each other."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import tensorflow as tf
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.decoding.search_options import Search
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
+from tests.seqline.decoding.reference import model_logits
 
 TEXTS = ["red house", "", "two green trees and three blue houses"]
 KINDS = {float: tf.float32, bool: tf.bool, int: tf.int32}
@@ -43,13 +47,29 @@ def test_results_are_sorted_by_score(loaded_model: Any) -> None:
     assert len(set(outputs["text"][0].tolist())) > 1
 
 
-def test_a_score_is_the_log_probability_that_the_search_reports(loaded_model: Any) -> None:
-    found = call(loaded_model, "parameters", text=TEXTS[:1], length_penalty=0.0, max_output_length=16)
-    scored = call(loaded_model, "score", source=TEXTS[:1], target=found["text"][:, 0].tolist())
-    if scored["tokens"][0] < 16:  # it ended with eos
-        np.testing.assert_allclose(scored["log_probability"], found["score"][:, 0], atol=1e-3)
+def test_a_score_is_the_trained_model_s_log_probability_of_the_tokens(checkpoint: Path, loaded_model: Any) -> None:
+    from sentencepiece import SentencePieceProcessor
+
+    trained = Checkpoint(checkpoint)
+    model = make_model(TransformerConfig.from_dict(trained.read_config().model))
+    model.load_weights(trained.weights)
+    processor = SentencePieceProcessor(model_file=str(trained.tokenizer))
+    logits_of, targets = model_logits(model), ["rotes Haus", "", "zwei grüne Bäume"]
+    scored = call(loaded_model, "score", source=TEXTS, target=targets)
+    for row, (source, target) in enumerate(zip(TEXTS, targets, strict=True)):
+        next_logits = logits_of([*processor.encode(source), processor.eos_id()])
+        tokens = [*processor.encode(target), processor.eos_id()]
+        expected = 0.0
+        for position, token in enumerate(tokens):
+            (logits,) = next_logits(np.array([[processor.bos_id(), *tokens[:position]]], np.int32))
+            expected += logits[token] - np.logaddexp.reduce(logits)
+        assert scored["tokens"][row] == len(tokens)
+        np.testing.assert_allclose(scored["log_probability"][row], expected, rtol=1e-3)
+
+
+def test_the_score_of_no_pair_is_empty(loaded_model: Any) -> None:
     empty = call(loaded_model, "score", source=tf.zeros((0,), tf.string), target=tf.zeros((0,), tf.string))
-    assert empty["tokens"].shape == (0,)
+    assert empty["tokens"].shape == empty["log_probability"].shape == (0,)
 
 
 def test_the_score_of_a_pair_does_not_depend_on_its_batch(loaded_model: Any) -> None:
@@ -97,7 +117,33 @@ def test_a_truncated_input_is_flagged(exported_model: Path, loaded_model: Any) -
 
 def test_every_input_and_output_is_described(exported_model: Path, loaded_model: Any) -> None:
     described = (exported_model / "signatures.md").read_text(encoding="utf-8")
+    assert set(loaded_model.signatures) == {
+        "serving_default", "parameters", "score", "ids", "stream_start", "stream_next"
+    }  # fmt: skip
     for name, signature in loaded_model.signatures.items():
         section = described.partition(f"## `{name}`")[2].partition("\n## ")[0]
         for key, tensor in {**signature.structured_input_signature[1], **signature.structured_outputs}.items():
             assert f"`{key}` | {tensor.dtype.name}" in section
+
+
+def spellings() -> dict[str, str]:
+    """Letters with marks, by their spellings with no mark composed and with all but the last."""
+    found = {}
+    for char in map(chr, range(0x30000)):
+        first, _, rest = unicodedata.decomposition(char).partition(" ")
+        if rest and not first.startswith("<") and unicodedata.normalize("NFC", char) == char:
+            found["".join(chr(int(code, 16)) for code in (first, *rest.split()))] = char
+            found[unicodedata.normalize("NFD", char)] = char
+    return found
+
+
+def test_combining_marks_are_composed_before_the_text_is_encoded(loaded_small_model: Any) -> None:
+    others = spellings()
+    assert others["U\u0308\u0304"] == others["Ü\u0304"] == "Ǖ"
+    loose, composed = (
+        call(loaded_small_model, "score", source=[TEXTS[0]] * len(texts), target=texts)
+        for texts in (list(others), list(others.values()))
+    )
+    differing = [text for text, equal in zip(others, loose["tokens"] == composed["tokens"], strict=True) if not equal]
+    assert differing == []
+    np.testing.assert_allclose(loose["log_probability"], composed["log_probability"], rtol=1e-3)

@@ -1,7 +1,6 @@
-import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import h5py
 import pytest
 import tensorflow as tf
 
-from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.checkpoint import Checkpoint, CheckpointConfig
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.exported_model import Decoding, ExportedModel
 from seqline.components.export.agreement import check_agreement
@@ -62,24 +61,16 @@ def test_a_program_that_differs_from_the_trained_model_is_rejected(
         check_agreement(model, program, parameters, texts)
 
 
-@pytest.mark.e2e
-def test_a_gpt_is_exported_with_int8_weights(
-    exported_model: Path, checkpoint: Path, corpus: Path, tmp_path: Path
-) -> None:
-    import tensorflow_text  # noqa: F401 (registers its ops)
-
-    shutil.copytree(checkpoint, tmp_path / "gpt")
-    copied = Checkpoint(tmp_path / "gpt")
-    shape = {"architecture": "gpt", "encoder_layers": 0, "decoder_layers": 1, "positions": "rotary", "max_length": 24}
-    config = copied.read_config()
-    config = replace(config, model={**config.model, **shape})
-    config.write(copied.config)
-    make_model(TransformerConfig.from_dict(config.model)).save_weights(copied.weights)
-    description = export(copied.path, corpus, tmp_path / "out", DecodingOptions(beam_size=2, weight_dtype="int8"))
-    assert (description.decoding.max_input_length, description.decoding.max_output_length) == (24, 24)
-    outputs = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"](text=tf.constant(["red", ""]))
-    assert outputs["text"].shape == (2,)
-    assert size(tmp_path / "out") < size(exported_model) / 2
+def test_a_gpt_is_exported_with_int8_weights(small_model: Path, loaded_small_model: Any) -> None:
+    decoding = ExportedModel(small_model).read_description().decoding
+    assert (decoding.weight_dtype, decoding.max_input_length, decoding.max_output_length) == ("int8", 300, 8)
+    texts = tf.constant(["red", "", "red " * 200, "red " * 400])
+    outputs = loaded_small_model.signatures["serving_default"](text=texts)
+    assert outputs["text"].shape == (4,)
+    # Its corpus has long pairs, so it reads longer inputs than those of a corpus of short ones.
+    assert outputs["cut"].numpy().tolist() == [False, False, False, True]
+    with h5py.File(small_model.parent / "checkpoint" / "model.weights.h5") as weights:
+        assert size(small_model) < sum(one[()].nbytes for one in find(weights)) / 2
 
 
 def size(folder: Path) -> int:
@@ -114,14 +105,62 @@ def test_the_card_has_the_known_facts_and_names_missing_ones(
     assert "Intended use: games" in stated
 
 
-def test_the_same_weights_have_the_same_fingerprint(exported_model: Path, checkpoint: Path, tmp_path: Path) -> None:
+def untrained(folder: Path, **model: Any) -> Checkpoint:
+    """A complete checkpoint without a model that fits it."""
+    folder.mkdir()
+    checkpoint = Checkpoint(folder)
+    CheckpointConfig(model={"hidden_dim": 2, **model}).write(checkpoint.config)
+    checkpoint.tokenizer.write_bytes(b"pieces")
+    with h5py.File(checkpoint.weights, "w") as file:
+        file["layers/0"], file["layers/1"] = [1.0, 2.0], [3.0]
+    return checkpoint
+
+
+def set_weight(checkpoint: Checkpoint) -> None:
+    with h5py.File(checkpoint.weights, "r+") as file:
+        file["layers/0"][0] += 1e-3
+
+
+def swap_layers(checkpoint: Checkpoint) -> None:
+    with h5py.File(checkpoint.weights, "r+") as file:
+        file.move("layers/1", "layers/2")
+
+
+CHANGES: dict[str, Callable[[Checkpoint], object]] = {
+    "tokenizer": lambda checkpoint: checkpoint.tokenizer.write_bytes(b"other pieces"),
+    "shape": lambda checkpoint: CheckpointConfig(model={"hidden_dim": 4}).write(checkpoint.config),
+    "weight": set_weight,
+    "layer": swap_layers,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_the_outputs_changes_the_fingerprint(tmp_path: Path, change: str) -> None:
+    decoding = Decoding()
+    one, other = untrained(tmp_path / "one"), untrained(tmp_path / "other")
+    assert fingerprint(one, decoding) == fingerprint(other, decoding)
+    CHANGES[change](other)
+    assert fingerprint(one, decoding) != fingerprint(other, decoding)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Decoding)])
+def test_every_decoding_option_is_in_the_fingerprint(tmp_path: Path, name: str) -> None:
+    checkpoint, decoding = untrained(tmp_path / "one"), Decoding()
+    value = {"weight_dtype": "int8", "early_stop": False}.get(name, 7)
+    other = replace(decoding, **{name: value})
+    assert fingerprint(checkpoint, decoding) != fingerprint(checkpoint, other)
+
+
+def test_what_does_not_change_the_outputs_does_not_change_the_fingerprint(tmp_path: Path) -> None:
+    one, other = untrained(tmp_path / "one"), untrained(tmp_path / "other")
+    replace(other.read_config(), options={"epochs": 3}, corpus_fingerprint="c").write(other.config)
+    other.history.write_text("[]")
+    assert fingerprint(one, Decoding()) == fingerprint(other, Decoding())
+
+
+def test_the_exported_model_has_the_fingerprint_of_its_checkpoint(exported_model: Path, checkpoint: Path) -> None:
     description = ExportedModel(exported_model).read_description()
-    copied = Checkpoint(shutil.copytree(checkpoint, tmp_path / "copy"))
-    assert fingerprint(copied, description.decoding) == description.fingerprint
-    assert fingerprint(copied, Decoding(beam_size=1)) != description.fingerprint
-    with h5py.File(copied.weights, "r+") as file:
-        next(find(file))[0] += 1e-3
-    assert fingerprint(copied, description.decoding) != description.fingerprint
+    assert fingerprint(Checkpoint(checkpoint), description.decoding) == description.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -143,24 +182,6 @@ def test_limits_come_from_the_options_then_the_corpus_and_never_exceed_the_model
     config = TransformerConfig(vocabulary_size=8, max_length=max_length)
     decoding = resolve(DecodingOptions(**options), config, manifest)
     assert (decoding.max_input_length, decoding.max_output_length) == limits
-
-
-def test_a_model_of_a_corpus_of_long_pairs_reads_long_inputs(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
-    import tensorflow_text  # noqa: F401 (registers its ops)
-
-    long_corpus = Corpus(shutil.copytree(corpus, tmp_path / "corpus"))
-    manifest = json.loads(long_corpus.manifest.read_text())
-    manifest["options"]["max_tokens"] = 512
-    long_corpus.manifest.write_text(json.dumps(manifest))
-    trained = Checkpoint(shutil.copytree(checkpoint, tmp_path / "checkpoint"))
-    config = trained.read_config()
-    replace(config, model={**config.model, "max_length": 300}).write(trained.config)
-    options = DecodingOptions(beam_size=1, max_output_length=8)
-    description = export(trained.path, long_corpus.path, tmp_path / "out", options)
-    assert (description.decoding.max_input_length, description.decoding.max_output_length) == (300, 8)
-    signature = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
-    texts = tf.constant(["red " * 200, "red " * 400])
-    assert signature(text=texts)["cut"].numpy().tolist() == [False, True]
 
 
 def find(group: h5py.Group) -> Iterator[h5py.Dataset]:
