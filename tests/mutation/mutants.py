@@ -80,7 +80,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     for operator in [*(get_operator(f"core/{name}")() for name in NAMES), RemoveStatement()]:
         places = [node for node in nodes for _ in operator.mutation_positions(node)]
         for occurrence, node in enumerate(places):
-            if _in_annotation(node):
+            if _in_annotation(node) or _is_guard(node):
                 continue
             try:
                 mutated = mutate_code(source, operator, occurrence)
@@ -101,6 +101,16 @@ def _in_annotation(node: Any) -> bool:
             return True
         node = parent
     return False
+
+
+def _is_guard(node: Any) -> bool:
+    """Whether a node is the value of `strict=` or `frozen=`: both raise errors that correct code never meets."""
+    parent = node.parent
+    return (
+        parent is not None
+        and parent.type == "argument"
+        and parent.children[0].get_code().strip() in {"strict", "frozen"}
+    )
 
 
 def _described(source: str, mutated: str) -> Mutant:

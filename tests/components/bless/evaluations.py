@@ -1,5 +1,6 @@
 """Evaluations for the tests of the gate."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def check(rule: dict, ours: Evaluation, theirs: Evaluation | None = None, proble
     return found
 
 
-def measured(folder: Path, model: str, wrong: int, task: str = "translation") -> Path:
+def measured(
+    folder: Path, model: str, wrong: int, task: str = "translation", terms: Mapping[str, list[str]] = {}
+) -> Path:
     """An evaluation of real texts, in which every output whose number `wrong` divides has wrong words."""
     folder.mkdir(parents=True)
     outputs = [row.reference if n % wrong else f"wrong words {n}" for n, row in enumerate(ROWS)]
-    slices = find_slices(ROWS, {})
+    slices = find_slices(ROWS, terms)
     tally = Tally(folder, task, "de", len(ROWS), slices)
     tally.add(ROWS, Batch([row.source for row in ROWS], [row.reference for row in ROWS], outputs))
     pairs = zip(ROWS, outputs, strict=True)

@@ -53,7 +53,7 @@ def test_slices_are_selected_by_kind_and_size_and_paired_by_name() -> None:
     def one(slicing: str, name: str, sentences: int) -> Slice:
         return Slice(slicing, name, sentences, {})
 
-    ours = [one("length", "a", 10), one("slice", "a", 10), one("slice", "b", 9), one("terms", "c", 0)]
+    ours = [one("length", "a", 10), one("slice", "a", 10), one("slice", "b", 1), one("terms", "c", 0)]
     theirs = [one("terms", "a", 1), one("slice", "a", 3), one("length", "b", 2)]
     pair = EvaluationPair(
         replace(evaluation(), slices=ours, min_slice_size=10), replace(evaluation("old"), slices=theirs)
@@ -88,6 +88,14 @@ def test_a_slice_is_compared_on_its_own_sentences(tmp_path: Path) -> None:
     for ours, theirs in compared:
         gain = ours.metrics["bleu"].value - theirs.metrics["bleu"].value
         assert pair.compare_slice("bleu", ours).difference == pytest.approx(gain)
+
+
+def test_a_slice_is_compared_whatever_other_slices_the_champion_has(tmp_path: Path) -> None:
+    terms = {"sources": ["source"]}
+    challenger = measured(tmp_path / "a", "new", 30, terms={"sevens": ["7", "17"], **terms})
+    pair = read_pair(challenger, measured(tmp_path / "b", "old", 3, terms=terms))
+    (every,) = [ours for ours, _ in pair.slices("terms") if ours.name == "sources"]
+    assert pair.compare_slice("bleu", every) == pair.comparisons["bleu"]
 
 
 def test_only_metrics_measured_in_the_same_way_are_compared(tmp_path: Path) -> None:
