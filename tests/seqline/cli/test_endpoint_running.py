@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,11 +131,10 @@ def test_a_parameter_that_the_model_does_not_take_is_reported(
     assert "this version's model has no signature parameters" in capsys.readouterr().err
 
 
-def test_a_proxy_of_the_environment_is_not_asked(
-    running: Endpoint, seqline: Seqline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard: nothing answers there
-    assert seqline("predict", "One") == "one\n"
+def test_a_proxy_of_the_environment_is_not_asked(running: Endpoint) -> None:
+    # In a process of its own: urllib reads the variables once.
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment["http_proxy"] = "http://127.0.0.1:9"  # nothing answers there
+    command = [sys.executable, "-m", "seqline.cli", "predict", "One", "--home", str(running.path.parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.stdout, done.returncode) == ("one\n", 0), done.stderr
