@@ -155,6 +155,8 @@ def cloud_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     # It asks over gRPC what kind of bucket one is, and the stand-in speaks HTTP.
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    # Its times have the zone's offset, which gcsfs takes for UTC; a bucket's are in UTC.
+    monkeypatch.setenv("TZ", "UTC")
     fsspec.get_filesystem_class("gs").clear_instance_cache()
     with FakeGCSServer():
         yield fsspec.filesystem("gs")
