@@ -123,8 +123,7 @@ def exported_model(checkpoint: Path, corpus: Path, tmp_path_factory: pytest.Temp
 def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """SavedModels with the serving signature, quick to load.
 
-    loud returns upper case; its model.json has schema version 1. quiet returns lower case, broken fails, and slow
-    returns lower case but takes a second for a text with "slow".
+    loud returns upper case; its model.json has schema version 1. quiet returns lower case.
     """
 
     def make(folder: Path) -> None:
