@@ -36,15 +36,15 @@ class Traced(TrainingModel):
 )
 def test_the_step_is_traced_in_the_first_pass_over_the_buckets_and_never_again(compiled: bool) -> None:
     tf.keras.utils.set_random_seed(1)
-    pairs = [(np.full(length, 5, np.int32), np.full(length, 9, np.int32)) for length in (3, 3, 3, 6, 6, 12)]
-    batches = Batches(pairs, CONFIG, batch_tokens=16, buckets=3)
-    assert len({(bucket.rows, bucket.target) for bucket in batches.buckets}) == 3
+    pairs = [(np.full(length, 5, np.int32), np.full(length, 9, np.int32)) for length in (3, 3, 3, 6, 6)]
+    batches = Batches(pairs, CONFIG, batch_tokens=16, buckets=2)
+    assert len({(bucket.rows, bucket.target) for bucket in batches.buckets}) == 2
     model = Traced(make_model(CONFIG))
     model.compile(optimizer=Adam(0.01), jit_compile=compiled)
     losses, traces = [], []
-    for epoch in range(3):
+    for epoch in range(2):
         fitted = model.fit(batches.dataset(1, epoch), steps_per_epoch=len(batches), verbose=0)
         losses.append(fitted.history["loss"][0])
         traces.append(model.traces)
-    assert traces[0] == traces[1] == traces[2]
-    assert losses[2] < losses[0]
+    assert traces[0] == traces[1]
+    assert losses[1] < losses[0]

@@ -1,10 +1,12 @@
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+from subprocess import Popen as Process
 
 import pytest
 
@@ -15,82 +17,81 @@ from seqline.components.train.options import Options
 from seqline.components.train.preflight.plan import plan_without_corpus
 from seqline.errors import UserError
 
+ROOT = Path(__file__).parents[3]
+
 
 def losses(checkpoint: Path) -> list[float]:
     history = json.loads(Checkpoint(checkpoint).history.read_text())
     return [entry[name] for entry in history for name in ("loss", "valid_loss")]
 
 
-def start(corpus: Path, folder: Path, cluster: list[str] | None = None, task: int = 0) -> subprocess.Popen[bytes]:
-    """Starts a training process, as one of the workers of a cluster if there is one; its output is in a file."""
-    environment = dict(os.environ)
-    if cluster:
-        config = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": task}}
-        environment["TF_CONFIG"] = json.dumps(config)
-    command = [
-        sys.executable,
-        "-m",
-        "seqline.components.train",
-        f"--corpus={corpus}",
-        f"--output={folder / 'checkpoint'}",
-    ]
-    command += [f"--checkpoints={folder / 'states'}", "--preset=demo", "--epochs=3", "--batch_tokens=256"]
-    command += ["--dropout=0", "--patience=0", "--decoded_sample=4"]
+def start(corpus: Path, folder: Path, options: Options, *moment: int, log: str, **environment: str) -> Process:
+    """Starts a training process; its output is appended to a file."""
+    command = [sys.executable, "-m", "tests.components.train.process", str(corpus), str(folder)]
+    command += [options.model_dump_json(), *map(str, moment)]
     folder.mkdir(exist_ok=True)
-    with (folder / f"log-{task}.txt").open("a") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    with (folder / log).open("a") as output:
+        return Process(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT)
 
 
-def start_two(corpus: Path, folder: Path) -> list[subprocess.Popen[bytes]]:
-    sockets = [socket.socket() for _ in range(2)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    cluster = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return [start(corpus, folder, cluster, task) for task in range(2)]
+class Cluster:
+    """Two workers; the cluster holds their ports as long as it lives, and they share them with it."""
+
+    def __init__(self, corpus: Path, folder: Path, options: Options) -> None:
+        self.corpus, self.folder, self.options = corpus, folder, options
+        self.processes: list[Process] = []
+        self.sockets = [socket.socket() for _ in range(2)]
+        for one in self.sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(("127.0.0.1", 0))
+
+    def start(self, task: int, *moment: int) -> Process:
+        """Starts a worker."""
+        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in self.sockets]
+        config = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": task}})
+        environment = {"TF_CONFIG": config, "TF_GRPC_REUSE_PORT": "1"}
+        self.processes.append(start(self.corpus, self.folder, self.options, *moment, log=f"{task}.txt", **environment))
+        return self.processes[-1]
+
+    def log(self, task: int) -> str:
+        """The output of a worker."""
+        return (self.folder / f"{task}.txt").read_text()
+
+    def close(self) -> None:
+        """Ends the workers and frees the ports."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for one in self.sockets:
+            one.close()
 
 
-@pytest.mark.e2e
-def test_two_workers_of_which_one_was_killed_train_to_the_losses_of_one_process(corpus: Path, tmp_path: Path) -> None:
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    assert start(corpus, alone).wait(200) == 0, (alone / "log-0.txt").read_text()[-2000:]
-    chief, other = start_two(corpus, together)
-    deadline = time.monotonic() + 120
-    while not list((together / "states").glob("*/state-*.npz")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    other.kill()
-    # A job ends all workers when one is lost, and starts them again.
-    chief.kill()
-    other.wait()
-    chief.wait()
-    assert not (together / "checkpoint").exists()
-    for worker in start_two(corpus, together):
-        assert worker.wait(200) == 0, (together / "log-0.txt").read_text()[-2000:]
-    for task in range(2):
-        assert "continuing at epoch" in (together / f"log-{task}.txt").read_text()
-    assert losses(together / "checkpoint") == pytest.approx(losses(alone / "checkpoint"), 1e-3)
+@pytest.mark.e2e(seconds=100)
+def test_two_workers_of_which_one_was_killed_train_to_the_losses_of_one_process(
+    corpus: Path, undisturbed: Path, plain: Options, tmp_path: Path
+) -> None:
+    options = plain.with_values(decoded_sample=4)
+    with contextlib.closing(Cluster(corpus, tmp_path / "together", options)) as cluster:
+        chief, other = cluster.start(0), cluster.start(1, signal.SIGKILL, 1, 4)
+        assert other.wait(300) == -signal.SIGKILL, cluster.log(1)[-2000:]
+        # A job ends all workers when one is lost, and starts them again.
+        chief.kill()
+        chief.wait()
+        assert not (cluster.folder / "checkpoint").exists()
+        for worker in [cluster.start(task) for task in range(2)]:
+            assert worker.wait(300) == 0, cluster.log(0)[-2000:]
+        for task in range(2):
+            assert "continuing at epoch 1, batch 4" in cluster.log(task)
+    assert losses(cluster.folder / "checkpoint") == pytest.approx(losses(undisturbed), 1e-3)
 
 
-@pytest.mark.e2e
-def test_two_devices_of_one_machine_train_to_the_losses_of_one(corpus: Path, tmp_path: Path) -> None:
-    program = f"""
-import sys
-import tensorflow as tf
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1]))
-from pathlib import Path
-import seqline.components.train.devices as devices
-from seqline.components.train.options import Options
-from seqline.components.train.stage import train
-if sys.argv[1] == "2":
-    devices.choose_strategy = lambda _: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-options = Options(preset="demo", epochs=2, batch_tokens=256, dropout=0.0, decoded_sample=0)
-train(Path({str(corpus)!r}), Path(sys.argv[2]), options=options)
-"""
-    for devices in ("1", "2"):
-        subprocess.run([sys.executable, "-c", program, devices, str(tmp_path / devices)], check=True)
-    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), 1e-3)
+@pytest.mark.e2e(seconds=40)
+def test_two_devices_of_one_machine_train_to_the_losses_of_one(
+    corpus: Path, undisturbed: Path, plain: Options, tmp_path: Path
+) -> None:
+    process = start(corpus, tmp_path, plain, log="log.txt", MIRRORED="1")
+    assert process.wait(300) == 0, (tmp_path / "log.txt").read_text()[-2000:]
+    assert losses(tmp_path / "checkpoint") == pytest.approx(losses(undisturbed), 1e-3)
 
 
 def test_replicas_share_the_batches_of_one_device() -> None:

@@ -1,31 +1,19 @@
 """The model's configuration and batches, which train and preflight share."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
-from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.components.train.options import Options
 from seqline.components.train.plan import make_plan
 from seqline.components.train.preflight.plan import plan_of
 from seqline.components.train.records import read_data
-from seqline.components.train.stage import train
+from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
-from seqline.modeling.config import TransformerConfig
-
-
-def write_pairs(file: Path, pairs: list[tuple[int, int]]) -> None:
-    """Writes pairs of some lengths as a shard."""
-    with tf.io.TFRecordWriter(str(file)) as writer:
-        for lengths in pairs:
-            features = {
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=[9] * length))
-                for name, length in zip(("source", "target"), lengths, strict=True)
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+from tests.components.train.shards import write_pairs
 
 
 @pytest.fixture
@@ -54,12 +42,12 @@ def test_preflight_and_train_plan_the_same_model_and_batches(
     assert sum(bucket.steps for bucket in preflight.buckets) == 3 * len(training.train)
 
 
-@pytest.mark.e2e
-def test_train_makes_the_model_that_preflight_compiles(long_valid_pair: Path, tmp_path: Path) -> None:
-    options = Options(preset="demo", epochs=1, batch_tokens=512, decoded_sample=0)
-    train(long_valid_pair, tmp_path / "checkpoint", options=options)
-    config = TransformerConfig.from_dict(Checkpoint(tmp_path / "checkpoint").read_config().model)
-    assert config == plan_of(Corpus(long_valid_pair), options, 1).config
+def test_train_makes_the_model_that_preflight_compiles(
+    long_valid_pair: Path, begin: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    options = Options(preset="demo", epochs=1, batch_tokens=512, decoded_sample=0, precision="float32")
+    trainer = begin(long_valid_pair, tmp_path / "checkpoint", options=options)
+    assert trainer.model.model.config == plan_of(Corpus(long_valid_pair), options, 1).config
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])

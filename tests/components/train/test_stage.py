@@ -1,12 +1,12 @@
-import contextlib
 import json
-import random
+import logging
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,10 +16,16 @@ from seqline.artifacts.corpus import Corpus
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.options import Options
 from seqline.components.train.stage import train
+from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
+from seqline.components.train.working_state import run_identity
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
+from tests.components.train.shards import write_pairs
+from tests.components.train.small import SMALL
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_checkpoint_is_complete_and_training_learns(checkpoint: Path) -> None:
@@ -66,81 +72,149 @@ def test_a_wrong_option_names_itself(options: dict[str, float], message: str) ->
     assert message in str(error.value)
 
 
-def test_a_loss_that_is_not_a_number_stops_training_with_its_position(corpus: Path, tmp_path: Path) -> None:
-    options = Options(preset="demo", learning_rate=1e30, warmup_steps=0, batch_tokens=256, epochs=3)
-    with pytest.raises(UserError, match=r"the loss is not a number any more at epoch \d+, batch \d+"):
+def weights_of(checkpoint: Path) -> list[np.ndarray]:
+    config = TransformerConfig.from_dict(Checkpoint(checkpoint).read_config().model)
+    model = make_model(config)
+    model.load_weights(Checkpoint(checkpoint).weights)
+    return [variable.numpy() for variable in model.trainable_variables]
+
+
+def run_until(killer: signal.Signals, epoch: int, batch: int, corpus: Path, folder: Path, options: Options) -> str:
+    """Trains in a process that gets a signal after a batch; returns its log."""
+    command = [sys.executable, "-m", "tests.components.train.process", str(corpus), str(folder)]
+    command += [options.model_dump_json(), str(int(killer)), str(epoch), str(batch)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[killer], ended.stderr[-2000:]
+    assert not (folder / "checkpoint").exists()
+    return ended.stderr
+
+
+@pytest.mark.e2e(seconds=60)
+def test_training_that_was_killed_and_terminated_ends_with_the_same_weights(
+    corpus: Path, undisturbed: Path, plain: Options, small_demo: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_until(signal.SIGKILL, 1, 4, corpus, tmp_path, plain)
+    log = run_until(signal.SIGTERM, 2, 2, corpus, tmp_path, plain)
+    assert "continuing at epoch 1, batch 4" in log
+    assert "terminated: saved at epoch 2, batch 2; run again to continue" in log
+    with caplog.at_level(logging.INFO):
+        train(corpus, tmp_path / "checkpoint", checkpoints=str(tmp_path / "states"), options=plain)
+    assert "continuing at epoch 2, batch 3" in caplog.text
+    assert not (tmp_path / "states").exists()
+    for one, other in zip(weights_of(tmp_path / "checkpoint"), weights_of(undisturbed), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_a_state_is_continued_only_with_the_same_data_and_options(
+    corpus: Path, plain: Options, begin: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    def batches(corpus: Path, **changes: Any) -> int:
+        """Of all processes that had this state."""
+        states = str(tmp_path / "states")
+        return begin(corpus, tmp_path / "checkpoint", checkpoints=states, options=plain.with_values(**changes)).step
+
+    assert [batches(corpus) for _ in range(2)] == [1, 2]
+    # Options that change only how long it takes.
+    assert batches(corpus, minutes=5, devices="one", xla="off") == 3
+    assert batches(corpus, learning_rate=0.1) == 1
+    assert batches(corpus, seed=2) == 1
+    other = shutil.copytree(corpus, tmp_path / "corpus")
+    manifest = json.loads(Corpus(other).manifest.read_text())
+    Corpus(other).manifest.write_text(json.dumps({**manifest, "fingerprint": "of other data"}))
+    assert batches(other) == 1
+    assert batches(corpus) == 4
+
+
+@pytest.mark.parametrize("name", sorted(set(Options.model_fields) - {"devices", "xla", "minutes"}))
+def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: str) -> None:
+    options = Options()
+    value = getattr(options, name)
+    choices = [choice for choice in get_args(Options.model_fields[name].annotation) if choice != value]
+    changed = not value if isinstance(value, bool) else (choices or [value + 1])[0]
+    other = options.model_copy(update={name: changed})
+    assert run_identity("data", other, "") != run_identity("data", options, "")
+
+
+def test_the_corpus_and_the_warm_start_are_part_of_a_run_s_identity() -> None:
+    identities = {run_identity(data, Options(), start) for data in ("one", "two") for start in ("", "gs://b/one")}
+    assert len(identities) == 4
+
+
+def test_training_starts_from_the_weights_of_an_earlier_model(
+    corpus: Path, undisturbed: Path, plain: Options, begin: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    trainer = begin(corpus, tmp_path / "out", warm_start=str(undisturbed), options=plain)
+    for one, other in zip(trainer.model.trainable_variables, weights_of(undisturbed), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other)
+
+
+@pytest.mark.e2e(seconds=20)
+def test_a_gpt_learns_from_other_tokens_in_every_epoch(corpus: Path, small_demo: None, tmp_path: Path) -> None:
+    options = Options(
+        architecture="gpt",
+        preset="demo",
+        subword_sampling=0.1,
+        epochs=3,
+        batch_tokens=512,
+        learning_rate=0.02,
+        warmup_steps=5,
+        ema_momentum=0.0,
+        decoded_sample=0,
+        precision="float32",
+    )
+    train(corpus, tmp_path / "out", options=options)
+    history = json.loads(Checkpoint(tmp_path / "out").history.read_text())
+    assert history[2]["valid_loss"] < history[0]["valid_loss"] - 0.1
+    assert len({entry["target_tokens"] for entry in history}) > 1
+    assert Checkpoint(tmp_path / "out").read_config().model["architecture"] == "gpt"
+
+
+@pytest.mark.e2e(seconds=20)
+def test_training_selects_preset_and_devices_and_ends_with_the_minutes(
+    corpus: Path, small_demo: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = Options(
+        preset="auto", devices="auto", minutes=1e-6, epochs=9, batch_tokens=128, decoded_sample=0, precision="float32"
+    )
+    with caplog.at_level(logging.INFO):
         train(corpus, tmp_path / "out", options=options)
-    assert not (tmp_path / "out").exists()
+    assert "preset auto: tiny is too slow" in caplog.text
+    assert "preset auto: demo fits" in caplog.text
+    assert "the 1e-06 minutes are used up in the middle of epoch 1" in caplog.text
+    (entry,) = json.loads(Checkpoint(tmp_path / "out").history.read_text())
+    assert entry["target_tokens"] < Corpus(corpus).read_manifest().shards[0].target_tokens
+    config = Checkpoint(tmp_path / "out").read_config()
+    assert config.model["hidden_dim"] == SMALL["hidden_dim"]
+    assert config.options["preset"] == "auto"
 
 
-def command_of(corpus: Path, folder: Path) -> list[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "seqline.components.train",
-        "--corpus",
-        str(corpus),
-        "--output",
-        str(folder / "out"),
-    ]
-    command += ["--checkpoints", str(folder / "state"), "--preset", "demo", "--epochs", "4", "--batch_tokens", "256"]
-    return [*command, "--patience", "0"]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
-    """The history of a training that nothing interrupts."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(command_of(corpus, folder), check=True)
-    return list(json.loads(Checkpoint(folder / "out").history.read_text()))
-
-
-def check_same(folder: Path, undisturbed: list[dict[str, float]]) -> None:
-    history = json.loads(Checkpoint(folder / "out").history.read_text())
-    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
-    for one, other in zip(history, undisturbed, strict=True):
-        assert one["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-3)
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
-def test_training_that_was_killed_resumes_with_the_same_result(
-    corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]], killer: signal.Signals
-) -> None:
-    process = subprocess.Popen(command_of(corpus, tmp_path))
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "state").glob("*/state-*.npz")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(killer)
-    process.wait()
-    assert not (tmp_path / "out").exists()
-    again = subprocess.run(command_of(corpus, tmp_path), check=True, capture_output=True, text=True)
-    assert "continuing at epoch" in again.stdout + again.stderr
-    check_same(tmp_path, undisturbed)
-
-
-@pytest.mark.e2e
-def test_training_that_is_killed_repeatedly_has_the_same_result(
-    corpus: Path, tmp_path: Path, undisturbed: list[dict[str, float]]
-) -> None:
-    moments = random.Random(4)
-    for _ in range(4):
-        process = subprocess.Popen(command_of(corpus, tmp_path))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(4, 14))
-        process.kill()
-        process.wait()
-    subprocess.run(command_of(corpus, tmp_path), check=True)
-    check_same(tmp_path, undisturbed)
-
-
-@pytest.mark.e2e
-def test_training_starts_from_the_weights_of_an_earlier_model(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
-    options = Options(preset="demo", epochs=1, batch_tokens=512, learning_rate=1e-6, decoded_sample=0, ema_momentum=0.0)
-    last = train(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
-    before = json.loads(Checkpoint(checkpoint).history.read_text())[-1]
-    assert last["valid_loss"] == pytest.approx(before["valid_loss"], abs=0.02)
+@pytest.mark.e2e(seconds=30)
+def test_accumulated_batches_train_like_one_batch_of_their_size(corpus: Path, small_demo: None, tmp_path: Path) -> None:
+    copy = shutil.copytree(corpus, tmp_path / "corpus")
+    for split in ("train", "valid"):
+        first, *others = Corpus(copy).shards(split)
+        write_pairs(first, [(5, 6)] * 32)
+        for shard in others:
+            write_pairs(shard, [])
+    weights = []
+    for steps, batch_tokens in ((2, 112), (1, 224)):
+        options = Options(
+            preset="demo",
+            gradient_accumulation_steps=steps,
+            batch_tokens=batch_tokens,
+            epochs=4,
+            learning_rate=0.02,
+            warmup_steps=2,
+            dropout=0.0,
+            ema_momentum=0.0,
+            decoded_sample=0,
+            precision="float32",
+        )
+        train(copy, tmp_path / str(steps), options=options)
+        weights.append(weights_of(tmp_path / str(steps)))
+    for one, other in zip(*weights, strict=True):
+        # Adam enlarges rounding errors, above all of the keys' biases, which have no gradient.
+        np.testing.assert_allclose(one, other, atol=2e-3)
 
 
 def test_weights_of_a_checkpoint_of_version_1_are_loaded(corpus: Path, checkpoint: Path, tmp_path: Path) -> None:
