@@ -34,11 +34,8 @@ TARGETS = (
     Target(("components/bless/movement.py",), ("components/bless/test_movement.py",), METRICS),
     Target(("components/bless/evaluation_pair.py",), ("components/bless/test_evaluation_pair.py",), METRICS),
     Target(("components/bless/stage.py",), ("components/bless/test_stage.py",), (*METRICS, "kfp.dsl")),
-    Target(
-        tuple(f"components/tokenize/{name}.py" for name in ("splits", "segments")),
-        ("components/tokenize/test_splits.py",),
-        BEAM,
-    ),
+    Target(("components/tokenize/splits.py",), ("components/tokenize/test_splits.py",), BEAM),
+    Target(("components/tokenize/segments.py",), ("components/tokenize/test_segments.py",), BEAM),
     Target(
         ("components/tokenize/cleaning.py",),
         tuple(f"components/tokenize/test_{name}.py" for name in ("cleaning", "rows", "splits")),

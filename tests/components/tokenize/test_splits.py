@@ -152,6 +152,12 @@ def test_of_equal_pairs_in_two_slices_the_first_slice_by_name_stays() -> None:
         assert tally.rejected == {"duplicate": 2}
 
 
+def test_equal_pairs_are_duplicates_also_with_a_near_one_in_a_slice_between() -> None:
+    options = Options(slice_field="domain", valid_share=0, test_share=0, shards=1)
+    data = ["source\ttarget\tdomain", "Hello.\tHallo.\tlaw", "hello\tHallo\tnews", "Hello.\tHallo.\tweb"]
+    assert split(options, data=data)[1].rejected == {"duplicate": 1, "near_duplicate": 1}
+
+
 def test_a_near_duplicate_is_counted_apart_from_an_exact_one() -> None:
     data = ["Hello.\tHallo.", "hello\tHallo", "Hello.\tHallo.", "hello\tHallo", "Hello.\tHalli", "Hi\tHallo."]
     splits, tally = split(Options(valid_share=0, test_share=0, shards=1), data=data)
