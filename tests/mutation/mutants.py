@@ -80,7 +80,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     for operator in [*(get_operator(f"core/{name}")() for name in NAMES), RemoveStatement()]:
         places = [node for node in nodes for _ in operator.mutation_positions(node)]
         for occurrence, node in enumerate(places):
-            if _in_annotation(node) or _is_guard(node):
+            if _in_annotation(node) or _in_log_message(node) or _is_guard(node):
                 continue
             try:
                 mutated = mutate_code(source, operator, occurrence)
@@ -101,6 +101,13 @@ def _in_annotation(node: Any) -> bool:
             return True
         node = parent
     return False
+
+
+def _in_log_message(node: Any) -> bool:
+    """Whether a node is part of a call of the log, whose text is for people."""
+    while node.type != "simple_stmt" and node.parent is not None:
+        node = node.parent
+    return node.type == "simple_stmt" and node.get_code().strip().startswith("log.")
 
 
 def _is_guard(node: Any) -> bool:

@@ -13,6 +13,8 @@ from seqline.artifacts.exported_model import Decoding, Description, ExportedMode
 from seqline.components.evaluate import decoding, measuring
 from seqline.components.evaluate.options import Options
 from seqline.components.evaluate.stage import evaluate
+from seqline.errors import UserError
+from seqline.metrics.statistics import Tally
 from tests.components.evaluate.test_decoding import Model
 from tests.components.evaluate.test_evaluate import PAIRS, write_corpus
 
@@ -24,7 +26,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     description = Description("model-fingerprint", "en", "de", Decoding(beam_size=3), "c", "2026-01-01", "2")
     ExportedModel(folder).write_description(description)
     (folder / "variables" / "weights").write_bytes(b"x" * 2_000_000)
-    signature = Model(lambda text: -0.5)
+    signature = Model(lambda text: float("nan") if text.startswith(b"broken") else -0.5)
     signature.model = SimpleNamespace(signatures={})
     monkeypatch.setattr(decoding, "load", lambda _: signature)
     monkeypatch.setattr(decoding, "latencies", lambda _, texts: [float(len(texts))] + [float(n) for n in range(100)])
@@ -81,3 +83,30 @@ def test_the_throughput_is_of_decoding_alone(
     # Waiting for the scores of each chunk, and once for the end.
     assert measured.counting_seconds == chunks + 1
     assert f"{measured.seconds:.1f} s, of which {chunks + 1:.1f} s were spent on scoring alone" in caplog.messages
+
+
+def test_a_broken_score_in_a_later_chunk_names_its_sentence(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "CHUNK_SIZE", 20)
+    corpus = write_corpus(tmp_path / "corpus", [*PAIRS[:44], ("broken", "X"), *PAIRS[45:]])
+    with pytest.raises(UserError, match="score for test sentence 45 is nan"):
+        evaluate(model, corpus, tmp_path / "evaluation", tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_an_error_in_counting_any_chunk_is_raised(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    add, chunks = Tally.add, count(1)
+
+    def counted(tally: Tally, *args: Any) -> None:
+        if next(chunks) == broken:
+            raise ZeroDivisionError
+        add(tally, *args)
+
+    monkeypatch.setattr(measuring, "CHUNK_SIZE", 20)
+    monkeypatch.setattr(Tally, "add", counted)
+    with pytest.raises(ZeroDivisionError):
+        measure(model, tmp_path)
+    assert not (tmp_path / "evaluation").exists()
