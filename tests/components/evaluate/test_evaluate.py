@@ -274,7 +274,7 @@ def test_a_folder_that_is_no_model_is_refused(small_corpus: Path, tmp_path: Path
 def test_a_damaged_model_is_refused(small_corpus: Path, tmp_path: Path) -> None:
     damaged = save(tmp_path / "model")
     (damaged / "saved_model.pb").write_bytes(b"damaged")
-    refused(damaged, small_corpus, "does not load")
+    refused(damaged, small_corpus, r"does not load with TensorFlow [\d.]+: [^\n;]+; export the model again")
 
 
 def test_a_model_without_the_serving_signature_is_refused(small_corpus: Path, tmp_path: Path) -> None:
