@@ -99,7 +99,9 @@ def test_a_log_probability_that_is_not_a_number_names_its_sentence(value: float)
         return {"log_probability": tf.where(broken, value, -1.0), "tokens": tf.ones_like(broken, tf.int32)}
 
     with pytest.raises(UserError, match=rf"reference of test sentence 12 is {value}, not a number.* is 'bad'"):
-        score_references(score, ["a"] * 3, ["good", "good", "bad"], 2, first=10)
+        score_references(score, ["a"] * 4, ["good", "good", "bad", "bad"], 2, first=10)
+    with pytest.raises(UserError, match="reference of test sentence 2 is"):
+        score_references(score, ["a"] * 2, ["good", "bad"], 2)
 
 
 def test_a_model_without_a_scoring_signature_has_none(caplog: pytest.LogCaptureFixture) -> None:
