@@ -20,8 +20,11 @@ from tests.servers import free_port
 
 pytestmark = pytest.mark.e2e
 
-# Enough epochs for an output that is not empty.
-TRAINING = {"preset": "demo", "batch_tokens": 512, "epochs": 4, "warmup_steps": 20, "decoded_sample": 0}
+# Enough epochs for an output that is not empty; every layer adds seconds of tracing to each stage.
+TRAINING = {
+    **{"preset": "demo", "encoder_layers": 1, "decoder_layers": 1, "precision": "float32", "decoded_sample": 0},
+    **{"batch_tokens": 512, "epochs": 4, "warmup_steps": 20},
+}
 SMALL = {"corpus": {"vocabulary_size": 320}, "decoding": {"beam_size": 2, "max_output_length": 24}}
 ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
 CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate champion")
