@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {
     "corpus": {"vocabulary_size": 300},
     "training": {
         "preset": "demo", "epochs": 1, "batch_tokens": 512, "precision": "float32", "decoded_sample": 0,
-        "learning_rate": 1e-5, "warmup_steps": 1, "encoder_layers": 1, "decoder_layers": 1,
+        "learning_rate": 1e-5, "warmup_steps": 1,
     },
     # The second trial learns, the first one, with the given rate, hardly does.
     "tuning": {
