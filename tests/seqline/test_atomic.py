@@ -1,7 +1,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISDIR
 
 import pytest
 
@@ -69,12 +69,58 @@ def test_a_file_is_whole_on_the_disk_before_it_appears(tmp_path: Path, monkeypat
     synced = []
 
     def fsync(descriptor: int) -> None:
-        synced.append((os.pread(descriptor, 100, 0).decode(), (tmp_path / "x").read_text()))
+        folder = S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append(
+            ("" if folder else os.pread(descriptor, 100, 0).decode(), (tmp_path / "x").read_text(encoding="utf-8"))
+        )
 
     monkeypatch.setattr(os, "fsync", fsync)
     atomic_write(tmp_path / "x", "new ü")
-    assert synced == [("new ü", "old")]
-    assert (tmp_path / "x").read_text(encoding="utf-8") == "new ü"
+    # The file before it is renamed, the folder, which lists it, after.
+    assert synced == [("new ü", "old"), ("", "new ü")]
+
+
+def test_a_folder_is_whole_on_the_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, (tmp_path / "out").exists()))
+
+    with atomic_directory(tmp_path / "out") as folder:
+        (folder / "sub").mkdir()
+        for name in ("a", "sub/b"):
+            (folder / name).write_text("1")
+        (folder / "link").symlink_to("nowhere")
+        monkeypatch.setattr(os, "fsync", fsync)
+    (*inside, (parent, appeared)) = synced
+    assert [name for name, _ in inside] == ["b", "sub", "a", folder.name]
+    assert not any(appeared for _, appeared in inside)
+    assert (parent, appeared) == (tmp_path.name, True)
+
+
+def test_a_folder_that_is_replaced_is_always_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with atomic_directory(tmp_path / "out") as folder:
+        (folder / "old").touch()
+
+    def renamed(*_: object) -> None:
+        raise AssertionError("two renames have a moment without the folder between them")
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with atomic_directory(tmp_path / "out") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path / "out") == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_without_an_exchange_of_names_a_folder_is_replaced_in_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqline.atomic._exchange", lambda first, second: False)
+    for content in ("old", "new"):
+        with atomic_directory(tmp_path / "out") as folder:
+            (folder / content).touch()
+    assert names(tmp_path / "out") == ["new"]
+    assert names(tmp_path) == ["out"]
 
 
 def test_a_text_that_is_not_unicode_leaves_the_old_file(tmp_path: Path) -> None:
