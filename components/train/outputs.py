@@ -17,7 +17,7 @@ from seqline.errors import UserError
 
 
 def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Options) -> None:
-    """Writes the checkpoint, then deletes the working state.
+    """Writes the checkpoint.
 
     Args:
         plan: The plan of the training.
@@ -49,7 +49,6 @@ def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Option
             f"the checkpoint cannot be written to {output} ({error}); make room and run again: it continues from "
             f"{trainer.state.folder}"
         ) from error
-    trainer.state.delete()
 
 
 def write_pages(plan: Plan, hardware: Hardware, trainer: Trainer, report: Path | None, attention: Path | None) -> None:

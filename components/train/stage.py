@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def train(
 
     Raises:
         UserError: If the corpus or an option is not fit for training, the checkpoint to start from has another
-            vocabulary or shape, or the disk is full.
+            vocabulary or shape, the disk is full, or another process trains with the same data and options.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.components.train.devices import choose_strategy, is_chief
@@ -64,10 +65,13 @@ def train(
     folder = _mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
     state = WorkingState(folder / run_identity(data.manifest.fingerprint, options, warm_start))
     trainer = build_trainer(model, plan, hardware, state, is_chief(strategy))
-    history = trainer.run()
-    if trainer.chief:
-        write_checkpoint(plan, trainer, output, options)
-        write_pages(plan, hardware, trainer, report, attention)
+    with state.locked() if trainer.chief else nullcontext():
+        history = trainer.run()
+        if trainer.chief:
+            write_checkpoint(plan, trainer, output, options)
+            write_pages(plan, hardware, trainer, report, attention)
+            # Last: a run that is killed before has all that it needs to write them again.
+            state.delete()
     return history[-1]
 
 

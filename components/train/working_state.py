@@ -6,12 +6,17 @@ import json
 import logging
 import os
 import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seqline.atomic import flush
 from seqline.components.train.options import Options
+from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +24,8 @@ STATE_VERSION = 2
 """To be raised when the batches or the parts of a working state change: a run does not resume from older states."""
 FILES = 2
 """Files that are held; older ones are deleted."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
+"""Errors of a file that was cut short or changed; others, such as of a network, say nothing about the file."""
 
 
 def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
@@ -71,6 +78,7 @@ class WorkingState:
                 opened.flush()
                 os.fsync(opened.fileno())
             unfinished.replace(file)
+            flush(self.folder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -82,7 +90,11 @@ class WorkingState:
         return True
 
     def load(self) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
-        """Returns the latest state that can be read, or None. A file that cannot be read is logged and deleted."""
+        """Returns the latest state that is whole, or None. A damaged file is logged and renamed, never deleted.
+
+        Raises:
+            UserError: If a file cannot be read although it may be whole.
+        """
         for file in self.files():
             try:
                 with np.load(file, allow_pickle=False) as saved:
@@ -91,12 +103,45 @@ class WorkingState:
                         if key != "progress":
                             groups.setdefault(key.partition("/")[0], []).append(saved[key])
                     return groups, json.loads(str(saved["progress"]))
-            except Exception as error:  # noqa: PERF203
-                # A damaged file raises many kinds of errors; the previous file is unaffected.
-                log.warning("the working state %s cannot be read (%s); using the previous one", file, error)
-                # Another worker may have deleted it already.
-                file.unlink(missing_ok=True)
+            except FileNotFoundError:  # noqa: PERF203
+                continue  # another worker has renamed it
+            except DAMAGED as error:
+                renamed = file.with_name(f"{file.name}.damaged")
+                log.warning("the working state %s is damaged (%s); it is now %s", file, error, renamed.name)
+                with contextlib.suppress(FileNotFoundError):  # another worker has renamed it
+                    file.rename(renamed)
+            except OSError as error:
+                raise UserError(
+                    f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be "
+                    "read, or delete it to train from the start"
+                ) from error
         return None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the state for this process: two runs with the same data and options would overwrite each other's.
+
+        Raises:
+            UserError: If another process holds it.
+        """
+        import fcntl
+
+        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UserError(
+                    f"{file.read().strip() or 'another process'} is training with the same data and options, and its "
+                    f"working state is {self.folder}; wait for it, or give another folder as checkpoints"
+                ) from None
+            except OSError as error:
+                # A mounted bucket may have no locks.
+                log.warning("the working state %s cannot be locked (%s)", self.folder, error)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}")
+            file.flush()
+            yield
 
     def delete(self) -> None:
         """Deletes the state of a finished run, and the folder above it if that is then empty."""

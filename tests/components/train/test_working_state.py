@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from seqline.components.train.working_state import WorkingState
+from seqline.errors import UserError
 
 
 def test_a_working_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
@@ -26,16 +28,47 @@ def test_the_last_two_files_are_held(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 100, 500])
-def test_instead_of_a_truncated_file_the_previous_one_is_used_with_a_warning(
+def test_a_damaged_file_is_renamed_and_the_previous_one_is_used(
     tmp_path: Path, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = WorkingState(tmp_path)
     for epoch in (1, 2):
         state.save({"model": [np.zeros(1000)]}, {"epoch": epoch})
     latest = state.files()[0]
-    latest.write_bytes(latest.read_bytes()[:left])
+    damaged = latest.read_bytes()[:left]
+    latest.write_bytes(damaged)
     assert (state.load() or ({}, {}))[1] == {"epoch": 1}
-    assert f"{latest} cannot be read" in caplog.text
+    assert f"{latest} is damaged" in caplog.text
+    assert (tmp_path / f"{latest.name}.damaged").read_bytes() == damaged
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied")])
+def test_a_file_that_cannot_be_read_now_is_neither_deleted_nor_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    state = WorkingState(tmp_path)
+    for epoch in (1, 2):
+        state.save({"model": [np.zeros(3)]}, {"epoch": epoch})
+
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(np, "load", failing)
+    with pytest.raises(UserError, match=f"state-00000002.npz cannot be read.*{error.strerror}.*nothing was deleted"):
+        state.load()
+    monkeypatch.undo()
+    assert (state.load() or ({}, {}))[1] == {"epoch": 2}
+
+
+def test_a_second_run_with_the_same_data_and_options_names_the_first(tmp_path: Path) -> None:
+    first, second = (WorkingState(tmp_path / "states" / "s") for _ in range(2))
+    with first.locked():
+        message = rf"process {os.getpid()} on .* is training with the same data and options"
+        with pytest.raises(UserError, match=message), second.locked():
+            pass
+    with second.locked():
+        second.delete()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_on_a_full_disk_the_previous_file_remains_with_a_warning(
