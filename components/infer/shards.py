@@ -82,9 +82,9 @@ class Work:
         return [Shard(number, part[0], name, *part[1:]) for number, (name, part) in enumerate(parts)]
 
     def finished(self) -> set[int]:
-        """Returns the numbers of the finished shards."""
+        """Returns the numbers of the finished shards: those whose file has all of its lines."""
         found = self.system.glob(f"{self.path}/shard-*.jsonl")
-        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found}
+        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found if self._is_whole(path)}
 
     def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
         """Writes a finished shard.
@@ -127,11 +127,16 @@ class Work:
 
         Returns:
             The counts of all lines.
+
+        Raises:
+            UserError: If a shard has not as many predictions as its counts say.
         """
         total = Counts(0, 0)
         with output.open("wb") as joined:
             for number in range(shards):
                 shard = self._shard(number)
+                if not self._is_whole(shard):
+                    raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it anew")
                 with self.system.open(shard, "rb") as file:
                     total += Counts.from_json(file.readline().decode(), shard)
                     shutil.copyfileobj(file, joined, 1 << 20)
@@ -143,6 +148,16 @@ class Work:
         parent = self.path.rpartition("/")[0]
         if self.system.exists(parent) and not self.system.ls(parent):
             self.system.rmdir(parent)
+
+    def _is_whole(self, shard: str) -> bool:
+        try:
+            with self.system.open(shard, "rb") as file:
+                counts, lines, last = Counts.from_json(file.readline().decode(), shard), 0, b"\n"
+                while block := file.read(1 << 20):
+                    lines, last = lines + block.count(b"\n"), block[-1:]
+        except (FileNotFoundError, UserError, UnicodeDecodeError):
+            return False
+        return lines == counts.lines and last == b"\n"
 
     def _shard(self, number: int) -> str:
         return f"{self.path}/shard-{number:08}.jsonl"

@@ -13,6 +13,7 @@ Files are replaced atomically and version folders appear by renaming, so readers
 """
 
 import datetime
+import filecmp
 import logging
 import re
 import shutil
@@ -171,20 +172,25 @@ class Endpoint:
         return None if champion is None else self.version(champion)
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> Version:
-        """Copies a model in as a new version; a registered model keeps its version.
+        """Copies a model in as a new version; a registered model keeps its version, and gets its files back.
 
         Args:
             model: The exported model's folder.
             fingerprint: Its fingerprint.
             metrics: The challenger's metrics in the decision that blessed it.
+
+        Raises:
+            UserError: If the model's files change meanwhile.
         """
         known = self.find(fingerprint)
-        if known and self.model(known.version).is_dir():
+        if known and not difference(model, self.model(known.version)):
             return known
         taken = [int(path.stem) for path in (*self._folders(), *self._records())]
         version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), metrics)
         with atomic_directory(self.model(version.version)) as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
+            if changed := difference(model, folder):
+                raise UserError(f"{model / changed} changed while it was copied; deploy again when nothing writes it")
         version.write(self._record(version.version))
         return version
 
@@ -289,6 +295,23 @@ def can_listen(path: Path, port: int) -> bool:
 def now() -> str:
     """The time, ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def difference(model: Path, copy: Path) -> str:
+    """Compares two folders by the names and the content of their files.
+
+    Args:
+        model: A model's folder.
+        copy: Its copy; may be missing.
+
+    Returns:
+        The relative path of the first file that differs; empty if none does.
+    """
+    names = [{path.relative_to(one) for path in one.rglob("*") if path.is_file()} for one in (model, copy)]
+    for name in sorted(names[0] ^ names[1]):
+        return str(name)
+    same = (filecmp.cmp(model / name, copy / name, shallow=False) for name in sorted(names[0]))
+    return next((str(name) for name, equal in zip(sorted(names[0]), same, strict=True) if not equal), "")
 
 
 def _read_version(record: Path) -> Version:

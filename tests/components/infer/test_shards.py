@@ -40,6 +40,19 @@ def test_shards_are_joined_in_order_and_counted(tmp_path: Path) -> None:
     assert not (tmp_path / "batch").exists()
 
 
+@pytest.mark.parametrize("lost", [1, 5, 10, 30])
+def test_a_shard_that_was_cut_short_is_not_finished_and_not_joined(tmp_path: Path, lost: int) -> None:
+    # A copy of a folder, or a full disk, may leave a part of a file.
+    work = Work(str(tmp_path / "work"))
+    for number in (0, 1):
+        work.write(number, Counts(2, 2), ['{"n": 1}', '{"n": 2}'])
+    (shard,) = (tmp_path / "work").glob("*1.jsonl")
+    shard.write_bytes(shard.read_bytes()[:-lost])
+    assert work.finished() == {0}
+    with pytest.raises(UserError, match=r"shard-00000001\.jsonl is missing or cut short"):
+        work.gather(2, tmp_path / "out.jsonl")
+
+
 def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "in.txt.gz"
     path.write_bytes(gzip.compress(b"a\n" * 1000)[:-12])

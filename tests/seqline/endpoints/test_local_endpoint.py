@@ -1,4 +1,5 @@
 import json
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -27,6 +28,40 @@ def test_versions_are_numbered_and_the_same_model_is_the_same_version(endpoint: 
     assert (first.version, second.version, again.version) == (1, 2, 1)
     assert (endpoint.model(2) / "saved_model.pb").read_text() == "b"
     assert [version.fingerprint for version in endpoint.versions()] == ["fa", "fb"]
+
+
+@pytest.mark.parametrize("fault", ["cut short", "changed", "missing", "more"])
+def test_a_registered_model_whose_files_are_not_the_models_gets_them_again(
+    endpoint: Endpoint, tmp_path: Path, fault: str
+) -> None:
+    source = model(tmp_path / "a", "weights")
+    registered = endpoint.model(endpoint.register(source, "fa", {}).version)
+    file = registered / "saved_model.pb"
+    if fault == "missing":
+        file.unlink()
+    elif fault == "more":
+        (registered / "other").touch()
+    else:
+        file.write_text({"cut short": "wei", "changed": "WEIGHTS"}[fault])
+    assert endpoint.register(source, "fa", {}).version == 1
+    assert {path.name: path.read_text() for path in registered.iterdir()} == {"saved_model.pb": "weights"}
+
+
+def test_a_model_that_changes_while_it_is_copied_is_not_registered(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = model(tmp_path / "a", "weights")
+    copy = shutil.copytree
+
+    def interrupted(*arguments: Path, **options: bool) -> None:
+        copy(*arguments, **options)
+        (source / "saved_model.pb").write_text("other weights")
+
+    monkeypatch.setattr(shutil, "copytree", interrupted)
+    with pytest.raises(UserError, match=r"saved_model\.pb changed while it was copied"):
+        endpoint.register(source, "fa", {})
+    assert endpoint.versions() == []
+    assert list((endpoint.path / "versions").iterdir()) == []
 
 
 def test_a_number_is_not_given_twice(endpoint: Endpoint, tmp_path: Path) -> None:
