@@ -17,7 +17,7 @@ from seqline.components.infer.shards import Shard, Work
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
 from seqline.inputs.files import find_files
-from seqline.inputs.fingerprint import describe_all, fingerprint_of
+from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ def infer(
         _check_first(remaining[0], options)
         _run(remaining, len(shards), model_path, state, beam_options, options)
     work.raise_problem()
+    require_unchanged(fingerprint, data)
     with atomic_directory(predictions) as output:
         written = Predictions(output)
         counts = work.gather(len(shards), written.lines)

@@ -21,7 +21,7 @@ from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
-from seqline.inputs.fingerprint import describe_all, fingerprint_of
+from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +72,19 @@ def tokenize(
         The manifest.
 
     Raises:
-        UserError: Files are missing or broken, too many rows are malformed, too few pairs remain, or an expectation
-            is not met; in the last case the report is still written.
+        UserError: Files are missing or broken, or change while they are read; too many rows are malformed, too few
+            pairs remain, or an expectation is not met. In the last case the report is still written.
     """
     check_flags(beam_options)
     check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
+    # The snapshot stage's fingerprint covers the tokenizer.
+    tokenizer = options.tokenizer if fingerprint else ""
     fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
     with atomic_directory(corpus) as folder:
         tally = _run(files, folder, beam_options, options)
+        require_unchanged(fingerprint, data, valid_data, test_data, tokenizer)
         for reason, count in sorted(tally.rejected.items()):
             log.info("rejected %d rows: %s", count, reason)
         if tally.problems:

@@ -13,6 +13,7 @@ from seqline.artifacts.corpus import Corpus, Manifest
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.errors import UserError
+from seqline.inputs.fingerprint import describe_all, fingerprint_of
 
 OPTIONS = Options(
     valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, rules={"length_ratio": 4}, max_tokens=40
@@ -112,8 +113,7 @@ def test_order_and_files_do_not_change_a_byte(made: Path, tmp_path: Path) -> Non
     records = [dict(zip(("source", "target"), line.split("\t"), strict=True)) for line in lines[50:]]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)) + "\n")
     data = f"{tmp_path / 'b.tsv.gz'},{tmp_path / '*.jsonl'}"
-    fingerprint = "the same data"
-    tokenize(data, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
+    tokenize(data, tmp_path / "corpus", tmp_path / "report.html", options=OPTIONS)
     first, second = contents(made), contents(tmp_path)
     # These two name the files of the rows.
     for name in ("manifest.json", "rejected.jsonl"):
@@ -187,6 +187,22 @@ def test_a_failed_run_leaves_the_previous_corpus_unchanged(tmp_path: Path) -> No
     with pytest.raises(UserError):
         run(tmp_path, ["only one"])
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("change", ["more rows", "another file"])
+def test_data_that_changed_since_its_fingerprint_is_no_corpus(tmp_path: Path, change: str) -> None:
+    data = tmp_path / "data.tsv"
+    data.write_text("\n".join(rows(100)) + "\n")
+    pattern = str(tmp_path / "*.tsv")
+    fingerprint = fingerprint_of(describe_all(pattern))
+    if change == "more rows":
+        data.write_text("\n".join(rows(101)) + "\n")
+    else:
+        (tmp_path / "late.tsv").write_text("one\teins\n")
+    with pytest.raises(UserError, match="the input files changed between the fingerprint"):
+        tokenize(pattern, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
+    assert not (tmp_path / "corpus").exists()
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_missing_validation_file_is_named(tmp_path: Path) -> None:
