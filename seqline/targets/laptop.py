@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import seqline
 from seqline.compiling.kfp_import import import_kfp
 from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.endpoints.local_endpoint import can_listen
@@ -20,6 +19,7 @@ from seqline.endpoints.ports import in_use
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.problems import Problem
+from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
 from seqline.targets.kfp_local import LocalTask, observed
 from seqline.targets.run_record import read_run, write_run
@@ -59,11 +59,11 @@ class Home:
 
     @property
     def cache(self) -> Path:
-        """Cached outputs of stages, by the hash of the code.
+        """Cached outputs of stages, by the hash of the code and of the libraries' versions.
 
         In the cloud, changed code means another image and so another cache key. Here the image is only a name.
         """
-        return self.path / "cache" / code_digest(Path(seqline.__file__).parent)[:16]
+        return self.path / "cache" / code_key()
 
     @property
     def checkpoints(self) -> Path:
@@ -243,21 +243,6 @@ def absolute_folder(folder: str) -> str:
         folder: A path; an address such as gs://bucket/folder and an endpoint on Vertex are unchanged.
     """
     return folder if "://" in folder or folder.startswith("projects/") else str(Path(folder).expanduser().absolute())
-
-
-def code_digest(root: Path) -> str:
-    """The SHA-256 of all files of a package, through links to folders too.
-
-    Args:
-        root: The package's folder.
-    """
-    code = hashlib.sha256()
-    # Path.rglob follows links on some versions of Python only.
-    folders = (Path(folder) for folder, _, _ in os.walk(root, followlinks=True) if Path(folder).name != "__pycache__")
-    for path in sorted(file for folder in folders for file in folder.iterdir() if file.is_file()):
-        code.update(path.relative_to(root).as_posix().encode())
-        code.update(path.read_bytes())
-    return code.hexdigest()
 
 
 def run(

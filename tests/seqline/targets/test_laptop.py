@@ -6,7 +6,7 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Metrics, Output
 
 from seqline.errors import UserError
-from seqline.targets.laptop import Home, absolute, absolute_folder, code_digest, run
+from seqline.targets.laptop import Home, absolute, absolute_folder, run
 from seqline.targets.target import Run
 
 
@@ -153,19 +153,6 @@ def test_stages_run_in_the_runs_folder_and_not_on_the_current_path(
     result = run(tmp_path / "where.yaml", {}, Home(tmp_path / "home"))
     assert result.error == ""
     assert f"{result.folder} False wave" in (result.folder / "logs" / "where.log").read_text()
-
-
-def test_changed_code_has_another_digest_also_behind_a_link(tmp_path: Path) -> None:
-    package, linked = tmp_path / "package", tmp_path / "linked"
-    for folder in (package, linked / "stage", linked / "__pycache__"):
-        folder.mkdir(parents=True)
-    (package / "components").symlink_to("../linked")
-    (linked / "stage" / "code.py").write_text("1")
-    before = code_digest(package)
-    (linked / "__pycache__" / "code.pyc").write_text("bytecode")
-    assert code_digest(package) == before
-    (linked / "stage" / "code.py").write_text("2")
-    assert code_digest(package) != before
 
 
 def test_after_an_edit_of_the_code_nothing_comes_from_the_cache(
