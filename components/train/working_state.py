@@ -8,7 +8,6 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from seqline.atomic import flush
 from seqline.components.train.options import Options
 from seqline.errors import UserError
+from seqline.exclusive import exclusive
 
 log = logging.getLogger(__name__)
 
@@ -117,31 +117,13 @@ class WorkingState:
                 ) from error
         return None
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Holds the state for this process: two runs with the same data and options would overwrite each other's.
 
         Raises:
             UserError: If another process holds it.
         """
-        import fcntl
-
-        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise UserError(
-                    f"{file.read().strip() or 'another process'} is training with the same data and options, and its "
-                    f"working state is {self.folder}; wait for it, or give another folder as checkpoints"
-                ) from None
-            except OSError as error:
-                # A mounted bucket may have no locks.
-                log.warning("the working state %s cannot be locked (%s)", self.folder, error)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
-            yield
+        return exclusive(self.folder, "is training with the same data and options")
 
     def delete(self) -> None:
         """Deletes the state of a finished run, and the folder above it if that is then empty."""

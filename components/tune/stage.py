@@ -12,6 +12,7 @@ from seqline.components.tune.options import Options
 from seqline.components.tune.report import write_report
 from seqline.components.tune.space import apply, read_space
 from seqline.components.tune.trial import check_preset
+from seqline.exclusive import exclusive
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def tune(
         The training options with the best values, and the best trial's loss.
 
     Raises:
-        UserError: If the space is not valid, the preset is auto, or no trial finishes.
+        UserError: If the space is not valid, the preset is auto, no trial finishes, or another process tunes with the
+            same data and options.
     """
     dimensions = read_space(options.space)
     manifest = Corpus(corpus).read_manifest()
@@ -58,10 +60,12 @@ def tune(
     # Importing Optuna takes a second: check the space first.
     from seqline.components.tune.study import Study
 
-    study = Study(folder / f"tuning-{digest}", corpus, dimensions, options, training, warm_start)
-    trials = study.run()
-    best = best_of(trials)
-    log.info("best is trial %d: %.4f with %s", best.number, best.value, json.dumps(best.parameters))
-    write_tuning(tuning, trials)
-    write_report(report, trials, dimensions)
+    folder = folder / f"tuning-{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder, "is tuning with the same data and options"):
+        trials = Study(folder, corpus, dimensions, options, training, warm_start).run()
+        best = best_of(trials)
+        log.info("best is trial %d: %.4f with %s", best.number, best.value, json.dumps(best.parameters))
+        write_tuning(tuning, trials)
+        write_report(report, trials, dimensions)
     return apply(training, best.parameters), min(best.epochs.values())

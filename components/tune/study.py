@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from seqline.artifacts.trial_metrics import FILE, TRIAL, read_report
 from seqline.artifacts.tuning import METRIC, Trial
+from seqline.children import ending_with_parent
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.space import Dimension, apply
@@ -162,7 +163,12 @@ class Study:
         environment = {**os.environ, "PYTHONSAFEPATH": "1", FILE: str(metrics), TRIAL: str(trial.number)}
         with (folder / "log.txt").open("w", encoding="utf-8") as log_file:
             process = subprocess.Popen(
-                command, stdout=log_file, stderr=subprocess.STDOUT, env=environment, cwd=self.folder
+                command,
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=self.folder,
+                preexec_fn=ending_with_parent(),
             )
             try:
                 losses: dict[int, float] = {}

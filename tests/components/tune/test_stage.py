@@ -211,6 +211,9 @@ def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, mo
         waiting = os.open(tmp_path / "waiting", os.O_RDONLY | os.O_NONBLOCK)
         stack.callback(os.close, waiting)
         assert select.select([waiting], [], [], 120)[0], "trial 1 did not reach its second epoch"
+        second = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert f"process {process.pid} on {os.uname().nodename} is tuning with the same data" in second.stderr
     assert not (tmp_path / "tuning").exists()
     again = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
     assert "trial 1 was killed; it resumes as a new trial" in again.stderr
