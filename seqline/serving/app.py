@@ -11,13 +11,16 @@ from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, read_request, response
+from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
+from seqline.serving.request_body import read_body
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered, Service
 
 PAGE = Path(__file__).with_name("page.html")
+LONGEST_ID = 128  # of a request, in the log
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
 
 ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
@@ -75,21 +78,27 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
-        body = read_request(await request.body())
-        request_id = request.headers.get("x-request-id", "")
+        try:
+            content = await receive_body(request)
+        except ClientDisconnect:
+            return Response(status_code=499)  # no client reads it
+        request_id = request.headers.get("x-request-id", "")[:LONGEST_ID]
+        with service.recording(request_id):
+            body = await read_body(content, service.limits)
+        del content
         if body.stream:
-            stream = service.stream(body.texts(), body.parameters.specified(), version, alias, request_id)
+            stream = service.stream(body.texts, body.parameters, version, alias, request_id)
             # An error before the first event has its own status.
             first = await anext(stream, None)
             if first is None:
                 raise RequestError(Cause.INVALID, "instances: there is no text to stream an answer for")
             headers = {"X-Model-Version": str(first.version), "Cache-Control": "no-store"}
-            content = events(first, stream, body.by_column)
-            return StreamingResponse(content, headers=headers, media_type="text/event-stream")
-        answer = service.answer(body.texts(), body.parameters.specified(), version, alias, "http", request_id)
+            deltas = events(first, stream, body.by_column)
+            return StreamingResponse(deltas, headers=headers, media_type="text/event-stream")
+        answer = service.answer(body.texts, body.parameters, version, alias, "http", request_id)
         answered = await _unless_disconnected(request, answer)
         if answered is None:
-            return Response(status_code=499)  # no client reads it
+            return Response(status_code=499)
         text = json.dumps(response(answered, body.by_column), ensure_ascii=False, separators=(",", ":"))
         headers = {"X-Model-Version": str(answered.version)}
         return Response(text, headers=headers, media_type="application/json")
@@ -172,6 +181,22 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     _describe_bodies(app)
     return app
+
+
+async def receive_body(request: Request) -> bytearray:
+    """Receives a body, without the second copy that `Request.body` makes.
+
+    Args:
+        request: The request.
+
+    Raises:
+        ClientDisconnect: If the client disconnects.
+        RequestError: If it is longer than its limit.
+    """
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+    return content
 
 
 async def _unless_disconnected(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:

@@ -1,7 +1,5 @@
 """Request and response bodies: Vertex's and TensorFlow Serving's."""
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -74,7 +72,10 @@ class Columns(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    """The body of a prediction request: `instances` or `inputs`."""
+    """The body of a prediction request: `instances` or `inputs`.
+
+    It documents the format; `seqline.serving.request_body` reads it.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -93,22 +94,6 @@ class PredictRequest(BaseModel):
         if len({"instances", "inputs"} & self.model_fields_set) != 1:
             raise ValueError("set either instances or inputs")
         return self
-
-    @property
-    def by_column(self) -> bool:
-        """Whether the response is in columns, like the request."""
-        return "inputs" in self.model_fields_set
-
-    def texts(self) -> list[str]:
-        """The texts.
-
-        Raises:
-            RequestError: If base64 does not encode UTF-8 text.
-        """
-        if self.by_column:
-            texts = self.inputs.text if isinstance(self.inputs, Columns) else self.inputs
-            return [texts] if isinstance(texts, str) else texts
-        return [_text(instance, index) for index, instance in enumerate(self.instances)]
 
 
 class Alternative(BaseModel):
@@ -154,26 +139,12 @@ class Problem(BaseModel):
     error: str = Field(description="The error, with the field that it concerns.")
 
 
-def read_request(body: bytes) -> PredictRequest:
-    """Reads a request's body.
-
-    Args:
-        body: JSON, with any content type.
-
-    Raises:
-        RequestError: If it is not JSON or has another structure; the message names the field.
-    """
-    try:
-        return PredictRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise _invalid(error, "body") from None
-
-
-def read_parameters(values: dict[str, float | int | bool]) -> Parameters:
-    """Reads decoding parameters of a gRPC request.
+def read_parameters(values: dict[str, Any], prefix: str = "") -> Parameters:
+    """Reads decoding parameters.
 
     Args:
         values: Values by name.
+        prefix: Start of a parameter's name in an error.
 
     Raises:
         RequestError: If one is unknown or has a wrong value; the message names it.
@@ -181,13 +152,8 @@ def read_parameters(values: dict[str, float | int | bool]) -> Parameters:
     try:
         return DecodingParameters.model_validate(values).specified()
     except ValidationError as error:
-        raise _invalid(error, "parameters") from None
-
-
-def _invalid(error: ValidationError, default: str) -> RequestError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"]) or default
-    return RequestError(Cause.INVALID, f"{path}: {first['msg'].removeprefix('Value error, ')}")
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise RequestError(Cause.INVALID, f"{prefix}{first['loc'][0]}: {first['msg']}") from None
 
 
 def response(answered: Answered, by_column: bool) -> dict[str, Any]:
@@ -222,14 +188,3 @@ def _prediction(answer: Answer) -> dict[str, Any]:
 
 def _alternatives(answer: Answer) -> list[dict[str, Any]]:
     return [{"text": text, "score": score} for text, score in answer.alternatives]
-
-
-def _text(instance: str | Text | Base64, index: int) -> str:
-    if isinstance(instance, str):
-        return instance
-    if isinstance(instance, Text):
-        return instance.text
-    try:
-        return base64.b64decode(instance.b64, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise RequestError(Cause.INVALID, f"instances.{index}.b64: is not UTF-8 text in base64") from None

@@ -12,6 +12,8 @@ from seqline.serving import grpc_messages as messages
 from seqline.serving.contract import read_parameters
 from seqline.serving.decoding import DEFAULTS
 from seqline.serving.decoding import SIGNATURE as PARAMETERS
+from seqline.serving.grpc_wire import check_size
+from seqline.serving.limits import Limits
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
 from seqline.serving.versions import Loaded
@@ -30,24 +32,30 @@ async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server
     Raises:
         UserError: If the port is in use.
     """
-    limit = service.limits.body_bytes
+    limits = service.limits
     server = grpc.aio.server(
         options=[
-            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_receive_message_length", limits.body_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),
-        ]
+            ("grpc.max_metadata_size", limits.header_bytes),
+            ("grpc.absolute_max_metadata_size", limits.header_bytes),
+            ("grpc.server_handshake_timeout_ms", int(1000 * limits.receive_seconds)),
+        ],
+        maximum_concurrent_rpcs=limits.connections,
     )
     handlers = Handlers(service)
     server.add_generic_rpc_handlers(
         (
             _handler(
                 "tensorflow.serving.PredictionService",
+                limits,
                 Predict=(handlers.predict, messages.PredictRequest),
                 GetModelMetadata=(handlers.metadata, messages.GetModelMetadataRequest),
             ),
             _handler(
                 "tensorflow.serving.ModelService",
+                limits,
                 GetModelStatus=(handlers.status, messages.GetModelStatusRequest),
             ),
         )
@@ -80,7 +88,7 @@ class Handlers:
         accepted = {"text"} if signature == SERVING_DEFAULT else {"text", *DEFAULTS}
         if "text" not in tensors or not set(tensors) <= accepted:
             raise RequestError(Cause.INVALID, f"inputs are {sorted(tensors)}; the signature takes {sorted(accepted)}")
-        texts = _texts(tensors.pop("text"))
+        texts = _texts(tensors.pop("text"), self.service.limits)
         parameters = read_parameters({name: _scalar(name, tensor) for name, tensor in tensors.items()})
         answered = await self.service.answer(texts, parameters, version, label, "grpc")
         response = messages.PredictResponse()
@@ -145,19 +153,29 @@ def _tensor(response: Any, name: str, dtype: int, shape: list[Any]) -> Any:
     return tensor
 
 
-def _texts(tensor: Any) -> list[str]:
+def _texts(tensor: Any, limits: Limits) -> list[str]:
     if tensor.dtype != messages.DT_STRING or len(tensor.tensor_shape.dim) != 1:
         raise RequestError(Cause.INVALID, "text must be a tensor of strings with one dimension")
-    size = tensor.tensor_shape.dim[0].size
-    values = list(tensor.string_val)
-    if len(values) == 1 and 1 < size <= 2**20:
-        values *= size  # a tensor of equal values may be sent as one
-    if len(values) != size:
-        raise RequestError(Cause.INVALID, f"text has {len(values)} strings, but its shape is [{size}]")
-    try:
-        return [value.decode() for value in values]
-    except UnicodeDecodeError:
-        raise RequestError(Cause.INVALID, "text is not UTF-8") from None
+    size, given = tensor.tensor_shape.dim[0].size, len(tensor.string_val)
+    limits.check_count(max(size, given))
+    # A tensor of equal values may be sent as one.
+    repeated = size if given == 1 and size > 1 else 1
+    if given * repeated != size:
+        raise RequestError(Cause.INVALID, f"text has {given} strings, but its shape is [{size}]")
+    texts: list[str] = []
+    total = 0
+    for index, value in enumerate(tensor.string_val):
+        # A character has at most four bytes: the limits hold before anything is decoded.
+        limits.check_length(index, len(value) // 4)
+        limits.check_total(total + repeated * (len(value) // 4))
+        try:
+            texts.append(value.decode())
+        except UnicodeDecodeError:
+            raise RequestError(Cause.INVALID, "text is not UTF-8") from None
+        limits.check_length(index, len(texts[-1]))
+        total += repeated * len(texts[-1])
+        limits.check_total(total)
+    return texts * repeated
 
 
 def _scalar(name: str, tensor: Any) -> float | int | bool:
@@ -178,22 +196,27 @@ def _scalar(name: str, tensor: Any) -> float | int | bool:
     raise RequestError(Cause.INVALID, f"{name} must be a scalar: a number or a boolean")
 
 
-def _handler(name: str, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]) -> grpc.GenericRpcHandler:
+def _handler(
+    name: str, limits: Limits, **methods: tuple[Callable[[Any], Awaitable[Any]], Any]
+) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(
         name,
         {
-            method: grpc.unary_unary_rpc_method_handler(_aborting(behaviour), _reader(request))
+            method: grpc.unary_unary_rpc_method_handler(_aborting(behaviour), _reader(request, limits))
             for method, (behaviour, request) in methods.items()
         },
     )
 
 
-def _reader(message: Any) -> Callable[[bytes], Any]:
+def _reader(message: Any, limits: Limits) -> Callable[[bytes], Any]:
     """Returns a parser that returns a `RequestError` for an invalid message."""
 
     def read(content: bytes) -> Any:
         try:
+            check_size(content, message.DESCRIPTOR, limits)
             return message.FromString(content)
+        except RequestError as error:
+            return error
         except Exception as error:
             return RequestError(Cause.INVALID, f"the message cannot be read: {error}")
 

@@ -12,8 +12,8 @@ import pytest
 from seqline.serving import decoding
 from seqline.serving import grpc_messages as messages
 from seqline.serving.answers import Parameters
-from seqline.serving.contract import read_request
 from seqline.serving.limits import Limits
+from seqline.serving.request_body import parse_body
 from seqline.serving.request_errors import RequestError
 from tests.servers import Server, client, running_as_data
 from tests.sharing import running_once
@@ -71,12 +71,12 @@ def test_parameters_beyond_the_limits_are_rejected_by_name(given: Parameters, me
 )
 def test_an_invalid_parameter_is_named(body: bytes, field: str) -> None:
     with pytest.raises(RequestError, match=field):
-        read_request(body)
+        parse_body(body, Limits())
 
 
 def test_whole_numbers_of_vertex_clients_are_accepted() -> None:
     body = b'{"instances": ["a"], "parameters": {"beam_size": 4.0, "length_penalty": 1}}'
-    assert read_request(body).parameters.specified() == (("beam_size", 4), ("length_penalty", 1.0))
+    assert parse_body(body, Limits()).parameters == (("beam_size", 4), ("length_penalty", 1.0))
 
 
 @pytest.mark.parametrize(

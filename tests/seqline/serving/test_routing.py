@@ -144,7 +144,7 @@ def test_a_request_is_logged_with_its_version_and_id_but_without_its_texts(
         "characters": 11,
         "request_id": "r-1",
     }
-    assert [entry["result"] for entry in entries] == ["ok", "failed", "too_large", "invalid"]
+    assert [entry["result"] for entry in entries] == ["ok", "failed", "too_large", "invalid", "invalid"]
     assert "secret" not in json.dumps(logged(log))
     assert "words" not in json.dumps(logged(log))
 

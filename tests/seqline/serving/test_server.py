@@ -79,7 +79,7 @@ def test_too_many_or_too_long_texts_are_rejected(server: Server) -> None:
     many = client.post(server.route, json={"instances": ["a"] * 101})
     long = client.post(server.route, json={"instances": ["a", "a" * 20_001]})
     assert (many.status_code, long.status_code) == (413, 413)
-    assert many.json() == {"error": "101 texts in one request; the limit is 100"}
+    assert many.json() == {"error": "too many texts in one request; the limit is 100"}
     assert long.json()["error"].startswith("text 1 has 20001 characters")
 
 
