@@ -13,6 +13,7 @@ from seqline.serving.decoding import check
 from seqline.serving.engine import EngineGoneError, ModelFailedError
 from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
+from seqline.serving.partial_answers import PartialAnswers
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.versions import Loaded, Versions
 
@@ -118,14 +119,16 @@ class Service:
             self.check(texts)
             chosen = self.choose(version, alias)
             check(parameters, chosen.batcher.engine.metadata, self.limits, streaming=True)
-            async with contextlib.aclosing(chosen.batcher.stream(texts, parameters)) as stream:
-                while True:
-                    remaining = self.limits.seconds - (time.perf_counter() - started)
-                    with _request_errors(self.limits):
-                        answers = await asyncio.wait_for(anext(stream, None), remaining)
-                    if answers is None:
-                        break
+            self.limits.check_stream(len(texts))
+            # The model does not wait for the reader: one that stalls occupies none of the streams.
+            found: PartialAnswers[list[Answer]] = PartialAnswers()
+            reading = asyncio.create_task(self._read_stream(chosen, texts, parameters, found))
+            try:
+                async for answers in found:
                     yield Answered(chosen.version, answers, time.perf_counter() - started)
+            finally:
+                reading.cancel()
+                await asyncio.wait([reading])
         except RequestError as error:
             self._record("stream", error.cause.name.lower(), started, texts, chosen, request_id, str(error))
             raise
@@ -133,6 +136,22 @@ class Service:
             self._record("stream", "gone", started, texts, chosen, request_id, "the client disconnected")
             raise
         self._record("stream", "ok", started, texts, chosen, request_id)
+
+    @contextlib.contextmanager
+    def recording(self, request_id: str) -> Iterator[None]:
+        """Records an error of a request's body, and raises it.
+
+        Args:
+            request_id: The client's id of the request, for the log.
+        """
+        started = time.perf_counter()
+        try:
+            yield
+        except RequestError as error:
+            # Without the message, which has names of fields that are the client's.
+            result = error.cause.name.lower()
+            self._record("http", result, started, [], None, request_id, "the body was rejected")
+            raise
 
     def check_name(self, name: str) -> None:
         """Checks a model's name.
@@ -174,18 +193,32 @@ class Service:
         Raises:
             RequestError: If there are too many, or one is too long.
         """
-        if len(texts) > self.limits.texts:
-            raise RequestError(Cause.TOO_LARGE, f"{len(texts)} texts in one request; the limit is {self.limits.texts}")
+        self.limits.check_count(len(texts))
+        total = 0
         for index, text in enumerate(texts):
-            if len(text) > self.limits.text_characters:
-                raise RequestError(
-                    Cause.TOO_LARGE,
-                    f"text {index} has {len(text)} characters; the limit is {self.limits.text_characters}",
-                )
+            self.limits.check_length(index, len(text))
+            total += len(text)
+            self.limits.check_total(total)
 
     async def _predict(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
         with _request_errors(self.limits):
             return await asyncio.wait_for(chosen.batcher.ask(texts, parameters), self.limits.seconds)
+
+    async def _read_stream(
+        self, chosen: Loaded, texts: list[str], parameters: Parameters, found: "PartialAnswers[list[Answer]]"
+    ) -> None:
+        async def read() -> None:
+            async with contextlib.aclosing(chosen.batcher.stream(texts, parameters)) as stream:
+                async for answers in stream:
+                    found.put(answers)
+
+        try:
+            with _request_errors(self.limits):
+                await asyncio.wait_for(read(), self.limits.seconds)
+        except Exception as error:
+            found.end(error)
+        finally:
+            found.end()
 
     def _record(
         self,
