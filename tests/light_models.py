@@ -21,7 +21,7 @@ def save(folder: Path, function: str) -> Path:
 
     Args:
         folder: The folder to create; its name is the model's fingerprint.
-        function: What it does: upper, lower, broken or gated.
+        function: What it does: the name of a function of the stand-in.
     """
     folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_text(function)

@@ -56,6 +56,10 @@ class Batcher:
         concurrency: Number of batches in flight.
         on_batch: Called with the size, the seconds and the longest wait of every batch.
         clock: Seconds that only rise, in step with the event loop's.
+
+    Attributes:
+        answered: Time of the last answer.
+        failed: Whether the model has failed since.
     """
 
     def __init__(
@@ -69,8 +73,9 @@ class Batcher:
         self.engine, self.limits, self.concurrency, self.on_batch = engine, limits, concurrency, on_batch
         self._clock = clock
         self.answered = -math.inf
+        self.failed = False
         self._queue: list[_Item] = []
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[asyncio.Task[None], float] = {}  # with the start of each batch
         self._linger: asyncio.TimerHandle | None = None
         self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # end, seconds and size of the last batch
         self._texts_a_second = 0.0
@@ -85,6 +90,12 @@ class Batcher:
     def idle(self) -> bool:
         """Whether nothing is queued or in flight."""
         return not self._queue and not self._in_flight and not self._streams
+
+    @property
+    def works(self) -> bool:
+        """Whether a batch is in flight that is within its time limit, after one that did not fail."""
+        oldest = min(self._in_flight.values(), default=-math.inf)
+        return not self.failed and self._clock() - oldest < self.limits.worker_seconds
 
     async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
         """Answers texts, batched with those of other requests.
@@ -138,8 +149,8 @@ class Batcher:
         try:
             async with contextlib.aclosing(self.engine.stream(texts, parameters)) as stream:
                 async for answers in stream:
+                    self.answered = self._clock()
                     yield answers
-            self.answered = self._clock()
         finally:
             self._streams -= 1
 
@@ -171,7 +182,7 @@ class Batcher:
             batch = self._take()
             if batch:
                 task = asyncio.create_task(self._run(batch))
-                self._in_flight.add(task)
+                self._in_flight[task] = self._clock()
 
     def _wait_for_more(self) -> bool:
         """Whether to linger: only if the last batch just ended and had several texts, and the next is not full."""
@@ -212,7 +223,7 @@ class Batcher:
             answers, seconds = await self.engine.predict([item.text for item in batch], batch[0].parameters)
         except (EngineGoneError, ModelFailedError) as error:
             if isinstance(error, ModelFailedError):
-                self.answered = -math.inf
+                self.answered, self.failed = -math.inf, True
             attempts = ATTEMPTS if isinstance(error, EngineGoneError) or len(batch) > 1 else 1
             retried = [item for item in batch if not item.answer.done()]
             for item in retried:
@@ -225,10 +236,11 @@ class Batcher:
                 if not item.answer.done():
                     item.answer.set_result(answer)
             ended = self.answered = self._clock()
+            self.failed = False
             self._last = (ended, ended - started, len(batch))
             pace = self.concurrency * len(batch) / max(ended - started, 1e-6)
             self._texts_a_second = pace if not self._texts_a_second else 0.9 * self._texts_a_second + 0.1 * pace
             self.on_batch(len(batch), seconds, started - batch[0].arrived)
         finally:
-            self._in_flight.discard(asyncio.current_task())  # type: ignore[arg-type]
+            del self._in_flight[asyncio.current_task()]  # type: ignore[arg-type]
             self._pump()

@@ -110,15 +110,17 @@ class Versions:
         return self._loaded[random.choices(list(shares), list(shares.values()))[0]] if shares else None
 
     async def healthy(self, seconds: float = 5.0) -> bool:
-        """Whether every version with a traffic share answers.
+        """Whether every version with a traffic share answers; one that is busy does while its work is in time.
 
         Args:
-            seconds: Time limit of a version that has not answered lately.
+            seconds: Time limit of a version that is idle and has not answered lately.
         """
         serving = [self._loaded[version].batcher for version, share in self.applied.traffic.items() if share]
-        stale = [batcher for batcher in serving if self._clock() - batcher.answered > FRESH_SECONDS]
+        stale = [
+            batcher for batcher in serving if self._clock() - batcher.answered > FRESH_SECONDS and not batcher.works
+        ]
         try:
-            await asyncio.wait_for(asyncio.gather(*(batcher.ask(["."]) for batcher in stale)), seconds)
+            await asyncio.wait_for(asyncio.gather(*map(_probe, stale)), seconds)
         except Exception as error:
             log.warning("health: the model does not answer (%s)", error or type(error).__name__)
             return False
@@ -130,19 +132,25 @@ class Versions:
     def _spawn(self, coroutine: object) -> None:
         task: asyncio.Task[None] = asyncio.create_task(coroutine)  # type: ignore[arg-type]
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a task of the versions failed", exc_info=task.exception())
 
     async def _follow(self) -> None:
         while True:
             try:
-                desired = self.source.desired()
+                await self._approach(self.source.desired())
                 self._unreadable = ""
-            except UserError as error:
-                if str(error) != self._unreadable:
-                    log.error("%s; the served versions stay", error)
-                self._unreadable = str(error)
-            else:
-                await self._approach(desired)
+            except Exception as error:
+                # Any exception: without this loop, the server would never follow a deployment again.
+                message = _message(error)
+                if message != self._unreadable:
+                    trace = None if isinstance(error, UserError) else error
+                    log.error("%s; the served versions stay", message, exc_info=trace)
+                self._unreadable = message
             await asyncio.sleep(self.poll_seconds)
 
     async def _approach(self, desired: Desired) -> None:
@@ -170,10 +178,11 @@ class Versions:
         started = self._clock()
         try:
             engine = await self._start(version)
-        except (UserError, OSError) as error:
-            if not failure or failure.message != str(error):
-                log.error("version %d failed to load: %s", version, error)
-            self._failures[version] = Failure.after(failure, str(error), self._clock())
+        except Exception as error:
+            message = _message(error)
+            if not failure or failure.message != message:
+                log.error("version %d failed to load: %s", version, message)
+            self._failures[version] = Failure.after(failure, message, self._clock())
             return
         self._failures.pop(version, None)
 
@@ -191,7 +200,7 @@ class Versions:
         model = await asyncio.get_running_loop().run_in_executor(None, self.source.model, version)
         if model is None:
             raise UserError(f"there is no version {version}")
-        return await Engine.start(model, self.device)
+        return await Engine.start(model, self.device, self.limits)
 
     async def _restart(self, loaded: Loaded) -> None:
         failure = None
@@ -204,9 +213,9 @@ class Versions:
             try:
                 loaded.batcher.replace(await self._start(loaded.version))
                 failure = None
-            except (UserError, OSError) as error:
-                failure = Failure.after(failure, str(error), self._clock())
-                log.error("version %d failed to load again: %s", loaded.version, error)
+            except Exception as error:
+                failure = Failure.after(failure, _message(error), self._clock())
+                log.error("version %d failed to load again: %s", loaded.version, failure.message)
                 loaded.batcher.fail()
                 await asyncio.sleep(failure.wait)
 
@@ -238,3 +247,16 @@ class Failure:
         """Creates the next failure, whose wait is twice that of the one before."""
         wait = min(2 * before.wait, LONGEST_WAIT) if before else FIRST_WAIT
         return cls(message, wait, now + wait)
+
+
+def _message(error: Exception) -> str:
+    """A user's error as it is, and the type of any other."""
+    return str(error) if isinstance(error, (UserError, OSError)) else f"{type(error).__name__}: {error}"
+
+
+async def _probe(batcher: Batcher) -> None:
+    try:
+        await batcher.ask(["."])
+    except BaseException:  # also the time limit: the probe that hangs is no sign of work
+        batcher.failed = True
+        raise

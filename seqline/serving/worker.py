@@ -11,6 +11,7 @@ was killed. The messages, encoded by `seqline.serving.answers`:
     worker:  {"id": 2, "answers": [...]} after every token, then {"id": 2, "ended": true}
              or  {"id": 2, "error": message}
     server:  {"id": 2, "cancel": true} once the client has stopped reading the stream
+    worker:  {"id": 2, "ended": true}, unless it has said so
 """
 
 import argparse
@@ -134,7 +135,8 @@ def _advance(
 ) -> None:
     """Decodes one token of a stream; the next one queues behind requests that arrived meanwhile."""
     stream = streams.get(number)
-    if stream is None:
+    if stream is None:  # cancelled
+        server.send({"id": number, "ended": True})
         return
     try:
         found = next(stream, None)

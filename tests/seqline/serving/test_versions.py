@@ -64,7 +64,7 @@ class Shelf:
     def model(self, version: int) -> Path | None:
         return Path(str(version)) if version < 9 else None
 
-    async def _start(self, model: Path, device: Device) -> Worker:
+    async def _start(self, model: Path, device: Device, limits: Limits) -> Worker:
         version = int(model.name)
         self.attempts.append(version)
         if version in self.broken:
@@ -324,6 +324,105 @@ def test_a_version_without_a_share_does_not_count_for_the_health(shelf: Shelf) -
         shelf.workers[1].state = "failing"
         await advance(60.0)
         assert await versions.healthy()
+        await versions.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), PermissionError("no"), RecursionError(), KeyError(1)])
+def test_after_any_error_the_source_is_followed_again(
+    shelf: Shelf, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 100})
+        shelf.wanted = error
+        await advance(1.0)
+        assert chosen(versions) == 1
+        await advance(1.0)
+        await shelf.want({2: 100})
+        assert chosen(versions) == 2
+        await versions.stop()
+
+    run(main())
+    messages = [record for record in caplog.records if "the served versions stay" in record.getMessage()]
+    assert len(messages) == 1  # not one for each attempt
+    assert type(error).__name__ in str(messages[0].exc_info)
+
+
+def test_a_version_whose_start_fails_with_any_error_is_retried(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(model: Path, device: Device, limits: Limits) -> Worker:
+        raise ValueError("a bug")
+
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 100})
+        with monkeypatch.context() as patch:
+            patch.setattr(module.Engine, "start", broken)
+            await shelf.want({2: 100})
+            assert versions.failures == {2: "ValueError: a bug"}
+            shelf.workers[1].crash()  # its restart fails, too
+            await advance(1.0)
+        await advance(2.5)
+        assert (chosen(versions), versions.failures) == (2, {})
+        await versions.stop()
+
+    run(main())
+
+
+def test_a_worker_is_restarted_after_a_restart_that_failed_with_any_error(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(model: Path, device: Device, limits: Limits) -> Worker:
+        raise ValueError("a bug")
+
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 100})
+        with monkeypatch.context() as patch:
+            patch.setattr(module.Engine, "start", broken)
+            shelf.workers[1].crash()
+            await advance(1.0)
+        await advance(2.5)
+        assert await versions.choose().batcher.ask(["a"]) == [Answer("a", 0.0)]  # type: ignore[union-attr]
+        await versions.stop()
+
+    run(main())
+
+
+def test_a_busy_version_is_healthy_while_its_work_is_in_time_however_long_the_queue(shelf: Shelf) -> None:
+    async def main() -> None:
+        versions = following(shelf, worker_seconds=60, queue=8)
+        await shelf.want({1: 100})
+        shelf.workers[1].state = "hanging"
+        await advance(20.0)
+        batcher = versions.choose().batcher  # type: ignore[union-attr]
+        first = asyncio.create_task(batcher.ask(["a"]))
+        await advance()
+        queued = asyncio.create_task(batcher.ask(["b"] * 8))  # the queue is full
+        await advance(59.0)
+        assert await versions.healthy()
+        await advance(2.0)
+        assert not await versions.healthy()  # the batch takes longer than it may
+        shelf.workers[1].free.set()
+        await asyncio.gather(first, queued)
+        assert await versions.healthy()
+        await versions.stop()
+
+    run(main())
+
+
+def test_a_probe_that_hangs_is_no_sign_of_work(shelf: Shelf) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 100})
+        shelf.workers[1].state = "hanging"
+        await advance(20.0)
+        for _ in range(2):
+            checking = asyncio.create_task(versions.healthy(5.0))
+            await advance()
+            await advance(5.1)
+            assert not await checking
         await versions.stop()
 
     run(main())

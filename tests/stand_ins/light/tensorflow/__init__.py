@@ -47,6 +47,19 @@ def gated(text: str, folder: Path) -> str:
     return text.lower()
 
 
+def hanging(text: str, folder: Path) -> str:
+    """Upper case; never answers a text with "hang" while the file `hang` is in the model's folder."""
+    while "hang" in text and (folder / "hang").exists():
+        time.sleep(3600)
+    return text.upper()
+
+
+def endless(text: str, folder: Path) -> str:
+    """Never answers, so it never loads."""
+    while True:
+        time.sleep(3600)
+
+
 class _Tensor:
     def __init__(self, values: list[Any]) -> None:
         self._values = values
