@@ -164,13 +164,14 @@ class InProcess:
         grpc_port: The port of gRPC.
         versions: Its versions.
         engines: Their workers, by version.
-        desired: Sets traffic and aliases.
+        connections: The open connections of HTTP.
     """
 
     url: str
     grpc_port: int
     versions: Any
     engines: dict[int, StandInEngine]
+    connections: set[Any]
 
     @property
     def route(self) -> str:
@@ -201,11 +202,11 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     import uvloop
 
     from seqline.serving import versions as module
-    from seqline.serving.app import make_app
     from seqline.serving.engine import Device
     from seqline.serving.grpc_service import start_grpc
     from seqline.serving.limits import Limits
     from seqline.serving.metrics import Metrics
+    from seqline.serving.server import Address, http_config
     from seqline.serving.service import Service
     from seqline.serving.sources import Desired
 
@@ -218,7 +219,7 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
         def model(self, version: int) -> Path | None:
             return Path(str(version)) if version in engines else None
 
-    async def start(model: Path, device: Device) -> StandInEngine:
+    async def start(model: Path, device: Device, limits: Limits) -> StandInEngine:
         engine = engines[int(model.name)]
         engine.gone = asyncio.get_running_loop().create_future()
         return engine
@@ -227,7 +228,7 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     limits, metrics = Limits(**options), Metrics()
     versions = module.Versions(Engines(), limits, Device(concurrency, 1), 0.01, metrics.on_batch)
     service = Service("m", versions, limits, metrics, log_texts)
-    server = uvicorn.Server(uvicorn.Config(make_app(service), log_config=None, http="httptools"))
+    server = uvicorn.Server(http_config(service, Address("127.0.0.1", 0)))
     grpc_port = free_port()
 
     async def serve() -> None:
@@ -244,7 +245,13 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
         thread.start()
         try:
             until(lambda: server.started and versions.loaded)
-            yield InProcess(f"http://127.0.0.1:{listener.getsockname()[1]}", grpc_port, versions, engines)
+            yield InProcess(
+                f"http://127.0.0.1:{listener.getsockname()[1]}",
+                grpc_port,
+                versions,
+                engines,
+                server.server_state.connections,
+            )
         finally:
             for engine in engines.values():
                 engine.open.set()

@@ -14,6 +14,7 @@ from seqline.serving.engine import Device
 from seqline.serving.grpc_service import start_grpc
 from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
+from seqline.serving.protocol import limited
 from seqline.serving.service import Service
 from seqline.serving.sources import Source
 from seqline.serving.versions import Versions
@@ -70,22 +71,33 @@ async def _serve(
     versions.start()
     try:
         grpc_server = await start_grpc(service, address.host, address.grpc_port) if address.grpc_port else None
-        config = uvicorn.Config(
-            make_app(service, address.health_route, address.predict_route),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            http="httptools",
-            # Longer than the 600 s keep-alive of Google's load balancers, so that they close a connection first.
-            timeout_keep_alive=620,
-            timeout_graceful_shutdown=int(limits.drain_seconds),
-        )
+        config = http_config(service, address)
         await uvicorn.Server(config).serve(sockets=[listener])
         if grpc_server:
             await grpc_server.stop(limits.drain_seconds)
     finally:
         await versions.stop()
     log.info("stopped; all requests were completed")
+
+
+def http_config(service: Service, address: Address) -> uvicorn.Config:
+    """Configures the HTTP server.
+
+    Args:
+        service: The service that answers.
+        address: Its routes.
+    """
+    return uvicorn.Config(
+        make_app(service, address.health_route, address.predict_route),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        http=limited(service.limits),
+        ws="none",
+        # Longer than the 600 s keep-alive of Google's load balancers, so that they close a connection first.
+        timeout_keep_alive=620,
+        timeout_graceful_shutdown=int(service.limits.drain_seconds),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
