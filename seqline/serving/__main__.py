@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     parser = argparse.ArgumentParser(prog="python -m seqline.serving", description="The model server.")
     parser.add_argument("--endpoint", type=Path, help="folder of a local endpoint; default: serve AIP_STORAGE_URI")
     parser.add_argument("--model", help="exported model to serve without an endpoint: a folder or a gs:// URL")
-    parser.add_argument("--host", help="address to listen on; default: the endpoint's, or all in a container")
+    parser.add_argument(
+        "--host", help="address to listen on; default: the endpoint's, 127.0.0.1, or all if AIP_* is set"
+    )
     parser.add_argument("--port", type=int, help="port to listen on; default: the endpoint's, or AIP_HTTP_PORT")
     parser.add_argument("--grpc-port", type=int, help="port of the gRPC service; default: the endpoint's, or none")
     parser.add_argument("--keep", action="store_true", help="restart the server when a signal kills it")
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
         flag = "--max-" + limit.name.replace("_", "-")
         parser.add_argument(flag, type=type(limit.default), default=limit.default, help="default %(default)s")
     options = parser.parse_args(arguments)
-    log_to_stderr()
+    log_to_stderr(Endpoint(options.endpoint.resolve()).log if options.endpoint else None)
     code = supervise() if options.keep else None
     if code is not None:
         return code
@@ -69,7 +71,9 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         if not location:
             raise UserError("no model to serve: pass --endpoint or --model, or set AIP_STORAGE_URI")
         source = StorageSource(location)
-        name, host = "model", "0.0.0.0"  # noqa: S104 (a container's port is reached from outside)
+        # A container's port is reached from outside; a laptop's is not.
+        in_container = environment.keys() & {"AIP_STORAGE_URI", "AIP_HTTP_PORT"}
+        name, host = "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104
         port, grpc_port = int(environment.get("AIP_HTTP_PORT", "8080")), 0
     address = Address(
         options.host or host,

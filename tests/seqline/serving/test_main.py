@@ -1,0 +1,37 @@
+"""The command line of the server: where it listens."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqline.serving import __main__ as command
+from tests import light_models
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "host", "port"),
+    [
+        ([], {}, "127.0.0.1", 8080),
+        (["--host", "0.0.0.0"], {}, "0.0.0.0", 8080),
+        ([], {"AIP_HTTP_PORT": "8081"}, "0.0.0.0", 8081),
+        ([], {"AIP_STORAGE_URI": "elsewhere"}, "0.0.0.0", 8080),
+        (["--host", "127.0.0.1"], {"AIP_HTTP_PORT": "8081"}, "127.0.0.1", 8081),
+        (["--port", "99"], {"AIP_MODEL_DIR": "gs://b/x"}, "127.0.0.1", 99),
+    ],
+)
+def test_a_model_is_served_on_this_machine_only_unless_told_otherwise(
+    flags: list[str],
+    environment: dict[str, str],
+    host: str,
+    port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("seqline.serving.server.serve", lambda *given: served.append(given))
+    monkeypatch.setattr(command, "log_to_stderr", lambda rotated: None)
+    model = light_models.save(tmp_path / "model", "upper")
+    assert command.main(["--model", str(model), *flags], environment) == 0
+    (_, _, address, _, _) = served[0]
+    assert (address.host, address.port) == (host, port)
