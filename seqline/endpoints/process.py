@@ -5,8 +5,8 @@ Linux: a process's start time is in /proc.
 
 import json
 import os
+import select
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -84,23 +84,44 @@ def stop(file: Path, seconds: float) -> bool:
     Raises:
         UserError: If it is another user's.
     """
-    pid = recorded(file)
-    if pid is None:
+    running = _opened(file)
+    if running is None:
         return False
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            break
-        except PermissionError:
-            raise UserError(f"process {pid} belongs to another user, who must stop it") from None
-        deadline = time.monotonic() + seconds
-        while recorded(file) == pid and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if recorded(file) != pid:
-            break
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(running, number)
+            if _ended(running, seconds):
+                break
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise UserError(f"process {recorded(file)} belongs to another user, who must stop it") from None
+    finally:
+        os.close(running)
     file.unlink(missing_ok=True)
     return True
+
+
+def _opened(file: Path) -> int | None:
+    """A descriptor of the recorded process: unlike its number, it never refers to another one."""
+    pid = recorded(file)
+    if pid is None:
+        return None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    if recorded(file) == pid:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _ended(descriptor: int, seconds: float) -> bool:
+    """Waits for the end of a process; also a child of ours that nobody has waited for has ended."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _started(pid: int) -> str:

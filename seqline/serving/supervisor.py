@@ -8,54 +8,61 @@ import logging
 import os
 import signal
 import time
-from types import FrameType
 
 log = logging.getLogger(__name__)
 
 # Seconds before a restart: doubled for each, and reset after the server has run for STABLE_SECONDS.
 FIRST_WAIT, LONGEST_WAIT, STABLE_SECONDS = 0.1, 30.0, 60.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def supervise() -> int | None:
     """Forks: the child serves, and the parent restarts it whenever a signal kills it.
 
-    Must be called before any thread is started.
+    Must be called before any thread is started. The parent blocks its signals and takes them one by one, so that none
+    arrives between two steps: it never signals a process that has ended, and none is lost while it restarts one.
 
     Returns:
-        In the child: None. In the parent, once the child has exited by itself: its exit code.
+        In the child: None. In the parent, once the child has exited by itself or was stopped: its exit code.
     """
-    serving, stopped = 0, False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-        if serving:
-            os.kill(serving, signal.SIGTERM)
-
-    # Ctrl-C in a terminal reaches both processes.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, signal.SIGCHLD))
     supervisor, wait = os.getpid(), FIRST_WAIT
     while True:
         started = time.monotonic()
-        serving = os.fork()
-        if serving == 0:
+        server = os.fork()
+        if server == 0:
             _end_with(supervisor)
             return None
-        code = os.waitstatus_to_exitcode(os.waitpid(serving, 0)[1])
+        code, stopped = _wait(server)
         if stopped or code >= 0:
             return max(code, 0)
         wait = FIRST_WAIT if time.monotonic() - started > STABLE_SECONDS else wait
         log.error("the server was killed by signal %d; restarting it", -code)
-        time.sleep(wait)
+        # Ctrl-C in a terminal reaches both processes.
+        if signal.sigtimedwait(STOPPING, wait):
+            return 0
         wait = min(2 * wait, LONGEST_WAIT)
+
+
+def _wait(server: int) -> tuple[int, bool]:
+    """Waits until the server has ended, and stops it on a signal. Returns its exit code, and whether it was stopped."""
+    stopped = False
+    while True:
+        if signal.sigwait((*STOPPING, signal.SIGCHLD)) == signal.SIGCHLD:
+            ended, status = os.waitpid(server, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status), stopped
+        else:
+            stopped = True
+            os.kill(server, signal.SIGTERM)  # it was not reaped: only the line above does
 
 
 def _end_with(supervisor: int) -> None:
     """Makes the kernel send SIGTERM when the supervisor ends: an orphaned server would occupy its port."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGCHLD))

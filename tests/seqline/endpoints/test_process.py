@@ -1,14 +1,17 @@
-"""The environment of stage and server processes: no module of the user's folder shadows ours."""
+"""The environment of stage and server processes, and the file that identifies a running one."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import seqline
-from seqline.endpoints.process import isolated
+from seqline.endpoints import process
+from seqline.endpoints.process import isolated, record, stop
 
 ROOT = Path(seqline.__file__).resolve().parents[1]
 
@@ -41,3 +44,42 @@ def test_a_module_of_the_current_folder_is_not_imported(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True).returncode
     if sys.version_info >= (3, 11):
         subprocess.run(command, cwd=tmp_path, env=isolated(environment), check=True)
+
+
+@pytest.fixture
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_recorded_process_is_stopped(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
+    file = tmp_path / "server.pid"
+    record(file, sleeper.pid)
+    assert stop(file, 60)
+    assert sleeper.wait() == -signal.SIGTERM
+    assert not file.exists()
+    assert not stop(file, 60)
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as stubborn:
+        assert stubborn.stdout
+        stubborn.stdout.readline()
+        record(tmp_path / "server.pid", stubborn.pid)
+        assert stop(tmp_path / "server.pid", 0.1)
+        assert stubborn.wait() == -signal.SIGKILL
+
+
+def test_a_number_that_was_recycled_is_not_signalled(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "server.pid"
+    record(file, sleeper.pid)
+    started = [process._started(sleeper.pid)]
+    # The recorded process ends right after it was found, and another one gets its number.
+    monkeypatch.setattr(process, "_started", lambda pid: started.pop() if started else "boot 99")
+    assert not stop(file, 0.1)
+    assert sleeper.poll() is None

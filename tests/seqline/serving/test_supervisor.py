@@ -79,3 +79,44 @@ def test_a_server_that_exits_is_not_restarted(code: int) -> None:
     process = start(0, code)
     assert server_pid(process)
     assert process.wait(60) == code
+
+
+def test_sigterm_before_a_restart_ends_the_supervisor_and_signals_no_ended_process(tmp_path: Path) -> None:
+    # The waiting time is longer than the test may take.
+    script = f"""
+import os
+from seqline.serving import supervisor
+supervisor.FIRST_WAIT = 600.0
+kill = os.kill
+def recorded(pid, number):
+    open({str(tmp_path / "signals")!r}, "a").write(f"{{pid}} {{number}}")
+    kill(pid, number)
+os.kill = recorded
+{SCRIPT}
+"""
+    command = [sys.executable, "-c", script, "600", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        first = server_pid(process)
+        os.kill(first, signal.SIGKILL)
+        assert process.stderr
+        assert "killed by signal 9; restarting it" in process.stderr.readline()
+        assert gone(first)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stdout
+        assert process.stdout.read() == ""  # no second server
+        assert not (tmp_path / "signals").exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_signals_while_the_server_starts_are_not_lost() -> None:
+    for _ in range(10):
+        process = start(60, 0)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text():  # it is being forked, and prints nothing yet
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
