@@ -3,11 +3,12 @@
 Linux: a process's start time is in /proc.
 """
 
+import contextlib
 import json
 import os
 import select
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import seqline
@@ -54,7 +55,7 @@ def record(file: Path, pid: int) -> None:
         file: The file to write.
         pid: The process's number.
     """
-    atomic_write(file, json.dumps({"pid": pid, "started": _started(pid)}))
+    atomic_write(file, json.dumps({"pid": pid, "started": start_of(pid)}))
 
 
 def recorded(file: Path) -> int | None:
@@ -68,7 +69,7 @@ def recorded(file: Path) -> int | None:
         pid, started = int(fields["pid"]), str(fields["started"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return pid if started and started == _started(pid) else None
+    return pid if started and started == start_of(pid) else None
 
 
 def stop(file: Path, seconds: float) -> bool:
@@ -84,7 +85,8 @@ def stop(file: Path, seconds: float) -> bool:
     Raises:
         UserError: If it is another user's.
     """
-    running = _opened(file)
+    pid = recorded(file)
+    running = None if pid is None else _opened(pid, lambda: recorded(file) == pid)
     if running is None:
         return False
     try:
@@ -95,23 +97,34 @@ def stop(file: Path, seconds: float) -> bool:
     except ProcessLookupError:
         pass
     except PermissionError:
-        raise UserError(f"process {recorded(file)} belongs to another user, who must stop it") from None
+        raise UserError(f"process {pid} belongs to another user, who must stop it") from None
     finally:
         os.close(running)
     file.unlink(missing_ok=True)
     return True
 
 
-def _opened(file: Path) -> int | None:
-    """A descriptor of the recorded process: unlike its number, it never refers to another one."""
-    pid = recorded(file)
-    if pid is None:
-        return None
+def interrupt(pid: int, started: str) -> None:
+    """Interrupts a process as Ctrl-C does, unless it has ended.
+
+    Args:
+        pid: Its number.
+        started: Its start, from `start_of`.
+    """
+    running = _opened(pid, lambda: start_of(pid) == started)
+    if running is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(running, signal.SIGINT)
+        os.close(running)
+
+
+def _opened(pid: int, is_it: Callable[[], bool]) -> int | None:
+    """A descriptor of a process, or None if it has ended. Unlike its number, it never refers to another one."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-    if recorded(file) == pid:
+    if is_it():
         return descriptor
     os.close(descriptor)
     return None
@@ -124,8 +137,12 @@ def _ended(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(1000 * seconds))
 
 
-def _started(pid: int) -> str:
-    """A process's start: the machine's boot id and clock ticks since; empty if the process is gone."""
+def start_of(pid: int) -> str:
+    """Returns a process's start: the machine's boot id and clock ticks since; empty if the process is gone.
+
+    Args:
+        pid: Its number.
+    """
     try:
         # proc(5): the command's name, in parentheses, may contain anything; state and start are fields 3 and 22.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -78,8 +78,8 @@ def test_a_number_that_was_recycled_is_not_signalled(
 ) -> None:
     file = tmp_path / "server.pid"
     record(file, sleeper.pid)
-    started = [process._started(sleeper.pid)]
+    started = [process.start_of(sleeper.pid)]
     # The recorded process ends right after it was found, and another one gets its number.
-    monkeypatch.setattr(process, "_started", lambda pid: started.pop() if started else "boot 99")
+    monkeypatch.setattr(process, "start_of", lambda pid: started.pop() if started else "boot 99")
     assert not stop(file, 0.1)
     assert sleeper.poll() is None

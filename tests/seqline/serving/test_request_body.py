@@ -77,7 +77,7 @@ def test_the_first_error_ends_the_reading(body: bytes, status: int, message: str
     ],
 )
 def test_a_limit_holds_before_the_rest_is_read(body: bytes, message: str) -> None:
-    assert refusal(body + GARBAGE + b" " * 20) == (413, message)
+    assert refusal(body + GARBAGE + b'"]}' + b" " * 20) == (413, message)
 
 
 def test_the_longest_text_may_be_written_in_escapes() -> None:
