@@ -114,7 +114,7 @@ def serve_in_container(model: Path, engine: Engine, image: str, text: str = "1 h
                 raise UserError(f"the serving image answered {status}: {body}")
             return str(json.loads(body)["predictions"][0]["text"])
         finally:
-            with contextlib.suppress(ProcessLookupError):
+            if server.poll() is None:  # else its number is another process's
                 os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
 

@@ -16,6 +16,7 @@ from seqline.compiling.kfp_import import import_kfp
 from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.endpoints.local_endpoint import can_listen
 from seqline.endpoints.ports import in_use
+from seqline.endpoints.process import interrupt, start_of
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.problems import Problem
@@ -173,7 +174,7 @@ class Laptop:
         """Interrupts a run's process as Ctrl-C does, and waits until it has stopped."""
         found = self.describe(run)
         if not found.ended and found.process:
-            os.kill(found.process, signal.SIGINT)
+            interrupt(found.process, found.process_started or start_of(found.process))
             end = time.monotonic() + 60
             while not found.ended and time.monotonic() < end:
                 time.sleep(0.1)
@@ -281,7 +282,7 @@ def run(
         cache_root=str(home.cache),
     )
     result = Run("", known.pipeline, "laptop", "running", time.time(), parameters=dict(arguments))
-    result.process = os.getpid()
+    result.process, result.process_started = os.getpid(), start_of(os.getpid())
 
     def record(task: LocalTask) -> None:
         if task.state == "running":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline.atomic import atomic_write
+from seqline.endpoints.process import start_of
 from seqline.targets.target import Run, Task
 
 SCHEMA_VERSION = 2
@@ -51,7 +52,7 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         created = folder.stat().st_mtime
         return Run(folder.name, "", "laptop", "failed", created, error=f"no readable {FILE}", root=str(folder))
-    if not run.ended and not _is_alive(run.process):
+    if not run.ended and not _is_alive(run):
         run.state, run.error = "failed", "its process is gone; the next run continues from the cached stages"
         for task in run.tasks:
             if task.state == "running":
@@ -63,9 +64,11 @@ def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
-def _is_alive(process: int) -> bool:
+def _is_alive(run: Run) -> bool:
+    if run.process_started:
+        return start_of(run.process) == run.process_started
     try:
-        os.kill(process, 0)
+        os.kill(run.process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -88,6 +88,7 @@ class Run:
         console: Address of its page in the target's console; empty on a laptop.
         root: Folder or address of its artifacts.
         process: The process that runs it on a laptop; 0 elsewhere.
+        process_started: Its start, because numbers of processes are recycled; empty in records of earlier versions.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Run:
     console: str = ""
     root: str = ""
     process: int = 0
+    process_started: str = ""
 
     @property
     def folder(self) -> Path:

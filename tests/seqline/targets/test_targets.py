@@ -91,6 +91,19 @@ def test_a_run_whose_process_was_killed_has_failed(laptop: Target, spec: str) ->
     assert "its process is gone" in found.error
 
 
+def test_another_process_with_the_number_of_a_run_s_is_not_its_process(laptop: Target, spec: str) -> None:
+    done = laptop.run(spec, {})
+    with subprocess.Popen(["sleep", "600"]) as other:
+        record = done.folder / "run.json"
+        record.write_text(json.dumps({**json.loads(record.read_text()), "state": "running", "process": other.pid}))
+        try:
+            assert laptop.describe(done.id).state == "failed"
+            assert laptop.cancel(done.id).state == "failed"
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
 def test_a_run_of_an_earlier_version_is_read(laptop: Target, spec: str) -> None:
     done = laptop.run(spec, {})
     record = done.folder / "run.json"
