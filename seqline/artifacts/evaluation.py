@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from seqline.artifacts.record import Record, Schema
 
+Standing = Literal["", "none", "same", "champion"]
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
 FILE = "evaluation.json"
 SENTENCES = "sentences.jsonl"
 
@@ -46,8 +48,11 @@ class Comparison:
         difference: The model's value minus the other model's.
         low: Lower end of the difference's 95% confidence interval, by bootstrap.
         high: Its upper end.
-        p_bootstrap: Probability of such a difference between equal models, by paired bootstrap (Koehn 2004).
+        p_bootstrap: Probability of such a difference between equal models, by paired bootstrap (Koehn 2004); never
+            below `p_randomization`.
         p_randomization: The same by approximate randomization (Riezler and Maxwell 2005).
+        sacrebleu_bootstrap: The p-value that sacreBLEU prints for its paired bootstrap; None in older files.
+        sacrebleu_randomization: The p-value that it prints for approximate randomization.
     """
 
     difference: float
@@ -55,6 +60,8 @@ class Comparison:
     high: float
     p_bootstrap: float
     p_randomization: float
+    sacrebleu_bootstrap: float | None = None
+    sacrebleu_randomization: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Evaluation(Record):
     """A model's metrics on one test set.
 
     Attributes:
-        absent: There are no metrics: no champion yet, the champion is the challenger itself, or it cannot be measured.
+        absent: There are no metrics; `standing` or `problem` says why.
         model_fingerprint: Of the exported model; empty when absent.
         corpus_fingerprint: Of the corpus that the test set belongs to.
         sentences: Pairs in the test set; 0 when absent.
@@ -109,6 +116,8 @@ class Evaluation(Record):
         decoding: The exported model's own decoding options.
         slices: Metrics of the slices.
         min_slice_size: Smaller slices are reported but excluded from gap metrics and gate rules.
+        standing: Why there was no model to measure: there is none, it is the challenger itself (same), or it is the
+            champion, which is measured by another task; empty otherwise.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -131,6 +140,13 @@ class Evaluation(Record):
     decoding: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
     min_slice_size: int = 20
+    standing: Standing = ""
+
+    def __post_init__(self) -> None:
+        if self.absent and not self.standing and not self.problem:
+            # Written before the reason was recorded. "None" would let everything pass.
+            unknown = "its evaluation does not say why it has no metrics; " + self.SCHEMA.remedy
+            object.__setattr__(self, "problem", unknown)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

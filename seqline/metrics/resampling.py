@@ -1,7 +1,11 @@
-"""Confidence intervals and paired tests as in sacreBLEU, with the same draws, on sums instead of texts.
+"""Confidence intervals and paired tests with sacreBLEU's draws, on sums instead of texts.
 
 A resample is a row of weights, the number of draws of each sentence. One matrix product gives its sums: all metrics
 share the draws, and memory is bounded by a block of rows.
+
+The p-values are not sacreBLEU's. It counts only resamples with a strictly larger difference, so that a single sentence
+that is better is significant, and centres the size of the differences instead of the differences. Its own values are
+computed beside ours, for comparison with papers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +14,10 @@ import numpy as np
 
 from seqline.artifacts.evaluation import Comparison
 from seqline.metrics.counters import Counter
+from seqline.metrics.draws import RESAMPLES, TRIALS
 
 SEED = 12345  # sacreBLEU's
-RESAMPLES, TRIALS = 1000, 10_000  # sacreBLEU's defaults of bootstrap and approximate randomization
+TOLERANCE = 1e-9  # of equal differences: they are sums of floats in another order
 BLOCK = 4_000_000  # weights in memory at a time
 SIGNATURE = f"bootstrap|n:{RESAMPLES}|seed:{SEED}|95%"
 
@@ -78,13 +83,16 @@ def compare(
     ):
         difference = float(_score(counter, after) - _score(counter, before))
         differences = counter.score(won) - counter.score(lost)
-        sizes = np.abs(differences)
+        sizes, swapped = np.abs(differences), np.abs(counter.score(first) - counter.score(second))
+        p_randomization = _p_value(swapped, difference)
         found.append(
             Comparison(
                 difference,
                 *interval(differences),
-                p_bootstrap=_p_value(sizes - sizes.mean(), difference),
-                p_randomization=_p_value(np.abs(counter.score(first) - counter.score(second)), difference),
+                p_bootstrap=max(_p_value(_centred(differences, difference, len(before)), difference), p_randomization),
+                p_randomization=p_randomization,
+                sacrebleu_bootstrap=_sacrebleu_p_value(sizes - sizes.mean(), difference),
+                sacrebleu_randomization=_sacrebleu_p_value(swapped, difference),
             )
         )
     return found
@@ -118,8 +126,26 @@ def _score(counter: Counter, statistics: np.ndarray) -> float:
     return float(counter.score(np.asarray(statistics, np.float64).sum(axis=0, keepdims=True))[0])
 
 
+def _centred(differences: np.ndarray, difference: float, sentences: int) -> np.ndarray:
+    """Returns the sizes of the resampled differences under equal systems, of shape (resamples,).
+
+    Resamples vary around the observed difference, and by (n - 1) / n too little in variance. Where few sentences differ
+    they still vary too little, so `compare` raises the p-value to that of the exact test.
+    """
+    if sentences < 2:
+        return np.full(len(differences), np.inf)  # one sentence says nothing about others
+    return np.abs(differences - difference) * np.sqrt(sentences / (sentences - 1))
+
+
 def _p_value(sizes: np.ndarray, difference: float) -> float:
-    """Computes sacreBLEU's p-value, except that equal values get 1; in sacreBLEU they are significantly different."""
-    if not difference:
+    """Returns the share of resamples with a difference of at least the observed size; 1 where it is not a number."""
+    observed = abs(difference)
+    if not difference or not np.isfinite(observed):
         return 1.0
+    # A resample that is not a number counts as larger.
+    larger = ~(sizes < observed * (1 - TOLERANCE))
+    return (int(np.sum(larger)) + 1) / (len(sizes) + 1)
+
+
+def _sacrebleu_p_value(sizes: np.ndarray, difference: float) -> float:
     return (int(np.sum(sizes > abs(difference))) + 1) / (len(sizes) + 1)

@@ -1,4 +1,4 @@
-"""Intervals and tests equal sacreBLEU's."""
+"""Intervals and sacreBLEU's own p-values equal its output; our p-values are right under ties."""
 
 import random
 from typing import Any
@@ -10,10 +10,12 @@ from sacrebleu.significance import PairedTest
 
 from seqline.metrics import resampling
 from seqline.metrics.batch import Batch
+from seqline.metrics.counters import Mean
 from seqline.metrics.metrics import METRICS
 from seqline.metrics.resampling import bootstrap, compare, interval
 
 NAMES = ("bleu", "chrf", "ter")
+MEAN = Mean("mean", lambda batch: [])
 
 
 def spoiled(texts: list[str], seed: int, often: float) -> list[str]:
@@ -72,7 +74,7 @@ def test_intervals_equal_sacrebleus(texts: dict[str, list[str]]) -> None:
         assert f"(μ = {scores.mean():.3f} ± {(high - low) / 2:.3f})" in printed
 
 
-@pytest.mark.parametrize(("kind", "field"), [("bs", "p_bootstrap"), ("ar", "p_randomization")])
+@pytest.mark.parametrize(("kind", "field"), [("bs", "sacrebleu_bootstrap"), ("ar", "sacrebleu_randomization")])
 def test_paired_tests_equal_sacrebleus(texts: dict[str, list[str]], kind: str, field: str) -> None:
     systems = [("a", texts["a"]), ("b", texts["b"])]
     _, theirs = PairedTest(systems, sacrebleu(texts), references=None, test_type=kind)()
@@ -127,6 +129,54 @@ def test_equal_systems_do_not_differ(texts: dict[str, list[str]]) -> None:
     same = statistics(texts, "a")
     (found,) = compare([METRICS["bleu"].counts("de")], same[:1], same[:1], resamples=50, trials=50)
     assert (found.difference, found.low, found.high, found.p_bootstrap, found.p_randomization) == (0, 0, 0, 1, 1)
+
+
+def means(*values: list[float]) -> list[np.ndarray]:
+    """The counts of a mean, of each system."""
+    return [np.column_stack([np.array(one, float), np.ones(len(one))]) for one in values]
+
+
+def test_one_better_sentence_of_200_is_not_significant() -> None:
+    before, after = means([50.0] * 200, [50.0] * 199 + [80.0])
+    (found,) = compare([MEAN], [before], [after])
+    assert found.p_randomization == 1
+    assert found.p_bootstrap == 1
+    assert found.sacrebleu_randomization is not None
+    assert found.sacrebleu_randomization < 0.001  # its strict comparison takes equal differences for smaller ones
+
+
+@pytest.mark.parametrize("better", [1, 2, 3, 5])
+def test_the_p_value_of_few_better_sentences_is_that_of_the_sign_test(better: int) -> None:
+    # Every exchange of the sentences that differ has the same probability; the two extreme ones are as large.
+    before, after = means([0.0] * 100, [1.0] * better + [0.0] * (100 - better))
+    (found,) = compare([MEAN], [before], [after])
+    assert found.p_randomization == pytest.approx(2 * 0.5**better, abs=0.015)
+    assert found.p_bootstrap >= found.p_randomization
+
+
+def test_equal_differences_count_although_their_floats_differ() -> None:
+    # 0.1 is no binary fraction: sums in another order differ in the last digit.
+    before, after = means([0.1 * n for n in range(50)], [0.1 * n for n in range(49)] + [9.7])
+    (found,) = compare([MEAN], [before], [after])
+    assert found.p_randomization == 1
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_difference_that_is_not_a_number_is_never_significant(broken: float) -> None:
+    before, after = means([1.0, 2.0, 3.0], [1.0, 2.0, broken])
+    with np.errstate(invalid="ignore"):
+        (found,) = compare([MEAN], [before], [after], resamples=50, trials=50)
+    assert (found.p_bootstrap, found.p_randomization) == (1, 1)
+
+
+def test_resamples_that_are_not_a_number_count_as_larger() -> None:
+    sizes = np.array([0.1, np.nan, np.nan, 5.0])
+    assert resampling._p_value(sizes, 1.0) == 4 / 5
+
+
+def test_one_sentence_shows_nothing() -> None:
+    (found,) = compare([MEAN], *[[one] for one in means([1.0], [2.0])], resamples=50, trials=50)
+    assert (found.p_bootstrap, found.p_randomization) == (1, 1)
 
 
 def test_a_clear_difference_is_significant(texts: dict[str, list[str]]) -> None:
