@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 NONE: Mapping[str, Any] = MappingProxyType({})
-# Aliases: the version that a challenger must beat, and the one before it, which `seqline endpoint rollback` restores.
-CHAMPION, PREVIOUS = "champion", "previous"
+# Aliases: the version that a challenger must beat; the one before it, which `seqline endpoint rollback` restores; and
+# the best version so far by its headline metric.
+CHAMPION, PREVIOUS, BEST = "champion", "previous", "best"
 
 
 @dataclass(frozen=True)

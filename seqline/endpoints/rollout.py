@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from seqline.endpoints.back_end import CHAMPION, PREVIOUS, BackEnd, Reply, State
+from seqline.endpoints.back_end import BEST, CHAMPION, PREVIOUS, BackEnd, Reply, State
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ class Checks:
     max_latency_ms: float
 
 
-def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) -> list[Reply]:
+def roll_out(
+    back_end: BackEnd, version: int, steps: list[int], checks: Checks, becomes_best: bool = False
+) -> list[Reply]:
     """Makes a registered version the champion, step by step.
 
     Args:
@@ -43,6 +45,7 @@ def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) 
         version: The candidate.
         steps: Its shares in percent on the way to 100, rising.
         checks: Requirements at each step.
+        becomes_best: Whether it is the best version so far; the first version always is.
 
     Returns:
         Its answers in the last check.
@@ -64,10 +67,12 @@ def roll_out(back_end: BackEnd, version: int, steps: list[int], checks: Checks) 
             back_end.split(_with_share(previous, version, share))
             log.info("version %d has %d%% of the traffic", version, share)
             replies = check(back_end, version, checks)
-    _promote(back_end, version, state)
-    needed = {version, *back_end.state().aliases.values()}
-    back_end.split({**dict.fromkeys(sorted(needed & back_end.state().traffic.keys()), 0), version: 100})
-    back_end.forget(needed)
+    _promote(back_end, version, state, becomes_best)
+    aliases = back_end.state().aliases
+    # The best version is kept, to be compared with, but a replica that serves nobody would cost money.
+    deployed = {aliases[name] for name in (CHAMPION, PREVIOUS) if name in aliases} & back_end.state().traffic.keys()
+    back_end.split({**dict.fromkeys(sorted(deployed), 0), version: 100})
+    back_end.forget({version, *aliases.values()})
     return replies
 
 
@@ -141,12 +146,17 @@ def _with_share(previous: dict[int, int], version: int, share: int) -> dict[int,
     return {**others, version: share}
 
 
-def _promote(back_end: BackEnd, version: int, state: State) -> None:
+def _promote(back_end: BackEnd, version: int, state: State, becomes_best: bool) -> None:
     champion = state.champion
-    if state.aliases.get(CHAMPION) == version:
-        return
-    before = {} if champion is None or champion == version else {PREVIOUS: champion}
-    back_end.alias({**before, CHAMPION: version})
+    moved: dict[str, int] = {}
+    if becomes_best or champion is None:
+        moved[BEST] = version
+    elif BEST not in state.aliases:
+        moved[BEST] = champion  # an endpoint from before this alias: its champion stays the best
+    if state.aliases.get(CHAMPION) != version:
+        moved |= {CHAMPION: version} if champion in (None, version) else {PREVIOUS: champion, CHAMPION: version}
+    if any(state.aliases.get(name) != number for name, number in moved.items()):
+        back_end.alias(moved)
 
 
 @contextmanager

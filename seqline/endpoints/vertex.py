@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import CHAMPION, NONE, PREVIOUS, Registered, Reply, State
+from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, Registered, Reply, State
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
@@ -278,7 +278,7 @@ class VertexBackEnd:
             alias: int(known.version_id)
             for known in self._versions()
             for alias in known.version_aliases
-            if alias in (CHAMPION, PREVIOUS)
+            if alias in (CHAMPION, PREVIOUS, BEST)
         }
 
     def _find(self, fingerprint: str) -> int | None:

@@ -106,7 +106,7 @@ class Shelf:
 def test_the_first_version_takes_all_and_becomes_the_champion() -> None:
     shelf = Shelf()
     roll_out(shelf, 1, [10, 50], CHECKS)
-    assert (shelf.traffic, shelf.aliases) == ({1: 100}, {"champion": 1})
+    assert (shelf.traffic, shelf.aliases) == ({1: 100}, {"champion": 1, "best": 1})
 
 
 def test_a_challenger_is_raised_in_steps_and_the_last_two_stay() -> None:
@@ -114,7 +114,38 @@ def test_a_challenger_is_raised_in_steps_and_the_last_two_stay() -> None:
     roll_out(shelf, 3, [10, 50], CHECKS)
     assert [split.get(3, 0) for split in shelf.history] == [10, 50, 100, 100]
     assert shelf.history[0] == {1: 0, 2: 90, 3: 10}
-    assert (shelf.traffic, shelf.aliases) == ({2: 0, 3: 100}, {"champion": 3, "previous": 2})
+    assert (shelf.traffic, shelf.aliases) == ({2: 0, 3: 100}, {"champion": 3, "previous": 2, "best": 2})
+
+
+@pytest.mark.parametrize(
+    ("aliases", "becomes_best", "best"),
+    [
+        ({"champion": 2, "best": 1}, False, 1),
+        ({"champion": 2, "best": 1}, True, 3),
+        ({"champion": 2}, False, 2),  # an endpoint of before the alias: its champion is the best
+        ({"champion": 2}, True, 3),
+        ({}, False, 2),
+    ],
+)
+def test_the_best_version_moves_only_when_the_decision_says_so(
+    aliases: dict[str, int], becomes_best: bool, best: int
+) -> None:
+    shelf = Shelf(traffic={2: 100}, **aliases)
+    roll_out(shelf, 3, [10], CHECKS, becomes_best)
+    assert shelf.aliases == {"champion": 3, "previous": 2, "best": best}
+
+
+def test_the_best_version_is_kept_without_a_replica() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 0, 3: 100}, champion=3, previous=2, best=1)
+    roll_out(shelf, 4, [10], CHECKS)
+    assert shelf.needed == {1, 3, 4}
+    assert shelf.traffic == {3: 0, 4: 100}
+
+
+def test_rolling_back_leaves_the_best_version() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1, best=2)
+    roll_back(shelf)
+    assert shelf.aliases == {"champion": 1, "previous": 2, "best": 2}
 
 
 @pytest.mark.parametrize("broken_at", [0, 10, 50, 100])
@@ -270,7 +301,7 @@ def test_killed_anywhere_and_run_again_it_ends_in_the_same_state(
             roll_out(shelf, 3, [10, 50], CHECKS)
     shelf.calls_left = float("inf")
     roll_out(shelf, 3, [10, 50], CHECKS)
-    assert shelf.aliases == ({"champion": 3, "previous": 2} if served else {"champion": 3})
+    assert shelf.aliases == ({"champion": 3, "previous": 2, "best": 2} if served else {"champion": 3, "best": 3})
     assert shelf.traffic == ({2: 0, 3: 100} if served else {3: 100})
 
 
@@ -283,10 +314,10 @@ def test_an_interrupted_deployment_that_then_fails_goes_back_to_the_champion() -
 
 
 def test_deploying_the_champion_again_changes_nothing() -> None:
-    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1, best=1)
     roll_out(shelf, 2, [10, 50], CHECKS)
     assert shelf.history == []
-    assert shelf.aliases == {"champion": 2, "previous": 1}
+    assert shelf.aliases == {"champion": 2, "previous": 1, "best": 1}
 
 
 def test_rolling_back_exchanges_the_last_two() -> None:
