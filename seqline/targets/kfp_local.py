@@ -81,7 +81,7 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     from kfp.local import cache, status, subprocess_task_handler
     from kfp.local.orchestrator import task_executor
 
-    execute, look_up = task_executor.execute_single_task, cache.LocalCache.get
+    execute, look_up, store = task_executor.execute_single_task, cache.LocalCache.get, cache.LocalCache.put
     running: list[LocalTask] = []
 
     def execute_single_task(task_name: str, task_spec: Any, **rest: Any) -> Any:
@@ -120,6 +120,11 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
             running[-1].state = "cached"
         return found
 
+    def put(self: Any, key: str, outputs: dict[str, Any]) -> None:
+        # A problem may be gone in the next run, such as a model that did not load.
+        if not any(getattr(output, "metadata", {}).get("problem") for output in outputs.values()):
+            store(self, key, outputs)
+
     def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         task = running[-1]
         task.log.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +148,7 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     with (
         replaced(task_executor, "execute_single_task", execute_single_task),
         replaced(cache.LocalCache, "get", get),
+        replaced(cache.LocalCache, "put", put),
         replaced(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
         # kfp prints its own log of the run, and warns that images are not used here.
         contextlib.redirect_stdout(io.StringIO()),

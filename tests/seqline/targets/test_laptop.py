@@ -49,6 +49,20 @@ def where() -> None:
     print(Path.cwd(), "PYTHONPATH" in os.environ, wave.__name__)
 
 
+@dsl.component(base_image="anything:1", install_kfp_package=False)
+def check(problem: str, note: Output[Artifact]) -> None:
+    from pathlib import Path
+
+    Path(note.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(note.path).write_text(problem)
+    note.metadata["problem"] = problem
+
+
+@dsl.pipeline(name="checking")
+def checking(problem: str = "") -> None:
+    check(problem=problem)
+
+
 @dsl.pipeline(name="isolation")
 def isolation() -> None:
     where()
@@ -107,6 +121,14 @@ def test_unchanged_tasks_come_from_the_cache_and_changed_ones_run(spec: Path, tm
     assert states(changed) == {"write": "succeeded", "read it": "succeeded", "close": "succeeded"}
     uncached = run(spec, {"text": "one"}, Home(tmp_path), caching=False)
     assert states(uncached)["write"] == "succeeded"
+
+
+def test_an_output_with_a_problem_is_not_cached(tmp_path: Path) -> None:
+    path = tmp_path / "checking.yaml"
+    compiler.Compiler().compile(checking, str(path))
+    for problem, again in (("", "cached"), ("it does not load", "succeeded")):
+        found = [states(run(path, {"problem": problem}, Home(tmp_path)))["check"] for _ in range(2)]
+        assert found == ["succeeded", again]
 
 
 def test_a_condition_on_a_task_output_decides_whether_the_branch_runs(spec: Path, tmp_path: Path) -> None:
