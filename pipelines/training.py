@@ -49,8 +49,8 @@ def training(
     2. tokenize cleans, splits and tokenizes the pairs.
     3. train trains the Transformer.
     4. export writes the SavedModel that takes text and returns text.
-    5. champion looks up the live version.
-    6. evaluate measures the challenger, and the champion on the same test set.
+    5. champion looks up the live version and the best version so far.
+    6. evaluate measures the challenger, and both of them on the same test set.
     7. bless decides by the gate's rules.
     8. deploy makes the challenger live, if it was blessed.
     9. summarize reports what the run did, whether it succeeded or failed.
@@ -81,12 +81,22 @@ def training(
         live.set_caching_options(enable_caching=False)
         measured = evaluate(model=challenger, corpus=text, options=checked["evaluation"])
         compared = evaluate(
-            model=live.outputs["champion"], corpus=text, options=checked["evaluation"], required=False
+            model=live.outputs["champion"],
+            corpus=text,
+            options=checked["evaluation"],
+            opponent=live.outputs["champion_found"],
         ).set_display_name("evaluate champion")
+        anchor = evaluate(
+            model=live.outputs["best"],
+            corpus=text,
+            options=checked["evaluation"],
+            opponent=live.outputs["best_found"],
+        ).set_display_name("evaluate best")
 
         blessed = bless(
             challenger=measured.outputs["evaluation"],
             champion=compared.outputs["evaluation"],
+            best=anchor.outputs["evaluation"],
             gate=gate,
             human_evaluation=human_evaluation,
         ).set_caching_options(enable_caching=False)

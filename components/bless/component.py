@@ -8,6 +8,7 @@ from kfp.dsl import HTML, Artifact, ClassificationMetrics, Input, Output
 def bless(
     challenger: Input[Artifact],
     champion: Input[Artifact],
+    best: Input[Artifact],
     decision: Output[Artifact],
     report: Output[HTML],
     movement: Output[ClassificationMetrics],
@@ -20,11 +21,12 @@ def bless(
 
     Args:
         challenger: The evaluation of the model that was just trained.
-        champion: The evaluation of the live version; absent where there is none.
+        champion: The evaluation of the live version; absent where there is nothing to measure.
+        best: The evaluation of the best version so far; absent where that is the champion.
         decision: Whether the challenger passed, every rule with value, limit and reason, both models' metrics.
         report: One page: the decision, the metrics of both models, slices, and sentences that got better and worse.
         movement: Sentences by the champion's quality and the challenger's, for the console; empty without a champion.
-        gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the two default rules.
+        gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the three default rules.
         human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
             none.
 
@@ -37,6 +39,6 @@ def bless(
     from seqline.components.bless.options import Options
 
     paths = Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path)
-    made = stage.bless(*paths, human_evaluation, Options(gate=gate))
+    made = stage.bless(*paths, human_evaluation, Options(gate=gate), Path(best.path))
     console.show(made, decision, movement)
     return made.blessed

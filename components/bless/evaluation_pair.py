@@ -1,4 +1,4 @@
-"""The evaluations of challenger and champion, and the significance of their differences."""
+"""The evaluations of the challenger and of a version that it is compared with, and the significance of differences."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +10,7 @@ from seqline.artifacts.evaluation import Comparison, Evaluation, MetricValue, Sl
 from seqline.artifacts.human_evaluation import HUMAN_METRICS, HumanEvaluation
 from seqline.errors import UserError
 from seqline.metrics.metrics import METRICS, RANKINGS
-from seqline.metrics.resampling import compare
+from seqline.metrics.resampling import bootstrap, compare, interval
 from seqline.metrics.statistics import SLICES, read_statistics, sentence_scores
 
 
@@ -18,13 +18,17 @@ from seqline.metrics.statistics import SLICES, read_statistics, sentence_scores
 class EvaluationPair:
     """Two evaluations on the same test set.
 
+    The version is the champion; for a rule against the best version so far it stands in the champion's place.
+
     Attributes:
         challenger: Of the model that was just trained.
-        champion: Of the live version; None where there is none, or where it cannot be measured.
+        champion: Of the live version; None where there is none, it is the challenger itself, or it cannot be measured.
         problem: Why an existing champion cannot be measured; empty otherwise.
         folders: Folders of the champion's evaluation and the challenger's; None without a champion.
         human: Metrics of human evaluation by name.
         human_problem: Why a metric of human evaluation is missing.
+        same: Whether the champion is the challenger itself.
+        folder: Folder of the challenger's evaluation; None in tests of values alone.
     """
 
     challenger: Evaluation
@@ -33,6 +37,14 @@ class EvaluationPair:
     folders: tuple[Path, Path] | None = None
     human: dict[str, MetricValue] = field(default_factory=dict)
     human_problem: str = "no human evaluation was given"
+    same: bool = False
+    folder: Path | None = None
+
+    @property
+    def is_one_model(self) -> bool:
+        """Whether challenger and champion are the same model. An empty fingerprint is no model's."""
+        theirs = self.champion.model_fingerprint if self.champion else ""
+        return self.same or bool(theirs and theirs == self.challenger.model_fingerprint)
 
     def challenger_value(self, metric: str) -> MetricValue | None:
         """Returns the challenger's value of a metric; None for a metric of human evaluation that is missing.
@@ -108,6 +120,19 @@ class EvaluationPair:
         """
         return self._compare([metric], self.challenger.slices.index(one))[metric]
 
+    def slice_interval(self, metric: str, one: Slice) -> tuple[float, float] | None:
+        """Returns the 95% interval of the challenger's value in one slice; None where the counts are missing.
+
+        Args:
+            metric: The metric's name.
+            one: The challenger's slice.
+        """
+        if self.folder is None:
+            return None
+        rows = read_statistics(self.folder, SLICES)[:, self.challenger.slices.index(one)]
+        counts = read_statistics(self.folder, metric)[rows]
+        return interval(METRICS[metric].counts(self.challenger.language).score(bootstrap([counts])[0]))
+
     def with_human_evaluation(self, human: HumanEvaluation) -> "EvaluationPair":
         """Adds the metrics of a human evaluation, if it compares these two models.
 
@@ -154,7 +179,7 @@ def read_pair(challenger: Path, champion: Path) -> EvaluationPair:
 
     Args:
         challenger: The evaluation of the model that was just trained.
-        champion: The evaluation of the live version; absent where there is none.
+        champion: The evaluation of the live version, or of the best one; absent where there is nothing to measure.
 
     Raises:
         UserError: If the challenger was not evaluated, or the two were evaluated on different test sets.
@@ -163,14 +188,23 @@ def read_pair(challenger: Path, champion: Path) -> EvaluationPair:
     if ours.absent:
         raise UserError(f"{challenger} was made without a model: there is no challenger to bless")
     if theirs.absent:
-        return EvaluationPair(ours, None, theirs.problem)
+        return EvaluationPair(ours, None, theirs.problem, same=theirs.standing == "same", folder=challenger)
     for name in ("corpus_fingerprint", "sentences", "task"):
         if getattr(ours, name) != getattr(theirs, name):
             raise UserError(
                 f"challenger and champion were evaluated on different test sets ({name} {getattr(ours, name)} and "
                 f"{getattr(theirs, name)}): evaluate both on the same corpus"
             )
-    return EvaluationPair(ours, theirs, folders=(champion, challenger))
+    return EvaluationPair(ours, theirs, folders=(champion, challenger), folder=challenger)
+
+
+def is_champion(best: Path) -> bool:
+    """Whether the best version so far is the champion, so that its evaluation is the champion's.
+
+    Args:
+        best: The evaluation of the best version.
+    """
+    return read_evaluation(best).standing == "champion"
 
 
 def _value(evaluation: Evaluation, metric: str) -> MetricValue:

@@ -1,16 +1,27 @@
 """Options of the bless stage."""
 
-from pydantic import Field
+from typing import Annotated
 
-from seqline.components.bless.rules import Rule
-from seqline.schema.options import BaseOptions
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from seqline.components.bless.rules import HEADLINE, Rule
+from seqline.metrics.metrics import METRICS
+from seqline.schema.run import TaskOption
 
 
-class Options(BaseOptions):
+def _of_the_task(rule: Rule, info: ValidationInfo) -> Rule:
+    """Refuses a metric that is not measured for the task, before anything is trained."""
+    task = info.data.get("task")
+    if task and rule.metric != HEADLINE and task not in METRICS[rule.metric].tasks:
+        raise ValueError(f"{rule.metric} is not measured for task {task}; {HEADLINE} is the task's own metric")
+    return rule
+
+
+class Options(TaskOption):
     """The gate."""
 
-    gate: list[Rule] = Field(
+    gate: list[Annotated[Rule, AfterValidator(_of_the_task)]] = Field(
         [],
-        description='Rules that the challenger must meet, such as {"metric": "bleu", "minimum": 20}; empty for the two '
-        "default rules. See docs/gate.md.",
+        description='Rules that the challenger must meet, such as {"metric": "bleu", "minimum": 20}; empty for the '
+        "three default rules. See docs/gate.md.",
     )

@@ -26,7 +26,7 @@ class ScoreRow:
     Attributes:
         metric: The metric.
         challenger: The challenger's value.
-        champion: The champion's; None where it has none that is comparable.
+        champion: That of the version compared with; None where it has none that is comparable.
         comparison: Interval and p-values of the difference; None where it was not tested.
     """
 
@@ -61,24 +61,37 @@ class OutputPair:
     scores: tuple[float, float]
 
 
-def write_report(report: Path, decision: Decision, pair: EvaluationPair) -> None:
+def write_report(report: Path, decision: Decision, pair: EvaluationPair, best: EvaluationPair | None) -> None:
     """Writes the report of a decision.
 
     Args:
         report: The HTML page to write.
         decision: The decision.
         pair: The evaluations that it is based on.
+        best: Those of the challenger and the best version so far; None if that is the champion.
     """
     task = pair.challenger.task
     scores = pair.scores
-    rows = [_score_row(name, value, decision) for name, value in decision.challenger.items()]
+    anchor = decision.anchor
+    rows, anchor_rows = (
+        [_score_row(name, value, metrics, comparisons) for name, value in decision.challenger.items()]
+        for metrics, comparisons in (
+            (decision.champion, decision.comparisons),
+            (anchor.metrics, anchor.comparisons),
+        )
+    )
     slices = [(ours, theirs) for ours, theirs in pair.all_slices if ours.sentences]
     page = render(
         Path(__file__).with_name("report.html"),
         decision=decision,
         evaluation=pair.challenger,
         champion=pair.champion,
+        same=pair.is_one_model,
+        compared=pair.champion or anchor.metrics,
+        best=best.champion if best else None,
+        best_state=_best_state(best),
         rows=rows,
+        anchor_rows=anchor_rows,
         decoding_differences=_decoding_differences(pair),
         labels={metric.name: metric.label for metric in METRICS.values()},
         headline=METRICS[HEADLINES[task]],
@@ -92,11 +105,20 @@ def write_report(report: Path, decision: Decision, pair: EvaluationPair) -> None
     atomic_write(report, page)
 
 
-def _score_row(name: str, value: MetricValue, decision: Decision) -> ScoreRow:
-    champion = (decision.champion or {}).get(name)
+def _best_state(best: EvaluationPair | None) -> str:
+    """Says in words which the best version is, where it has no evaluation of its own."""
+    if best is None:
+        return "the champion"
+    return "cannot be measured" if best.problem else "this very model" if best.is_one_model else "none"
+
+
+def _score_row(
+    name: str, value: MetricValue, other: dict[str, MetricValue] | None, comparisons: dict[str, Comparison]
+) -> ScoreRow:
+    champion = (other or {}).get(name)
     if champion is not None and champion.signature != value.signature:
         champion = None
-    return ScoreRow(METRICS[name], value, champion, decision.comparisons.get(name))
+    return ScoreRow(METRICS[name], value, champion, comparisons.get(name) if champion else None)
 
 
 def _decoding_differences(pair: EvaluationPair) -> list[str]:

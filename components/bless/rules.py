@@ -7,20 +7,34 @@ A rule is an object with a metric and exactly one requirement:
     {"metric": "bleu", "margin": 0.5}                      the loss to the champion is at most this
     {"metric": "bleu", "gain": 0.2, "significance": 0.05}  the gain over the champion is at least this and significant
 
-Optional keys: `significance` (with margin or gain), the p-value below which a difference is significant, and `test`;
-`slices` (not with gain) applies the rule to every slice; `confident` (with minimum or maximum) applies it to the worse
-end of the 95% confidence interval. The metric `headline` is the task's own: BLEU, ROUGE-Lsum, token F1 or chrF++.
+Optional keys:
+
+- `against` (with margin or gain): the champion, or the best version so far.
+- `confident`: the worse end of the 95% interval must meet the requirement. With margin or gain it is the interval of
+  the difference: a margin is then met only by a model that is shown to lose no more.
+- `significance` and `test` (with margin or gain): the p-value below which a difference counts.
+- `slices` (not with gain): every slice must meet the requirement.
+
+The metric `headline` is the task's own: BLEU, ROUGE-Lsum, token F1 or chrF++. A rule that no pair of evaluations could
+meet or miss is refused when it is read, not after training.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from seqline.artifacts.human_evaluation import HUMAN_METRICS
+from seqline.metrics.draws import DRAWS, smallest_p_value
 from seqline.metrics.metrics import HEADLINES, METRICS, Metric, find_metric
 from seqline.schema.options import Part, refusing
 
 HEADLINE = "headline"
 KINDS = ("minimum", "maximum", "margin", "gain")
+# What a margin or a gain compares with, in words.
+AGAINST = {"champion": "the champion", "best": "the best version so far"}
+ITS = {"champion": "the champion's", "best": "the best version's"}
 
 
 class Rule(Part):
@@ -29,20 +43,31 @@ class Rule(Part):
     metric: str = Field(description="Name of the metric, or headline for the task's own.")
     minimum: float | None = Field(None, description="Lowest value that passes.")
     maximum: float | None = Field(None, description="Highest value that passes.")
-    margin: float | None = Field(None, ge=0, description="Tolerated loss to the champion, on the metric's own scale.")
-    gain: float | None = Field(None, ge=0, description="Smallest improvement over the champion that passes.")
+    margin: float | None = Field(
+        None, ge=0, description="Tolerated loss to the version compared with, on the metric's own scale."
+    )
+    gain: float | None = Field(
+        None, ge=0, description="Smallest improvement over the version compared with that passes."
+    )
+    against: Literal["champion", "best"] = Field(
+        "champion", description="What margin or gain compares with: the champion, or the best version so far."
+    )
     significance: float = Field(
         0.0,
         ge=0,
         le=1,
         description="With margin, only a loss with a p-value below this fails; with gain, only an improvement with one "
-        "passes; 0 for no test.",
+        "passes; 0 for no test. A small test set shows no loss: prefer confident for a margin.",
     )
-    test: Literal["bootstrap", "randomization"] = Field("bootstrap", description="Test of significance.")
+    test: Literal["bootstrap", "randomization"] = Field("randomization", description="Test of significance.")
     slices: Literal["", "length", "slice", "terms", "all"] = Field(
         "", description="Kind of slices that each must pass; empty for the whole test set."
     )
-    confident: bool = Field(False, description="Whether the worse end of the 95% confidence interval must pass.")
+    confident: bool = Field(
+        False,
+        description="Whether the worse end of the 95% confidence interval must pass: of the value, or with margin and "
+        "gain of the difference.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "Rule":
@@ -50,17 +75,37 @@ class Rule(Part):
         if len(kinds) != 1:
             raise ValueError(f"a rule needs exactly one of {', '.join(KINDS)}, not {' and '.join(kinds) or 'none'}")
         with refusing():
-            direction = True if self.metric == HEADLINE else find_metric(self.metric).higher_is_better
-        compared = self.kind in {"margin", "gain"}
-        for wrong, reason in (
-            (compared and direction is None, f"{self.metric} has no better side: set a minimum or a maximum"),
-            (not compared and self.significance, f"significance goes with margin or gain, not with {self.kind}"),
-            (compared and self.confident, f"confident goes with minimum or maximum, not with {self.kind}"),
-            (self.kind == "gain" and self.slices, "slices do not go with gain"),
-        ):
+            metric = None if self.metric == HEADLINE else find_metric(self.metric)
+        for wrong, reason in self._contradictions(metric):
             if wrong:
                 raise ValueError(reason)
         return self
+
+    def _contradictions(self, metric: Metric | None) -> Iterator[tuple[object, str]]:
+        """Yields what could be wrong, with the reason; the metric is None for a task's headline."""
+        compared, name = self.kind in {"margin", "gain"}, self.metric
+        counted = metric is None or bool(metric.counter)
+        human = name in HUMAN_METRICS
+        directed = metric is None or metric.higher_is_better is not None
+        where = "it has one value for the whole test set, and none for a sentence or a slice"
+        smallest = smallest_p_value(self.test)
+        yield compared and not directed, f"{name} has no better side: set a minimum or a maximum"
+        yield compared and human, f"{self.kind}: {name} compares two models itself: set a minimum or a maximum"
+        yield not compared and self.significance, f"significance goes with margin or gain, not with {self.kind}"
+        yield not compared and self.against != "champion", f"against goes with margin or gain, not with {self.kind}"
+        yield self.kind == "gain" and self.slices, "slices do not go with gain"
+        yield self.slices and not counted, f"slices: {name} cannot be checked by slice: {where}"
+        yield self.significance and not counted, f"significance: {name} cannot be tested: {where}"
+        yield (
+            0 < self.significance <= smallest,
+            f"significance: {DRAWS[self.test]:,} draws of {self.test} show no p-value below 1/{DRAWS[self.test] + 1}: "
+            f"{self.significance:g} never applies; the smallest value that works is {1 / DRAWS[self.test]:g}",
+        )
+        yield self.confident and self.significance, "confident and significance are two different tests: set one"
+        yield (
+            self.confident and not counted and not human,
+            f"confident: {name} has no confidence interval: {where}",
+        )
 
     @property
     def kind(self) -> str:
@@ -86,17 +131,35 @@ class Rule(Part):
         Args:
             metric: The metric, from `metric_of`.
         """
+        other = ITS[self.against]
         requirement = {
             "minimum": f"at least {self.value:g}",
             "maximum": f"at most {self.value:g}",
-            "margin": f"within {self.value:g} of the champion's",
-            "gain": f"better than the champion's by {self.value:g}",
+            "margin": f"within {self.value:g} of {other}",
+            "gain": f"better than {other} by {self.value:g}",
         }[self.kind]
         where = {"": "", "all": " in every slice"}.get(self.slices, f" in every slice by {self.slices}")
         interval = ", interval included" if self.confident else ""
         significance = f", p < {self.significance:g}" if self.significance else ""
         return f"{metric.label} {requirement}{where}{interval}{significance}"
 
+    def protects(self, metric: Metric) -> bool:
+        """Whether it limits how bad a metric may be: `bleu` with a minimum above 0 does, with a maximum it does not.
 
-DEFAULT = (Rule(metric="empty_outputs", maximum=50), Rule(metric=HEADLINE, margin=0.5))
-"""The rules of an empty gate: without rules every model would pass."""
+        Args:
+            metric: The metric, from `metric_of`.
+        """
+        if metric.higher_is_better:
+            return self.kind == "minimum" and self.value > 0  # no metric is below 0
+        bounded = "gap" in metric.name or metric.name.endswith("_outputs")
+        worst = 100 if bounded else math.inf
+        return metric.higher_is_better is False and self.kind == "maximum" and self.value < worst
+
+
+DEFAULT_MARGIN = 2.0
+DEFAULT = (
+    Rule(metric="empty_outputs", maximum=50),
+    Rule(metric=HEADLINE, margin=DEFAULT_MARGIN, confident=True),
+    Rule(metric=HEADLINE, margin=DEFAULT_MARGIN, confident=True, against="best"),
+)
+"""The rules of an empty gate: without rules every model would pass. See docs/gate.md for the choice of the margin."""

@@ -1,16 +1,40 @@
-"""The champion stage: looks up the live version."""
+"""The champion stage: looks up the versions that the challenger is compared with."""
 
+import datetime
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from seqline.artifacts.exported_model import ExportedModel
+from seqline.artifacts.opponent import Opponent
+from seqline.components.champion.files import is_of, read_files
+from seqline.endpoints.back_end import BEST, Registered
+from seqline.endpoints.opening import open_back_end
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | None:
-    """Looks up the live version, if it is another model than the challenger.
+@dataclass(frozen=True)
+class Opponents:
+    """The versions that the challenger is compared with.
+
+    Attributes:
+        champion: The live version.
+        best: The best version so far.
+    """
+
+    champion: Opponent
+    best: Opponent
+
+
+def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponents:
+    """Looks up the champion and the best version so far, and checks that their files can be read.
+
+    Each is in one of three states: there is none, or nothing to measure (it is this very model); another model; or a
+    version that cannot be measured, because it cannot be identified or its files cannot be read. On an endpoint
+    without the alias `best` the champion is the best version.
 
     Args:
         model: The challenger, an exported model's folder.
@@ -18,38 +42,55 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> str | N
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:
-        The address of the live version's model, a folder or gs://; None if there is none, or if it is this very model.
+        Both versions.
 
     Raises:
         UserError: If the challenger's folder holds no model, or Vertex does not answer.
     """
     challenger = ExportedModel(model).read_description().fingerprint
-    live = _find(endpoint, api_endpoint) if endpoint else None
-    if live is None:
-        log.info("there is no champion")
-        return None
-    version, fingerprint, address = live
-    if challenger.startswith(fingerprint):
-        log.info("the live version %d is this very model", version)
-        return None
-    log.info("the champion is version %d", version)
-    return address
+    if not challenger:
+        raise UserError(f"{model} has an empty fingerprint in model.json; export it again")
+    live, anchor, versions = _versions(endpoint, api_endpoint) if endpoint else (None, None, {})
+    found = Opponents(
+        _opponent(challenger, live, versions),
+        Opponent(standing="champion") if anchor in (None, live) else _opponent(challenger, anchor, versions),
+    )
+    for name, one in (("the champion", found.champion), ("the best version so far", found.best)):
+        which = f"version {one.version}" if one.version else one.standing
+        log.info("%s is %s%s", name, which, f", which cannot be measured: {one.problem}" if one.problem else "")
+    return found
 
 
-def _find(endpoint: str, api_endpoint: str) -> tuple[int, str, str] | None:
-    """The live version, its fingerprint (Vertex stores its beginning) and its model's address."""
-    if endpoint.startswith("projects/"):
-        from google.api_core.exceptions import GoogleAPIError
+def _versions(endpoint: str, api_endpoint: str) -> tuple[int | None, int | None, Mapping[int, Registered]]:
+    """Returns the live version, the one with the alias best, and the registered versions by number."""
+    from google.api_core.exceptions import GoogleAPIError
 
-        from seqline.endpoints.vertex import VertexBackEnd
+    try:
+        back_end = open_back_end(endpoint, api_endpoint=api_endpoint)
+        state = back_end.state()
+        return state.champion, state.aliases.get(BEST), {known.version: known for known in back_end.versions()}
+    except GoogleAPIError as error:
+        raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
 
-        try:
-            found = VertexBackEnd(endpoint, api_endpoint=api_endpoint).champion()
-        except GoogleAPIError as error:
-            raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
-        return (found.version, found.fingerprint, found.model) if found else None
-    from seqline.endpoints.local_endpoint import local_endpoint
 
-    local = local_endpoint(endpoint)
-    live = local.live()
-    return (live.version, live.fingerprint, str(local.model(live.version))) if live else None
+def _opponent(challenger: str, number: int | None, versions: Mapping[int, Registered]) -> Opponent:
+    if number is None:
+        return Opponent(standing="none")
+    known = versions.get(number)
+    if known is None:
+        return _unmeasurable(number, f"version {number} is served, but its record is gone")
+    if not known.fingerprint:
+        # It could be this very model, or any other.
+        return _unmeasurable(number, f"version {number} cannot be identified: its fingerprint is missing")
+    if is_of(known.fingerprint, challenger):
+        return Opponent("same", version=str(number), fingerprint=known.fingerprint)
+    try:
+        digest = read_files(known.model, known.fingerprint)
+    except UserError as error:
+        return _unmeasurable(number, f"version {number}: {error}")
+    return Opponent("", "", str(number), known.fingerprint, known.model, digest)
+
+
+def _unmeasurable(number: int, problem: str) -> Opponent:
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    return Opponent(problem=problem, version=str(number), checked=now)

@@ -62,7 +62,8 @@ def deploy(
     with back_end.locked():
         version = back_end.register(model, fingerprint, metrics)
         back_end.prepare()
-        replies = roll_out(back_end, version, options.traffic_steps, Checks(texts, options.max_latency_ms))
+        checks = Checks(texts, options.max_latency_ms)
+        replies = roll_out(back_end, version, options.traffic_steps, checks, decided.anchor.moves)
         address = back_end.address()
     median = statistics.median(reply.milliseconds for reply in replies)
     log.info("version %d is live at %s; its median latency is %.0f ms", version, address, median)

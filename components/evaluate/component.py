@@ -12,23 +12,27 @@ def evaluate(
     metrics: Output[Metrics],
     report: Output[HTML],
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
-    required: bool = True,
+    opponent: dict = {},  # noqa: B006
 ) -> None:
     """Measures an exported model on the test set, through the signature that will be served.
 
     Args:
-        model: The SavedModel; an empty or missing folder means that there is no champion to measure.
+        model: The SavedModel.
         corpus: The corpus whose test set is decoded.
         evaluation: Metrics with their signatures and intervals, slices, and every test sentence with its output.
         metrics: The same metrics, for the console.
         report: One page: metrics, slices, histograms, and the best and worst outputs.
         options: Task and evaluation options; docs/parameters.md lists them.
-        required: Whether a model that cannot be measured is an error; otherwise the evaluation records the problem.
+        opponent: What champion found about the version to compare with, whose evaluation records why it cannot be
+            measured; empty for the challenger, which must be.
     """
     from pathlib import Path
 
+    from seqline.artifacts.opponent import Opponent
     from seqline.components.evaluate import console, stage
     from seqline.components.evaluate.options import Options
 
     paths = Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path)
-    console.show(stage.evaluate(*paths, Options(**options), required), metrics, evaluation)
+    known = Opponent.from_parameter(opponent) if opponent else Opponent()
+    made = stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem)
+    console.show(made, metrics, evaluation)

@@ -34,6 +34,9 @@ def show(measured: Evaluation, metrics: ArtifactWithMetadata, evaluation: Artifa
     write_metrics(Path(metrics.path), measured)
     metrics.metadata.update({name: metric.value for name, metric in measured.metrics.items()})
     evaluation.metadata.update(absent=measured.absent, model_fingerprint=measured.model_fingerprint)
+    if measured.absent:
+        # A task whose output has a problem is not cached on a laptop; see seqline.targets.kfp_local.
+        evaluation.metadata.update(standing=measured.standing, problem=measured.problem)
 
 
 def write_metrics(path: Path, measured: Evaluation) -> None:

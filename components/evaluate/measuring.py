@@ -91,6 +91,7 @@ def measure(
     measured = replace(
         absent,
         absent=False,
+        problem="",
         model_fingerprint=description.fingerprint,
         sentences=sentences,
         metrics=metrics,

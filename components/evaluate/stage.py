@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.evaluation import Evaluation, append_sentences, write_evaluation
+from seqline.artifacts.evaluation import STANDINGS, Evaluation, Standing, append_sentences, write_evaluation
 from seqline.atomic import atomic_directory
 from seqline.components.evaluate.measuring import measure
 from seqline.components.evaluate.options import Options
@@ -24,6 +24,8 @@ def evaluate(
     report: Path,
     options: Options = Options(),  # noqa: B008 (frozen)
     required: bool = True,
+    standing: str = "",
+    problem: str = "",
 ) -> Evaluation:
     """Measures an exported model on a corpus's test set, through the signature that will be served.
 
@@ -32,7 +34,8 @@ def evaluate(
       sentences.jsonl   source, reference, output and score of every test sentence
       statistics/       per-sentence counts behind the metrics
 
-    A model folder that is empty or missing is recorded as absent: there is no champion to compare with.
+    A version that the challenger is compared with may be missing, or may be one that cannot be measured: the evaluation
+    records which, and why, and the gate handles it.
 
     Args:
         model: The SavedModel's folder.
@@ -40,14 +43,16 @@ def evaluate(
         evaluation: The folder to write.
         report: The HTML page to write.
         options: Options of evaluation.
-        required: Whether a model that cannot be measured is an error. A champion is not required: the evaluation
-            records that it no longer loads, and the gate handles it.
+        required: Whether a model that cannot be measured is an error; otherwise the evaluation records the problem.
+        standing: Why there is no model to measure, as the champion stage found: none, same or champion; empty where
+            there is one.
+        problem: Why the model cannot be measured, as the champion stage found; empty where it should be.
 
     Returns:
         The evaluation.
 
     Raises:
-        UserError: If the model does not load or gives scores that are not numbers, or the test set is empty
+        UserError: If the model is missing, does not load or gives scores that are not numbers, or the test set is empty
             or lacks a source or a reference.
     """
     manifest = Corpus(corpus).read_manifest()
@@ -60,9 +65,15 @@ def evaluate(
         language=manifest.target_language,
         min_slice_size=options.min_slice_size,
     )
+    if problem:
+        return _record_problem(evaluation, report, absent, direction, problem)
+    if standing:
+        log.info("there is no model to measure: %s", standing)
+        return _write(evaluation, report, replace(absent, standing=_standing(standing), problem=""), direction)
     if not model.is_dir() or not any(model.iterdir()):
-        log.info("%s holds no model: recording it as absent", model)
-        return _write(evaluation, report, absent, direction)
+        if required:
+            raise UserError(f"{model} holds no exported model; export it again")
+        return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
     test_set = TestSet(corpus)
     slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
     try:
@@ -74,8 +85,19 @@ def evaluate(
     except UserError as error:
         if required:
             raise
-        log.warning("the champion cannot be measured: %s", error)
-        return _write(evaluation, report, replace(absent, problem=str(error)), direction)
+        return _record_problem(evaluation, report, absent, direction, str(error))
+
+
+def _standing(text: str) -> Standing:
+    found = next((one for one in STANDINGS if one == text and one), None)
+    if found is None:
+        raise UserError(f"standing must be one of {', '.join(filter(None, STANDINGS))}, not {text!r}")
+    return found
+
+
+def _record_problem(evaluation: Path, report: Path, absent: Evaluation, direction: str, problem: str) -> Evaluation:
+    log.warning("the version to compare with cannot be measured: %s", problem)
+    return _write(evaluation, report, replace(absent, problem=problem), direction)
 
 
 def _write(evaluation: Path, report: Path, absent: Evaluation, direction: str) -> Evaluation:

@@ -66,7 +66,7 @@ def summarize(
         data_fingerprint=str(snapshot.get("fingerprint", "")),
         metrics=decision.challenger if decision else {},
         champion_metrics=decision.champion if decision else None,
-        decision=DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules) if decision else None,
+        decision=_decided(decision) if decision else None,
         deployment=load("deployment.json", _object),
         samples=decision.samples if decision else [],
         notes=notes,
@@ -77,6 +77,10 @@ def summarize(
     labels = {metric.name: metric.label for metric in METRICS.values()}
     atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))
     return found
+
+
+def _decided(decision: Decision) -> DecisionSummary:
+    return DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules, decision.anchor.reason)
 
 
 def _failure(files: RunFiles | None, status: RunStatus, running: str, notes: list[str]) -> tuple[str, str]:

@@ -30,8 +30,9 @@ class RuleResult:
         limit: The worst value that passes; None where there was nothing to compare with.
         passed: Whether the challenger passed.
         reason: Why, as a sentence.
-        champion: The champion's value, where the rule compares with it.
+        champion: The value of the version that the rule compares with.
         p_value: p-value of the difference, where it was tested.
+        against: The version that the rule compares with: champion or best; empty for a limit.
     """
 
     rule: str
@@ -41,6 +42,26 @@ class RuleResult:
     reason: str
     champion: float | None = None
     p_value: float | None = None
+    against: str = ""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The best version so far, which keeps small losses at every retraining from adding up.
+
+    Attributes:
+        moves: Whether the challenger becomes the best version when it is deployed.
+        reason: Why, as a sentence.
+        metrics: The best version's metrics; None where there was none to compare with, or it is the champion.
+        comparisons: The challenger's differences to them, by the metric's name.
+        problem: Why the best version could not be measured; empty otherwise.
+    """
+
+    moves: Annotated[bool, Strict()] = False
+    reason: str = ""
+    metrics: dict[str, MetricValue] | None = None
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,7 @@ class Decision(Record):
         movement: Sentences by the champion's band of quality (rows) and the challenger's (columns), in the order of
             `seqline.components.bless.movement.BANDS`; empty without a champion.
         evaluations: Addresses of the challenger's evaluation and the champion's.
+        anchor: The comparison with the best version so far.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="run bless with this version of Seqline")
@@ -75,6 +97,7 @@ class Decision(Record):
     human: dict[str, MetricValue] = field(default_factory=dict)
     movement: list[list[int]] = field(default_factory=list)
     evaluations: tuple[str, str] = ("", "")
+    anchor: Anchor = field(default_factory=Anchor)
 
     def __post_init__(self) -> None:
         if self.blessed and not (self.rules and all(result.passed for result in self.rules)):

@@ -23,11 +23,13 @@ class DecisionSummary:
         blessed: Whether every rule passed.
         model_fingerprint: Of the challenger.
         rules: The result of each rule.
+        best: Whether the challenger becomes the best version so far, as a sentence.
     """
 
     blessed: bool
     model_fingerprint: str
     rules: list[RuleResult]
+    best: str = ""
 
 
 @dataclass(frozen=True)

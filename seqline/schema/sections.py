@@ -60,7 +60,8 @@ class Section:
             OptionsError: With every fault, each with its path from the parameter's name on.
         """
         if self.field:
-            return self.model(**{self.field: value})
+            shared = {name: run[name] for name in self.model.model_fields if name in run}
+            return self.model(**{**shared, self.field: value})
         if not isinstance(value, Mapping):
             raise OptionsError([Fault((self.name,), f"must be an object such as {self._example}, not {value!r}")])
         misplaced = {

@@ -82,20 +82,22 @@ def live_only_if_blessed(spec: Spec) -> list[str]:
             continue
         if task.artifacts["decision"] != "bless.decision":
             found.append(f"{task.name} has the decision of {task.artifacts['decision']}")
-        challenger, champion = (tasks[_producer(tasks["bless"].artifacts[one])] for one in ("challenger", "champion"))
+        evaluated = {name: tasks[_producer(source)] for name, source in tasks["bless"].artifacts.items()}
+        challenger = evaluated.pop("challenger")
         if challenger.artifacts["model"] != task.artifacts["model"]:
             found.append(f"{task.name} deploys {task.artifacts['model']}, not {challenger.artifacts['model']}")
-        if champion.artifacts["model"] != "champion.champion":
-            found.append(f"the champion is {champion.artifacts['model']}")
+        for name, other in evaluated.items():
+            if other.artifacts["model"] != f"champion.{name}":
+                found.append(f"the {name} is {other.artifacts['model']}")
+            parameters = {**challenger.parameters, "opponent": f"champion.{name}_found"}
+            if challenger.artifacts["corpus"] != other.artifacts["corpus"] or other.parameters != parameters:
+                found.append(f"challenger and {name} are not evaluated alike")
         if tasks["champion"].artifacts["model"] != task.artifacts["model"]:
             found.append("champion looks for another model than the challenger")
         if tasks["champion"].parameters.get("endpoint") != task.parameters.get("endpoint"):
             found.append("the champion is that of another endpoint")
-        if (
-            challenger.artifacts["corpus"] != champion.artifacts["corpus"]
-            or challenger.parameters != champion.parameters
-        ):
-            found.append("challenger and champion are not evaluated alike")
+        if set(evaluated) != {"champion", "best"}:
+            found.append(f"the challenger is compared with {sorted(evaluated)}")
     return found
 
 

@@ -164,6 +164,24 @@ never = partial(retried_as_configured, retries={})
             "deploys export",
         ),
         ("training", live_only_if_blessed, artifact("evaluate-2", "model", "export", "model"), "champion is export"),
+        (
+            "training",
+            live_only_if_blessed,
+            artifact("evaluate-3", "model", "champion", "champion"),
+            "best is champion.c",
+        ),
+        (
+            "training",
+            live_only_if_blessed,
+            from_output("evaluate-3", "opponent", "champion", "champion_found"),
+            "challenger and best are not evaluated alike",
+        ),
+        (
+            "training",
+            live_only_if_blessed,
+            without("evaluate-2", "opponent"),
+            "challenger and champion are not evaluated",
+        ),
         ("training", live_only_if_blessed, artifact("evaluate-2", "corpus", "export", "model"), "not evaluated alike"),
         (
             "training",

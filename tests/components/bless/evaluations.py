@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from seqline.artifacts.decision import Decision, RuleResult, read_decision
 from seqline.artifacts.evaluation import (
     Evaluation,
     MetricValue,
     Sentence,
     Slice,
+    Standing,
     append_sentences,
     write_evaluation,
 )
@@ -45,14 +48,20 @@ def check(rule: dict, ours: Evaluation, theirs: Evaluation | None = None, proble
 
 
 def measured(
-    folder: Path, model: str, wrong: int, task: str = "translation", terms: Mapping[str, list[str]] = {}
+    folder: Path,
+    model: str,
+    wrong: int,
+    task: str = "translation",
+    terms: Mapping[str, list[str]] = {},
+    log_probabilities: np.ndarray | None = None,
 ) -> Path:
     """An evaluation of real texts, in which every output whose number `wrong` divides has wrong words."""
     folder.mkdir(parents=True)
     outputs = [row.reference if n % wrong else f"wrong words {n}" for n, row in enumerate(ROWS)]
     slices = find_slices(ROWS, terms)
     tally = Tally(folder, task, "de", len(ROWS), slices)
-    tally.add(ROWS, Batch([row.source for row in ROWS], [row.reference for row in ROWS], outputs))
+    sources, references = [row.source for row in ROWS], [row.reference for row in ROWS]
+    tally.add(ROWS, Batch(sources, references, outputs, log_probabilities))
     pairs = zip(ROWS, outputs, strict=True)
     append_sentences(folder, (Sentence(row.source, row.reference, output, -0.5) for row, output in pairs))
     one = Evaluation(False, model, "corpus", len(ROWS), tally.metrics(), 1.0, task=task, language="de")
@@ -60,16 +69,16 @@ def measured(
     return folder
 
 
-def absent(folder: Path, problem: str = "") -> Path:
+def absent(folder: Path, problem: str = "", standing: Standing = "none") -> Path:
     folder.mkdir(parents=True)
     append_sentences(folder, [])
-    write_evaluation(folder, Evaluation(True, "", "corpus", problem=problem))
+    write_evaluation(folder, Evaluation(True, "", "corpus", problem=problem, standing="" if problem else standing))
     return folder
 
 
-def decide(challenger: Path, champion: Path, rules: list[dict] | None = None) -> Decision:
+def decide(challenger: Path, champion: Path, rules: list[dict] | None = None, best: Path | None = None) -> Decision:
     home = challenger.parent
     options = Options(gate=rules or [])
-    made = bless(challenger, champion, home / "decision", home / "report.html", options=options)
+    made = bless(challenger, champion, home / "decision", home / "report.html", options=options, best=best)
     assert read_decision(home / "decision") == made
     return made

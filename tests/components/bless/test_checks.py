@@ -81,7 +81,7 @@ def test_the_default_gate_rejects_a_model_with_empty_outputs() -> None:
 def test_the_live_version_itself_is_blessed() -> None:
     found = check({"metric": "bleu", "gain": 5}, evaluation("same"), evaluation("same"))
     assert found.passed
-    assert found.reason == "The challenger is itself the live version."
+    assert found.reason == "The challenger is itself the champion."
 
 
 @pytest.mark.parametrize("champion", [None, evaluation("old")])
@@ -206,6 +206,17 @@ class PairWithPValues(EvaluationPair):
         return {"bleu": Comparison(0, 0, 0, self.p_bootstrap, self.p_randomization)}
 
 
+@dataclass(frozen=True)
+class PairWithComparison(EvaluationPair):
+    """Evaluations with a given difference in every metric."""
+
+    comparison: Comparison | None = None
+
+    @property
+    def comparisons(self) -> dict[str, Comparison]:
+        return dict.fromkeys(self.challenger.metrics, self.comparison) if self.comparison else {}
+
+
 @pytest.mark.parametrize(
     ("rule", "ours", "p_value", "passed", "said"),
     [
@@ -287,11 +298,12 @@ def test_a_rule_on_slices_says_how_large_they_must_be() -> None:
     assert check({"metric": "bleu", "minimum": 1, "slices": "all"}, replace(small, min_slice_size=50)).passed
 
 
-def test_only_limits_on_the_same_metric_decide_instead_of_a_champion() -> None:
+def test_only_a_limit_that_protects_the_same_metric_decides_instead_of_a_champion() -> None:
     compared, problem = {"metric": "bleu", "margin": 1}, "it does not load"
     for other, decides in (
         ({"metric": "bleu", "minimum": 1}, True),
-        ({"metric": "bleu", "maximum": 99}, True),
+        ({"metric": "bleu", "maximum": 100}, False),
+        ({"metric": "bleu", "minimum": 0}, False),
         ({"metric": "headline", "minimum": 1}, True),
         ({"metric": "chrf", "minimum": 1}, False),
         ({"metric": "bleu", "gain": 1}, False),
@@ -300,9 +312,9 @@ def test_only_limits_on_the_same_metric_decide_instead_of_a_champion() -> None:
         assert found.passed is decides
         assert (found.value, found.limit) == (30, None)
         assert found.reason == "The champion cannot be measured (it does not load); " + (
-            "the limit on BLEU decides instead."
+            "the minimum on BLEU decides instead."
             if decides
-            else "no rule limits BLEU, so this rule fails: add a minimum or maximum."
+            else "no rule sets a minimum for BLEU that would decide instead, so this rule fails."
         )
 
 
@@ -310,4 +322,102 @@ def test_only_limits_on_the_same_metric_decide_instead_of_a_champion() -> None:
 def test_the_first_model_passes_every_comparison(rule: dict) -> None:
     found = check({"metric": "bleu", **rule}, evaluation())
     assert (found.passed, found.value, found.limit, found.champion) == (True, 30, None, None)
-    assert found.reason == "There is no champion to compare with: no version is live, or this very model is."
+    assert found.reason == "BLEU: there is no version to compare with yet."
+
+
+@pytest.mark.parametrize(
+    ("limit", "decides"),
+    [({"maximum": 40}, True), ({"maximum": 100}, False), ({"minimum": 0}, False), ({"minimum": 50}, False)],
+)
+def test_where_lower_is_better_only_a_maximum_protects(limit: dict, decides: bool) -> None:
+    rules = [{"metric": "empty_outputs", "margin": 1}, {"metric": "empty_outputs", **limit}]
+    found = check_rules(Options(gate=rules).gate, EvaluationPair(evaluation(), None, "it does not load"))[0]
+    assert found.passed is decides
+
+
+def test_the_default_gate_does_not_pass_without_the_champion_that_there_is() -> None:
+    results = check_rules(DEFAULT, EvaluationPair(evaluation(), None, "its files are gone: /models/3"))
+    assert [result.passed for result in results] == [True, False, False]
+
+
+def test_an_empty_fingerprint_is_no_models() -> None:
+    found = check({"metric": "bleu", "margin": 1}, evaluation("", bleu=20), evaluation("", bleu=30))
+    assert not found.passed
+
+
+PAIR = (evaluation(bleu=39.0), evaluation("old", bleu=40.0))
+
+
+@pytest.mark.parametrize(
+    ("margin", "low", "passed", "said"),
+    [
+        (2, -2.0, True, "a loss of 2 is tolerated; with 95% confidence a loss of at most 2.00."),
+        (2, -2.01, False, "a loss of at most 2.01, which is not enough (a larger test set shows more)."),
+        (
+            0.5,
+            -2.0,
+            False,
+            "loss of 0.5 is tolerated; with 95% confidence a loss of at most 2.00, which is not enough.",
+        ),
+        (2, 0.25, True, "with 95% confidence a gain of at least 0.25."),
+    ],
+)
+def test_a_confident_margin_holds_for_the_worse_end_of_the_difference(
+    margin: float, low: float, passed: bool, said: str
+) -> None:
+    pair = PairWithComparison(*PAIR, comparison=Comparison(-1.0, low, 1.0, 1.0, 1.0))
+    (found,) = check_rules(Options(gate=[{"metric": "bleu", "margin": margin, "confident": True}]).gate, pair)
+    assert found.passed is passed
+    assert found.reason.endswith(said)
+
+
+def test_a_margin_with_significance_passes_what_a_small_test_set_cannot_prove_and_a_confident_one_does_not() -> None:
+    pair = PairWithComparison(
+        evaluation(bleu=30.0), evaluation("old", bleu=40.0), comparison=Comparison(-10.0, -22.0, 1.0, 0.2, 0.2)
+    )
+    rules = [{"metric": "bleu", "margin": 2, "significance": 0.05}, {"metric": "bleu", "margin": 2, "confident": True}]
+    assert [found.passed for found in check_rules(Options(gate=rules).gate, pair)] == [True, False]
+
+
+def test_where_lower_is_better_the_worse_end_is_the_upper_one() -> None:
+    ours, theirs = evaluation(empty_outputs=5.0), evaluation("old", empty_outputs=4.5)
+    rule = {"metric": "empty_outputs", "margin": 2, "confident": True}
+    for high, passed in ((2.0, True), (2.5, False)):
+        pair = PairWithComparison(ours, theirs, comparison=Comparison(0.5, -9.0, high, 1.0, 1.0))
+        assert check_rules(Options(gate=[rule]).gate, pair)[0].passed is passed
+
+
+@pytest.mark.parametrize(("low", "p_value", "passed"), [(1.0, 0.04, True), (1.0, 0.05, False), (0.9, 0.001, False)])
+def test_a_confident_gain_is_also_significant(low: float, p_value: float, passed: bool) -> None:
+    comparison = Comparison(2.0, low, 3.0, p_value, p_value)
+    pair = PairWithComparison(evaluation(bleu=42.0), evaluation("old", bleu=40.0), comparison=comparison)
+    assert check_rules(Options(gate=[{"metric": "bleu", "gain": 1, "confident": True}]).gate, pair)[0].passed is passed
+
+
+@pytest.mark.parametrize("comparison", [None, Comparison(0.0, math.nan, math.nan, 1.0, 1.0)])
+def test_a_confident_margin_without_an_interval_fails(comparison: Comparison | None) -> None:
+    pair = PairWithComparison(*PAIR, comparison=comparison)
+    (found,) = check_rules(Options(gate=[{"metric": "bleu", "margin": 50, "confident": True}]).gate, pair)
+    assert (found.passed, "; the difference has no confidence interval." in found.reason) == (False, True)
+
+
+def test_a_rule_compares_with_the_version_that_it_names() -> None:
+    rules = [{"metric": "bleu", "margin": 1}, {"metric": "bleu", "margin": 1, "against": "best"}]
+    ours = evaluation(bleu=30.0)
+    pair = EvaluationPair(ours, evaluation("old", bleu=30.5))
+    best = EvaluationPair(ours, evaluation("older", bleu=32.0))
+    against_champion, against_best = check_rules(Options(gate=rules).gate, pair, best)
+    assert (against_champion.passed, against_champion.champion, against_champion.against) == (True, 30.5, "champion")
+    assert (against_best.passed, against_best.champion, against_best.against) == (False, 32.0, "best")
+    assert against_best.rule == "BLEU within 1 of the best version's"
+    assert against_best.reason.startswith("BLEU: 30.00 is worse by 2.00 than the best version's 32.00")
+    # Without another best version, the champion is the best.
+    assert [found.champion for found in check_rules(Options(gate=rules).gate, pair)] == [30.5, 30.5]
+
+
+def test_each_version_has_its_own_problem() -> None:
+    rules = [{"metric": "bleu", "margin": 1}, {"metric": "bleu", "margin": 1, "against": "best"}]
+    pair, best = EvaluationPair(evaluation(), evaluation("old")), EvaluationPair(evaluation(), None, "it is damaged")
+    found = check_rules(Options(gate=rules).gate, pair, best)
+    assert [one.passed for one in found] == [True, False]
+    assert found[1].reason.startswith("The best version so far cannot be measured (it is damaged); ")

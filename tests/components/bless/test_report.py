@@ -7,9 +7,18 @@ from tests.components.bless.evaluations import decide, measured
 
 
 def test_the_report_shows_the_decision_the_scoreboard_and_the_words_that_differ(tmp_path: Path) -> None:
-    decide(measured(tmp_path / "challenger", "new", 4), measured(tmp_path / "champion", "old", 3))
+    rules = [{"metric": "bleu", "margin": 0.5}]
+    decide(measured(tmp_path / "challenger", "new", 4), measured(tmp_path / "champion", "old", 3), rules)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for shown in ("Blessed", "Biggest losses", "Biggest gains", "ROUGE-Lsum", "By length of the source", "<svg"):
+    for shown in (
+        "Blessed",
+        "Biggest losses",
+        "Biggest gains",
+        "ROUGE-Lsum",
+        "By length of the source",
+        "p of sacreBLEU",
+        "<svg",
+    ):
         assert shown in html
     assert '<mark class="bad">wrong</mark>' in html
     assert "<script" not in html

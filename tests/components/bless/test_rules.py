@@ -5,6 +5,7 @@ import pytest
 from seqline.components.bless.options import Options
 from seqline.components.bless.rules import DEFAULT, Rule
 from seqline.errors import UserError
+from seqline.metrics.draws import smallest_p_value
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,34 @@ from seqline.errors import UserError
             r"gate\[0\].significance must be at least 0 and at most 1, not 2",
         ),
         ([{"metric": "bleu", "minimum": 1, "significance": 0.05}], "significance goes with margin or gain"),
-        ([{"metric": "bleu", "margin": 1, "confident": True}], "confident goes with minimum or maximum"),
+        (
+            [{"metric": "bleu", "margin": 1, "confident": True, "significance": 0.05}],
+            r"gate\[0\]: confident and significance are two different tests: set one",
+        ),
+        ([{"metric": "bleu", "minimum": 1, "against": "best"}], "against goes with margin or gain, not with minimum"),
+        ([{"metric": "bleu", "margin": 1, "against": "worst"}], r"gate\[0\].against must be champion or best"),
+        (
+            [{"metric": "latency_p95", "maximum": 1, "slices": "all"}],
+            r"gate\[0\]: slices: latency_p95 cannot be",
+        ),
+        ([{"metric": "model_size", "minimum": 1, "slices": "all"}], "slices: model_size cannot be checked by slice"),
+        ([{"metric": "widest_gap", "margin": 1, "slices": "all"}], "slices: widest_gap cannot be checked by slice"),
+        ([{"metric": "human_preference", "minimum": 1, "slices": "all"}], "slices: human_preference cannot be"),
+        ([{"metric": "human_preference", "margin": 1}], "margin: human_preference compares two models itself"),
+        ([{"metric": "latency_p50", "margin": 1, "significance": 0.05}], "significance: latency_p50 cannot be tested"),
+        (
+            [{"metric": "throughput", "minimum": 1, "confident": True}],
+            "confident: throughput has no confidence",
+        ),
+        (
+            [{"metric": "bleu", "margin": 1, "significance": 0.0009, "test": "bootstrap"}],
+            r"significance: 1,000 draws of bootstrap .* 1/1001: 0.0009 never applies; the smallest value that works is "
+            r"0.001$",
+        ),
+        (
+            [{"metric": "bleu", "gain": 1, "significance": 1 / 10001}],
+            r"significance: 10,000 draws of randomization .* smallest value that works is 0.0001$",
+        ),
         ([{"metric": "bleu", "margin": 1, "test": "t"}], r"gate\[0\].test must be bootstrap or randomization"),
         ([{"metric": "bleu", "gain": 1, "slices": "all"}], "slices do not go with gain"),
         ([{"metric": "bleu", "margin": 1, "slices": "town"}], r"gate\[0\].slices must be "),
@@ -76,11 +104,24 @@ def test_the_headline_is_the_tasks_own_metric(task: str, metric: str) -> None:
     assert Rule(metric="ter", margin=1).metric_of(task).name == "ter"
 
 
-def test_an_empty_gate_has_two_rules_on_every_task() -> None:
+def test_an_empty_gate_has_three_rules_on_every_task() -> None:
     assert [rule.describe(rule.metric_of("translation")) for rule in DEFAULT] == [
         "Empty outputs, % at most 50",
-        "BLEU within 0.5 of the champion's",
+        "BLEU within 2 of the champion's, interval included",
+        "BLEU within 2 of the best version's, interval included",
     ]
+
+
+@pytest.mark.parametrize(("test", "significance"), [("bootstrap", 0.001), ("randomization", 0.0001)])
+def test_the_smallest_significance_that_is_named_works(test: str, significance: float) -> None:
+    (made,) = Options(gate=[{"metric": "bleu", "margin": 1, "significance": significance, "test": test}]).gate
+    assert smallest_p_value(test) < made.significance
+
+
+@pytest.mark.parametrize(("task", "metric"), [("summarization", "bleu"), ("question_answering", "chrf")])
+def test_a_metric_of_another_task_is_refused(task: str, metric: str) -> None:
+    with pytest.raises(UserError, match=rf"gate\[1\]: {metric} is not measured for task {task}; headline is"):
+        Options(task=task, gate=[{"metric": "headline", "minimum": 1}, {"metric": metric, "minimum": 1}])
 
 
 @pytest.mark.parametrize("rule", [{"margin": 1, "significance": 1}, {"margin": 1, "slices": "all"}, {"gain": 0}])

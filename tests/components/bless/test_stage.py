@@ -15,10 +15,10 @@ def test_a_better_challenger_is_blessed_and_the_decision_says_why(tmp_path: Path
     made = decide(measured(tmp_path / "challenger", "new", 6), measured(tmp_path / "champion", "old", 3))
     assert made.blessed
     assert made.model_fingerprint == "new"
-    last = made.rules[-1]
-    assert last.rule == "BLEU within 0.5 of the champion's"
+    last = made.rules[1]
+    assert last.rule == "BLEU within 2 of the champion's, interval included"
     assert last.champion is not None
-    assert last.limit == pytest.approx(last.champion - 0.5)
+    assert last.limit == pytest.approx(last.champion - 2)
     assert "is better by" in last.reason
     assert 0 < (last.p_value or 1) < 0.05
     comparison = made.comparisons["bleu"]
@@ -58,7 +58,80 @@ def test_the_first_model_has_no_champion_to_beat(tmp_path: Path) -> None:
     made = decide(measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion"))
     assert made.blessed
     assert made.champion is None
-    assert "no champion" in made.rules[-1].reason
+    assert made.rules[-1].reason == "BLEU: there is no version to compare with yet."
+    assert made.anchor.moves
+
+
+def test_the_live_version_itself_is_named_as_such(tmp_path: Path) -> None:
+    same = absent(tmp_path / "champion", standing="same")
+    made = decide(measured(tmp_path / "challenger", "new", 5), same, best=absent(tmp_path / "b", standing="champion"))
+    assert made.blessed
+    assert [rule.reason for rule in made.rules[1:]] == [
+        "The challenger is itself the champion.",
+        "The challenger is itself the best version so far.",
+    ]
+    assert "the live version is this very model" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_evaluation_that_does_not_say_why_it_is_absent_lets_nothing_pass(tmp_path: Path) -> None:
+    champion = absent(tmp_path / "champion")
+    path = champion / "evaluation.json"
+    content = json.loads(path.read_text())
+    del content["standing"]  # as written before the reason was recorded
+    path.write_text(json.dumps(content))
+    made = decide(measured(tmp_path / "challenger", "new", 5), champion)
+    assert [rule.passed for rule in made.rules] == [True, False, False]
+    assert "does not say why it has no metrics" in made.problem
+
+
+def test_small_losses_at_every_retraining_end_at_the_best_version(tmp_path: Path) -> None:
+    challenger, champion, best = (
+        measured(tmp_path / name, name, wrong) for name, wrong in (("c", 9), ("b", 10), ("a", 30))
+    )
+    rules = [{"metric": "bleu", "margin": 2}, {"metric": "bleu", "margin": 2, "against": "best"}]
+    assert decide(challenger, champion, rules[:1], best).blessed
+    made = decide(challenger, champion, rules, best)
+    assert [rule.passed for rule in made.rules] == [True, False]
+    assert made.rules[1].against == "best"
+    assert made.anchor.metrics is not None
+    assert made.rules[1].champion == made.anchor.metrics["bleu"].value
+    assert made.anchor.comparisons["bleu"].difference < -2
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for shown in ("<h2>Best version so far</h2>", "best version</small>", made.anchor.reason):
+        assert shown in html
+
+
+@pytest.mark.parametrize(
+    ("wrong", "moves", "said"),
+    [(10, True, "The challenger becomes the best version"), (5, False, "does not become the best version")],
+)
+def test_the_challenger_becomes_the_best_version_if_it_is_at_least_as_good(
+    tmp_path: Path, wrong: int, moves: bool, said: str
+) -> None:
+    champion, best = measured(tmp_path / "champion", "old", 4), measured(tmp_path / "best", "older", 10)
+    made = decide(measured(tmp_path / "challenger", "new", wrong), champion, [{"metric": "bleu", "minimum": 1}], best)
+    assert made.blessed
+    assert made.anchor.moves is moves
+    assert said in made.anchor.reason
+
+
+def test_a_best_version_that_cannot_be_measured_stays_the_best_and_lets_nothing_pass(tmp_path: Path) -> None:
+    challenger, champion = measured(tmp_path / "challenger", "new", 30), measured(tmp_path / "champion", "old", 3)
+    made = decide(challenger, champion, best=absent(tmp_path / "best", "its files are gone: /models/1"))
+    assert [rule.passed for rule in made.rules] == [True, True, False]
+    assert not made.anchor.moves
+    assert made.anchor.problem == "its files are gone: /models/1"
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The best version so far cannot be measured: its files are gone: /models/1" in html
+
+
+def test_a_confident_limit_by_slice_has_the_interval_of_each_slice(tmp_path: Path) -> None:
+    challenger = measured(tmp_path / "challenger", "new", 3)
+    rule = {"metric": "chrf", "slices": "length", "minimum": 50}
+    plain, confident = decide(challenger, absent(tmp_path / "champion"), [rule, {**rule, "confident": True}]).rules
+    assert plain.passed
+    assert "with 95% confidence at least" in confident.reason
+    assert (confident.value or 0) < (plain.value or 0)
 
 
 def test_a_comparison_with_a_champion_that_cannot_be_measured_passes_only_with_a_limit(tmp_path: Path) -> None:
@@ -69,12 +142,12 @@ def test_a_comparison_with_a_champion_that_cannot_be_measured_passes_only_with_a
     made = decide(challenger, champion)
     assert not made.blessed
     assert made.problem == "it does not load"
-    assert "no rule limits BLEU, so this rule fails" in made.rules[-1].reason
+    assert "no rule sets a minimum for BLEU that would decide instead" in made.rules[-1].reason
     assert "it does not load" in (tmp_path / "report.html").read_text(encoding="utf-8")
     rules = [{"metric": "bleu", "minimum": 10}, {"metric": "headline", "margin": 0.5}]
     made = decide(challenger, champion, rules)
     assert made.blessed
-    assert "the limit on BLEU decides instead" in made.rules[-1].reason
+    assert "the minimum on BLEU decides instead" in made.rules[-1].reason
 
 
 @pytest.mark.parametrize("change", [{"blessed": "false"}, {"blessed": 1}])
@@ -112,6 +185,7 @@ def test_the_component_returns_the_decision(tmp_path: Path) -> None:
     from seqline.components.bless.component import bless as component
 
     folders = {"challenger": measured(tmp_path / "a", "new", 6), "champion": measured(tmp_path / "b", "old", 3)}
+    folders["best"] = absent(tmp_path / "c", standing="champion")
     inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}
     outputs = {"decision": Artifact(uri=str(tmp_path / "d")), "report": HTML(uri=str(tmp_path / "page"))}
     outputs["movement"] = ClassificationMetrics(uri=str(tmp_path / "movement"))

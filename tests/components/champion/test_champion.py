@@ -1,33 +1,170 @@
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from seqline.components.champion.stage import champion
+from seqline.artifacts.opponent import Opponent
+from seqline.components.champion.files import is_of
+from seqline.components.champion.stage import Opponents, champion
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.errors import UserError
 from tests import light_models
 
+NONE, IS_CHAMPION = Opponent("none"), Opponent("champion")
+
 
 @pytest.fixture
 def models(tmp_path: Path) -> SimpleNamespace:
-    return SimpleNamespace(**{name: light_models.save(tmp_path / name, "upper") for name in ("loud", "quiet")})
+    names = ("loud", "quiet", "calm")
+    return SimpleNamespace(**{name: light_models.save(tmp_path / name, "upper") for name in names})
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, models: SimpleNamespace) -> Endpoint:
+    """An endpoint that serves version 1, loud."""
+    endpoint = Endpoint(tmp_path / "demo")
+    endpoint.register(models.loud, "loud", {})
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 100}, aliases={"champion": 1}))
+    return endpoint
+
+
+def find(model: Path, endpoint: Endpoint) -> Opponents:
+    return champion(model, str(endpoint.path))
+
+
+def record(endpoint: Endpoint, **changes: str) -> None:
+    path = endpoint.path / "versions" / "1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def test_without_endpoint_or_live_version_there_is_no_champion(tmp_path: Path, models: SimpleNamespace) -> None:
-    assert champion(models.loud, "") is None
-    assert champion(models.loud, str(tmp_path / "demo")) is None
-
-
-def test_the_live_version_is_the_champion_unless_it_is_the_challenger(tmp_path: Path, models: SimpleNamespace) -> None:
+    assert champion(models.loud, "") == Opponents(NONE, IS_CHAMPION)
+    assert champion(models.loud, str(tmp_path / "demo")) == Opponents(NONE, IS_CHAMPION)
     endpoint = Endpoint(tmp_path / "demo")
     endpoint.register(models.loud, "loud", {})
-    assert champion(models.quiet, str(endpoint.path)) is None  # registered is not live
-    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={1: 100}))
-    assert champion(models.quiet, str(endpoint.path)) == str(endpoint.model(1))
-    assert champion(models.loud, str(endpoint.path)) is None
+    assert find(models.quiet, endpoint).champion == NONE  # registered is not live
+
+
+def test_the_live_version_is_the_champion(endpoint: Endpoint, models: SimpleNamespace) -> None:
+    found = find(models.quiet, endpoint).champion
+    assert (found.standing, found.problem, found.version, found.fingerprint) == ("", "", "1", "loud")
+    assert found.address == str(endpoint.model(1))
+    assert find(models.quiet, endpoint).champion == found  # so that its evaluation is a cache hit
+
+
+def test_a_challenger_with_the_same_fingerprint_is_the_champion(endpoint: Endpoint, models: SimpleNamespace) -> None:
+    assert find(models.loud, endpoint) == Opponents(Opponent("same", version="1", fingerprint="loud"), IS_CHAMPION)
+
+
+@pytest.mark.parametrize(
+    ("registered", "same"),
+    [("", False), ("l", False), ("lou", False), ("loud", True), ("loudest", False), ("LOUD", False)],
+)
+def test_only_the_same_and_complete_fingerprint_is_the_same_model(registered: str, same: bool) -> None:
+    assert is_of(registered, "loud") is same
+
+
+def test_the_label_of_vertex_is_63_characters_of_the_fingerprint() -> None:
+    assert is_of("a" * 63, "A" * 64)
+    assert not is_of("a" * 62, "A" * 64)
+
+
+def delete_files(endpoint: Endpoint) -> None:
+    shutil.rmtree(endpoint.model(1))
+
+
+def delete_model(endpoint: Endpoint) -> None:
+    (endpoint.model(1) / "saved_model.pb").unlink()
+
+
+def delete_record(endpoint: Endpoint) -> None:
+    (endpoint.path / "versions" / "1.json").unlink()
+
+
+def remove_fingerprint(endpoint: Endpoint) -> None:
+    record(endpoint, fingerprint="")
+
+
+def exchange_files(endpoint: Endpoint) -> None:
+    light_models.save(endpoint.path / "calm", "lower").rename(endpoint.path / "moved")
+    shutil.rmtree(endpoint.model(1))
+    (endpoint.path / "moved").rename(endpoint.model(1))
+
+
+def damage_description(endpoint: Endpoint) -> None:
+    (endpoint.model(1) / "model.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (delete_files, "version 1: its files are gone: "),
+        (delete_model, "version 1: its files are incomplete: "),
+        (delete_record, "version 1 is served, but its record is gone"),
+        (remove_fingerprint, "version 1 cannot be identified: its fingerprint is missing"),
+        (exchange_files, "version 1: its files are another model's: "),
+        (damage_description, "model.json is no JSON object"),
+    ],
+)
+def test_a_champion_that_cannot_be_measured_is_not_none(
+    endpoint: Endpoint, models: SimpleNamespace, damage: object, problem: str
+) -> None:
+    damage(endpoint)  # type: ignore[operator]
+    found = find(models.quiet, endpoint)
+    assert found.champion.standing == ""
+    assert problem in found.champion.problem
+    assert found.champion.address == ""
+    assert found.best == IS_CHAMPION
+    assert find(models.quiet, endpoint).champion != found.champion  # a problem is never a cache hit
+
+
+def test_files_that_were_restored_are_no_cache_hit(endpoint: Endpoint, models: SimpleNamespace) -> None:
+    before = find(models.quiet, endpoint).champion
+    (endpoint.model(1) / "saved_model.pb").write_text("another")
+    after = find(models.quiet, endpoint).champion
+    assert after.address == before.address
+    assert after != before
+
+
+def test_the_best_version_is_another_than_the_champion_where_its_alias_is(
+    endpoint: Endpoint, models: SimpleNamespace
+) -> None:
+    endpoint.register(models.quiet, "quiet", {})
+    aliases = {"champion": 2, "previous": 1, "best": 1}
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={2: 100}, aliases=aliases))
+    found = find(models.calm, endpoint)
+    assert (found.champion.version, found.best.version) == ("2", "1")
+    assert found.best.address == str(endpoint.model(1))
+    assert find(models.loud, endpoint).best.standing == "same"
+    delete_files(endpoint)
+    assert "its files are gone" in find(models.calm, endpoint).best.problem
+    endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={2: 100}, aliases={**aliases, "best": 2}))
+    assert find(models.calm, endpoint).best == IS_CHAMPION
+
+
+def test_the_component_passes_the_states_and_an_address_for_each(endpoint: Endpoint, models: SimpleNamespace) -> None:
+    from kfp.dsl import Model
+
+    from seqline.components.champion.component import champion as component
+
+    outputs = {"champion": Model(uri="a"), "best": Model(uri="b")}
+    model = Model(uri=str(models.quiet))
+    live, best = component.python_func(model=model, **outputs, endpoint=str(endpoint.path))
+    assert Opponent.from_parameter(live) == find(models.quiet, endpoint).champion
+    assert Opponent.from_parameter(best) == IS_CHAMPION
+    assert outputs["champion"].uri == str(endpoint.model(1))
+    assert not Path(outputs["best"].uri).exists()
 
 
 def test_a_challenger_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no exported model"):
         champion(tmp_path, "")
+
+
+def test_a_challenger_without_a_fingerprint_is_refused(models: SimpleNamespace) -> None:
+    path = models.loud / "model.json"
+    path.write_text(path.read_text().replace('"loud"', '""'))
+    with pytest.raises(UserError, match="has an empty fingerprint"):
+        champion(models.loud, "")

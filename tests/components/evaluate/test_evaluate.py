@@ -81,9 +81,16 @@ def signature(model: Path) -> Any:
     return load(model)
 
 
-def measure(model: Path, corpus: Path, options: Options = Options(), required: bool = True) -> Evaluation:  # noqa: B008
+def measure(
+    model: Path,
+    corpus: Path,
+    options: Options = Options(),  # noqa: B008
+    required: bool = True,
+    standing: str = "",
+    problem: str = "",
+) -> Evaluation:
     home = corpus.parent
-    measured = evaluate(model, corpus, home / "evaluation", home / "report.html", options, required)
+    measured = evaluate(model, corpus, home / "evaluation", home / "report.html", options, required, standing, problem)
     assert read_evaluation(home / "evaluation") == measured
     return measured
 
@@ -213,23 +220,83 @@ def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<dt>Output</dt>") == 1
 
 
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ("none", "There is no version to compare with: no version is live."),
+        ("same", "The version to compare with is this very model."),
+        ("champion", "The best version so far is the champion"),
+    ],
+)
+def test_why_there_is_nothing_to_measure_is_recorded(small_corpus: Path, standing: str, said: str) -> None:
+    found = measure(small_corpus.parent / "none", small_corpus, required=False, standing=standing)
+    assert (found.absent, found.standing, found.problem) == (True, standing, "")
+    assert said in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("made", [True, False])
-def test_an_empty_model_folder_is_recorded_as_absent_without_tensorflow(small_corpus: Path, made: bool) -> None:
+def test_the_files_of_a_champion_that_are_gone_are_a_problem(small_corpus: Path, made: bool) -> None:
+    folder = small_corpus.parent / "gone"
     if made:
-        (small_corpus.parent / "none").mkdir()
+        folder.mkdir()
+    found = measure(folder, small_corpus, required=False)
+    assert (found.absent, found.standing, found.problem) == (True, "", f"its files are gone: {folder}")
+    with pytest.raises(UserError, match="gone holds no exported model"):
+        measure(folder, small_corpus)
+
+
+def test_a_problem_that_is_known_already_is_recorded_without_measuring(model: Path, small_corpus: Path) -> None:
+    found = measure(model, small_corpus, required=False, problem="it cannot be identified")
+    assert (found.absent, found.problem, found.metrics) == (True, "it cannot be identified", {})
+    html = (small_corpus.parent / "report.html").read_text(encoding="utf-8")
+    assert "There is a version to compare with, but it cannot be measured: it cannot be identified" in html
+
+
+def test_an_unknown_standing_is_refused(small_corpus: Path) -> None:
+    with pytest.raises(UserError, match="standing must be one of none, same, champion, not 'absent'"):
+        measure(small_corpus, small_corpus, required=False, standing="absent")
+
+
+@pytest.mark.parametrize(
+    ("opponent", "standing", "problem"),
+    [
+        ({"standing": "none"}, "none", ""),
+        ({"problem": "its files are gone"}, "", "its files are gone"),
+        ({"version": "3"}, "", "it is not known whether there is a version to compare with"),
+        ({"address": "/models/3"}, "", "its files are gone: "),
+    ],
+)
+def test_the_component_records_what_champion_found(
+    small_corpus: Path, opponent: dict, standing: str, problem: str
+) -> None:
+    from kfp.dsl import HTML, Artifact, Dataset, Metrics, Model
+
+    from seqline.components.evaluate.component import evaluate as component
+
+    home = small_corpus.parent
+    outputs = {"evaluation": Artifact(uri=str(home / "e")), "metrics": Metrics(uri=str(home / "m"))}
+    inputs = {"model": Model(uri=str(home / "none")), "corpus": Dataset(uri=str(small_corpus))}
+    component.python_func(**inputs, **outputs, report=HTML(uri=str(home / "page")), opponent=opponent)
+    found = read_evaluation(home / "e")
+    assert found.standing == standing
+    assert found.problem.startswith(problem)
+    assert bool(outputs["evaluation"].metadata["problem"]) == bool(problem)  # or the laptop would cache it
+
+
+def test_a_model_that_is_not_there_is_recorded_without_tensorflow(small_corpus: Path) -> None:
     code = (
         "import sys; from seqline.schema.stage_command import run; "
         "from seqline.components.evaluate.stage import evaluate; "
         "assert run(evaluate) == 0; print({'tensorflow', 'sacrebleu'} & set(sys.modules))"
     )
     flags = ["--model", "none", "--corpus", "corpus", "--evaluation", "evaluation", "--report", "report.html"]
+    flags += ["--standing", "none"]
     command = [sys.executable, "-c", code, *flags]
     done = subprocess.run(command, cwd=small_corpus.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     found = read_evaluation(small_corpus.parent / "evaluation")
-    assert found == Evaluation(True, "", "corpus-fingerprint", language="de")
+    assert found == Evaluation(True, "", "corpus-fingerprint", language="de", standing="none")
     assert list(read_sentences(small_corpus.parent / "evaluation")) == []
-    assert "no champion" in (small_corpus.parent / "report.html").read_text(encoding="utf-8")
 
 
 def refused(model: Path, corpus: Path, message: str) -> None:

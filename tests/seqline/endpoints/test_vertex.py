@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seqline.components.champion.stage import champion
+from seqline.components.champion import stage
 from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import roll_back
@@ -52,7 +52,7 @@ def test_versions_follow_each_other_in_steps_and_the_last_two_stay(
     assert [go(vertex, model, tmp_path) for model in (models.one, models.two, models.three)] == [1, 2, 3]
     state = back_end(vertex).state()
     assert state.traffic == {2: 0, 3: 100}
-    assert state.aliases == {"champion": 3, "previous": 2}
+    assert state.aliases == {"champion": 3, "previous": 2, "best": 1}
     splits = [dict(request.endpoint.traffic_split) for request in vertex.called("UpdateEndpoint")]
     assert splits[:3] == [{"1": 90, "2": 10}, {"1": 50, "2": 50}, {"1": 0, "2": 100}]
     resources = vertex.called("DeployModel")[0].deployed_model.dedicated_resources
@@ -82,7 +82,7 @@ def test_a_version_that_answers_with_empty_texts_is_rolled_back(
     with pytest.raises(UserError, match=r"version 2 answers .* with empty texts; .* restored, version 1"):
         go(vertex, models.two, tmp_path)
     state = back_end(vertex).state()
-    assert (state.traffic, state.aliases) == ({1: 100}, {"champion": 1})
+    assert (state.traffic, state.aliases) == ({1: 100}, {"champion": 1, "best": 1})
 
 
 def test_a_container_that_never_becomes_healthy_leaves_the_live_version(
@@ -95,13 +95,37 @@ def test_a_container_that_never_becomes_healthy_leaves_the_live_version(
     assert back_end(vertex).state().traffic == {1: 100}
 
 
-def test_the_champion_comes_from_the_registry_by_its_alias(
-    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses whose files are read; no bucket is."""
+    read: list[str] = []
+    monkeypatch.setattr(stage, "read_files", lambda address, fingerprint: read.append(address) or "digest")
+    return read
+
+
+def test_champion_and_best_version_come_from_the_registry_by_their_aliases(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, files: list[str]
 ) -> None:
-    assert champion(models.one, ENDPOINT, vertex.url) is None
+    assert stage.champion(models.one, ENDPOINT, vertex.url).champion.standing == "none"
     go(vertex, models.one, tmp_path)
-    assert champion(models.two, ENDPOINT, vertex.url) == "gs://bucket/one"
-    assert champion(models.one, ENDPOINT, vertex.url) is None
+    found = stage.champion(models.two, ENDPOINT, vertex.url)
+    assert (found.champion.address, found.best.standing) == ("gs://bucket/one", "champion")
+    assert stage.champion(models.one, ENDPOINT, vertex.url).champion.standing == "same"
+    go(vertex, models.two, tmp_path)
+    found = stage.champion(models.three, ENDPOINT, vertex.url)
+    assert (found.champion.address, found.best.address) == ("gs://bucket/two", "gs://bucket/one")
+    assert set(files) == {"gs://bucket/one", "gs://bucket/two"}
+
+
+def test_a_version_without_its_label_cannot_be_identified(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, files: list[str]
+) -> None:
+    go(vertex, models.one, tmp_path)
+    del vertex.models.find(f"{PARENT}/models/en-de").labels[module.LABEL]
+    for model in (models.one, models.two):
+        found = stage.champion(model, ENDPOINT, vertex.url).champion
+        assert found.standing == ""
+        assert found.problem == "version 1 cannot be identified: its fingerprint is missing"
 
 
 def test_rolling_back_and_stopping(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> None:

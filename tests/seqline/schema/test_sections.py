@@ -88,8 +88,8 @@ def test_a_stage_gets_the_parameters_of_the_run_that_its_schema_names() -> None:
         ("training", {"dropout": 0.1, "preset": "small", "epochs": 20.0}, {"preset": "small"}),
         ("corpus", {"rules": {}}, {}),
         ("serving", {"traffic_steps": [10.0, 50.0]}, {}),
-        ("gate", [{"metric": "bleu", "minimum": 20}], [{"metric": "bleu", "minimum": 20}]),
-        ("gate", [{"metric": "bleu", "margin": 1, "confident": False}], [{"metric": "bleu", "margin": 1}]),
+        ("gate", [{"metric": "chrf", "minimum": 20}], [{"metric": "chrf", "minimum": 20}]),
+        ("gate", [{"metric": "chrf", "margin": 1, "confident": False}], [{"metric": "chrf", "margin": 1}]),
         ("gate", [], []),
     ],
 )

@@ -98,6 +98,6 @@ def test_the_importer_sends_a_model_evaluation_of_the_real_type(
 
 
 def test_an_absent_model_has_no_metrics_to_import(tmp_path: Path) -> None:
-    write_metrics(tmp_path / "metrics", Evaluation(True, "", "c"))
+    write_metrics(tmp_path / "metrics", Evaluation(True, "", "c", standing="none"))
     assert json.loads((tmp_path / "metrics").read_text()) == {}
     assert general_text_generation({"exact_match": MetricValue(1.0, True, "s")}) == {}

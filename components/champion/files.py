@@ -1,0 +1,60 @@
+"""The files of a registered version, in a folder or in a bucket."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from seqline.artifacts.exported_model import Description
+from seqline.errors import UserError
+
+# What tells a changed file of equal size: of a bucket, or of a folder.
+TIMES = ("md5Hash", "generation", "ETag", "mtime")
+
+
+def is_of(registered: str, fingerprint: str) -> bool:
+    """Whether a registered fingerprint is a model's; Vertex stores its first 63 characters as a label.
+
+    Args:
+        registered: As registered; an empty one is no model's.
+        fingerprint: The model's.
+    """
+    return bool(registered) and registered in (fingerprint, fingerprint[:63].lower())
+
+
+def read_files(address: str, fingerprint: str) -> str:
+    """Checks that a version's files are there, and that they are the registered model's.
+
+    Args:
+        address: The folder, or gs://.
+        fingerprint: As registered.
+
+    Returns:
+        A digest of their names, sizes and times.
+
+    Raises:
+        UserError: If they are gone, cannot be read or are another model's.
+    """
+    # Otherwise gcsfs first requests each bucket's type over gRPC, which takes a minute where gRPC is blocked.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    from fsspec.core import url_to_fs
+
+    if not address:
+        raise UserError("its address is missing")
+    try:
+        files, root = url_to_fs(address.rstrip("/"))
+        found: Mapping[str, Mapping[str, Any]] = files.find(root, detail=True)
+        content = files.cat_file(f"{root}/model.json") if f"{root}/model.json" in found else None
+    except Exception as error:  # every file system has its own errors
+        raise UserError(f"its files cannot be read: {address}: {error or type(error).__name__}") from error
+    if not found:
+        raise UserError(f"its files are gone: {address}")
+    if content is None or f"{root}/saved_model.pb" not in found:
+        raise UserError(f"its files are incomplete: {address} holds no exported model")
+    described = Description.from_json(content.decode("utf-8", errors="replace"), f"{address}/model.json")
+    if not is_of(fingerprint, described.fingerprint):
+        raise UserError(f"its files are another model's: {address} has the fingerprint {described.fingerprint[:12]}")
+    listed = sorted(
+        (path.removeprefix(root), one.get("size"), *(str(one.get(key)) for key in TIMES)) for path, one in found.items()
+    )
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
