@@ -17,7 +17,7 @@ def compare_with_best(pair: EvaluationPair, best: EvaluationPair | None) -> Anch
         best: Those of the challenger and the best version so far; None if that is the champion.
     """
     opponent = best or pair
-    moves, reason = _moves(opponent, "best version so far" + ("" if best else ", the champion"))
+    moves, reason = _moves(opponent, "best version so far" + ("" if best else " (the champion)"))
     if best is None:
         return Anchor(moves, reason)
     metrics = finite(best.champion.metrics) if best.champion else None

@@ -127,9 +127,12 @@ def _compared(
     required = rule.value if rule.kind == "gain" else -rule.value
     p_value = None if comparison is None else getattr(comparison, f"p_{rule.test}")
     passed, test = gain >= required - ROUNDING, ""
+    limit = theirs.value + sign * required
     if rule.confident:
         confirmed, test = _confident(rule, comparison, required, sign)
         passed = passed and confirmed
+        if comparison is not None:  # the value that would pass with an interval as wide as this one
+            limit += comparison.difference - comparison.low if sign > 0 else comparison.difference - comparison.high
     elif rule.significance and p_value is None:
         passed, test = False, "; its significance cannot be tested"
     elif rule.significance and p_value is not None:
@@ -140,7 +143,7 @@ def _compared(
     tolerated = f"; a loss of {rule.value:g} is tolerated" if rule.kind == "margin" and (gain < 0 or test) else ""
     wanted = f"; a gain of {rule.value:g} is required" if rule.kind == "gain" else ""
     reason = f"{label}: {ours.value:.2f} {outcome} {version} {theirs.value:.2f}{tolerated}{wanted}{test}."
-    return RuleResult(text, ours.value, theirs.value + sign * required, passed, reason, theirs.value, p_value)
+    return RuleResult(text, ours.value, limit, passed, reason, theirs.value, p_value)
 
 
 def _confident(rule: Rule, comparison: Comparison | None, required: float, sign: int) -> tuple[bool, str]:
@@ -151,10 +154,11 @@ def _confident(rule: Rule, comparison: Comparison | None, required: float, sign:
     end = math.nan if comparison is None else comparison.low if sign > 0 else -comparison.high
     if comparison is None or not math.isfinite(end):
         return False, "; the difference has no confidence interval"
-    shown = f"; with 95% confidence {f'a loss of at most {-end:.2f}' if end < 0 else f'a gain of at least {end:.2f}'}"
     if end < required - ROUNDING:
-        more = " (a larger test set shows more)" if sign * comparison.difference >= required - ROUNDING else ""
-        return False, f"{shown}, which is not enough{more}"
+        allowed = f"a loss of {-end:.2f}" if end < 0 else f"a gain of only {end:.2f}"
+        more = "; a larger test set narrows it" if sign * comparison.difference >= required - ROUNDING else ""
+        return False, f"; its 95% interval allows {allowed}{more}"
+    shown = f"; with 95% confidence {f'a loss of at most {-end:.2f}' if end < 0 else f'a gain of at least {end:.2f}'}"
     p_value = getattr(comparison, f"p_{rule.test}")
     if rule.kind == "gain" and not p_value < CONFIDENCE:
         return False, f"{shown}, but p = {p_value:.4f} by {rule.test}, not significant"

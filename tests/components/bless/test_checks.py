@@ -352,12 +352,12 @@ PAIR = (evaluation(bleu=39.0), evaluation("old", bleu=40.0))
     ("margin", "low", "passed", "said"),
     [
         (2, -2.0, True, "a loss of 2 is tolerated; with 95% confidence a loss of at most 2.00."),
-        (2, -2.01, False, "a loss of at most 2.01, which is not enough (a larger test set shows more)."),
+        (2, -2.01, False, "its 95% interval allows a loss of 2.01; a larger test set narrows it."),
         (
             0.5,
             -2.0,
             False,
-            "loss of 0.5 is tolerated; with 95% confidence a loss of at most 2.00, which is not enough.",
+            "a loss of 0.5 is tolerated; its 95% interval allows a loss of 2.00.",
         ),
         (2, 0.25, True, "with 95% confidence a gain of at least 0.25."),
     ],
@@ -369,6 +369,9 @@ def test_a_confident_margin_holds_for_the_worse_end_of_the_difference(
     (found,) = check_rules(Options(gate=[{"metric": "bleu", "margin": margin, "confident": True}]).gate, pair)
     assert found.passed is passed
     assert found.reason.endswith(said)
+    # The limit is the value that would pass with an interval as wide as this one.
+    assert found.limit == pytest.approx(40 - margin + (-1 - low))
+    assert passed == ((found.limit or 0) - 1e-9 <= 39)
 
 
 def test_a_margin_with_significance_passes_what_a_small_test_set_cannot_prove_and_a_confident_one_does_not() -> None:
