@@ -34,5 +34,6 @@ def evaluate(
 
     paths = Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path)
     known = Opponent.from_parameter(opponent) if opponent else Opponent()
-    made = stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem)
-    console.show(made, metrics, evaluation)
+    console.show(
+        stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem), metrics, evaluation
+    )
