@@ -37,11 +37,14 @@ def back_end(vertex: VertexStandIn) -> VertexBackEnd:
     return VertexBackEnd(ENDPOINT, api_endpoint=vertex.url)
 
 
-def go(vertex: VertexStandIn, model: Path, tmp_path: Path) -> int | None:
+def go(vertex: VertexStandIn, model: Path, tmp_path: Path, moves: bool = False) -> int | None:
     shutil.rmtree(tmp_path / "d", ignore_errors=True)
     decision = decide(tmp_path / "d", model)
     text = (tmp_path / "d" / "decision.json").read_text()
-    (tmp_path / "d" / "decision.json").write_text(text.replace(f'"{model.name}"', f'"{model.name * 20}"'))
+    text = text.replace(f'"{model.name}"', f'"{model.name * 20}"').replace(
+        '"moves": false', f'"moves": {str(moves).lower()}'
+    )
+    (tmp_path / "d" / "decision.json").write_text(text)
     options = Options(image="eu-docker.pkg.dev/p/r/serve@sha256:1", machine_type="n1-highcpu-8", max_replicas=3)
     return deploy(model, decision, tmp_path / "out", ENDPOINT, vertex.url, options).version
 
@@ -115,6 +118,14 @@ def test_champion_and_best_version_come_from_the_registry_by_their_aliases(
     found = stage.champion(models.three, ENDPOINT, vertex.url)
     assert (found.champion.address, found.best.address) == ("gs://bucket/two", "gs://bucket/one")
     assert set(files) == {"gs://bucket/one", "gs://bucket/two"}
+
+
+def test_a_version_becomes_the_best_if_its_decision_says_so(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    for model, moves, best in ((models.one, False, 1), (models.two, True, 2), (models.three, False, 2)):
+        go(vertex, model, tmp_path, moves)
+        assert back_end(vertex).state().aliases["best"] == best
 
 
 def test_a_version_without_its_label_cannot_be_identified(
