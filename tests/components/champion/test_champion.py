@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,7 +123,9 @@ def test_a_champion_that_cannot_be_measured_is_not_none(
 
 def test_files_that_were_restored_are_no_cache_hit(endpoint: Endpoint, models: SimpleNamespace) -> None:
     before = find(models.quiet, endpoint).champion
-    (endpoint.model(1) / "saved_model.pb").write_text("another")
+    file = endpoint.model(1) / "saved_model.pb"
+    file.write_text("lower")  # as long as upper
+    os.utime(file, (1, 1))
     after = find(models.quiet, endpoint).champion
     assert after.address == before.address
     assert after != before
