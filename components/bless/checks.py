@@ -158,7 +158,8 @@ def _confident(rule: Rule, comparison: Comparison | None, required: float, sign:
         allowed = f"a loss of {-end:.2f}" if end < 0 else f"a gain of only {end:.2f}"
         more = "; a larger test set narrows it" if sign * comparison.difference >= required - ROUNDING else ""
         return False, f"; its 95% interval allows {allowed}{more}"
-    shown = f"; with 95% confidence {f'a loss of at most {-end:.2f}' if end < 0 else f'a gain of at least {end:.2f}'}"
+    certain = f"a loss of at most {-end:.2f}" if end < 0 else f"a gain of at least {end:.2f}" if end else "no loss"
+    shown = f"; with 95% confidence {certain}"
     p_value = getattr(comparison, f"p_{rule.test}")
     if rule.kind == "gain" and not p_value < CONFIDENCE:
         return False, f"{shown}, but p = {p_value:.4f} by {rule.test}, not significant"
