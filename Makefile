@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 IMAGES := tokenize train train-tpu preflight evaluate serve infer
-# Small and quick: the sample is learnt in three minutes on two cores.
-DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=3.3 batch_tokens=2048 learning_rate=0.003 \
+# Small and quick: the sample is learned in a few minutes on two cores.
+DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=5 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 ema_momentum=0.98 max_output_length=64
 # What builds images: the first of docker and buildah that answers.
 ENGINE ?=
