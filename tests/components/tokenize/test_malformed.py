@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import io
 import json
-import os
 import random
 import re
 import shutil
@@ -32,10 +31,11 @@ from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean
 from seqline.errors import UserError
 from tests.components.tokenize.test_rows import read, write
+from tests.nightly import NIGHTLY
 
 # No rule: every pair that is no duplicate must be found again.
 # `make nightly` reads ten times as many.
-FILES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 2_000
+FILES = 20_000 if NIGHTLY else 2_000
 OPTIONS = Options(shards=2, rules={name: False for name, rule in RULES.items() if rule.rejects})
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 UNPACK = {"gz": gzip.decompress, "bz2": bz2.decompress, "zst": zstandard.decompress}
