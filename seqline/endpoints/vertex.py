@@ -130,11 +130,6 @@ class VertexBackEnd:
             for known in self._versions()
         ]
 
-    def champion(self) -> Registered | None:
-        """The version with the alias champion, or None."""
-        number = self._aliases().get(CHAMPION)
-        return next((known for known in self.versions() if known.version == number), None)
-
     def prepare(self) -> None:
         """Creates the endpoint if there is none of its name."""
 
