@@ -1,25 +1,26 @@
 """The files of a registered version, in a folder or in a bucket."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from seqline.artifacts.exported_model import Description
+from seqline.endpoints.back_end import label_of
 from seqline.errors import UserError
+from seqline.inputs.storage import open_folder
 
 # What tells a changed file of equal size: of a bucket, or of a folder.
 TIMES = ("md5Hash", "generation", "ETag", "mtime")
 
 
 def is_of(registered: str, fingerprint: str) -> bool:
-    """Whether a registered fingerprint is a model's; Vertex stores its first 63 characters as a label.
+    """Whether a registered fingerprint is a model's; Vertex stores the beginning as a label.
 
     Args:
         registered: As registered; an empty one is no model's.
         fingerprint: The model's.
     """
-    return bool(registered) and registered in (fingerprint, fingerprint[:63].lower())
+    return bool(registered) and registered in (fingerprint, label_of(fingerprint))
 
 
 def read_files(address: str, fingerprint: str) -> str:
@@ -35,14 +36,10 @@ def read_files(address: str, fingerprint: str) -> str:
     Raises:
         UserError: If they are gone, cannot be read or are another model's.
     """
-    # Otherwise gcsfs first requests each bucket's type over gRPC, which takes a minute where gRPC is blocked.
-    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    from fsspec.core import url_to_fs
-
     if not address:
         raise UserError("its address is missing")
     try:
-        files, root = url_to_fs(address.rstrip("/"))
+        files, root = open_folder(address)
         found: Mapping[str, Mapping[str, Any]] = files.find(root, detail=True)
         content = files.cat_file(f"{root}/model.json") if f"{root}/model.json" in found else None
     except Exception as error:  # every file system has its own errors

@@ -13,6 +13,15 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 CHAMPION, PREVIOUS, BEST = "champion", "previous", "best"
 
 
+def label_of(fingerprint: str) -> str:
+    """Returns the label that Vertex stores a model's fingerprint as: at most 63 lower-case characters.
+
+    Args:
+        fingerprint: The model's.
+    """
+    return fingerprint[:63].lower()
+
+
 @dataclass(frozen=True)
 class Reply:
     """A version's answer to one request.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, Registered, Reply, State
+from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, Registered, Reply, State, label_of
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
@@ -100,7 +100,7 @@ class VertexBackEnd:
             display_name=self.name,
             artifact_uri=_bucket_address(model),
             version_description=", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
-            labels={LABEL: fingerprint[:63].lower()},
+            labels={LABEL: label_of(fingerprint)},
             container_spec={
                 "image_uri": self.machine.image,
                 "predict_route": "/predict",
@@ -277,7 +277,7 @@ class VertexBackEnd:
         }
 
     def _find(self, fingerprint: str) -> int | None:
-        label = fingerprint[:63].lower()
+        label = label_of(fingerprint)
         return next((known.version for known in self.versions() if known.fingerprint == label), None)
 
     def _endpoint(self) -> Any:

@@ -1,7 +1,6 @@
 """Sources of a server's versions: a local endpoint's folder, or the single model of a serving container."""
 
 import logging
-import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Protocol
 
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
+from seqline.inputs.storage import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -87,14 +87,10 @@ class StorageSource:
         return Path(self._downloaded.name)
 
     def _download(self) -> "tempfile.TemporaryDirectory[str]":
-        # Otherwise gcsfs first requests each bucket's type over gRPC, which takes a minute where gRPC is blocked.
-        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        import fsspec
-
         log.info("downloading the model from %s", self.location)
         folder = tempfile.TemporaryDirectory(prefix="model.")
         try:
-            files, root = fsspec.core.url_to_fs(self.location.rstrip("/"))
+            files, root = open_folder(self.location)
             found = files.find(root)
             if f"{root}/saved_model.pb" not in found:
                 raise FileNotFoundError
