@@ -3,17 +3,17 @@
 Linux only.
 """
 
-import ctypes
 import logging
 import os
 import signal
 import time
 
+from seqline.children import ending_with_parent
+
 log = logging.getLogger(__name__)
 
 # Seconds before a restart: doubled for each, and reset after the server has run for STABLE_SECONDS.
 FIRST_WAIT, LONGEST_WAIT, STABLE_SECONDS = 0.1, 30.0, 60.0
-PR_SET_PDEATHSIG = 1  # prctl(2)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -27,12 +27,16 @@ def supervise() -> int | None:
         In the child: None. In the parent, once the child has exited by itself or was stopped: its exit code.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, signal.SIGCHLD))
-    supervisor, wait = os.getpid(), FIRST_WAIT
+    wait, prepare = FIRST_WAIT, ending_with_parent()
     while True:
         started = time.monotonic()
         server = os.fork()
         if server == 0:
-            _end_with(supervisor)
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_DFL)
+            if prepare:
+                prepare()  # an orphaned server would occupy its port
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGCHLD))
             return None
         code, stopped = _wait(server)
         if stopped or code >= 0:
@@ -56,13 +60,3 @@ def _wait(server: int) -> tuple[int, bool]:
         else:
             stopped = True
             os.kill(server, signal.SIGTERM)  # it was not reaped: only the line above does
-
-
-def _end_with(supervisor: int) -> None:
-    """Makes the kernel send SIGTERM when the supervisor ends: an orphaned server would occupy its port."""
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != supervisor:
-        os.kill(os.getpid(), signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGCHLD))
