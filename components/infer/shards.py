@@ -4,12 +4,12 @@ import gzip
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from uuid import uuid4
 
 import fsspec
@@ -84,7 +84,7 @@ class Work:
     def finished(self) -> set[int]:
         """Returns the numbers of the finished shards: those whose file has all of its lines."""
         found = self.system.glob(f"{self.path}/shard-*.jsonl")
-        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found if self._is_whole(path)}
+        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found if self._read(path)}
 
     def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
         """Writes a finished shard.
@@ -135,11 +135,10 @@ class Work:
         with output.open("wb") as joined:
             for number in range(shards):
                 shard = self._shard(number)
-                if not self._is_whole(shard):
+                counts = self._read(shard, joined.write)
+                if counts is None:
                     raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it anew")
-                with self.system.open(shard, "rb") as file:
-                    total += Counts.from_json(file.readline().decode(), shard)
-                    shutil.copyfileobj(file, joined, 1 << 20)
+                total += counts
         return total
 
     def delete(self) -> None:
@@ -149,15 +148,17 @@ class Work:
         if self.system.exists(parent) and not self.system.ls(parent):
             self.system.rmdir(parent)
 
-    def _is_whole(self, shard: str) -> bool:
+    def _read(self, shard: str, write: Callable[[bytes], Any] = len) -> Counts | None:
+        """Passes the predictions of a shard on; returns its counts, or None if it has not all of its lines."""
         try:
             with self.system.open(shard, "rb") as file:
                 counts, lines, last = Counts.from_json(file.readline().decode(), shard), 0, b"\n"
                 while block := file.read(1 << 20):
+                    write(block)
                     lines, last = lines + block.count(b"\n"), block[-1:]
         except (FileNotFoundError, UserError, UnicodeDecodeError):
-            return False
-        return lines == counts.lines and last == b"\n"
+            return None
+        return counts if lines == counts.lines and last == b"\n" else None
 
     def _shard(self, number: int) -> str:
         return f"{self.path}/shard-{number:08}.jsonl"

@@ -307,11 +307,11 @@ def difference(model: Path, copy: Path) -> str:
     Returns:
         The relative path of the first file that differs; empty if none does.
     """
-    names = [{path.relative_to(one) for path in one.rglob("*") if path.is_file()} for one in (model, copy)]
-    for name in sorted(names[0] ^ names[1]):
-        return str(name)
-    same = (filecmp.cmp(model / name, copy / name, shallow=False) for name in sorted(names[0]))
-    return next((str(name) for name, equal in zip(sorted(names[0]), same, strict=True) if not equal), "")
+    ours, theirs = ({path.relative_to(one) for path in one.rglob("*") if path.is_file()} for one in (model, copy))
+    for name in sorted(ours | theirs):
+        if name not in ours & theirs or not filecmp.cmp(model / name, copy / name, shallow=False):
+            return str(name)
+    return ""
 
 
 def _read_version(record: Path) -> Version:
