@@ -1,4 +1,4 @@
-"""What *champion* tells *evaluate* about a version that the challenger is compared with.
+"""What *champion* reports to *evaluate* about a version that the challenger is compared with.
 
 A missing folder could mean that there is no such version, or that its files are lost. The first lets every comparison
 pass and the second none, so the difference is written down. It is passed as a parameter and not in a file, because

@@ -1,4 +1,4 @@
-"""Decoding with functions in the place of a model's signatures."""
+"""Decoding with functions instead of a model's signatures."""
 
 import logging
 from collections.abc import Callable

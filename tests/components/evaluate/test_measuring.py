@@ -1,4 +1,4 @@
-"""Measuring, with a function in the place of a model's signature."""
+"""Measuring, with a function instead of a model's signature."""
 
 import logging
 from itertools import count
