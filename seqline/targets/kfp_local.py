@@ -6,9 +6,7 @@ its functions are replaced while a pipeline runs; the tests of this module fail 
 
 import contextlib
 import io
-import os
-import signal
-import subprocess
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -16,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.process import isolated
 from seqline.targets.key_metrics import key_metric
 from seqline.targets.replaced import replaced
+from seqline.targets.stage_processes import StageProcesses
 from seqline.targets.target import Task
 
 
@@ -54,21 +52,14 @@ def touch_metrics(outputs: Iterable[Any]) -> None:
             path.touch()
 
 
-def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
-    """Interrupts a stage and its child processes, and kills those that do not end in time.
+def imports_tensorflow(image: str) -> bool:
+    """Whether an image is one of ours whose stages import TensorFlow.
 
     Args:
-        process: The stage, which leads a session of its own.
-        seconds: Time to save and end.
+        image: Its address.
     """
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=seconds)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    name = image.rpartition("/")[2]
+    return re.split("[:@]", name)[0] in ("train", "train-tpu", "evaluate", "infer")
 
 
 @contextlib.contextmanager
@@ -83,6 +74,8 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
 
     execute, look_up, store = task_executor.execute_single_task, cache.LocalCache.get, cache.LocalCache.put
     running: list[LocalTask] = []
+    # Whether the task that runs imports TensorFlow, and whether to import it for this or a later task.
+    large = warm_up = False
 
     def execute_single_task(task_name: str, task_spec: Any, **rest: Any) -> Any:
         run = Path(rest["pipeline_root"]) / rest["pipeline_resource_name"]
@@ -90,6 +83,12 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         shown = task_spec.task_info.name or task_name
         task = LocalTask(shown, "running", time.time(), id=task_name, run=run, log=log)
         running.append(task)
+        nonlocal large, warm_up
+        # A task that is never cached takes a second. Without it, a run whose stages are cached would import TensorFlow.
+        works, executors = task_spec.caching_options.enable_cache, rest["executors"]
+        warm_up = works and any(imports_tensorflow(executor.container.image) for executor in executors.values())
+        label = rest["components"][task_spec.component_ref.name].executor_label
+        large = works and imports_tensorflow(executors[label].container.image)
         on_change(task)
         try:
             outputs, result = execute(task_name=task_name, task_spec=task_spec, **rest)
@@ -128,28 +127,18 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         task = running[-1]
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = isolated({**os.environ, "PYTHONUNBUFFERED": "1", **(env_vars or {})})
-        with task.log.open("w", encoding="utf-8") as file:
-            # A session of its own: Ctrl-C reaches this process alone, which passes it on once.
-            process = subprocess.Popen(
-                full_command,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=task.run,
-                env=environment,
-                start_new_session=True,
-            )
-            try:
-                return process.wait()
-            except BaseException:
-                stop(process)
-                raise
+        if warm_up:
+            processes.warm_up(task.run)
+        return processes.run(full_command, task.run, task.log, env_vars or {}, large)
 
     with (
+        StageProcesses() as processes,
         replaced(task_executor, "execute_single_task", execute_single_task),
         replaced(cache.LocalCache, "get", get),
         replaced(cache.LocalCache, "put", put),
         replaced(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),
+        # It replaces "python3" in every word, paths and texts of the user included.
+        replaced(subprocess_task_handler, "replace_python_executable", lambda command, executable: command),
         # kfp prints its own log of the run, and warns that images are not used here.
         contextlib.redirect_stdout(io.StringIO()),
         warnings.catch_warnings(),
