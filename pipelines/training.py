@@ -62,7 +62,8 @@ def training(
         checked = snapshot(
             data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
             target_language=target_language, source_field=source_field, target_field=target_field,
-            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer, corpus=corpus, training=training,
+            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
+            previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, training=training,
             decoding=decoding, model_card=model_card, evaluation=evaluation, gate=gate, serving=serving,
         ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
@@ -71,7 +72,11 @@ def training(
             options=checked["corpus"], previous_corpus=previous_corpus, beam_options=beam_options,
         ).outputs["corpus"]  # fmt: skip
         checkpoint = train(
-            corpus=text, options=checked["training"], warm_start=warm_start, checkpoints=checkpoints
+            corpus=text,
+            options=checked["training"],
+            warm_start=warm_start,
+            warm_start_fingerprint=checked["warm_start_fingerprint"],
+            checkpoints=checkpoints,
         ).outputs["checkpoint"]
         challenger = export(
             checkpoint=checkpoint, corpus=text, decoding=checked["decoding"], model_card=checked["model_card"]

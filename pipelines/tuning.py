@@ -57,7 +57,8 @@ def make_tuning(search: Any) -> Any:
         checked = snapshot(
             data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
             target_language=target_language, source_field=source_field, target_field=target_field,
-            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer, corpus=corpus, tuning=tuning,
+            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
+            previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, tuning=tuning,
             training=training, decoding=decoding, model_card=model_card, evaluation=evaluation,
         ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
@@ -70,11 +71,16 @@ def make_tuning(search: Any) -> Any:
             options=checked["tuning"],
             training=checked["training"],
             warm_start=warm_start,
+            warm_start_fingerprint=checked["warm_start_fingerprint"],
             checkpoints=checkpoints,
         ).outputs["training"]
-        checkpoint = train(corpus=text, options=best, warm_start=warm_start, checkpoints=checkpoints).outputs[
-            "checkpoint"
-        ]
+        checkpoint = train(
+            corpus=text,
+            options=best,
+            warm_start=warm_start,
+            warm_start_fingerprint=checked["warm_start_fingerprint"],
+            checkpoints=checkpoints,
+        ).outputs["checkpoint"]
         model = export(
             checkpoint=checkpoint, corpus=text, decoding=checked["decoding"], model_card=checked["model_card"]
         ).outputs["model"]

@@ -20,6 +20,8 @@ def snapshot(
     context_field: str = "",
     slice_field: str = "",
     tokenizer: str = "",
+    previous_corpus: str = "",
+    warm_start: str = "",
     corpus: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     tuning: dict = {},  # noqa: B006
     training: dict = {},  # noqa: B006
@@ -33,6 +35,7 @@ def snapshot(
     "Outputs",
     [
         ("fingerprint", str),
+        ("warm_start_fingerprint", str),
         ("corpus", dict),
         ("tuning", dict),
         ("training", dict),
@@ -63,6 +66,8 @@ def snapshot(
         context_field: Column or field of the context of a question; empty for none.
         slice_field: Column or field that names the slice of a pair; empty for none.
         tokenizer: SentencePiece model to use; empty to train one.
+        previous_corpus: Corpus folder to measure drift against; empty for none.
+        warm_start: Checkpoint folder that training starts from; empty for random weights.
         corpus: Options of tokenize; docs/parameters.md lists the fields of all objects.
         tuning: Options of tune.
         training: Options of train.
@@ -74,7 +79,8 @@ def snapshot(
         inference: Options of infer.
 
     Returns:
-        fingerprint: The data's fingerprint.
+        fingerprint: The data's fingerprint, which covers the tokenizer and the previous corpus.
+        warm_start_fingerprint: The fingerprint of the checkpoint to start from; empty for none.
         corpus: Complete options of tokenize.
         tuning: Complete options of tune.
         training: Complete options of train.

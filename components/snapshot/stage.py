@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
-from seqline.inputs.files import InputFile, describe
-from seqline.inputs.fingerprint import describe_all, fingerprint_of
+from seqline.inputs.files import InputFile
+from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
@@ -43,8 +43,8 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any
         parameters: Parameters of the run and sections of options by name; other names are ignored.
 
     Returns:
-        The fingerprint, then each section's complete options, in the order of `SECTIONS`. The gate's rules are not
-        returned: bless takes them as given.
+        The fingerprint, that of the checkpoint to start from (empty for none), then each section's complete options, in
+        the order of `SECTIONS`. The gate's rules are not returned: bless takes them as given.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
@@ -57,8 +57,12 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any
         parameters.get("valid_data", ""),
         parameters.get("test_data", ""),
         parameters.get("tokenizer", ""),
+        parameters.get("previous_corpus", ""),
     )
-    return fingerprint, *(options.model_dump(mode="json") for name, options in resolved.items() if name != "gate")
+    warm_start = parameters.get("warm_start", "")
+    started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
+    sections = (options.model_dump(mode="json") for name, options in resolved.items() if name != "gate")
+    return fingerprint, started_from, *sections
 
 
 def snapshot(
@@ -67,6 +71,7 @@ def snapshot(
     valid_data: str = "",
     test_data: str = "",
     tokenizer: str = "",
+    previous_corpus: str = "",
 ) -> str:
     """Lists the input files and fingerprints their content.
 
@@ -88,6 +93,7 @@ def snapshot(
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
         tokenizer: The SentencePiece model that the corpus will use; empty for none.
+        previous_corpus: The corpus folder that drift will be measured against; empty for none.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
@@ -96,10 +102,7 @@ def snapshot(
         UserError: `data` is empty, or a parameter names a missing, empty or unreadable file or a folder, or a query
             that BigQuery refuses.
     """
-    files = describe_all(data, valid_data, test_data)
-    if tokenizer:
-        # Another model at the same path makes another corpus.
-        files.append(describe(tokenizer, "tokenizer"))
+    files = describe_all(data, valid_data, test_data, tokenizer, previous_corpus)
     fingerprint = fingerprint_of(files)
     with atomic_directory(output) as folder:
         Snapshot(data, valid_data, test_data, fingerprint, files).write(folder / "snapshot.json")

@@ -79,12 +79,11 @@ def tokenize(
     check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
-    # The snapshot stage's fingerprint covers the tokenizer.
-    tokenizer = options.tokenizer if fingerprint else ""
-    fingerprint = fingerprint or fingerprint_of(describe_all(data, valid_data, test_data))
+    inputs = data, valid_data, test_data, options.tokenizer, previous_corpus
+    fingerprint = fingerprint or fingerprint_of(describe_all(*inputs))
     with atomic_directory(corpus) as folder:
         tally = _run(files, folder, beam_options, options)
-        require_unchanged(fingerprint, data, valid_data, test_data, tokenizer)
+        require_unchanged(fingerprint, *inputs)
         for reason, count in sorted(tally.rejected.items()):
             log.info("rejected %d rows: %s", count, reason)
         if tally.problems:

@@ -13,6 +13,7 @@ def train(
     attention: Output[HTML],
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     warm_start: str = "",
+    warm_start_fingerprint: str = "",
     checkpoints: str = "",
 ) -> None:
     """Trains the Transformer; resumes a run that was killed.
@@ -25,6 +26,8 @@ def train(
         attention: One page: attention maps of validation sentences.
         options: Training options; docs/parameters.md lists them under `training`.
         warm_start: Checkpoint folder whose weights training starts from; empty for random weights.
+        warm_start_fingerprint: The checkpoint's fingerprint from the snapshot task, which makes a replaced checkpoint a
+            changed input.
         checkpoints: Folder of the working state that a killed run resumes from; empty for one beside the output.
     """
     from pathlib import Path
@@ -32,5 +35,12 @@ def train(
     from seqline.components.train.options import Options
     from seqline.components.train.stage import train as run
 
-    outputs = Path(checkpoint.path), checkpoints, warm_start, Path(report.path), Path(attention.path)
+    outputs = (
+        Path(checkpoint.path),
+        checkpoints,
+        warm_start,
+        warm_start_fingerprint,
+        Path(report.path),
+        Path(attention.path),
+    )
     metrics.metadata.update(run(Path(corpus.path), *outputs, Options(**options)))

@@ -17,6 +17,7 @@ def train(
     output: Path,
     checkpoints: str = "",
     warm_start: str = "",
+    warm_start_fingerprint: str = "",
     report: Path | None = None,
     attention: Path | None = None,
     options: Options = Options(),  # noqa: B008 (frozen)
@@ -33,6 +34,8 @@ def train(
         checkpoints: Folder of the working state; next to the output by default.
         warm_start: A checkpoint folder whose weights training starts from; empty for random weights. Both may be
             gs://, where buckets are mounted under /gcs, as on Vertex.
+        warm_start_fingerprint: The checkpoint's fingerprint, by which a training that was killed is found; its path by
+            default.
         report: The HTML page about the training to write; None for none.
         attention: The HTML page with attention maps to write; None for none.
         options: Options of training.
@@ -63,7 +66,9 @@ def train(
     model = build_model(plan, hardware, strategy, _mounted(warm_start) if warm_start else None)
     log.info("%s", plan.describe(hardware.precision, model.count_params()))
     folder = _mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
-    state = WorkingState(folder / run_identity(data.manifest.fingerprint, options, warm_start))
+    # Those of the plan: with more minutes, the preset auto may be another one.
+    identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
+    state = WorkingState(folder / identity)
     trainer = build_trainer(model, plan, hardware, state, is_chief(strategy))
     with state.locked() if trainer.chief else nullcontext():
         history = trainer.run()

@@ -20,7 +20,7 @@ from seqline.exclusive import exclusive
 
 log = logging.getLogger(__name__)
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """To be raised when the batches or the parts of a working state change: a run does not resume from older states."""
 FILES = 2
 """Files that are held; older ones are deleted."""
@@ -31,13 +31,16 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
     """Names a run: it resumes from a working state only with the same data and options.
 
+    Options that only decide when training ends are not part of it, so that a run can be resumed with more epochs or
+    minutes. The cosine schedule reaches zero in the last epoch, so with it other epochs are another run.
+
     Args:
         corpus_fingerprint: Fingerprint of the corpus.
         options: Options of training.
-        warm_start: The checkpoint folder that training starts from.
+        warm_start: The fingerprint of the checkpoint that training starts from, or else its folder.
     """
-    # More minutes only make the same run longer.
-    values = {name: value for name, value in options.model_dump().items() if name not in ("devices", "xla", "minutes")}
+    free = {"devices", "xla", "minutes", "patience"} | ({"epochs"} if options.lr_schedule != "cosine" else set())
+    values = {name: value for name, value in options.model_dump().items() if name not in free}
     identity = json.dumps([STATE_VERSION, corpus_fingerprint, values, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
@@ -115,6 +118,12 @@ class WorkingState:
                     f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be "
                     "read, or delete it to train from the start"
                 ) from error
+        if others := sum(1 for folder in self.folder.parent.iterdir() if any(folder.glob("state-*.npz"))):
+            log.info(
+                "%s has working states of %d other runs, whose data or options differ; training starts from the start",
+                self.folder.parent,
+                others,
+            )
         return None
 
     def locked(self) -> contextlib.AbstractContextManager[None]:

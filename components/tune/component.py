@@ -15,6 +15,7 @@ def tune(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     training: dict = {},  # noqa: B006
     warm_start: str = "",
+    warm_start_fingerprint: str = "",
     checkpoints: str = "",
 ) -> NamedTuple("Outputs", [("training", dict)]):  # type: ignore[valid-type]
     """Searches for the hyperparameters with the lowest validation loss; resumes a search that was killed.
@@ -27,6 +28,8 @@ def tune(
         options: Search space and budget; docs/parameters.md lists them under `tuning`.
         training: Training options of the first trial, and of all trials where they are not searched.
         warm_start: Checkpoint folder whose weights every trial starts from; empty for random weights.
+        warm_start_fingerprint: The checkpoint's fingerprint from the snapshot task, which makes a replaced checkpoint a
+            changed input.
         checkpoints: Folder of the study, to resume from; empty for one beside the output.
 
     Returns:
@@ -38,6 +41,6 @@ def tune(
     from seqline.components.tune.options import Options
     from seqline.components.tune.stage import tune as run
 
-    outputs = Path(tuning.path), Path(report.path), checkpoints, warm_start
+    outputs = Path(tuning.path), Path(report.path), checkpoints, warm_start, warm_start_fingerprint
     best, metrics.metadata["valid_loss"] = run(Path(corpus.path), *outputs, Options(**options), Training(**training))
     return (best.model_dump(),)  # type: ignore[return-value]

@@ -23,6 +23,7 @@ def tune(
     report: Path,
     checkpoints: str = "",
     warm_start: str = "",
+    warm_start_fingerprint: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> tuple[Training, float]:
@@ -39,6 +40,8 @@ def tune(
         report: The HTML page to write.
         checkpoints: Folder of the study and the working state of its trials; next to the output by default.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
+        warm_start_fingerprint: The checkpoint's fingerprint, by which a search that was killed is found;
+            its path by default.
         options: Search space and budget.
         training: Training options of the first trial, and of all trials where they are not searched. The budget
             replaces the limits on training time, and a trial reports the loss only.
@@ -54,7 +57,7 @@ def tune(
     manifest = Corpus(corpus).read_manifest()
     check_preset(training)
     search = options.model_dump(exclude={"trials"})
-    identity = [manifest.fingerprint, search, training.model_dump(), warm_start]
+    identity = [manifest.fingerprint, search, training.model_dump(), warm_start_fingerprint or warm_start]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
     # Importing Optuna takes a second: check the space first.

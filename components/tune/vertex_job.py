@@ -55,11 +55,17 @@ def tune_as_job(job: Job, api_endpoint: str = "", image: Callable[[str], str] = 
         options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
         training: dict = {},  # noqa: B006
         warm_start: str = "",
+        warm_start_fingerprint: str = "",
         checkpoints: str = "",
     ) -> Outputs:
         """Searches for the hyperparameters with the lowest validation loss, as a job of Vertex AI."""
         planned = plan_trials(
-            corpus=corpus, worker=job.worker, options=options, training=training, warm_start=warm_start
+            corpus=corpus,
+            worker=job.worker,
+            options=options,
+            training=training,
+            warm_start=warm_start,
+            warm_start_fingerprint=warm_start_fingerprint,
         )
         searched = HyperparameterTuningJobRunOp(
             display_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,

@@ -21,7 +21,7 @@ class InputFile:
         checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content; for a query, "bigquery:" and that of its
             rows.
         generation: Cloud Storage generation of the object; empty elsewhere.
-        parameter: The parameter that names it: "data", "valid_data", "test_data" or "tokenizer".
+        parameter: The parameter that names it, such as "data" or "tokenizer".
     """
 
     path: str
@@ -103,6 +103,32 @@ def describe(path: str, parameter: str = "data") -> InputFile:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
+
+
+def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
+    """Describes all files below a folder, those of a folder inside it included.
+
+    Args:
+        folder: A folder, local or by fsspec (gs://).
+        parameter: The parameter that names it.
+
+    Returns:
+        Each file with its path relative to the folder.
+
+    Raises:
+        UserError: If it does not exist, has no file, or a file cannot be read.
+    """
+    remote = "://" in folder
+    system = _filesystem(folder)
+    root = system._strip_protocol(folder if remote else str(Path(folder).expanduser().absolute())).rstrip("/")
+    try:
+        found = system.find(root)
+    except OSError as error:
+        raise UserError(f"{parameter}: {folder} cannot be listed: {error.strerror or error}") from error
+    if not found or found == [root]:
+        raise UserError(f"{parameter}: {folder} is not a folder with files; check the path")
+    address = system.unstrip_protocol if remote else str
+    return [(path[len(root) + 1 :], describe(address(path), parameter)) for path in found]
 
 
 def _expand(pattern: str, parameter: str) -> list[str]:

@@ -5,16 +5,57 @@ import json
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import is_query
-from seqline.inputs.files import InputFile, describe, find_inputs
+from seqline.inputs.files import InputFile, describe, describe_folder, find_inputs
+
+STATISTICS = "statistics.json"
+"""The file of a corpus that drift is measured against."""
 
 
-def describe_all(data: str, valid_data: str = "", test_data: str = "") -> list[InputFile]:
-    """Describes all input files; arguments and errors are those of `find_inputs` and `describe`."""
-    return [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
+def describe_all(
+    data: str, valid_data: str = "", test_data: str = "", tokenizer: str = "", previous_corpus: str = ""
+) -> list[InputFile]:
+    """Describes all that a corpus is made of.
+
+    Args:
+        data: Input files, as for `find_inputs`.
+        valid_data: Validation files.
+        test_data: Test files.
+        tokenizer: The SentencePiece model that the corpus uses; empty for none.
+        previous_corpus: The corpus folder that drift is measured against; empty for none.
+
+    Raises:
+        UserError: As `find_inputs` and `describe` do.
+    """
+    files = [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
+    if tokenizer:
+        # Another model at the same path makes another corpus.
+        files.append(describe(tokenizer, "tokenizer"))
+    if previous_corpus:
+        files.append(describe(f"{previous_corpus.rstrip('/')}/{STATISTICS}", "previous_corpus"))
+    return files
+
+
+def folder_fingerprint(folder: str, parameter: str) -> str:
+    """Returns the SHA-256 of the files' names below a folder, sizes and checksums.
+
+    Args:
+        folder: A folder, local or by fsspec (gs://).
+        parameter: The parameter that names it.
+
+    Raises:
+        UserError: If there is no such folder, or a file in it cannot be read.
+    """
+    content = sorted((name, file.size, file.checksum) for name, file in describe_folder(folder, parameter))
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def require_unchanged(
-    fingerprint: str, data: str, valid_data: str = "", test_data: str = "", tokenizer: str = ""
+    fingerprint: str,
+    data: str,
+    valid_data: str = "",
+    test_data: str = "",
+    tokenizer: str = "",
+    previous_corpus: str = "",
 ) -> None:
     """Checks after reading that the input files are those of a fingerprint.
 
@@ -26,16 +67,14 @@ def require_unchanged(
         valid_data: Validation files.
         test_data: Test files.
         tokenizer: The SentencePiece model, if it is part of the fingerprint.
+        previous_corpus: The corpus that drift is measured against, if it is part of the fingerprint.
 
     Raises:
         UserError: If a file was changed, added or removed meanwhile.
     """
     if any(is_query(one) for one in (data, valid_data, test_data)):
         return
-    files = describe_all(data, valid_data, test_data)
-    if tokenizer:
-        files.append(describe(tokenizer, "tokenizer"))
-    if fingerprint_of(files) != fingerprint:
+    if fingerprint_of(describe_all(data, valid_data, test_data, tokenizer, previous_corpus)) != fingerprint:
         raise UserError(
             "the input files changed between the fingerprint of the data and the end of reading: what was read may be "
             "a mixture, so nothing was written; run again when nothing writes them"

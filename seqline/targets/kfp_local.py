@@ -1,6 +1,6 @@
 """Events and a log file for each task that `kfp.local` runs, and isolated stage processes.
 
-kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. It has no hooks, so three of
+kfp 2.17 runs a compiled pipeline in this process and prints everything to standard output. It has no hooks, so some of
 its functions are replaced while a pipeline runs; the tests of this module fail when a new kfp moves them.
 """
 

@@ -195,7 +195,7 @@ never = partial(retried_as_configured, retries={})
             from_parameter("champion", "endpoint", "api_endpoint"),
             "champion is that of another endpoint",
         ),
-        ("training", named, without("tokenize", "previous_corpus"), "previous_corpus is not read"),
+        ("training", named, without("tokenize", "previous_corpus"), "tokenize.previous_corpus is not connected"),
         ("training", named, without("tokenize", "test_data"), "tokenize.test_data is not connected"),
         (
             "training",

@@ -13,6 +13,7 @@ def plan_trials(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     training: dict = {},  # noqa: B006
     warm_start: str = "",
+    warm_start_fingerprint: str = "",
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs", [("worker_pool_specs", list), ("parameters", list), ("trials", int)]
 ):
@@ -24,6 +25,8 @@ def plan_trials(
         options: Search space and budget; docs/parameters.md lists them under `tuning`.
         training: Training options of the first trial, and of all trials where they are not searched.
         warm_start: Checkpoint folder whose weights every trial starts from; empty for random weights.
+        warm_start_fingerprint: The checkpoint's fingerprint from the snapshot task, which makes a replaced checkpoint a
+            changed input.
 
     Returns:
         worker_pool_specs: Machine and command of a trial.

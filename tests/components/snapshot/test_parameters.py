@@ -98,9 +98,9 @@ def test_values_that_are_wrong_together_are_reported(data: str, tmp_path: Path) 
 
 def test_the_outputs_are_the_declared_ones_in_order() -> None:
     sections = [name for name in SECTIONS if name != "gate"]
-    assert list(FIELDS) == ["fingerprint", *sections]
+    assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", *sections]
     outputs = component.component_spec.outputs
-    assert [name for name in outputs if name != "snapshot"] == ["fingerprint", *sections]
+    assert [name for name in outputs if name != "snapshot"] == ["fingerprint", "warm_start_fingerprint", *sections]
     assert set(component.component_spec.inputs) >= set(SECTIONS)
 
 

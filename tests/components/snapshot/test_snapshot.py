@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.components.snapshot.stage import Snapshot, snapshot
+from seqline.components.snapshot.stage import Snapshot, check_and_snapshot, snapshot
 from seqline.errors import UserError
 from seqline.inputs.files import InputFile, describe, find_files
 from seqline.inputs.fingerprint import fingerprint_of
@@ -153,3 +155,63 @@ def test_the_content_of_a_given_tokenizer_matters(folder: Path, tmp_path: Path) 
     model.unlink()
     with pytest.raises(UserError, match=r"given.model cannot be read"):
         with_model()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkpoint"
+    (folder / "tokenizer").mkdir(parents=True)
+    (folder / "model.weights.h5").write_bytes(b"weights")
+    (folder / "tokenizer" / "tokenizer.model").write_bytes(b"tokenizer")
+    return folder
+
+
+def started_from(folder: Path | str, data: Path, tmp_path: Path) -> str:
+    """The fingerprint of a checkpoint to start from."""
+    parameters = {"data": str(data / "a.tsv"), "warm_start": str(folder)}
+    return str(check_and_snapshot(tmp_path / "snapshot", parameters)[1])
+
+
+def test_another_checkpoint_at_the_same_path_has_another_fingerprint(
+    folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    before = started_from(checkpoint, folder, tmp_path)
+    moved = shutil.copytree(checkpoint, tmp_path / "moved")
+    assert started_from(f"{moved}/", folder, tmp_path) == before
+    (checkpoint / "model.weights.h5").write_bytes(b"weights of another seed")
+    replaced = started_from(checkpoint, folder, tmp_path)
+    (checkpoint / "tokenizer" / "tokenizer.model").rename(checkpoint / "tokenizer.model")
+    assert len({before, replaced, started_from(checkpoint, folder, tmp_path)}) == 3
+    assert check_and_snapshot(tmp_path / "snapshot", {"data": str(folder / "a.tsv")})[1] == ""
+
+
+def test_a_checkpoint_in_a_bucket_is_fingerprinted_there(folder: Path, checkpoint: Path, tmp_path: Path) -> None:
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(checkpoint), "/bucket/checkpoint", recursive=True)
+    address = "memory://bucket/checkpoint"
+    assert started_from(address, folder, tmp_path) == started_from(checkpoint, folder, tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch], ids=["missing", "empty", "file"])
+def test_what_is_no_folder_of_a_checkpoint_is_refused_in_the_first_task(
+    folder: Path, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "none")
+    with pytest.raises(UserError, match=r"warm_start: .*none is not a folder with files; check the path"):
+        started_from(tmp_path / "none", folder, tmp_path)
+
+
+def test_the_corpus_that_drift_is_measured_against_is_part_of_the_fingerprint(folder: Path, tmp_path: Path) -> None:
+    previous = tmp_path / "previous"
+    previous.mkdir()
+    (previous / "statistics.json").write_text("{}")
+
+    def fingerprint(previous_corpus: str) -> str:
+        return snapshot(str(folder / "a.tsv"), tmp_path / "snapshot", previous_corpus=previous_corpus)
+
+    before = fingerprint(str(previous))
+    assert fingerprint(f"{previous}/") == before
+    (previous / "statistics.json").write_text('{"other": 1}')
+    assert len({before, fingerprint(str(previous)), fingerprint("")}) == 3
+    with pytest.raises(UserError, match=r"none/statistics.json cannot be read"):
+        fingerprint(str(tmp_path / "none"))

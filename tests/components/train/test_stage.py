@@ -106,8 +106,14 @@ def test_training_that_was_killed_and_terminated_ends_with_the_same_weights(
 
 
 def test_a_state_is_continued_only_with_the_same_data_and_options(
-    corpus: Path, plain: Options, begin: Callable[..., Trainer], tmp_path: Path
+    corpus: Path,
+    plain: Options,
+    begin: Callable[..., Trainer],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
+
     def batches(corpus: Path, **changes: Any) -> int:
         """Of all processes that had this state."""
         states = str(tmp_path / "states")
@@ -115,9 +121,10 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
 
     assert [batches(corpus) for _ in range(2)] == [1, 2]
     # Options that change only how long it takes.
-    assert batches(corpus, minutes=5, devices="one", xla="off") == 3
+    assert batches(corpus, minutes=5, epochs=plain.epochs + 10, patience=1, devices="one", xla="off") == 3
     assert batches(corpus, learning_rate=0.1) == 1
     assert batches(corpus, seed=2) == 1
+    assert "working states of 2 other runs, whose data or options differ" in caplog.text
     other = shutil.copytree(corpus, tmp_path / "corpus")
     manifest = json.loads(Corpus(other).manifest.read_text())
     Corpus(other).manifest.write_text(json.dumps({**manifest, "fingerprint": "of other data"}))
@@ -125,14 +132,25 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
     assert batches(corpus) == 4
 
 
-@pytest.mark.parametrize("name", sorted(set(Options.model_fields) - {"devices", "xla", "minutes"}))
+LENGTH = {"devices", "xla", "minutes", "patience"}
+
+
+@pytest.mark.parametrize("name", sorted(set(Options.model_fields) - LENGTH))
 def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: str) -> None:
-    options = Options()
+    options = Options(lr_schedule="cosine")
     value = getattr(options, name)
     choices = [choice for choice in get_args(Options.model_fields[name].annotation) if choice != value]
     changed = not value if isinstance(value, bool) else (choices or [value + 1])[0]
     other = options.model_copy(update={name: changed})
     assert run_identity("data", other, "") != run_identity("data", options, "")
+
+
+def test_more_epochs_are_the_same_run_unless_the_schedule_depends_on_them() -> None:
+    def identity(**options: Any) -> str:
+        return run_identity("data", Options(**options), "")
+
+    assert identity(epochs=20) == identity(epochs=30)
+    assert identity(epochs=20, lr_schedule="cosine") != identity(epochs=30, lr_schedule="cosine")
 
 
 def test_the_corpus_and_the_warm_start_are_part_of_a_run_s_identity() -> None:
