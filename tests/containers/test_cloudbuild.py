@@ -23,7 +23,10 @@ def build(name: str) -> Any:
 
 def words(message: Any) -> str:
     return " ".join(
-        [*(argument for step in message.steps for argument in step.args), message.artifacts.objects.location]
+        [
+            *(word for step in message.steps for word in (step.name, *step.args)),
+            message.artifacts.objects.location,
+        ]
     )
 
 
