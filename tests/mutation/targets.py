@@ -28,12 +28,16 @@ BEAM = (*PLAIN, "apache_beam", "pyarrow.compute", "pyarrow.parquet", "xxhash", "
 # page or a console for people.
 TARGETS = (
     Target(("atomic.py",), ("seqline/test_atomic.py",), PLAIN),
-    Target(("metrics/resampling.py",), ("seqline/metrics/test_resampling.py",), METRICS),
+    Target(("metrics/resampling.py", "metrics/draws.py"), ("seqline/metrics/test_resampling.py",), METRICS),
     Target(("components/bless/checks.py",), ("components/bless/test_checks.py",), METRICS),
     Target(("components/bless/rules.py",), ("components/bless/test_rules.py",), METRICS),
     Target(("components/bless/movement.py",), ("components/bless/test_movement.py",), METRICS),
     Target(("components/bless/evaluation_pair.py",), ("components/bless/test_evaluation_pair.py",), METRICS),
-    Target(("components/bless/stage.py",), ("components/bless/test_stage.py",), (*METRICS, "kfp.dsl")),
+    Target(
+        ("components/bless/stage.py", "components/bless/anchor.py"),
+        ("components/bless/test_stage.py",),
+        (*METRICS, "kfp.dsl"),
+    ),
     Target(("components/tokenize/splits.py",), ("components/tokenize/test_splits.py",), BEAM),
     Target(("components/tokenize/segments.py",), ("components/tokenize/test_segments.py",), BEAM),
     Target(
