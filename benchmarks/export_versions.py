@@ -54,7 +54,7 @@ def main() -> None:
     flags.add_argument("corpus", type=Path, help="corpus folder that it was trained on")
     args = flags.parse_args()
     pairs = Corpus(args.corpus).read_text("valid")[: 20 if args.quick else TEXTS]
-    texts = json.dumps([pair["source"] for pair in pairs])
+    texts = [pair["source"] for pair in pairs]
     pythons = {release: environment(f"tensorflow-{release}", packages) for release, packages in RELEASES.items()}
     outputs = {}
     with tempfile.TemporaryDirectory() as name:
@@ -62,7 +62,8 @@ def main() -> None:
             run(python, "-c", EXPORT, str(args.checkpoint), str(args.corpus), f"{name}/{release}")
         for written in RELEASES:
             for read, python in pythons.items():
-                output = run(python, "-m", "seqline.components.export.verify", f"{name}/{written}", text=texts)
+                given = json.dumps([f"{name}/{written}", texts])
+                output = run(python, "-m", "seqline.components.export.verify", text=given)
                 outputs[f"written_{written}_read_{read}"] = json.loads(output.splitlines()[-1])
     expected = next(iter(outputs.values()))
     metrics = {

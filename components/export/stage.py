@@ -60,7 +60,7 @@ def export(
     from seqline.components.export.executor import loops_in_one_thread
     from seqline.components.export.program import Program
     from seqline.components.export.signatures import describe
-    from seqline.components.export.verify import foreign_ops, predict_in_fresh_process
+    from seqline.components.export.verify import foreign_ops, fresh_process
     from seqline.components.export.warmup import write_warmup
     from seqline.modeling.architectures import make_model
     from seqline.modeling.config import TransformerConfig
@@ -85,30 +85,33 @@ def export(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         tensorflow=tf.__version__,
     )
-    program = Program(model, trained.tokenizer, decoding)
-    signatures = program.signatures()
-    texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:VERIFIED_TEXTS]]
-    if decoding.weight_dtype == "float32":  # other types change the weights
-        check_agreement(model, program, signatures["parameters"], texts[:COMPARED_TEXTS])
-    with atomic_directory(output) as folder:
-        tf.saved_model.save(program, str(folder), signatures=signatures)
-        loops_in_one_thread(folder)
-        log.info("wrote the SavedModel; verifying it in a fresh process")
-        written = ExportedModel(folder)
-        written.write_description(description)
-        (folder / "signatures.md").write_text(describe(signatures, description), encoding="utf-8")
-        (folder / card.FILE).write_text(
-            card.write_card(description, trained, Corpus(corpus), model_card), encoding="utf-8"
-        )
-        write_warmup(folder, texts[:WARM_UP_TEXTS] or [""])
-        foreign = foreign_ops(folder)
-        if foreign:
-            raise RuntimeError(f"the graph has ops that a model server does not provide: {', '.join(foreign)}")
-        outputs = signatures["serving_default"](text=tf.constant(texts, tf.string))
-        expected = [output.decode() for output in outputs["text"].numpy()]
-        for text, before, after in zip(texts, expected, predict_in_fresh_process(folder, texts), strict=True):
-            if before != after:
-                raise RuntimeError(f"for {text!r} the reloaded model returns {after!r}, not {before!r}")
+    # It imports TensorFlow while the graphs are traced.
+    with fresh_process() as fresh:
+        program = Program(model, trained.tokenizer, decoding)
+        signatures = program.signatures()
+        texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:VERIFIED_TEXTS]]
+        if decoding.weight_dtype == "float32":  # other types change the weights
+            check_agreement(model, program, signatures["parameters"], texts[:COMPARED_TEXTS])
+        with atomic_directory(output) as folder:
+            tf.saved_model.save(program, str(folder), signatures=signatures)
+            loops_in_one_thread(folder)
+            log.info("wrote the SavedModel; verifying it in a fresh process")
+            written = ExportedModel(folder)
+            written.write_description(description)
+            (folder / "signatures.md").write_text(describe(signatures, description), encoding="utf-8")
+            (folder / card.FILE).write_text(
+                card.write_card(description, trained, Corpus(corpus), model_card), encoding="utf-8"
+            )
+            write_warmup(folder, texts[:WARM_UP_TEXTS] or [""])
+            foreign = foreign_ops(folder)
+            if foreign:
+                raise RuntimeError(f"the graph has ops that a model server does not provide: {', '.join(foreign)}")
+            fresh.start(folder, texts)
+            outputs = signatures["serving_default"](text=tf.constant(texts, tf.string))
+            expected = [output.decode() for output in outputs["text"].numpy()]
+            for text, before, after in zip(texts, expected, fresh.outputs(), strict=True):
+                if before != after:
+                    raise RuntimeError(f"for {text!r} the reloaded model returns {after!r}, not {before!r}")
     log.info("the reloaded model returns the same outputs for %d validation texts", len(texts))
     return description
 

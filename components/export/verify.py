@@ -1,4 +1,4 @@
-"""Runs an exported model in a fresh process: `python -m seqline.components.export.verify MODEL` reads and writes JSON.
+"""Runs an exported model in a fresh process: `python -m seqline.components.export.verify` reads and writes JSON.
 
 Like a server, the process uses the folder, TensorFlow and tensorflow-text, and no model code.
 """
@@ -7,34 +7,64 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 
-def predict_in_fresh_process(model: Path, texts: list[str]) -> list[str]:
-    """Runs texts through an exported model in a new process.
+class FreshProcess:
+    """A process that imports TensorFlow while the model is traced, and then runs it; `fresh_process` makes one."""
 
-    Args:
-        model: The exported model's folder.
-        texts: The inputs.
+    def __init__(self, process: "subprocess.Popen[str]", errors: IO[str]) -> None:
+        self._process, self._errors = process, errors
+        self._input, self._output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
 
-    Returns:
-        The outputs.
+    def start(self, model: Path, texts: list[str]) -> None:
+        """Begins to run texts through an exported model.
 
-    Raises:
-        RuntimeError: If the model does not load or run there; with the end of the process's stderr.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "seqline.components.export.verify", str(model)],
-        input=json.dumps(texts),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the exported model does not run in a fresh process:\n{done.stderr[-2000:]}")
-    return list(json.loads(done.stdout.splitlines()[-1]))
+        Args:
+            model: The exported model's folder.
+            texts: The inputs.
+        """
+        try:
+            json.dump([str(model), texts], self._input)
+            self._input.close()
+        except BrokenPipeError:
+            self.outputs()
+
+    def outputs(self) -> list[str]:
+        """Waits for the outputs.
+
+        Raises:
+            RuntimeError: If the model does not load or run there; with the end of the process's stderr.
+        """
+        output = self._output.read()
+        if self._process.wait():
+            self._errors.seek(0)
+            raise RuntimeError(f"the exported model does not run in a fresh process:\n{self._errors.read()[-2000:]}")
+        return list(json.loads(output.splitlines()[-1]))
+
+
+@contextmanager
+def fresh_process() -> Iterator[FreshProcess]:
+    """Starts a process, and ends it with the block."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "seqline.components.export.verify"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        ) as process,
+    ):
+        try:
+            yield FreshProcess(process, errors)
+        finally:
+            process.kill()
 
 
 def foreign_ops(model: Path) -> list[str]:
@@ -60,8 +90,8 @@ def _main() -> None:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401 (registers its ops)
 
-    signature: Any = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-    texts = json.load(sys.stdin)
+    model, texts = json.load(sys.stdin)
+    signature: Any = tf.saved_model.load(model).signatures["serving_default"]
     outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()
     print(json.dumps([output.decode() for output in outputs]))
 
