@@ -119,8 +119,9 @@ def test_the_lines_of_a_file_are_predicted_in_their_order(running: Endpoint, seq
 def test_the_lines_of_standard_input_are_predicted(
     running: Endpoint, seqline: Seqline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("One\nTwo\n"))
-    assert seqline("predict") == "one\ntwo\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("One\n\n \n\u200b\nTwo\n".encode())))
+    # Blank lines have blank answers.
+    assert seqline("predict") == "one\n\n\n\ntwo\n"
 
 
 def test_a_parameter_that_the_model_does_not_take_is_reported(
