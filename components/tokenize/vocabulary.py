@@ -44,7 +44,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
         rules.write_text(sentencepiece_rules(), encoding="ascii")
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_short(texts),
+                sentence_iterator=short_parts(texts),
                 model_writer=model,
                 model_type=options.model_type,
                 vocab_size=options.vocabulary_size,
@@ -72,8 +72,12 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
     return _without_path(model.getvalue())
 
 
-def _short(texts: Iterable[str]) -> Iterator[str]:
-    """Splits texts that are too long for SentencePiece, at spaces where there are any."""
+def short_parts(texts: Iterable[str]) -> Iterator[str]:
+    """Splits texts that are too long for SentencePiece, at spaces where there are any.
+
+    Args:
+        texts: Texts of any length.
+    """
     for text in texts:
         if 4 * len(text) <= _LONGEST_BYTES:
             yield text

@@ -63,13 +63,12 @@ def read_texts(given: list[str] | None, file: Path | None) -> list[Text]:
 
 
 def _argument(text: str) -> Text:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # The shell's bytes that are not UTF-8 are half of surrogate pairs here.
-        readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return Text(repr(readable), readable, "the text is not UTF-8")
-    return Text(repr(text[:60]), text)
+    from seqline.inputs.lines import is_utf8
+
+    if is_utf8(text):
+        return Text(repr(text[:60]), text)
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return Text(repr(readable), readable, "the text is not UTF-8")
 
 
 def answered(back_end: "BackEnd", batch: list[Text], parameters: dict[str, Any]) -> list[dict[str, Any]]:

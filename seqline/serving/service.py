@@ -216,7 +216,7 @@ class Service:
         asked = Asked(texts, parameters, chosen.batcher.engine.metadata)
 
         async def read() -> None:
-            if not asked.texts:
+            if texts and not asked.texts:
                 found.put(asked.completed(()))
                 return
             async with contextlib.aclosing(chosen.batcher.stream(asked.texts, parameters)) as stream:
