@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 _HINT = re.compile(rb'"?sep=([^"\r\n\x80-\xff])"?(?:\r\n|\n|\r|$)', re.IGNORECASE)
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|$)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 # A CR that is the last byte so far may be half of CR LF.
 _END = rb"(?:\r\n|\n|\r(?=[^\n]))"
 _WHOLE_LINE = re.compile(rb"[^\r\n]*+" + _END)
@@ -39,11 +39,11 @@ def first_record(start: bytes, delimiter: str) -> tuple[list[str], int, int]:
     try:
         cells = next(reader, [])
     except csv.Error:
-        line = _LINE.match(start)[0]  # type: ignore[index] (it also matches nothing)
-        return [line.decode("utf-8", "replace").rstrip("\r\n")], 1, len(line)
+        size = _end_of_line(start, 0)
+        return [start[:size].decode("utf-8", "replace").rstrip("\r\n")], 1, size
     size = 0
     for _ in range(reader.line_num):
-        size = _LINE.match(start, size).end()  # type: ignore[union-attr] (it also matches nothing)
+        size = _end_of_line(start, size)
     return cells, reader.line_num, size
 
 
@@ -75,6 +75,11 @@ def count_lines(data: bytes) -> int:
         data: Whole records.
     """
     return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+
+
+def _end_of_line(data: bytes, position: int) -> int:
+    end = _LINE_END.search(data, position)
+    return end.end() if end else len(data)
 
 
 @lru_cache(maxsize=8)
