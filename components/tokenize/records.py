@@ -135,7 +135,7 @@ def _readable(text: str) -> tuple[str, RowError | None]:
         return text, None
     position = len(text[: found.start()].encode()) + 1
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return readable, RowError("not_utf8", f"byte {position} of the row is not UTF-8")
+    return readable, RowError("not_utf8", f"byte {position} of the row is not UTF-8; save the file as UTF-8")
 
 
 def _json_fields(text: str, fields: tuple[str, ...]) -> list[str]:

@@ -1,5 +1,6 @@
 """The texts of `seqline predict`, and their answers or errors, one for each."""
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -43,13 +44,16 @@ def read_texts(given: list[str] | None, file: Path | None) -> list[Text]:
         raise UserError("give texts, or a file with --file, not both")
     if given:
         return [_argument(text) for text in given]
+    from seqline.inputs.compression import DAMAGED, check_content, compression_of, decompressed
     from seqline.inputs.lines import check_encoding, decode_line, split_lines
 
+    name = "standard input" if file is None else str(file)
     try:
         content = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from None
-    name = "standard input" if file is None else str(file)
+        content = decompressed(io.BytesIO(content), compression_of(name)).read()
+    except DAMAGED as error:
+        raise UserError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    check_content(content, name)
     check_encoding(content, name)
     found = []
     for number, line in enumerate(split_lines(content), start=1):

@@ -1,5 +1,6 @@
 """`seqline predict`: one answer or one named error for each line, without a server."""
 
+import gzip
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -119,6 +120,14 @@ def test_a_file_in_utf16_is_refused_as_a_whole(encoding: str, run: Run) -> None:
     code, _, errors = run("Twenty three cats für\n".encode(encoding))
     assert code == 1
     assert "in.txt, line 1: the file is UTF-16 or UTF-32; convert it to UTF-8" in errors
+
+
+def test_a_compressed_file_is_read_and_a_cut_one_named(endpoint: Endpoint, run: Run, tmp_path: Path) -> None:
+    packed = gzip.compress(b"one\ntwo\n")
+    for name, content, code in (("a.txt.gz", packed, 0), ("b.txt.gz", packed[:-9], 1), ("c.txt", packed, 1)):
+        (tmp_path / name).write_bytes(content)
+        assert main(["predict", "--file", str(tmp_path / name)]) == code
+    assert endpoint.requests == [["one", "two"]]
 
 
 def test_an_argument_that_is_not_utf8_is_named(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
