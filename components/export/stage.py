@@ -75,7 +75,8 @@ def export(
         model.load_weights(trained.weights)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"{trained.weights} does not fit {trained.config}: {error}; train again") from None
-    decoding = resolve(options, model.config, Corpus(corpus).read_manifest())
+    manifest = Corpus(corpus).read_manifest()
+    decoding = resolve(options, model.config, manifest)
     description = Description(
         fingerprint=fingerprint(trained, decoding),
         source_language=config.source_language,
@@ -84,6 +85,7 @@ def export(
         corpus_fingerprint=config.corpus_fingerprint,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         tensorflow=tf.__version__,
+        without_prompt=manifest.without_prompt,
     )
     # It imports TensorFlow while the graphs are traced.
     with fresh_process() as fresh:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqline.errors import UserError
+from seqline.inputs.compression import COMPRESSIONS, compression_of
+from seqline.inputs.fields import field_of
+from seqline.inputs.lines import decode_line, is_blank
 
 SUFFIXES = (".txt", ".tsv", ".jsonl")
 
@@ -38,7 +41,7 @@ def parser_of(path: str, source_field: str) -> Parser:
     """Chooses how to read a file's lines, by its name.
 
     Args:
-        path: The file's path; a `.gz` suffix is ignored.
+        path: The file's path; the suffix of a compression is ignored.
         source_field: Field of a JSONL object that holds the text.
 
     Returns:
@@ -47,14 +50,16 @@ def parser_of(path: str, source_field: str) -> Parser:
     Raises:
         UserError: If the suffix is not one of `SUFFIXES`.
     """
-    name = path.removesuffix(".gz")
+    compression = compression_of(path)
+    name = (path[: -len(compression) - 1] if compression else path).lower()
     if name.endswith(".txt"):
         return lambda text: (text, text)
     if name.endswith(".tsv"):
         return _tsv
     if name.endswith(".jsonl"):
         return lambda text: _jsonl(text, source_field)
-    raise UserError(f"{path}: input files end in {', '.join(SUFFIXES)}, also with .gz; convert or rename it")
+    packed = ", ".join(f".{suffix}" for suffix in COMPRESSIONS)
+    raise UserError(f"{path}: input files end in {', '.join(SUFFIXES)}, alone or with {packed}; convert or rename it")
 
 
 def read_line(line: bytes, first: bool, parse: Parser) -> Line:
@@ -66,15 +71,15 @@ def read_line(line: bytes, first: bool, parse: Parser) -> Line:
         parse: A function from `parser_of`.
     """
     try:
-        whole = line.decode("utf-8-sig" if first else "utf-8").rstrip("\r\n")
+        whole = decode_line(line, first)
     except UnicodeDecodeError as error:
         message = f"byte {error.start + 1} of the line is not UTF-8"
         return Line(line.decode("utf-8", "replace").rstrip("\r\n"), reason="not_utf8", error=message)
     try:
-        if not whole.strip():
+        if is_blank(whole):
             raise _LineError("empty", "the line is empty")
         instance, text = parse(whole)
-        if not text.strip():
+        if is_blank(text):
             raise _LineError("empty", "the text is empty")
     except _LineError as fault:
         reason, message = fault.args
@@ -89,14 +94,15 @@ def _tsv(text: str) -> tuple[list[str], str]:
 
 def _jsonl(text: str, source_field: str) -> tuple[Any, str]:
     try:
-        value = json.loads(text)
+        value = json.loads(text.lstrip("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise _LineError("not_json", f"not valid JSON ({error})") from None
     source = value
     if isinstance(value, dict):
-        if source_field not in value:
-            raise _LineError("missing_field", f"no field {source_field!r} (set its name with source_field)")
-        source = value[source_field]
+        try:
+            source = field_of(value, source_field)
+        except KeyError:
+            raise _LineError("missing_field", f"no field {source_field!r} (set its name with source_field)") from None
     if not isinstance(source, str):
         name = f"field {source_field!r}" if isinstance(value, dict) else "the line"
         raise _LineError("not_text", f"{name} is not text")

@@ -1,9 +1,7 @@
 """Shards: parts of the input, each predicted and written atomically."""
 
-import gzip
 import json
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +16,8 @@ from fsspec.core import url_to_fs
 from seqline.artifacts.predictions import Counts
 from seqline.components.infer.lines import Line, parser_of, read_line
 from seqline.errors import UserError
+from seqline.inputs.compression import DAMAGED, check_content, compression_of, decompressed
+from seqline.inputs.lines import check_encoding, split_lines
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class Shard:
         parse = parser_of(self.name, source_field)
         with fsspec.open(self.path, "rb") as file:
             file.seek(self.offset)
-            lines = file.read(self.size).split(b"\n")
-        # A file may end without a line break: then the last element is a line too.
-        lines = lines if lines[-1] else lines[:-1]
+            lines = split_lines(file.read(self.size))
         return [read_line(line, self.first_line + index == 1, parse) for index, line in enumerate(lines)]
 
 
@@ -168,12 +166,16 @@ class Work:
         parts: list[tuple[str, int, int, int]] = []
         offset, first_line = 0, 1
         try:
-            path = self._unpack(name) if name.endswith(".gz") else name
+            path = self._unpack(name) if compression_of(name) else name
             with fsspec.open(path, "rb") as file:
+                start = file.read(1024)
+                check_content(start, name)
+                check_encoding(start, name)
+                file.seek(0)
                 while lines := list(islice(file, shard_lines)):
                     parts.append((path, offset, sum(map(len, lines)), first_line))
                     offset, first_line = offset + parts[-1][2], first_line + len(lines)
-        except (EOFError, zlib.error, OSError) as error:
+        except DAMAGED as error:
             raise UserError(f"{name} cannot be read: {error}; is the file complete?") from error
         return parts
 
@@ -181,7 +183,7 @@ class Work:
         unpacked = f"{self.path}/{fsspec.utils.tokenize(name)}.unpacked"
         if not self.system.exists(unpacked):
             with fsspec.open(name, "rb") as packed, self._atomic(unpacked) as file:
-                shutil.copyfileobj(gzip.GzipFile(fileobj=packed), file, 1 << 20)
+                shutil.copyfileobj(decompressed(packed, compression_of(name)), file, 1 << 20)
         return str(self.system.unstrip_protocol(unpacked))
 
     @contextmanager

@@ -1,7 +1,6 @@
 """Blocks: input files cut into ranges of whole records, which workers then parse in parallel."""
 
 import shutil
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +9,18 @@ import apache_beam as beam
 import fsspec
 import pyarrow as pa
 
-from seqline.components.tokenize.decompression import decompressed
+from seqline.components.tokenize.columns import check_columns
+from seqline.components.tokenize.csv_records import count_lines, end_of_records
 from seqline.components.tokenize.formats import Input, form_of
 from seqline.components.tokenize.header import read_header
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
+from seqline.inputs.compression import DAMAGED, decompressed
 
 BLOCK_BYTES = 8 << 20
 LONGEST_RECORD = 64 << 20
+_LONGEST_HEADER = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Block:
         length: Bytes; for Parquet, rows.
         first: Number of the first line (for Parquet: row), from 1.
         columns: Names of the columns, if the file has a header.
+        delimiter: What separates the cells of CSV.
     """
 
     file: int
@@ -42,6 +45,7 @@ class Block:
     length: int
     first: int
     columns: tuple[str, ...] = ()
+    delimiter: str = ","
 
     def read(self) -> bytes:
         """Reads its bytes.
@@ -83,28 +87,26 @@ class CutFiles(beam.DoFn):
                 yield block
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
-        except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
+        except (*DAMAGED, pa.ArrowException) as error:
             problem = f"{path} cannot be read after line {line}: {error}; is the file complete?"
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[problem]))
 
-    def _text(self, file: int, path: str, form: str, compression: str | None) -> Iterator[Block]:
-        offset, line, columns = 0, 1, None
+    def _text(self, file: int, path: str, form: str, compression: str) -> Iterator[Block]:
         with fsspec.open(path, "rb") as packed, decompressed(packed, compression) as stream:
-            for number, data in enumerate(_whole_records(stream, path, form)):
-                block = data
-                if columns is None:
-                    columns, offset = read_header(data, path, form, self.options.fields)
-                    block, line = data[offset:], 1 + bool(columns)
-                if block and compression:
-                    copy = f"{self.work}/unpacked-{file:05}-{number:05}"
-                    with fsspec.open(copy, "wb") as target:
+            start = _start(stream)
+            header = read_header(start, path, form, self.options.fields)
+            offset, line = header.size, 1 + header.lines
+            records = _whole_records(start[offset:], stream, path, form, header.delimiter, line)
+            for number, (block, lines) in enumerate(records):
+                where, first = path, offset
+                if compression:
+                    where, first = f"{self.work}/unpacked-{file:05}-{number:05}", 0
+                    with fsspec.open(where, "wb") as target:
                         target.write(block)
-                    yield Block(file, form, copy, 0, len(block), line, columns)
-                elif block:
-                    yield Block(file, form, path, offset, len(block), line, columns)
-                offset, line = offset + len(block), line + block.count(b"\n")
+                yield Block(file, form, where, first, len(block), line, header.columns, header.delimiter)
+                offset, line = offset + len(block), line + lines
 
-    def _parquet(self, file: int, path: str, form: str, compression: str | None) -> Iterator[Block]:
+    def _parquet(self, file: int, path: str, form: str, compression: str) -> Iterator[Block]:
         import pyarrow.parquet as pq
 
         where = self.files[file].stored
@@ -118,10 +120,7 @@ class CutFiles(beam.DoFn):
                 shutil.copyfileobj(stream, target, BLOCK_BYTES)
         with fsspec.open(where, "rb") as stream:
             parquet = pq.ParquetFile(stream)
-            names = parquet.schema_arrow.names
-            for name in self.options.fields:
-                if name not in names:
-                    raise UserError(f"{path}: no column {name!r} (source_field, target_field, …); it has {names}")
+            check_columns(parquet.schema_arrow, self.options.fields, path)
             row = 1
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
@@ -130,32 +129,35 @@ class CutFiles(beam.DoFn):
                 row += rows
 
 
-def _whole_records(stream: Any, path: str, form: str) -> Iterator[bytes]:
-    """Reads a text file in ranges of about `BLOCK_BYTES` that end with a record; the last one may be empty."""
-    rest, line = b"", 1
-    while chunk := stream.read(BLOCK_BYTES):
-        data = rest + chunk
-        end = _end_of_records(data, form)
+def _start(stream: Any) -> bytes:
+    """The first block, or more if that has no whole line."""
+    start = b""
+    while (len(start) < BLOCK_BYTES or (b"\n" not in start and len(start) < _LONGEST_HEADER)) and (
+        chunk := stream.read(BLOCK_BYTES)
+    ):
+        start += chunk
+    return start
+
+
+def _whole_records(
+    rest: bytes, stream: Any, path: str, form: str, delimiter: str, line: int
+) -> Iterator[tuple[bytes, int]]:
+    """Reads a text file in ranges of about `BLOCK_BYTES` that end with a record, with their numbers of lines."""
+    while True:
+        end = end_of_records(rest, delimiter) if form == "csv" else rest.rfind(b"\n") + 1
         if end:
-            line += data.count(b"\n", 0, end)
-            yield data[:end]
-        elif len(data) > LONGEST_RECORD:
+            lines = count_lines(rest[:end]) if form == "csv" else rest.count(b"\n", 0, end)
+            yield rest[:end], lines
+            rest, line = rest[end:], line + lines
+        elif len(rest) > LONGEST_RECORD:
+            quote = "; is a quote in it not closed?" if form == "csv" and b'"' in rest else "; is this a text file?"
             raise UserError(
-                f"{path}, line {line}: a record is longer than {LONGEST_RECORD >> 20} MiB; is this a text "
-                f"file with one {'record' if form == 'csv' else 'line'} a pair, and every quote closed?"
+                f"{path}, line {line}: the {'record' if form == 'csv' else 'line'} that begins here is longer than "
+                f"{LONGEST_RECORD >> 20} MiB{quote}"
             )
-        rest = data[end:]
-    yield rest
-
-
-def _end_of_records(data: bytes, form: str) -> int:
-    """The position after the last whole record; 0 if there is none."""
-    end = data.rfind(b"\n") + 1
-    if form == "csv":
-        # A quoted cell may hold line breaks: at the end of a record the number of quotes so far is even.
-        odd = data.count(b'"', 0, end) % 2
-        while end and odd:
-            before = data.rfind(b"\n", 0, end - 1) + 1
-            odd ^= data.count(b'"', before, end) % 2
-            end = before
-    return end
+        chunk = stream.read(BLOCK_BYTES)
+        if not chunk:
+            break
+        rest += chunk
+    if rest:
+        yield rest, 0

@@ -1,5 +1,6 @@
 """Cleaning: blocks of records to clean pairs, written to files where the pairs of a part can be joined."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqline.components.tokenize.blocks import Block
-from seqline.components.tokenize.content import Content
+from seqline.components.tokenize.content import Content, Mask
 from seqline.components.tokenize.filters import Pairs
 from seqline.components.tokenize.formats import Input
 from seqline.components.tokenize.options import Options
@@ -62,7 +63,8 @@ class CleanBlocks(beam.DoFn):
         parameter, path = self.files[block.file][:2]
         columns = dict(zip(self.options.fields, map(clean_column, rows.columns), strict=True))
         table = pa.table({**self._sides(columns, len(rows.lines)), "line": pa.array(np.asarray(rows.lines, np.int64))})
-        table = self._filter(table, path, parameter, tally)
+        again = self._header_again(columns, block)
+        table = self._filter(table, again, path, parameter, tally)
         sides = [table[side].combine_chunks() for side in ("source", "target")]
         source, target = (hashed(folded_column(side)) for side in sides)
         added = {
@@ -89,15 +91,26 @@ class CleanBlocks(beam.DoFn):
         sides = {"source": source, "target": columns[options.target_field]}
         return {**sides, "slice": columns[options.slice_field]} if options.slice_field else sides
 
-    def _filter(self, table: pa.Table, path: str, parameter: str, tally: Tally) -> pa.Table:
-        """Rejects empty rows, rows that are certainly too long, and those that a rule rejects."""
+    def _header_again(self, columns: dict[str, pa.Array], block: Block) -> Mask:
+        """The rows that are the header once more, as files that were joined with cat have them."""
+        rows = len(next(iter(columns.values())))
+        again = np.full(rows, block.form in ("tsv", "csv") and (len(columns) > 1 or bool(block.columns)))
+        for name, column in columns.items():
+            if again.any():
+                pattern = rf"^[\s\"]*{re.escape(name)}[\s\"]*$"
+                again &= pc.match_substring_regex(column, pattern, ignore_case=True).to_numpy(zero_copy_only=False)
+        return again
+
+    def _filter(self, table: pa.Table, again: Mask, path: str, parameter: str, tally: Tally) -> pa.Table:
+        """Rejects headers, empty rows, rows that are certainly too long, and those that a rule rejects."""
         source, target = table["source"].combine_chunks(), table["target"].combine_chunks()
         empty = pc.equal(target, "")
         if self.options.source_field:
             empty = pc.or_(empty, pc.equal(source, ""))
         most = _CHARACTERS_PER_TOKEN * self.options.max_tokens
         long = pc.or_(pc.greater(pc.utf8_length(source), most), pc.greater(pc.utf8_length(target), most))
-        masks = [(name, mask.to_numpy(zero_copy_only=False)) for name, mask in (("empty", empty), ("too_long", long))]
+        found = (("empty", empty), ("too_long", long))
+        masks = [("header", again), *((name, mask.to_numpy(zero_copy_only=False)) for name, mask in found)]
         # Validation and test files are the user's own choice of pairs: no rule changes them.
         if parameter == "data":
             pairs = Pairs(source, target, (self.options.source_language, self.options.target_language))

@@ -91,7 +91,11 @@ class EncodeSplit(beam.DoFn):
         shorter = np.minimum(encoded.source.lengths, encoded.target.lengths)
         # Validation and test files are the user's own choice of pairs: no rule may change a published test set.
         from_data = table["parameter"].to_numpy() == _DATA
-        masks: dict[str, Mask] = {}
+        # A text of U+2581 alone, which SentencePiece takes for a space, has no tokens.
+        empty = encoded.target.lengths == 0
+        if self.options.source_field:
+            empty |= encoded.source.lengths == 0
+        masks: dict[str, Mask] = {"empty": empty}
         if not (split == "test" and not from_data.any()):
             masks["too_long"] = encoded.longest > self.options.max_tokens
         if ratio := self.thresholds.get("length_ratio"):

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from seqline.errors import UserError
+from seqline.inputs.compression import COMPRESSIONS, compression_of
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")
-COMPRESSIONS = {"": None, "gz": "gzip", "zst": "zstd", "bz2": "bz2"}
 
 
 class Input(NamedTuple):
@@ -27,23 +27,34 @@ class Input(NamedTuple):
         return self.copy or self.path
 
 
-def form_of(path: str) -> tuple[str, str | None]:
-    """Tells a file's format and compression from its name.
+def form_of(path: str) -> tuple[str, str]:
+    """Returns a file's format and compression by its name.
 
     Args:
         path: The file.
 
     Returns:
-        One of `FORMATS`, and the compression as fsspec names it.
+        One of `FORMATS`, and one of `COMPRESSIONS`, empty for none.
 
     Raises:
         UserError: The suffix is unknown.
     """
-    name, _, last = path.rpartition(".")
-    compression = COMPRESSIONS.get(last.lower())
-    form = (name.rpartition(".")[2] if compression else last).lower()
+    compression = compression_of(path)
+    form = (path[: -len(compression) - 1] if compression else path).rpartition(".")[2].lower()
     if form not in FORMATS:
         suffixes = ", ".join(f".{form}" for form in FORMATS)
-        packed = ", ".join(f".{suffix}" for suffix in COMPRESSIONS if suffix)
+        packed = ", ".join(f".{suffix}" for suffix in COMPRESSIONS)
         raise UserError(f"{path}: input files end in {suffixes}, alone or with {packed}; convert or rename it")
     return form, compression
+
+
+def place(path: str, number: int) -> str:
+    """Returns the place of a record, for messages: "file, line 3", or "file, row 3" for Parquet and queries.
+
+    Args:
+        path: The `Input`'s path.
+        number: From 1.
+    """
+    compression = compression_of(path)
+    name = (path[: -len(compression) - 1] if compression else path).lower()
+    return f"{path}, {'line' if name.endswith(('.tsv', '.csv', '.jsonl')) else 'row'} {number}"

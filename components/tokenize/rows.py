@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqline.components.tokenize.blocks import Block
+from seqline.components.tokenize.columns import column_of
+from seqline.components.tokenize.formats import place
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.records import RowError, fields_of, read_records, text_field
+from seqline.components.tokenize.records import RowError, fields_of, read_records
 from seqline.components.tokenize.tally import Malformed, Tally
 
 
@@ -79,7 +81,7 @@ class _Collector:
         self.tally.malformed += 1
         first = Malformed(self.path, line, fault)
         self.tally.first_malformed = min(self.tally.first_malformed or first, first)
-        self.tally.reject(reason, text, where=f"{self.path}, line {line}")
+        self.tally.reject(reason, text, where=place(self.path, line))
 
     def rows(self) -> Rows:
         return Rows([pa.array(column, pa.string()) for column in self.columns], self.lines)
@@ -114,11 +116,31 @@ def _plain_tsv(data: bytes, block: Block, options: Options) -> Rows | None:
 def _parquet(block: Block, options: Options, collector: _Collector) -> Rows:
     with fsspec.open(block.path, "rb") as stream:
         table = pq.ParquetFile(stream).read_row_group(block.offset, columns=list(options.fields))
-    for number, record in enumerate(table.to_pylist(), start=block.first):
+    columns = [column_of(table, name) for name in options.fields]
+    if not any(column.null_count for column in columns):
         try:
-            texts = [text_field(record, name) for name in options.fields]
+            texts = [column.cast(pa.string()) for column in columns]
+        except pa.ArrowInvalid:
+            pass
+        else:
+            collector.tally.read += len(table)
+            return Rows(texts, range(block.first, block.first + len(table)))
+    for number, row in enumerate(zip(*(column.to_pylist() for column in columns), strict=True), start=block.first):
+        try:
+            texts = [_decoded(value, name) for value, name in zip(row, options.fields, strict=True)]
         except RowError as error:
-            collector.reject(number, error, json.dumps(record, default=str))
+            readable = (None if value is None else value.decode("utf-8", "replace") for value in row)
+            record = dict(zip(options.fields, readable, strict=True))
+            collector.reject(number, error, json.dumps(record, ensure_ascii=False))
             continue
         collector.add(number, texts)
     return collector.rows()
+
+
+def _decoded(value: bytes | None, name: str) -> str:
+    if value is None:
+        raise RowError("missing_field", f"field {name!r} is null")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise RowError("not_utf8", f"byte {error.start + 1} of field {name!r} is not UTF-8") from None

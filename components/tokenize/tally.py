@@ -13,6 +13,7 @@ from xxhash import xxh3_64_intdigest
 
 from seqline.artifacts.corpus import Shard
 from seqline.components.tokenize.content import Mask
+from seqline.components.tokenize.formats import place
 
 _EXAMPLES = 20
 _EXAMPLE_CHARACTERS = 300
@@ -131,7 +132,7 @@ class Tally:
         found = []
         for row in table.take(pa.array(rows[:1000])).to_pylist():
             source, target = row["source"][:_EXAMPLE_CHARACTERS], row["target"][:_EXAMPLE_CHARACTERS]
-            where = f"{paths[row.get('file', 0)]}, line {row['line']}"
+            where = place(paths[row.get("file", 0)], row["line"])
             found.append(Example(_order(source, target), where, source, target))
         self._show(reason, found)
 

@@ -3,7 +3,7 @@
 import io
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ PAD, UNKNOWN, BEGIN, END = range(4)
 
 # The result depends on the number of threads, not on the number of cores.
 _THREADS = 16
+# SentencePiece leaves out longer texts. A character has at most four bytes.
 _LONGEST_BYTES = 16384
+_PART = re.compile(rf"\S.{{0,{_LONGEST_BYTES // 4 - 1}}}(?!\S)|\S.{{0,{_LONGEST_BYTES // 4 - 1}}}", re.DOTALL)
 
 
 def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
@@ -42,7 +44,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
         rules.write_text(sentencepiece_rules(), encoding="ascii")
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts),
+                sentence_iterator=short_parts(texts),
                 model_writer=model,
                 model_type=options.model_type,
                 vocab_size=options.vocabulary_size,
@@ -68,6 +70,19 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
                 "raise it, or lower character_coverage"
             ) from None
     return _without_path(model.getvalue())
+
+
+def short_parts(texts: Iterable[str]) -> Iterator[str]:
+    """Splits texts that are too long for SentencePiece, at spaces where there are any.
+
+    Args:
+        texts: Texts of any length.
+    """
+    for text in texts:
+        if 4 * len(text) <= _LONGEST_BYTES:
+            yield text
+        else:
+            yield from _PART.findall(text)
 
 
 @lru_cache(maxsize=2)

@@ -90,6 +90,11 @@ class Manifest(Record):
     source_language: str
     target_language: str
 
+    @property
+    def without_prompt(self) -> bool:
+        """Whether the task is text generation without prompts: every source is empty."""
+        return self.options.get("task") == "text_generation" and not self.options.get("source_field")
+
 
 def bucket_edges(max_tokens: int) -> list[int]:
     """The longest side, in tokens, of the pairs of each bucket: 8, 16, 24, 32, 48, 64, 96, …, up to max_tokens.

@@ -53,6 +53,7 @@ class Description(Record):
         corpus_fingerprint: Fingerprint of the corpus that it was trained on.
         created: Time of the export, ISO 8601.
         tensorflow: Version of TensorFlow that wrote it.
+        without_prompt: Whether it generates text without a prompt: then a blank text is an input like any other.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -66,6 +67,7 @@ class Description(Record):
     corpus_fingerprint: str
     created: str
     tensorflow: str
+    without_prompt: bool = False
 
 
 @dataclass(frozen=True)

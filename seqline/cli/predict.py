@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from seqline.cli.endpoint import ApiOption, HomeOption, choose
+from seqline.cli.texts import answered, read_texts
 from seqline.errors import UserError
 
 BATCH = 64
@@ -32,29 +34,32 @@ def predict(
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Send texts to a live endpoint and print the predictions."""
+    """Send texts to a live endpoint and print the predictions.
+
+    A line is what ends with LF. Each has one line of output; a text without an answer has an empty one, and an error.
+    """
     chosen = choose(home, endpoint, api_endpoint)
     if not chosen.runs():
         raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
-    texts, parameters = _texts(text, file), dict(_parameter(given) for given in set_ or [])
+    texts, parameters = read_texts(text, file), dict(_parameter(given) for given in set_ or [])
+    failed = 0
     with _written(output) as out, _progress(len(texts), file is not None) as advance:
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
-            for source, prediction in zip(batch, chosen.predict(batch, parameters), strict=True):
-                whole = {"input": source, **prediction}
-                print(json.dumps(whole, ensure_ascii=False) if as_json else prediction["text"], file=out)
+            rows = answered(chosen, batch, parameters)
+            failures = [row["error"] for row in rows if "error" in row]
+            if len(texts) == len(failures):
+                raise UserError(failures[0])
+            for row in rows:
+                # A line of the output for a line of the input, also where the answer holds a line break.
+                answer = re.sub(r"[\r\n]+", " ", row.get("text", ""))
+                print(json.dumps(row, ensure_ascii=False) if as_json else answer, file=out)
+            for failure in failures:
+                print(f"error: {failure}", file=sys.stderr)
+            failed += len(failures)
             advance(len(batch))
-
-
-def _texts(given: list[str] | None, file: Path | None) -> list[str]:
-    if given and file:
-        raise UserError("give texts, or a file with --file, not both")
-    if file is None:
-        return given or [line.rstrip("\n") for line in sys.stdin]
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from None
+    if failed:
+        raise UserError(f"{failed} of {len(texts)} texts have no answer, see above; their lines are empty")
 
 
 def _parameter(given: str) -> tuple[str, Any]:

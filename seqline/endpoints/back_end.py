@@ -7,10 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from seqline.errors import UserError
+
 NONE: Mapping[str, Any] = MappingProxyType({})
 # Aliases: the version that a challenger must beat; the one before it, which `seqline endpoint rollback` restores; and
 # the best version so far by its headline metric.
 CHAMPION, PREVIOUS, BEST = "champion", "previous", "best"
+
+
+class RefusedError(UserError):
+    """A request that the endpoint refuses because of its texts or parameters; it may answer others."""
 
 
 def label_of(fingerprint: str) -> str:
@@ -112,7 +118,11 @@ class BackEnd(Protocol):
         """Sends a version one request for each text."""
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
-        """Sends texts in one request; returns `{"text", "score"}` for each. Parameters are decoding options."""
+        """Sends texts in one request; returns `{"text", "score"}` for each. Parameters are decoding options.
+
+        Raises:
+            RefusedError: If the endpoint refuses the texts or the parameters.
+        """
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases to versions."""

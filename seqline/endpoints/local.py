@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import NONE, Registered, Reply, State
+from seqline.endpoints.back_end import NONE, RefusedError, Registered, Reply, State
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # Time for a server whose supervisor was killed to answer the requests in flight.
 FORMER_SECONDS = 35.0
+# Statuses of a request that fails because of what it holds; it fails again.
+REFUSALS = (400, 413, 500)
 
 
 class LocalBackEnd:
@@ -137,7 +139,10 @@ class LocalBackEnd:
             body = {"instances": texts, "parameters": dict(parameters)}
             return list(self._get(f"/v1/models/{settings.name}:predict", body)["predictions"])
         except urllib.error.HTTPError as error:
-            raise UserError(f"{settings.predict_url} refuses: {error.read().decode(errors='replace')}") from None
+            message = _message(error.read())
+            if error.code in REFUSALS:
+                raise RefusedError(message) from None
+            raise UserError(f"{settings.predict_url} refuses: {message}") from None
         except OSError as error:
             raise UserError(f"{settings.predict_url} does not answer: {error}") from None
 
@@ -205,6 +210,14 @@ class LocalBackEnd:
     def _end_of_log(self) -> str:
         lines = self.endpoint.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return f"{self.endpoint.log} ends with:\n" + "\n".join(f"  {line}" for line in lines[-5:])
+
+
+def _message(body: bytes) -> str:
+    """The message in the body of an error, or the whole body."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
 
 
 def _await_free(host: str, port: int, seconds: float) -> None:

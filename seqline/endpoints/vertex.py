@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, Registered, Reply, State, label_of
+from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, RefusedError, Registered, Reply, State, label_of
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
@@ -302,7 +302,7 @@ class VertexBackEnd:
         return found
 
     def _predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
-        from google.api_core.exceptions import GoogleAPIError
+        from google.api_core.exceptions import GoogleAPIError, InternalServerError, InvalidArgument
 
         endpoint = self._endpoint()
         if endpoint is None:
@@ -311,6 +311,8 @@ class VertexBackEnd:
             return self.predictions.predict(
                 endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=120
             )
+        except (InvalidArgument, InternalServerError) as error:
+            raise RefusedError(str(error.message)) from error
         except GoogleAPIError as error:
             raise UserError(f"{self.endpoint} does not answer: {error}") from error
 

@@ -9,6 +9,7 @@ import fsspec
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
+from seqline.inputs.lines import is_utf8
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
         Absolute paths or URLs without duplicates, sorted by base name, then path; or the query alone.
 
     Raises:
-        UserError: `data` is empty, a path is missing or a folder, or a pattern matches no file.
+        UserError: `data` is empty, a path is missing, a folder or not UTF-8, or a pattern matches no file.
     """
     if is_query(data):
         return [data.strip()]
@@ -70,6 +71,8 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
     if not patterns:
         raise UserError(f"{parameter} is empty: name a file, a pattern such as folder/*.tsv, or several with commas")
     found = {path for pattern in patterns for path in _expand(pattern, parameter)}
+    if other := next((path for path in sorted(found) if not is_utf8(path)), ""):
+        raise UserError(f"{parameter}: the name {other!r} is not UTF-8; rename the file or folder")
     return sorted(found, key=lambda path: (path.rpartition("/")[2], path))
 
 

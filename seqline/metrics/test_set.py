@@ -46,11 +46,12 @@ class TestSet:
         path = Corpus(self.corpus).text("test")
         if not path.is_file():
             raise UserError(f"{self.corpus} is not a complete corpus: {path.name} is missing; tokenize again")
+        without_prompt = Corpus(self.corpus).manifest.is_file() and Corpus(self.corpus).read_manifest().without_prompt
         line = 0
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", newline="\n") as file:
             try:
                 for line, text in enumerate(file, start=1):
-                    yield _row(json.loads(text), f"{path} line {line}")
+                    yield _row(json.loads(text), f"{path} line {line}", without_prompt)
             except ValueError as error:
                 raise UserError(
                     f"{path} line {line + 1} is not JSON Lines in UTF-8 ({error}): tokenize again"
@@ -72,11 +73,12 @@ class TestSet:
             yield chunk
 
 
-def _row(content: object, where: str) -> Row:
+def _row(content: object, where: str, without_prompt: bool) -> Row:
     if not isinstance(content, dict):
         raise UserError(f"{where} is not a JSON object: tokenize again")
     for field in ("source", "target"):
         text = content.get(field)
-        if not isinstance(text, str) or not text.strip():
+        may_be_empty = without_prompt and field == "source"
+        if not isinstance(text, str) or not (text.strip() or may_be_empty):
             raise UserError(f"{where} has no {field} text: tokenize again")
     return Row(content["source"], content["target"], str(content.get("slice") or ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from seqline.serving.answers import Answer, Parameters
 from seqline.serving.batching import BusyError
+from seqline.serving.blank_texts import Asked
 from seqline.serving.decoding import check
 from seqline.serving.engine import EngineGoneError, ModelFailedError
 from seqline.serving.limits import Limits
@@ -201,16 +202,26 @@ class Service:
             self.limits.check_total(total)
 
     async def _predict(self, chosen: Loaded, texts: list[str], parameters: Parameters) -> list[Answer]:
+        asked = Asked(texts, parameters, chosen.batcher.engine.metadata)
+        if not asked.texts:
+            return asked.completed(())
         with _request_errors(self.limits):
-            return await asyncio.wait_for(chosen.batcher.ask(texts, parameters), self.limits.seconds)
+            return asked.completed(
+                await asyncio.wait_for(chosen.batcher.ask(asked.texts, parameters), self.limits.seconds)
+            )
 
     async def _read_stream(
         self, chosen: Loaded, texts: list[str], parameters: Parameters, found: "PartialAnswers[list[Answer]]"
     ) -> None:
+        asked = Asked(texts, parameters, chosen.batcher.engine.metadata)
+
         async def read() -> None:
-            async with contextlib.aclosing(chosen.batcher.stream(texts, parameters)) as stream:
+            if texts and not asked.texts:
+                found.put(asked.completed(()))
+                return
+            async with contextlib.aclosing(chosen.batcher.stream(asked.texts, parameters)) as stream:
                 async for answers in stream:
-                    found.put(answers)
+                    found.put(asked.completed(answers))
 
         try:
             with _request_errors(self.limits):

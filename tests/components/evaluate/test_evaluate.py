@@ -21,10 +21,12 @@ PAIRS = [
 MARKUP = "<script>alert('x')</script>"
 
 
-def write_corpus(folder: Path, pairs: list[tuple[str, str]], target_language: str = "de") -> Path:
+def write_corpus(
+    folder: Path, pairs: list[tuple[str, str]], target_language: str = "de", options: dict[str, Any] | None = None
+) -> Path:
     folder.mkdir(parents=True)
     counts = Counts(read=len(pairs), kept=len(pairs), rejected={}, train=0, valid=0, test=len(pairs))
-    manifest = Manifest("corpus-fingerprint", {}, counts, [], 32, "en", target_language)
+    manifest = Manifest("corpus-fingerprint", options or {}, counts, [], 32, "en", target_language)
     corpus = Corpus(folder)
     corpus.manifest.write_text(manifest.to_json(), encoding="utf-8")
     rows = [json.dumps({"source": source, "target": target}) + "\n" for source, target in pairs]
@@ -118,6 +120,19 @@ def test_perplexity_is_computed_from_the_models_scores_of_the_references(tmp_pat
     assert "not available" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     with pytest.raises(UserError, match="reference of test sentence 51 is nan"):
         measure(scoring, write_corpus(tmp_path / "broken" / "corpus", [*PAIRS, ("b", "NAN")]))
+
+
+def test_text_generation_without_prompts_has_empty_sources(tmp_path: Path) -> None:
+    options = {"task": "text_generation", "source_field": ""}
+    corpus = write_corpus(tmp_path / "corpus", [("", reference) for _, reference in PAIRS], options=options)
+    measured = measure(save(tmp_path / "model", scores=True), corpus, Options(task="text_generation"))
+    assert measured.sentences == 50
+    assert measured.metrics["perplexity"].value == pytest.approx(2)
+    assert "chrf" in measured.metrics
+    # With prompts, an empty one is a fault of the corpus.
+    prompted = write_corpus(tmp_path / "prompted", [("", "b")], options={**options, "source_field": "source"})
+    with pytest.raises(UserError, match=r"test\.jsonl line 1 has no source text"):
+        measure(tmp_path / "model", prompted)
 
 
 def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(model: Path, small_corpus: Path) -> None:

@@ -21,6 +21,8 @@ def read(line: bytes, path: str, first: bool = False) -> tuple[object, str, str]
         (b"a\tb\tc", "x.tsv", ["a", "b", "c"], "a"),
         (b'{"id": 7, "source": "a"}', "x.jsonl", {"id": 7, "source": "a"}, "a"),
         (b'"a cat"', "x.jsonl.gz", "a cat", "a cat"),
+        ("\ufeff\ufeffa\u2028b\fc\x85d\r".encode(), "x.txt.zst", "a\u2028b\fc\x85d", "a\u2028b\fc\x85d"),
+        (b"a\rb", "X.TXT", "a\rb", "a\rb"),
     ],
 )
 def test_an_instance_is_the_whole_content_of_its_line(line: bytes, path: str, instance: object, text: str) -> None:
@@ -32,6 +34,7 @@ def test_an_instance_is_the_whole_content_of_its_line(line: bytes, path: str, in
     [
         (b" \n", "x.txt", "empty"),
         (b"\tb", "x.tsv", "empty"),
+        ("\u200b \ufeff\x00".encode(), "x.txt", "empty"),
         (b'{"source": " "}', "x.jsonl", "empty"),
         (b"\xff", "x.txt", "not_utf8"),
         (b'{"source": "\\ud800"}', "x.jsonl", "not_utf8"),
@@ -52,6 +55,13 @@ def test_no_content_raises(line: bytes, path: str) -> None:
     found = read_line(line, True, parser_of(path, "source"))
     assert bool(found.text) != bool(found.error)
     found.text.encode()
+
+
+def test_a_nested_field_is_read_by_its_dotted_name() -> None:
+    parse = parser_of("x.jsonl", "translation.en")
+    assert read_line(b'{"translation": {"en": "a", "de": "b"}}', False, parse).text == "a"
+    assert read_line(b'{"translation.en": "c", "translation": {"en": "a"}}', False, parse).text == "c"
+    assert read_line(b'{"translation": ["en"]}', False, parse).reason == "missing_field"
 
 
 def test_a_file_with_another_suffix_is_rejected() -> None:

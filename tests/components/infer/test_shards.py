@@ -1,10 +1,12 @@
 """Shards: together they hold the input, whatever their size."""
 
+import bz2
 import gzip
 import tempfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,16 +14,23 @@ from seqline.artifacts.predictions import Counts
 from seqline.components.infer.shards import Work
 from seqline.errors import UserError
 
+PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
+
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.text("ab é\r", max_size=5), max_size=30), st.booleans(), st.integers(1, 40), st.booleans())
-def test_shards_hold_every_line_once_in_order(lines: list[str], ended: bool, shard_lines: int, packed: bool) -> None:
+@given(
+    st.lists(st.text("ab é\r\u2028\x85\f", max_size=5), max_size=30),
+    st.booleans(),
+    st.integers(1, 40),
+    st.sampled_from(sorted(PACK)),
+)
+def test_shards_hold_every_line_once_in_order(lines: list[str], ended: bool, shard_lines: int, packed: str) -> None:
     content = ("\n".join(lines) + ("\n" if ended and lines else "")).encode()
     expected = content.split(b"\n")
     expected = expected if expected[-1] else expected[:-1]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("in.txt.gz" if packed else "in.txt")
-        path.write_bytes(gzip.compress(content) if packed else content)
+        path = Path(folder) / f"in.txt{packed}"
+        path.write_bytes(PACK[packed](content))
         shards = Work(f"{folder}/work").plan([str(path)], shard_lines)
         read = [line.instance for shard in shards for line in shard.read("source")]
         assert read == [line.decode().rstrip("\r") for line in expected]
@@ -59,3 +68,25 @@ def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"in\.txt\.gz cannot be read: .*; is the file complete\?"):
         Work(str(tmp_path / "work")).plan([str(path)], 10)
     assert not list((tmp_path / "work").glob("*.unpacked"))
+
+
+def test_parts_that_were_compressed_apart_are_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt.gz"
+    # The first part has no line break at its end, and a tape fills the last block with zeros.
+    path.write_bytes(gzip.compress(b"a\nb") + gzip.compress(b"\nc\n") + bytes(512))
+    (shard,) = Work(str(tmp_path / "work")).plan([str(path)], 10)
+    assert [line.text for line in shard.read("source")] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("zwölf Katzen".encode("utf-16"), "line 1: the file is UTF-16 or UTF-32; convert it to UTF-8"),
+        (gzip.compress(b"a\n"), "the content is compressed with gzip; add .gz to its name"),
+        (b"PK\x03\x04 and more", "the file is a ZIP archive"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"in\.txt.*{message}"):
+        Work(str(tmp_path / "work")).plan([str(tmp_path / "in.txt")], 10)

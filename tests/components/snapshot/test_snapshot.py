@@ -215,3 +215,10 @@ def test_the_corpus_that_drift_is_measured_against_is_part_of_the_fingerprint(fo
     assert len({before, fingerprint(str(previous)), fingerprint("")}) == 3
     with pytest.raises(UserError, match=r"none/statistics.json cannot be read"):
         fingerprint(str(tmp_path / "none"))
+
+
+def test_a_name_that_is_not_utf8_is_refused(folder: Path) -> None:
+    (folder / "donn\udce9es.tsv").write_text("one\teins\n")
+    for data in (f"{folder}/donn\udce9es.tsv", f"{folder}/*.tsv"):
+        with pytest.raises(UserError, match=r"data: the name '.*donn\\udce9es\.tsv' is not UTF-8; rename the file"):
+            find_files(data)

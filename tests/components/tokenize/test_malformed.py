@@ -122,7 +122,8 @@ class Expected:
         """Adds a row of two texts; None for a malformed one."""
         self.read += 1
         self.malformed += row is None
-        if row and all(map(clean, row)):
+        # The header again is no pair.
+        if row and all(map(clean, row)) and [clean(text).strip('" ').casefold() for text in row] != NAMES:
             self.pairs[clean(row[0]), clean(row[1])] += 1
 
 
@@ -138,17 +139,26 @@ def expected(form: str, content: bytes) -> Expected | None:
             texts = [row[name] for name in NAMES]
             found.add(texts if all(isinstance(text, str) for text in texts) else None)
         return found
-    if content.startswith(UTF16):
+    # In UTF-16 every second byte of English text is zero.
+    zeros = max(content[:1024:2].count(0), content[1:1024:2].count(0))
+    if content.startswith(UTF16) or (len(content) >= 16 and zeros > 0.45 * len(content[:1024]) / 2):
         return None
-    content = content.removeprefix(BOM)
-    first, columns, separator = content.partition(b"\n")[0], NAMES, {"tsv": "\t", "csv": ","}.get(form, "")
-    if separator and not (form == "csv" and (b'"' in first or b"\r" in first.rstrip(b"\r"))):
-        header = [name.strip() for name in first.decode(errors="replace").rstrip("\r").split(separator)]
+    if form != "csv" and b"\n" not in content and b"\r" in content.rstrip(b"\r"):
+        return None
+    while content.startswith(BOM):
+        content = content.removeprefix(BOM)
+    ends = rb"\r\n|\r|\n" if form == "csv" else rb"\n"
+    first, columns, separator = re.split(ends, content)[0], NAMES, {"tsv": "\t", "csv": ","}.get(form, "")
+    if separator and not (form == "csv" and b'"' in first):
+        cells = first.decode(errors="replace").rstrip("\r").split(separator)
+        header = [name.strip() for name in cells]
         if set(NAMES) <= set(header):
             if len(set(header)) < len(header):
                 return None
-            columns, content = header, content.partition(b"\n")[2]
-    lines = re.split(rb"\r\n|\r|\n" if form == "csv" else rb"\n", content)
+            columns, content = header, [*re.split(ends, content, maxsplit=1), b""][1]
+        elif len(cells) == 1 and any(set(NAMES) <= set(map(str.strip, cells[0].split(other))) for other in "\t,;|"):
+            return None
+    lines = re.split(ends, content)
     for line in lines[: len(lines) - (not lines[-1])]:
         if form == "csv" and b'"' in line:
             # A quote that is out of place may change the meaning of all that follows: one row is there, maybe more.
@@ -166,7 +176,7 @@ def _cells(form: str, line: bytes, columns: list[str], separator: str) -> list[s
         if not text.strip():
             return ["", ""]
         if form == "jsonl":
-            row = [json.loads(text)[name] for name in NAMES]
+            row = [json.loads(text.lstrip("\ufeff"))[name] for name in NAMES]
             "".join(row).encode()
             return row
     except (ValueError, TypeError, KeyError):

@@ -288,3 +288,19 @@ def test_slices_drift_and_expectations_are_reported(made: Path, tmp_path: Path) 
         tokenize(data, corpus, report, previous_corpus=previous, options=unmet)
     assert contents(tmp_path) == before
     assert "not met" in report.read_text(encoding="utf-8")
+
+
+def test_documents_that_are_too_long_are_counted_with_advice(tmp_path: Path) -> None:
+    text = "".join(chr(0x4E00 + number * 7 % 100) for number in range(7000))
+    lines = [f"{text[number:]}{number}\t{text[number + 1 :]}{number}" for number in range(40)]
+    (tmp_path / "data.tsv").write_text("\n".join(lines), encoding="utf-8")
+    options = OPTIONS.with_values(max_tokens=128, rules={"wrong_script": False, "long_word": False, "repeated": False})
+    with pytest.raises(UserError, match=r"rejected: 40 too_long\. Raise max_tokens, which is 128, or split the docum"):
+        tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
+
+
+def test_a_text_without_tokens_is_empty(tmp_path: Path) -> None:
+    # SentencePiece takes U+2581 for a space.
+    options = OPTIONS.with_values(rules={"symbols": False})
+    manifest = run(tmp_path, [*rows(100), "\u2581\tein Wort", "ein Wort\t\u2581 \u2581"], options)
+    assert manifest.counts.rejected == {"empty": 2}

@@ -3,9 +3,11 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, listing, load, train_tokenizer
+from seqline.components.tokenize.vocabulary import BEGIN, END, PAD, UNKNOWN, listing, load, short_parts, train_tokenizer
 from seqline.errors import UserError
 
 
@@ -38,6 +40,24 @@ def test_digits_stay_apart_and_unseen_characters_are_spelt_in_bytes() -> None:
     assert processor.encode("2020", out_type=str)[-4:] == ["2", "0", "2", "0"]
     assert UNKNOWN not in processor.encode("漢字")
     assert processor.decode(processor.encode("漢字")) == "漢字"
+
+
+def test_texts_that_sentencepiece_would_leave_out_train_the_tokenizer_in_parts() -> None:
+    chosen = random.Random(4)
+    characters = [chr(0x4E00 + number) for number in range(100)]
+    # About 18,000 bytes without a space; the limit of SentencePiece is 16,384.
+    documents = ["".join(chosen.choices(characters, k=6000)) for _ in range(12)]
+    processor = load(train_tokenizer(documents, Options(vocabulary_size=500, character_coverage=1.0)))
+    assert len(processor.encode("".join(characters))) <= len(characters) + 1
+    assert processor.decode(processor.encode(documents[0])) == documents[0]
+
+
+@given(st.lists(st.sampled_from(["a", "漢" * 3000, "b" * 5000, "c" * 17_000, "d"]), min_size=1, max_size=5))
+def test_the_parts_of_a_text_are_short_and_hold_all_of_it(words: list[str]) -> None:
+    text = " ".join(words)
+    parts = list(short_parts([text]))
+    assert all(len(part.encode()) <= 16384 for part in parts)
+    assert "".join(parts).replace(" ", "") == text.replace(" ", "")
 
 
 def test_too_small_a_vocabulary_is_refused_with_the_smallest_size() -> None:

@@ -119,8 +119,20 @@ def test_the_lines_of_a_file_are_predicted_in_their_order(running: Endpoint, seq
 def test_the_lines_of_standard_input_are_predicted(
     running: Endpoint, seqline: Seqline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("One\nTwo\n"))
-    assert seqline("predict") == "one\ntwo\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("One\n\n \n\u200b\nTwo\n".encode())))
+    # Blank lines have blank answers.
+    assert seqline("predict") == "one\n\n\n\ntwo\n"
+
+
+def test_a_line_that_the_server_refuses_is_named_and_the_others_are_answered(
+    running: Endpoint, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = [f"Zeile {number}" if number != 68 else "x" * 20_500 for number in range(1, 71)]
+    (tmp_path / "in.txt").write_text("\n".join(lines))
+    assert main(["predict", "--file", str(tmp_path / "in.txt"), "--home", str(running.path.parents[1])]) == 1
+    output, errors = capsys.readouterr()
+    assert output.split("\n")[:-1] == ["" if len(line) > 100 else line.lower() for line in lines]
+    assert f"{tmp_path}/in.txt, line 68: the endpoint refuses it: the text has 20500 characters; the limit" in errors
 
 
 def test_a_parameter_that_the_model_does_not_take_is_reported(
