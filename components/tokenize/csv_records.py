@@ -3,13 +3,18 @@
 import csv
 import io
 import re
+import sys
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
+# Only from Python 3.11 on does re have possessive quantifiers, without which a match of megabytes takes as much memory.
+_engine: Any = re if sys.version_info >= (3, 11) else import_module("regex")
 _HINT = re.compile(rb'"?sep=([^"\r\n\x80-\xff])"?(?:\r\n|\n|\r|$)', re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # A CR that is the last byte so far may be half of CR LF.
 _END = rb"(?:\r\n|\n|\r(?=[^\n]))"
-_WHOLE_LINE = re.compile(rb"[^\r\n]*+" + _END)
+_WHOLE_LINE = _engine.compile(rb"[^\r\n]*+" + _END)
 
 
 def separator_hint(start: bytes) -> tuple[str, int]:
@@ -83,11 +88,11 @@ def _end_of_line(data: bytes, position: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _patterns(delimiter: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+def _patterns(delimiter: str) -> tuple[Any, Any]:
     """Patterns of as many well-formed records as possible, and of a record up to a quoted cell with text after it."""
     separator = re.escape(delimiter.encode("ascii"))
     quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
     cell = rb'(?:%s|[^"\r\n%s][^\r\n%s]*+)?+' % (quoted, separator, separator)
     records = rb"(?:%s(?:%s%s)*+%s)*+" % (cell, separator, cell, _END)
     malformed = rb'(?:%s%s)*+%s(?=[^"\r\n%s])' % (cell, separator, quoted, separator)
-    return re.compile(records), re.compile(malformed)
+    return _engine.compile(records), _engine.compile(malformed)
