@@ -192,15 +192,6 @@ def test_apply_leaves_other_schedules_alone(target: Kubeflow, server: KfpServer,
     assert server.recurring[before["recurring_run_id"]] == before
 
 
-def test_what_the_server_cannot_do_is_said(target: Kubeflow) -> None:
-    with pytest.raises(UserError, match="write timezone: UTC"):
-        target.save_schedule(Schedule("a", "0 3 * * *", "Europe/Paris", "kfp://a/b"))
-    with pytest.raises(UserError, match="has neither max_runs"):
-        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_runs=3))
-    with pytest.raises(UserError, match="at most 10 runs at a time; lower max_active_runs"):
-        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_active_runs=11))
-
-
 def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: KfpServer) -> None:
     server.faults.add("*", "permission denied")
     with pytest.raises(UnreachableError, match="refuses this caller"):
