@@ -22,7 +22,13 @@ MACROS = {
     "@hourly": "0 * * * *",
 }
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-WITHIN = {"minute": "hour", "hour": "day", "day of the month": "month", "month": "year", "day of the week": "week"}
+WITHIN = {
+    "minute": "an hour",
+    "hour": "a day",
+    "day of the month": "a month",
+    "month": "a year",
+    "day of the week": "a week",
+}
 DAY_OF_MONTH, DAY_OF_WEEK = 2, 4
 
 
@@ -115,7 +121,7 @@ def _part(part: str, name: str, least: int, most: int, words: tuple[str, ...]) -
     if step > 1 and step >= count:
         raise ValueError(
             f"the {name}, {part!r}, has a step beyond its range, so it would match {first} alone: cron counts within "
-            f"a {WITHIN[name]}, not across it; write {first}, or a list"
+            f"{WITHIN[name]}, not across it; write {first}, or a list"
         )
     values = {(first + offset - least) % size + least for offset in range(0, count, step)}
     uneven = [part] if stepped and count == size and size % step else []

@@ -55,7 +55,7 @@ def _clock_changes(cron: Cron, timezone: str, now: datetime.datetime) -> Iterato
         hit = next((minute for minute in minutes if cron.matches(minute)), None)
         if hit:
             problem = "does not exist" if after > before else "comes twice"
-            yield f"in {timezone}, {hit:%H:%M} {problem} on {hit:%Y-%m-%d}; choose another time, or see docs/schedules.md"
+            yield f"in {timezone}, {hit:%H:%M} {problem} on {hit:%Y-%m-%d}; see docs/schedules.md"
 
 
 def _offset(moment: datetime.datetime, zone: zoneinfo.ZoneInfo) -> datetime.timedelta:

@@ -48,7 +48,8 @@ def test_each_key_and_each_item_has_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("3", 3), ("true", True), ("[1, a]", [1, "a"]), ("{a: 1}", {"a": 1}), ("", None), ("[1", "[1")]
+    ("text", "value"),
+    [("3", "3"), ("true", True), ("[x, a]", ["x", "a"]), ("{a: 1.10}", {"a": "1.10"}), ("", None), ("[1", "[1")],
 )
 def test_a_flag_is_parsed_as_yaml_or_else_is_text(text: str, value: object) -> None:
     assert parse_yaml(text, ("images",)) == value

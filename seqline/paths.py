@@ -1,0 +1,13 @@
+"""Paths as users write them."""
+
+import os
+from pathlib import Path
+
+
+def expanded(path: str | Path) -> Path:
+    """Replaces a leading ~ by the home folder, which a shell does not do within a flag or a file.
+
+    Args:
+        path: A local path. One whose ~ names no user, such as `~backup.tsv`, is unchanged.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises for an unknown user)
