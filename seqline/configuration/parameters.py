@@ -9,10 +9,10 @@ from typing import Any
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.messages import WORDS, not_text
-from seqline.schema.numbers import unfit
 from seqline.schema.options import Fault, OptionsError, whole_numbers
 from seqline.schema.sections import SECTIONS
 from seqline.schema.texts import Text, parse
+from seqline.schema.transport import unfit
 
 TYPES: dict[str, tuple[type, str]] = {
     "STRING": (str, WORDS["string_type"]),

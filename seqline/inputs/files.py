@@ -2,13 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
+from seqline.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
 
 def _expand(pattern: str, parameter: str) -> list[str]:
     remote = "://" in pattern
-    pattern = pattern if remote else str(Path(pattern).expanduser().absolute())
+    pattern = pattern if remote else str(expanded(pattern).absolute())
     system = _filesystem(pattern)
     try:
         if system.isdir(pattern):

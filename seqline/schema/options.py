@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqline.errors import UserError
 from seqline.schema.messages import explain
-from seqline.schema.numbers import LARGEST, unfit
+from seqline.schema.transport import LARGEST, unfit
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound="BaseOptions")

@@ -14,9 +14,9 @@ from docstring_parser import parse as parse_docstring
 from seqline.errors import UserError
 from seqline.paths import expanded
 from seqline.schema.messages import accepted
-from seqline.schema.numbers import unfit
 from seqline.schema.options import BaseOptions
 from seqline.schema.texts import Text, read_text
+from seqline.schema.transport import unfit
 
 
 def run(stage: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:

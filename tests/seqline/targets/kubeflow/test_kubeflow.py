@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from seqline.configuration import Configuration
-from seqline.errors import UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.schedule_plan import carry_out, plan
 from seqline.targets.target import Schedule, UnreachableError, UnsupportedError

@@ -11,6 +11,19 @@ from seqline.schema.yaml_values import Unquoted
 LARGEST = 2**53 - 1
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: an argument of a shell whose bytes were not has surrogates instead.
+
+    Args:
+        text: The text.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def unfit(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yields the path of each value that would arrive as another one, or as none, and what is wrong with it.
 
@@ -26,6 +39,8 @@ def unfit(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
             yield from unfit(one, (*path, index))
     elif isinstance(value, Unquoted):
         yield path, not_text(value)
+    elif isinstance(value, str) and not is_utf8(value):
+        yield path, f"is not UTF-8: {value!r}; KFP passes texts as UTF-8, so rename what it names"
     elif isinstance(value, float) and not math.isfinite(value):
         yield path, f"must be a finite number, not {value}"
     elif isinstance(value, int) and abs(value) > LARGEST:
