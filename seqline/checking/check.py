@@ -114,7 +114,7 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         spec = target.compile(pipeline, Path(folder) / "spec.yaml")
         size, known = spec.stat().st_size, read_parameters(spec)
     arguments = loaded.arguments(known, target.name, schedule, others)
-    problems: list[Problem] = []
+    problems = list(_endpoint(loaded, target.name, str(arguments.get("endpoint") or ""), schedule, others))
     if online and target.name == "laptop":
         problems += _data(loaded, arguments)
     if size > SPEC_LIMIT:
@@ -126,6 +126,16 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         message = f"the values have {characters:,} characters in total; keep them below {PARAMETERS_LIMIT:,}"
         problems.append(Problem(message, loaded.where("parameters"), "parameters"))
     return problems
+
+
+def _endpoint(loaded: Loaded, target: str, endpoint: str, schedule: str, others: bool) -> Iterator[Problem]:
+    """Yields a local endpoint of a run whose stages are containers."""
+    if target != "laptop" and endpoint and not endpoint.startswith("projects/"):
+        keys = loaded.source("endpoint", target, schedule, others)
+        message = (
+            f"{endpoint} is a folder in deploy's container, gone with it; write projects/P/locations/L/endpoints/NAME"
+        )
+        yield Problem(message, loaded.where(*keys), ".".join(keys), warning=True)
 
 
 def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from seqline.serving.answers import Parameters
@@ -269,18 +270,19 @@ class _Parser:
 
     def _end_of_string(self, longest: int) -> int:
         """Position of the closing quote; -1 if there is none within the limit."""
-        content, start = self._content, self._at + 1
+        start = self._at + 1
         bound = start + longest + 1
-        end = content.find(b'"', start, bound)
-        while end >= 0:
-            before = end
-            while before > start and content[before - 1] == BACKSLASH:
-                before -= 1
-            if (end - before) % 2 == 0:
-                break
-            start = end + 1  # the quote is escaped
-            end = content.find(b'"', start, bound)
-        return end
+        end = self._content.find(b'"', start, bound)
+        if end <= start or self._content[end - 1] != BACKSLASH:
+            return end
+        # The quote may be escaped. In Latin-1, positions of characters are those of bytes.
+        part = self._content[start:bound].decode("latin-1")
+        try:
+            return start + scanstring(part, 0, False)[1] - 1
+        except json.JSONDecodeError as error:
+            if error.msg.startswith("Unterminated") or error.pos > len(part) - LONGEST_CHARACTER:
+                return -1
+            raise self._not_json() from None
 
     def _next(self) -> bytes | bytearray:
         """The next character that is no space; empty at the end."""

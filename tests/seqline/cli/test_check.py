@@ -200,3 +200,13 @@ def test_a_tilde_in_a_file_is_the_home_folder(here: Path, monkeypatch: pytest.Mo
     assert absolute("~/a.tsv, gs://b/~/c,~nobody-of-this-name/d") == (
         f"{here}/me/a.tsv,gs://b/~/c,{here}/~nobody-of-this-name/d"
     )
+
+
+def test_a_local_endpoint_of_a_cluster_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "seqline.yaml").write_text(
+        "targets:\n  kubeflow: {host: 'http://127.0.0.1:9'}\n"
+        "parameters:\n  endpoint: demo\nimages: {repository: r.org/s}\n"
+    )
+    found = {one["where"]: one for one in problems(capsys, "--target", "kubeflow")}
+    assert "demo is a folder in deploy's container" in found["seqline.yaml, line 4"]["message"]
+    assert found["seqline.yaml, line 4"]["warning"]
