@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from seqline.schema.texts import takes_text
+from seqline.schema.transport import is_utf8
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{0,63}$")]
 LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -48,5 +49,7 @@ class Model(BaseModel):
     @classmethod
     def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
         """Gives a text the digits as they were written, and anything else the number."""
+        if isinstance(value, str) and not is_utf8(value):
+            raise ValueError(f"is not UTF-8: {value!r}")
         text = takes_text(cls.model_fields[str(info.field_name)].annotation)
         return value.value if isinstance(value, Written) and not text else value

@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, mode
 from seqline.configuration.base import Model, ParameterValues
 from seqline.configuration.cron import read_cron
 
+# Names in a machine's own files, which a service does not know.
+OF_THIS_MACHINE = {"localtime", "posixrules", "Factory"}
 # A KFP server rejects more runs of one schedule at a time.
 MOST_ACTIVE = 10
 
@@ -49,6 +51,8 @@ class ScheduleSettings(Model):
     @classmethod
     def _timezone(cls, value: str) -> str:
         try:
+            if value in OF_THIS_MACHINE:
+                raise ValueError
             zoneinfo.ZoneInfo(value)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"there is no time zone {value!r}; write one such as UTC or Europe/Paris") from None

@@ -40,7 +40,7 @@ def unfit(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
     elif isinstance(value, Unquoted):
         yield path, not_text(value)
     elif isinstance(value, str) and not is_utf8(value):
-        yield path, f"is not UTF-8: {value!r}; KFP passes texts as UTF-8, so rename what it names"
+        yield path, f"is not UTF-8, in which KFP passes texts: {value!r}; rename the file if it names one"
     elif isinstance(value, float) and not math.isfinite(value):
         yield path, f"must be a finite number, not {value}"
     elif isinstance(value, int) and abs(value) > LARGEST:
