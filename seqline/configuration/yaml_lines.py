@@ -1,5 +1,6 @@
 """Reads YAML and the line of each key."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from seqline.schema.yaml_values import Loader, Unquoted
 Keys = tuple[str, ...]
 
 PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+# A cron expression such as */15 and a macro such as @daily begin with what YAML reserves.
+SPECIAL = re.compile("alias|alphabetic or numeric|cannot start any token")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ def read_yaml(file: Path) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{file}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = str(getattr(error, "problem", None) or error)
+        hint = "; put a value that begins with * or @ in quotes" if SPECIAL.search(problem) else ""
+        raise UserError(f"{file}{line}: not YAML: {problem}{hint}") from None
     if node is None:
         return Document()
     if not isinstance(node, yaml.MappingNode):

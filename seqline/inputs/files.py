@@ -120,7 +120,7 @@ def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
     """
     remote = "://" in folder
     system = _filesystem(folder)
-    root = system._strip_protocol(folder if remote else str(Path(folder).expanduser().absolute())).rstrip("/")
+    root = system._strip_protocol(folder if remote else str(expanded(folder).absolute())).rstrip("/")
     try:
         found = system.find(root)
     except OSError as error:
