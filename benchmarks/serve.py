@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from benchmarks.results import finish, parser, show
 from benchmarks.serving.processes import free_port
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.exported_model import ExportedModel
+from seqline.endpoints.ports import DIRECT
 from seqline.errors import UserError
 
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
@@ -145,7 +145,7 @@ def _running(command: list[str], health: str, variables: dict[str, str] | None =
 
 def _healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with DIRECT.open(url, timeout=5) as response:
             return bool(response.status == 200)
     except OSError:
         return False

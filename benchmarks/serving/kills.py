@@ -28,6 +28,7 @@ from seqline.artifacts.decision import Decision, RuleResult, write_decision
 from seqline.artifacts.evaluation import Sentence
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.endpoints.local_endpoint import Endpoint
+from seqline.endpoints.ports import DIRECT
 from seqline.errors import UserError
 
 TEXT = "A man is riding a bike."
@@ -182,7 +183,7 @@ class Client:
         body = json.dumps({"instances": [TEXT]}).encode()
         while not self._stopped:
             try:
-                with urllib.request.urlopen(urllib.request.Request(self.url, body), timeout=120) as response:
+                with DIRECT.open(urllib.request.Request(self.url, body), timeout=120) as response:
                     self.answered = bool(json.load(response)["predictions"][0]["text"])
             except (OSError, ValueError, KeyError):
                 self.answered = False

@@ -13,6 +13,7 @@ from typing import Any
 from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.schema.transport import LARGEST
 
 Value = float | int | str
 
@@ -138,7 +139,9 @@ def _fits(value: Any, kind: type) -> bool:
         return False
     if kind is str:
         return isinstance(value, str)
-    return isinstance(value, (int, float)) and (kind is float or value == int(value))
+    # Neither NaN nor an infinity is within bounds.
+    finite = isinstance(value, (int, float)) and abs(value) <= LARGEST
+    return finite and (kind is float or value == int(value))
 
 
 def _words(kind: type) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from seqline.checking import preflight
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
+from seqline.configuration.cron_warnings import cron_warnings
 from seqline.configuration.loaded import ConfigurationError
 from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
@@ -50,7 +51,7 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
             for schedule in ["", *(name for name, one in configuration.schedules.items() if one.target == target)]:
                 pipeline = (configuration.schedules[schedule].pipeline if schedule else "") or configuration.pipeline
                 problems += _run(loaded, opened, pipeline, schedule, online)
-            problems += _images(loaded, target)
+            problems += [*schedule_warnings(loaded, target), *_images(loaded, target)]
             problems += opened.check() if online else []
             problems += preflight.problems(loaded) if deep and target == "vertex" else []
         except UserError as error:  # noqa: PERF203
@@ -60,6 +61,19 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
             message = f"targets.{schedule_settings.target}, where it runs, is not configured"
             problems.append(Problem(message, loaded.where("schedules", name, "target"), f"schedules.{name}.target"))
     return list(dict.fromkeys(problems))
+
+
+def schedule_warnings(loaded: Loaded, target: str) -> Iterator[Problem]:
+    """Yields what may surprise about a target's schedules.
+
+    Args:
+        loaded: The configuration.
+        target: The target's name.
+    """
+    for name, settings in loaded.configuration.schedules.items():
+        for key, message in cron_warnings(settings) if settings.target == target else ():
+            keys = ("schedules", name, key)
+            yield Problem(message, loaded.where(*keys), ".".join(keys), warning=True)
 
 
 def _pipelines(loaded: Loaded) -> Iterator[Problem]:
@@ -100,7 +114,7 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         spec = target.compile(pipeline, Path(folder) / "spec.yaml")
         size, known = spec.stat().st_size, read_parameters(spec)
     arguments = loaded.arguments(known, target.name, schedule, others)
-    problems: list[Problem] = []
+    problems = list(_endpoint(loaded, target.name, str(arguments.get("endpoint") or ""), schedule, others))
     if online and target.name == "laptop":
         problems += _data(loaded, arguments)
     if size > SPEC_LIMIT:
@@ -112,6 +126,16 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         message = f"the values have {characters:,} characters in total; keep them below {PARAMETERS_LIMIT:,}"
         problems.append(Problem(message, loaded.where("parameters"), "parameters"))
     return problems
+
+
+def _endpoint(loaded: Loaded, target: str, endpoint: str, schedule: str, others: bool) -> Iterator[Problem]:
+    """Yields a local endpoint of a run whose stages are containers."""
+    if target != "laptop" and endpoint and not endpoint.startswith("projects/"):
+        keys = loaded.source("endpoint", target, schedule, others)
+        message = (
+            f"{endpoint} is a folder in deploy's container, gone with it; write projects/P/locations/L/endpoints/NAME"
+        )
+        yield Problem(message, loaded.where(*keys), ".".join(keys), warning=True)
 
 
 def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
+from seqline.paths import expanded
 from seqline.targets import TARGETS, open_target
 from seqline.targets.laptop import Laptop
 
@@ -116,7 +117,7 @@ def _engine() -> Finding:
 
 def _credentials() -> Finding:
     named = os.environ.get(CREDENTIALS, "")
-    usual = Path(os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud").expanduser()
+    usual = expanded(os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud")
     file = Path(named) if named else usual / "application_default_credentials.json"
     if file.is_file():
         return Finding("credentials", "ok", str(file))

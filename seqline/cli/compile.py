@@ -10,13 +10,14 @@ from seqline.cli.options import (
     PipelineOption,
     SetOption,
     TargetOption,
+    at_home,
     pipeline_arguments,
     read_configuration,
 )
 
 
 def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The YAML file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", callback=at_home, help="The YAML file to write.")],
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,

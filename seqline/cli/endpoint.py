@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.cli.options import at_home
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ NameArgument = Annotated[
         show_default=False,
     ),
 ]
-HomeOption = Annotated[Path, typer.Option("--home", help="Folder of runs, caches and endpoints.")]
+HomeOption = Annotated[Path, typer.Option("--home", callback=at_home, help="Folder of runs, caches and endpoints.")]
 ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from seqline.cli.options import at_home
+
 app = typer.Typer(help="Build the images and run the pipelines in them.", no_args_is_help=True)
 
 EngineOption = Annotated[
@@ -26,14 +28,16 @@ def build(
     option: Annotated[
         list[str] | None, typer.Option(help="An option for the engine's build command; repeatable.")
     ] = None,
-    containers: Annotated[Path, typer.Option(help="Folder of the Dockerfiles.")] = Path("containers"),
-    sbom: Annotated[Path, typer.Option(help="Folder of the software bills of materials.")] = Path("build/sbom"),
+    containers: Annotated[Path, typer.Option(callback=at_home, help="Folder of the Dockerfiles.")] = Path("containers"),
+    sbom: Annotated[Path, typer.Option(callback=at_home, help="Folder of the software bills of materials.")] = Path(
+        "build/sbom"
+    ),
     push: Annotated[bool, typer.Option(help="Push them to the registry of --repository.")] = False,
     push_option: Annotated[
         list[str] | None, typer.Option(help="An option for the engine's push command; repeatable.")
     ] = None,
     digests: Annotated[
-        Path, typer.Option(help="Configuration file to write, with the digests of the pushed images.")
+        Path, typer.Option(callback=at_home, help="Configuration file to write, with the digests of the pushed images.")
     ] = Path("build/images.yaml"),
 ) -> None:
     """Build images, write their contents, and print their sizes."""
@@ -63,12 +67,14 @@ def build(
 @app.command("test")
 def run_inside(
     engine: EngineOption = "",
-    spec: Annotated[Path | None, typer.Option(help="A compiled pipeline; compiled by default.")] = None,
+    spec: Annotated[
+        Path | None, typer.Option(callback=at_home, help="A compiled pipeline; compiled by default.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter or option, name=value; repeatable.")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Number of pairs of the sample.")] = 2000,
-    home: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("build/images"),
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs of the sample.")] = 2000,
+    home: Annotated[Path, typer.Option(callback=at_home, help="Folder of the run.")] = Path("build/images"),
 ) -> None:
     """Run the pipelines on the sample, each stage in its image.
 

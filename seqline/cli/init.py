@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from seqline.cli.options import at_home
 from seqline.errors import UserError
 
 SCHEMA = "seqline.schema.json"
 
 
 def init(
-    output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("seqline.yaml"),
+    output: Annotated[Path, typer.Argument(callback=at_home, help="The file to write.")] = Path("seqline.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     schema_only: Annotated[
         bool, typer.Option("--schema-only", help="Write only the JSON schema, after an upgrade.")

@@ -5,14 +5,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.paths import expanded
+
 if TYPE_CHECKING:
     from seqline.configuration import Loaded
+
+
+def at_home(given: Any) -> Any:
+    """Replaces a ~ at the start of a path, or of several, where no shell did; the callback of an option.
+
+    Args:
+        given: One path, several, or None.
+    """
+    if isinstance(given, list | tuple):
+        return [expanded(path) for path in given]
+    return given and expanded(given)
+
 
 ConfigOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--config",
         "-c",
+        callback=at_home,
         help="A configuration file; several are merged from left to right. By default seqline.yaml, if it exists.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from seqline.cli.endpoint import ApiOption, HomeOption, choose
+from seqline.cli.options import at_home
 from seqline.cli.texts import answered, read_texts
 from seqline.errors import UserError
 
@@ -19,8 +21,12 @@ BATCH = 64
 
 def predict(
     text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with one text per line.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the predictions.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", callback=at_home, help="A file with one text per line.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", callback=at_home, help="File for the predictions.")
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(help="Name of a local endpoint, or projects/P/locations/L/endpoints/NAME.")
     ] = None,
@@ -63,11 +69,13 @@ def predict(
 
 
 def _parameter(given: str) -> tuple[str, Any]:
-    name, _, value = given.partition("=")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        raise UserError(f"--set {given}: write name=value with a number, true or false, as in beam_size=8") from None
+    from seqline.schema.texts import Text, parse
+
+    name, _, text = given.partition("=")
+    value = parse(Text(text))
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"--set {given}: write name=value with a finite number, true or false, as in beam_size=8")
+    return name, value
 
 
 @contextlib.contextmanager

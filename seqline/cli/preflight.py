@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
+from seqline.cli.options import ConfigOption, JsonOption, SetOption, at_home, read_configuration
 from seqline.errors import UserError
 
 
@@ -17,7 +17,10 @@ def preflight(
         str, typer.Option("--tpu", help="The slice, such as v5e:2x2 or v3; the configuration's for Vertex by default.")
     ] = "",
     corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="A corpus from tokenize, for its buckets, steps, hours and cost.")
+        Path | None,
+        typer.Option(
+            "--corpus", callback=at_home, help="A corpus from tokenize, for its buckets, steps, hours and cost."
+        ),
     ] = None,
     bucket: Annotated[
         list[int] | None, typer.Option("--bucket", help="Length of a batch to check, without a corpus; repeatable.")
@@ -29,7 +32,8 @@ def preflight(
     search: Annotated[bool, typer.Option(help="Search for the largest batch that fits.")] = True,
     decode: Annotated[bool, typer.Option(help="Also check a step of decoding.")] = False,
     tpus: Annotated[
-        Path | None, typer.Option("--tpus", help="A file of TPUs and prices, instead of the built-in one.")
+        Path | None,
+        typer.Option("--tpus", callback=at_home, help="A file of TPUs and prices, instead of the built-in one."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from seqline.cli.endpoint import HomeOption
+from seqline.cli.options import at_home
 from seqline.errors import UserError
+from seqline.paths import expanded
 
 app = typer.Typer(help="Compare challenger and champion by blind human evaluation.", no_args_is_help=True)
 
@@ -19,7 +21,8 @@ def sheet(
         str, typer.Argument(help="Folder or gs:// address of a run's decision; by default the newest local run's.")
     ] = "",
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="HTML page to write; its key goes to the same folder.")
+        Path,
+        typer.Option("--output", "-o", callback=at_home, help="HTML page to write; its key goes to the same folder."),
     ] = Path("sheet.html"),
     sentences: Annotated[int, typer.Option(help="Maximum number of pairs.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the sample, its order, and the sides.")] = 1,
@@ -45,9 +48,13 @@ def sheet(
 
 @app.command(name="import")
 def import_(
-    ratings: Annotated[list[Path], typer.Argument(help="Files that raters downloaded, one per rater.")],
-    key: Annotated[Path, typer.Option(help="The sheet's key.")] = Path("sheet.key.json"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("human.json"),
+    ratings: Annotated[
+        list[Path], typer.Argument(callback=at_home, help="Files that raters downloaded, one per rater.")
+    ],
+    key: Annotated[Path, typer.Option(callback=at_home, help="The sheet's key.")] = Path("sheet.key.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", callback=at_home, help="The file to write.")] = Path(
+        "human.json"
+    ),
 ) -> None:
     """Compute raters' preference, with an interval, and their agreement."""
     from seqline.human_evaluation.ratings import import_ratings
@@ -78,7 +85,7 @@ def _local(address: str, files: list[str]) -> Iterator[Path]:
     """Yields a local folder with an artifact's files, copied from a bucket if necessary."""
     address = address.replace("/gcs/", "gs://", 1) if address.startswith("/gcs/") else address
     if "://" not in address:
-        yield Path(address)
+        yield expanded(address)
         return
     import tempfile
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqline.cli.options import ConfigOption, PipelineOption, SetOption, TargetOption, read_configuration
+from seqline.cli.options import ConfigOption, PipelineOption, SetOption, TargetOption, at_home, read_configuration
+from seqline.paths import expanded, local
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +36,9 @@ def run(
         str | None,
         typer.Option("--from-template", "--spec", help="A compiled file or an uploaded version to run unchanged."),
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of runs, caches and endpoints on a laptop.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(callback=at_home, help="Folder of runs, caches and endpoints on a laptop.")
+    ] = None,
     cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
 ) -> None:
@@ -49,7 +52,7 @@ def run(
     loaded = read_configuration(config, settings)
     chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
     opened = open_target(chosen, loaded.configuration)
-    spec = spec or str(opened.compile(name, _compiled(loaded, chosen, name)))
+    spec = local(spec) if spec else str(opened.compile(name, _compiled(loaded, chosen, name)))
     others = name != loaded.configuration.pipeline
     arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)
     # Bound to this stdout: while the stages run, kfp's own output on sys.stdout is discarded.
@@ -91,7 +94,7 @@ def _settings(
 def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:
     """Returns the path of a run's spec."""
     name = pipeline if target == "laptop" else f"{pipeline}-{target}"
-    return Path(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
+    return expanded(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
 
 
 def _console() -> "Console":

@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from seqline.cli.options import at_home
+
 
 def sample(
-    output: Annotated[Path, typer.Argument(help="File to write, .tsv or .jsonl.")] = Path("sample.tsv"),
+    output: Annotated[Path, typer.Argument(callback=at_home, help="File to write, .tsv or .jsonl.")] = Path(
+        "sample.tsv"
+    ),
     source: Annotated[str, typer.Option(help="CLDR locale of the sources.")] = "en",
     target: Annotated[str, typer.Option(help="CLDR locale of the targets.")] = "de",
-    pairs: Annotated[int | None, typer.Option(help="Number of pairs; 25,000 by default.")] = None,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Number of pairs; 25,000 by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random selection.")] = 1,
 ) -> None:
     """Write the built-in corpus, made from Unicode CLDR data.

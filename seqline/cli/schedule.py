@@ -90,22 +90,27 @@ def delete(name: NameArgument, target: TargetOption = None, config: ConfigOption
 def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool) -> None:
     import tempfile
 
+    from seqline.checking.check import schedule_warnings
     from seqline.targets.schedule_plan import carry_out
     from seqline.targets.schedule_plan import plan as make_plan
 
     loaded = read_configuration(config, settings)
     opened = _open(target, loaded)
+    for warning in schedule_warnings(loaded, opened.name):
+        print(f"warning: {warning}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         wanted = [_wanted(loaded, opened, name, Path(folder)) for name in _names(loaded, opened)]
         steps = make_plan(wanted, opened.schedules(), opened.updatable, prune)
         done: dict[str, Schedule | None] = {}
         if not as_json:
             _print(steps)
+        references: dict[str, str] = {}
+        # Everything that can fail before the first change of a schedule does so here.
         for step in steps if apply_too else []:
-            references: dict[str, str] = {}
             if step.wanted and step.action in {"create", "update", "replace"}:
                 given = loaded.configuration.schedules[step.name].template
                 references[step.name] = given or opened.upload(Path(step.wanted.template)).reference
+        for step in steps if apply_too else []:
             done[step.name] = carry_out(step, opened, references)
             if not as_json and (made := done[step.name]):
                 _show(made)

@@ -67,7 +67,7 @@ def read_texts(given: list[str] | None, file: Path | None) -> list[Text]:
 
 
 def _argument(text: str) -> Text:
-    from seqline.inputs.lines import is_utf8
+    from seqline.schema.transport import is_utf8
 
     if is_utf8(text):
         return Text(repr(text[:60]), text)

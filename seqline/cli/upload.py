@@ -12,6 +12,7 @@ from seqline.cli.options import (
     PipelineOption,
     SetOption,
     TargetOption,
+    at_home,
     pipeline_arguments,
     read_configuration,
 )
@@ -19,7 +20,7 @@ from seqline.cli.options import (
 
 def upload(
     tag: Annotated[list[str] | None, typer.Option(help="A tag to move to this version; repeatable.")] = None,
-    spec: Annotated[Path | None, typer.Option(help="A compiled file to upload unchanged.")] = None,
+    spec: Annotated[Path | None, typer.Option(callback=at_home, help="A compiled file to upload unchanged.")] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,

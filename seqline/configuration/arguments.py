@@ -1,10 +1,11 @@
 """The values of a run's parameters: typed, validated by the stages' schemas, and in normal form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from seqline.configuration.parameters import Parameters, merge
+from seqline.endpoints.opening import check_endpoint
 from seqline.errors import UserError
 from seqline.schema.options import Fault, OptionsError
 from seqline.schema.run import RunParameters
@@ -48,6 +49,7 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
                 found.values[name] = known.typed(name, value)
             except OptionsError as error:
                 found.faults += error.faults
+    found.faults += _endpoint(known, found.values)
     # Only a pipeline with sections has parameters of the run; those of another may mean something else.
     every = known.defaults | found.values if known.sections else {}
     run = {name: value for name, value in every.items() if name in RunParameters.model_fields}
@@ -59,6 +61,16 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
     else:
         found.values |= {name: SECTIONS[name].normal(resolved[name]) for name in sections}
     return found
+
+
+def _endpoint(known: Parameters, values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yields the fault of an endpoint that the last stages would refuse."""
+    # Another pipeline's parameter of that name may mean something else.
+    if known.sections and values.get("endpoint"):
+        try:
+            check_endpoint(values["endpoint"])
+        except UserError as error:
+            yield Fault(("endpoint",), str(error), predicate=False)
 
 
 def _unknown(known: Parameters, name: str) -> Fault:

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from seqline.configuration.base import Model, ParameterValues
+from seqline.endpoints.local_endpoint import NAME
 
 
 class LaptopTarget(Model):
@@ -12,8 +13,9 @@ class LaptopTarget(Model):
 
     home: str = ".seqline"
     """Folder of runs, caches and endpoints, relative to the current folder."""
-    endpoint: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "seqline"
-    """Name of the local endpoint and of the model in its address."""
+    endpoint: Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")] = "seqline"
+    """Name of the local endpoint and of the model in its address: a lower-case letter, then at most 62 lower-case
+    letters, digits and hyphens."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     """Port of the endpoint's server."""
     cache: bool = True

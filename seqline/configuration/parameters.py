@@ -8,10 +8,11 @@ from typing import Any
 
 from seqline.errors import UserError
 from seqline.names import nearest
-from seqline.schema.messages import WORDS
-from seqline.schema.options import Fault, OptionsError
+from seqline.schema.messages import WORDS, not_text
+from seqline.schema.options import Fault, OptionsError, whole_numbers
 from seqline.schema.sections import SECTIONS
 from seqline.schema.texts import Text, parse
+from seqline.schema.transport import unfit
 
 TYPES: dict[str, tuple[type, str]] = {
     "STRING": (str, WORDS["string_type"]),
@@ -81,12 +82,18 @@ class Parameters:
         kind, given = self.require(name), value
         if isinstance(value, Text):
             value = str(value) if kind == "STRING" else parse(value)
+        faults = [Fault((name, *path), message) for path, message in unfit(value)]
+        if faults:
+            raise OptionsError(faults)
         if kind == "NUMBER_DOUBLE" and type(value) is int:
             value = float(value)
+        if kind == "NUMBER_INTEGER":
+            value = whole_numbers(value)
         python, words = TYPES[kind]
         # type() and not isinstance(): true is not a number.
         if type(value) is not python:
-            raise OptionsError([Fault((name,), f"must be {words}, not {_shown(given)}")])
+            wrong = not_text(given) if kind == "STRING" else f"must be {words}, not {_shown(given)}"
+            raise OptionsError([Fault((name,), wrong)])
         return value
 
 

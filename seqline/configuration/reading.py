@@ -11,10 +11,10 @@ from seqline.configuration.model import Configuration
 from seqline.configuration.parameters import merge
 from seqline.configuration.yaml_lines import Keys, parse_yaml, read_yaml
 from seqline.errors import UserError
-from seqline.inputs.lines import is_utf8
 from seqline.problems import Problem
 from seqline.schema.messages import explain
 from seqline.schema.texts import Text
+from seqline.schema.transport import is_utf8
 
 FILE = "seqline.yaml"
 

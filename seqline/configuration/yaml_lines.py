@@ -7,13 +7,15 @@ from typing import Any
 
 import yaml
 
+from seqline.configuration.base import Written
 from seqline.errors import UserError
+from seqline.schema.yaml_values import Loader, Unquoted
 
 Keys = tuple[str, ...]
 
 PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
-# YAML 1.1 reads 3e-3 and 1.0e5 as text; YAML 1.2 and JSON read them as numbers.
-EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+# A cron expression such as */15 and a macro such as @daily begin with what YAML reserves.
+SPECIAL = re.compile("alias|alphabetic or numeric|cannot start any token")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def read_yaml(file: Path) -> Document:
         UserError: If it is missing, is not YAML, is not a mapping, or has a key twice.
     """
     try:
-        loader = _loader(file.read_bytes().decode("utf-8"))
+        loader = Loader(file.read_bytes().decode("utf-8"))
         node = loader.get_single_node()
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; `seqline init` writes one") from None
@@ -48,7 +50,9 @@ def read_yaml(file: Path) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{file}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = str(getattr(error, "problem", None) or error)
+        hint = "; put a value that begins with * or @ in quotes" if SPECIAL.search(problem) else ""
+        raise UserError(f"{file}{line}: not YAML: {problem}{hint}") from None
     if node is None:
         return Document()
     if not isinstance(node, yaml.MappingNode):
@@ -71,16 +75,11 @@ def parse_yaml(text: str, path: Keys) -> Any:
         path: Path of keys of the value.
     """
     try:
-        loader = _loader(text)
+        loader = Loader(text)
         node = loader.get_single_node()
         return None if node is None else _build(node, path, Path("--set"), {}, loader)
     except (yaml.YAMLError, ValueError):
         return text
-
-
-def _loader(text: str) -> Any:
-    kind: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return kind(text)
 
 
 def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: Any) -> Any:
@@ -92,10 +91,10 @@ def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: An
         lines.update({keys: f"{file}, line {item.start_mark.line + 1}" for keys, item in items})
         return [_build(item, keys, file, lines, loader) for keys, item in items]
     if not isinstance(node, yaml.MappingNode):
-        # Only parameters are fractions; elsewhere 1e5 may be a tag.
-        if "parameters" in path and not node.style and EXPONENT.fullmatch(node.value):
-            return float(node.value)
-        return loader.construct_object(node, deep=True)
+        value = loader.construct_object(node, deep=True)
+        # Elsewhere 1e5 and 1.10 may be tags.
+        plain = "parameters" not in path and not isinstance(value, bool) and isinstance(value, int | float | Unquoted)
+        return Written.read(node.value, value) if plain else value
     loader.flatten_mapping(node)
     content = {}
     for key_node, value_node in node.value:

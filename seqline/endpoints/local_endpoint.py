@@ -29,6 +29,7 @@ from seqline.endpoints import process
 from seqline.endpoints.back_end import State
 from seqline.endpoints.ports import is_free
 from seqline.errors import UserError
+from seqline.paths import expanded
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +271,7 @@ def local_endpoint(folder: str) -> Endpoint:
     """
     if "://" in folder:
         raise UserError(f"endpoint: {folder} is neither a local folder nor projects/P/locations/L/endpoints/NAME")
-    return Endpoint(Path(folder).resolve())
+    return Endpoint(expanded(folder).resolve())
 
 
 def is_running(path: Path) -> bool:

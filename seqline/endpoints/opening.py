@@ -3,7 +3,26 @@
 from seqline.endpoints.back_end import BackEnd
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import local_endpoint
-from seqline.endpoints.vertex import Machine, VertexBackEnd
+from seqline.endpoints.vertex import ENDPOINT, Machine, VertexBackEnd
+from seqline.errors import UserError
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Checks an endpoint's name, before anything is trained for it.
+
+    Args:
+        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    if not endpoint.startswith("projects/"):
+        local_endpoint(endpoint)
+    elif not ENDPOINT.fullmatch(endpoint):
+        raise UserError(
+            f"{endpoint!r} is not projects/P/locations/L/endpoints/NAME, with a NAME of lower-case letters, digits and "
+            "hyphens"
+        )
 
 
 def open_back_end(

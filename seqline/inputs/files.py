@@ -2,14 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
-from seqline.inputs.lines import is_utf8
+from seqline.paths import expanded
+from seqline.schema.transport import is_utf8
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
     """
     remote = "://" in folder
     system = _filesystem(folder)
-    root = system._strip_protocol(folder if remote else str(Path(folder).expanduser().absolute())).rstrip("/")
+    root = system._strip_protocol(folder if remote else str(expanded(folder).absolute())).rstrip("/")
     try:
         found = system.find(root)
     except OSError as error:
@@ -136,7 +136,7 @@ def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
 
 def _expand(pattern: str, parameter: str) -> list[str]:
     remote = "://" in pattern
-    pattern = pattern if remote else str(Path(pattern).expanduser().absolute())
+    pattern = pattern if remote else str(expanded(pattern).absolute())
     system = _filesystem(pattern)
     try:
         if system.isdir(pattern):

@@ -62,19 +62,6 @@ def check_encoding(start: bytes, path: str) -> None:
         raise UserError(f"{path}, line 1: the file is UTF-16 or UTF-32; convert it to UTF-8, for example with iconv")
 
 
-def is_utf8(text: str) -> bool:
-    """Whether a text can be written as UTF-8: an argument or a file's name of other bytes holds lone surrogates.
-
-    Args:
-        text: Any text.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def is_blank(text: str) -> bool:
     """Whether nothing of a text is left after normalization: spaces, control and zero-width characters alone.
 

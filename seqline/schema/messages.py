@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from seqline.names import nearest
+from seqline.schema.yaml_values import Unquoted
 
 WORDS = {
     "string_type": "text",
@@ -64,13 +65,28 @@ def explain(detail: Any, kind: type[BaseModel]) -> str:
     if limits:
         field = fields_at(kind, path[:-1]).get(str(path[-1])) if path else None
         wanted = bounds(field) if field is not None else ""
-        wanted = wanted or " and ".join(f"{BOUNDS[name]} {limit:g}" for name, limit in limits.items())
+        wanted = wanted or " and ".join(f"{BOUNDS[name]} {_digits(limit)}" for name, limit in limits.items())
         return f"must be {wanted}, not {given!r}"
-    if error == "string_type" and isinstance(given, bool):
-        # YAML 1.1 reads no, off and yes as truth values; the language code of Norwegian is one of them.
-        return f"must be text, not {str(given).lower()}; put it in quotes"
+    if error == "string_type":
+        return not_text(given)
     said = f"must be {WORDS[error]}" if error in WORDS else detail["msg"][0].lower() + detail["msg"][1:]
     return f"{said}, not {given!r}" if len(repr(given)) < 80 else said
+
+
+def not_text(given: Any) -> str:
+    """Says that a value must be text, and that quotes make it one.
+
+    Args:
+        given: The value.
+    """
+    if isinstance(given, Unquoted):
+        return f"must be text, not the {given.meaning} {given}; put it in quotes"
+    if isinstance(given, bool):
+        # YAML 1.1 reads no, off and yes as truth values; the language code of Norwegian is one of them.
+        return f"must be text, not {str(given).lower()}; put it in quotes"
+    shown = "null" if given is None else repr(given)
+    hint = "; put it in quotes" if isinstance(given, int | float) else ""
+    return f"must be text, not {shown}{hint}" if len(shown) < 80 else f"must be text{hint}"
 
 
 def bounds(field: FieldInfo) -> str:
@@ -80,7 +96,7 @@ def bounds(field: FieldInfo) -> str:
         field: The field.
     """
     return " and ".join(
-        f"{word} {getattr(one, name):g}"
+        f"{word} {_digits(getattr(one, name))}"
         for name, word in BOUNDS.items()
         for one in field.metadata
         if isinstance(getattr(one, name, None), int | float)
@@ -99,6 +115,10 @@ def accepted(field: FieldInfo) -> str:
     kind = _content(field.annotation)
     words = KINDS.get(typing.get_origin(kind) or kind, "object")
     return ", ".join(filter(None, (words, bounds(field))))
+
+
+def _digits(limit: float) -> str:
+    return str(int(limit)) if float(limit).is_integer() else f"{limit:g}"
 
 
 def _literals(annotation: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqline.errors import UserError
 from seqline.schema.messages import explain
+from seqline.schema.transport import LARGEST, unfit
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound="BaseOptions")
@@ -75,10 +76,15 @@ class BaseOptions(Part):
     """
 
     def __init__(self, **values: Any) -> None:
+        faults: list[Fault] = []
         try:
             super().__init__(**{name: whole_numbers(value) for name, value in values.items()})
         except ValidationError as error:
-            raise OptionsError(_faults(error, type(self))) from None
+            faults = _faults(error, type(self))
+        known = {fault.path for fault in faults}
+        faults += [Fault(path, message) for path, message in unfit(values) if path not in known]
+        if faults:
+            raise OptionsError(faults)
 
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults, as JSON has them."""
@@ -115,7 +121,7 @@ def whole_numbers(value: Any) -> Any:
     Args:
         value: A JSON value.
     """
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST:
         return int(value)
     if isinstance(value, Mapping):
         return {key: whole_numbers(one) for key, one in value.items()}

@@ -12,9 +12,11 @@ from typing import Any, get_args, get_type_hints
 from docstring_parser import parse as parse_docstring
 
 from seqline.errors import UserError
+from seqline.paths import expanded
 from seqline.schema.messages import accepted
 from seqline.schema.options import BaseOptions
 from seqline.schema.texts import Text, read_text
+from seqline.schema.transport import unfit
 
 
 def run(stage: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
@@ -79,8 +81,10 @@ def _options(model: type[BaseOptions], given: Mapping[str, str]) -> BaseOptions:
 def _typed(name: str, annotation: Any, text: str) -> Any:
     """The value of a function's own parameter: a path, a text, a number or a truth value."""
     if annotation is Path or Path in get_args(annotation):
-        return Path(text)
+        return expanded(text)
     value = read_text(annotation, Text(text))
+    for _, message in unfit(value):
+        raise UserError(f"{name} {message}")
     expected = (int, float) if annotation is float else annotation
     if not isinstance(value, expected):
         raise UserError(f"{name} must be of type {annotation.__name__}, not {text!r}")

@@ -1,10 +1,13 @@
 """Values of options as the command line gives them: texts that take the option's type."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
+
+from seqline.schema.yaml_values import load_yaml
 
 
 class Text(str):
@@ -35,15 +38,10 @@ def parse(value: Any) -> Any:
         return {key: parse(one) for key, one in value.items()}
     if not isinstance(value, Text):
         return value
-    try:
-        # Before YAML, for which 3e-3 is text.
-        return json.loads(value)
-    except ValueError:
-        pass
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        return str(value)
+    for load in (json.loads, load_yaml):
+        with contextlib.suppress(ValueError, yaml.YAMLError):
+            return load(value)
+    return str(value)
 
 
 def takes_text(annotation: Any) -> bool:

@@ -6,13 +6,14 @@ and the routes with `AIP_STORAGE_URI`, `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `
 
 import argparse
 import dataclasses
+import math
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
+from seqline.paths import expanded, local
 from seqline.serving.limits import Limits
 from seqline.serving.logs import log_to_stderr
 from seqline.serving.supervisor import supervise
@@ -29,18 +30,20 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
         The exit code: 0, or 1 after a message.
     """
     parser = argparse.ArgumentParser(prog="python -m seqline.serving", description="The model server.")
-    parser.add_argument("--endpoint", type=Path, help="folder of a local endpoint; default: serve AIP_STORAGE_URI")
-    parser.add_argument("--model", help="exported model to serve without an endpoint: a folder or a gs:// URL")
+    parser.add_argument("--endpoint", type=expanded, help="folder of a local endpoint; default: serve AIP_STORAGE_URI")
+    parser.add_argument(
+        "--model", type=local, help="exported model to serve without an endpoint: a folder or a gs:// URL"
+    )
     parser.add_argument(
         "--host", help="address to listen on; default: the endpoint's, 127.0.0.1, or all if AIP_* is set"
     )
-    parser.add_argument("--port", type=int, help="port to listen on; default: the endpoint's, or AIP_HTTP_PORT")
-    parser.add_argument("--grpc-port", type=int, help="port of the gRPC service; default: the endpoint's, or none")
+    parser.add_argument("--port", type=_port, help="port to listen on; default: the endpoint's, or AIP_HTTP_PORT")
+    parser.add_argument("--grpc-port", type=_port, help="port of the gRPC service; default: the endpoint's, or none")
     parser.add_argument("--keep", action="store_true", help="restart the server when a signal kills it")
     parser.add_argument("--log-texts", action="store_true", help="write the texts of requests to the log")
     for limit in dataclasses.fields(Limits):
         flag = "--max-" + limit.name.replace("_", "-")
-        parser.add_argument(flag, type=type(limit.default), default=limit.default, help="default %(default)s")
+        parser.add_argument(flag, type=_above_0(type(limit.default)), default=limit.default, help="default %(default)s")
     options = parser.parse_args(arguments)
     log_to_stderr(Endpoint(options.endpoint.resolve()).log if options.endpoint else None)
     code = supervise() if options.keep else None
@@ -74,7 +77,7 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         # A container's port is reached from outside; a laptop's is not.
         in_container = environment.keys() & {"AIP_STORAGE_URI", "AIP_HTTP_PORT"}
         name, host = "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104
-        port, grpc_port = int(environment.get("AIP_HTTP_PORT", "8080")), 0
+        port, grpc_port = _port_of(environment), 0
     address = Address(
         options.host or host,
         options.port or port,
@@ -84,6 +87,36 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     )
     serve(name, source, address, limits, options.log_texts)
     return 0
+
+
+def _port_of(environment: Mapping[str, str]) -> int:
+    given = environment.get("AIP_HTTP_PORT", "8080")
+    try:
+        return _port(given)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"AIP_HTTP_PORT {error}") from None
+
+
+def _port(given: str) -> int:
+    if not given.isdecimal() or int(given[:6]) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a port up to 65535, not {given!r}")
+    return int(given)
+
+
+def _above_0(kind: type) -> Callable[[str], float]:
+    """Returns the reader of a limit: a finite number above 0."""
+
+    def read(given: str) -> float:
+        try:
+            value: float = kind(given)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            number = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"must be a {number} above 0, not {given!r}")
+        return value
+
+    return read
 
 
 if __name__ == "__main__":

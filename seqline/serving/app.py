@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from seqline.serving.body_encoding import check_encoding
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
 from seqline.serving.request_body import read_body
@@ -61,11 +62,15 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     """
     app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
+    app.add_middleware(UsualForms)
+    health_route = _without_slash(health_route)
     versions = service.versions
 
     @app.exception_handler(RequestError)
     async def request_error(request: Request, error: RequestError) -> JSONResponse:
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        if error.cause is Cause.UNSUPPORTED:
+            headers["Accept-Encoding"] = "gzip, identity"
         return JSONResponse({"error": str(error)}, error.cause.value[0], headers)
 
     @app.exception_handler(RequestValidationError)
@@ -78,13 +83,15 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
+        request_id = request.headers.get("x-request-id", "")[:LONGEST_ID]
+        with service.recording(request_id):
+            packed = check_encoding(request.headers)
         try:
             content = await receive_body(request)
         except ClientDisconnect:
             return Response(status_code=499)  # no client reads it
-        request_id = request.headers.get("x-request-id", "")[:LONGEST_ID]
         with service.recording(request_id):
-            body = await read_body(content, service.limits)
+            body = await read_body(content, service.limits, packed)
         del content
         if body.stream:
             stream = service.stream(body.texts, body.parameters, version, alias, request_id)
@@ -123,7 +130,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     if predict_route:
 
-        @app.post(predict_route, **PREDICT)
+        @app.post(_without_slash(predict_route), **PREDICT)
         async def predict_on_vertex(request: Request) -> Response:
             """Answers texts; the route that Vertex sets."""
             return await answer(request)
@@ -260,6 +267,28 @@ def _describe_bodies(app: FastAPI) -> None:
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class UsualForms:
+    """Answers HEAD like GET without the body, which the server leaves out, and a path that ends with a slash.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request."""
+        if scope["type"] == "http":
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            scope = {**scope, "method": method, "path": _without_slash(scope["path"])}
+        await self.app(scope, receive, send)
+
+
+def _without_slash(path: str) -> str:
+    return path.removesuffix("/") or "/"
 
 
 class BodyLimit:

@@ -17,20 +17,20 @@ def _whole(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_whole)]
 
 
-class Text(BaseModel):
-    """An input as an object."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: str
-
-
 class Base64(BaseModel):
     """An input as TensorFlow Serving's clients send bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     b64: str = Field(description="The text's UTF-8 bytes in base64.", json_schema_extra={"format": "byte"})
+
+
+class Text(BaseModel):
+    """An input as an object."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str | Base64
 
 
 class DecodingParameters(BaseModel):
@@ -68,11 +68,11 @@ class Columns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: list[str] | str
+    text: list[str | Base64] | str | Base64
 
 
 class PredictRequest(BaseModel):
-    """The body of a prediction request: `instances` or `inputs`.
+    """The body of a prediction request: `instances` or `inputs`. A field that is null is absent.
 
     It documents the format; `seqline.serving.request_body` reads it.
     """
@@ -83,15 +83,19 @@ class PredictRequest(BaseModel):
         json_schema_extra={"oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}]},
     )
 
-    instances: list[str | Text | Base64] = Field(default=[], description="The texts, or objects with the field text.")
-    inputs: list[str] | Columns = Field(default=[], description="TensorFlow Serving's columnar form.")
-    parameters: DecodingParameters = Field(default=DecodingParameters(), description="How to decode.")
-    stream: bool = Field(default=False, description="Stream the answer as server-sent events, token by token.")
-    signature_name: Literal["serving_default"] = Field(default="serving_default", description="The only signature.")
+    instances: list[str | Text | Base64] | None = Field(
+        default=None, description="The texts, or objects with the field text."
+    )
+    inputs: list[str | Base64] | str | Base64 | Columns | None = Field(
+        default=None, description="TensorFlow Serving's columnar form."
+    )
+    parameters: DecodingParameters | None = Field(default=None, description="How to decode.")
+    stream: bool | None = Field(default=None, description="Stream the answer as server-sent events, token by token.")
+    signature_name: Literal["serving_default", ""] | None = Field(default=None, description="The only signature.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "PredictRequest":
-        if len({"instances", "inputs"} & self.model_fields_set) != 1:
+        if (self.instances is None) == (self.inputs is None):
             raise ValueError("set either instances or inputs")
         return self
 

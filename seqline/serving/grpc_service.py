@@ -171,7 +171,7 @@ def _texts(tensor: Any, limits: Limits) -> list[str]:
         try:
             texts.append(value.decode())
         except UnicodeDecodeError:
-            raise RequestError(Cause.INVALID, "text is not UTF-8") from None
+            raise RequestError(Cause.INVALID, f"text {index} is not UTF-8") from None
         limits.check_length(index, len(texts[-1]))
         total += repeated * len(texts[-1])
         limits.check_total(total)

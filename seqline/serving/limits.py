@@ -38,7 +38,7 @@ class Limits:
     texts: int = 1024
     stream_texts: int = 8
     text_characters: int = 20_000
-    characters: int = 1_000_000
+    characters: int = 5_000_000
     queue: int = 2048
     batch: int = 64
     beam: int = 16

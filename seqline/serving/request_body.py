@@ -7,15 +7,17 @@ and reads an element only if one more is.
 
 import asyncio
 import base64
-import binascii
+import codecs
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from seqline.serving.answers import Parameters
+from seqline.serving.body_encoding import unpack
 from seqline.serving.contract import DecodingParameters, PredictRequest, read_parameters
 from seqline.serving.limits import Limits
 from seqline.serving.request_errors import Cause, RequestError
@@ -52,19 +54,24 @@ class Body:
     by_column: bool
 
 
-async def read_body(content: bytes | bytearray, limits: Limits) -> Body:
+async def read_body(content: bytes | bytearray, limits: Limits, packed: bool = False) -> Body:
     """Reads a request's body; a large one in a thread, so that the event loop answers other requests meanwhile.
 
     Args:
         content: JSON, with any content type.
         limits: The server's limits.
+        packed: Whether it is packed with gzip; then the limit of its size holds for what it unpacks to.
 
     Raises:
         RequestError: See `parse_body`.
     """
-    if len(content) <= INLINE_BYTES:
-        return parse_body(content, limits)
-    return await asyncio.get_running_loop().run_in_executor(_thread, parse_body, content, limits)
+
+    def read() -> Body:
+        return parse_body(unpack(content, limits.body_bytes) if packed else content, limits)
+
+    if len(content) <= INLINE_BYTES and not packed:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(_thread, read)
 
 
 def parse_body(content: bytes | bytearray, limits: Limits) -> Body:
@@ -83,16 +90,20 @@ def parse_body(content: bytes | bytearray, limits: Limits) -> Body:
 class _Parser:
     def __init__(self, content: bytes | bytearray, limits: Limits) -> None:
         self._content, self._limits = content, limits
-        self._at = 0
+        self._at = len(codecs.BOM_UTF8) * content.startswith(codecs.BOM_UTF8)
         self._characters = 0
         self._longest = LONGEST_CHARACTER * limits.text_characters
 
     def body(self) -> Body:
+        if self._content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in self._content[:2]:
+            raise _invalid("body", "is not in UTF-8 but in UTF-16 or UTF-32; send UTF-8")
         fields: dict[str, Any] = {}
         for name in self._object("", PredictRequest.model_fields):
-            fields[name] = getattr(self, f"_{name}")()
+            # Clients send null for what they leave out.
+            fields[name] = None if self._null() else getattr(self, f"_{name}")()
         if self._next():
             raise self._not_json()
+        fields = {name: value for name, value in fields.items() if value is not None}
         if len({"instances", "inputs"} & fields.keys()) != 1:
             raise _invalid("body", "set either instances or inputs")
         by_column = "inputs" in fields
@@ -103,17 +114,20 @@ class _Parser:
         return self._array("instances", self._instance)
 
     def _inputs(self) -> list[str]:
-        if self._next() == b"[":
-            return self._array("inputs", self._text)
+        if self._next() != b"{":
+            return self._column("inputs")
         found: list[list[str]] = []
-        for _ in self._object("inputs", ("text",)):
-            if self._next() == b"[":
-                found.append(self._array("inputs.text", self._text))
-            else:
-                found.append([self._text("inputs.text", 0)])
+        for name in self._object("inputs", ("text", "b64")):
+            if found:
+                raise _invalid("inputs", "set either text or b64")
+            found.append(self._column("inputs.text") if name == "text" else [self._base64("inputs.b64", 0)])
         if not found:
             raise _invalid("inputs.text", "Field required")
         return found[0]
+
+    def _column(self, path: str) -> list[str]:
+        """The values of the only input; one without brackets is a column of one."""
+        return self._array(path, self._value) if self._next() == b"[" else [self._value(path, 0)]
 
     def _instance(self, path: str, index: int) -> str:
         following = self._next()
@@ -125,20 +139,33 @@ class _Parser:
         for name in self._object(path, ("text", "b64")):
             if found:
                 raise _invalid(path, "set either text or b64")
-            found.append((self._text if name == "text" else self._base64)(f"{path}.{name}", index))
+            found.append((self._value if name == "text" else self._base64)(f"{path}.{name}", index))
         if not found:
             raise _invalid(f"{path}.text", "Field required")
+        return found[0]
+
+    def _value(self, path: str, index: int) -> str:
+        """A text, or the object in which TensorFlow Serving's clients send bytes."""
+        if self._next() != b"{":
+            return self._text(path, index)
+        found = [self._base64(f"{path}.{name}", index) for name in self._object(path, ("b64",))]
+        if not found:
+            raise _invalid(f"{path}.b64", "Field required")
         return found[0]
 
     def _text(self, path: str, index: int) -> str:
         return self._checked(self._string(path, self._longest), index)
 
     def _base64(self, path: str, index: int) -> str:
-        encoded = self._string(path, self._longest)
+        # TensorFlow Serving takes base64 without padding and with spaces too.
+        encoded = "".join(self._string(path, self._longest).split()).rstrip("=")
         try:
-            text = base64.b64decode(encoded, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            raise _invalid(path, "is not UTF-8 text in base64") from None
+            text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
+        except UnicodeDecodeError:
+            raise _invalid(path, "is base64 of bytes that are not UTF-8") from None
+        except ValueError:
+            hint = "; write + and / instead of - and _" if set(encoded) & set("-_") else ""
+            raise _invalid(path, f"is not base64{hint}") from None
         return self._checked(text, index)
 
     def _checked(self, text: str, index: int) -> str:
@@ -159,9 +186,16 @@ class _Parser:
 
     def _signature_name(self) -> str:
         name = self._string("signature_name", LONGEST_NAME)
-        if name != "serving_default":
+        if name not in ("", "serving_default"):
             raise _invalid("signature_name", "Input should be 'serving_default'")
         return name
+
+    def _null(self) -> bool:
+        self._next()
+        match = WORD.match(self._content, self._at)
+        found = match is not None and match[0] == b"null"
+        self._at += len(b"null") * found
+        return found
 
     def _scalar(self, path: str) -> Any:
         self._next()
@@ -236,18 +270,19 @@ class _Parser:
 
     def _end_of_string(self, longest: int) -> int:
         """Position of the closing quote; -1 if there is none within the limit."""
-        content, start = self._content, self._at + 1
+        start = self._at + 1
         bound = start + longest + 1
-        end = content.find(b'"', start, bound)
-        while end >= 0:
-            before = end
-            while before > start and content[before - 1] == BACKSLASH:
-                before -= 1
-            if (end - before) % 2 == 0:
-                break
-            start = end + 1  # the quote is escaped
-            end = content.find(b'"', start, bound)
-        return end
+        end = self._content.find(b'"', start, bound)
+        if end <= start or self._content[end - 1] != BACKSLASH:
+            return end
+        # The quote may be escaped. In Latin-1, positions of characters are those of bytes.
+        part = self._content[start:bound].decode("latin-1")
+        try:
+            return start + scanstring(part, 0, False)[1] - 1
+        except json.JSONDecodeError as error:
+            if error.msg.startswith("Unterminated") or error.pos > len(part) - LONGEST_CHARACTER:
+                return -1
+            raise self._not_json() from None
 
     def _next(self) -> bytes | bytearray:
         """The next character that is no space; empty at the end."""

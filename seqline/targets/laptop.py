@@ -19,6 +19,7 @@ from seqline.endpoints.ports import in_use
 from seqline.endpoints.process import interrupt, start_of
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.paths import expanded
 from seqline.problems import Problem
 from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
@@ -89,7 +90,7 @@ class Laptop:
     def __init__(self, configuration: "Configuration") -> None:
         self.configuration = configuration
         self.settings = configuration.targets.laptop
-        self.home = Home(Path(self.settings.home).expanduser().resolve())
+        self.home = Home(expanded(self.settings.home).resolve())
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the portable spec."""
@@ -234,7 +235,7 @@ def absolute(paths: str) -> str:
     if is_query(paths):
         return paths
     parts = [part.strip() for part in paths.split(",") if part.strip()]
-    return ",".join(part if "://" in part else str(Path(part).expanduser().absolute()) for part in parts)
+    return ",".join(part if "://" in part else str(expanded(part).absolute()) for part in parts)
 
 
 def absolute_folder(folder: str) -> str:
@@ -243,7 +244,7 @@ def absolute_folder(folder: str) -> str:
     Args:
         folder: A path; an address such as gs://bucket/folder and an endpoint on Vertex are unchanged.
     """
-    return folder if "://" in folder or folder.startswith("projects/") else str(Path(folder).expanduser().absolute())
+    return folder if "://" in folder or folder.startswith("projects/") else str(expanded(folder).absolute())
 
 
 def run(

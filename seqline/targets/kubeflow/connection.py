@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
+from seqline.paths import expanded
 from seqline.targets.target import UnreachableError
 from seqline.vertex_api.retries import Retries
 
@@ -37,7 +37,8 @@ class Connection:
         """The client of kfp, created when it is first used."""
         from kfp.client import Client
 
-        token = self.settings.token_file and Path(self.settings.token_file).expanduser()
+        token = self.settings.token_file and expanded(self.settings.token_file)
+        authority = self.settings.ca_file and str(expanded(self.settings.ca_file))
         if token and not token.is_file():
             raise UserError(f"targets.kubeflow.token_file: there is no file {token}")
         with warnings.catch_warnings():
@@ -46,7 +47,7 @@ class Connection:
                 host=self.settings.host.rstrip("/"),
                 namespace=self.settings.namespace,
                 existing_token=token.read_text(encoding="utf-8").strip() if token else None,
-                ssl_ca_cert=self.settings.ca_file or None,
+                ssl_ca_cert=authority or None,
             )
 
     def read(self, what: str, call: Callable[[Any], T]) -> T:

@@ -12,13 +12,10 @@ import json
 from typing import Any
 
 from seqline.configuration.kubeflow import KubeflowTarget
-from seqline.errors import UserError
 from seqline.targets.kubeflow.connection import Connection
 from seqline.targets.target import Schedule
 
 UPDATABLE = frozenset({"state"})
-# The server rejects more.
-MOST_ACTIVE = 10
 MARK = "managed-by: seqline "
 
 
@@ -50,16 +47,6 @@ class Schedules:
             existing: The existing schedule, or None.
             changed: The fields in which the two differ.
         """
-        if wanted.timezone != "UTC":
-            raise UserError(
-                f"schedule {wanted.name}: a KFP server reads cron in its own time zone; write timezone: UTC"
-            )
-        if wanted.max_runs or wanted.cache is not None:
-            raise UserError(f"schedule {wanted.name}: a KFP server has neither max_runs nor cache for recurring runs")
-        if wanted.max_active_runs > MOST_ACTIVE:
-            raise UserError(
-                f"schedule {wanted.name}: a KFP server runs at most {MOST_ACTIVE} runs at a time; lower max_active_runs"
-            )
         made = existing.id if existing and changed <= UPDATABLE else self._create(wanted)
         for old in self._all():
             if old.display_name == wanted.name and old.recurring_run_id != made:

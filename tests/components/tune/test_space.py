@@ -1,5 +1,6 @@
 """The search space: one declaration for Optuna and Vertex AI, with names and bounds of the training options."""
 
+import math
 from typing import Any
 
 import pytest
@@ -65,6 +66,10 @@ def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna:
         ({"preset": {"values": []}}, "values must be a list of texts"),
         ({"warmup_steps": {"min": 1.5, "max": 3}}, "min and max must be whole numbers"),
         ({"warmup_steps": {"values": [True]}}, "values must be a list of whole numbers"),
+        ({"warmup_steps": {"values": [math.inf]}}, "values must be a list of whole numbers"),
+        ({"warmup_steps": {"min": math.nan, "max": 3}}, "min and max must be whole numbers"),
+        ({"dropout": {"min": 0, "max": math.nan}}, "min and max must be numbers"),
+        ({"dropout": {"values": [-math.inf]}}, "values must be a list of numbers"),
     ],
 )
 def test_an_invalid_space_is_refused_by_name(space: Any, message: str) -> None:

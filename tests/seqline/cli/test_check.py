@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from seqline.cli import main
+from seqline.cli.run import _compiled
 from seqline.compiling.compiler import parameters_of
 from seqline.configuration import load, schema
 from seqline.configuration.model import Configuration
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS
+from seqline.targets.laptop import Laptop, absolute
 from tests.servers import free_port
 
 STARTER = Path(schema.__file__).with_name("starter.yaml")
@@ -163,3 +165,48 @@ def test_doctor_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> Non
     assert findings["laptop"]["state"] == "error"
     assert "in use by another program" in findings["laptop"]["advice"]
     assert findings["python"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [
+        ("targets.laptop.endpoint=My_Model.v2", "targets.laptop.endpoint"),
+        ("targets.laptop.endpoint=2024-model", "targets.laptop.endpoint"),
+        ("targets.laptop.endpoint=model.", "targets.laptop.endpoint"),
+        ("endpoint=/models/My_Model", ""),
+        ("endpoint=gs://bucket/model", ""),
+        ("endpoint=projects/p/locations/l/endpoints/My_Model", ""),
+        ("endpoint=projects/p/endpoints/model", ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_an_endpoint_that_deploy_would_refuse_is_refused_at_once(
+    command: str, setting: str, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--set", setting, "--set", "data=pears.tsv"]) == 1
+    error = capsys.readouterr().err
+    assert f"--set {setting}: {field}" in error
+    assert "lower-case letter" in error or "projects/P/locations/L/endpoints/NAME" in error
+    assert not Path(".seqline/runs").exists()
+
+
+def test_a_tilde_in_a_file_is_the_home_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "me"))
+    laptop = f"targets: {{laptop: {{home: ~/runs, port: {free_port()}}}}}\n"
+    (here / "seqline.yaml").write_text(laptop + "parameters: {data: ~/pairs.tsv}\n")
+    configuration = load().configuration
+    assert Laptop(configuration).home.path == here / "me" / "runs"
+    assert _compiled(load(), "laptop", "training") == here / "me" / "runs" / "specs" / "training.yaml"
+    assert absolute("~/a.tsv, gs://b/~/c,~nobody-of-this-name/d") == (
+        f"{here}/me/a.tsv,gs://b/~/c,{here}/~nobody-of-this-name/d"
+    )
+
+
+def test_a_local_endpoint_of_a_cluster_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "seqline.yaml").write_text(
+        "targets:\n  kubeflow: {host: 'http://127.0.0.1:9'}\n"
+        "parameters:\n  endpoint: demo\nimages: {repository: r.org/s}\n"
+    )
+    found = {one["where"]: one for one in problems(capsys, "--target", "kubeflow")}
+    assert "demo is a folder in deploy's container" in found["seqline.yaml, line 4"]["message"]
+    assert found["seqline.yaml, line 4"]["warning"]

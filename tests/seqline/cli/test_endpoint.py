@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from seqline.cli import main
+from seqline.cli.predict import _parameter
 from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.errors import UserError
 
 
 @pytest.fixture
@@ -67,3 +69,29 @@ def test_without_an_endpoint_the_error_says_how_to_create_one(
 ) -> None:
     assert main(["endpoint", "describe", "--home", str(tmp_path)]) == 1
     assert "`seqline run --data FILE` creates one" in capsys.readouterr().err
+
+
+def test_a_text_that_is_not_utf_8_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # What Python makes of an argument in Latin-1.
+    assert main(["predict", "good", "gr\udcfc\udcdfe", "--home", str(home)]) == 1
+    assert capsys.readouterr().err == "error: the text is not UTF-8\n"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", ".nan", "1e999", "high", "12:30", ""])
+def test_a_decoding_parameter_that_is_no_finite_number_is_refused(value: str) -> None:
+    with pytest.raises(UserError, match=f"--set temperature={value}: write name=value with a finite number"):
+        _parameter(f"temperature={value}")
+
+
+def test_a_decoding_parameter_is_a_number_or_a_truth_value() -> None:
+    assert [_parameter(f"a={value}") for value in ("2", ".5", "+3", "1e-2", "true")] == [
+        ("a", value) for value in (2, 0.5, 3, 0.01, True)
+    ]
+
+
+def test_a_folder_of_the_home_folder_is_found(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(home.parent))
+    assert main(["endpoint", "list", "--json", "--home", f"~/{home.name}"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "demo"

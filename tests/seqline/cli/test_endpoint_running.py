@@ -146,7 +146,8 @@ def test_a_parameter_that_the_model_does_not_take_is_reported(
 def test_a_proxy_of_the_environment_is_not_asked(running: Endpoint) -> None:
     # In a process of its own: urllib reads the variables once.
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
-    environment["http_proxy"] = "http://127.0.0.1:9"  # nothing answers there
+    proxies = ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    environment |= dict.fromkeys(proxies, "http://127.0.0.1:9")  # nothing answers there
     command = [sys.executable, "-m", "seqline.cli", "predict", "One", "--home", str(running.path.parents[1])]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.stdout, done.returncode) == ("one\n", 0), done.stderr

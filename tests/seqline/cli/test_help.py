@@ -1,15 +1,20 @@
 """The command's help, its exit codes and its imports."""
 
+import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+import typer
 from typer.main import get_command
 
 from seqline.cli import app, main
 from seqline.cli.exit_codes import ExitCode, exit_code
+from seqline.cli.options import at_home
 from seqline.errors import UserError
 from seqline.targets.target import RunFailedError, UnreachableError
 
@@ -99,3 +104,15 @@ def test_every_option_has_a_help_text(group: list[str]) -> None:
     for name, one in command.commands.items():  # type: ignore[attr-defined]
         for parameter in one.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_every_path_on_the_command_line_may_begin_with_a_tilde() -> None:
+    def functions(group: typer.Typer) -> Iterator[Any]:
+        yield from (command.callback for command in group.registered_commands)
+        for inner in group.registered_groups:
+            yield from functions(inner.typer_instance or typer.Typer())
+
+    hints = [hint for one in functions(app) for hint in inspect.signature(one).parameters.values()]
+    paths = [hint.annotation for hint in hints if "Path" in str(get_args(hint.annotation)[:1])]
+    assert len(paths) > 20
+    assert all(path.__metadata__[0].callback is at_home for path in paths)

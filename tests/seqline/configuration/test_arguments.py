@@ -169,7 +169,7 @@ def test_every_fault_is_reported_with_its_source() -> None:
     )
     assert sorted(problems("label_smoothing=2", file=file)) == [
         "--set label_smoothing=2: training.label_smoothing must be at least 0 and below 1, not 2",
-        f"{file}, line 2: parameters.data: must be text, not 3",
+        f"{file}, line 2: parameters.data: must be text, not 3; put it in quotes",
         f"{file}, line 3: parameters.training.dropout: must be at least 0 and below 1, not 5",
         f"{file}, line 4: parameters.gate[0]: a rule needs exactly one of minimum, maximum, margin, gain, not none",
         f"{file}, line 9: targets.laptop.parameters.training.epochs: must be at least 1, not 0",
@@ -184,7 +184,7 @@ def test_a_section_that_is_no_object_is_refused_with_an_example(value: str) -> N
 
 def test_a_flag_that_is_wrong_below_a_value_of_a_file_is_the_source() -> None:
     file = write("parameters: {data: x}\n")
-    assert problems("data.x=1", file=file) == ['--set data.x=1: data must be text, not {"x": "1"}']
+    assert problems("data.x=1", file=file) == ["--set data.x=1: data must be text, not {'x': '1'}"]
 
 
 def accepted(options: dict[str, Any]) -> bool:
@@ -233,3 +233,45 @@ def test_parameters_of_a_pipeline_of_one_s_own_may_have_the_names_of_sections_an
     values = {"gate": "closed", "task": "my own", "data": [1], "corpus": 3}
     read = read_arguments(known, values)
     assert (read.values, read.faults) == (values, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("human_evaluation: no", "parameters.human_evaluation: must be text, not false; put it in quotes"),
+        ("human_evaluation: on", "must be text, not true; put it in quotes"),
+        ("data: 2024-01-01", "parameters.data: must be text, not the date 2024-01-01; put it in quotes"),
+        ("data: 12:30", "parameters.data: must be text, not the time 12:30; put it in quotes"),
+        ("data: 2e-3", "must be text, not 0.002; put it in quotes"),
+        ("model_card: {license: 2024-01-01}", "license: must be text, not the date 2024-01-01; put it in quotes"),
+        ("evaluation: {terms: {a: [she, no]}}", "terms.a[1]: must be text, not false; put it in quotes"),
+        ("evaluation: {terms: {a: [12:30]}}", "terms.a[0]: must be text, not the time 12:30; put it in quotes"),
+        ("corpus: {rules: {length_ratio: .nan}}", "rules.length_ratio: must be a finite number, not nan"),
+        ("training: {learning_rate: .inf}", "learning_rate: must be a finite number, not inf"),
+        ("training: {minutes: 12:30}", "minutes: must be "),
+        ("training: {epochs: 9007199254740993}", "epochs: must be a whole number up to 9007199254740991"),
+        ("training: {seed: 9007199254740993}", "seed: must be at least 0 and at most 4294967295, not 9007199254740993"),
+        ("training: {seed: -1}", "seed: must be at least 0 and at most 4294967295, not -1"),
+    ],
+)
+def test_a_value_that_yaml_reads_as_something_else_or_that_does_not_travel_is_named(line: str, message: str) -> None:
+    found = problems(file=write(f"parameters:\n  {line}\n"))
+    assert all(one.startswith("seqline.yaml, line 2: parameters.") for one in found)
+    assert any(message in one for one in found)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", ".nan", "-.inf", "1e999"])
+@pytest.mark.parametrize("name", ["learning_rate", "clip_norm", "minutes", "length_penalty", "max_latency_ms", "seed"])
+def test_a_flag_that_is_no_finite_number_is_refused_by_name(name: str, value: str) -> None:
+    (found,) = problems(f"{name}={value}")
+    assert f".{name} must be " in found
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("2e-3", 0.002), ("+3", 3), (".5", 0.5), ("1e0", 1), ("0o2", 2), ("0x3", 3), ("02", 2)]
+)
+def test_the_numbers_of_yaml_1_2_are_numbers_in_flags_and_in_files(text: str, number: float) -> None:
+    expected = {"training": {"clip_norm": number}} if number != 1 else {"training": {}}
+    assert arguments(f"clip_norm={text}") == expected
+    assert arguments("training={clip_norm: " + text + "}") == expected
+    assert arguments(file=write(f"parameters: {{training: {{clip_norm: {text}}}}}")) == expected

@@ -174,3 +174,43 @@ def test_a_tag_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
 def test_a_key_below_a_value_cannot_be_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--set target\.x=1: target is not an object, so it has no keys to set"):
         load([write(tmp_path, "target: laptop\n")], ["target.x=1"])
+
+
+def test_a_text_has_the_digits_as_they_were_written_and_a_number_its_value(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "images: {tag: 1.10}\nresources: {train: {cpu: 0.50, timeout: 3.6e3, retries: 0o2}}\n"
+        + VERTEX % ", labels: {build: 007}, training: {environment: {VERSION: 2024-01-01, TIME: 12:30}}",
+    )
+    configuration = load([file]).configuration
+    train, vertex = configuration.resources["train"], configuration.targets.vertex
+    assert vertex is not None
+    assert vertex.training is not None
+    assert (configuration.images.tag, train.cpu, train.timeout, train.retries) == ("1.10", "0.50", 3600, 2)
+    assert (vertex.labels, vertex.training.environment) == (
+        {"build": "007"},
+        {"VERSION": "2024-01-01", "TIME": "12:30"},
+    )
+    assert load([file], ["images.tag=1e5"]).configuration.images.tag == "1e5"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("targets: {laptop: {port: .nan}}", "targets.laptop.port: must be a finite number, not nan"),
+        ("targets: {laptop: {port: 1e999}}", "targets.laptop.port: must be a finite number, not inf"),
+        ("targets: {laptop: {port: 12:30}}", "targets.laptop.port: must be a whole number, not '12:30'"),
+        ("targets: {laptop: {endpoint: no}}", "targets.laptop.endpoint: must be text, not false; put it in quotes"),
+        ("images: {tag: on}", "images.tag: must be text, not true; put it in quotes"),
+        ("schedules: {a: {cron: 0 3 * * *, timezone: localtime}}", "there is no time zone 'localtime'"),
+        ("schedules: {a: {cron: 0 3 * * *, start: 2030-01-31}}", "start: needs a time zone"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(line: str, message: str, tmp_path: Path) -> None:
+    (found,) = problems(write(tmp_path, line + "\n"))
+    assert message in found
+
+
+def test_a_text_that_is_not_utf_8_is_refused() -> None:
+    (found,) = problems(settings=("targets.laptop.home=/tmp/\udce9",))
+    assert "targets.laptop.home: is not UTF-8: '/tmp/\\udce9'" in found

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.configuration.yaml_lines import parse_yaml, read_yaml
+from seqline.errors import UserError
 
 
 def read(text: str) -> dict[str, Any]:
@@ -48,7 +49,16 @@ def test_each_key_and_each_item_has_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("3", 3), ("true", True), ("[1, a]", [1, "a"]), ("{a: 1}", {"a": 1}), ("", None), ("[1", "[1")]
+    ("text", "value"),
+    [("3", "3"), ("true", True), ("[x, a]", ["x", "a"]), ("{a: 1.10}", {"a": "1.10"}), ("", None), ("[1", "[1")],
 )
 def test_a_flag_is_parsed_as_yaml_or_else_is_text(text: str, value: object) -> None:
     assert parse_yaml(text, ("images",)) == value
+
+
+@pytest.mark.parametrize("cron", ["*/15 * * * *", "@daily", "* * * * *"])
+def test_a_cron_expression_without_quotes_gets_the_hint_to_quote_it(cron: str) -> None:
+    with pytest.raises(
+        UserError, match=r"a\.yaml, line \d: not YAML: .*; put a value that begins with \* or @ in quotes"
+    ):
+        read(f"schedules:\n  a:\n    cron: {cron}\n")

@@ -48,7 +48,7 @@ class Toy(BaseOptions):
         ({"kind": "pos"}, "kind must be pre or post, not 'pos'; did you mean 'post'?"),
         ({"tied": "yes"}, "tied must be true or false, not 'yes'"),
         ({"names": "a"}, "names must be a list, not 'a'"),
-        ({"names": ["a", 3]}, "names[1] must be text, not 3"),
+        ({"names": ["a", 3]}, "names[1] must be text, not 3; put it in quotes"),
         ({"names": [False]}, "names[0] must be text, not false; put it in quotes"),
         ({"limits": [{"metric": "bleu", "least": -1}]}, "limits[0].least must be at least 0, not -1"),
         ({"limits": [{"least": 1}]}, "limits[0].metric is missing"),
@@ -106,3 +106,29 @@ def test_the_changed_values_make_the_same_options_whether_defaults_are_written_o
     options = Toy(**values)
     assert Toy(**options.changed()) == options == Toy(**options.model_dump())
     assert Toy(**options.model_dump()).changed() == options.changed()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rules": {"a": math.nan}}, "rules.a must be a finite number, not nan"),
+        ({"rules": {"a": {"b": [1, -math.inf]}}}, "rules.a.b[1] must be a finite number, not -inf"),
+        ({"rules": {"a": 2**53 + 1}}, "rules.a must be a whole number up to 9007199254740991"),
+        ({"rules": {"a": -(10**9000)}}, "not one of so many digits"),
+        ({"steps": 2**53 + 1}, "steps must be at least 1 and at most 9, not 9007199254740993"),
+        ({"share": -math.inf}, "share must be "),
+    ],
+)
+def test_a_number_that_does_not_travel_is_refused_with_its_path(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionsError) as caught:
+        Toy(**values)
+    (fault,) = caught.value.faults
+    assert message in str(fault)
+
+
+@given(st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False))
+def test_every_other_number_arrives_as_it_was_sent(number: float) -> None:
+    given_number = Toy(rules={"a": number}).rules["a"]
+    assert given_number == number
+    # A double keeps it.
+    assert Toy(rules={"a": float(given_number)}).rules["a"] == number

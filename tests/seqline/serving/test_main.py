@@ -35,3 +35,34 @@ def test_a_model_is_served_on_this_machine_only_unless_told_otherwise(
     assert command.main(["--model", str(model), *flags], environment) == 0
     (_, _, address, _, _) = served[0]
     assert (address.host, address.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--max-seconds", "nan"),
+        ("--max-seconds", "inf"),
+        ("--max-seconds", "-1"),
+        ("--max-texts", "0"),
+        ("--max-texts", "1.5"),
+        ("--max-body-bytes", "many"),
+        ("--port", "70000"),
+        ("--port", "-1"),
+        ("--grpc-port", "x"),
+    ],
+)
+def test_a_wrong_number_names_its_flag(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main([f"{flag}={value}"], {})
+    assert caught.value.code == 2
+    assert f"argument {flag}: must be a " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["", "x", "80.0", "99999999"])
+def test_a_wrong_port_in_the_environment_is_named(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "log_to_stderr", lambda rotated: None)
+    model = light_models.save(tmp_path / "model", "upper")
+    assert command.main(["--model", str(model)], {"AIP_HTTP_PORT": port}) == 1
+    assert f"error: AIP_HTTP_PORT must be a port up to 65535, not {port!r}" in capsys.readouterr().err

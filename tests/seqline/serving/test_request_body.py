@@ -43,7 +43,19 @@ def refusal(body: bytes, limits: Limits = LIMITS) -> tuple[int, str]:
         (b'{"instances": [{"text": "a", "b64":', 400, "instances.0: set either text or b64"),
         (b'{"instances": [], "instances"', 400, "instances: is set twice"),
         (b'{"inputs": {"text": 7', 400, "inputs.text: Input should be a valid string"),
-        (b'{"inputs": [{', 400, "inputs.0: Input should be a valid string"),
+        (b'{"inputs": [{', 400, "body: Invalid JSON at byte"),
+        (b'{"inputs": [{"text"', 400, "inputs.0.text: Extra inputs are not permitted"),
+        (b'{"inputs": 7', 400, "inputs: Input should be a valid string"),
+        (b'{"inputs": {"b64": "YQ==", "text": ', 400, "inputs: set either text or b64"),
+        (b'{"instances": [{"text": {"b64": {', 400, "instances.0.text.b64: Input should be a valid string"),
+        (b'{"instances": [{"text": {}', 400, "instances.0.text.b64: Field required"),
+        (b'{"instances": ["a", {"b64": "w7w_PsO8Pz4x"', 400, "instances.1.b64: is not base64; write + and /"),
+        (b'{"instances": ["a", {"b64": "Zvxy"', 400, "instances.1.b64: is base64 of bytes that are not UTF-8"),
+        (b'{"instances": [{"b64": "YWJjY"', 400, "instances.0.b64: is not base64"),
+        (b"\xff\xfe{\x00", 400, "body: is not in UTF-8 but in UTF-16"),
+        (b'{\x00"\x00', 400, "body: is not in UTF-8 but in UTF-16"),
+        (b'{"instances": [NaN', 400, "instances.0: Input should be a text"),
+        (b'{"instances": null}', 400, "body: "),
         (b'{"other"', 400, "other: Extra inputs are not permitted"),
         (b'{"parameters": {"beam_size": [', 400, "parameters.beam_size: Input should be a number or a boolean"),
         (b'{"parameters": {"beam_size": ' + b"9" * 100, 400, "parameters.beam_size: Input should be a number"),
@@ -105,9 +117,9 @@ values = st.recursive(
     ),
     max_leaves=5,
 )
-objects = st.fixed_dictionaries({"text": texts}) | st.fixed_dictionaries(
-    {"b64": texts.map(lambda text: base64.b64encode(text.encode()).decode())}
-)
+packed = st.fixed_dictionaries({"b64": texts.map(lambda text: base64.b64encode(text.encode()).decode())})
+objects = st.fixed_dictionaries({"text": texts | packed}) | packed
+columns = st.lists(texts | packed, max_size=3) | texts | packed
 parameters = st.dictionaries(
     st.sampled_from(["beam_size", "top_p", "sampling", "temperature", "seed", "length_penalty"]),
     st.none() | st.booleans() | st.integers(-1, 20) | st.sampled_from([0.5, 4.0, 1e300]) | texts,
@@ -117,10 +129,10 @@ bodies = st.fixed_dictionaries(
     {},
     optional={
         "instances": st.lists(texts | objects | values, max_size=3) | values,
-        "inputs": st.lists(texts, max_size=3) | st.fixed_dictionaries({"text": texts | st.lists(texts)}) | values,
+        "inputs": columns | st.fixed_dictionaries({"text": columns}) | values,
         "parameters": parameters | values,
         "stream": st.booleans() | values,
-        "signature_name": st.just("serving_default") | values,
+        "signature_name": st.sampled_from(["serving_default", "", None]) | values,
         "other": values,
     },
 )
@@ -132,18 +144,16 @@ def documented(body: bytes) -> Any:
         found = PredictRequest.model_validate_json(body)
     except ValidationError:
         return None
-    if "inputs" in found.model_fields_set:
-        columns = found.inputs.text if isinstance(found.inputs, Columns) else found.inputs
-        inputs = [columns] if isinstance(columns, str) else columns
-    else:
-        inputs = [_text(one) for one in found.instances]
-    return inputs, found.parameters.specified(), found.stream, "inputs" in found.model_fields_set
+    column = found.inputs.text if isinstance(found.inputs, Columns) else found.inputs
+    given_texts = found.instances if column is None else column if isinstance(column, list) else [column]
+    specified = found.parameters.specified() if found.parameters else ()
+    return [_text(one) for one in given_texts or []], specified, bool(found.stream), column is not None
 
 
 def _text(instance: str | Text | Base64) -> str:
     if isinstance(instance, Base64):
         return base64.b64decode(instance.b64).decode()
-    return instance if isinstance(instance, str) else instance.text
+    return instance if isinstance(instance, str) else _text(instance.text)
 
 
 def read(content: bytes) -> Any:
@@ -166,6 +176,27 @@ def test_what_the_documented_format_accepts_is_read_and_the_rest_refused(
 @given(st.binary(max_size=60) | st.binary(max_size=30).map(lambda tail: b'{"instances": ["a", ' + tail))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     assert read(content) == documented(content)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": ["a"], "parameters": null, "stream": null, "signature_name": null, "inputs": null}',
+        b'{"instances": [{"b64": "YQ=="}], "signature_name": ""}',
+        b'{"instances": [{"b64": "YQ"}]}',
+        b'{"instances": [{"text": {"b64": "Y\\nQ=="}}]}',
+        b'\xef\xbb\xbf {"instances": ["a"]}',
+    ],
+)
+def test_a_body_as_clients_write_it_is_taken(body: bytes) -> None:
+    assert parse(body) == Body(["a"], (), False, by_column=False)
+
+
+@pytest.mark.parametrize(
+    "inputs", ['"a"', '{"b64": "YQ=="}', '[{"b64": "YQ=="}]', '{"text": {"b64": "YQ=="}}', '{"text": "a"}']
+)
+def test_a_column_holds_texts_or_bytes_in_brackets_or_without(inputs: str) -> None:
+    assert parse(b'{"instances": null, "inputs": ' + inputs.encode() + b"}") == Body(["a"], (), False, by_column=True)
 
 
 def test_a_large_body_is_read_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from seqline.configuration import Configuration
-from seqline.errors import UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.schedule_plan import carry_out, plan
 from seqline.targets.target import Schedule, UnreachableError, UnsupportedError
@@ -190,15 +189,6 @@ def test_apply_leaves_other_schedules_alone(target: Kubeflow, server: KfpServer,
     assert [one.name for one in target.schedules()] == ["hourly"]
     target.delete_schedule(schedule("nightly"))
     assert server.recurring[before["recurring_run_id"]] == before
-
-
-def test_what_the_server_cannot_do_is_said(target: Kubeflow) -> None:
-    with pytest.raises(UserError, match="write timezone: UTC"):
-        target.save_schedule(Schedule("a", "0 3 * * *", "Europe/Paris", "kfp://a/b"))
-    with pytest.raises(UserError, match="has neither max_runs"):
-        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_runs=3))
-    with pytest.raises(UserError, match="at most 10 runs at a time; lower max_active_runs"):
-        target.save_schedule(Schedule("a", "0 3 * * *", template="kfp://a/b", max_active_runs=11))
 
 
 def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: KfpServer) -> None:
