@@ -14,7 +14,6 @@ from seqline.errors import UserError
 from seqline.problems import Problem
 from seqline.schema.messages import explain
 from seqline.schema.texts import Text
-from seqline.schema.transport import is_utf8
 
 FILE = "seqline.yaml"
 
@@ -61,14 +60,12 @@ def read_setting(setting: str) -> tuple[Keys, Any]:
         The path of keys, and the value. A parameter's value is `Text` until its type is known.
 
     Raises:
-        UserError: If the form is wrong, or it is not UTF-8.
+        UserError: If the form is wrong.
     """
     name, equals, text = setting.partition("=")
     keys = tuple(name.strip().split("."))
     if not equals or not all(keys):
         raise UserError(f"--set takes name=value, not {setting!r}")
-    if not is_utf8(setting):
-        raise UserError(f"{ascii(name)[1:-1]}: {text!r} is not UTF-8; rename the file, or set the terminal to UTF-8")
     if keys[0] not in Configuration.model_fields:
         keys = (OVERRIDES, *keys)
     if OVERRIDES in keys or "parameters" in keys[:-1]:

@@ -71,12 +71,6 @@ def test_without_an_endpoint_the_error_says_how_to_create_one(
     assert "`seqline run --data FILE` creates one" in capsys.readouterr().err
 
 
-def test_a_text_that_is_not_utf_8_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # What Python makes of an argument in Latin-1.
-    assert main(["predict", "good", "gr\udcfc\udcdfe", "--home", str(home)]) == 1
-    assert capsys.readouterr().err == "error: the text is not UTF-8\n"
-
-
 @pytest.mark.parametrize("value", ["NaN", "Infinity", ".nan", "1e999", "high", "12:30", ""])
 def test_a_decoding_parameter_that_is_no_finite_number_is_refused(value: str) -> None:
     with pytest.raises(UserError, match=f"--set temperature={value}: write name=value with a finite number"):

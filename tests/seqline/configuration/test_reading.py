@@ -130,11 +130,6 @@ def test_a_wrong_flag_names_the_flag() -> None:
         load([], ["epochs"])
 
 
-def test_a_value_that_is_not_utf8_is_refused_by_the_name_of_its_parameter() -> None:
-    with pytest.raises(UserError, match=r"data: 'donn\\udce9es\.tsv' is not UTF-8; rename the file, or set"):
-        load([], ["data=donn\udce9es.tsv"])
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
