@@ -1,5 +1,6 @@
 """`seqline endpoint` and `seqline predict` without a server."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -67,3 +68,22 @@ def test_without_an_endpoint_the_error_says_how_to_create_one(
 ) -> None:
     assert main(["endpoint", "describe", "--home", str(tmp_path)]) == 1
     assert "`seqline run --data FILE` creates one" in capsys.readouterr().err
+
+
+def test_a_rolled_back_model_is_shown_and_allowed_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint = Endpoint(home / "endpoints" / "demo")
+    settings = endpoint.read()
+    assert settings is not None
+    endpoint.write(dataclasses.replace(settings, rolled_back={"f-one": "2026-01-31", "f-gone": "2026-02-01"}))
+    assert main(["endpoint", "describe", "--json", "--home", str(home)]) == 0
+    shown = json.loads(capsys.readouterr().out)["versions"]
+    assert [version["rolled_back"] for version in shown] == ["2026-01-31", ""]
+    for unclear in ("f-", "f-two"):
+        assert main(["endpoint", "allow", unclear, "--home", str(home)]) == 1
+        message = (
+            "is not the beginning of exactly one model that was rolled back; there are: f-one (2026-01-31), f-gone"
+        )
+        assert message in capsys.readouterr().err
+    assert main(["endpoint", "allow", "f-g", "--endpoint", "demo", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == "f-gone may be deployed again; run the pipeline to deploy it\n"
+    assert endpoint.read() == dataclasses.replace(settings, rolled_back={"f-one": "2026-01-31"})

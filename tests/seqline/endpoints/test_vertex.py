@@ -13,7 +13,7 @@ from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import roll_back
 from seqline.endpoints.vertex import VertexBackEnd
 from seqline.errors import UserError
-from tests.components.deploy.test_deploy import decide
+from tests.components.deploy.test_deploy import decide, live_on
 from tests.stand_ins.vertex import PROJECT, VertexStandIn
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
@@ -39,7 +39,7 @@ def back_end(vertex: VertexStandIn) -> VertexBackEnd:
 
 def go(vertex: VertexStandIn, model: Path, tmp_path: Path, moves: bool = False) -> int | None:
     shutil.rmtree(tmp_path / "d", ignore_errors=True)
-    decision = decide(tmp_path / "d", model)
+    decision = decide(tmp_path / "d", model, judged=live_on(back_end(vertex)))
     text = (tmp_path / "d" / "decision.json").read_text()
     text = text.replace(f'"{model.name}"', f'"{model.name * 20}"').replace(
         '"moves": false', f'"moves": {str(moves).lower()}'
