@@ -1,14 +1,13 @@
 """The Vertex back end: the Model Registry and an endpoint, through Google's client library.
 
 endpoint               projects/P/locations/L/endpoints/NAME; created with that id if it does not exist
-model in the registry  projects/P/locations/L/models/NAME, one version for each blessed model
-a version's labels     seqline-fingerprint: its model's fingerprint, so that no model is registered twice
-                       seqline-rolled-back: the date of its rollback, so that it is not deployed again
+model in the registry  projects/P/locations/L/models/NAME, see seqline.endpoints.vertex_registry
 a deployed model's id  its version's number, so that no version is deployed twice
 an endpoint's label    seqline-abandoned-N: the stage gave up deploying version N, which the next one undeploys
 """
 
 import contextlib
+import functools
 import logging
 import re
 import time
@@ -19,18 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from seqline.endpoints.back_end import (
-    BEST,
     CHAMPION,
     NONE,
-    PREVIOUS,
     ChangedError,
     RefusedError,
     Registered,
     Reply,
     State,
-    label_of,
     require_unchanged,
 )
+from seqline.endpoints.vertex_registry import Registry
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
@@ -40,9 +37,9 @@ from seqline.vertex_api.retries import Retries
 log = logging.getLogger(__name__)
 
 ENDPOINT = re.compile(r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z0-9][a-z0-9-]{0,62})")
-LABEL, ROLLED_BACK, ABANDONED = "seqline-fingerprint", "seqline-rolled-back", "seqline-abandoned-"
-# Seconds before each further attempt of a write.
-PAUSES = (0.5, 1.0, 2.0)
+ABANDONED = "seqline-abandoned-"
+# Seconds before each further attempt.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 # Seconds between two looks at a long operation.
 POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
 # Time limit for a deployment to end that the stage gave up: it usually takes ten minutes.
@@ -98,13 +95,13 @@ class VertexBackEnd:
             raise UserError(f"endpoint: {endpoint!r} is not projects/P/locations/L/endpoints/NAME")
         self.parent, self.location, self.name = named.groups()
         self.endpoint, self.machine, self.seconds = endpoint, machine, seconds
-        self.model = f"{self.parent}/models/{self.name}"
         self.types = aiplatform_v1
-        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
         self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, api_endpoint)
         self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, api_endpoint)
         self.retries = Retries(PAUSES, _explained, _is_transient, _is_conflict)
         self.operations = Operations(self.endpoints, self.retries, seconds, POLLS)
+        models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
+        self.registry = Registry(self.parent, self.name, models, self.operations)
         # Versions whose deployment this process has not seen ending, and the operation's name if the response had it.
         self.begun: dict[int, str] = {}
 
@@ -113,46 +110,17 @@ class VertexBackEnd:
         return contextlib.nullcontext()
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
-        """Uploads the model as a version of the registry's model, which the first version creates."""
-        known = self._find(fingerprint)
+        """Uploads the model as a version of the registry's model."""
+        known = self.registry.find(fingerprint)
         if known is not None:
             return known
         if not self.machine.image:
             raise UserError("serving.image is empty; Vertex needs the serving image to deploy a model, by its digest")
-        uploaded = self.types.Model(
-            display_name=self.name,
-            artifact_uri=_bucket_address(model),
-            version_description=", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
-            labels={LABEL: label_of(fingerprint)},
-            container_spec={
-                "image_uri": self.machine.image,
-                "predict_route": "/predict",
-                "health_route": "/healthz",
-                "ports": [{"container_port": 8080}],
-            },
-        )
-
-        def upload() -> Any:
-            under = {"parent_model": self.model} if self.versions() else {"model_id": self.name}
-            return self.models.upload_model(request={"parent": self.parent, "model": uploaded, **under})
-
-        operations = replace(self.operations, client=self.models)
-        return operations.finish(
-            "register the model", lambda: self._find(fingerprint), upload, "UploadModel", [self.model]
-        )
+        return self.registry.upload(_bucket_address(model), fingerprint, metrics, self.machine.image)
 
     def versions(self) -> list[Registered]:
         """The versions of the registry's model."""
-        return [
-            Registered(
-                int(known.version_id),
-                known.labels.get(LABEL, ""),
-                known.version_create_time.isoformat(timespec="seconds"),
-                known.artifact_uri,
-                known.version_description,
-            )
-            for known in self._versions()
-        ]
+        return self.registry.versions()
 
     def prepare(self) -> None:
         """Creates the endpoint if there is none of its name."""
@@ -167,22 +135,11 @@ class VertexBackEnd:
 
     def state(self) -> State:
         """Traffic from the endpoint; aliases and rollbacks from the registry."""
-        endpoint, versions = self._endpoint(), self._versions()
-        aliases = {
-            alias: int(known.version_id)
-            for known in versions
-            for alias in known.version_aliases
-            if alias in (CHAMPION, PREVIOUS, BEST)
-        }
-        rolled_back = {
-            known.labels[LABEL]: known.labels[ROLLED_BACK]
-            for known in versions
-            if {LABEL, ROLLED_BACK} <= {*known.labels}
-        }
-        return State(self._traffic(endpoint), aliases, rolled_back)
+        return State(self._traffic(self._endpoint()), *self.registry.names())
 
     def add(self, version: int) -> None:
         """Deploys a version; the first one on an endpoint must take all traffic at once."""
+        self._require_own(self._endpoint())
         self._undeploy_abandoned(version)
         self.begun[version] = ""
 
@@ -191,7 +148,7 @@ class VertexBackEnd:
             log.info("deploying version %d on Vertex; this takes about ten minutes", version)
             deployed = self.types.DeployedModel(
                 id=str(version),
-                model=f"{self.model}@{version}",
+                model=f"{self.registry.model}@{version}",
                 display_name=f"{self.name}-{version}",
                 service_account=self.machine.service_account,
                 dedicated_resources={
@@ -222,6 +179,7 @@ class VertexBackEnd:
 
         def change() -> None:
             endpoint = self._endpoint()
+            self._require_no_others(endpoint)
             require_unchanged(self.endpoint, State(self._traffic(endpoint)), traffic, replaces)
             if endpoint is not None:
                 deployed = self._deployed(endpoint)
@@ -246,14 +204,15 @@ class VertexBackEnd:
             traffic = self._traffic(endpoint)
             shares.clear()
             shares.update({version: traffic[version] for version in traffic if version in versions})
-            if not any(shares.values()) or len(deployed) == 1:
+            if not any(shares.values()) or len(endpoint.deployed_models) == 1:
                 return
+            self._require_no_others(endpoint)
             if any(share for version, share in traffic.items() if version not in shares):
                 used = next(version for version, share in shares.items() if share)
                 raise ChangedError(f"version {used} has {shares[used]}% of the traffic, so it is not undeployed")
             # Only a version without traffic can be undeployed, or the last one.
             last = max(shares, key=lambda version: shares[version])
-            self._set_split(endpoint, {deployed[last]: 100} if shares.keys() == deployed.keys() else {})
+            self._set_split(endpoint, {deployed[last]: 100} if len(shares) == len(endpoint.deployed_models) else {})
 
         self._consistently("take the traffic from the versions to undeploy", free)
         for version in sorted(shares, key=lambda version: shares[version]):
@@ -287,29 +246,13 @@ class VertexBackEnd:
         return [_plain(prediction) for prediction in self._predict(self._endpoint(), texts, parameters).predictions]
 
     def alias(self, aliases: dict[str, int]) -> None:
-        """Moves aliases, the champion's last; the champion is also Vertex's default version."""
+        """Moves aliases, the champion's last."""
         for alias, version in sorted(aliases.items(), key=lambda entry: entry[0] == CHAMPION):
-            given = [alias, "default"] if alias == CHAMPION else [alias]
-            name = f"{self.model}@{version}"
-
-            def move(name: str = name, given: list[str] = given) -> None:
-                self.models.merge_version_aliases(name=name, version_aliases=given)
-
-            self.retries.read(f"move the alias {alias}", move)
+            self.retries.read(f"move the alias {alias}", functools.partial(self.registry.move, alias, version))
 
     def mark_rolled_back(self, fingerprint: str, date: str) -> None:
         """Labels the model's version."""
-
-        def mark() -> None:
-            for version in [known.version for known in self.versions() if known.fingerprint == fingerprint]:
-                name = f"{self.model}@{version}"
-                model = self.models.get_model(name=name)
-                labels = {key: value for key, value in model.labels.items() if key != ROLLED_BACK}
-                labels |= {ROLLED_BACK: date} if date else {}
-                changed = self.types.Model(name=name, display_name=model.display_name, labels=labels, etag=model.etag)
-                self.models.update_model(model=changed, update_mask={"paths": ["labels"]})
-
-        self._consistently("record the rollback", mark)
+        self._consistently("record the rollback", lambda: self.registry.mark(fingerprint, date))
 
     def forget(self, needed: set[int]) -> None:
         """Removes nothing: versions in the registry cost almost nothing."""
@@ -332,19 +275,6 @@ class VertexBackEnd:
         self.remove(self._deployed(endpoint))
         return True
 
-    def _versions(self) -> list[Any]:
-        from google.api_core.exceptions import NotFound
-
-        try:
-            found = list(self.models.list_model_versions(name=self.model))
-        except NotFound:
-            return []
-        return sorted(found, key=lambda known: int(known.version_id))
-
-    def _find(self, fingerprint: str) -> int | None:
-        label = label_of(fingerprint)
-        return next((known.version for known in self.versions() if known.fingerprint == label), None)
-
     def _endpoint(self) -> Any:
         """The endpoint by its id, or by its display name; None if there is none."""
         from google.api_core.exceptions import NotFound
@@ -356,15 +286,34 @@ class VertexBackEnd:
             return next(iter(self.endpoints.list_endpoints(request=request)), None)
 
     def _deployed(self, endpoint: Any) -> dict[int, str]:
-        """Ids of the deployed models, by version."""
-        found = {}
+        """Ids of the deployed models, by version; of one that somebody else deployed again, this pipeline's."""
+        found: dict[int, str] = {}
         for deployed in endpoint.deployed_models if endpoint else ():
-            if deployed.model.rpartition("/")[2] != self.name:
+            version = int(deployed.model_version_id)
+            if self._is_own(deployed) and (version not in found or deployed.id == str(version)):
+                found[version] = deployed.id
+        return found
+
+    def _is_own(self, deployed: Any) -> bool:
+        return bool(deployed.model.rpartition("/")[2] == self.name)
+
+    def _require_own(self, endpoint: Any) -> None:
+        for deployed in endpoint.deployed_models if endpoint else ():
+            if not self._is_own(deployed):
                 raise UserError(
                     f"{self.endpoint} serves {deployed.model}, which is not of this pipeline; choose another endpoint"
                 )
-            found[int(deployed.model_version_id)] = deployed.id
-        return found
+
+    def _require_no_others(self, endpoint: Any) -> None:
+        """Checks that no deployed model but this pipeline's versions has a share of the traffic."""
+        known = self._deployed(endpoint).values()
+        for deployed in endpoint.deployed_models if endpoint else ():
+            share = endpoint.traffic_split.get(deployed.id, 0)
+            if share and deployed.id not in known:
+                raise ChangedError(
+                    f"somebody else deployed {deployed.model} to {self.endpoint} meanwhile and gave it {share}% of the "
+                    "traffic"
+                )
 
     def _traffic(self, endpoint: Any) -> dict[int, int]:
         deployed = self._deployed(endpoint)
@@ -392,7 +341,7 @@ class VertexBackEnd:
         def undeploy() -> Any:
             endpoint = self._endpoint()
             log.info("undeploying version %d from Vertex", version)
-            number = self._deployed(endpoint)[version]
+            number = self._deployed(endpoint).get(version, str(version))
             return self.endpoints.undeploy_model(request={"endpoint": endpoint.name, "deployed_model_id": number})
 
         self.operations.finish(
@@ -455,6 +404,7 @@ class VertexBackEnd:
         named = {int(name.removeprefix(ABANDONED)) for name in labels if re.fullmatch(ABANDONED + r"\d+", name)}
         if not named:
             return
+        self._set_abandoned([candidate], False)
         state = self.state()
         used = {candidate, *state.shares, *state.aliases.values()}
         self.remove((named & state.traffic.keys()) - used)

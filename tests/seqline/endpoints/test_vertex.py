@@ -12,6 +12,7 @@ from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import roll_back
 from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex_registry import LABEL
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide, live_on
 from tests.stand_ins.vertex import PROJECT, VertexStandIn
@@ -132,7 +133,7 @@ def test_a_version_without_its_label_cannot_be_identified(
     vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, files: list[str]
 ) -> None:
     go(vertex, models.one, tmp_path)
-    del vertex.models.find(f"{PARENT}/models/en-de").labels[module.LABEL]
+    del vertex.models.find(f"{PARENT}/models/en-de").labels[LABEL]
     for model in (models.one, models.two):
         found = stage.champion(model, ENDPOINT, vertex.url).champion
         assert found.standing == ""

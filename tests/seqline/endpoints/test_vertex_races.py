@@ -87,6 +87,25 @@ def test_traffic_that_somebody_else_changes_between_reading_and_writing_is_not_o
     assert deployed(vertex) == {"1": 100, "2": 0}
 
 
+def test_traffic_that_somebody_else_changes_while_a_version_is_deployed_is_not_overwritten(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    for model in (models.one, models.two):
+        go(vertex, model, tmp_path)
+    vertex.operations.slow = {"DeployModel": 2}
+    get, changes = vertex.operations.get, [{"1": 100, "2": 0}]
+
+    def look(name: str) -> Any:
+        if changes:
+            resource(vertex).traffic_split = changes.pop()
+        return get(name)
+
+    vertex.operations.get = look  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="somebody else changed the traffic"):
+        go(vertex, models.three, tmp_path)
+    assert deployed(vertex) == {"1": 100, "2": 0}
+
+
 @pytest.mark.parametrize("fails", [True, False])
 def test_only_the_own_candidate_is_undeployed(
     vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, fails: bool
@@ -105,6 +124,30 @@ def test_only_the_own_candidate_is_undeployed(
     else:
         go(vertex, models.two, tmp_path)
         assert deployed(vertex) == {"1": 0, "2": 100, OTHER: 0}
+
+
+@pytest.mark.parametrize("share", [0, 30])
+def test_another_model_that_somebody_else_deploys_meanwhile_stays_and_the_candidate_goes(
+    vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, share: int
+) -> None:
+    go(vertex, models.one, tmp_path)
+
+    def serve(model: Any, instances: list[Any], parameters: Any) -> list[Any]:
+        if OTHER not in deployed(vertex):
+            other = types.DeployedModel(resource(vertex).deployed_models[0])
+            other.id, other.model = OTHER, f"{PARENT}/models/other"
+            resource(vertex).deployed_models.append(other)
+            if share:
+                resource(vertex).traffic_split = {"1": 70, "2": 0, OTHER: share}
+            vertex.endpoints._touch(resource(vertex))
+        return [{"text": "" if model.version_id == "2" else "x", "score": 0.0} for _ in instances]
+
+    vertex.endpoints.serve = serve
+    with pytest.raises(UserError, match=f"gave it {share}% of the traffic" if share else "version 1 stays live"):
+        go(vertex, models.two, tmp_path)
+    assert deployed(vertex) == ({"1": 70, OTHER: 30} if share else {"1": 100, OTHER: 0})
+    with pytest.raises(UserError, match=r"serves .*/models/other, which is not of this pipeline; choose another"):
+        go(vertex, models.three, tmp_path)
 
 
 def test_a_champion_that_changed_since_the_gate_lets_nothing_be_registered(
