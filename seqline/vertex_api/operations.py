@@ -168,8 +168,9 @@ class Operations:
         from google.api_core import exceptions
 
         found, token = [], ""
-        # Not every resource lists its operations.
-        with contextlib.suppress(exceptions.NotFound, exceptions.BadRequest, exceptions.MethodNotImplemented):
+        # Not every resource lists its operations, nor to everybody; their results are looked for in any case.
+        refused = (exceptions.NotFound, exceptions.BadRequest, exceptions.Forbidden, exceptions.MethodNotImplemented)
+        with contextlib.suppress(*refused):
             while True:
                 page = self.client.list_operations(request={"name": parent, "page_token": token})
                 found += [
