@@ -204,10 +204,10 @@ def allow(
 def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
     """Start a stopped endpoint with its last traffic split."""
     chosen = choose(home, name, api_endpoint)
-    state = chosen.state()
-    if state.champion is None:
-        raise UserError(f"{chosen.address()} has no live version yet; run the pipeline to deploy one")
     with chosen.locked():
+        state = chosen.state()  # under the lock: a deployment may just have ended
+        if state.champion is None:
+            raise UserError(f"{chosen.address()} has no live version yet; run the pipeline to deploy one")
         chosen.prepare()
         chosen.add(state.champion)
         chosen.split(state.traffic or {state.champion: 100})
