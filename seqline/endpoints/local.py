@@ -203,7 +203,7 @@ class LocalBackEnd:
         finally:
             connection.close()
         if response.status != http.client.OK:
-            raise ValueError(content.decode(errors="replace"))
+            raise ValueError(_message(content))
         return str(json.loads(content)["predictions"][0]["text"]), milliseconds
 
     def _change(self, **changes: Any) -> None:
