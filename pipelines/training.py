@@ -104,6 +104,8 @@ def training(
             best=anchor.outputs["evaluation"],
             gate=gate,
             human_evaluation=human_evaluation,
+            opponent=live.outputs["champion_found"],
+            rolled_back=live.outputs["rolled_back"],
         ).set_caching_options(enable_caching=False)
         with dsl.If(blessed.outputs["Output"] == True, name="blessed"):  # noqa: E712 (KFP records the comparison)
             deploy(

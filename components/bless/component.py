@@ -14,6 +14,8 @@ def bless(
     movement: Output[ClassificationMetrics],
     gate: list = [],  # noqa: B006 (KFP reads the default, nothing changes it)
     human_evaluation: str = "",
+    opponent: dict = {},  # noqa: B006
+    rolled_back: str = "",
 ) -> bool:
     """Decides by the gate's rules whether the challenger may go live.
 
@@ -29,16 +31,20 @@ def bless(
         gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the three default rules.
         human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
             none.
+        opponent: What champion found about the live version, which deploy requires to be live still.
+        rolled_back: Why the challenger must not go live again, as champion found; empty if it may.
 
     Returns:
         Whether every rule passed. A single unnamed value, because kfp 2.17 evaluates `dsl.If` locally only on those.
     """
     from pathlib import Path
 
+    from seqline.artifacts.opponent import Opponent
     from seqline.components.bless import console, stage
     from seqline.components.bless.options import Options
 
     paths = Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path)
-    made = stage.bless(*paths, human_evaluation, Options(gate=gate), Path(best.path))
+    version = Opponent.from_parameter(opponent).version
+    made = stage.bless(*paths, human_evaluation, Options(gate=gate), Path(best.path), version, rolled_back)
     console.show(made, decision, movement)
     return made.blessed

@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from seqline.artifacts.decision import Decision, write_decision
+from seqline.artifacts.decision import Decision, Judged, RuleResult, write_decision
 from seqline.artifacts.evaluation import read_sentences
 from seqline.artifacts.human_evaluation import read_human_evaluation
 from seqline.components.bless.anchor import compare_with_best, finite
 from seqline.components.bless.checks import check_rules
-from seqline.components.bless.evaluation_pair import is_champion, read_pair
+from seqline.components.bless.evaluation_pair import EvaluationPair, is_champion, read_pair
 from seqline.components.bless.movement import movement
 from seqline.components.bless.options import Options
 from seqline.components.bless.report import write_report
@@ -27,6 +27,8 @@ def bless(
     human_evaluation: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
     best: Path | None = None,
+    champion_version: str = "",
+    rolled_back: str = "",
 ) -> Decision:
     """Decides whether the challenger may go live.
 
@@ -44,6 +46,9 @@ def bless(
             none.
         options: The gate's rules.
         best: The evaluation of the best version so far; absent, or not given, where that is the champion.
+        champion_version: Number of the live version, as the champion stage found; deploy requires that it is still
+            live.
+        rolled_back: Why the challenger must not go live again, as the champion stage found; empty if it may.
 
     Returns:
         The decision.
@@ -57,6 +62,8 @@ def bless(
         pair = pair.with_human_evaluation(read_human_evaluation(human_evaluation))
     anchored = None if best is None or is_champion(best) else read_pair(challenger, best)
     results = check_rules(options.gate or DEFAULT, pair, anchored)
+    if rolled_back:
+        results.append(RuleResult("not rolled back before", None, None, False, f"{_capital(rolled_back)}."))
     made = Decision(
         blessed=all(result.passed for result in results),
         model_fingerprint=pair.challenger.model_fingerprint,
@@ -70,6 +77,7 @@ def bless(
         evaluations=(str(challenger), str(champion)),
         samples=list(read_sentences(challenger, SAMPLES)),
         anchor=compare_with_best(pair, anchored),
+        judged=_judged(pair, champion_version),
     )
     for result in results:
         log.info("%s  %s", "passed" if result.passed else "FAILED", result.reason)
@@ -78,3 +86,16 @@ def bless(
     write_decision(decision, made)
     write_report(report, made, pair, anchored)
     return made
+
+
+def _judged(pair: EvaluationPair, version: str) -> Judged | None:
+    """The live version of the comparison; None if nothing identifies it."""
+    if pair.problem:
+        return Judged(version) if version else None
+    if pair.champion is None and not pair.same:
+        return Judged()
+    return Judged(version, (pair.champion or pair.challenger).model_fingerprint)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -13,7 +13,7 @@ def champion(
     best: Output[Model],
     endpoint: str = "",
     api_endpoint: str = "",
-) -> NamedTuple("Outputs", champion_found=dict, best_found=dict):  # type: ignore[valid-type]
+) -> NamedTuple("Outputs", champion_found=dict, best_found=dict, rolled_back=str):  # type: ignore[valid-type]
     """Looks up the versions that the challenger is compared with: the champion, and the best version so far.
 
     Never cache this task: the live version and its files change behind the same address.
@@ -26,7 +26,8 @@ def champion(
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
 
     Returns:
-        For each, whether there is such a version, whether it is this very model, and whether it can be measured.
+        For each, whether there is such a version, whether it is this very model, and whether it can be measured; and
+        why the challenger must not go live again, if it was rolled back.
     """
     from pathlib import Path
 
@@ -36,4 +37,4 @@ def champion(
     # Either address is the same in every run, so that an evaluation can be a cache hit.
     champion.uri = found.champion.address or f"{model.uri}.no-champion"
     best.uri = found.best.address or f"{model.uri}.no-best"
-    return found.champion.to_parameter(), found.best.to_parameter()
+    return found.champion.to_parameter(), found.best.to_parameter(), found.rolled_back

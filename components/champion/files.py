@@ -5,22 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqline.artifacts.exported_model import Description
-from seqline.endpoints.back_end import label_of
+from seqline.endpoints.back_end import is_of
 from seqline.errors import UserError
 from seqline.inputs.storage import open_folder
 
 # What tells a changed file of equal size: of a bucket, or of a folder.
 TIMES = ("md5Hash", "generation", "ETag", "mtime")
-
-
-def is_of(registered: str, fingerprint: str) -> bool:
-    """Whether a registered fingerprint is a model's; Vertex stores the beginning as a label.
-
-    Args:
-        registered: As registered; an empty one is no model's.
-        fingerprint: The model's.
-    """
-    return bool(registered) and registered in (fingerprint, label_of(fingerprint))
 
 
 def read_files(address: str, fingerprint: str) -> str:

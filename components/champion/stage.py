@@ -8,9 +8,10 @@ from pathlib import Path
 
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.opponent import Opponent
-from seqline.components.champion.files import is_of, read_files
-from seqline.endpoints.back_end import BEST, Registered
+from seqline.components.champion.files import read_files
+from seqline.endpoints.back_end import BEST, Registered, State, is_of
 from seqline.endpoints.opening import open_back_end
+from seqline.endpoints.rolled_back import rolled_back
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,12 @@ class Opponents:
     Attributes:
         champion: The live version.
         best: The best version so far.
+        rolled_back: Why the challenger must not go live again: it was rolled back; empty if it was not.
     """
 
     champion: Opponent
     best: Opponent
+    rolled_back: str = ""
 
 
 def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponents:
@@ -50,25 +53,28 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponen
     challenger = ExportedModel(model).read_description().fingerprint
     if not challenger:
         raise UserError(f"{model} has an empty fingerprint in model.json; export it again")
-    live, anchor, versions = _versions(endpoint, api_endpoint) if endpoint else (None, None, {})
+    state, versions = _read(endpoint, api_endpoint) if endpoint else (State(), {})
+    live, anchor = state.champion, state.aliases.get(BEST)
     found = Opponents(
         _opponent(challenger, live, versions),
         Opponent(standing="champion") if anchor in (None, live) else _opponent(challenger, anchor, versions),
+        rolled_back(state, challenger, endpoint),
     )
     for name, one in (("the champion", found.champion), ("the best version so far", found.best)):
         which = f"version {one.version}" if one.version else one.standing
         log.info("%s is %s%s", name, which, f", which cannot be measured: {one.problem}" if one.problem else "")
+    if found.rolled_back:
+        log.warning("%s", found.rolled_back)
     return found
 
 
-def _versions(endpoint: str, api_endpoint: str) -> tuple[int | None, int | None, Mapping[int, Registered]]:
-    """Returns the live version, the one with the alias best, and the registered versions by number."""
+def _read(endpoint: str, api_endpoint: str) -> tuple[State, Mapping[int, Registered]]:
+    """Returns the endpoint's state and the registered versions by number."""
     from google.api_core.exceptions import GoogleAPIError
 
     try:
         back_end = open_back_end(endpoint, api_endpoint=api_endpoint)
-        state = back_end.state()
-        return state.champion, state.aliases.get(BEST), {known.version: known for known in back_end.versions()}
+        return back_end.state(), {known.version: known for known in back_end.versions()}
     except GoogleAPIError as error:
         raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
 

@@ -65,6 +65,19 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The live version that the challenger was compared with; both fields are empty if nothing was live.
+
+    Attributes:
+        version: Its number; empty if the gate did not know it.
+        fingerprint: Its model's fingerprint; empty if it could not be identified.
+    """
+
+    version: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
 class Decision(Record):
     """Whether the challenger may go live, and why.
 
@@ -82,6 +95,8 @@ class Decision(Record):
             `seqline.components.bless.movement.BANDS`; empty without a champion.
         evaluations: Addresses of the challenger's evaluation and the champion's.
         anchor: The comparison with the best version so far.
+        judged: The live version of the comparison: *deploy* requires that it is still live. None in older decisions,
+            and if the champion could not be measured and the gate did not know its number.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="run bless with this version of Seqline")
@@ -98,6 +113,7 @@ class Decision(Record):
     movement: list[list[int]] = field(default_factory=list)
     evaluations: tuple[str, str] = ("", "")
     anchor: Anchor = field(default_factory=Anchor)
+    judged: Judged | None = None
 
     def __post_init__(self) -> None:
         if self.blessed and not (self.rules and all(result.passed for result in self.rules)):

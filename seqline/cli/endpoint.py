@@ -111,6 +111,7 @@ def describe(
             "created": known.created,
             "metrics": known.metrics,
             "fingerprint": known.fingerprint,
+            "rolled_back": state.when_rolled_back(known.fingerprint),
             "model": known.model,
         }
         for known in chosen.versions()
@@ -124,7 +125,8 @@ def describe(
     table = Table("version", "share", "aliases", "created", "metrics", "model", title=chosen.address())
     for row in rows:
         share = "-" if row["share"] is None else f"{row['share']}%"
-        cells = (row["version"], share, ", ".join(row["aliases"]), row["created"], row["metrics"], row["model"])  # type: ignore[arg-type]
+        names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]  # type: ignore[misc]
+        cells = (row["version"], share, ", ".join(names), row["created"], row["metrics"], row["model"])  # type: ignore[arg-type]
         table.add_row(*map(str, cells))
     Console().print(table)
 
@@ -163,7 +165,10 @@ def traffic(
 
 @app.command()
 def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
-    """Make the previous version live again."""
+    """Make the previous version live again.
+
+    Pipelines do not deploy the model that was live again, unless `seqline endpoint allow` permits it.
+    """
     from seqline.endpoints.rollout import roll_back
 
     chosen = choose(home, name, api_endpoint)
@@ -174,13 +179,36 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
 
 
 @app.command()
+def allow(
+    fingerprint: Annotated[str, typer.Argument(help="The model's fingerprint, or its beginning.")],
+    name: Annotated[
+        str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")
+    ] = None,
+    home: HomeOption = Path(".seqline"),
+    api_endpoint: ApiOption = "",
+) -> None:
+    """Allow pipelines to deploy a model again that was rolled back."""
+    chosen = choose(home, name, api_endpoint)
+    with chosen.locked():
+        known = chosen.state().rolled_back
+        found = [one for one in known if one.startswith(fingerprint.lower()) or one.startswith(fingerprint)]
+        if len(found) != 1:
+            listed = ", ".join(f"{one[:12]} ({when})" for one, when in known.items()) or "none"
+            raise UserError(
+                f"{fingerprint!r} is not the beginning of exactly one model that was rolled back; there are: {listed}"
+            )
+        chosen.mark_rolled_back(found[0], "")
+    print(f"{found[0][:12]} may be deployed again; run the pipeline to deploy it")
+
+
+@app.command()
 def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
     """Start a stopped endpoint with its last traffic split."""
     chosen = choose(home, name, api_endpoint)
-    state = chosen.state()
-    if state.champion is None:
-        raise UserError(f"{chosen.address()} has no live version yet; run the pipeline to deploy one")
     with chosen.locked():
+        state = chosen.state()  # under the lock: a deployment may just have ended
+        if state.champion is None:
+            raise UserError(f"{chosen.address()} has no live version yet; run the pipeline to deploy one")
         chosen.prepare()
         chosen.add(state.champion)
         chosen.split(state.traffic or {state.champion: 100})

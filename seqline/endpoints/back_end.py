@@ -1,6 +1,6 @@
 """The interface of a service that serves versions: a local endpoint, or one on Vertex."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,20 @@ def label_of(fingerprint: str) -> str:
     return fingerprint[:63].lower()
 
 
+def is_of(registered: str, fingerprint: str) -> bool:
+    """Whether a registered fingerprint is a model's; Vertex stores the beginning as a label.
+
+    Args:
+        registered: As registered; an empty one is no model's.
+        fingerprint: The model's.
+    """
+    return bool(registered) and registered in (fingerprint, label_of(fingerprint))
+
+
+class ChangedError(UserError):
+    """Somebody else has changed the endpoint since it was read."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """A version's answer to one request.
@@ -35,7 +49,7 @@ class Reply:
     Attributes:
         text: The request's text.
         answer: The model's output.
-        milliseconds: Latency.
+        milliseconds: Latency of the prediction: neither connecting nor authentication is part of it.
     """
 
     text: str
@@ -50,15 +64,31 @@ class State:
     Attributes:
         traffic: Share of the requests in percent, by version; a version with 0 is deployed too.
         aliases: Names of versions.
+        rolled_back: Date of the rollback by the fingerprint of the model, as it was registered. Such a model is
+            deployed again only if a person allows it.
     """
 
     traffic: dict[int, int] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
+    rolled_back: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> dict[int, int]:
+        """The versions that have a share of the traffic."""
+        return {version: share for version, share in self.traffic.items() if share}
+
+    def when_rolled_back(self, fingerprint: str) -> str:
+        """Returns the date on which a model was rolled back; empty if it was not.
+
+        Args:
+            fingerprint: The model's.
+        """
+        return next((when for known, when in self.rolled_back.items() if is_of(known, fingerprint)), "")
 
     @property
     def champion(self) -> int | None:
         """The version with that alias; without one, the version with the largest share; None if nothing is served."""
-        largest = max(self.traffic, key=lambda version: self.traffic[version], default=None)
+        largest = max(self.shares, key=lambda version: self.traffic[version], default=None)
         return self.aliases.get(CHAMPION, largest)
 
 
@@ -89,12 +119,14 @@ class BackEnd(Protocol):
 
     Attributes:
         needs_share: Whether a version answers `ask` only while it has a share of the traffic.
+        exclusive: Whether nobody else changes the endpoint while `locked` is held.
     """
 
     needs_share: bool
+    exclusive: bool
 
     def locked(self) -> AbstractContextManager[None]:
-        """Makes other deployments to the same endpoint wait."""
+        """Makes other deployments to the same endpoint wait, where that is possible."""
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
         """Returns the number of a model's version, which is registered first if needed."""
@@ -111,8 +143,19 @@ class BackEnd(Protocol):
     def add(self, version: int) -> None:
         """Deploys a version without traffic, unless it is deployed; returns when it has loaded."""
 
-    def split(self, traffic: dict[int, int]) -> None:
-        """Sets the share of every deployed version and undeploys the others; returns when that is done."""
+    def split(self, traffic: Mapping[int, int], replaces: Mapping[int, int] | None = None) -> None:
+        """Sets the shares of versions; every other deployed version gets 0. Returns when that is done.
+
+        Args:
+            traffic: Shares in percent, of deployed versions.
+            replaces: The shares that the caller has seen; None to replace any.
+
+        Raises:
+            ChangedError: If the shares are others than the caller has seen.
+        """
+
+    def remove(self, versions: Collection[int]) -> None:
+        """Undeploys versions, and stops deploying those that are still on their way; the others keep their shares."""
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         """Sends a version one request for each text."""
@@ -127,6 +170,14 @@ class BackEnd(Protocol):
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases to versions."""
 
+    def mark_rolled_back(self, fingerprint: str, date: str) -> None:
+        """Records that a model was rolled back.
+
+        Args:
+            fingerprint: The model's, as it was registered.
+            date: The date; empty to allow the model again.
+        """
+
     def forget(self, needed: set[int]) -> None:
         """Removes the registered versions except these, where storing them is expensive."""
 
@@ -138,3 +189,31 @@ class BackEnd(Protocol):
 
     def stop(self) -> bool:
         """Stops serving and keeps the registered versions; returns whether anything ran."""
+
+
+def require_unchanged(
+    endpoint: str, state: State, traffic: Mapping[int, int], replaces: Mapping[int, int] | None
+) -> None:
+    """Checks that a split replaces the shares that its author has seen.
+
+    Args:
+        endpoint: The endpoint's name, for the message.
+        state: Its state now.
+        traffic: The split to set; it may be set already, when the response was lost.
+        replaces: The shares that were seen; None for any.
+
+    Raises:
+        ChangedError: If the shares are others, or a version of the split is no longer deployed.
+    """
+    gone = [version for version, share in traffic.items() if share and version not in state.traffic]
+    if gone:
+        raise ChangedError(f"version {gone[0]} is no longer deployed on {endpoint}: somebody else undeployed it")
+    wanted, seen = State(dict(traffic)).shares, None if replaces is None else State(dict(replaces)).shares
+    if seen is not None and state.shares not in (seen, wanted):
+        raise ChangedError(
+            f"somebody else changed the traffic of {endpoint} meanwhile, from {_text(seen)} to {_text(state.shares)}"
+        )
+
+
+def _text(shares: Mapping[int, int]) -> str:
+    return " ".join(f"{version}:{share}%" for version, share in sorted(shares.items())) or "none"

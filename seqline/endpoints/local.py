@@ -1,5 +1,6 @@
 """The local back end: an endpoint's folder and its server process."""
 
+import http.client
 import json
 import logging
 import os
@@ -8,13 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import NONE, RefusedError, Registered, Reply, State
+from seqline.endpoints.back_end import NONE, RefusedError, Registered, Reply, State, require_unchanged
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
@@ -38,6 +39,7 @@ class LocalBackEnd:
     """
 
     needs_share = False
+    exclusive = True
 
     def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0) -> None:
         self.endpoint, self.port, self.seconds = endpoint, port, seconds
@@ -110,26 +112,27 @@ class LocalBackEnd:
             self._change(traffic={**self.state().traffic, version: 0})
         self._await(lambda status: version in status["loaded"], f"load version {version}", version)
 
-    def split(self, traffic: dict[int, int]) -> None:
+    def split(self, traffic: Mapping[int, int], replaces: Mapping[int, int] | None = None) -> None:
         """Makes the server apply a split."""
-        if traffic != self.state().traffic:
-            self._change(traffic=traffic)
-        wanted = {str(version): share for version, share in traffic.items()}
-        self._await(lambda status: status["traffic"] == wanted, f"apply the split {wanted}")
+        state = self.state()
+        require_unchanged(self.endpoint.path.name, state, traffic, replaces)
+        self._serve({version: traffic.get(version, 0) for version in state.traffic})
+
+    def remove(self, versions: Collection[int]) -> None:
+        """Makes the server unload versions."""
+        self._serve({version: share for version, share in self.state().traffic.items() if version not in versions})
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         """Sends requests to the version's own address."""
-        name = self._settings().name
+        settings = self._settings()
+        path = f"/v1/models/{settings.name}/versions/{version}:predict"
         replies = []
         for text in texts:
-            started = time.monotonic()
             try:
-                response = self._get(f"/v1/models/{name}/versions/{version}:predict", {"instances": [text]})
-                answer = str(response["predictions"][0]["text"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                reason = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else error
-                raise UserError(f"version {version} failed its smoke request {text!r} ({reason})") from error
-            replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
+                answer, milliseconds = self._timed(settings, path, text)
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+                raise UserError(f"version {version} failed its smoke request {text!r} ({error})") from error
+            replies.append(Reply(text, answer, milliseconds))
         return replies
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
@@ -149,6 +152,11 @@ class LocalBackEnd:
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves all aliases in one step."""
         self._change(aliases={**self._settings().aliases, **aliases})
+
+    def mark_rolled_back(self, fingerprint: str, date: str) -> None:
+        """Records it in endpoint.json."""
+        others = {known: when for known, when in self.state().rolled_back.items() if known != fingerprint}
+        self._change(rolled_back={**others, fingerprint: date} if date else others)
 
     def forget(self, needed: set[int]) -> None:
         """Removes the folders of the other versions."""
@@ -174,6 +182,29 @@ class LocalBackEnd:
         if settings is None:
             raise UserError(f"the endpoint at {self.endpoint.path} is gone; run the pipeline again")
         return settings
+
+    def _serve(self, traffic: dict[int, int]) -> None:
+        if traffic != self.state().traffic:
+            self._change(traffic=traffic)
+        wanted = {str(version): share for version, share in traffic.items()}
+        self._await(lambda status: status["traffic"] == wanted, f"apply the split {wanted}")
+
+    def _timed(self, settings: Settings, path: str, text: str) -> tuple[str, float]:
+        """Returns the answer to one text, and the milliseconds from the request to the end of its response."""
+        body, headers = json.dumps({"instances": [text]}), {"Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(settings.host, settings.port, timeout=self.seconds)
+        try:
+            connection.connect()
+            started = time.monotonic()
+            connection.request("POST", path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            milliseconds = round(1000 * (time.monotonic() - started), 1)
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise ValueError(_message(content))
+        return str(json.loads(content)["predictions"][0]["text"]), milliseconds
 
     def _change(self, **changes: Any) -> None:
         self.endpoint.write(replace(self._settings(), **changes))

@@ -2,7 +2,8 @@
 
     <endpoint>/
       endpoint.json     {"schema_version", "name", "host", "port", "grpc_port", "traffic": {"1": 0, "2": 100},
-                        "aliases": {"champion": 2}}: what to serve; a version in traffic is deployed
+                        "aliases": {"champion": 2}, "rolled_back": {"<fingerprint>": "2026-01-31"}}: what to serve; a
+                        version in traffic is deployed
       versions/2/       the exported model, in the layout of TensorFlow Serving
       versions/2.json   {"schema_version", "version", "fingerprint", "created", "source", "metrics"}; written after the
                         folder: a folder without it is not a version
@@ -47,6 +48,7 @@ class Settings(Record):
         grpc_port: Port of the gRPC service; 0 for none.
         traffic: Share of the requests, in percent, by version; a version with 0 is loaded and answers by its number.
         aliases: Names of versions, such as champion; TensorFlow Serving calls them labels.
+        rolled_back: Dates of rollbacks by the model's fingerprint; also of versions that are removed.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="correct or delete it")
@@ -57,11 +59,12 @@ class Settings(Record):
     grpc_port: int = 0
     traffic: dict[int, int] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
+    rolled_back: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
         """What the endpoint serves."""
-        return State(self.traffic, self.aliases)
+        return State(self.traffic, self.aliases, self.rolled_back)
 
     @property
     def url(self) -> str:

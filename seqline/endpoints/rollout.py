@@ -1,22 +1,26 @@
 """The rollout of a version, the same for every back end.
 
-    register ─▶ deploy at 0% ─▶ check ─▶ 10% ─▶ check ─▶ 50% ─▶ check ─▶ 100% ─▶ check ─▶ alias champion ─▶ clean up
+    register ─▶ deploy at 0% ─▶ check ─▶ 10% ─▶ check ─▶ 50% ─▶ check ─▶ 100% ─▶ check ─▶ clean up ─▶ alias champion
 
 A check sends requests to the version itself and compares answers and latency with the limits. Any failure before the
-alias has moved restores the previous split. The progress is not stored anywhere: an interrupted rollout is recognized
-from the endpoint's state, so running it again ends in the same state.
+clean-up restores the previous split and undeploys the candidate. The progress is not stored anywhere: an interrupted
+rollout is recognized from the endpoint's state, so running it again ends in the same state.
+
+Vertex has no lock, so others may change the endpoint meanwhile. Every split names the shares that it replaces, and is
+refused if they are others; versions that somebody else deployed meanwhile stay deployed.
 """
 
+import contextlib
+import datetime
 import logging
 import signal
 import statistics
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from seqline.endpoints.back_end import BEST, CHAMPION, PREVIOUS, BackEnd, Reply, State
+from seqline.endpoints.back_end import BEST, CHAMPION, PREVIOUS, BackEnd, ChangedError, Reply, State
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -36,7 +40,12 @@ class Checks:
 
 
 def roll_out(
-    back_end: BackEnd, version: int, steps: list[int], checks: Checks, becomes_best: bool = False
+    back_end: BackEnd,
+    version: int,
+    steps: list[int],
+    checks: Checks,
+    becomes_best: bool = False,
+    seen: State | None = None,
 ) -> list[Reply]:
     """Makes a registered version the champion, step by step.
 
@@ -46,33 +55,37 @@ def roll_out(
         steps: Its shares in percent on the way to 100, rising.
         checks: Requirements at each step.
         becomes_best: Whether it is the best version so far; the first version always is.
+        seen: The endpoint's state that the caller has checked; the state now by default.
 
     Returns:
         Its answers in the last check.
 
     Raises:
-        UserError: If it does not load, or fails a check; the previous split is restored then.
+        UserError: If it does not load, fails a check, or somebody else changes the traffic or the champion; the
+            previous split is restored then.
     """
-    state = back_end.state()
-    previous = _previous_split(state, version)
-    served = any(share for known, share in previous.items() if known != version)
+    state = seen or back_end.state()
+    progress = _Progress(back_end, version, state)
+    served = any(share for known, share in progress.previous.items() if known != version)
     replies: list[Reply] = []
-    with _sigterm_raises(), _restoring(back_end, previous, version):
+    with _sigterm_raises(), progress.restoring():
         back_end.add(version)
         if not back_end.needs_share:
             replies = check(back_end, version, checks)
         for share in [*steps, 100] if served else [100]:
             if share < back_end.state().traffic.get(version, 0):
                 continue  # an interrupted rollout got further
-            back_end.split(_with_share(previous, version, share))
+            progress.split(_with_share(progress.previous, version, share))
             log.info("version %d has %d%% of the traffic", version, share)
             replies = check(back_end, version, checks)
-    _promote(back_end, version, state, becomes_best)
-    aliases = back_end.state().aliases
-    # The best version is kept, to be compared with, but a replica that serves nobody would cost money.
-    deployed = {aliases[name] for name in (CHAMPION, PREVIOUS) if name in aliases} & back_end.state().traffic.keys()
-    back_end.split({**dict.fromkeys(sorted(deployed), 0), version: 100})
-    back_end.forget({version, *aliases.values()})
+        _require_champion(back_end, state, version)
+    try:
+        # Before the alias moves: run again after an interruption, it still knows which version was the previous one.
+        back_end.remove(_replaced(back_end, state, version))
+    finally:
+        _promote(back_end, version, state, becomes_best)
+    now = back_end.state()
+    back_end.forget({version, *now.aliases.values(), *now.traffic})
     return replies
 
 
@@ -105,6 +118,9 @@ def check(back_end: BackEnd, version: int, checks: Checks) -> list[Reply]:
 def roll_back(back_end: BackEnd) -> int:
     """Makes the previous champion the champion again; a second call undoes the first.
 
+    The model that was live is recorded as rolled back, so that no pipeline deploys it again. The alias `champion` moves
+    before the traffic and before `previous`: a deployment on its way then stops, and an interruption loses neither.
+
     Args:
         back_end: The endpoint.
 
@@ -115,15 +131,86 @@ def roll_back(back_end: BackEnd) -> int:
         UserError: If there is no previous champion.
     """
     state = back_end.state()
-    champion, previous = state.champion, state.aliases.get(PREVIOUS)
-    if previous is None or previous == champion:
+    target = state.aliases.get(PREVIOUS)
+    fingerprints = {known.version: known.fingerprint for known in back_end.versions()}
+    marked = {version for version, known in fingerprints.items() if known in state.rolled_back}
+    champion = state.champion if state.champion != target else _unfinished(state, marked)
+    if target is None or (champion is None and state.champion is not None):
         raise UserError("there is no previous champion, so there is nothing to roll back to")
-    if previous not in state.traffic:
-        back_end.add(previous)
-    others = {} if champion is None else {champion: 0}
-    back_end.split({**others, previous: 100})
-    back_end.alias({CHAMPION: previous} if champion is None else {PREVIOUS: champion, CHAMPION: previous})
-    return previous
+    if champion in marked and champion == state.champion:
+        back_end.mark_rolled_back(fingerprints[champion], "")  # the end of an undoing that was interrupted
+        return champion
+    if target not in state.traffic:
+        back_end.add(target)
+    if state.aliases.get(CHAMPION) != target:
+        back_end.alias({CHAMPION: target})
+    if champion is not None and target not in marked and fingerprints.get(champion):
+        back_end.mark_rolled_back(fingerprints[champion], _today())
+    back_end.split({target: 100})
+    back_end.remove(set(state.shares) - {target, champion})
+    if champion is not None:
+        back_end.alias({PREVIOUS: champion})
+    if target in marked:
+        back_end.mark_rolled_back(fingerprints[target], "")
+    return target
+
+
+def _unfinished(state: State, marked: set[int]) -> int | None:
+    """The version that an interrupted rollback replaces: it had moved `champion`, and `previous` not yet."""
+    champion = state.champion
+    others = [version for version in state.traffic if version != champion]
+    if champion in marked or state.shares.keys() - {champion} or marked & set(others):
+        return max(others, key=lambda version: (version in marked, state.traffic[version]), default=None)
+    return None
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+
+
+class _Progress:
+    """A rollout on its way, which ends in the previous split if it fails."""
+
+    def __init__(self, back_end: BackEnd, version: int, state: State) -> None:
+        self.back_end, self.version, self.state = back_end, version, state
+        self.previous, self.expected = _previous_split(state, version), state.traffic
+
+    def split(self, traffic: dict[int, int]) -> None:
+        """Sets a split in the place of the last one."""
+        self.back_end.split(traffic, self.expected)
+        self.expected = traffic
+
+    @contextlib.contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Restores the previous split after any failure, and undeploys the candidate."""
+        try:
+            yield
+        except BaseException as error:
+            try:
+                self.back_end.prepare()
+                outcome = self._restore()
+            except Exception as second:
+                raise UserError(f"{error}; and the previous split could not be restored: {second}") from error
+            log.error("version %d is not deployed; %s", self.version, outcome)
+            if isinstance(error, UserError):
+                raise UserError(f"{error}; {outcome}") from error
+            raise
+
+    def _restore(self) -> str:
+        live = max(self.previous, key=lambda known: self.previous[known], default=None)
+        stays = f"version {live} stays live" if live is not None else "no version is live"
+        outcome = f"the previous split is restored, {stays}"
+        if State(self.previous).shares:
+            try:
+                self.split(self.previous)
+            except ChangedError as error:
+                outcome = f"the traffic stays as it is, because {error}"
+        known = {self.state.aliases.get(name) for name in (CHAMPION, PREVIOUS)}
+        now = self.back_end.state().shares
+        # Its own candidate only. One that somebody else has given a share, beside other versions, is in use.
+        if self.version not in known and (self.version not in now or set(now) == {self.version}):
+            self.back_end.remove({self.version})
+        return outcome
 
 
 def _previous_split(state: State, version: int) -> dict[int, int]:
@@ -137,6 +224,28 @@ def _previous_split(state: State, version: int) -> dict[int, int]:
     return others
 
 
+def _require_champion(back_end: BackEnd, state: State, version: int) -> None:
+    """Checks that nobody has moved the alias since the rollout began."""
+    before, now = state.aliases.get(CHAMPION), back_end.state().aliases.get(CHAMPION)
+    if now not in (before, version):
+        raise ChangedError(
+            f"somebody else made version {now} the champion meanwhile"
+            + (f", in the place of version {before}" if before is not None else "")
+            + f"; version {version} was not compared with it: run the pipeline again"
+        )
+
+
+def _replaced(back_end: BackEnd, state: State, version: int) -> set[int]:
+    """The versions whose place the new champion takes; the one before it stays deployed.
+
+    The best version is kept, to be compared with, but a replica that serves nobody would cost money. What was deployed
+    without traffic or an alias may be another deployment's candidate, except where this one holds the lock.
+    """
+    stays = {version, state.champion if state.champion != version else state.aliases.get(PREVIOUS)}
+    before = {known for known in state.traffic if back_end.exclusive or known in state.shares}
+    return ((before | set(state.aliases.values())) & back_end.state().traffic.keys()) - stays
+
+
 def _with_share(previous: dict[int, int], version: int, share: int) -> dict[int, int]:
     """The candidate's share; the others keep their proportions."""
     others = {known: before * (100 - share) // 100 for known, before in previous.items() if known != version}
@@ -147,6 +256,7 @@ def _with_share(previous: dict[int, int], version: int, share: int) -> dict[int,
 
 
 def _promote(back_end: BackEnd, version: int, state: State, becomes_best: bool) -> None:
+    _require_champion(back_end, state, version)
     champion = state.champion
     moved: dict[str, int] = {}
     if becomes_best or champion is None:
@@ -159,25 +269,7 @@ def _promote(back_end: BackEnd, version: int, state: State, becomes_best: bool) 
         back_end.alias(moved)
 
 
-@contextmanager
-def _restoring(back_end: BackEnd, previous: dict[int, int], version: int) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        live = max(previous, key=lambda known: previous[known], default=None)
-        stays = f"version {live} stays live" if live is not None else "no version is live"
-        try:
-            back_end.prepare()
-            back_end.split(previous)
-        except Exception as second:
-            raise UserError(f"{error}; and the previous split could not be restored: {second}") from error
-        log.error("version %d is not deployed; the previous split is restored: %s", version, stays)
-        if isinstance(error, UserError):
-            raise UserError(f"{error}; the previous split is restored, {stays}") from error
-        raise
-
-
-@contextmanager
+@contextlib.contextmanager
 def _sigterm_raises() -> Iterator[None]:
     """Makes SIGTERM, which orchestrators send to stop a stage, restore the previous split."""
     if threading.current_thread() is not threading.main_thread():

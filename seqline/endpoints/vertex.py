@@ -1,33 +1,49 @@
 """The Vertex back end: the Model Registry and an endpoint, through Google's client library.
 
 endpoint               projects/P/locations/L/endpoints/NAME; created with that id if it does not exist
-model in the registry  projects/P/locations/L/models/NAME, one version for each blessed model
-a version's label      seqline-fingerprint: its model's fingerprint, so that no model is registered twice
+model in the registry  projects/P/locations/L/models/NAME, see seqline.endpoints.vertex_registry
 a deployed model's id  its version's number, so that no version is deployed twice
+an endpoint's label    seqline-abandoned-N: the stage gave up deploying version N, which the next one undeploys
 """
 
 import contextlib
+import functools
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seqline.endpoints.back_end import BEST, CHAMPION, NONE, PREVIOUS, RefusedError, Registered, Reply, State, label_of
+from seqline.endpoints.back_end import (
+    CHAMPION,
+    NONE,
+    ChangedError,
+    RefusedError,
+    Registered,
+    Reply,
+    State,
+    require_unchanged,
+)
+from seqline.endpoints.vertex_registry import Registry
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
+from seqline.vertex_api.operations import Operations, TimeLimitError
 from seqline.vertex_api.retries import Retries
 
 log = logging.getLogger(__name__)
 
 ENDPOINT = re.compile(r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z0-9][a-z0-9-]{0,62})")
-LABEL = "seqline-fingerprint"
-# Seconds before each further attempt of a write.
-PAUSES = (0.5, 1.0, 2.0)
+ABANDONED = "seqline-abandoned-"
+# Seconds before each further attempt.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+# Seconds between two looks at a long operation.
+POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
+# Time limit for a deployment to end that the stage gave up: it usually takes ten minutes.
+GRACE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class VertexBackEnd:
         machine: How Vertex runs the model server.
         api_endpoint: Host of the Vertex API, such as a Private Service Connect one; empty for the region's own. With
             https:// in front it is called by REST instead of gRPC.
-        seconds: Time limit of one operation; deploying takes about ten minutes.
+        seconds: Time limit of one operation; deploying takes about ten minutes. One call has a minute.
 
     Raises:
         UserError: If the endpoint's name has another form.
@@ -63,6 +79,7 @@ class VertexBackEnd:
 
     # Requests cannot be sent to one deployed model: a version answers in proportion to its share.
     needs_share = True
+    exclusive = False
 
     def __init__(
         self,
@@ -78,87 +95,60 @@ class VertexBackEnd:
             raise UserError(f"endpoint: {endpoint!r} is not projects/P/locations/L/endpoints/NAME")
         self.parent, self.location, self.name = named.groups()
         self.endpoint, self.machine, self.seconds = endpoint, machine, seconds
-        self.model = f"{self.parent}/models/{self.name}"
         self.types = aiplatform_v1
-        self.models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
         self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, api_endpoint)
         self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, api_endpoint)
         self.retries = Retries(PAUSES, _explained, _is_transient, _is_conflict)
+        self.operations = Operations(self.endpoints, self.retries, seconds, POLLS)
+        models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
+        self.registry = Registry(self.parent, self.name, models, self.operations)
+        # Versions whose deployment this process has not seen ending, and the operation's name if the response had it.
+        self.begun: dict[int, str] = {}
 
     def locked(self) -> AbstractContextManager[None]:
-        """No lock: a schedule starts one run at a time, and every step reads the state before it writes."""
+        """No lock: every write names what it replaces, and is refused if somebody else has changed that."""
         return contextlib.nullcontext()
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
-        """Uploads the model as a version of the registry's model, which the first version creates."""
-        known = self._find(fingerprint)
+        """Uploads the model as a version of the registry's model."""
+        known = self.registry.find(fingerprint)
         if known is not None:
             return known
         if not self.machine.image:
             raise UserError("serving.image is empty; Vertex needs the serving image to deploy a model, by its digest")
-        uploaded = self.types.Model(
-            display_name=self.name,
-            artifact_uri=_bucket_address(model),
-            version_description=", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
-            labels={LABEL: label_of(fingerprint)},
-            container_spec={
-                "image_uri": self.machine.image,
-                "predict_route": "/predict",
-                "health_route": "/healthz",
-                "ports": [{"container_port": 8080}],
-            },
-        )
-
-        def upload() -> int:
-            under = {"parent_model": self.model} if self.versions() else {"model_id": self.name}
-            request = {"parent": self.parent, "model": uploaded, **under}
-            done = self.models.upload_model(request=request).result(self.seconds)
-            return int(done.model_version_id)
-
-        return self.retries.write("register the model", lambda: self._find(fingerprint), upload)
+        return self.registry.upload(_bucket_address(model), fingerprint, metrics, self.machine.image)
 
     def versions(self) -> list[Registered]:
         """The versions of the registry's model."""
-        return [
-            Registered(
-                int(known.version_id),
-                known.labels.get(LABEL, ""),
-                known.version_create_time.isoformat(timespec="seconds"),
-                known.artifact_uri,
-                known.version_description,
-            )
-            for known in self._versions()
-        ]
+        return self.registry.versions()
 
     def prepare(self) -> None:
         """Creates the endpoint if there is none of its name."""
 
-        def create() -> None:
+        def create() -> Any:
+            log.info("creating the endpoint %s", self.endpoint)
             endpoint = self.types.Endpoint(display_name=self.name)
             request = {"parent": self.parent, "endpoint": endpoint, "endpoint_id": self.name}
-            self.endpoints.create_endpoint(request=request).result(self.seconds)
-            log.info("created the endpoint %s", self.endpoint)
+            return self.endpoints.create_endpoint(request=request)
 
-        self.retries.write("create the endpoint", self._endpoint, create)
+        self.operations.finish("create the endpoint", self._endpoint, create, "CreateEndpoint", [self.endpoint])
 
     def state(self) -> State:
-        """Traffic from the endpoint, aliases from the registry."""
-        endpoint = self._endpoint()
-        if endpoint is None:
-            return State({}, self._aliases())
-        deployed = self._deployed(endpoint)
-        traffic = {version: endpoint.traffic_split.get(number, 0) for version, number in deployed.items()}
-        return State(dict(sorted(traffic.items())), self._aliases())
+        """Traffic from the endpoint; aliases and rollbacks from the registry."""
+        return State(self._traffic(self._endpoint()), *self.registry.names())
 
     def add(self, version: int) -> None:
         """Deploys a version; the first one on an endpoint must take all traffic at once."""
+        self._require_own(self._endpoint())
+        self._undeploy_abandoned(version)
+        self.begun[version] = ""
 
-        def deploy() -> bool:
+        def deploy() -> Any:
             endpoint = self._endpoint()
             log.info("deploying version %d on Vertex; this takes about ten minutes", version)
             deployed = self.types.DeployedModel(
                 id=str(version),
-                model=f"{self.model}@{version}",
+                model=f"{self.registry.model}@{version}",
                 display_name=f"{self.name}-{version}",
                 service_account=self.machine.service_account,
                 dedicated_resources={
@@ -167,56 +157,84 @@ class VertexBackEnd:
                     "max_replica_count": self.machine.max_replicas,
                 },
             )
-            split = {**endpoint.traffic_split, "0": 0} if endpoint.deployed_models else {"0": 100}
-            request = {"endpoint": endpoint.name, "deployed_model": deployed, "traffic_split": split}
-            self.endpoints.deploy_model(request=request).result(self.seconds)
-            return True
+            request: dict[str, Any] = {"endpoint": endpoint.name, "deployed_model": deployed}
+            if not endpoint.deployed_models:
+                # Otherwise the split is left out: it would undo a change of the next ten minutes.
+                request["traffic_split"] = {"0": 100}
+            started = self.endpoints.deploy_model(request=request)
+            self.begun[version] = started.operation.name
+            return started
 
-        self.retries.write(
-            f"deploy version {version}", lambda: version in self._deployed(self._endpoint()) or None, deploy
+        self.operations.finish(
+            f"deploy version {version}",
+            lambda: version in self._deployed(self._endpoint()) or None,
+            deploy,
+            "DeployModel",
+            self._parents(),
         )
+        del self.begun[version]
 
-    def split(self, traffic: dict[int, int]) -> None:
-        """Sets the traffic split, then undeploys the versions outside it."""
+    def split(self, traffic: Mapping[int, int], replaces: Mapping[int, int] | None = None) -> None:
+        """Sets the traffic split; the endpoint's etag excludes a change between reading and writing."""
 
         def change() -> None:
             endpoint = self._endpoint()
-            if endpoint is None:
-                return
-            deployed = self._deployed(endpoint)
-            wanted: dict[str, int] = {
-                deployed[version]: share for version, share in traffic.items() if version in deployed
-            }
-            split: dict[str, int] = {number: wanted.get(number, 0) for number in deployed.values()}
-            if any(split.values()) and split != dict(endpoint.traffic_split):
-                changed = self.types.Endpoint(
-                    name=endpoint.name, display_name=endpoint.display_name, traffic_split=split
-                )
-                self.endpoints.update_endpoint(endpoint=changed, update_mask={"paths": ["traffic_split"]})
-            # The version with all of the traffic can only be undeployed last.
-            shares = dict(endpoint.traffic_split) if not any(split.values()) else {}
-            for number in sorted(set(deployed.values()) - set(wanted), key=lambda number: shares.get(number, 0)):
-                log.info("undeploying version %s from Vertex", number)
-                rest = {other: share for other, share in split.items() if other != number and any(split.values())}
-                split.pop(number)
-                request = {"endpoint": endpoint.name, "deployed_model_id": number, "traffic_split": rest}
-                self.endpoints.undeploy_model(request=request).result(self.seconds)
+            self._require_no_others(endpoint)
+            require_unchanged(self.endpoint, State(self._traffic(endpoint)), traffic, replaces)
+            if endpoint is not None:
+                deployed = self._deployed(endpoint)
+                self._set_split(endpoint, {number: traffic.get(version, 0) for version, number in deployed.items()})
 
-        self.retries.read("change the traffic split", change)
+        self._consistently("change the traffic split", change)
+
+    def remove(self, versions: Collection[int]) -> None:
+        """Undeploys versions, by the ids of their deployed models.
+
+        A deployment that this process has begun, and that is still on its way, is cancelled, or undeployed when it
+        ends. If that takes too long, the next deployment undeploys it.
+        """
+        if not versions:
+            return
+        late = [version for version in versions if self._give_up(version)]
+        shares: dict[int, int] = {}
+
+        def free() -> None:
+            endpoint = self._endpoint()
+            deployed = self._deployed(endpoint)
+            traffic = self._traffic(endpoint)
+            shares.clear()
+            shares.update({version: traffic[version] for version in traffic if version in versions})
+            if not any(shares.values()) or len(endpoint.deployed_models) == 1:
+                return
+            self._require_no_others(endpoint)
+            if any(share for version, share in traffic.items() if version not in shares):
+                used = next(version for version, share in shares.items() if share)
+                raise ChangedError(f"version {used} has {shares[used]}% of the traffic, so it is not undeployed")
+            # Only a version without traffic can be undeployed, or the last one.
+            last = max(shares, key=lambda version: shares[version])
+            self._set_split(endpoint, {deployed[last]: 100} if len(shares) == len(endpoint.deployed_models) else {})
+
+        self._consistently("take the traffic from the versions to undeploy", free)
+        for version in sorted(shares, key=lambda version: shares[version]):
+            self._undeploy(version)
+        if late and not self._running_deployments():
+            self._set_abandoned(late, False)
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         """Sends requests to the endpoint until the version itself has answered every text."""
-        share = self.state().traffic.get(version, 0)
+        endpoint = self._endpoint()
+        share = self._traffic(endpoint).get(version, 0)
         if not share:
             raise UserError(f"version {version} has no share of the traffic, so it gets no requests")
         replies: list[Reply] = []
+        self._predict(endpoint, texts[:1])  # connects and authenticates; the requests below measure the prediction
         for _ in range(20 * len(texts) * -(-100 // share)):
             text = texts[len(replies)]
             started = time.monotonic()
-            response = self._predict([text])
+            response = self._predict(endpoint, [text])
+            milliseconds = round(1000 * (time.monotonic() - started), 1)
             if response.model_version_id == str(version):
-                answer = str(_plain(response.predictions[0])["text"])
-                replies.append(Reply(text, answer, round(1000 * (time.monotonic() - started), 1)))
+                replies.append(Reply(text, str(_plain(response.predictions[0])["text"]), milliseconds))
             if len(replies) == len(texts):
                 return replies
         raise UserError(
@@ -225,18 +243,16 @@ class VertexBackEnd:
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
         """Sends one request to the endpoint."""
-        return [_plain(prediction) for prediction in self._predict(texts, parameters).predictions]
+        return [_plain(prediction) for prediction in self._predict(self._endpoint(), texts, parameters).predictions]
 
     def alias(self, aliases: dict[str, int]) -> None:
-        """Moves aliases, the champion's last; the champion is also Vertex's default version."""
+        """Moves aliases, the champion's last."""
         for alias, version in sorted(aliases.items(), key=lambda entry: entry[0] == CHAMPION):
-            given = [alias, "default"] if alias == CHAMPION else [alias]
-            name = f"{self.model}@{version}"
+            self.retries.read(f"move the alias {alias}", functools.partial(self.registry.move, alias, version))
 
-            def move(name: str = name, given: list[str] = given) -> None:
-                self.models.merge_version_aliases(name=name, version_aliases=given)
-
-            self.retries.read(f"move the alias {alias}", move)
+    def mark_rolled_back(self, fingerprint: str, date: str) -> None:
+        """Labels the model's version."""
+        self._consistently("record the rollback", lambda: self.registry.mark(fingerprint, date))
 
     def forget(self, needed: set[int]) -> None:
         """Removes nothing: versions in the registry cost almost nothing."""
@@ -256,29 +272,8 @@ class VertexBackEnd:
         endpoint = self._endpoint()
         if endpoint is None or not endpoint.deployed_models:
             return False
-        self.split({})
+        self.remove(self._deployed(endpoint))
         return True
-
-    def _versions(self) -> list[Any]:
-        from google.api_core.exceptions import NotFound
-
-        try:
-            found = list(self.models.list_model_versions(name=self.model))
-        except NotFound:
-            return []
-        return sorted(found, key=lambda known: int(known.version_id))
-
-    def _aliases(self) -> dict[str, int]:
-        return {
-            alias: int(known.version_id)
-            for known in self._versions()
-            for alias in known.version_aliases
-            if alias in (CHAMPION, PREVIOUS, BEST)
-        }
-
-    def _find(self, fingerprint: str) -> int | None:
-        label = label_of(fingerprint)
-        return next((known.version for known in self.versions() if known.fingerprint == label), None)
 
     def _endpoint(self) -> Any:
         """The endpoint by its id, or by its display name; None if there is none."""
@@ -291,20 +286,134 @@ class VertexBackEnd:
             return next(iter(self.endpoints.list_endpoints(request=request)), None)
 
     def _deployed(self, endpoint: Any) -> dict[int, str]:
-        """Ids of the deployed models, by version."""
-        found = {}
+        """Ids of the deployed models, by version; of one that somebody else deployed again, this pipeline's."""
+        found: dict[int, str] = {}
         for deployed in endpoint.deployed_models if endpoint else ():
-            if deployed.model.rpartition("/")[2] != self.name:
+            version = int(deployed.model_version_id)
+            if self._is_own(deployed) and (version not in found or deployed.id == str(version)):
+                found[version] = deployed.id
+        return found
+
+    def _is_own(self, deployed: Any) -> bool:
+        return bool(deployed.model.rpartition("/")[2] == self.name)
+
+    def _require_own(self, endpoint: Any) -> None:
+        for deployed in endpoint.deployed_models if endpoint else ():
+            if not self._is_own(deployed):
                 raise UserError(
                     f"{self.endpoint} serves {deployed.model}, which is not of this pipeline; choose another endpoint"
                 )
-            found[int(deployed.model_version_id)] = deployed.id
-        return found
 
-    def _predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
+    def _require_no_others(self, endpoint: Any) -> None:
+        """Checks that no deployed model but this pipeline's versions has a share of the traffic."""
+        known = self._deployed(endpoint).values()
+        for deployed in endpoint.deployed_models if endpoint else ():
+            share = endpoint.traffic_split.get(deployed.id, 0)
+            if share and deployed.id not in known:
+                raise ChangedError(
+                    f"somebody else deployed {deployed.model} to {self.endpoint} meanwhile and gave it {share}% of the "
+                    "traffic"
+                )
+
+    def _traffic(self, endpoint: Any) -> dict[int, int]:
+        deployed = self._deployed(endpoint)
+        return {version: endpoint.traffic_split.get(deployed[version], 0) for version in sorted(deployed)}
+
+    def _set_split(self, endpoint: Any, split: dict[str, int]) -> None:
+        before, after = (
+            {number: share for number, share in one.items() if share} for one in (endpoint.traffic_split, split)
+        )
+        if before != after:
+            self._update(endpoint, "traffic_split", split)
+
+    def _update(self, endpoint: Any, field: str, value: dict[str, Any]) -> None:
+        """Changes a field of the endpoint, unless somebody else has changed the endpoint since it was read."""
+        changed = self.types.Endpoint(
+            name=endpoint.name, display_name=endpoint.display_name, etag=endpoint.etag, **{field: value}
+        )
+        self.endpoints.update_endpoint(endpoint=changed, update_mask={"paths": [field]})
+
+    def _consistently(self, what: str, change: Callable[[], None]) -> None:
+        """Reads, compares and writes again if somebody else wrote in between."""
+        replace(self.retries, transient=lambda error: _is_transient(error) or _is_stale(error)).read(what, change)
+
+    def _undeploy(self, version: int) -> None:
+        def undeploy() -> Any:
+            endpoint = self._endpoint()
+            log.info("undeploying version %d from Vertex", version)
+            number = self._deployed(endpoint).get(version, str(version))
+            return self.endpoints.undeploy_model(request={"endpoint": endpoint.name, "deployed_model_id": number})
+
+        self.operations.finish(
+            f"undeploy version {version}",
+            lambda: version not in self._deployed(self._endpoint()) or None,
+            undeploy,
+            "UndeployModel",
+            self._parents(),
+        )
+
+    def _parents(self) -> list[str]:
+        """The resource whose operations are listed: the endpoint may have been found by its display name."""
+        endpoint = self._endpoint()
+        return [endpoint.name if endpoint is not None else self.endpoint]
+
+    def _running_deployments(self) -> list[str]:
+        return self.retries.read("list the operations", lambda: self.operations.running("DeployModel", self._parents()))
+
+    def _give_up(self, version: int) -> bool:
+        """Cancels a deployment that this process has begun, and waits for its end; returns whether it was running."""
+        from google.api_core.exceptions import GoogleAPICallError
+
+        own = self.begun.pop(version, None)
+        if own is None or version in self._deployed(self._endpoint()):
+            return False
+        # Without its name it is one of those that run; another one is waited for, but not cancelled.
+        names = [name for name in self._running_deployments() if own in ("", name)]
+        if not names:
+            return False
+        # First, because this process may be killed while it waits.
+        self._set_abandoned([version], True)
+        deadline = self.operations.clock() + GRACE_SECONDS
+        for name in names:
+            if own:
+                self.operations.cancel(name)
+            try:
+                self.operations.wait(f"end {name}", name, deadline)
+            except TimeLimitError:
+                log.warning("version %d may still be deployed; the next deployment undeploys it", version)
+            except GoogleAPICallError as error:
+                log.info("version %d was not deployed: %s", version, error)
+        return True
+
+    def _set_abandoned(self, versions: Collection[int], abandoned: bool) -> None:
+        names = {f"{ABANDONED}{version}" for version in versions}
+
+        def mark() -> None:
+            endpoint = self._endpoint()
+            others = {name: value for name, value in endpoint.labels.items() if name not in names}
+            labels = {**others, **dict.fromkeys(names, "true")} if abandoned else others
+            if labels != dict(endpoint.labels):
+                self._update(endpoint, "labels", labels)
+
+        self._consistently("record an abandoned deployment", mark)
+
+    def _undeploy_abandoned(self, candidate: int) -> None:
+        """Undeploys the versions that earlier stages gave up, unless they are in use by now."""
+        endpoint = self._endpoint()
+        labels = endpoint.labels if endpoint is not None else {}
+        named = {int(name.removeprefix(ABANDONED)) for name in labels if re.fullmatch(ABANDONED + r"\d+", name)}
+        if not named:
+            return
+        self._set_abandoned([candidate], False)
+        state = self.state()
+        used = {candidate, *state.shares, *state.aliases.values()}
+        self.remove((named & state.traffic.keys()) - used)
+        if not self._running_deployments():
+            self._set_abandoned(named, False)
+
+    def _predict(self, endpoint: Any, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
         from google.api_core.exceptions import GoogleAPIError, InternalServerError, InvalidArgument
 
-        endpoint = self._endpoint()
         if endpoint is None:
             raise UserError(f"there is no endpoint {self.endpoint}")
         try:
@@ -324,9 +433,17 @@ def _is_transient(error: Exception) -> bool:
 
 
 def _is_conflict(error: Exception) -> bool:
-    from google.api_core.exceptions import AlreadyExists
+    """Whether the resource exists already; over REST every 409 has the same class."""
+    from google.api_core.exceptions import Conflict
 
-    return isinstance(error, AlreadyExists)
+    return isinstance(error, Conflict)
+
+
+def _is_stale(error: Exception) -> bool:
+    """Whether an etag is not the resource's any more: ABORTED, see AIP-154, or a failed precondition."""
+    from google.api_core.exceptions import Conflict, FailedPrecondition, PreconditionFailed
+
+    return isinstance(error, (Conflict, FailedPrecondition, PreconditionFailed))
 
 
 @contextlib.contextmanager

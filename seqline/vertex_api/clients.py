@@ -4,11 +4,34 @@ The generated clients of google-cloud-aiplatform are used, not the layer above t
 and expose the whole API, while the layer above ignores an argument of `resume` and cannot update a schedule's end.
 """
 
+import functools
+import inspect
 from typing import Any
+
+# Time limit of one call; the generated clients of these services have none. Long operations have another.
+CALL_SECONDS = 60.0
+
+
+class LimitedClient:
+    """A client whose every call has a time limit, unless the call sets another.
+
+    Args:
+        client: The generated client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns an attribute of the client; a method that takes a timeout gets the default one."""
+        found = getattr(self._client, name)
+        if inspect.ismethod(found) and "timeout" in inspect.signature(found).parameters:
+            return functools.partial(found, timeout=CALL_SECONDS)
+        return found
 
 
 def connect(client: Any, location: str, api_endpoint: str = "", credentials: Any = None) -> Any:
-    """Creates a client.
+    """Creates a client whose calls have a time limit.
 
     Args:
         client: A service of google-cloud-aiplatform, such as `aiplatform_v1.ModelServiceClient`.
@@ -25,4 +48,4 @@ def connect(client: Any, location: str, api_endpoint: str = "", credentials: Any
         credentials = AnonymousCredentials()
     if credentials is not None:
         options["credentials"] = credentials
-    return client(client_options={"api_endpoint": host}, **options)
+    return LimitedClient(client(client_options={"api_endpoint": host}, **options))

@@ -50,7 +50,7 @@ class Retries:
                 except Exception as error:  # noqa: PERF203 (a call over the network is slower)
                     if not self.transient(error):
                         raise
-                    self._pause(what, error, pause)
+                    self.pause(what, error, pause)
             return call()
 
     def write(self, what: str, look: Callable[[], T | None], call: Callable[[], T]) -> T:
@@ -75,9 +75,16 @@ class Retries:
                     if not self.exists(error) and (pause is None or not self.transient(error)):
                         raise
                     if pause is not None:
-                        self._pause(what, error, pause)
+                        self.pause(what, error, pause)
             raise UserError(f"cannot {what}: another one of that name exists")
 
-    def _pause(self, what: str, error: Exception, pause: float) -> None:
+    def pause(self, what: str, error: Exception, pause: float) -> None:
+        """Waits before a further attempt.
+
+        Args:
+            what: What was requested.
+            error: Why it failed.
+            pause: Seconds.
+        """
         log.info("cannot %s yet (%s); retrying in %g s", what, error, pause)
         self.sleep(pause)

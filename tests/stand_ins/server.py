@@ -31,16 +31,18 @@ class ApiError(Exception):
     Attributes:
         code: The HTTP status.
         message: For the caller to read.
+        status: Google's name of the error; the usual one of the HTTP status by default.
     """
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, status: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.status = status or STATUS.get(code, "UNKNOWN")
 
     def body(self) -> bytes:
         """The answer's JSON."""
-        error = {"code": self.code, "message": self.message, "status": STATUS.get(self.code, "UNKNOWN")}
+        error = {"code": self.code, "message": self.message, "status": self.status}
         return json.dumps({"error": error}).encode()
 
 
@@ -121,6 +123,7 @@ def serving(service: Service, faults: Faults) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet for an answer: a second one would wait 40 ms for the acknowledgement of the first
 
         def handle_any(self) -> None:
             parts = urlsplit(self.path)

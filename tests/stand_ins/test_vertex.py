@@ -96,6 +96,36 @@ def test_an_endpoint_splits_its_traffic_and_keeps_what_it_serves(vertex: VertexS
         connect(v1.ModelServiceClient, vertex).delete_model(name=name)
 
 
+def test_a_stale_etag_is_refused_and_an_update_without_one_overwrites(vertex: VertexStandIn) -> None:
+    endpoints, models = connect(v1.EndpointServiceClient, vertex), connect(v1.ModelServiceClient, vertex)
+    made = endpoints.create_endpoint(parent=PARENT, endpoint=v1.Endpoint(display_name="e")).result()
+    mask = {"paths": ["labels"]}
+    changed = endpoints.update_endpoint(endpoint=v1.Endpoint(made, labels={"a": "1"}), update_mask=mask)
+    assert changed.etag != made.etag
+    with pytest.raises(exceptions.Conflict, match="is not the current one"):
+        endpoints.update_endpoint(endpoint=v1.Endpoint(made, labels={"a": "2"}), update_mask=mask)
+    blind = v1.Endpoint(name=made.name, display_name="e", labels={"a": "3"})
+    assert endpoints.update_endpoint(endpoint=blind, update_mask=mask).labels["a"] == "3"
+    model = models.get_model(name=upload(vertex).model)
+    models.update_model(model=v1.Model(model, labels={"a": "1"}), update_mask=mask)
+    with pytest.raises(exceptions.Conflict, match="is not the current one"):
+        models.update_model(model=v1.Model(model, labels={"a": "2"}), update_mask=mask)
+
+
+def test_a_slow_operation_is_listed_and_takes_effect_at_its_end(vertex: VertexStandIn) -> None:
+    endpoints = connect(v1.EndpointServiceClient, vertex)
+    model = upload(vertex).model
+    endpoint = endpoints.create_endpoint(parent=PARENT, endpoint=v1.Endpoint(display_name="e")).result().name
+    vertex.operations.slow = {"DeployModel": 1}
+    deployed = v1.DeployedModel(model=model, dedicated_resources=MACHINE)
+    name = endpoints.deploy_model(endpoint=endpoint, deployed_model=deployed).operation.name
+    assert not endpoints.get_operation(request={"name": name}).done
+    assert not endpoints.get_endpoint(name=endpoint).deployed_models
+    assert name in [one.name for one in endpoints.list_operations(request={"name": endpoint}).operations]
+    assert endpoints.get_operation(request={"name": name}).done
+    assert endpoints.get_endpoint(name=endpoint).deployed_models
+
+
 def test_a_broken_container_fails_the_operation_and_changes_nothing(vertex: VertexStandIn) -> None:
     endpoints = connect(v1.EndpointServiceClient, vertex)
     made = upload(vertex)

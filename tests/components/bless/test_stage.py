@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.decision import read_decision
+from seqline.artifacts.decision import Judged, read_decision
 from seqline.artifacts.evaluation import read_sentences
+from seqline.artifacts.opponent import Opponent
 from seqline.components.bless.stage import bless
 from seqline.errors import UserError
 from seqline.schema.stage_command import run
@@ -180,6 +181,38 @@ def test_it_runs_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "error: gate[0]: there is no metric 'blue'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("champion", "version", "judged"),
+    [
+        ({}, "3", Judged("3", "old")),
+        ({}, "", Judged("", "old")),
+        ({"standing": "none"}, "", Judged()),
+        ({"standing": "same"}, "3", Judged("3", "new")),
+        ({"problem": "it does not load"}, "3", Judged("3")),
+        ({"problem": "it does not load"}, "", None),
+    ],
+)
+def test_the_decision_says_which_live_version_was_compared(
+    tmp_path: Path, champion: dict[str, str], version: str, judged: Judged | None
+) -> None:
+    folder = tmp_path / "champion"
+    theirs = absent(folder, **champion) if champion else measured(folder, "old", 3)
+    challenger = measured(tmp_path / "challenger", "new", 5)
+    made = bless(challenger, theirs, tmp_path / "d", tmp_path / "r.html", champion_version=version)
+    assert made.judged == judged
+    assert read_decision(tmp_path / "d").judged == judged
+
+
+def test_a_model_that_was_rolled_back_is_not_blessed_again(tmp_path: Path) -> None:
+    challenger, champion = measured(tmp_path / "challenger", "new", 5), measured(tmp_path / "champion", "old", 30)
+    reason = "the model new was rolled back on 2026-01-31"
+    made = bless(challenger, champion, tmp_path / "d", tmp_path / "r.html", rolled_back=reason)
+    assert not made.blessed
+    assert [rule.passed for rule in made.rules][-1:] == [False]
+    assert made.rules[-1].reason == "The model new was rolled back on 2026-01-31."
+    assert "The model new was rolled back on" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_the_component_returns_the_decision(tmp_path: Path) -> None:
     from kfp.dsl import HTML, Artifact, ClassificationMetrics
 
@@ -194,6 +227,10 @@ def test_the_component_returns_the_decision(tmp_path: Path) -> None:
     matrix = outputs["movement"].metadata["confusionMatrix"]
     assert matrix["annotationSpecs"][0]["displayName"] == "0 to 20"
     assert sum(sum(row["row"]) for row in matrix["rows"]) == len(ROWS)
+    opponent = Opponent(version="3", fingerprint="old", address="/models/3").to_parameter()
+    assert component.python_func(**inputs, **outputs, opponent=opponent) is True
+    assert read_decision(tmp_path / "d").judged == Judged("3", "old")
+    assert component.python_func(**inputs, **outputs, rolled_back="it was rolled back") is False
     assert component.python_func(**inputs, **outputs, gate=[{"metric": "bleu", "minimum": 101}]) is False
     assert outputs["decision"].metadata["blessed"] is False
     assert "misses the limit of at least 101" in outputs["decision"].metadata["reasons"][0]

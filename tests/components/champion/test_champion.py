@@ -1,14 +1,15 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from seqline.artifacts.opponent import Opponent
-from seqline.components.champion.files import is_of
 from seqline.components.champion.stage import Opponents, champion
+from seqline.endpoints.back_end import is_of
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.errors import UserError
 from tests import light_models
@@ -154,11 +155,23 @@ def test_the_component_passes_the_states_and_an_address_for_each(endpoint: Endpo
 
     outputs = {"champion": Model(uri="a"), "best": Model(uri="b")}
     model = Model(uri=str(models.quiet))
-    live, best = component.python_func(model=model, **outputs, endpoint=str(endpoint.path))
+    live, best, rolled_back = component.python_func(model=model, **outputs, endpoint=str(endpoint.path))
     assert Opponent.from_parameter(live) == find(models.quiet, endpoint).champion
     assert Opponent.from_parameter(best) == IS_CHAMPION
+    assert rolled_back == ""
     assert outputs["champion"].uri == str(endpoint.model(1))
     assert not Path(outputs["best"].uri).exists()
+
+
+def test_a_challenger_that_was_rolled_back_is_named(endpoint: Endpoint, models: SimpleNamespace) -> None:
+    settings = endpoint.read()
+    assert settings is not None
+    endpoint.write(replace(settings, rolled_back={"quiet": "2026-01-31"}))
+    assert find(models.quiet, endpoint).rolled_back == (
+        "the model quiet was rolled back on 2026-01-31 and is not deployed again; to deploy it anyway, run "
+        "`seqline endpoint allow quiet --endpoint demo` and then the pipeline again"
+    )
+    assert find(models.calm, endpoint).rolled_back == ""
 
 
 def test_a_challenger_that_is_no_model_is_named(tmp_path: Path) -> None:

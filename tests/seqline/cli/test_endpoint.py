@@ -1,12 +1,16 @@
 """`seqline endpoint` and `seqline predict` without a server."""
 
+import contextlib
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from seqline.cli import main
 from seqline.cli.predict import _parameter
+from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.errors import UserError
 
@@ -89,3 +93,43 @@ def test_a_folder_of_the_home_folder_is_found(
     monkeypatch.setenv("HOME", str(home.parent))
     assert main(["endpoint", "list", "--json", "--home", f"~/{home.name}"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "demo"
+
+
+def test_a_rolled_back_model_is_shown_and_allowed_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint = Endpoint(home / "endpoints" / "demo")
+    settings = endpoint.read()
+    assert settings is not None
+    endpoint.write(dataclasses.replace(settings, rolled_back={"f-one": "2026-01-31", "f-gone": "2026-02-01"}))
+    assert main(["endpoint", "describe", "--json", "--home", str(home)]) == 0
+    shown = json.loads(capsys.readouterr().out)["versions"]
+    assert [version["rolled_back"] for version in shown] == ["2026-01-31", ""]
+    for unclear in ("f-", "f-two"):
+        assert main(["endpoint", "allow", unclear, "--home", str(home)]) == 1
+        message = (
+            "is not the beginning of exactly one model that was rolled back; there are: f-one (2026-01-31), f-gone"
+        )
+        assert message in capsys.readouterr().err
+    assert main(["endpoint", "allow", "f-g", "--endpoint", "demo", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == "f-gone may be deployed again; run the pipeline to deploy it\n"
+    assert endpoint.read() == dataclasses.replace(settings, rolled_back={"f-one": "2026-01-31"})
+
+
+def test_start_serves_what_the_deployment_that_it_waited_for_has_made_live(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, served = Endpoint.locked, []
+
+    @contextlib.contextmanager
+    def wait(endpoint: Endpoint) -> Iterator[None]:
+        with locked(endpoint):
+            settings = endpoint.read()
+            assert settings is not None
+            endpoint.write(dataclasses.replace(settings, traffic={1: 100, 2: 0}, aliases={"champion": 1}))
+            yield
+
+    monkeypatch.setattr(Endpoint, "locked", wait)
+    monkeypatch.setattr(LocalBackEnd, "prepare", lambda back_end: None)
+    monkeypatch.setattr(LocalBackEnd, "add", lambda back_end, version: served.append(version))
+    monkeypatch.setattr(LocalBackEnd, "split", lambda back_end, traffic: served.append(traffic))
+    assert main(["endpoint", "start", "--home", str(home)]) == 0
+    assert served == [1, {1: 100, 2: 0}]

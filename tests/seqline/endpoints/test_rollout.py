@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.endpoints.back_end import Registered, Reply, State
+from seqline.endpoints.back_end import Registered, Reply, State, require_unchanged
 from seqline.endpoints.rollout import Checks, roll_back, roll_out
 from seqline.errors import UserError
 
@@ -26,12 +26,16 @@ class Killed(BaseException):
 class Shelf:
     """An endpoint in memory. `calls_left` calls succeed, then every call raises.
 
-    It answers in `milliseconds`, and with `answers`, one for each text; it runs until a test ends it.
+    It answers in `milliseconds`, and with `answers`, one for each text; it runs until a test ends it. The fingerprint
+    of a version is its number with an "f" before it.
     """
+
+    exclusive = False
 
     def __init__(self, needs_share: bool = False, traffic: dict[int, int] | None = None, **aliases: int) -> None:
         self.needs_share = needs_share
         self.traffic, self.aliases = dict(traffic or {}), dict(aliases)
+        self.rolled_back: dict[str, str] = {}
         self.history: list[dict[int, int]] = []
         self.calls_left: float = float("inf")
         self.milliseconds, self.answers = [5.0, 5.0], ["eins", "zwei"]
@@ -46,7 +50,8 @@ class Shelf:
         raise NotImplementedError
 
     def versions(self) -> list[Registered]:
-        raise NotImplementedError
+        numbers = {*self.traffic, *self.aliases.values()}
+        return [Registered(number, f"f{number}", "", "", "") for number in sorted(numbers)]
 
     def predict(self, texts: list[str], parameters: Any = None) -> list[dict[str, Any]]:
         raise NotImplementedError
@@ -62,20 +67,36 @@ class Shelf:
         self._call()
 
     def state(self) -> State:
-        return State(dict(self.traffic), dict(self.aliases))
+        return State(dict(self.traffic), dict(self.aliases), dict(self.rolled_back))
 
     def add(self, version: int) -> None:
         self._call()
         self.traffic.setdefault(version, 0 if any(self.traffic.values()) or not self.needs_share else 100)
 
-    def split(self, traffic: dict[int, int]) -> None:
+    def split(self, traffic: Mapping[int, int], replaces: Mapping[int, int] | None = None) -> None:
         self._call()
-        assert sum(traffic.values()) in (0, 100)
+        require_unchanged("shelf", self.state(), traffic, replaces)
+        assert sum(traffic.values()) == 100
         assert all(0 <= share <= 100 for share in traffic.values())
         assert traffic.keys() <= self.traffic.keys(), "a version gets a share before it is deployed"
-        if traffic != self.traffic:
-            self.history.append(traffic)
-        self.traffic = dict(traffic)
+        after = {version: traffic.get(version, 0) for version in self.traffic}
+        if after != self.traffic:
+            self.history.append(after)
+        self.traffic = after
+
+    def remove(self, versions: Collection[int]) -> None:
+        if not versions:
+            return
+        self._call()
+        left = {version: share for version, share in self.traffic.items() if version not in versions}
+        assert sum(left.values()) in (0, 100), "a version with traffic is undeployed"
+        self.traffic = left
+
+    def mark_rolled_back(self, fingerprint: str, date: str) -> None:
+        self._call()
+        self.rolled_back.pop(fingerprint, None)
+        if date:
+            self.rolled_back[fingerprint] = date
 
     def ask(self, version: int, texts: list[str]) -> list[Reply]:
         self._call()
@@ -112,7 +133,7 @@ def test_the_first_version_takes_all_and_becomes_the_champion() -> None:
 def test_a_challenger_is_raised_in_steps_and_the_last_two_stay() -> None:
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     roll_out(shelf, 3, [10, 50], CHECKS)
-    assert [split.get(3, 0) for split in shelf.history] == [10, 50, 100, 100]
+    assert [split.get(3, 0) for split in shelf.history] == [10, 50, 100]
     assert shelf.history[0] == {1: 0, 2: 90, 3: 10}
     assert (shelf.traffic, shelf.aliases) == ({2: 0, 3: 100}, {"champion": 3, "previous": 2, "best": 2})
 
@@ -241,11 +262,84 @@ def test_an_error_while_the_split_is_restored_is_reported_with_the_first_one() -
         roll_out(shelf, 2, [10], CHECKS)
 
 
-def test_versions_without_an_alias_are_undeployed_and_forgotten_at_the_end() -> None:
+@pytest.mark.parametrize(("exclusive", "stays"), [(True, {3: 0, 4: 100}), (False, {1: 0, 3: 0, 4: 100})])
+def test_versions_that_are_replaced_are_undeployed_and_without_a_lock_no_other_candidate(
+    exclusive: bool, stays: dict[int, int]
+) -> None:
     shelf = Shelf(traffic={1: 0, 2: 20, 3: 80}, champion=3, previous=2)
+    shelf.exclusive = exclusive
     roll_out(shelf, 4, [10], CHECKS)
-    assert shelf.needed == {3, 4}
-    assert shelf.traffic == {3: 0, 4: 100}
+    assert shelf.needed == stays.keys()
+    assert shelf.traffic == stays
+
+
+def meanwhile(shelf: Shelf, change: Callable[[], None], at: int = 10) -> None:
+    """Somebody else changes the shelf while the candidate has a share."""
+    ask = shelf.ask
+
+    def ask_and_change(version: int, texts: list[str]) -> list[Reply]:
+        if shelf.traffic[version] == at:
+            change()
+        return ask(version, texts)
+
+    shelf.ask = ask_and_change  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_version_that_somebody_else_deployed_meanwhile_stays(fails: bool) -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    meanwhile(shelf, lambda: shelf.traffic.update({9: 0}))
+    if fails:
+        shelf.broken_at = 50
+        with pytest.raises(UserError, match="version 2 stays live"):
+            roll_out(shelf, 3, [10, 50], CHECKS)
+        assert shelf.traffic == {1: 0, 2: 100, 9: 0}
+    else:
+        roll_out(shelf, 3, [10, 50], CHECKS)
+        assert shelf.traffic == {2: 0, 3: 100, 9: 0}
+        assert 9 in (shelf.needed or ())
+
+
+def test_a_split_that_somebody_else_changed_meanwhile_is_left_as_it_is() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    meanwhile(shelf, lambda: shelf.traffic.update({1: 100, 2: 0, 3: 0}))
+    message = (
+        "somebody else changed the traffic of shelf meanwhile, from 2:90% 3:10% to 1:100%; "
+        "the traffic stays as it is, because somebody else"
+    )
+    with pytest.raises(UserError, match=message):
+        roll_out(shelf, 3, [10, 50], CHECKS)
+    assert shelf.traffic == {1: 100, 2: 0}
+    assert shelf.aliases == {"champion": 2, "previous": 1}
+
+
+def test_a_candidate_that_somebody_else_gave_a_share_is_not_undeployed() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    meanwhile(shelf, lambda: shelf.traffic.update({1: 40, 2: 0, 3: 60}))
+    with pytest.raises(UserError, match="somebody else changed the traffic"):
+        roll_out(shelf, 3, [10, 50], CHECKS)
+    assert shelf.traffic == {1: 40, 2: 0, 3: 60}
+
+
+def test_a_champion_that_somebody_else_made_meanwhile_stays_the_champion() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    meanwhile(shelf, lambda: shelf.aliases.update(champion=1), at=100)
+    message = (
+        "somebody else made version 1 the champion meanwhile, in the place of version 2; version 3 was not compared "
+        "with it: run the pipeline again; the previous split is restored, version 2 stays live"
+    )
+    with pytest.raises(UserError, match=message):
+        roll_out(shelf, 3, [10, 50], CHECKS)
+    assert shelf.traffic == {1: 0, 2: 100}
+    assert shelf.aliases == {"champion": 1, "previous": 1}
+
+
+def test_the_previous_version_that_fails_as_a_candidate_stays_deployed() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    shelf.broken_at = 10
+    with pytest.raises(UserError, match="version 2 stays live"):
+        roll_out(shelf, 1, [10, 50], CHECKS)
+    assert shelf.traffic == {1: 0, 2: 100}
 
 
 def test_a_version_that_fails_forgets_nothing() -> None:
@@ -326,6 +420,55 @@ def test_rolling_back_exchanges_the_last_two() -> None:
     assert (shelf.traffic, shelf.aliases) == ({1: 100, 2: 0}, {"champion": 1, "previous": 2})
     assert roll_back(shelf) == 2
     assert (shelf.traffic, shelf.aliases) == ({1: 0, 2: 100}, {"champion": 2, "previous": 1})
+
+
+def test_rolling_back_moves_the_champion_before_the_traffic_and_the_other_alias() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    seen = []
+    call = shelf._call
+
+    def record() -> None:
+        seen.append((dict(shelf.aliases), shelf.traffic[1]))
+        call()
+
+    shelf._call = record  # type: ignore[method-assign]
+    roll_back(shelf)
+    changed = [state for state in seen if state != ({"champion": 2, "previous": 1}, 0)]
+    assert changed[0] == ({"champion": 1, "previous": 1}, 0)
+    assert changed[-1] == ({"champion": 1, "previous": 1}, 100)
+
+
+def test_a_model_that_was_rolled_back_is_remembered_until_that_is_undone() -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
+    roll_back(shelf)
+    assert shelf.rolled_back.keys() == {"f2"}
+    assert shelf.state().when_rolled_back("f2")
+    roll_back(shelf)
+    assert shelf.rolled_back == {}
+
+
+@given(calls=st.lists(st.integers(0, 6), max_size=4), deployed=st.booleans(), undo=st.booleans())
+def test_a_rollback_killed_anywhere_and_run_again_ends_in_the_same_state(
+    calls: list[int], deployed: bool, undo: bool
+) -> None:
+    shelf = Shelf(traffic={1: 0, 2: 100} if deployed else {2: 100}, champion=2, previous=1)
+    champion, previous = 1, 2
+    if undo:
+        roll_back(shelf)
+        champion, previous = 2, 1
+    for calls_left in calls:
+        shelf.calls_left = calls_left
+        try:
+            roll_back(shelf)
+            break
+        except Killed:
+            pass
+    else:
+        shelf.calls_left = float("inf")
+        roll_back(shelf)
+    assert shelf.aliases == {"champion": champion, "previous": previous}
+    assert shelf.traffic == {champion: 100, previous: 0}
+    assert shelf.rolled_back.keys() == (set() if undo else {"f2"})
 
 
 def test_rolling_back_deploys_the_previous_version_first_if_it_is_only_registered() -> None:

@@ -12,8 +12,9 @@ from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import roll_back
 from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex_registry import LABEL
 from seqline.errors import UserError
-from tests.components.deploy.test_deploy import decide
+from tests.components.deploy.test_deploy import decide, live_on
 from tests.stand_ins.vertex import PROJECT, VertexStandIn
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
@@ -39,7 +40,7 @@ def back_end(vertex: VertexStandIn) -> VertexBackEnd:
 
 def go(vertex: VertexStandIn, model: Path, tmp_path: Path, moves: bool = False) -> int | None:
     shutil.rmtree(tmp_path / "d", ignore_errors=True)
-    decision = decide(tmp_path / "d", model)
+    decision = decide(tmp_path / "d", model, judged=live_on(back_end(vertex)))
     text = (tmp_path / "d" / "decision.json").read_text()
     text = text.replace(f'"{model.name}"', f'"{model.name * 20}"').replace(
         '"moves": false', f'"moves": {str(moves).lower()}'
@@ -132,7 +133,7 @@ def test_a_version_without_its_label_cannot_be_identified(
     vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path, files: list[str]
 ) -> None:
     go(vertex, models.one, tmp_path)
-    del vertex.models.find(f"{PARENT}/models/en-de").labels[module.LABEL]
+    del vertex.models.find(f"{PARENT}/models/en-de").labels[LABEL]
     for model in (models.one, models.two):
         found = stage.champion(model, ENDPOINT, vertex.url).champion
         assert found.standing == ""

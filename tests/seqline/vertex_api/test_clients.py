@@ -1,12 +1,15 @@
 """How the stages speak to the Vertex API is in its address."""
 
+import socket
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from google.auth.credentials import AnonymousCredentials
+from google.cloud.aiplatform_v1 import EndpointServiceClient
 
-from seqline.vertex_api.clients import connect
+from seqline.vertex_api.clients import CALL_SECONDS, connect
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,30 @@ def test_a_scheme_means_rest_and_http_no_credentials(address: str, host: str, tr
     assert made.client_options == {"api_endpoint": host}
     assert getattr(made, "transport", None) == transport
     assert isinstance(getattr(made, "credentials", None), AnonymousCredentials) == address.startswith("http:")
+
+
+def test_every_call_has_a_time_limit() -> None:
+    limits: list[float | None] = []
+
+    class Client:
+        def __init__(self, **given: Any) -> None: ...
+
+        def get_model(self, name: str, *, timeout: float | None = None) -> str:
+            limits.append(timeout)
+            return name
+
+    made = connect(Client, "us-central1")
+    assert made.get_model(name="a") == "a"
+    assert made.get_model("a", timeout=120) == "a"
+    assert limits == [CALL_SECONDS, 120]
+
+
+def test_the_limit_reaches_the_generated_clients() -> None:
+    """A server that accepts the connection and never answers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        made = connect(EndpointServiceClient, "us-central1", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        for call in (made.get_endpoint, made.list_operations):
+            with pytest.raises(requests.Timeout):
+                call(request={"name": "projects/p/locations/l/endpoints/e"}, timeout=0.01)

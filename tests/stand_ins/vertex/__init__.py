@@ -21,6 +21,7 @@ from tests.stand_ins.vertex.schedules import Schedules
 from tests.stand_ins.vertex.state import NUMBER, PROJECT, Clock, Operations
 
 OPERATION = re.compile(r"/(?:v1|ui)/(projects/[^:]*/operations/[^/:]+)(?::(wait|cancel))?")
+OPERATIONS = re.compile(r"/(?:v1|ui)/(projects/[^:]*)/operations")
 LOG_FILTER = re.compile(r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)"')
 
 __all__ = ["NUMBER", "PROJECT", "VertexStandIn"]
@@ -66,12 +67,16 @@ class VertexStandIn:
         """The procedure that a request calls."""
         if request.path == "/v2/entries:list":
             return "ListLogEntries"
+        if OPERATIONS.fullmatch(request.path):
+            return "ListOperations"
         return "Operation" if OPERATION.fullmatch(request.path) else find_route(request)[0].procedure
 
     def answer(self, request: Request) -> Answer:
         """Parses, validates and carries out one request."""
         if request.path == "/v2/entries:list":
             return self._logs(json.loads(request.body))
+        if operations := OPERATIONS.fullmatch(request.path):
+            return _answer(self.operations.list_of(operations[1]))
         if operation := OPERATION.fullmatch(request.path):
             return _answer(self._operation(operation[1], operation[2]))
         procedure, message = parse(request)
@@ -95,6 +100,7 @@ class VertexStandIn:
 
     def _operation(self, name: str, verb: str | None) -> Any:
         if verb == "cancel":
+            self.operations.cancelled.append(name)
             return empty_pb2.Empty()
         return self.operations.get(name)
 

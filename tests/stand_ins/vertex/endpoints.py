@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2, json_format
 
 from tests.stand_ins.server import ApiError
 from tests.stand_ins.vertex.models import Models
-from tests.stand_ins.vertex.state import Clock, Collection, Operations
+from tests.stand_ins.vertex.state import Clock, Collection, Operations, require_current
 
 UPDATABLE = {"display_name", "description", "labels", "traffic_split", "client_connection_config"}
 Serve = Callable[[types.Model, list[Any], Any], list[Any]]
@@ -47,11 +47,12 @@ class Endpoints:
         if endpoint.traffic_split:
             raise ApiError(400, "endpoint.traffic_split cannot be set before a model is deployed")
         self.resources.add(request.parent, endpoint, request.endpoint_id)
-        endpoint.create_time = endpoint.update_time = self.clock.tick()
+        endpoint.create_time = self.clock.tick()
+        self._touch(endpoint)
         if endpoint.dedicated_endpoint_enabled:
             parts = endpoint.name.split("/")
             endpoint.dedicated_endpoint_dns = f"{parts[5]}.{parts[3]}-{parts[1]}.prediction.vertexai.goog"
-        return self.operations.start(request.parent, endpoint, types.CreateEndpointOperationMetadata())
+        return self.operations.start(endpoint.name, endpoint, types.CreateEndpointOperationMetadata())
 
     def get_endpoint(self, request: types.GetEndpointRequest) -> types.Endpoint:
         """One endpoint."""
@@ -65,6 +66,7 @@ class Endpoints:
     def update_endpoint(self, request: types.UpdateEndpointRequest) -> types.Endpoint:
         """Changes what the mask names."""
         endpoint = self.resources.get(request.endpoint.name)
+        require_current(request.endpoint.etag, endpoint.etag, endpoint.name)
         for path in request.update_mask.paths:
             if path not in UPDATABLE:
                 raise ApiError(400, f"Field {path} of an endpoint cannot be updated")
@@ -73,7 +75,7 @@ class Endpoints:
                 self._split(endpoint, dict(value))
             else:
                 setattr(endpoint, path, value)
-        endpoint.update_time = self.clock.tick()
+        self._touch(endpoint)
         return endpoint
 
     def delete_endpoint(self, request: types.DeleteEndpointRequest) -> Any:
@@ -108,17 +110,17 @@ class Endpoints:
             )
             return operation
         split = {deployed.id if name == "0" else name: share for name, share in request.traffic_split.items()}
-        before = list(endpoint.deployed_models)
-        endpoint.deployed_models = [*before, deployed]
-        try:
+        _check_split([*endpoint.deployed_models, deployed], split)
+
+        def effect() -> None:
+            endpoint.deployed_models = [*endpoint.deployed_models, deployed]
             if split:
                 self._split(endpoint, split)
-        except ApiError:
-            endpoint.deployed_models = before
-            raise
-        self.models.deployed.append(version)
+            self.models.deployed.append(version)
+            self._touch(endpoint)
+
         answer = types.DeployModelResponse(deployed_model=deployed)
-        return self.operations.start(endpoint.name, answer, types.DeployModelOperationMetadata())
+        return self.operations.start(endpoint.name, answer, types.DeployModelOperationMetadata(), effect)
 
     def undeploy_model(self, request: types.UndeployModelRequest) -> Any:
         """Takes a model off an endpoint; it must have no traffic left."""
@@ -130,11 +132,15 @@ class Endpoints:
         split = dict(request.traffic_split or endpoint.traffic_split)
         if rest and split.get(gone.id):
             raise ApiError(400, f"DeployedModel {gone.id} has traffic; take it away first")
-        endpoint.deployed_models = rest
-        self._split(endpoint, {name: share for name, share in split.items() if rest and name != gone.id})
-        self.models.deployed.remove(f"{gone.model}@{gone.model_version_id}")
+
+        def effect() -> None:
+            endpoint.deployed_models = [one for one in endpoint.deployed_models if one.id != gone.id]
+            self._split(endpoint, {name: share for name, share in split.items() if rest and name != gone.id})
+            self.models.deployed.remove(f"{gone.model}@{gone.model_version_id}")
+            self._touch(endpoint)
+
         answer = types.UndeployModelResponse()
-        return self.operations.start(endpoint.name, answer, types.UndeployModelOperationMetadata())
+        return self.operations.start(endpoint.name, answer, types.UndeployModelOperationMetadata(), effect)
 
     def mutate_deployed_model(self, request: types.MutateDeployedModelRequest) -> Any:
         """Changes the replicas of a deployed model."""
@@ -168,16 +174,25 @@ class Endpoints:
             json_format.ParseDict(prediction, pb.predictions.add())
         return response
 
+    def _touch(self, endpoint: types.Endpoint) -> None:
+        """A change: another etag."""
+        endpoint.update_time = self.clock.tick()
+        endpoint.etag = f"etag-{next(self.ids)}"
+
     @staticmethod
     def _split(endpoint: types.Endpoint, split: dict[str, int]) -> None:
-        unknown = set(split) - {one.id for one in endpoint.deployed_models}
-        if unknown:
-            raise ApiError(400, f"traffic_split names unknown deployed models: {sorted(unknown)}")
-        if split and sum(split.values()) != 100:
-            raise ApiError(400, f"traffic_split must add up to 100, not {sum(split.values())}")
-        if any(not 0 <= share <= 100 for share in split.values()):
-            raise ApiError(400, "traffic_split: each share must be between 0 and 100")
+        _check_split(endpoint.deployed_models, split)
         endpoint.traffic_split = split
+
+
+def _check_split(deployed: Any, split: dict[str, int]) -> None:
+    unknown = set(split) - {one.id for one in deployed}
+    if unknown:
+        raise ApiError(400, f"traffic_split names unknown deployed models: {sorted(unknown)}")
+    if split and sum(split.values()) != 100:
+        raise ApiError(400, f"traffic_split must add up to 100, not {sum(split.values())}")
+    if any(not 0 <= share <= 100 for share in split.values()):
+        raise ApiError(400, "traffic_split: each share must be between 0 and 100")
 
 
 def _check_resources(deployed: types.DeployedModel) -> None:

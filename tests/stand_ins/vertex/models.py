@@ -8,7 +8,7 @@ from google.cloud.aiplatform_v1 import types
 from google.protobuf import empty_pb2
 
 from tests.stand_ins.server import ApiError
-from tests.stand_ins.vertex.state import Clock, Collection, Operations, canonical, matches, page_of
+from tests.stand_ins.vertex.state import Clock, Collection, Operations, canonical, matches, page_of, require_current
 
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
@@ -46,12 +46,16 @@ class Models:
             held = self.versions.setdefault(model.name, [])
         model.version_id = str(max((int(one.version_id) for one in held), default=0) + 1)
         model.create_time = model.update_time = model.version_create_time = self.clock.tick()
+        model.etag = f"etag-{model.version_id}-1"
         aliases = list(model.version_aliases) + ([] if held else ["default"])
         model.version_aliases = []
-        held.append(model)
-        self._give(held, model, aliases)
+
+        def effect() -> None:
+            held.append(model)
+            self._give(held, model, aliases)
+
         answer = types.UploadModelResponse(model=model.name, model_version_id=model.version_id)
-        return self.operations.start(request.parent, answer, types.UploadModelOperationMetadata())
+        return self.operations.start(model.name, answer, types.UploadModelOperationMetadata(), effect)
 
     def get_model(self, request: types.GetModelRequest) -> types.Model:
         """A version by id or alias; the default one by the bare name."""
@@ -89,10 +93,12 @@ class Models:
     def update_model(self, request: types.UpdateModelRequest) -> types.Model:
         """Changes labels and texts of a version."""
         model = self.find(request.model.name)
+        require_current(request.model.etag, model.etag, model.name)
         for path in request.update_mask.paths:
             if path not in {"display_name", "description", "version_description", "labels"}:
                 raise ApiError(400, f"Field {path} of a model cannot be updated")
             setattr(model, path, getattr(request.model, path))
+        model.etag += "1"
         return model
 
     def delete_model_version(self, request: types.DeleteModelVersionRequest) -> Any:

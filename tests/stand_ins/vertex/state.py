@@ -5,6 +5,7 @@ import enum
 import itertools
 import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,25 +151,56 @@ def _compare(value: Any, sign: str, wanted: str) -> bool:
     return (str(value) == wanted and value is not None) == (sign == "=")
 
 
+def require_current(given: str, current: str, name: str) -> None:
+    """Refuses a stale etag; without one an update overwrites.
+
+    The rule is in the client's own description of Endpoint.etag and Model.etag: "Used to perform consistent
+    read-modify-write updates. If not set, a blind "overwrite" update happens." AIP-154 (google.aip.dev/154) demands the
+    error ABORTED, which is HTTP 409.
+
+    Raises:
+        ApiError: 409 if the resource has changed since the etag was read.
+    """
+    if given and given != current:
+        raise ApiError(409, f"The etag {given} of {name} is not the current one, {current}.", "ABORTED")
+
+
 @dataclass
 class Operations:
-    """Long-running operations: begun when they are answered, done when they are looked at."""
+    """Long-running operations: begun when they are answered, done when they are looked at.
+
+    Attributes:
+        slow: By procedure, such as DeployModel, how many looks its operations run for; then they take effect.
+        cancelled: Names of operations that somebody asked to cancel; they run on, as the service may let them.
+    """
 
     items: dict[str, operations_pb2.Operation] = field(default_factory=dict)
     ids: Any = field(default_factory=lambda: itertools.count(1))
+    slow: dict[str, int] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    _left: dict[str, int] = field(default_factory=dict)
+    _effects: dict[str, Callable[[], None]] = field(default_factory=dict)
 
-    def start(self, parent: str, response: Any, metadata: Any = None) -> operations_pb2.Operation:
+    def start(
+        self, parent: str, response: Any, metadata: Any = None, effect: Callable[[], None] = lambda: None
+    ) -> operations_pb2.Operation:
         """An operation that will end with a response.
 
         Args:
             parent: The location, or the resource it works on.
             response: The message that it ends with.
             metadata: Its metadata message.
+            effect: What it does at its end; at once, unless it is slow.
         """
         operation = operations_pb2.Operation(name=f"{canonical(parent)}/operations/{next(self.ids)}")
         operation.response.CopyFrom(_pack(response))
         if metadata is not None:
             operation.metadata.CopyFrom(_pack(metadata))
+        kind = type(metadata).__name__.removesuffix("OperationMetadata")
+        if kind in self.slow:
+            self._left[operation.name], self._effects[operation.name] = self.slow[kind], effect
+        else:
+            effect()
         self.items[operation.name] = operation
         return operations_pb2.Operation(name=operation.name, metadata=operation.metadata)
 
@@ -177,8 +209,20 @@ class Operations:
         if canonical(name) not in self.items:
             raise ApiError(404, f"{name} is not found.")
         operation = self.items[canonical(name)]
+        left = self._left.get(operation.name, 0)
+        if left > 0:
+            self._left[operation.name] = left - 1
+            return operations_pb2.Operation(name=operation.name, metadata=operation.metadata)
+        self._effects.pop(operation.name, lambda: None)()
         operation.done = True
         return operation
+
+    def list_of(self, resource: str) -> operations_pb2.ListOperationsResponse:
+        """The operations of one resource; to list them ends none."""
+        prefix = f"{canonical(resource)}/operations/"
+        return operations_pb2.ListOperationsResponse(
+            operations=[one for name, one in self.items.items() if name.startswith(prefix)]
+        )
 
 
 def _pack(message: Any) -> any_pb2.Any:

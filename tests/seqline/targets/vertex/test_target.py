@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.aiplatform_v1 import types
 from kfp import compiler, dsl
 
 from seqline.configuration import Configuration
@@ -183,9 +184,12 @@ def wanted(target: Vertex, spec: Path, **fields: Any) -> Schedule:
     return dataclasses.replace(made, settings=target.run_settings())
 
 
-def apply(target: Vertex, *schedules: Schedule) -> list[tuple[str, list[str]]]:
-    steps = plan(schedules, target.schedules(), target.updatable)
+def apply(target: Vertex, *schedules: Schedule, prune: bool = False) -> list[tuple[str, list[str]]]:
+    steps = plan(schedules, target.schedules(), target.updatable, prune)
     for step in steps:
+        if step.action == "delete":
+            assert step.existing
+            target.delete_schedule(step.existing)
         if step.action in {"create", "update", "replace"}:
             assert step.wanted
             target.save_schedule(step.wanted, step.existing)
@@ -257,6 +261,34 @@ def test_an_interrupted_replacement_is_completed_by_the_next_apply(
     assert apply(target, changed) == [("update", ["superseded"])]
     assert len(vertex.schedules.resources.items) == 1
     assert apply(target, changed) == [("unchanged", [])]
+
+
+def test_apply_leaves_other_peoples_schedules_alone(target: Vertex, vertex: VertexStandIn, spec: Path) -> None:
+    apply(target, wanted(target, spec))
+    (own,) = vertex.schedules.resources.items.values()
+    job = types.PipelineJob(own.create_pipeline_job_request.pipeline_job)
+    job.labels = {"team": "other"}
+    foreign = vertex.schedules.create_schedule(
+        types.CreateScheduleRequest(
+            parent=target.connection.parent,
+            schedule=types.Schedule(
+                display_name=own.display_name,
+                cron=own.cron,
+                max_concurrent_run_count=1,
+                create_pipeline_job_request=types.CreatePipelineJobRequest(
+                    parent=target.connection.parent, pipeline_job=job
+                ),
+            ),
+        )
+    )
+    before = types.Schedule(foreign)
+    assert apply(target, wanted(target, spec)) == [("unchanged", [])]
+    assert apply(target, wanted(target, spec, cron="5 3 * * *", state="paused")) == [("update", ["cron", "state"])]
+    assert apply(target, wanted(target, spec, parameters={"count": 9}))[0][0] == "replace"
+    assert apply(target, wanted(target, spec, name="hourly"), prune=True) == [("create", []), ("delete", [])]
+    assert [one.name for one in target.schedules()] == ["hourly"]
+    target.delete_schedule(wanted(target, spec))
+    assert vertex.schedules.resources.items[foreign.name] == before
 
 
 def test_a_schedule_pauses_resumes_and_goes(target: Vertex, vertex: VertexStandIn, spec: Path) -> None:

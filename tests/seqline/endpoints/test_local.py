@@ -1,0 +1,116 @@
+"""The local back end against a server in this process."""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from seqline.endpoints import local as module
+from seqline.endpoints.local import LocalBackEnd
+from seqline.endpoints.local_endpoint import Endpoint, Settings
+from seqline.endpoints.rollout import roll_back
+from seqline.errors import UserError
+
+
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def back_end(tmp_path: Path, clock: Clock) -> Iterator[LocalBackEnd]:
+    """A server that applies endpoint.json at once and takes 125 ms for an answer; the text "bad" is an error."""
+    endpoint = Endpoint(tmp_path / "demo")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            clock.sleep(0.125)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            code = 400 if body["instances"] == ["bad"] else 200
+            self.send(code, {"predictions": [{"text": "good"}], "error": "the text is bad"})
+
+        def do_GET(self) -> None:
+            settings = endpoint.read()
+            assert settings is not None
+            traffic = {str(version): share for version, share in settings.traffic.items()}
+            self.send(200, {"traffic": traffic, "loaded": list(settings.traffic), "failures": {}})
+
+        def send(self, code: int, answer: dict) -> None:
+            content = json.dumps(answer).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    endpoint.path.mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        endpoint.register(tmp_path / name, f"f-{name}", {})
+    aliases = {"champion": 2, "previous": 1}
+    endpoint.write(Settings("demo", "127.0.0.1", server.server_address[1], 0, {1: 0, 2: 100}, aliases))
+    endpoint.write_process(os.getpid())
+    yield LocalBackEnd(endpoint, 0)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_latency_is_neither_the_connection_nor_reading_the_endpoints_file(
+    back_end: LocalBackEnd, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, read = socket.create_connection, Endpoint.read
+
+    def slow_connection(*arguments: object, **options: object) -> socket.socket:
+        clock.sleep(3)
+        return connect(*arguments, **options)  # type: ignore[arg-type]
+
+    def slow_read(endpoint: Endpoint) -> Settings | None:
+        clock.sleep(7)
+        return read(endpoint)
+
+    monkeypatch.setattr(socket, "create_connection", slow_connection)
+    monkeypatch.setattr(Endpoint, "read", slow_read)
+    assert [reply.milliseconds for reply in back_end.ask(2, ["a", "b"])] == [125.0, 125.0]
+
+
+def test_an_answer_that_is_an_error_is_quoted(back_end: LocalBackEnd) -> None:
+    with pytest.raises(UserError, match=r"version 2 failed its smoke request 'bad' .*the text is bad"):
+        back_end.ask(2, ["bad"])
+
+
+def test_a_rollback_is_in_the_endpoints_record_also_when_the_version_is_removed(back_end: LocalBackEnd) -> None:
+    assert roll_back(back_end) == 1
+    state = back_end.state()
+    assert (state.traffic, state.aliases) == ({1: 100, 2: 0}, {"champion": 1, "previous": 2})
+    back_end.remove({2})
+    back_end.forget({1})
+    assert back_end.state().traffic == {1: 100}
+    assert back_end.state().when_rolled_back("f-two")
+    assert not back_end.state().when_rolled_back("f-one")
+    back_end.mark_rolled_back("f-two", "")
+    assert not back_end.state().when_rolled_back("f-two")
