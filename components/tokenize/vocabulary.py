@@ -12,8 +12,8 @@ import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from seqline.components.tokenize.normalization_rules import sentencepiece_rules
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import sentencepiece_rules
 from seqline.errors import UserError
 
 PAD, UNKNOWN, BEGIN, END = range(4)
@@ -29,7 +29,8 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
     """Trains a unigram or BPE model with byte fallback, one vocabulary for both languages.
 
     Args:
-        texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
+        texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes. They are read
+            twice.
         options: model_type, vocabulary_size and character_coverage are used.
 
     Returns:
@@ -41,7 +42,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
     model = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.tsv"
-        rules.write_text(sentencepiece_rules(), encoding="ascii")
+        rules.write_text(sentencepiece_rules(texts), encoding="ascii")
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=short_parts(texts),
