@@ -114,11 +114,10 @@ class TrainTokenizer(beam.DoFn):
         try:
             check_counts(tally, self.options, tally.candidates)
             paths = sorted(path for name, (_, path) in files if name.startswith("train-"))
-            share = -(-self.options.tokenizer_sample // self.options.shards)
             model = (
                 vocabulary.read_tokenizer(self.options.tokenizer)
                 if self.options.tokenizer
-                else vocabulary.train_tokenizer(_Sample(paths, share), self.options)
+                else vocabulary.train_tokenizer(self._sample(paths), self.options)
             )
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
@@ -130,21 +129,11 @@ class TrainTokenizer(beam.DoFn):
             file.write(vocabulary.listing(model))
         yield model
 
-
-class _Sample:
-    """The texts of the first pairs of each part; pairs are sorted by a hash, so they are a uniform sample.
-
-    Args:
-        paths: Files of the training pairs.
-        share: Pairs of each file, at most.
-    """
-
-    def __init__(self, paths: list[str], share: int) -> None:
-        self.paths, self.share = paths, share
-
-    def __iter__(self) -> Iterator[str]:
-        for path in self.paths:
-            for pair in islice(_pairs(path), self.share):
+    def _sample(self, paths: list[str]) -> Iterator[str]:
+        # The pairs are sorted by a hash: the first ones are a uniform sample.
+        share = -(-self.options.tokenizer_sample // self.options.shards)
+        for path in paths:
+            for pair in islice(_pairs(path), share):
                 yield from filter(None, pair)
 
 

@@ -3,37 +3,30 @@
 It is for callers that run the tokenizer themselves. The exported graph normalizes the text before.
 """
 
-import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import permutations
+from itertools import combinations, permutations
 
 from seqline.normalization import UNICODE_END, replacements
 
-MOST_MARKS = 4  # of one letter: more have too many orders
-MOST_CLUSTERS = 10_000
-
-
-def sentencepiece_rules(texts: Iterable[str] = ()) -> str:
-    """Returns SentencePiece's table: "hexadecimal code points TAB their replacement" a line.
-
-    A table replaces sequences that it lists, and cannot sort marks in general. It has all spellings of each character
-    that Unicode composes, and of each letter with several marks in the texts that the tokenizer learns from.
-
-    Args:
-        texts: Cleaned texts.
-    """
-    rules = dict(_rules_of_characters())
-    for cluster in _clusters(texts):
-        rules |= _spellings(cluster)
-    return "".join(f"{_hexadecimal(text)}\t{_hexadecimal(to)}\n" for text, to in sorted(rules.items()))
+# Marks that languages use together, more than one of them on a letter, and how many.
+_LATIN = [*range(0x300, 0x305), *range(0x306, 0x309), *range(0x30A, 0x30D), 0x31B, 0x323, 0x324, 0x327, 0x328, 0x331]
+_ARABIC = [*range(0x64B, 0x656), 0x670]
+_HEBREW = [*range(0x5B0, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C7]
+_TOGETHER = ((_LATIN, 2), (_ARABIC, 3), (_HEBREW, 3))
+_BLOCK = 0x80  # characters; scripts begin at its multiples
 
 
 @lru_cache(maxsize=1)
-def _rules_of_characters() -> dict[str, str]:
+def sentencepiece_rules() -> str:
+    """Returns SentencePiece's table: "hexadecimal code points TAB their replacement" a line.
+
+    A table replaces sequences that it lists, and cannot sort marks in general. It has all spellings of each character
+    that Unicode composes, all pairs of marks of a script, and the marks that languages use together.
+    """
     rules = {chr(code): replacement for code, replacement in replacements().items() if code}
+    composing: dict[str, set[str]] = {}  # by mark, the letters that it composes with
     for code in range(UNICODE_END):
         char = chr(code)
         composed, decomposed = unicodedata.normalize("NFC", char), unicodedata.normalize("NFD", char)
@@ -41,47 +34,58 @@ def _rules_of_characters() -> dict[str, str]:
             continue
         if composed != char:
             rules.setdefault(char, composed)
-        rules |= _spellings(decomposed)
+        elif unicodedata.combining(decomposed[1]):
+            for mark in decomposed[1:]:
+                composing.setdefault(mark, set()).add(decomposed[0])
+        rules |= _spellings(decomposed[0], decomposed[1:])
         for first in range(1, len(decomposed)):
             # Partly composed forms: LV and T of Hangul, and vowel signs of two parts.
             left, right = (unicodedata.normalize("NFC", part) for part in (decomposed[:first], decomposed[first:]))
             if left + right != composed:
                 rules[left + right] = composed
-    return rules
+    for marks in _runs_of_marks():
+        for letter in {"", *(letter for mark in marks for letter in composing.get(mark, ()))}:
+            rules |= _spellings(letter, marks)
+    return "".join(f"{_hexadecimal(text)}\t{_hexadecimal(to)}\n" for text, to in sorted(rules.items()))
 
 
-def _clusters(texts: Iterable[str]) -> Iterator[str]:
-    """Yields the letters with marks in texts, the most frequent ones if there are too many."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        if not text.isascii():
-            counts.update(_cluster().findall(text))
-    for cluster, _ in counts.most_common(MOST_CLUSTERS):
-        yield unicodedata.normalize("NFD", cluster)
+def _runs_of_marks() -> Iterator[str]:
+    """Yields marks of different classes, in canonical order."""
+    blocks: dict[int, list[int]] = {}
+    for code in range(UNICODE_END):
+        if unicodedata.combining(chr(code)):
+            blocks.setdefault(code // _BLOCK, []).append(code)
+    latin = 0x300 // _BLOCK
+    groups = [*_TOGETHER, *((codes, 2) for block, codes in blocks.items() if block != latin)]
+    for codes, most in groups:
+        ordered = sorted(map(chr, codes), key=unicodedata.combining)
+        for size in range(2, most + 1):
+            for marks in combinations(ordered, size):
+                if len(set(map(unicodedata.combining, marks))) == size:
+                    yield "".join(marks)
 
 
-@lru_cache(maxsize=1)
-def _cluster() -> "re.Pattern[str]":
-    marks = "".join(re.escape(chr(code)) for code in range(UNICODE_END) if unicodedata.combining(chr(code)))
-    return re.compile(f"[^{marks}][{marks}]+")
-
-
-def _spellings(decomposed: str) -> dict[str, str]:
+def _spellings(letter: str, marks: str) -> dict[str, str]:
     """The spellings of a letter with marks that are not in NFC, each with the one that is.
 
     Marks of different classes may be in any order, and the first ones may be composed with the letter.
 
     Args:
-        decomposed: The letter with its marks, in NFD.
+        letter: The letter; empty for the marks alone.
+        marks: The marks, in canonical order.
     """
-    letter, marks = decomposed[0], decomposed[1:]
+    decomposed = letter + marks
     composed = unicodedata.normalize("NFC", decomposed)
     found = {decomposed: composed}
-    if len(marks) <= MOST_MARKS and all(map(unicodedata.combining, marks)):
-        for order in map("".join, set(permutations(marks))):
+    if letter and composed == decomposed:
+        return {}  # nothing composes: the rules of the marks alone sort them
+    if all(map(unicodedata.combining, marks)):
+        for order in map("".join, permutations(marks)):
             if unicodedata.normalize("NFD", letter + order) == decomposed:
                 starts = (unicodedata.normalize("NFC", letter + order[:first]) for first in range(len(order) + 1))
-                found |= {start + order[first:]: composed for first, start in enumerate(starts) if len(start) == 1}
+                found |= {
+                    start + order[first:]: composed for first, start in enumerate(starts) if len(start) == len(letter)
+                }
     return {text: to for text, to in found.items() if text != to}
 
 

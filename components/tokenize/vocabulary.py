@@ -29,8 +29,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
     """Trains a unigram or BPE model with byte fallback, one vocabulary for both languages.
 
     Args:
-        texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes. They are read
-            twice.
+        texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
         options: model_type, vocabulary_size and character_coverage are used.
 
     Returns:
@@ -42,7 +41,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
     model = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.tsv"
-        rules.write_text(sentencepiece_rules(texts), encoding="ascii")
+        rules.write_text(sentencepiece_rules(), encoding="ascii")
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=short_parts(texts),
