@@ -110,7 +110,7 @@ def find_language(code: str) -> Language:
         UserError: If no language has the code.
     """
     from langcodes import Language as Tag
-    from langcodes import LanguageTagError
+    from langcodes.tag_parser import LanguageTagError
 
     text = code.strip()
     try:
@@ -124,8 +124,9 @@ def find_language(code: str) -> Language:
     if named in {"und", "mul", "mis", "zxx"} or named.startswith("x-") or "qaa" <= named <= "qtz":
         return Language("und", tag.script, _CLASSES.get(tag.script, "")) if tag.script else UNDETERMINED
     full = tag.prefer_macrolanguage().maximize()
-    only = tag.script or _ONLY_SCRIPT.get(full.language, "")
-    return Language(full.language, full.script, _CLASSES.get(only, ""))
+    language = full.language or named
+    only = tag.script or _ONLY_SCRIPT.get(language, "")
+    return Language(language, full.script or "", _CLASSES.get(only, ""))
 
 
 def language_of(code: str) -> Language:
@@ -145,7 +146,7 @@ def language_of(code: str) -> Language:
 def _suggestion(text: str) -> str:
     """What to write instead: the language of a territory (jp: ja), or examples."""
     from langcodes import Language as Tag
-    from langcodes import LanguageTagError
+    from langcodes.tag_parser import LanguageTagError
 
     territory = text.replace("_", "-").partition("-")[0].upper()
     # ZZ and those with X are no territories of a language.
