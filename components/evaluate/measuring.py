@@ -47,6 +47,7 @@ def measure(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.components.evaluate.decoding import Progress, decode, latencies, load, score_references, scoring
     from seqline.metrics.statistics import Tally
+    from seqline.metrics.text_warnings import term_warnings, text_warnings
 
     description = ExportedModel(model).read_description()
     signature = load(model)
@@ -83,6 +84,9 @@ def measure(
     waited += time.monotonic() - decoded
     times = latencies(signature, [row.source for row in next(test_set.chunks(CHUNK_SIZE))])
     metrics |= gaps(sliced, absent.task, absent.min_slice_size)
+    warnings = [*text_warnings(test_set, absent.language), *term_warnings(sliced)]
+    for warning in warnings:
+        log.warning("%s", warning)
     metrics |= _model_metrics(model, times, sentences / decoding)
     for name, metric in metrics.items():
         log.info("%-29s %9.2f", METRICS[name].label, metric.value)
@@ -99,6 +103,7 @@ def measure(
         counting_seconds=round(waited, 3),
         decoding=asdict(description.decoding),
         slices=sliced,
+        warnings=warnings,
     )
     return measured, tally.sentence_scores(RANKINGS[absent.task])
 

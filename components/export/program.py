@@ -8,6 +8,7 @@ import tensorflow_text as tf_text
 
 from seqline.artifacts.exported_model import Decoding
 from seqline.components.export.executor import in_one_thread
+from seqline.components.export.normalization import normalized
 from seqline.decoding.decoder import Decoder
 from seqline.decoding.scoring import log_probabilities
 from seqline.decoding.search import Found, search
@@ -53,7 +54,7 @@ class Program(tf.Module):
             return search(self.decoder, source, Search.of(self.decoding))
 
     def encode(self, text: Any, limit: int) -> tuple[Any, Any]:
-        """Tokenizes texts; longer ones than the limit are truncated.
+        """Normalizes and tokenizes texts; longer ones than the limit are truncated.
 
         Args:
             text: string `[batch]`, UTF-8.
@@ -62,7 +63,7 @@ class Program(tf.Module):
         Returns:
             int32 `[batch, length]`, ending in `eos`, padded; and whether it was truncated, bool `[batch]`.
         """
-        tokens = self.tokenizer.tokenize(text)
+        tokens = self.tokenizer.tokenize(normalized(text))
         lengths = tokens.row_lengths()
         ends = tf.minimum(lengths, limit - 1)[:, None]
         width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1

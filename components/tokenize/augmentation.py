@@ -7,14 +7,15 @@ that a model learns the same about both. Noisy copies have typing errors in thei
 import random
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from seqline.components.tokenize.content import matching
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import clean
+from seqline.metrics.terms import terms_pattern
+from seqline.normalization import clean
 
 
 class Copy(NamedTuple):
@@ -41,10 +42,9 @@ class Terms:
     """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        pairs = [(clean(one), clean(other)) for one, other in pairs]
         self.other = {one.lower(): other for pair in pairs for one, other in (pair, pair[::-1])}
-        # The longest first: "he himself" before "he".
-        words = "|".join(map(re.escape, sorted(self.other, key=len, reverse=True)))
-        self._words = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if pairs else None
+        self._words = terms_pattern(self.other) if pairs else None
         self.pattern = "(?i)" + "|".join(map(re.escape, self.other))
 
     def count(self, text: str) -> int:
@@ -55,7 +55,12 @@ class Terms:
         """Replaces each term by its other one, in the same case."""
         if not self._words:
             return text
-        return self._words.sub(lambda found: _like(found[0], self.other[found[0].lower()]), text)
+        return self._words.sub(self._swapped, text)
+
+    def _swapped(self, found: Any) -> str:
+        term = found[0]
+        # A long s matches s without being one in lower case.
+        return _like(term, self.other[term.lower()]) if term.lower() in self.other else term
 
 
 class Augmenter:

@@ -15,28 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqline.components.tokenize.content import DIGIT, LETTER, SPACE, START, SYMBOL, TAG, WIDE, Content, Mask, matching
+from seqline.components.tokenize.markup import MARKUP
+from seqline.languages import UNSPACED, language_of
 
 Lengths = npt.NDArray[np.int64]
 
-_TAG = r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,5});"
 _ADDRESS = r"(?:https?://|www\.)\S+|[^\s@]+@[^\s@]+\.[^\s@]+"
 _BROKEN = "\ufffd|Ã[\u00a0-\u00bf]|â€|Ð[\u00a0-\u00bf]Ñ"
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _NUMBER = re.compile(r"\d+")
 # Shares of a few characters mean nothing: "54%", "13.08.2000".
 _ENOUGH = 20
-
-SCRIPTS = {
-    "Arabic": "ar fa ur ps sd ug ckb", "Armenian": "hy", "Bengali": "bn as", "Cyrillic": "ru uk be bg mk kk ky mn tt",
-    "Devanagari": "hi mr ne sa", "Ethiopic": "am ti", "Georgian": "ka", "Greek": "el", "Gujarati": "gu",
-    "Gurmukhi": "pa", "Han": "zh yue", "Hangul": "ko", "Hebrew": "he yi", "Kannada": "kn", "Khmer": "km", "Lao": "lo",
-    "Malayalam": "ml", "Myanmar": "my", "Oriya": "or", "Sinhala": "si", "Tamil": "ta", "Telugu": "te", "Thai": "th",
-    "Tibetan": "bo dz", "Latin": "af ast br ca cs cy da de en eo es et eu fi fo fr fy ga gd gl ha hr ht hu id ig is it "
-    "jv la lb lt lv mg ms mt nb nl nn no oc pl pt ro sk sl so sq st su sv sw tl tn tr vi wo xh yo zu",
-}  # fmt: skip
-"""Languages by script, from Unicode's CLDR; without languages that are written in several scripts."""
-_SCRIPT_OF = {language: script for script, languages in SCRIPTS.items() for language in languages.split()}
-_SCRIPT_CLASSES = {"ja": r"\p{Han}\p{Hiragana}\p{Katakana}", "ko": r"\p{Hangul}\p{Han}"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +76,7 @@ def broken_encoding(pairs: Pairs, _: float) -> Mask:
 
 def markup(pairs: Pairs, _: float) -> Mask:
     """Rejects tags, comments and entities."""
-    return _either(pairs, _TAG, lambda content: content.have(TAG))
+    return _either(pairs, MARKUP, lambda content: content.have(TAG))
 
 
 def url(pairs: Pairs, _: float) -> Mask:
@@ -104,7 +92,7 @@ def too_few_characters(pairs: Pairs, least: float) -> Mask:
 
 def long_word(pairs: Pairs, most: float) -> Mask:
     """Rejects more than `most` characters without a space, in scripts that have spaces."""
-    pattern = rf"[^\s{_UNSPACED}]{{{min(int(most) + 1, 1000)}}}"
+    pattern = rf"[^\s{UNSPACED}]{{{min(int(most) + 1, 1000)}}}"
     return _either(pairs, pattern, lambda content: content.have_word_over(int(most)))
 
 
@@ -162,14 +150,12 @@ def wrong_script(pairs: Pairs, least: float) -> Mask:
     """Rejects sides of whose letters less than `least` are in the script of their language."""
     rejected = np.zeros(len(pairs), bool)
     for side, content, language in zip(pairs.sides, pairs.contents, pairs.languages, strict=True):
-        code = language.replace("_", "-").partition("-")[0].lower()
-        script = _SCRIPT_OF.get(code)
-        inside = _SCRIPT_CLASSES.get(code) or (rf"\p{{{script}}}" if script else "")
+        inside = language_of(language).letters
         if not inside:
             continue
         # Mn and Mc are marks of letters; Common and Inherited letters belong to every script.
         foreign = rf"[^{inside}\p{{Common}}\p{{Inherited}}]"
-        likely = content.have(WIDE) if script == "Latin" else np.ones(len(pairs), bool)
+        likely = content.have(WIDE) if inside == r"\p{Latin}" else np.ones(len(pairs), bool)
         some = np.flatnonzero(matching(side, foreign, likely))
         if len(some):
             texts = side.take(pa.array(some))

@@ -163,6 +163,11 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
     kept, identity = tally.kept, [Manifest.SCHEMA.version, fingerprint, options.content()]
     if options.tokenizer:
         identity.append(hashlib.sha256((folder / "tokenizer.model").read_bytes()).hexdigest())
+    if options.counterfactual and not tally.augmented["counterfactual"]:
+        log.warning(
+            "counterfactual: no training pair was copied, because none has the terms of an entry equally often on both "
+            "sides; terms are whole words, so list every form"
+        )
     counts = Counts(
         read=tally.read,
         kept=kept.total(),

@@ -1,13 +1,7 @@
-"""The one normalization of text: here before training, and inside the tokenizer at serving.
-
-NFC, every kind of space and control character becomes one plain space, zero-width spaces are removed. NFKC,
-SentencePiece's default, would also rewrite characters that a translation must preserve: "²", "…", "½", full-width
-punctuation.
-"""
+"""Normalizes and compares columns of texts."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -15,19 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqline.components.tokenize.content import CONTROL, WIDE, Content, cut, matching
-
-# Above this no character is a space, a control, a mark, or has a decomposition.
-_END = 0x30000
-_INVISIBLE = "\u200b\u2060\ufeff"
-
-
-def clean(text: str) -> str:
-    """Normalizes one side of a pair; the result holds no tab, line break or space at either end.
-
-    Args:
-        text: Any text.
-    """
-    return " ".join(unicodedata.normalize("NFC", text.translate(_replacements())).split())
+from seqline.normalization import UNICODE_END, character_class, clean, replacements
 
 
 def clean_column(texts: pa.Array) -> pa.Array:
@@ -42,8 +24,8 @@ def clean_column(texts: pa.Array) -> pa.Array:
     if not unclean.any():
         return texts
     mask = pa.array(unclean)
-    replacements = [clean(text) for text in texts.filter(mask).to_pylist()]
-    return pc.replace_with_mask(texts, mask, pa.array(replacements, pa.string()))
+    cleaned = [clean(text) for text in texts.filter(mask).to_pylist()]
+    return pc.replace_with_mask(texts, mask, pa.array(cleaned, pa.string()))
 
 
 def folded_column(texts: pa.Array) -> list[bytes]:
@@ -103,66 +85,23 @@ _FOLDED = _folding()
 
 @lru_cache(maxsize=1)
 def _wide_digits() -> str:
-    return _class_of(code for code in range(0x80, _END) if unicodedata.category(chr(code)) == "Nd")
+    return character_class(code for code in range(0x80, UNICODE_END) if unicodedata.category(chr(code)) == "Nd")
 
 
 @lru_cache(maxsize=1)
 def _unclean() -> str:
     """A regular expression of RE2 that matches every text that `clean` would change, badly spaced ones aside."""
     seconds = set()
-    for code in range(_END):
+    for code in range(UNICODE_END):
         parts = unicodedata.decomposition(chr(code)).split()
         if len(parts) == 2 and not parts[0].startswith("<"):
             seconds.add(int(parts[1], 16))
     jamo = range(0x1161, 0x1200)
-    suspicious = set(_replacements()) | seconds | set(jamo)
-    for code in range(0x80, _END):
+    suspicious = set(replacements()) | seconds | set(jamo)
+    for code in range(0x80, UNICODE_END):
         if 0xD800 <= code < 0xE000:
             continue
         char = chr(code)
         if unicodedata.combining(char) or unicodedata.normalize("NFC", char) != char:
             suspicious.add(code)
-    return _class_of(code for code in suspicious if not 0xD800 <= code < 0xE000)
-
-
-def _class_of(found: Iterable[int]) -> str:
-    """A character class of RE2."""
-    codes = np.array(sorted(found))
-    breaks = np.flatnonzero(np.diff(codes) > 1)
-    firsts, lasts = codes[np.r_[0, breaks + 1]], codes[np.r_[breaks, len(codes) - 1]]
-    ranges = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in zip(firsts, lasts, strict=True))
-    return rf"[{ranges}]"
-
-
-@lru_cache(maxsize=1)
-def _replacements() -> dict[int, str]:
-    every = (chr(code) for code in range(_END))
-    blank = (char for char in every if (char.isspace() and char != " ") or unicodedata.category(char) == "Cc")
-    table = {ord(char): " " for char in blank}
-    return table | dict.fromkeys(map(ord, _INVISIBLE), "")
-
-
-@lru_cache(maxsize=1)
-def sentencepiece_rules() -> str:
-    """The same normalization as SentencePiece's table: "hexadecimal code points TAB their replacement" a line.
-
-    At serving nothing else cleans the text. A table cannot reorder combining marks that follow their letter in another
-    than the canonical order.
-    """
-    rules = {chr(code): replacement for code, replacement in _replacements().items() if code}
-    for code in range(_END):
-        char = chr(code)
-        composed, decomposed = unicodedata.normalize("NFC", char), unicodedata.normalize("NFD", char)
-        if composed != char:
-            rules.setdefault(char, composed)
-        elif decomposed != char:
-            rules[decomposed] = char
-            first, _, rest = unicodedata.decomposition(char).partition(" ")
-            # Partly composed forms as well: Ǖ is Ü with a macron as well as U with two marks.
-            if rest and not first.startswith("<"):
-                rules["".join(chr(int(part, 16)) for part in (first, *rest.split()))] = char
-    return "".join(f"{_hexadecimal(text)}\t{_hexadecimal(to)}\n" for text, to in sorted(rules.items()))
-
-
-def _hexadecimal(text: str) -> str:
-    return " ".join(f"{ord(char):X}" for char in text)
+    return character_class(code for code in suspicious if not 0xD800 <= code < 0xE000)

@@ -12,8 +12,8 @@ import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from seqline.components.tokenize.normalization_rules import sentencepiece_rules
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import sentencepiece_rules
 from seqline.errors import UserError
 
 PAD, UNKNOWN, BEGIN, END = range(4)

@@ -61,7 +61,8 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
     sample = None
     if options.decoded_sample:
-        sample = Sample(data.valid, model.model, Detokenizer(data.corpus.tokenizer), options.decoded_sample)
+        detokenizer, language = Detokenizer(data.corpus.tokenizer), data.manifest.target_language
+        sample = Sample(data.valid, model.model, detokenizer, language, options.decoded_sample)
     return Trainer(
         model,
         plan.train,

@@ -7,7 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.detokenizer import Detokenizer
+from seqline.components.train.options import DECODED
 from seqline.components.train.records import Pair
+from seqline.metrics.batch import Batch
+from seqline.metrics.metrics import METRICS
 from seqline.modeling.language_model import LanguageModel
 
 SLACK = 8
@@ -23,14 +26,21 @@ class Sample:
         pairs: Validation pairs to draw the sample from.
         model: The model that decodes.
         detokenizer: Turns tokens into text.
+        language: Code of the target language.
         size: Sentences in the sample, at most.
         seed: Seed of the choice.
     """
 
     def __init__(
-        self, pairs: list[Pair], model: LanguageModel, detokenizer: Detokenizer, size: int, seed: int = 1
+        self,
+        pairs: list[Pair],
+        model: LanguageModel,
+        detokenizer: Detokenizer,
+        language: str,
+        size: int,
+        seed: int = 1,
     ) -> None:
-        self.model, self.detokenizer = model, detokenizer
+        self.model, self.detokenizer, self.language = model, detokenizer, language
         chosen = np.random.default_rng(seed).permutation(len(pairs))[:size]
         self.pairs = [pairs[index] for index in chosen]
         self.references = detokenizer.texts([right.tolist() for _, right in self.pairs])
@@ -52,35 +62,27 @@ class Sample:
         Returns:
             `valid_bleu` and `valid_rougeL`, 0 to 100.
         """
-        return measure(self.decode(), self.references)
+        return measure(self.decode(), self.references, self.language)
 
 
-def measure(outputs: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Computes sacreBLEU's BLEU, and the mean F1 of ROUGE-L over words separated by spaces, in any script.
+def measure(outputs: Sequence[str], references: Sequence[str], language: str) -> dict[str, float]:
+    """Computes BLEU and ROUGE-L as the evaluation does.
 
     Args:
         outputs: Decoded texts.
         references: Expected texts.
+        language: Code of the target language, which decides the tokenizers.
 
     Returns:
         `valid_bleu` and `valid_rougeL`, 0 to 100.
     """
-    import sacrebleu
-    from rouge_score.rouge_scorer import RougeScorer
-
-    class Words:
-        def tokenize(self, text: str) -> list[str]:
-            return text.lower().split()
-
-    scorer = RougeScorer(["rougeL"], tokenizer=Words())
-    rouge = [
-        scorer.score(reference, output)["rougeL"].fmeasure
-        for output, reference in zip(outputs, references, strict=True)
-    ]
-    return {
-        "valid_bleu": float(sacrebleu.corpus_bleu(list(outputs), [list(references)]).score),
-        "valid_rougeL": 100 * float(np.mean(rouge)),
-    }
+    batch = Batch(list(references), list(references), list(outputs))
+    found = {}
+    for name in DECODED:
+        counter = METRICS[name].counts(language)
+        sums = counter.count(batch).sum(axis=0, keepdims=True, dtype=np.float64)
+        found[f"valid_{name}"] = float(counter.score(sums)[0])
+    return found
 
 
 def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:

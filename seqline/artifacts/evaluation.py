@@ -118,6 +118,7 @@ class Evaluation(Record):
         min_slice_size: Smaller slices are reported but excluded from gap metrics and gate rules.
         standing: Why there was no model to measure: there is none, it is the challenger itself (same), or it is the
             champion, which is measured by another task; empty otherwise.
+        warnings: What is suspicious about the test set or its slices.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -141,6 +142,7 @@ class Evaluation(Record):
     slices: list[Slice] = field(default_factory=list)
     min_slice_size: int = 20
     standing: Standing = ""
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.absent and not self.standing and not self.problem:

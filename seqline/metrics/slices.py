@@ -1,13 +1,14 @@
 """Slices of the test set: by length, by the slice column, by lists of terms."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from seqline.errors import UserError
+from seqline.metrics.terms import terms_pattern
 from seqline.metrics.test_set import Row
 
 QUARTILES = ("shortest", "shorter", "longer", "longest")
@@ -34,8 +35,8 @@ def find_slices(rows: Iterable[Row], terms: Mapping[str, list[str]]) -> list[Mem
 
     Args:
         rows: The test set; only lengths and counts are stored.
-        terms: Words by the name of their list; a row belongs to each list with a word in its source or reference,
-            ignoring case.
+        terms: Words by the name of their list; a row belongs to each list with a word in its source or reference, as
+            `terms_pattern` finds them.
 
     Returns:
         Quartiles by the length of the source, the most frequent values of the slice column, the lists of terms.
@@ -64,9 +65,9 @@ def _by_value(values: Counter[str]) -> Iterator[Membership]:
 
 def _by_terms(terms: Mapping[str, list[str]]) -> Iterator[Membership]:
     for name, words in terms.items():
-        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
+        pattern = terms_pattern(words)
 
-        def has(row: Row, pattern: re.Pattern[str] = pattern) -> bool:
+        def has(row: Row, pattern: Any = pattern) -> bool:
             return bool(pattern.search(row.source) or pattern.search(row.reference))
 
         yield Membership("terms", name, has)

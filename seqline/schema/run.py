@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from seqline.schema.options import BaseOptions
+from seqline.schema.options import BaseOptions, refusing
 
 Task = Literal["translation", "summarization", "question_answering", "text_generation"]
 
@@ -28,14 +28,24 @@ class SourceOption(BaseOptions):
 class PairOptions(TaskOption, SourceOption):
     """How rows of the data are read as pairs."""
 
-    source_language: str = Field("en", description="Language code of the sources, such as en.")
-    target_language: str = Field("de", description="Language code of the targets, such as de.")
+    source_language: str = Field("en", description="Language code of the sources, such as en, zh-Hant or zho_Hans.")
+    target_language: str = Field("de", description="Language code of the targets, such as de, zh-Hant or zho_Hans.")
     target_field: str = Field("target", description="Column or field of the target text.")
     context_field: str = Field("", description="Column or field of the context of a question; empty for none.")
     slice_field: str = Field(
         "", description="Column or field that names the slice of a pair, such as its domain; empty for none."
     )
     tokenizer: str = Field("", description="SentencePiece model to use, local or gs://; empty to train one.")
+
+    @field_validator("source_language", "target_language")
+    @classmethod
+    def _check_language(cls, value: str) -> str:
+        from seqline.languages import find_language
+
+        if value.strip():  # a stage that needs one refuses an empty one
+            with refusing():
+                find_language(value)
+        return value
 
 
 class RunParameters(PairOptions):

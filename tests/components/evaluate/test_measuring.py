@@ -48,6 +48,23 @@ def test_the_evaluation_describes_the_model_and_its_outputs(model: Path, tmp_pat
     assert {one.score for one in found} == {-0.5}
 
 
+def test_suspicious_references_and_unused_terms_are_reported(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", [(f"dog {n}", f"बगीचे {n} .") for n in range(20)], "en")
+    options = Options(terms={"used": ["dog"], "unused": ["cat"]})
+    measured = evaluate(model, corpus, tmp_path / "evaluation", tmp_path / "report.html", options)
+    expected = ["tokenized period", "only 0% of the letters", "the list 'unused'"]
+    for warning, text in zip(measured.warnings, expected, strict=True):
+        assert text in warning
+        assert warning in caplog.text
+    assert "20 of 20 references end in a tokenized period" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_ordinary_references_have_no_warning(model: Path, tmp_path: Path) -> None:
+    assert measure(model, tmp_path, terms={"long": ["LONG"]}).warnings == []
+
+
 def test_latency_and_size_are_those_of_the_whole_test_set_and_all_files(model: Path, tmp_path: Path) -> None:
     metrics = measure(model, tmp_path).metrics
     # 0 to 99 milliseconds, and 50 for the 50 sentences.

@@ -40,6 +40,18 @@ def test_parameters_with_the_exported_options_equal_serving_default(loaded_model
     np.testing.assert_allclose(same["score"][:, 0], default["score"], atol=1e-4)
 
 
+def test_equivalent_spellings_of_a_text_have_the_same_tokens(loaded_model: Any) -> None:
+    spellings = [
+        "Vi\u1ec7t \u0639\u064e\u0651",
+        "Vie\u0302\u0323t \u0639\u0651\u064e",
+        "Vi\u1eb9\u0302t\u3000\u0639\u0651\u064e\0",
+    ]
+    scored = call(loaded_model, "score", source=spellings, target=spellings)
+    assert len(set(scored["tokens"].tolist())) == 1
+    np.testing.assert_allclose(scored["log_probability"], scored["log_probability"][0], atol=1e-4)
+    assert len(set(call(loaded_model, "serving_default", text=spellings)["text"].tolist())) == 1
+
+
 def test_results_are_sorted_by_score(loaded_model: Any) -> None:
     outputs = call(loaded_model, "parameters", text=TEXTS, beam_size=3, n_best=3)
     assert outputs["text"].shape == (3, 3)

@@ -12,9 +12,9 @@ from seqline.artifacts.corpus import Corpus
 from seqline.components.tokenize.augmentation import Augmenter, Copy, with_typing_errors
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
-from seqline.components.tokenize.text import clean
 from seqline.components.tokenize.vocabulary import load
 from seqline.errors import UserError
+from seqline.normalization import clean
 
 
 def copies(source: str, target: str, **options: object) -> list[Copy]:
@@ -31,6 +31,12 @@ def copies(source: str, target: str, **options: object) -> list[Copy]:
         ("they said he sings", "es heißt, Anna singt", ["he", "she", "er", "sie"], None),
         ("Anna sings", "Anna singt", ["Anna", "Tom"], ("Tom sings", "Tom singt")),
         ("a (he) b.he", "x", ["he", "she"], ("a (she) b.she", "x")),
+        ("He waits.", "他在花园里等待。", ["he", "she", "他", "她"], ("She waits.", "她在花园里等待。")),
+        ("They and he", "他们和他", ["he", "she", "他", "她"], None),
+        ("He waits.", "วันนี้เขารอ", ["he", "she", "เขา", "เธอ"], ("She waits.", "วันนี้เธอรอ")),
+        ("彼は待つ", "he waits", ["彼", "彼女", "he", "she"], ("彼女は待つ", "she waits")),
+        ("Zoë ſings", "x", ["Zoe\u0308", "Tom"], ("Tom ſings", "x")),
+        ("ſo it is", "x", ["so", "as"], None),
     ],
 )  # fmt: skip
 def test_terms_are_swapped(source: str, target: str, terms: list, copy: tuple | None) -> None:
@@ -115,3 +121,11 @@ def test_copies_are_counted_and_marked_and_have_no_held_out_source(tmp_path: Pat
     assert not held_out & set(marked)
     # Otherwise a training row whose counterpart is held out would reveal its source.
     assert counts.augmented["counterfactual"] < counts.train
+
+
+def test_terms_that_match_no_pair_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [f"{number} cats sit\t{number} Katzen sitzen" for number in range(40)]
+    (tmp_path / "data.tsv").write_text("\n".join(lines))
+    options = Options(valid_share=0.1, test_share=0.1, vocabulary_size=320, counterfactual=[["he", "she"]])
+    tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
+    assert "counterfactual: no training pair was copied" in caplog.text

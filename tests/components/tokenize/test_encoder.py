@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from seqline.components.tokenize import encoder
 from seqline.components.tokenize.encoder import Encoder
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import clean
 from seqline.components.tokenize.vocabulary import load, train_tokenizer
+from seqline.normalization import clean
 
 TEXTS = ["a man in an orange hat is staring at something", "ein Mann mit einem orangefarbenen Hut, der etwas anstarrt"]
 WORDS = [

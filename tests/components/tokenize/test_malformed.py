@@ -28,8 +28,8 @@ from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.rules import RULES
 from seqline.components.tokenize.stage import tokenize
 from seqline.components.tokenize.tally import Tally
-from seqline.components.tokenize.text import clean
 from seqline.errors import UserError
+from seqline.normalization import clean
 from tests.components.tokenize.test_rows import read, write
 from tests.nightly import NIGHTLY
 

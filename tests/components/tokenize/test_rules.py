@@ -53,10 +53,46 @@ def test_ordinary_pairs_pass(source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "if a <b and c> d", "x <y or z>", "Sort by n <m first, then k> l", "Is p <q ? No, q> p.", "a<b>c in text",
+        "a <b> c", "x <p or q> y", "if a <b c=d> e", "List<int>", "Map<String, List<Object>>",
+        "Set<object> and Array<time>",
+        "std::vector<bool>", "template<class T> f", "function<void(int)> f", "Foo<Bar, Baz>[]", "cp <file> <name>",
+        "if i<b && c>d then", "I <3 you > me", "<- back ->", "John <john@example.org>", "int *p = &value; q",
+        "Q&A; R&D",
+    ],
+)  # fmt: skip
+def test_comparisons_and_generic_types_are_no_markup(text: str) -> None:
+    assert "markup" not in rejected_by(text, "ein Text")
+    assert "markup" not in rejected_by("a text", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The <b>old</b> dog", "one<br>two", "<BR/>", "<br />", "<p>Hello", "Hello.<p>", '<a href="x y">z',
+        "<a href=x>y",
+        "<img src='a.png' alt=\"b c\">", "<div class=x id=y>", "<!-- c -->", "<li>one", "<H1>Title", "</p>",
+        "<p >x</p >",
+        "<input disabled>", "<input type=checkbox checked>", "<seg>x</seg>", '<g id="1">x', "<ph id='1'/>",
+        "<o:p>x</o:p>",
+        "<!DOCTYPE html>", "<?xml version='1.0'?>", "see <code>x", "salt &amp; pepper", "a&nbsp;b", "&#39;",
+        "&#x1F600;",
+        "don &apos;t",
+    ],
+)  # fmt: skip
+def test_tags_and_entities_are_markup(text: str) -> None:
+    assert rejected_by(text, "ein Text") == ["markup"]
+
+
+@pytest.mark.parametrize(
     ("target", "language", "wrong"),
     [
         ("хороший день", "ru", False), ("good day", "ru", True), ("日本語の文です", "ja", False),
-        ("good", "zh-Hant", True), ("कि यह", "hi", False), ("anything", "xx", False), ("123", "ru", False),
+        ("good", "zh-Hant", True), ("कि यह", "hi", False), ("anything", "und", False), ("123", "ru", False),
+        ("good", "zho_Hans", True), ("chéri", "jpn_Jpan", True), ("добрый день", "srp_Latn", True),
+        ("добрый день", "sr", False), ("bon dia", "arb_Arab", True), ("goede dag", "nob", False),
     ],
 )  # fmt: skip
 def test_a_side_must_be_in_the_script_of_its_language(target: str, language: str, wrong: bool) -> None:

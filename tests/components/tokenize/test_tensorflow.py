@@ -1,11 +1,9 @@
 """TensorFlow reads the records that the stage writes without it, and its tokenizer op gives the same tokens."""
 
 import random
-import unicodedata
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 from seqline.components.tokenize.encoded import Ragged
 from seqline.components.tokenize.examples import tfrecords
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import clean_column
 from seqline.components.tokenize.vocabulary import load, train_tokenizer
 
 tf = pytest.importorskip("tensorflow")
@@ -65,16 +62,3 @@ def test_the_tokenizer_op_gives_the_same_ids_and_texts(model: bytes) -> None:
     assert op.tokenize(texts).to_list() == tokens
     detokenized = op.detokenize(tf.ragged.constant(tokens, dtype=tf.int32)).numpy()
     assert [text.decode() for text in detokenized] == load(model).decode(tokens)
-
-
-# SentencePiece's table cannot reorder combining marks; nobody types U+0000.
-letters = st.characters(codec="utf-8", exclude_categories=["Mn", "Mc", "Me", "Cn", "Cs"], exclude_characters="\0")
-raw = st.one_of(st.text(letters, max_size=20), st.text(letters).map(lambda text: unicodedata.normalize("NFD", text)))
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(raw, min_size=1, max_size=20))
-def test_raw_text_at_serving_has_the_tokens_of_clean_text_in_training(model: bytes, texts: list[str]) -> None:
-    op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
-    cleaned = clean_column(pa.array(texts, pa.string())).to_pylist()
-    assert op.tokenize(texts).to_list() == load(model).encode(cleaned)

@@ -1,6 +1,9 @@
 """The one normalization: in Python before training, in the tokenizer everywhere else."""
 
+import re
+import sys
 import unicodedata
+from itertools import permutations
 
 import pyarrow as pa
 import pytest
@@ -8,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
-from seqline.components.tokenize.text import clean, clean_column, folded_column
+from seqline.components.tokenize.text import clean_column, folded_column
 from seqline.components.tokenize.vocabulary import load, train_tokenizer
+from seqline.normalization import clean
 
 TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
 
@@ -54,6 +58,45 @@ def test_the_tokenizer_normalizes_raw_text_as_cleaning_does(model: bytes, text: 
     # U+0000 ends a text for SentencePiece, and nobody types it.
     text = text.replace("\x00", "")
     assert load(model).encode(text) == load(model).encode(clean(text))
+
+
+def spellings(text: str) -> set[str]:
+    """The canonically equivalent spellings of a letter with marks: in any order, and partly composed."""
+    letter, *marks = unicodedata.normalize("NFD", text)
+    orders = (
+        {letter + "".join(order) for order in permutations(marks)} if len(marks) <= 4 else {letter + "".join(marks)}
+    )
+    partly = {unicodedata.normalize("NFC", one[:end]) + one[end:] for one in orders for end in range(1, len(one) + 1)}
+    same = unicodedata.normalize("NFC", text)
+    return {text, *(one for one in orders | partly if unicodedata.normalize("NFC", one) == same)}
+
+
+def test_the_tokenizer_composes_every_spelling_of_every_character_of_unicode(model: bytes) -> None:
+    normalize, found = load(model).normalize, 0
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.normalize("NFD", chr(code)) != chr(code):
+            found += 1
+            assert {normalize(text).lstrip("▁") for text in spellings(chr(code))} == {clean(chr(code))}
+    assert found > 13_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vi\u1ec7t m\u1ed9t c\u1eadu \u0111\u1eb7t",
+        "\u0639\u0645\u064e\u0651\u0629 \u0648\u064f\u0651\u0654 \u0622\u064b",  # Arabic: vowels, shadda, hamza
+        "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9 \u05e9\u05b8\u05bc\u05c1 \u05d4\u05b7\u05bd",  # Hebrew: points
+        "\u0915\u093c\u094d\u0930 \u0928\u093c\u094d \u095b",  # Hindi: nukta and virama
+        "\ud55c\uad6d\uc5b4",
+        "\u1eb9\u0301 \u1ecd\u0300 b\u0323\u0301 \u0105\u0301 \u0101\u0331",  # Yoruba, Lithuanian and others
+        "\u0e19\u0e39\u0e48 \u0e99\u0eb9\u0ec9",  # Thai and Lao: vowel below and tone
+        "\u1780\u17d2\u17dd \u1004\u103a\u1037",  # Khmer and Burmese
+    ],
+)
+def test_letters_with_several_marks_have_the_same_tokens_in_every_spelling(model: bytes, text: str) -> None:
+    normalize = load(model).normalize
+    for letter in re.findall(r"\S[^\w\s]*", clean(text)):
+        assert {normalize(spelling) for spelling in spellings(letter)} == {f"▁{letter}"}
 
 
 @given(text=composed)

@@ -3,6 +3,8 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.sample import greedy, measure
+from seqline.metrics.batch import Batch
+from seqline.metrics.metrics import METRICS
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 
@@ -28,7 +30,21 @@ def test_every_token_is_the_most_probable_after_those_before_it(architecture: st
 
 def test_outputs_equal_to_their_references_score_a_hundred_and_others_less() -> None:
     references = ["a small house by the river", "ein Haus am großen Fluss"]
-    assert measure(references, references) == pytest.approx({"valid_bleu": 100.0, "valid_rougeL": 100.0})
-    worse = measure(["a small house by a tree", ""], references)
+    assert measure(references, references, "de") == pytest.approx({"valid_bleu": 100.0, "valid_rougeL": 100.0})
+    worse = measure(["a small house by a tree", ""], references, "en")
     assert 0 < worse["valid_bleu"] < 60
     assert worse["valid_rougeL"] == pytest.approx(100 * (4 / 6) / 2)
+
+
+@pytest.mark.parametrize("language", ["zh", "zho_Hans", "jpn_Jpan", "th", "de"])
+def test_the_decoded_sample_is_measured_as_the_evaluation_does(language: str) -> None:
+    references = ["年老的面包师在河边唱歌。", "他在花园里等待。", "ein Haus am großen Fluss"]
+    outputs = ["年老的面包师在桥下唱歌。", "他在花园里唱歌。", "ein Haus am kleinen Fluss"]
+    batch = Batch(references, references, outputs)
+    for name, value in measure(outputs, references, language).items():
+        counter = METRICS[name.removeprefix("valid_")].counts(language)
+        assert value == pytest.approx(counter.score(counter.count(batch).sum(axis=0, keepdims=True))[0])
+
+
+def test_bleu_of_a_partly_right_chinese_sample_is_not_zero() -> None:
+    assert measure(["年老的面包师在桥下唱歌。"], ["年老的面包师在河边唱歌。"], "zho_Hans")["valid_bleu"] > 40

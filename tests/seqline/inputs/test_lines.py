@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.components.tokenize.text import clean
 from seqline.errors import UserError
 from seqline.inputs.fields import field_of
 from seqline.inputs.lines import check_encoding, decode_line, is_blank, split_lines
+from seqline.normalization import clean
 
 ODD = st.text(" \t\r\f\v\x00\x1c\x85\xa0\u1680\u2003\u200b\u200d\u2028\u2060\u3000\ufeffaé", max_size=6)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seqline.errors import UserError
 from seqline.metrics.batch import Batch
-from seqline.metrics.language import bleu_tokenizer, primary
+from seqline.metrics.language import bleu_tokenizer
 from seqline.metrics.metrics import HEADLINES, METRICS, RANKINGS, TASKS, counted, find_metric
 
 REFERENCES = [
@@ -130,19 +130,46 @@ def test_rouges_tokens_are_words_or_characters_by_script(text: str, tokens: list
 
 @pytest.mark.parametrize(
     ("language", "tokenizer"),
-    [("de", "13a"), ("", "13a"), ("zh_Hant_TW", "zh"), ("ZH", "zh"), ("th", "char"), ("zhx", "13a")],
-)
+    [
+        ("de", "13a"), ("", "13a"), ("zh_Hant_TW", "zh"), ("ZH", "zh"), ("zho_Hans", "zh"), ("cmn", "zh"), ("yue",
+        "zh"),
+        ("zh-Latn", "13a"), ("jpn_Jpan", "ja-mecab"), ("kor_Hang", "ko-mecab"), ("th", "char"), ("khm_Khmr", "char"),
+        ("lao", "char"), ("mya_Mymr", "char"), ("bod_Tibt", "char"), ("deu_Latn", "13a"), ("und", "13a"),
+    ],
+)  # fmt: skip
 def test_bleus_tokenizer_depends_on_the_target_language(language: str, tokenizer: str) -> None:
     assert bleu_tokenizer(language) == tokenizer
 
 
-def test_a_languages_script_and_region_do_not_matter() -> None:
-    assert primary("en-US") == primary("en_Latn_GB") == primary("EN") == "en"
+def test_japanese_without_its_dictionary_is_compared_by_characters_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("seqline.metrics.language.find_spec", lambda module: None)
+    assert bleu_tokenizer("jpn_Jpan") == "char"
+    assert "install sacrebleu[ja]" in caplog.text
+
+
+@pytest.mark.parametrize("code", ["zho_Hans", "jpn_Jpan", "tha", "khm_Khmr", "mya", "lao_Laoo"])
+def test_without_spaces_a_sentence_with_one_wrong_character_is_nearly_right(code: str) -> None:
+    reference = {
+        "zho_Hans": "年老的面包师在河边唱歌", "jpn_Jpan": "年老いたパン屋が川のそばで歌う",
+        "tha": "คนทำขนมปังร้องเพลงริมแม่น้ำ",
+        "khm_Khmr": "អ្នកដុតនំច្រៀងនៅក្បែរទន្លេ", "mya": "မုန့်ဖုတ်သမားသည်မြစ်အနီးတွင်သီချင်းဆို", "lao_Laoo": "ຄົນເຮັດເຂົ້າຈີ່ຮ້ອງເພງຢູ່ແຄມນ້ຳ",
+    }[code]  # fmt: skip
+    values = measure("translation", [reference], [reference[:-1] + "x"], code)
+    assert min(values["bleu"], values["rougeL"], 100 - values["ter"], values["chrf"], values["token_f1"]) > 50
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"), [("eng_Latn", "rouge-score"), ("EN-us", "rouge-score"), ("deu_Latn", "unicode")]
+)
+def test_rouges_tokenizer_is_english_for_every_code_of_english(language: str, tokenizer: str) -> None:
+    assert f"tok:{tokenizer}" in METRICS["rouge1"].counts(language).signature  # type: ignore[attr-defined]
 
 
 def test_counts_by_hand() -> None:
     values = measure("translation", REFERENCES, OUTPUTS, "de")
-    assert values["exact_match"] == 25
+    assert values["exact_match"] == 50  # articles are not compared
     assert values["empty_outputs"] == 25
     assert values["length_ratio"] == sum(map(len, OUTPUTS)) / sum(map(len, REFERENCES))
 
@@ -161,6 +188,28 @@ def test_answers_are_compared_as_in_squad(reference: str, output: str, exact: fl
     values = measure("question_answering", [reference], [output], "en")
     assert values["exact_match"] == exact
     assert values["token_f1"] == pytest.approx(f1)
+
+
+@pytest.mark.parametrize(
+    ("language", "reference", "output", "f1"),
+    [
+        ("zh", "在花园里睡觉", "在花园里唱觉", 500 / 6),
+        ("zho_Hans", "“在花园里”。", "在花园里", 100),
+        ("ja", "パン屋", "パン店", 200 / 3),
+        ("th", "กินข้าว", "กินข้าว", 100),
+        ("th", "ข้าว", "ข้าม", 200 / 3),
+        ("zh", "2024年", "2023年", 50),
+        ("de", "„Das Haus“", "haus", 100),
+        ("de", "an der Tür", "an tür", 100),
+        ("es", "¿La casa?", "casa", 100),
+        ("hi", "कुत्ता।", "कुत्ता", 100),
+        ("ar", "الكتاب", "كتاب", 100),
+    ],
+)  # fmt: skip
+def test_answers_in_other_languages_are_compared_as_in_mlqa(
+    language: str, reference: str, output: str, f1: float
+) -> None:
+    assert measure("question_answering", [reference], [output], language)["token_f1"] == pytest.approx(f1)
 
 
 def test_anomalies_are_counted() -> None:
