@@ -85,6 +85,7 @@ def test_parts_that_were_compressed_apart_are_one_file(tmp_path: Path) -> None:
         (gzip.compress(b"a\n"), "the content is compressed with gzip; add .gz to its name"),
         (b"PK\x03\x04 and more", "the file is a ZIP archive"),
     ],
+    ids=["utf-16", "gzip", "zip"],
 )
 def test_a_file_that_is_no_text_is_named(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_bytes(content)

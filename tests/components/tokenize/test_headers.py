@@ -123,6 +123,7 @@ def parquet_bytes() -> bytes:
         (b"\xfd7zXZ\x00\x00", "the file is compressed with xz"),
         (parquet_bytes(), "the file is a Parquet file; give it a name that ends in .parquet"),
     ],
+    ids=["gzip", "zstd", "bzip2", "zip", "xz", "parquet"],
 )
 def test_a_file_of_another_kind_than_its_name_is_named(content: bytes, problem: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(content)
