@@ -63,16 +63,16 @@ def train(
     data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
     plan = make_plan(select_preset(options, data.manifest, hardware.peak_flops), data, hardware.replicas)
-    model = build_model(plan, hardware, strategy, _mounted(warm_start) if warm_start else None)
-    log.info("%s", plan.describe(hardware.precision, model.count_params()))
     folder = _mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
-    # Those of the plan: with more minutes, the preset auto may be another one.
+    # The options of the plan: with more minutes, the preset auto may be another one.
     identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
-    state = WorkingState(folder / identity)
-    trainer = build_trainer(model, plan, hardware, state, is_chief(strategy))
-    with state.locked() if trainer.chief else nullcontext():
+    state, chief = WorkingState(folder / identity), is_chief(strategy)
+    with state.locked() if chief else nullcontext():
+        model = build_model(plan, hardware, strategy, _mounted(warm_start) if warm_start else None)
+        log.info("%s", plan.describe(hardware.precision, model.count_params()))
+        trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()
-        if trainer.chief:
+        if chief:
             write_checkpoint(plan, trainer, output, options)
             write_pages(plan, hardware, trainer, report, attention)
             # Last: a run that is killed before has all that it needs to write them again.

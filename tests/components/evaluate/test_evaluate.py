@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
@@ -14,6 +14,7 @@ from seqline.artifacts.exported_model import Decoding, Description, ExportedMode
 from seqline.components.evaluate.stage import Options, evaluate
 from seqline.errors import UserError
 from seqline.metrics.metrics import counted
+from tests.examples import examples
 
 PAIRS = [
     (f"a sentence number {n} " + "long " * (n % 7), f"A SENTENCE NUMBER {n} " + "LONG " * (n % 7)) for n in range(50)
@@ -141,7 +142,7 @@ def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(mo
 
 
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=20), st.integers(1, 30))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_outputs_are_in_the_order_of_the_inputs_for_every_batch_size(
     signature: Any, texts: list[str], size: int
 ) -> None:

@@ -5,11 +5,12 @@ import unicodedata
 
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.export.normalization import normalized
 from seqline.normalization import UNICODE_END, clean
+from tests.examples import examples
 
 CODES = [code for code in range(UNICODE_END) if not 0xD800 <= code < 0xE000]
 MARKS = [chr(code) for code in CODES if unicodedata.combining(chr(code))]
@@ -55,7 +56,7 @@ words = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(words, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_equivalent_spellings_are_served_as_the_same_text(texts: list[str], chooser: random.Random) -> None:
     expected = list(map(clean, texts))

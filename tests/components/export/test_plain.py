@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.export.plain import plain_search
 from seqline.decoding.search_options import Search
+from tests.examples import examples
 from tests.seqline.decoding.reference import beam_search, sample
 
 VOCABULARY, BOS, EOS = 9, 2, 3
@@ -47,7 +48,7 @@ def test_it_finds_what_the_reference_finds(values: dict[str, Any], model: int) -
     compare(Search(**values), model)
 
 
-@settings(max_examples=settings.default.max_examples // 4)
+@examples(25)
 @given(values=st.fixed_dictionaries({**constraints, **sampling}), model=st.integers(0, 99))
 def test_it_samples_what_the_reference_samples(values: dict[str, Any], model: int) -> None:
     compare(Search(sampling=True, **values), model)

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.artifacts.predictions import Counts
 from seqline.components.infer.shards import Work
 from seqline.errors import UserError
+from tests.examples import examples
 
 PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(st.text("ab é\r\u2028\x85\f", max_size=5), max_size=30),
     st.booleans(),

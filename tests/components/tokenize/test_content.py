@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.content import CONTROL, DIGIT, LETTER, SPACE, SYMBOL, TAG, WIDE, Content
+from tests.examples import examples
 
 columns = st.lists(st.text('ab1 <&.\té漢\x00"', max_size=12), max_size=6)
 KINDS = {
@@ -21,7 +22,7 @@ KINDS = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(columns, st.integers(0, 3), st.integers(1, 8))
 def test_kinds_spaces_words_and_characters_are_those_of_each_text(texts: list[str], skipped: int, size: int) -> None:
     content = Content(pa.array(["x"] * skipped + texts, pa.string())[skipped:])

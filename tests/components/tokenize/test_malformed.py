@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
@@ -31,6 +31,7 @@ from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.normalization import clean
 from tests.components.tokenize.test_rows import read, write
+from tests.examples import examples
 from tests.nightly import NIGHTLY
 
 # No rule: every pair that is no duplicate must be found again.
@@ -228,7 +229,7 @@ def agree(form: str, content: bytes, pairs: list[tuple[str, ...]], tally: Tally,
     return "read"
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     form=st.sampled_from(["tsv", "csv", "jsonl"]),
     content=st.binary(max_size=200) | st.text('a\t\n\r ,"{}\\\u00e9\ufeff\x00', max_size=60).map(str.encode),

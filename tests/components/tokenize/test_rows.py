@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize import blocks
@@ -25,6 +25,7 @@ from seqline.components.tokenize.records import read_records
 from seqline.components.tokenize.segments import open_batches
 from seqline.components.tokenize.tally import Malformed, Tally
 from seqline.errors import UserError
+from tests.examples import examples
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.compress}
 NO_RULES = Options(shards=3, task="text_generation", rules={"broken_encoding": False})
@@ -199,7 +200,7 @@ def test_blocks_do_not_cut_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 CELLS = st.text('a,"\n\r;é', max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=12),
     quoting=st.lists(st.sampled_from(["none", "cell", "stray"]), min_size=1, max_size=7),

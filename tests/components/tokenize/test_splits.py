@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.blocks import CutFiles
@@ -15,10 +15,11 @@ from seqline.components.tokenize.formats import Input
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
+from tests.examples import examples
 
 OPTIONS = Options(valid_share=0.3, test_share=0.3, shards=1, rules={"identical": False, "symbols": False})
 rows = st.lists(st.tuples(st.text("abA.", min_size=1, max_size=3), st.sampled_from("xyX")).map("\t".join), max_size=25)
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 
 
 def split(options: Options = OPTIONS, sections: int = 3, **given_rows: list[str]) -> tuple[dict[str, list[str]], Tally]:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.encoded import Ragged
 from seqline.components.tokenize.examples import tfrecords
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.vocabulary import load, train_tokenizer
+from tests.examples import examples
 
 tf = pytest.importorskip("tensorflow")
 tf_text = pytest.importorskip("tensorflow_text")
@@ -26,7 +27,7 @@ def write(path: Path, found: list[tuple[list[int], list[int]]], augmented: bool 
     return str(path)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(pairs, st.booleans())
 def test_records_parse_to_the_same_ids(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[list[int], list[int]]], augmented: bool

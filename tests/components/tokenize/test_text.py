@@ -7,13 +7,14 @@ from itertools import permutations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.text import clean_column, folded_column
 from seqline.components.tokenize.vocabulary import load, train_tokenizer
 from seqline.normalization import clean
+from tests.examples import examples
 
 TEXTS = ["ein Haus", "zwei Häuser", "Ωmega 42 éàü", "한국어 漢字 m² ½ …"] * 20
 
@@ -104,7 +105,7 @@ def test_decoding_reverses_encoding(model: bytes, text: str) -> None:
     assert load(model).decode(load(model).encode(clean(text))) == clean(text)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8))
 def test_a_column_is_cleaned_as_its_texts_are(texts: list[str]) -> None:
     assert clean_column(pa.array(texts, pa.string())).to_pylist() == [clean(text) for text in texts]
@@ -127,7 +128,7 @@ def test_near_duplicates_fold_to_the_same(one: str, other: str, same: bool) -> N
     assert (first == second) is same
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])).map(clean), max_size=8))
 def test_folding_a_text_does_not_depend_on_its_neighbours(texts: list[str]) -> None:
     alone = [folded_column(pa.array([text], pa.string()))[0] for text in texts]

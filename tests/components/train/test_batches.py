@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.batches import Batches
 from seqline.components.train.records import Pair
 from seqline.modeling.config import TransformerConfig
+from tests.examples import examples
 
 CONFIG = TransformerConfig(vocabulary_size=50, hidden_dim=8, num_heads=2)
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=120)
@@ -18,7 +19,7 @@ def pairs_of(lengths: list[tuple[int, int]]) -> list[Pair]:
     ]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(lengths=LENGTHS, seed=st.integers(0, 9))
 def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[tuple[int, int]], seed: int) -> None:
     batches = Batches(pairs_of(lengths), CONFIG, 256)
@@ -40,7 +41,7 @@ def test_every_pair_comes_once_an_epoch_in_a_bucket_that_holds_it(lengths: list[
     assert count == len(batches)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(lengths=LENGTHS, skip=st.integers(0, 10))
 def test_an_epoch_that_resumes_yields_the_remaining_batches(lengths: list[tuple[int, int]], skip: int) -> None:
     batches = Batches(pairs_of(lengths), CONFIG, 128)

@@ -2,10 +2,11 @@ import math
 from itertools import combinations, product
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, overflow_buckets
+from tests.examples import examples
 
 COSTS = (1.0, 2.0)
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -24,7 +25,7 @@ def cost(lengths: list[tuple[int, int]], shapes: list[tuple[int, int]]) -> float
     )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(lengths=LENGTHS, count=st.integers(1, 3))
 def test_the_choice_is_close_to_the_best_buckets(lengths: list[tuple[int, int]], count: int) -> None:
     source, target = sides(lengths)
@@ -52,7 +53,7 @@ def test_few_pairs_get_no_buckets_that_they_do_not_fill() -> None:
     assert areas[1] / (lengths.sum() * 100) < areas[0] / lengths.sum() < 1.4
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     lengths=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=100),
     count=st.integers(1, 16),

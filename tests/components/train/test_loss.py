@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train import loss
+from tests.examples import examples
 
 
 def textbook(
@@ -16,7 +17,7 @@ def textbook(
     return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits) * weights)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     rows=st.integers(0, 23),
     chunk=st.integers(1, 9),

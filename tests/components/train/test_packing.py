@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.packing import Packs, pack
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.gpt import Gpt
+from tests.examples import examples
 
 CONFIG = TransformerConfig(
     vocabulary_size=90,
@@ -33,7 +34,7 @@ def test_every_item_is_in_one_row_and_no_row_is_too_full(lengths: list[int]) -> 
     assert all(sum(lengths[index] for index in members) <= 10 for members in packs)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=30))
 def test_every_target_is_predicted_once_an_epoch_and_no_source(lengths: list[tuple[int, int]]) -> None:
     packs = Packs(pairs_of(lengths), CONFIG, 128)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.decoding.decoder import Decoder
@@ -17,6 +17,7 @@ from seqline.decoding.weights import Weight
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
+from tests.examples import examples
 from tests.seqline.decoding.reference import NextLogits, model_logits
 
 CONFIG = TransformerConfig(
@@ -103,7 +104,7 @@ def test_weights_in_smaller_types_are_close_to_the_trained_ones(weights: str, er
     np.testing.assert_allclose(rows[:, 0], values[[3, 7]], atol=error * np.abs(values).max())
 
 
-@settings(max_examples=settings.default.max_examples // 5)
+@examples(20)
 @given(size=st.integers(9, 7 * BLOCK), rows=st.integers(1, 4), number=st.integers(1, 8), seed=st.integers(0, 99))
 def test_the_best_tokens_of_several_rows_are_found_by_blocks(size: int, rows: int, number: int, seed: int) -> None:
     chooser = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.decoding.decoder import GROWTH, Decoder, Memory
@@ -16,6 +16,7 @@ from seqline.decoding.search_options import Search
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
+from tests.examples import examples
 from tests.seqline.decoding.reference import NextLogits, beam_search, distribution, model_logits, sample
 
 CONFIG = TransformerConfig(
@@ -119,7 +120,7 @@ def check(found: Found, sources: list[list[int]], options: Search, logits_of: Lo
         assert (found.scores[row, len(expected) :] < -1e8).numpy().all()
 
 
-@settings(max_examples=settings.default.max_examples // 7)
+@examples(14)
 @given(
     sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3),
     options=search_options,

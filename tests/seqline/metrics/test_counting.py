@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import _lcs_table
 from sacrebleu.metrics import BLEU, CHRF
@@ -12,6 +12,7 @@ from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 from seqline.metrics.ngrams import common_length, overlaps
 from seqline.metrics.ter import edits
+from tests.examples import examples
 
 # Few kinds of words, so that they repeat, move and match.
 WORDS = st.sampled_from(["a", "b", "c", "d", "e.", "ß", "好"])
@@ -35,7 +36,7 @@ def test_edits_equal_sacrebleus(output: list[str], reference: list[str]) -> None
 
 
 @given(st.lists(WORDS, min_size=20, max_size=40), MOVES)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_edits_of_long_sentences_with_moved_blocks_equal_sacrebleus(
     reference: list[str], moves: list[tuple[int, int]]
 ) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.batches import Batches
@@ -11,6 +11,7 @@ from seqline.modeling.architectures import make_model
 from seqline.modeling.config import PRESETS, TransformerConfig
 from seqline.modeling.normalization import RMSNormalization
 from seqline.modeling.transformer import Transformer
+from tests.examples import examples
 
 CONFIG = TransformerConfig(
     vocabulary_size=20, encoder_layers=2, decoder_layers=2, hidden_dim=8, intermediate_dim=16, num_heads=2, dropout=0.2
@@ -46,7 +47,7 @@ def test_a_later_target_token_does_not_change_an_earlier_prediction(model: Trans
     assert np.abs(one[:, 2:] - other[:, 2:]).max() > 1e-3
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(padding=st.integers(1, 5), length=st.integers(1, 4))
 def test_padding_changes_nothing(model: Transformer, padding: int, length: int) -> None:
     source = ids([*range(5, 5 + length), 3])
