@@ -24,7 +24,7 @@ class EvaluationPair:
         challenger: Of the model that was just trained.
         champion: Of the live version; None where there is none, it is the challenger itself, or it cannot be measured.
         problem: Why an existing champion cannot be measured; empty otherwise.
-        folders: Folders of the champion's evaluation and the challenger's; None without a champion.
+        champion_folder: Folder of the champion's evaluation; None without a champion.
         human: Metrics of human evaluation by name.
         human_problem: Why a metric of human evaluation is missing.
         same: Whether the champion is the challenger itself.
@@ -34,11 +34,16 @@ class EvaluationPair:
     challenger: Evaluation
     champion: Evaluation | None
     problem: str = ""
-    folders: tuple[Path, Path] | None = None
+    champion_folder: Path | None = None
     human: dict[str, MetricValue] = field(default_factory=dict)
     human_problem: str = "no human evaluation was given"
     same: bool = False
     folder: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, Path] | None:
+        """Folders of the champion's evaluation and the challenger's; None without a champion."""
+        return (self.champion_folder, self.folder) if self.champion_folder and self.folder else None
 
     @property
     def is_one_model(self) -> bool:
@@ -195,7 +200,7 @@ def read_pair(challenger: Path, champion: Path) -> EvaluationPair:
                 f"challenger and champion were evaluated on different test sets ({name} {getattr(ours, name)} and "
                 f"{getattr(theirs, name)}): evaluate both on the same corpus"
             )
-    return EvaluationPair(ours, theirs, folders=(champion, challenger), folder=challenger)
+    return EvaluationPair(ours, theirs, champion_folder=champion, folder=challenger)
 
 
 def is_champion(best: Path) -> bool:
