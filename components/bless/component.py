@@ -43,8 +43,16 @@ def bless(
     from seqline.components.bless import console, stage
     from seqline.components.bless.options import Options
 
-    paths = Path(challenger.path), Path(champion.path), Path(decision.path), Path(report.path)
-    version = Opponent.from_parameter(opponent).version
-    made = stage.bless(*paths, human_evaluation, Options(gate=gate), Path(best.path), version, rolled_back)
+    made = stage.bless(
+        Path(challenger.path),
+        Path(champion.path),
+        Path(decision.path),
+        Path(report.path),
+        human_evaluation,
+        Options(gate=gate),
+        Path(best.path),
+        Opponent.from_parameter(opponent).version,
+        rolled_back,
+    )
     console.show(made, decision, movement)
     return made.blessed

@@ -128,7 +128,7 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         task = running[-1]
         task.log.parent.mkdir(parents=True, exist_ok=True)
         if warm_up:
-            processes.warm_up(task.run)
+            processes.warm_up(full_command, task.run)
         return processes.run(full_command, task.run, task.log, env_vars or {}, large)
 
     with (

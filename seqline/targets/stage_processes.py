@@ -17,7 +17,7 @@ from seqline.targets.stage_server import Request
 COMMON = ("kfp.dsl.executor_main", "pydantic")
 LARGE = (*COMMON, "tensorflow", "tensorflow_text")
 
-# KFP's command of a Python component: a shell script, the component's module, arguments of the executor.
+# KFP's command of a Python component: perhaps `sh -c INSTALL`, then `sh -ec` and a script that writes this file.
 SCRIPT = "ephemeral_component.py"
 
 
@@ -40,13 +40,15 @@ class StageProcesses:
             if server is not None:
                 server.close()
 
-    def warm_up(self, folder: Path) -> None:
-        """Starts to import TensorFlow, unless that was done.
+    def warm_up(self, command: Sequence[str], folder: Path) -> None:
+        """Starts to import TensorFlow, unless that was done, or the stage runs elsewhere, such as in a container.
 
         Args:
+            command: The stage's command.
             folder: A working folder without modules.
         """
-        self._large = self._large or _Server(LARGE, folder)
+        if "source" in _parts(command):
+            self._large = self._large or _Server(LARGE, folder)
 
     def run(
         self,
@@ -132,10 +134,10 @@ def _variables(added: Mapping[str, str]) -> dict[str, str]:
 
 def _parts(command: Sequence[str]) -> dict[str, Any]:
     """The parts of a command that KFP compiled from a Python function; any other command is run as it is."""
-    script = next((number for number, word in enumerate(command) if SCRIPT in word), None)
-    if script is None:
+    start = 3 if command[:2] == ["sh", "-c"] else 0
+    if command[start : start + 2] != ["sh", "-ec"] or SCRIPT not in command[start + 2]:
         return {"command": list(command)}
-    # Before the shell and its flag: `sh -c INSTALL`, which ends with the command after it.
-    install = [word.replace("python3", sys.executable) for word in command[: script - 2]]
-    source, *arguments = command[script + 1 :]
+    # The script of the installation ends with the command after it.
+    install = [word.replace("python3", sys.executable) for word in command[:start]]
+    source, *arguments = command[start + 3 :]
     return {"source": source, "arguments": arguments, "command": [*install, "true"] if install else []}

@@ -125,6 +125,8 @@ def test_a_stage_with_packages_to_install_starts_after_them_in_a_new_interpreter
 
 def test_any_other_command_runs_as_it_is(processes: StageProcesses, tmp_path: Path) -> None:
     assert start(processes, ["sh", "-c", "echo python3 $0", "x"], tmp_path) == (0, "python3 x\n")
+    # As by an engine of containers.
+    assert start(processes, ["env", "echo", *command("print('no')")], tmp_path)[1].startswith("sh -ec ")
 
 
 def test_large_libraries_are_imported_once_and_only_for_the_stages_that_need_them(
@@ -133,7 +135,9 @@ def test_large_libraries_are_imported_once_and_only_for_the_stages_that_need_the
     monkeypatch.setattr(stage_processes, "LARGE", (*stage_processes.COMMON, "colorsys", "no_such_module"))
     imported = command("print('colorsys' in sys.modules)")
     assert "False\n" in start(processes, imported, tmp_path, large=True)[1]  # nobody has started to import them
-    processes.warm_up(tmp_path)
+    processes.warm_up(["docker", *imported], tmp_path)
+    assert "False\n" in start(processes, imported, tmp_path, large=True)[1]  # a stage elsewhere does not need them
+    processes.warm_up(imported, tmp_path)
     assert "True\n" in start(processes, imported, tmp_path, large=True)[1]
     assert "True\n" in start(processes, imported, tmp_path, large=True)[1]
     assert "False\n" in start(processes, imported, tmp_path)[1]
