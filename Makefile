@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
-IMAGES := tokenize train train-tpu preflight evaluate serve infer
+IMAGES := tokenize train train-gpu train-tpu preflight evaluate serve serve-gpu infer
 # Small and quick: the sample is learned in a few minutes on two cores.
 DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=5 batch_tokens=2048 learning_rate=0.003 \
   warmup_steps=200 ema_momentum=0.98 max_output_length=64

@@ -63,7 +63,7 @@ def training(
             data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
             target_language=target_language, source_field=source_field, target_field=target_field,
             context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
-            previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, training=training,
+            previous_corpus=previous_corpus, warm_start=warm_start, endpoint=endpoint, corpus=corpus, training=training,
             decoding=decoding, model_card=model_card, evaluation=evaluation, gate=gate, serving=serving,
         ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 

@@ -7,6 +7,7 @@ is the resource's address, `resourceName` its name.
 from typing import Any, Protocol
 
 from seqline.artifacts.deployment import Deployment
+from seqline.endpoints.names import model_id
 
 
 class Resource(Protocol):
@@ -29,7 +30,7 @@ def trace(deployment: Deployment, model: Resource, endpoint: Resource) -> None:
     parent, _, name = deployment.endpoint.rpartition("/endpoints/")
     host = f"https://{parent.rpartition('/')[2]}-aiplatform.googleapis.com/v1"
     for artifact, resource in (
-        (model, f"{parent}/models/{name}@{deployment.version}"),
+        (model, f"{parent}/models/{model_id(name)}@{deployment.version}"),
         (endpoint, deployment.endpoint),
     ):
         artifact.uri = f"{host}/{resource}"

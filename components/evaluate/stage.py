@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from seqline.accelerators import require_gpu
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.evaluation import STANDINGS, Evaluation, Standing, append_sentences, write_evaluation
 from seqline.atomic import atomic_directory
@@ -55,6 +56,7 @@ def evaluate(
         UserError: If the model is missing, does not load or gives scores that are not numbers, or the test set is empty
             or lacks a source or a reference.
     """
+    require_gpu()
     manifest = Corpus(corpus).read_manifest()
     direction = f"{manifest.source_language} → {manifest.target_language}"
     absent = Evaluation(

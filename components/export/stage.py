@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqline.accelerators import require_gpu
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus, Manifest
 from seqline.artifacts.exported_model import Decoding, Description, ExportedModel
@@ -65,6 +66,7 @@ def export(
     from seqline.modeling.architectures import make_model
     from seqline.modeling.config import TransformerConfig
 
+    require_gpu()
     # While saving, TensorFlow logs every input that it renames.
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.WARNING)

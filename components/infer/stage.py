@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from seqline.accelerators import require_gpu
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.predictions import Counts, Predictions
 from seqline.atomic import atomic_directory
@@ -53,6 +54,7 @@ def infer(
     Raises:
         UserError: If files are missing or broken, too many lines are malformed, or the model cannot serve.
     """
+    require_gpu()
     files = find_files(data)
     for path in files:
         parser_of(path, options.source_field)

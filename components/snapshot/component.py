@@ -22,6 +22,7 @@ def snapshot(
     tokenizer: str = "",
     previous_corpus: str = "",
     warm_start: str = "",
+    endpoint: str = "",
     corpus: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     tuning: dict = {},  # noqa: B006
     training: dict = {},  # noqa: B006
@@ -68,6 +69,7 @@ def snapshot(
         tokenizer: SentencePiece model to use; empty to train one.
         previous_corpus: Corpus folder to measure drift against; empty for none.
         warm_start: Checkpoint folder that training starts from; empty for random weights.
+        endpoint: Endpoint that the model goes live on; empty for none.
         corpus: Options of tokenize; docs/parameters.md lists the fields of all objects.
         tuning: Options of tune.
         training: Options of train.
@@ -95,4 +97,5 @@ def snapshot(
 
     from seqline.components.snapshot.stage import check_and_snapshot
 
-    return check_and_snapshot(Path(snapshot.path), given)  # type: ignore[return-value]
+    # Only a laptop's artifacts have no scheme; everywhere else each stage has a container of its own.
+    return check_and_snapshot(Path(snapshot.path), given, containers="://" in snapshot.uri)  # type: ignore[return-value]

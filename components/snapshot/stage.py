@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
+from seqline.endpoints.names import check_reachable
 from seqline.inputs.files import InputFile
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.schema.run import RunParameters
@@ -35,12 +36,13 @@ class Snapshot(Record):
     files: list[InputFile]
 
 
-def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: bool = False) -> tuple[Any, ...]:
     """Checks the parameters of a whole run, then writes the snapshot.
 
     Args:
         output: The artifact folder to write.
         parameters: Parameters of the run and sections of options by name; other names are ignored.
+        containers: Whether each stage runs in a container of its own, so that a local endpoint would end with deploy.
 
     Returns:
         The fingerprint, that of the checkpoint to start from (empty for none), then each section's complete options, in
@@ -49,6 +51,8 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any]) -> tuple[Any
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
     """
+    if containers:
+        check_reachable(parameters.get("endpoint", ""))
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
     resolved = resolve(run, {name: parameters[name] for name in SECTIONS if name in parameters})
     fingerprint = snapshot(

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from seqline.accelerators import no_gpu, require_gpu, required_accelerator, visible_gpus
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,8 @@ def choose_strategy(devices: str) -> Any:
 
     Args:
         devices: one; mirrored (all GPUs of this machine); workers (the cluster that `TF_CONFIG` describes, as Vertex
-            sets it); tpu; or auto: the first that is available of workers, tpu, mirrored, one.
+            sets it); tpu; or auto: the first that is available of workers, tpu, mirrored, one. In an image for an
+            accelerator that is never the CPU.
 
     Returns:
         A `tf.distribute.Strategy`.
@@ -27,6 +29,12 @@ def choose_strategy(devices: str) -> Any:
     """
     import tensorflow as tf
 
+    require_gpu()
+    if required_accelerator() == "TPU":
+        if devices not in ("auto", "tpu"):
+            raise UserError(f"devices is {devices}, but this image trains on a TPU; set devices to auto or tpu")
+        return _tpu()
+
     if devices == "workers" or (devices == "auto" and _workers() > 1):
         if _workers() < 1:
             raise UserError('devices is workers, but TF_CONFIG names none: set it to {"cluster": ..., "task": ...}')
@@ -34,6 +42,10 @@ def choose_strategy(devices: str) -> Any:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if devices == "tpu" or (devices == "auto" and tf.config.list_logical_devices("TPU")):
         return _tpu()
+    if devices == "mirrored" and not visible_gpus():
+        raise UserError(
+            f"devices is mirrored, which is all GPUs, but {no_gpu()}; use a GPU machine or set devices to auto"
+        )
     if devices == "mirrored" or (devices == "auto" and len(tf.config.list_logical_devices("GPU")) > 1):
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -133,7 +145,11 @@ def _tpu() -> Any:
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"devices is tpu, but no TPU can be used ({reason}); use a TPU machine or set devices to auto"
-        ) from None
+        if required_accelerator() == "TPU":
+            message = (
+                f"this image is for TPUs, but none can be used ({reason}); request a TPU, or use the image for CPUs"
+            )
+        else:
+            message = f"devices is tpu, but no TPU can be used ({reason}); use a TPU machine or set devices to auto"
+        raise UserError(message) from None
     return tf.distribute.TPUStrategy(resolver)

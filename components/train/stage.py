@@ -48,8 +48,10 @@ def train(
             vocabulary or shape, the disk is full, or another process trains with the same data and options.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from seqline.artifacts.trial_metrics import check_writable
     from seqline.components.train.devices import choose_strategy, is_chief
 
+    check_writable()
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
     options.check_replicas(strategy.num_replicas_in_sync)

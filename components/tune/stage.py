@@ -5,6 +5,7 @@ import json
 import logging
 from pathlib import Path
 
+from seqline.accelerators import require_gpu
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.tuning import best_of, write_tuning
 from seqline.components.train.options import Options as Training
@@ -53,6 +54,7 @@ def tune(
         UserError: If the space is not valid, the preset is auto, no trial finishes, or another process tunes with the
             same data and options.
     """
+    require_gpu()
     dimensions = read_space(options.space)
     manifest = Corpus(corpus).read_manifest()
     check_preset(training)

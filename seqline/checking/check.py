@@ -9,6 +9,7 @@ from typing import Any
 from seqline.checking import preflight
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
+from seqline.configuration.accelerators import accelerated_images
 from seqline.configuration.cron_warnings import cron_warnings
 from seqline.configuration.loaded import ConfigurationError
 from seqline.configuration.parameters import read_parameters
@@ -96,7 +97,7 @@ def _names(loaded: Loaded) -> Iterator[Problem]:
         if stage not in known:
             message = f"there is no such stage; {nearest(stage, known)}"
             yield Problem(message, loaded.where("resources", stage), f"resources.{stage}")
-    images = {"preflight", "train-tpu", *known.values()}
+    images = {"preflight", *accelerated_images(), *known.values()}
     for image in configuration.images.digests:
         if image not in images:
             message = f"there is no such image; {nearest(image, images)}"
@@ -114,9 +115,7 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         spec = target.compile(pipeline, Path(folder) / "spec.yaml")
         size, known = spec.stat().st_size, read_parameters(spec)
     arguments = loaded.arguments(known, target.name, schedule, others)
-    problems = list(_endpoint(loaded, target.name, str(arguments.get("endpoint") or ""), schedule, others))
-    if online and target.name == "laptop":
-        problems += _data(loaded, arguments)
+    problems = list(_data(loaded, arguments)) if online and target.name == "laptop" else []
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", target.name))
     if len(known.pipeline) > NAME_LIMIT:
@@ -126,16 +125,6 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
         message = f"the values have {characters:,} characters in total; keep them below {PARAMETERS_LIMIT:,}"
         problems.append(Problem(message, loaded.where("parameters"), "parameters"))
     return problems
-
-
-def _endpoint(loaded: Loaded, target: str, endpoint: str, schedule: str, others: bool) -> Iterator[Problem]:
-    """Yields a local endpoint of a run whose stages are containers."""
-    if target != "laptop" and endpoint and not endpoint.startswith("projects/"):
-        keys = loaded.source("endpoint", target, schedule, others)
-        message = (
-            f"{endpoint} is a folder in deploy's container, gone with it; write projects/P/locations/L/endpoints/NAME"
-        )
-        yield Problem(message, loaded.where(*keys), ".".join(keys), warning=True)
 
 
 def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:

@@ -25,6 +25,13 @@ def build(
     base_image: Annotated[
         str, typer.Option(help="Base image with Python 3.11 on Linux; the Dockerfile's by default.")
     ] = "",
+    beam_image: Annotated[
+        str,
+        typer.Option(
+            help="Image of Beam's SDK, such as a mirror's, whose boot program starts tokenize and infer on Dataflow; "
+            "the Dockerfile's by default."
+        ),
+    ] = "",
     option: Annotated[
         list[str] | None, typer.Option(help="An option for the engine's build command; repeatable.")
     ] = None,
@@ -43,12 +50,16 @@ def build(
     """Build images, write their contents, and print their sizes."""
     from seqline.images.build import Engine, find_images, revision, write_pins
     from seqline.images.sbom import write_sbom
+    from seqline.images.workers import check_beam_image
 
     found = find_images(containers, names or [])
     builder = Engine.find(engine)
     arguments = {"VERSION": version("seqline"), "REVISION": revision(containers)}
     if base_image:
         arguments["BASE_IMAGE"] = base_image
+    if beam_image:
+        check_beam_image(beam_image, containers)
+        arguments["BEAM_IMAGE"] = beam_image
     sizes = {}
     for name in found:
         tag = f"{repository}/{name}:{version('seqline')}"
@@ -78,7 +89,8 @@ def run_inside(
 ) -> None:
     """Run the pipelines on the sample, each stage in its image.
 
-    Runs training and batch inference, then sends a request to the serving image.
+    Checks that Dataflow can start workers from the images with Beam, runs training and batch inference, then sends a
+    request to the serving image.
     """
     from rich.console import Console
 
@@ -89,11 +101,14 @@ def run_inside(
     from seqline.configuration.parameters import merge, read_parameters
     from seqline.errors import UserError
     from seqline.images.build import Engine
+    from seqline.images.workers import IMAGES, check_worker
     from seqline.samples.dates import write_sample
     from seqline.targets.containers import run_in_containers, serve_in_container
     from seqline.targets.laptop import Home
 
     runner = Engine.find(engine)
+    for name in IMAGES:
+        check_worker(runner, f"seqline/{name}:{version('seqline')}")
     folders = Home(home.resolve())
     folders.path.mkdir(parents=True, exist_ok=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqline.compiling.kfp_import import import_kfp
+from seqline.configuration.accelerators import image_with, kind_of, serving_image
 from seqline.configuration.parameters import Parameters, merge
 from seqline.errors import UserError
 from seqline.names import nearest
@@ -121,12 +122,18 @@ def stage_of(task: Any) -> str:
 
 
 def _defaults(configuration: "Configuration | None") -> dict[str, Any]:
-    """Defaults that the configuration knows: the serving image."""
+    """Defaults that the configuration knows: the image that serves, on a CPU or a GPU."""
     from seqline.components.deploy.component import deploy
 
     if configuration is None or not configuration.images.registry:
         return {}
-    return {"serving": {"image": configuration.images.reference(deploy.component_spec.implementation.container.image)}}
+    vertex = configuration.targets.vertex
+    accelerator = ""
+    for values in (configuration.parameters, vertex.parameters if vertex is not None else {}):
+        serving = values.get("serving")
+        accelerator = serving.get("accelerator_type", accelerator) if isinstance(serving, Mapping) else accelerator
+    image = serving_image(str(accelerator), deploy.component_spec.implementation.container.image)
+    return {"serving": {"image": configuration.images.reference(image)}}
 
 
 def _trace_again(
@@ -152,13 +159,19 @@ def _trace_again(
 
 
 def _place(task: Any, configuration: "Configuration") -> None:
-    """Gives a task its image and what its stage asks for."""
+    """Gives a task what its stage asks for, and the image for that."""
     if task.container_spec is None:
         return
-    task.set_container_image(configuration.images.reference(task.container_spec.image))
-    wanted = configuration.resources.get(stage_of(task))
+    stage, image = stage_of(task), task.container_spec.image
+    wanted = configuration.resources.get(stage)
     if wanted is None:
+        task.set_container_image(configuration.images.reference(image))
         return
+    try:
+        image = image_with(kind_of(wanted.accelerator), stage, image)
+    except UserError as error:
+        raise UserError(f"resources.{stage}.accelerator: {error}") from None
+    task.set_container_image(configuration.images.reference(image))
     if wanted.cpu:
         task.set_cpu_request(wanted.cpu).set_cpu_limit(wanted.cpu)
     if wanted.memory:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seqline.configuration.parameters import Parameters, merge
+from seqline.endpoints.names import check_reachable
 from seqline.endpoints.opening import check_endpoint
 from seqline.errors import UserError
 from seqline.schema.options import Fault, OptionsError
@@ -26,7 +27,7 @@ class Arguments:
     faults: list[Fault] = field(default_factory=list)
 
 
-def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
+def read_arguments(known: Parameters, given: Mapping[str, Any], containers: bool = False) -> Arguments:
     """Types and validates values.
 
     A section is merged into the pipeline's own default and reduced to what differs from the stage's defaults, so equal
@@ -35,6 +36,7 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
     Args:
         known: The pipeline's parameters.
         given: Values by parameter name, from `--set` or a file.
+        containers: Whether each stage will run in a container of its own, so that no local endpoint is of use.
     """
     found = Arguments()
     sections: dict[str, Any] = {}
@@ -49,7 +51,7 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
                 found.values[name] = known.typed(name, value)
             except OptionsError as error:
                 found.faults += error.faults
-    found.faults += _endpoint(known, found.values)
+    found.faults += _endpoint(known, found.values, containers)
     # Only a pipeline with sections has parameters of the run; those of another may mean something else.
     every = known.defaults | found.values if known.sections else {}
     run = {name: value for name, value in every.items() if name in RunParameters.model_fields}
@@ -63,11 +65,13 @@ def read_arguments(known: Parameters, given: Mapping[str, Any]) -> Arguments:
     return found
 
 
-def _endpoint(known: Parameters, values: Mapping[str, Any]) -> Iterator[Fault]:
+def _endpoint(known: Parameters, values: Mapping[str, Any], containers: bool) -> Iterator[Fault]:
     """Yields the fault of an endpoint that the last stages would refuse."""
     # Another pipeline's parameter of that name may mean something else.
     if known.sections and values.get("endpoint"):
         try:
+            if containers:
+                check_reachable(values["endpoint"])
             check_endpoint(values["endpoint"])
         except UserError as error:
             yield Fault(("endpoint",), str(error), predicate=False)

@@ -91,7 +91,7 @@ class Loaded:
                 continue
             sources[path] = override.source
             values = merge(values, _nested(path, override.value))
-        read = read_arguments(known, values)
+        read = read_arguments(known, values, containers=target != "laptop")
         problems += [self._problem(fault, sources, layers) for fault in read.faults]
         if problems:
             raise ConfigurationError(problems)

@@ -15,7 +15,8 @@ class Resources(Model):
     memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$"), NUMBER] = ""
     """Memory, such as 32G or 16Gi; empty for the target's default."""
     accelerator: str = ""
-    """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow."""
+    """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow. The
+    stage runs in the image with libraries for it."""
     accelerators: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of accelerators."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0

@@ -15,7 +15,7 @@ class TpuSlice(Model):
     version: Literal["v2", "v3", "v5e"]
     """TPU version."""
     topology: Annotated[str, StringConstraints(pattern=r"^\d+x\d+$")] = "2x2"
-    """Topology of a v5e slice: 1x1, 2x2 or 2x4 on one host, 4x4 and larger on several. v2 and v3 have eight cores."""
+    """Topology of a v5e slice: 1x1, 2x2 or 2x4, which are those of one host. v2 and v3 have the eight cores of one."""
 
 
 class TrainingJob(Model):

@@ -3,7 +3,8 @@
 from seqline.endpoints.back_end import BackEnd
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import local_endpoint
-from seqline.endpoints.vertex import ENDPOINT, Machine, VertexBackEnd
+from seqline.endpoints.names import ENDPOINT
+from seqline.endpoints.vertex import Machine, VertexBackEnd
 from seqline.errors import UserError
 
 
@@ -20,8 +21,8 @@ def check_endpoint(endpoint: str) -> None:
         local_endpoint(endpoint)
     elif not ENDPOINT.fullmatch(endpoint):
         raise UserError(
-            f"{endpoint!r} is not projects/P/locations/L/endpoints/NAME, with a NAME of lower-case letters, digits and "
-            "hyphens"
+            f"{endpoint!r} is not projects/P/locations/L/endpoints/NAME, with a NAME that is a lower-case letter, then "
+            "lower-case letters, digits and hyphens; or the number of an existing endpoint"
         )
 
 

@@ -1,7 +1,9 @@
 """The Vertex back end: the Model Registry and an endpoint, through Google's client library.
 
-endpoint               projects/P/locations/L/endpoints/NAME; created with that id if it does not exist
-model in the registry  projects/P/locations/L/models/NAME, see seqline.endpoints.vertex_registry
+endpoint               projects/P/locations/L/endpoints/NAME; created with that id if it does not exist, unless NAME is
+                       a number, as an endpoint made in the console has
+model in the registry  projects/P/locations/L/models/NAME, or endpoint-NAME of a number; see
+                       seqline.endpoints.vertex_registry
 a deployed model's id  its version's number, so that no version is deployed twice
 an endpoint's label    seqline-abandoned-N: the stage gave up deploying version N, which the next one undeploys
 """
@@ -27,6 +29,7 @@ from seqline.endpoints.back_end import (
     State,
     require_unchanged,
 )
+from seqline.endpoints.names import ENDPOINT, model_id
 from seqline.endpoints.vertex_registry import Registry
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
@@ -36,7 +39,6 @@ from seqline.vertex_api.retries import Retries
 
 log = logging.getLogger(__name__)
 
-ENDPOINT = re.compile(r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z0-9][a-z0-9-]{0,62})")
 ABANDONED = "seqline-abandoned-"
 # Seconds before each further attempt.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -276,12 +278,17 @@ class VertexBackEnd:
         return True
 
     def _endpoint(self) -> Any:
-        """The endpoint by its id, or by its display name; None if there is none."""
+        """The endpoint by its id, or by its display name; None if there is none, and its id is free."""
         from google.api_core.exceptions import NotFound
 
         try:
             return self.endpoints.get_endpoint(name=self.endpoint)
         except NotFound:
+            if self.name.isdecimal():
+                raise UserError(
+                    f"there is no endpoint {self.endpoint}; a number is the id of an existing one: correct it, or "
+                    "write a name, under which one is created"
+                ) from None
             request = {"parent": self.parent, "filter": f'display_name="{self.name}"'}
             return next(iter(self.endpoints.list_endpoints(request=request)), None)
 
@@ -295,7 +302,7 @@ class VertexBackEnd:
         return found
 
     def _is_own(self, deployed: Any) -> bool:
-        return bool(deployed.model.rpartition("/")[2] == self.name)
+        return bool(deployed.model.rpartition("/")[2] == model_id(self.name))
 
     def _require_own(self, endpoint: Any) -> None:
         for deployed in endpoint.deployed_models if endpoint else ():
@@ -483,8 +490,18 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
     return sorted(
         endpoint.name
         for endpoint in found
-        if all(f"/models/{endpoint.display_name}" in deployed.model for deployed in endpoint.deployed_models)
+        if all(_model_of(deployed) in _models_of(endpoint) for deployed in endpoint.deployed_models)
     )
+
+
+def _model_of(deployed: Any) -> str:
+    """The id of a deployed model, without its version."""
+    return str(deployed.model).rpartition("/")[2].partition("@")[0]
+
+
+def _models_of(endpoint: Any) -> set[str]:
+    """The ids that this module gives the model of an endpoint, which is named by its id or its display name."""
+    return {model_id(endpoint.name.rpartition("/")[2]), model_id(endpoint.display_name)}
 
 
 def _bucket_address(model: Path) -> str:

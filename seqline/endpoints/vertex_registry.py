@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqline.endpoints.back_end import BEST, CHAMPION, PREVIOUS, Registered, label_of
+from seqline.endpoints.names import model_id
 from seqline.vertex_api.operations import Operations
 
 LABEL, ROLLED_BACK = "seqline-fingerprint", "seqline-rolled-back"
@@ -20,7 +21,7 @@ class Registry:
 
     Attributes:
         parent: projects/P/locations/L.
-        name: The model's id.
+        name: The endpoint's id, which the model's id is made of.
         client: The client of the model service.
         operations: How long operations are followed.
     """
@@ -33,7 +34,7 @@ class Registry:
     @property
     def model(self) -> str:
         """The model's resource name."""
-        return f"{self.parent}/models/{self.name}"
+        return f"{self.parent}/models/{model_id(self.name)}"
 
     def upload(self, address: str, fingerprint: str, metrics: Mapping[str, float], image: str) -> int:
         """Uploads a model as a version of the registry's model, which the first version creates.
@@ -63,7 +64,7 @@ class Registry:
         )
 
         def upload() -> Any:
-            under = {"parent_model": self.model} if self.resources() else {"model_id": self.name}
+            under = {"parent_model": self.model} if self.resources() else {"model_id": model_id(self.name)}
             return self.client.upload_model(request={"parent": self.parent, "model": uploaded, **under})
 
         operations = replace(self.operations, client=self.client)

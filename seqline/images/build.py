@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from seqline.atomic import atomic_write
 from seqline.errors import UserError
@@ -193,6 +194,20 @@ class Engine:
         command += ["--format=docker"] if self.kind == "buildah" else []
         if subprocess.run([*command, str(containers.parent)], check=False).returncode:
             raise UserError(f"building {tag} failed; the reason is in the output above")
+
+    def settings(self, image: str) -> dict[str, Any]:
+        """Returns the settings that an image has for its containers: Entrypoint, Env, Labels, User and so on.
+
+        Args:
+            image: Its name and tag.
+
+        Raises:
+            UserError: If the image does not exist.
+        """
+        if self.kind == "docker":
+            (found,) = json.loads(self._run("image", "inspect", image))
+            return dict(found["Config"])
+        return dict(json.loads(self._run("inspect", "--type=image", image))["Docker"]["config"])
 
     def size(self, image: str) -> int:
         """Returns an image's size on disk in bytes, layers unpacked.

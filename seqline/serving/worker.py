@@ -104,9 +104,11 @@ class _Server:
 def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, Any]]:
     import tensorflow as tf
 
+    from seqline.accelerators import require_gpu
     from seqline.serving.metadata import read_metadata
     from seqline.serving.model import Model
 
+    require_gpu()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(concurrency)
     model = Model(path)

@@ -59,7 +59,7 @@ def imports_tensorflow(image: str) -> bool:
         image: Its address.
     """
     name = image.rpartition("/")[2]
-    return re.split("[:@]", name)[0] in ("train", "train-tpu", "evaluate", "infer")
+    return re.split("[:@]", name)[0] in ("train", "train-gpu", "train-tpu", "evaluate", "infer")
 
 
 @contextlib.contextmanager

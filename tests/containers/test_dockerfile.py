@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from seqline.configuration.accelerators import accelerated_images
+
 ROOT = Path(__file__).parents[2]
 IMAGES = sorted(path.parent.name for path in ROOT.glob("containers/*/requirements.txt"))
 TEXT = (ROOT / "containers" / "Dockerfile").read_text()
+BOOT = "/opt/apache/beam/boot"
 each_image = pytest.mark.parametrize("image", IMAGES)
 
 
@@ -26,6 +29,19 @@ def stages() -> dict[str, list[str]]:
 
 
 STAGES = stages()
+HELPERS = {"", "tools", "requirements", "project", "base", "beam", "worker"}
+
+
+def steps_above_base(image: str) -> list[str]:
+    """Instructions of an image's own stages, those of the stage next to the base first."""
+    name = re.fullmatch(r"FROM (\S+) AS \S+", STAGES[image][0])[1]
+    return [*(steps_above_base(name) if name != "base" else []), *STAGES[image][1:]]
+
+
+def environment(image: str) -> dict[str, str]:
+    """Variables that an image sets."""
+    text = " ".join(step for step in steps_above_base(image) if step.startswith("ENV "))
+    return dict(re.findall(r"(\w+)=(\S+)", text))
 
 
 def test_every_stage_of_the_pipelines_has_an_image_of_the_projects_version() -> None:
@@ -36,11 +52,11 @@ def test_every_stage_of_the_pipelines_has_an_image_of_the_projects_version() -> 
 
 
 def test_every_image_is_a_target() -> None:
-    assert sorted(set(STAGES) - {"", "tools", "requirements", "project", "base"}) == IMAGES
+    assert sorted(set(STAGES) - HELPERS) == IMAGES
 
 
 def test_the_base_is_an_argument_with_a_tag_and_a_digest() -> None:
-    [argument] = STAGES[""]
+    argument, _ = STAGES[""]
     assert re.fullmatch(r"ARG BASE_IMAGE=python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", argument)
     for name in ("tools", "base"):
         assert STAGES[name][0] == f"FROM ${{BASE_IMAGE}} AS {name}"
@@ -50,8 +66,7 @@ def test_the_base_is_an_argument_with_a_tag_and_a_digest() -> None:
 
 @each_image
 def test_it_runs_as_a_numbered_user_who_owns_none_of_the_code(image: str) -> None:
-    assert STAGES[image][0] == f"FROM base AS {image}"
-    steps = [*STAGES["base"], *STAGES[image]]
+    steps = [*STAGES["base"], *steps_above_base(image)]
     assert [step for step in steps if step.startswith("USER")][-1] == "USER 1000"
     assert not [step for step in steps if step.startswith("COPY") and "--chown" in step]
 
@@ -76,12 +91,12 @@ def test_the_build_tools_have_locked_hashes_and_no_build_fetches_others() -> Non
 @each_image
 def test_an_image_adds_only_its_description_and_entry_point_to_the_base(image: str) -> None:
     allowed = ("FROM", "LABEL", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT")
-    steps = [step for step in STAGES[image] if not step.startswith(allowed)]
-    assert bool(steps) == (image == "train-tpu")
+    steps = [step for step in steps_above_base(image) if not step.startswith(allowed)]
+    assert bool(steps) == (image in {"train-gpu", "train-tpu", "serve-gpu", "tokenize", "infer"})
 
 
 def test_the_builders_tools_are_not_in_the_images() -> None:
-    for name in ("base", *IMAGES):
+    for name in ("base", "worker", *IMAGES):
         assert not [step for step in STAGES[name] if "apt-get" in step or " pip " in step]
 
 
@@ -105,3 +120,48 @@ def test_the_build_context_contains_the_copied_files() -> None:
     for step in copies:
         for source in step.split()[1:-1]:
             assert source.replace("${IMAGE}", "*") in allowed
+
+
+@pytest.mark.parametrize("image", ["tokenize", "infer"])
+def test_dataflow_starts_a_worker_by_the_images_entry_point_in_its_own_environment(image: str) -> None:
+    steps = steps_above_base(image)
+    assert f'ENTRYPOINT ["{BOOT}"]' in steps
+    assert f"COPY --from=beam {BOOT} {BOOT}" in steps
+    assert STAGES["beam"] == ["FROM ${BEAM_IMAGE} AS beam"]
+    assert environment(image) == {"RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"}
+
+
+def test_beams_boot_program_is_of_the_locked_version_of_beam_and_the_bases_python() -> None:
+    base, beam = STAGES[""]
+    python = re.search(r"python:(3\.\d+)-", base)[1]
+    (version,) = {
+        re.search(r"(?m)^apache-beam==(\S+)", (ROOT / "containers" / image / "requirements.txt").read_text())[1]
+        for image in ("tokenize", "infer")
+    }
+    assert beam == f"ARG BEAM_IMAGE=apache/beam_python{python}_sdk:{version}"
+
+
+@pytest.mark.parametrize("image", ["tokenize", "infer"])
+def test_beams_boot_program_finds_beam_by_pip(image: str) -> None:
+    assert re.search(r"(?m)^pip==", (ROOT / "containers" / image / "requirements.txt").read_text())
+
+
+def test_only_the_images_with_beam_need_its_image() -> None:
+    # Buildah 1.28 builds all stages above its target, needed or not.
+    names = list(STAGES)
+    assert set(names[names.index("beam") :]) == {"beam", "worker", "tokenize", "infer"}
+
+
+@pytest.mark.parametrize("image", ["train-gpu", "serve-gpu"])
+def test_an_image_for_gpus_requires_one_and_finds_the_machines_driver(image: str) -> None:
+    assert environment(image)["SEQLINE_ACCELERATOR"] == "GPU"
+    assert environment(image)["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert "/usr/local/nvidia/lib64" in environment(image)["LD_LIBRARY_PATH"].split(":")
+    # Export, and a server with several versions, have more than one process on a GPU.
+    assert environment(image)["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+
+
+def test_an_image_requires_an_accelerator_exactly_if_it_has_libraries_for_one() -> None:
+    required = {image: environment(image).get("SEQLINE_ACCELERATOR") for image in IMAGES}
+    assert {image for image, kind in required.items() if kind} == accelerated_images()
+    assert required["train-tpu"] == "TPU"

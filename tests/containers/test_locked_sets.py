@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 IMAGES = sorted(path.parent.name for path in ROOT.glob("containers/*/requirements.txt"))
 CPU_IMAGES = {"train", "preflight", "evaluate", "serve", "infer"}
+GPU_IMAGES = {"train-gpu", "serve-gpu"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The same importable package from other distributions.
 SAME = {"tensorflow-cpu": "tensorflow", "tensorflow-tpu": "tensorflow"}
@@ -31,7 +32,7 @@ def locked_in(file: Path) -> dict[str, str]:
     text = file.read_text()
     entries = text.replace("\\\n", " ").splitlines()
     for entry in entries:
-        assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,]+\])?==\S+( ;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry), entry
+        assert re.fullmatch(r"[a-z0-9.-]+(\[[a-z,-]+\])?==\S+( ;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry), entry
     return {re.split(r"[\[=]", entry)[0]: re.search(r"==(\S+)", entry)[1] for entry in entries}
 
 
@@ -43,7 +44,17 @@ def images_of_stages() -> dict[str, set[str]]:
         stages.setdefault(image, set()).add(".".join(contract.relative_to(ROOT).parts[:-1]))
     stages["serve"].add("seqline.serving")
     stages["train-tpu"] = stages["train"]
+    stages["train-gpu"] = {stage for image in ("train", "evaluate", "infer") for stage in stages[image]}
+    stages["serve-gpu"] = stages["serve"]
     return stages
+
+
+def required(extra: str) -> list[Requirement]:
+    """The requirements of an extra, and of the extras that it includes."""
+    found = []
+    for one in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        found += [part for other in sorted(one.extras) for part in required(other)] if one.name == "seqline" else [one]
+    return found
 
 
 def source_of(module: str) -> Path | None:
@@ -107,22 +118,25 @@ def test_an_image_runs_the_versions_that_the_laptop_tests(image: str) -> None:
     }
     assert not differing
     unknown = set(locked(image)) - set(laptop) - {"tensorflow-cpu", "tensorflow-tpu", "libtpu"}
-    assert not unknown
+    cuda = {name for name in unknown if re.fullmatch(r"nvidia-.*-cu12", name)}
+    assert not unknown - cuda
+    assert bool(cuda) == (image in GPU_IMAGES)
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_holds_what_its_extra_asks_for(image: str) -> None:
     have = {SAME.get(name, name): version for name, version in locked(image).items()}
-    for required in map(Requirement, [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][image]]):
-        name = SAME.get(required.name, required.name)
-        assert name in have, f"{required} is not locked: run `make lock`"
-        assert have[name] in required.specifier, f"{name} {have[name]} is locked, not {required}: run `make lock`"
+    for one in [*map(Requirement, PROJECT["dependencies"]), *required(image)]:
+        name = SAME.get(one.name, one.name)
+        assert name in have, f"{one} is not locked: run `make lock`"
+        assert have[name] in one.specifier, f"{name} {have[name]} is locked, not {one}: run `make lock`"
 
 
-@pytest.mark.parametrize("image", ["train-tpu", *sorted(CPU_IMAGES)])
+@pytest.mark.parametrize("image", ["train-tpu", *sorted(CPU_IMAGES | GPU_IMAGES)])
 def test_one_build_of_tensorflow_is_in_an_image(image: str) -> None:
     builds = {name for name in locked(image) if name in {"tensorflow", "tensorflow-cpu", "tensorflow-tpu"}}
-    assert builds == {"tensorflow-tpu" if image == "train-tpu" else "tensorflow-cpu"}
+    expected = "tensorflow-tpu" if image == "train-tpu" else "tensorflow" if image in GPU_IMAGES else "tensorflow-cpu"
+    assert builds == {expected}
 
 
 @pytest.mark.parametrize(("image", "stages"), images_of_stages().items())

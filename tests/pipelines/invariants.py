@@ -170,9 +170,13 @@ def images_are_ours(spec: Spec, repository: str) -> list[str]:
     for task in tasks_of(spec).values():
         if "importer" in task.executor or (task.stage in LAUNCHED and LAUNCHER.match(task.image)):
             continue
-        if task.image != f"{repository}/{IMAGES.get(task.stage)}:VERSION":
+        accelerator = task.executor["container"].get("resources", {}).get("accelerator", {}).get("resourceType", "")
+        image = "train-gpu" if accelerator.lower().startswith("nvidia") else IMAGES.get(task.stage)
+        if task.image != f"{repository}/{image}:VERSION":
             found.append(f"{task.name} runs in {task.image}")
-    jobs = {name for name in _values(spec, "image_uri") if not re.fullmatch(r"train(-tpu)?", _name(name, repository))}
+    jobs = {
+        name for name in _values(spec, "image_uri") if not re.fullmatch(r"train(-gpu|-tpu)?", _name(name, repository))
+    }
     return [*found, *(f"a job runs in {image}" for image in sorted(jobs))]
 
 

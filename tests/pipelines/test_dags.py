@@ -8,6 +8,7 @@ import pytest
 
 import seqline.pipelines
 from seqline.compiling.compiler import load_pipeline
+from seqline.configuration.accelerators import accelerated_images
 from seqline.pipelines import PIPELINES
 from seqline.schema.sections import SECTIONS
 from tests.golden.tasks import Spec
@@ -56,6 +57,16 @@ def test_every_stage_runs_in_its_own_image_of_the_configured_repository(name: st
 
 
 @of_every_variant
+def test_every_stage_has_its_own_command_whatever_its_image_starts_by_itself(name: str) -> None:
+    executors = spec(name)["deploymentSpec"]["executors"].values()
+    containers = [one["container"] for one in executors if "container" in one]
+    assert [one["image"] for one in containers if not one.get("command")] == []
+    for component in spec(name)["components"].values():
+        pools = component.get("inputDefinitions", {}).get("parameters", {}).get("worker_pool_specs", {})
+        assert all(pool["container_spec"]["command"] for pool in pools.get("defaultValue", []))
+
+
+@of_every_variant
 def test_only_stages_with_configured_retries_are_repeated(name: str) -> None:
     resources = VARIANTS[name].configuration.get("resources", {})
     retries = {stage: wanted["retries"] for stage, wanted in resources.items()}
@@ -69,7 +80,7 @@ def test_the_outcome_is_reported_whatever_happens(name: str) -> None:
 
 def test_every_image_has_a_folder() -> None:
     folders = {path.parent.name for path in (ROOT / "containers").glob("*/requirements.txt")}
-    assert set(invariants.IMAGES.values()) | {"train-tpu"} == folders
+    assert set(invariants.IMAGES.values()) | accelerated_images() == folders
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])

@@ -9,10 +9,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from seqline.configuration.accelerators import IMAGES
+from seqline.configuration.images import Images
 from seqline.configuration.vertex import Dataflow, TrainingJob, VertexTarget
 from seqline.errors import UserError
 from seqline.targets.vertex.evaluations import import_evaluation
-from seqline.targets.vertex.tpu import slice_name
+from seqline.targets.vertex.tpu import check_task, slice_name
 
 Spec = dict[str, Any]
 
@@ -24,25 +26,25 @@ ROOT = "{{$.pipeline_root}}"
 EXECUTOR, ESCAPED_EXECUTOR = "{{$}}", "{{$.json_escape[1]}}"
 
 
-def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str = "seqline/preflight") -> Spec:
+def place(spec: Spec, target: VertexTarget, images: Images = Images()) -> Spec:  # noqa: B008 (frozen)
     """Places a portable spec on Vertex.
 
     Args:
         spec: The portable spec.
         target: The configuration's `targets.vertex`.
-        tpu_image: The image of train on a TPU.
-        preflight_image: The image of preflight, which runs before it.
+        images: The configuration's `images`.
 
     Returns:
         A new spec; a setting of a stage that the pipeline does not have changes nothing.
     """
     spec = copy.deepcopy(spec)
+    if target.training is None:
+        _check_tpus(spec)
     tpu = slice_name(target.training, _accelerator(spec))
     if tpu:
-        add_preflight(spec, tpu, preflight_image)
-    use_tpu_image(spec, tpu_image, target.training is not None and target.training.tpu is not None)
+        add_preflight(spec, tpu, images)
     if target.training is not None:
-        place_training(spec, target.training, target)
+        place_training(spec, target.training, target, images)
     if target.dataflow is not None:
         place_dataflow(spec, target.dataflow, target)
     if target.notify:
@@ -56,12 +58,13 @@ def place(spec: Spec, target: VertexTarget, tpu_image: str, preflight_image: str
     return spec
 
 
-def use_tpu_image(spec: Spec, image: str, everywhere: bool) -> None:
-    """Sets the image of train to TensorFlow for TPUs, if it runs on one."""
-    for component in _components(spec, "train"):
-        container = _container(spec, component)
-        if everywhere or _accelerator_of(container).startswith("TPU"):
-            container["image"] = image
+def _check_tpus(spec: Spec) -> None:
+    """Refuses tasks with a TPU of several hosts, or of a version that a task cannot have."""
+    for stage in IMAGES["TPU"]:
+        for component in _components(spec, stage):
+            container = _container(spec, component)
+            if _accelerator_of(container):
+                check_task(stage, _accelerator_of(container), _accelerators(container))
 
 
 def _accelerator(spec: Spec) -> str:
@@ -75,18 +78,23 @@ def _accelerator_of(container: Spec) -> str:
     return str(kind.get("resourceType", kind.get("type", "")))
 
 
+def _accelerators(container: Spec) -> int:
+    kind = container.get("resources", {}).get("accelerator", {})
+    return int(kind.get("resourceCount", kind.get("count", 0)))
+
+
 def _container(spec: Spec, component: Spec) -> Spec:
     container: Spec = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
     return container
 
 
-def add_preflight(spec: Spec, tpu: str, image: str) -> None:
-    """Adds the task preflight before every task that trains, with its inputs of the same names.
+def add_preflight(spec: Spec, tpu: str, images: Images) -> None:
+    """Adds the task preflight, which runs on a CPU, before every task that trains, with its inputs of the same names.
 
     Args:
         spec: The spec to change.
         tpu: The slice.
-        image: The image of preflight, which runs on a CPU.
+        images: The configuration's `images`.
     """
     from google.protobuf import json_format
 
@@ -96,7 +104,7 @@ def add_preflight(spec: Spec, tpu: str, image: str) -> None:
     (component,) = compiled["components"].values()
     (executor,) = compiled["deploymentSpec"]["executors"].values()
     container = executor["container"]
-    container["image"] = image
+    container["image"] = images.reference(container["image"])
     # Enough to compile preset base; with less the compiler is slower.
     container["resources"] = {
         "cpuRequest": 4.0, "cpuLimit": 4.0, "resourceCpuRequest": "4", "resourceCpuLimit": "4",
@@ -124,12 +132,12 @@ def add_preflight(spec: Spec, tpu: str, image: str) -> None:
             spec["deploymentSpec"]["executors"]["exec-preflight"] = executor
 
 
-def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:
+def place_training(spec: Spec, job: TrainingJob, target: VertexTarget, images: Images) -> None:
     """Turns every task of the train stage into a custom job, launched by google-cloud-pipeline-components."""
     from google.protobuf import json_format
     from google_cloud_pipeline_components.v1.custom_job import CustomTrainingJobOp
 
-    from seqline.targets.vertex.worker_pools import scheduling, worker_pools
+    from seqline.targets.vertex.worker_pools import scheduling, training_image, worker_pools
 
     launcher = json_format.MessageToDict(CustomTrainingJobOp.pipeline_spec)
     (wrapper,) = launcher["components"].values()
@@ -138,7 +146,7 @@ def place_training(spec: Spec, job: TrainingJob, target: VertexTarget) -> None:
     for component in _components(spec, "train"):
         container = _container(spec, component)
         run = {
-            "image_uri": container["image"],
+            "image_uri": training_image(job, images),
             "command": [_escaped(word) for word in container.get("command", [])],
             "args": [_escaped(word) for word in container.get("args", [])],
         }
@@ -200,6 +208,9 @@ def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list
         "staging_location": f"{ROOT}/dataflow/staging",
         "sdk_container_image": image,
         "sdk_location": "container",
+        # A worker's boot program writes staged files to a folder of Dataflow, where our images' user may not; this list
+        # of the task's own packages is the only one (apache_beam/runners/portability/stager.py).
+        "experiments": "disable_logging_submission_environment",
         "max_num_workers": str(dataflow.max_workers),
         "worker_machine_type": dataflow.machine_type,
         "service_account_email": dataflow.service_account or target.service_account,

@@ -53,7 +53,6 @@ class Vertex:
         import_kfp()
         from seqline.atomic import atomic_write
         from seqline.compiling.compiler import compile_pipeline
-        from seqline.components.train.component import train
         from seqline.targets.vertex.placement import place
 
         address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
@@ -62,12 +61,7 @@ class Vertex:
         path = compile_pipeline(pipeline, output, self.configuration, defaults=values, graph=graph)
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
-        image = train.component_spec.implementation.container.image
-        tpu_image, preflight_image = (
-            self.configuration.images.reference(image.replace("/train:", f"/{name}:"))
-            for name in ("train-tpu", "preflight")
-        )
-        placed = place(portable, self.settings, tpu_image, preflight_image)
+        placed = place(portable, self.settings, self.configuration.images)
         if placed != portable:
             comments = text[: text.index("\ncomponents:") + 1]
             atomic_write(path, comments + yaml.dump(placed, sort_keys=True))

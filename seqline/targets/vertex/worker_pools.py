@@ -6,9 +6,11 @@ the machine type gives the chips of one host and `tpu_topology` those of the sli
 
 from typing import Any
 
+from seqline.configuration.accelerators import GPU_MACHINES, Kind, image_with, kind_of
 from seqline.configuration.images import Images
 from seqline.configuration.vertex import TpuSlice, TrainingJob
 from seqline.errors import UserError
+from seqline.targets.vertex.tpu import TASK_TOPOLOGY
 
 # TensorFlow needs these for a v5e: cloud.google.com/vertex-ai/docs/training/training-with-tpu-vm.
 V5E_ENVIRONMENT = {
@@ -16,8 +18,10 @@ V5E_ENVIRONMENT = {
     "PJRT_DEVICE": "TPU",
     "TF_PLUGGABLE_DEVICE_LIBRARY_PATH": "/lib/libtpu.so",
 }
-# Chips of a v5e host by the slice's topology; larger slices consist of hosts with four.
-V5E_HOSTS = {"1x1": 1, "2x2": 4, "2x4": 8, "4x4": 4, "4x8": 4, "8x8": 4, "8x16": 4, "16x16": 4}
+# Chips of the v5e slices of one host, and the larger slices, of hosts with four:
+# cloud.google.com/vertex-ai/docs/training/configure-compute#tpu.
+V5E_CHIPS = {"1x1": 1, "2x2": 4, "2x4": 8}
+V5E_OF_SEVERAL_HOSTS = ("4x4", "4x8", "8x8", "8x16", "16x16")
 
 
 def machine_of(slice_: TpuSlice) -> dict[str, Any]:
@@ -27,20 +31,40 @@ def machine_of(slice_: TpuSlice) -> dict[str, Any]:
         slice_: Version and topology.
 
     Raises:
-        UserError: If Vertex has no such slice.
+        UserError: If Vertex has no such slice, or it has several hosts: the trainer uses the cores of one.
     """
+    field = "targets.vertex.training.tpu.topology"
     if slice_.version != "v5e":
+        if slice_.topology != TASK_TOPOLOGY:
+            raise UserError(
+                f"{field}: a {slice_.version} slice {slice_.topology} has several hosts, and training uses one: leave "
+                "topology out for its eight cores"
+            )
         return {
             "machine_type": "cloud-tpu",
             "accelerator_type": f"TPU_{slice_.version.upper()}",
             "accelerator_count": 8,
         }
-    if slice_.topology not in V5E_HOSTS:
-        raise UserError(
-            f"targets.vertex.training.tpu.topology: there is no v5e slice {slice_.topology}; "
-            f"there are: {', '.join(V5E_HOSTS)}"
+    if slice_.topology not in V5E_CHIPS:
+        several = slice_.topology in V5E_OF_SEVERAL_HOSTS
+        problem = (
+            f"a v5e slice {slice_.topology} has several hosts" if several else f"no v5e slice is {slice_.topology}"
         )
-    return {"machine_type": f"ct5lp-hightpu-{V5E_HOSTS[slice_.topology]}t", "tpu_topology": slice_.topology}
+        raise UserError(f"{field}: {problem}; training uses one host: write {', '.join(V5E_CHIPS)}")
+    return {"machine_type": f"ct5lp-hightpu-{V5E_CHIPS[slice_.topology]}t", "tpu_topology": slice_.topology}
+
+
+def training_image(job: TrainingJob, images: Images) -> str:
+    """Returns the image of train on a job's machine.
+
+    Args:
+        job: The configuration's `targets.vertex.training`.
+        images: The configuration's `images`.
+    """
+    from seqline.components.train.component import train
+
+    kind: Kind | None = "TPU" if job.tpu is not None else "GPU" if job.accelerator_type else None
+    return images.reference(image_with(kind, "train", train.component_spec.implementation.container.image))
 
 
 def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, Any]]:
@@ -65,6 +89,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
         machine = machine_of(job.tpu)
         environment = {**(V5E_ENVIRONMENT if job.tpu.version == "v5e" else {}), **environment}
     else:
+        _check_gpus(job)
         machine = {"machine_type": job.machine_type}
         if job.accelerator_type:
             machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": job.accelerator_count or 1}
@@ -84,6 +109,26 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
     return [pool] if job.replicas == 1 else [pool, {**pool, "replica_count": job.replicas - 1}]
 
 
+def _check_gpus(job: TrainingJob) -> None:
+    """Refuses settings of GPUs by which a job would train on its CPU."""
+    field = "targets.vertex.training"
+    try:
+        kind = kind_of(job.accelerator_type)
+    except UserError as error:
+        raise UserError(f"{field}.accelerator_type: {error}") from None
+    if kind == "TPU":
+        raise UserError(
+            f"{field}.accelerator_type: {job.accelerator_type} is a TPU; write tpu: {{version: v3}} instead"
+        )
+    if kind is None and job.accelerator_count:
+        raise UserError(f"{field}.accelerator_count is {job.accelerator_count}, but accelerator_type is empty; set it")
+    if kind is None and GPU_MACHINES.match(job.machine_type):
+        raise UserError(
+            f"{field}.machine_type: {job.machine_type} has GPUs, which must be named: set accelerator_type, such as "
+            "NVIDIA_L4 for g2"
+        )
+
+
 def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
     """The pool of one trial of tuning: machine and image of a training with one replica.
 
@@ -91,11 +136,8 @@ def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
         job: The configuration's `targets.vertex.training`.
         images: The configuration's `images`.
     """
-    from seqline.components.train.component import train
-
-    name = train.component_spec.implementation.container.image
-    image = images.reference(name if job.tpu is None else name.replace("/train:", "/train-tpu:"))
-    (pool,) = worker_pools(job.model_copy(update={"replicas": 1}), {"image_uri": image})
+    container = {"image_uri": training_image(job, images)}
+    (pool,) = worker_pools(job.model_copy(update={"replicas": 1}), container)
     return pool
 
 

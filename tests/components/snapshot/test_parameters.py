@@ -9,6 +9,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+from kfp.dsl import Artifact
 
 from seqline.components.snapshot.component import snapshot as component
 from seqline.components.snapshot.stage import check_and_snapshot
@@ -167,3 +168,20 @@ def test_checking_needs_no_tensorflow(data: str, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("root", ["gs://bucket/root", "s3://bucket/root", "minio://mlpipeline/v2/artifacts"])
+@pytest.mark.parametrize("endpoint", ["demo", "/gcs/bucket/endpoints/demo"])
+def test_a_local_endpoint_is_refused_where_stages_are_containers(root: str, endpoint: str, data: str) -> None:
+    with pytest.raises(UserError, match=f"{endpoint} is a folder in deploy's container, and its server ends with it"):
+        component.python_func(data=data, snapshot=Artifact(uri=f"{root}/snapshot"), endpoint=endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["", "projects/p/locations/us-central1/endpoints/en-de"])
+def test_an_endpoint_on_vertex_passes_there(endpoint: str, data: str, tmp_path: Path) -> None:
+    check_and_snapshot(tmp_path / "out", {"data": data, **EMPTY, "endpoint": endpoint}, containers=True)
+
+
+def test_a_local_endpoint_passes_on_a_laptop(data: str, tmp_path: Path) -> None:
+    component.python_func(data=data, snapshot=Artifact(uri=str(tmp_path / "out")), endpoint=str(tmp_path / "demo"))
+    assert (tmp_path / "out" / "snapshot.json").exists()

@@ -5,16 +5,25 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from subprocess import Popen as Process
+from typing import Any
 
 import pytest
 
+from seqline.accelerators import REQUIRED
 from seqline.artifacts.checkpoint import Checkpoint
+from seqline.components.evaluate.stage import evaluate
+from seqline.components.export.stage import export
+from seqline.components.infer.stage import infer
 from seqline.components.train.buckets import rows_of
 from seqline.components.train.devices import choose_strategy
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.plan import plan_without_corpus
+from seqline.components.train.stage import train
+from seqline.components.tune.stage import tune
 from seqline.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -120,6 +129,42 @@ def test_accumulation_over_several_devices_is_refused() -> None:
         plan_without_corpus(options, vocabulary_size=100, max_tokens=16, replicas=4)
 
 
-def test_a_missing_tpu_is_named() -> None:
+def test_a_missing_tpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="devices is tpu, but no TPU can be used"):
         choose_strategy("tpu")
+    monkeypatch.setenv(REQUIRED, "TPU")
+    with pytest.raises(UserError, match="this image is for TPUs, but none can be used"):
+        choose_strategy("auto")
+
+
+def test_all_gpus_of_a_machine_without_one_are_not_its_cpu() -> None:
+    with pytest.raises(
+        UserError, match=r"devices is mirrored, which is all GPUs, but .*; use a GPU machine or set devices"
+    ):
+        choose_strategy("mirrored")
+
+
+@pytest.mark.parametrize("devices", ["auto", "one", "mirrored", "workers", "tpu"])
+def test_an_image_for_gpus_does_not_train_on_the_cpu(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(REQUIRED, "GPU")
+    with pytest.raises(UserError, match="this image is for GPUs, but"):
+        choose_strategy(devices)
+
+
+@pytest.mark.parametrize("devices", ["one", "mirrored", "workers"])
+def test_an_image_for_tpus_does_not_train_on_the_cpu(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(REQUIRED, "TPU")
+    with pytest.raises(
+        UserError, match=f"devices is {devices}, but this image trains on a TPU; set devices to auto or"
+    ):
+        choose_strategy(devices)
+
+
+@pytest.mark.parametrize("stage", [train, export, evaluate, infer, tune])
+def test_every_stage_in_the_image_for_gpus_looks_for_one_before_anything_else(
+    stage: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REQUIRED, "GPU")
+    needed = [one for one in signature(stage).parameters.values() if one.default is one.empty]
+    with pytest.raises(UserError, match="this image is for GPUs, but"):
+        stage(*(tmp_path / one.name if one.annotation is Path else str(tmp_path / one.name) for one in needed))

@@ -209,11 +209,20 @@ def test_a_tilde_in_a_file_is_the_home_folder(here: Path, monkeypatch: pytest.Mo
     )
 
 
-def test_a_local_endpoint_of_a_cluster_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "target",
+    ["kubeflow: {host: 'http://127.0.0.1:9'}", "vertex: {project: a-project, pipeline_root: 'gs://bucket/root'}"],
+)
+@pytest.mark.parametrize("endpoint", ["demo", "/gcs/bucket/endpoints/demo", "./demo"])
+def test_a_local_endpoint_of_a_cluster_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], target: str, endpoint: str
+) -> None:
     (here / "seqline.yaml").write_text(
-        "targets:\n  kubeflow: {host: 'http://127.0.0.1:9'}\n"
-        "parameters:\n  endpoint: demo\nimages: {repository: r.org/s}\n"
+        f"targets:\n  {target}\nparameters:\n  endpoint: {endpoint}\nimages: {{repository: r.org/s}}\n"
     )
-    found = {one["where"]: one for one in problems(capsys, "--target", "kubeflow")}
-    assert "demo is a folder in deploy's container" in found["seqline.yaml, line 4"]["message"]
-    assert found["seqline.yaml, line 4"]["warning"]
+    name = target.partition(":")[0]
+    found = {one["where"]: one for one in problems(capsys, "--target", name, "--offline")}
+    assert f"{endpoint} is a folder in deploy's container" in found["seqline.yaml, line 4"]["message"]
+    assert not found["seqline.yaml, line 4"]["warning"]
+    assert main(["run", "--target", name, "--set", "data=gs://bucket/pairs.tsv"]) == 1
+    assert "is a folder in deploy's container, and its server ends with it; write projects/" in capsys.readouterr().err

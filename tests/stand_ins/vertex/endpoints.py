@@ -1,6 +1,7 @@
 """EndpointService and PredictionService: deployed models, traffic, answers."""
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from tests.stand_ins.vertex.models import Models
 from tests.stand_ins.vertex.state import Clock, Collection, Operations, require_current
 
 UPDATABLE = {"display_name", "description", "labels", "traffic_split", "client_connection_config"}
+# The documentation of CreateEndpointRequest.endpoint_id in google/cloud/aiplatform_v1/types/endpoint_service.py.
+ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
 Serve = Callable[[types.Model, list[Any], Any], list[Any]]
 
 
@@ -46,6 +49,8 @@ class Endpoints:
         endpoint = types.Endpoint(request.endpoint)
         if endpoint.traffic_split:
             raise ApiError(400, "endpoint.traffic_split cannot be set before a model is deployed")
+        if request.endpoint_id and not ENDPOINT_ID.fullmatch(request.endpoint_id):
+            raise ApiError(400, f"Invalid endpoint_id {request.endpoint_id!r}")
         self.resources.add(request.parent, endpoint, request.endpoint_id)
         endpoint.create_time = self.clock.tick()
         self._touch(endpoint)

@@ -11,6 +11,7 @@ from tests.stand_ins.server import ApiError
 from tests.stand_ins.vertex.state import Clock, Collection, Operations, canonical, matches, page_of, require_current
 
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
+# The documentation of UploadModelRequest.model_id in google/cloud/aiplatform_v1/types/model_service.py.
 MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 
 

@@ -41,7 +41,7 @@ def portable(pipeline: str) -> str:
 
 def placed(pipeline: str = "training") -> dict[str, Any]:
     settings = VertexTarget.model_validate({**SETTINGS, "import_evaluation": True})
-    spec = place(yaml.safe_load(portable(pipeline)), settings, "seqline/train-tpu:9")
+    spec = place(yaml.safe_load(portable(pipeline)), settings)
     json_format.ParseDict(spec, PipelineSpec())
     return spec
 

@@ -27,6 +27,7 @@ from seqline.targets.vertex.placement import place
 from tests.stand_ins.vertex import PROJECT, VertexStandIn
 
 VERTEX = {"project": "a-project", "location": "us-central1", "pipeline_root": "gs://bucket/root"}
+VERSION = train.component_spec.implementation.container.image.rpartition(":")[2]
 PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
 
 
@@ -38,7 +39,7 @@ def portable(pipeline: str = "training") -> dict[str, Any]:
 
 
 def compiled(pipeline: str = "training", **settings: Any) -> dict[str, Any]:
-    placed = place(portable(pipeline), VertexTarget.model_validate({**VERTEX, **settings}), "seqline/train-tpu:9")
+    placed = place(portable(pipeline), VertexTarget.model_validate({**VERTEX, **settings}))
     json_format.ParseDict(placed, PipelineSpec())
     return placed
 
@@ -68,7 +69,7 @@ def launched(spec: dict[str, Any]) -> CustomJob:
         ({"version": "v3"}, ("cloud-tpu", "TPU_V3", 8, "")),
         ({"version": "v5e", "topology": "1x1"}, ("ct5lp-hightpu-1t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "1x1")),
         ({"version": "v5e", "topology": "2x4"}, ("ct5lp-hightpu-8t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "2x4")),
-        ({"version": "v5e", "topology": "4x4"}, ("ct5lp-hightpu-4t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "4x4")),
+        ({"version": "v5e", "topology": "2x2"}, ("ct5lp-hightpu-4t", "ACCELERATOR_TYPE_UNSPECIFIED", 0, "2x2")),
     ],
 )
 def test_a_tpu_slice_arrives_at_the_custom_job(tpu: dict[str, str], machine: tuple[Any, ...]) -> None:
@@ -94,6 +95,7 @@ def test_a_chief_and_workers_with_gpus() -> None:
     chief, workers = job.job_spec.worker_pool_specs
     assert (chief.replica_count, workers.replica_count) == (1, 3)
     assert {pool.machine_spec.accelerator_type.name for pool in (chief, workers)} == {"NVIDIA_TESLA_T4"}
+    assert {pool.container_spec.image_uri for pool in (chief, workers)} == {f"seqline/train-gpu:{VERSION}"}
     assert job.job_spec.scheduling.timeout.total_seconds() == 86400
     assert job.job_spec.scheduling.strategy.name == "STANDARD"
 
@@ -102,10 +104,10 @@ def test_the_api_accepts_the_launchers_request(vertex: VertexStandIn) -> None:
     options = {"api_endpoint": vertex.url}
     client = JobServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
     parent = f"projects/{PROJECT}/locations/us-central1"
-    job = launched(compiled(training={"tpu": {"version": "v5e", "topology": "4x4"}}, labels={"team": "mt"}))
+    job = launched(compiled(training={"tpu": {"version": "v5e", "topology": "2x4"}}, labels={"team": "mt"}))
     name = client.create_custom_job(parent=parent, custom_job=job).name
     (pool,) = client.get_custom_job(name=name).job_spec.worker_pool_specs
-    assert pool.machine_spec.tpu_topology == "4x4"
+    assert pool.machine_spec.tpu_topology == "2x4"
 
 
 def test_the_custom_job_has_the_inputs_and_outputs_of_train() -> None:
@@ -152,6 +154,8 @@ def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
     flags = tasks["tokenize"]["inputs"]["parameters"]["beam_options"]["runtimeValue"]["constant"].split()
     assert {"--runner=DataflowRunner", "--max_num_workers=7", "--no_use_public_ips", "--labels=team=mt"} <= set(flags)
     assert any(flag.startswith("--sdk_container_image=seqline/tokenize:") for flag in flags)
+    # Beam stages a list of packages otherwise, which a worker's user may not write to Dataflow's folder.
+    assert "--experiments=disable_logging_submission_environment" in flags
     assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
 
 
@@ -187,7 +191,24 @@ def test_the_form_starts_with_the_serving_image_and_the_address_of_the_api(tmp_p
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({"tpu": {"version": "v5e", "topology": "3x3"}}, "no v5e slice 3x3; there are: 1x1"),
+        ({"tpu": {"version": "v5e", "topology": "3x3"}}, "no v5e slice is 3x3; training uses one host: write 1x1, 2x2"),
+        (
+            {"tpu": {"version": "v5e", "topology": "4x4"}},
+            "4x4 has several hosts; training uses one host: write 1x1, 2x2",
+        ),
+        ({"tpu": {"version": "v5e", "topology": "16x16"}}, "a v5e slice 16x16 has several hosts"),
+        (
+            {"tpu": {"version": "v3", "topology": "4x4"}},
+            "a v3 slice 4x4 has several hosts, and training uses one: leave",
+        ),
+        ({"accelerator_type": "NVIDIA_T4000", "tpu": {"version": "v2"}}, "tpu or accelerator_type, not both"),
+        (
+            {"accelerator_type": "TPU_V3"},
+            "training.accelerator_type: TPU_V3 is a TPU; write tpu: {version: v3} instead",
+        ),
+        ({"accelerator_type": "AMD_MI300"}, "training.accelerator_type: no image has libraries for 'AMD_MI300'"),
+        ({"accelerator_count": 2}, "accelerator_count is 2, but accelerator_type is empty"),
+        ({"machine_type": "g2-standard-8"}, "g2-standard-8 has GPUs, which must be named: set accelerator_type"),
         ({"tpu": {"version": "v2"}, "accelerator_type": "NVIDIA_L4"}, "tpu or accelerator_type, not both"),
         ({"tpu": {"version": "v2"}, "replicas": 2}, "leave out replicas"),
         ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
@@ -230,3 +251,29 @@ def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_p
         "comp-preflight"
         not in compiled(training={"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})["components"]
     )
+
+
+@pytest.mark.parametrize("accelerator", ["TPU_V5_LITEPOD", "google.com/tpu"])
+def test_a_task_has_a_tpu_that_tasks_on_vertex_can_have(accelerator: str, tmp_path: Path) -> None:
+    settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": accelerator, "accelerators": 8}}}
+    with pytest.raises(UserError, match=f"resources.train.accelerator: a task on Vertex has .*, not {accelerator}"):
+        Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
+
+
+@pytest.mark.parametrize("stage", ["train", "tune"])
+@pytest.mark.parametrize("count", [1, 16])
+def test_a_task_has_the_cores_of_one_host(stage: str, count: int, tmp_path: Path) -> None:
+    settings = {"targets": {"vertex": VERTEX}, "resources": {stage: {"accelerator": "TPU_V3", "accelerators": count}}}
+    with pytest.raises(UserError, match=f"resources.{stage}.accelerators is {count}, but .* has 8 cores: set it to 8"):
+        Vertex(Configuration.model_validate(settings)).compile("tuning", tmp_path / "spec.yaml")
+
+
+def test_a_job_without_a_gpu_trains_in_the_image_for_cpus_whatever_a_task_would_have(tmp_path: Path) -> None:
+    resources = {"train": {"accelerator": "nvidia.com/gpu"}, "evaluate": {"accelerator": "NVIDIA_L4"}}
+    settings = {"targets": {"vertex": {**VERTEX, "training": {"replicas": 2}}}, "resources": resources}
+    path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
+    spec = yaml.safe_load(path.read_text())
+    chief, workers = launched(spec).job_spec.worker_pool_specs
+    assert {pool.container_spec.image_uri for pool in (chief, workers)} == {f"seqline/train:{VERSION}"}
+    evaluate = spec["deploymentSpec"]["executors"]["exec-evaluate"]["container"]
+    assert evaluate["image"] == f"seqline/train-gpu:{VERSION}"

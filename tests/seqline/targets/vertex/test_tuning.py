@@ -24,7 +24,7 @@ from seqline.vertex_api.clients import connect
 from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 
 CONFIGURATION = {
-    "images": {"repository": "here", "digests": {"train": f"sha256:{'1' * 64}"}},
+    "images": {"repository": "here", "digests": {"train-gpu": f"sha256:{'1' * 64}"}},
     "targets": {
         "vertex": {
             "project": "my-project",
@@ -86,7 +86,7 @@ def test_the_job_is_a_message_of_vertex_ai(spec: Any, configuration: Configurati
     pool = job.trial_job_spec.worker_pool_specs[0]
     assert pool.machine_spec.machine_type == "n1-standard-8"
     assert (pool.machine_spec.accelerator_type.name, pool.replica_count) == ("NVIDIA_TESLA_T4", 1)
-    assert pool.container_spec.image_uri == f"here/train@sha256:{'1' * 64}"
+    assert pool.container_spec.image_uri == f"here/train-gpu@sha256:{'1' * 64}"
     assert pool.container_spec.command[:2] == ["sh", "-c"]
     assert "--corpus=/gcs/bucket/corpus" in pool.container_spec.args
     assert (job.max_trial_count, job.parallel_trial_count) == (20, 3)

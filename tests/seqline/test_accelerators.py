@@ -1,0 +1,64 @@
+"""An image for GPUs computes on GPUs, or not at all."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from seqline import accelerators
+from seqline.accelerators import REQUIRED, require_gpu
+from seqline.errors import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Replaces TensorFlow and the machine's driver."""
+
+    def replace(gpus: int, driver: bool = True, cuda: bool = True) -> None:
+        tensorflow = ModuleType("tensorflow")
+        tensorflow.__version__ = "2.21.0"  # type: ignore[attr-defined]
+        tensorflow.config = SimpleNamespace(list_physical_devices=lambda kind: [kind] * gpus)  # type: ignore[attr-defined]
+        tensorflow.test = SimpleNamespace(is_built_with_cuda=lambda: cuda)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
+        monkeypatch.setattr(accelerators, "DRIVER", tmp_path if driver else tmp_path / "none")
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return replace
+
+
+def test_an_image_for_cpus_asks_for_nothing(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(gpus=0)
+    monkeypatch.delenv(REQUIRED, raising=False)
+    require_gpu()
+
+
+def test_a_visible_gpu_is_enough(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(gpus=1)
+    monkeypatch.setenv(REQUIRED, "GPU")
+    require_gpu()
+
+
+@pytest.mark.parametrize(
+    ("found", "hidden", "reason"),
+    [
+        ({"driver": False}, None, "this machine has no NVIDIA driver; request a GPU for the task"),
+        ({"cuda": False}, None, "TensorFlow 2.21.0 here is built for CPUs"),
+        ({}, None, "TensorFlow cannot load CUDA, although there is a driver"),
+        ({}, "-1", "CUDA_VISIBLE_DEVICES hides every GPU"),
+    ],
+)
+def test_without_a_gpu_the_error_says_why(
+    machine: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, bool],
+    hidden: str | None,
+    reason: str,
+) -> None:
+    machine(gpus=0, **found)
+    monkeypatch.setenv(REQUIRED, "GPU")
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    with pytest.raises(UserError, match=f"this image is for GPUs, but {reason}"):
+        require_gpu()
