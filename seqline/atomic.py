@@ -1,7 +1,10 @@
-"""Outputs that appear whole or not at all: write beside, flush to the disk, then rename.
+"""Outputs that appear whole or not at all.
 
-A rename reaches the disk before the data of the renamed file may (ext4's delayed allocation, for one): without fsync, a
-power cut leaves a file of the right name and no content.
+On a disk: write beside, flush to the disk, then rename. A rename reaches the disk before the data of the renamed file
+may (ext4's delayed allocation, for one): without fsync, a power cut leaves a file of the right name and no content.
+
+In a mounted bucket, where a folder with files cannot be renamed: build the folder on this machine's disk, copy it file
+by file, the manifest last. A folder without its manifest is not complete, and readers refuse it.
 """
 
 import ctypes
@@ -10,8 +13,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+from seqline.buckets import files_below, in_bucket, patiently, upload
 
 # renameat2(2): two paths change places in one step.
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
@@ -20,30 +26,32 @@ NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def atomic_directory(path: str | Path) -> Iterator[Path]:
+def atomic_directory(path: str | Path, manifest: str) -> Iterator[Path]:
     """Yields an empty folder that becomes `path` when the block ends well.
 
-    An error inside the block leaves what was at `path` untouched and removes the unfinished folder. What was at `path`
-    before is replaced without a moment in which nothing is there, where the file system can exchange two names.
+    An error inside the block leaves what was at `path` untouched and removes the unfinished folder. On a disk, what was
+    at `path` before is replaced without a moment in which nothing is there, where the file system can exchange two
+    names. In a mounted bucket it is deleted, its manifest first, and then the files are copied, the manifest last: a
+    process that is killed meanwhile leaves a folder without manifest.
 
     Args:
         path: Where the finished folder is to appear.
+        manifest: The file in it that readers read first; the block must write it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    remote = in_bucket(path)
+    if not remote:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=None if remote else path.parent))
     unfinished.chmod(0o755)
     try:
         yield unfinished
-        _flush_tree(unfinished)
-        if not path.exists():
-            unfinished.rename(path)
-        elif not _exchange(unfinished, path):
-            replaced = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.rename(replaced / path.name)
-            unfinished.rename(path)
-            shutil.rmtree(replaced)
-        flush(path.parent)
+        if not (unfinished / manifest).is_file():
+            raise RuntimeError(f"{path} has no {manifest}, by which its readers know that it is complete")
+        if remote:
+            _replace_in_bucket(path, unfinished, manifest)
+        else:
+            _replace(path, unfinished)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -56,19 +64,8 @@ def atomic_write(path: str | Path, text: str) -> None:
         text: Its whole content.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-        flush(path.parent)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    # A bucket renames a file by a copy, which appears as a whole, and a deletion; either may fail once.
+    patiently(lambda: _write_beside_and_rename(path, text), path)
 
 
 def flush(path: Path) -> None:
@@ -86,6 +83,45 @@ def flush(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _write_beside_and_rename(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
+        flush(path.parent)
+    except BaseException:
+        with suppress(OSError):  # the first error says more
+            Path(unfinished).unlink()
+        raise
+
+
+def _replace(path: Path, unfinished: Path) -> None:
+    _flush_tree(unfinished)
+    if not path.exists():
+        unfinished.rename(path)
+    elif not _exchange(unfinished, path):
+        replaced = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+        path.rename(replaced / path.name)
+        unfinished.rename(path)
+        shutil.rmtree(replaced)
+    flush(path.parent)
+
+
+def _replace_in_bucket(path: Path, unfinished: Path, manifest: str) -> None:
+    # First the manifest: what is left of the folder is refused from now on.
+    for file in (path / manifest, *files_below(path)):
+        patiently(partial(file.unlink, missing_ok=True), file)
+    for file in files_below(unfinished):
+        if file != unfinished / manifest:
+            upload(file, path / file.relative_to(unfinished))
+    atomic_write(path / manifest, (unfinished / manifest).read_text(encoding="utf-8"))
 
 
 def _flush_tree(folder: Path) -> None:

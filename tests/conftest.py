@@ -2,6 +2,7 @@ import contextlib
 import os
 import random
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,6 +145,27 @@ def vertex() -> Iterator[Any]:
 
     with VertexStandIn.running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mount(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A mounted bucket, a `tests.stand_ins.gcsfuse.Mount`; skips where a machine cannot mount."""
+    from tests.stand_ins.gcsfuse import Mount, missing
+
+    if reason := missing():
+        # What CI never ran would look as if it had passed.
+        (pytest.fail if "CI" in os.environ else pytest.skip)(f"no bucket can be mounted: {reason}")
+    folder = tmp_path_factory.mktemp("bucket")
+    with Mount(folder / "objects", folder / "mounted").running() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(mount: Any) -> Iterator[Path]:
+    """A folder in the mounted bucket, of this test alone; the faults that the test adds to `mount` end with it."""
+    folder = mount.path / uuid.uuid4().hex
+    yield folder
+    mount.work()
 
 
 @pytest.fixture

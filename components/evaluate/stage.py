@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqline.accelerators import require_gpu
 from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.evaluation import STANDINGS, Evaluation, Standing, append_sentences, write_evaluation
+from seqline.artifacts.evaluation import FILE, STANDINGS, Evaluation, Standing, append_sentences, write_evaluation
 from seqline.atomic import atomic_directory
 from seqline.components.evaluate.measuring import measure
 from seqline.components.evaluate.options import Options
@@ -79,7 +79,7 @@ def evaluate(
     test_set = TestSet(corpus)
     slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
     try:
-        with atomic_directory(evaluation) as folder:
+        with atomic_directory(evaluation, FILE) as folder:
             measured, scores = measure(model, test_set, slices, folder, absent, options.batch_size)
             write_evaluation(folder, measured)
             write_report(report, folder, measured, direction, scores)
@@ -103,7 +103,7 @@ def _record_problem(evaluation: Path, report: Path, absent: Evaluation, directio
 
 
 def _write(evaluation: Path, report: Path, absent: Evaluation, direction: str) -> Evaluation:
-    with atomic_directory(evaluation) as folder:
+    with atomic_directory(evaluation, FILE) as folder:
         append_sentences(folder, [])
         write_evaluation(folder, absent)
         write_report(report, folder, absent, direction, None)

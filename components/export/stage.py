@@ -96,7 +96,7 @@ def export(
         texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:VERIFIED_TEXTS]]
         if decoding.weight_dtype == "float32":  # other types change the weights
             check_agreement(model, program, signatures["parameters"], texts[:COMPARED_TEXTS])
-        with atomic_directory(output) as folder:
+        with atomic_directory(output, ExportedModel(output).description_file.name) as folder:
             tf.saved_model.save(program, str(folder), signatures=signatures)
             loops_in_one_thread(folder)
             log.info("wrote the SavedModel; verifying it in a fresh process")

@@ -2,22 +2,27 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 import fsspec
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from seqline.artifacts.predictions import Counts
+from seqline.buckets import patiently, remove
 from seqline.components.infer.lines import Line, parser_of, read_line
 from seqline.errors import UserError
 from seqline.inputs.compression import DAMAGED, check_content, compression_of, decompressed
 from seqline.inputs.lines import check_encoding, split_lines
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Work:
 
     def __init__(self, folder: str) -> None:
         self.system, self.path = url_to_fs(folder)
-        self.system.makedirs(self.path, exist_ok=True)
+        self._local = isinstance(self.system, LocalFileSystem)
+        self._patiently(lambda: self.system.makedirs(self.path, exist_ok=True))
 
     def plan(self, files: Sequence[str], shard_lines: int) -> list[Shard]:
         """Divides files into shards; a compressed file, which has no random access, is unpacked into the folder first.
@@ -82,7 +88,11 @@ class Work:
     def finished(self) -> set[int]:
         """Returns the numbers of the finished shards: those whose file has all of its lines."""
         found = self.system.glob(f"{self.path}/shard-*.jsonl")
-        return {int(path.rpartition("-")[2].removesuffix(".jsonl")) for path in found if self._read(path)}
+        return {
+            int(path.rpartition("-")[2].removesuffix(".jsonl"))
+            for path in found
+            if self._patiently(partial(self._read, path))
+        }
 
     def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
         """Writes a finished shard.
@@ -92,8 +102,9 @@ class Work:
             counts: The counts of its lines.
             lines: A JSON text for each of its lines.
         """
-        with self._atomic(self._shard(number)) as file:
-            file.write("\n".join([json.dumps(asdict(counts)), *lines, ""]).encode())
+        self._write(
+            self._shard(number), lambda file: file.write("\n".join([json.dumps(asdict(counts)), *lines, ""]).encode())
+        )
 
     def write_problem(self, problem: str) -> None:
         """Writes a problem of the model, for the driver to raise.
@@ -101,8 +112,7 @@ class Work:
         Args:
             problem: The message for the user.
         """
-        with self._atomic(f"{self.path}/problem.txt") as file:
-            file.write(problem.encode())
+        self._write(f"{self.path}/problem.txt", lambda file: file.write(problem.encode()))
 
     def raise_problem(self) -> None:
         """Deletes the problem and raises it.
@@ -133,7 +143,7 @@ class Work:
         with output.open("wb") as joined:
             for number in range(shards):
                 shard = self._shard(number)
-                counts = self._read(shard, joined.write)
+                counts = self._patiently(partial(self._append, shard, joined, joined.tell()))
                 if counts is None:
                     raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it anew")
                 total += counts
@@ -141,10 +151,20 @@ class Work:
 
     def delete(self) -> None:
         """Deletes the folder, and its parent if that is empty then."""
-        self.system.rm(self.path, recursive=True)
+        if self._local:
+            remove(Path(self.path))
+        else:
+            self.system.rm(self.path, recursive=True)
         parent = self.path.rpartition("/")[0]
-        if self.system.exists(parent) and not self.system.ls(parent):
-            self.system.rmdir(parent)
+        with suppress(FileNotFoundError):  # a mounted bucket forgets a folder with its last file
+            if self.system.exists(parent) and not self.system.ls(parent):
+                self.system.rmdir(parent)
+
+    def _append(self, shard: str, joined: IO[bytes], end: int) -> Counts | None:
+        """Appends a shard's predictions at an end: a repetition replaces what was read before."""
+        joined.seek(end)
+        joined.truncate()
+        return self._read(shard, joined.write)
 
     def _read(self, shard: str, write: Callable[[bytes], Any] = len) -> Counts | None:
         """Passes the predictions of a shard on; returns its counts, or None if it has not all of its lines."""
@@ -182,14 +202,27 @@ class Work:
     def _unpack(self, name: str) -> str:
         unpacked = f"{self.path}/{fsspec.utils.tokenize(name)}.unpacked"
         if not self.system.exists(unpacked):
-            with fsspec.open(name, "rb") as packed, self._atomic(unpacked) as file:
-                shutil.copyfileobj(decompressed(packed, compression_of(name)), file, 1 << 20)
+
+            def unpack(file: IO[bytes]) -> None:
+                with fsspec.open(name, "rb") as packed:
+                    shutil.copyfileobj(decompressed(packed, compression_of(name)), file, 1 << 20)
+
+            self._write(unpacked, unpack)
         return str(self.system.unstrip_protocol(unpacked))
 
-    @contextmanager
-    def _atomic(self, path: str) -> Iterator[IO[bytes]]:
-        """Opens a file for writing, which appears only if the block ends without an error."""
-        unfinished = f"{path}.{uuid4().hex}.unfinished"
-        with self.system.open(unfinished, "wb") as file:
-            yield file
-        self.system.mv(unfinished, path)
+    def _write(self, path: str, content: Callable[[IO[bytes]], Any]) -> None:
+        """Writes a file, which appears only if that ends without an error."""
+
+        def write() -> None:
+            unfinished = f"{path}.{uuid4().hex}.unfinished"
+            if self._local:  # a mounted bucket may have forgotten the folder while it was empty
+                self.system.makedirs(self.path, exist_ok=True)
+            with self.system.open(unfinished, "wb") as file:
+                content(file)
+            self.system.mv(unfinished, path)
+
+        self._patiently(write)
+
+    def _patiently(self, action: Callable[[], Result]) -> Result:
+        """Repeats what may fail once in a mounted bucket; the clients of other file systems do so themselves."""
+        return patiently(action, self.path) if self._local else action()

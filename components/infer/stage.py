@@ -78,7 +78,7 @@ def infer(
         _run(remaining, len(shards), model_path, state, beam_options, options)
     work.raise_problem()
     require_unchanged(fingerprint, data)
-    with atomic_directory(predictions) as output:
+    with atomic_directory(predictions, Predictions(predictions).counts.name) as output:
         written = Predictions(output)
         counts = work.gather(len(shards), written.lines)
         _check_malformed(counts, options)

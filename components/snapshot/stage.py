@@ -108,7 +108,7 @@ def snapshot(
     """
     files = describe_all(data, valid_data, test_data, tokenizer, previous_corpus)
     fingerprint = fingerprint_of(files)
-    with atomic_directory(output) as folder:
+    with atomic_directory(output, "snapshot.json") as folder:
         Snapshot(data, valid_data, test_data, fingerprint, files).write(folder / "snapshot.json")
     size = sum(file.size for file in files)
     logging.getLogger(__name__).info("%d file(s), %d bytes, fingerprint %s", len(files), size, fingerprint)

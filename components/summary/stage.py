@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
-from seqline.artifacts.run_summary import DecisionSummary, Summary, write_summary
+from seqline.artifacts.run_summary import FILE, DecisionSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.summary.options import RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
@@ -72,7 +72,7 @@ def summarize(
         notes=notes,
     )
     log.info("%s", found.headline())
-    with atomic_directory(summary) as folder:
+    with atomic_directory(summary, FILE) as folder:
         write_summary(folder, found)
     labels = {metric.name: metric.label for metric in METRICS.values()}
     atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))

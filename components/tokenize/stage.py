@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fsspec
 
-from seqline.artifacts.corpus import Counts, Manifest
+from seqline.artifacts.corpus import Corpus, Counts, Manifest
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
@@ -81,7 +81,7 @@ def tokenize(
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
     inputs = data, valid_data, test_data, options.tokenizer, previous_corpus
     fingerprint = fingerprint or fingerprint_of(describe_all(*inputs))
-    with atomic_directory(corpus) as folder:
+    with atomic_directory(corpus, Corpus(corpus).manifest.name) as folder:
         tally = _run(files, folder, beam_options, options)
         require_unchanged(fingerprint, *inputs)
         for reason, count in sorted(tally.rejected.items()):

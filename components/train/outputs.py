@@ -30,7 +30,7 @@ def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Option
     """
     manifest = plan.data.manifest
     try:
-        with atomic_directory(output) as folder:
+        with atomic_directory(output, Checkpoint(output).config.name) as folder:
             checkpoint = Checkpoint(folder)
             # Without the objective and the optimizer, which only training needs.
             trainer.model.model.save_weights(checkpoint.weights)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline.artifacts.corpus import Corpus
+from seqline.buckets import mounted
 from seqline.components.train.options import Options
 
 log = logging.getLogger(__name__)
@@ -65,12 +66,12 @@ def train(
     data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
     plan = make_plan(select_preset(options, data.manifest, hardware.peak_flops), data, hardware.replicas)
-    folder = _mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
+    folder = Path(mounted(checkpoints)) if checkpoints else output.parent / f".{output.name}.state"
     # The options of the plan: with more minutes, the preset auto may be another one.
     identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
     state, chief = WorkingState(folder / identity), is_chief(strategy)
     with state.locked() if chief else nullcontext():
-        model = build_model(plan, hardware, strategy, _mounted(warm_start) if warm_start else None)
+        model = build_model(plan, hardware, strategy, Path(mounted(warm_start)) if warm_start else None)
         log.info("%s", plan.describe(hardware.precision, model.count_params()))
         trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()
@@ -80,8 +81,3 @@ def train(
             # Last: a run that is killed before has all that it needs to write them again.
             state.delete()
     return history[-1]
-
-
-def _mounted(folder: str) -> Path:
-    """Where a folder of a bucket is mounted."""
-    return Path(f"/gcs/{folder[len('gs://') :]}" if folder.startswith("gs://") else folder)

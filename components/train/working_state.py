@@ -5,15 +5,17 @@ import hashlib
 import json
 import logging
 import os
-import shutil
+import tempfile
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqline.atomic import flush
+from seqline.buckets import in_bucket, patiently, remove, upload
 from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.exclusive import exclusive
@@ -53,7 +55,7 @@ class WorkingState:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        patiently(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
         self.folder = folder
 
     def files(self) -> list[Path]:
@@ -76,12 +78,13 @@ class WorkingState:
         file = self.folder / f"state-{number:08d}.npz"
         unfinished = file.with_suffix(".unfinished")
         try:
-            with unfinished.open("wb") as opened:
-                np.savez(opened, progress=np.array(json.dumps(progress)), **arrays)  # type: ignore[arg-type]
-                opened.flush()
-                os.fsync(opened.fileno())
-            unfinished.replace(file)
-            flush(self.folder)
+            arrays["progress"] = np.array(json.dumps(progress))
+            if in_bucket(self.folder):
+                _upload(arrays, unfinished, file)
+            else:
+                _write(arrays, unfinished)
+                unfinished.replace(file)
+                flush(self.folder)
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -89,7 +92,8 @@ class WorkingState:
             log.warning("the working state cannot be saved in %s (%s); %s; make room", self.folder, error, before)
             return False
         for old in self.files()[FILES:]:
-            old.unlink()
+            with contextlib.suppress(OSError):  # it is deleted after the next save
+                patiently(partial(old.unlink, missing_ok=True), old)
         return True
 
     def load(self) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
@@ -100,12 +104,7 @@ class WorkingState:
         """
         for file in self.files():
             try:
-                with np.load(file, allow_pickle=False) as saved:
-                    groups: dict[str, list[np.ndarray]] = {}
-                    for key in saved.files:
-                        if key != "progress":
-                            groups.setdefault(key.partition("/")[0], []).append(saved[key])
-                    return groups, json.loads(str(saved["progress"]))
+                return patiently(partial(_read, file), file)
             except FileNotFoundError:  # noqa: PERF203
                 continue  # another worker has renamed it
             except DAMAGED as error:
@@ -118,7 +117,7 @@ class WorkingState:
                     f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be "
                     "read, or delete it to train from the start"
                 ) from error
-        if others := sum(1 for folder in self.folder.parent.iterdir() if any(folder.glob("state-*.npz"))):
+        if others := len({found.parent for found in self.folder.parent.glob("*/state-*.npz")}):
             log.info(
                 "%s has working states of %d other runs, whose data or options differ; training starts from the start",
                 self.folder.parent,
@@ -136,6 +135,31 @@ class WorkingState:
 
     def delete(self) -> None:
         """Deletes the state of a finished run, and the folder above it if that is then empty."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self.folder.parent.exists() and not any(self.folder.parent.iterdir()):
-            self.folder.parent.rmdir()
+        with contextlib.suppress(OSError):
+            remove(self.folder)
+            self.folder.parent.rmdir()  # unless others are in it, or a bucket has forgotten it
+
+
+def _read(file: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
+    with np.load(file, allow_pickle=False) as saved:
+        groups: dict[str, list[np.ndarray]] = {}
+        for key in saved.files:
+            if key != "progress":
+                groups.setdefault(key.partition("/")[0], []).append(saved[key])
+        return groups, json.loads(str(saved["progress"]))
+
+
+def _write(arrays: dict[str, np.ndarray], file: Path) -> None:
+    with file.open("wb") as opened:
+        np.savez(opened, **arrays)  # type: ignore[arg-type]
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _upload(arrays: dict[str, np.ndarray], unfinished: Path, file: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="seqline-state-") as folder:
+        # Writing a .npz goes back to the sizes of its arrays, and a bucket takes a file in order only.
+        local = Path(folder) / file.name
+        _write(arrays, local)
+        upload(local, unfinished)
+    patiently(lambda: unfinished.replace(file), file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from seqline.accelerators import require_gpu
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.tuning import best_of, write_tuning
+from seqline.buckets import mounted
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.report import write_report
@@ -39,7 +40,8 @@ def tune(
         corpus: The corpus folder that tokenize wrote.
         tuning: The folder to write.
         report: The HTML page to write.
-        checkpoints: Folder of the study and the working state of its trials; next to the output by default.
+        checkpoints: Folder of the study and the working state of its trials; next to the output by default. It may be
+            gs://, where buckets are mounted under /gcs, as on Vertex.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
         warm_start_fingerprint: The checkpoint's fingerprint, by which a search that was killed is found;
             its path by default.
@@ -61,12 +63,11 @@ def tune(
     search = options.model_dump(exclude={"trials"})
     identity = [manifest.fingerprint, search, training.model_dump(), warm_start_fingerprint or warm_start]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
+    folder = Path(mounted(checkpoints)) if checkpoints else tuning.parent / f".{tuning.name}.state"
     # Importing Optuna takes a second: check the space first.
     from seqline.components.tune.study import Study
 
     folder = folder / f"tuning-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder, "is tuning with the same data and options"):
         trials = Study(folder, corpus, dimensions, options, training, warm_start).run()
         best = best_of(trials)

@@ -7,20 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from seqline.artifacts.trial_metrics import FILE, TRIAL, read_report
 from seqline.artifacts.tuning import METRIC, Trial
+from seqline.buckets import remove
 from seqline.children import ending_with_parent
 from seqline.components.train.options import Options as Training
+from seqline.components.tune.journal import open_journal
 from seqline.components.tune.options import Options
 from seqline.components.tune.space import Dimension, apply
 from seqline.components.tune.trial import flags
@@ -77,7 +78,7 @@ class Study:
         self.folder, self.corpus, self.options, self.training = folder, corpus, options, training
         self.dimensions, self.warm_start, self.poll_seconds = dimensions, warm_start, poll_seconds
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+        storage = JournalStorage(open_journal(folder / "study.journal"))
         self.study = optuna.create_study(
             study_name="tuning", storage=storage, load_if_exists=True, direction="minimize"
         )
@@ -139,7 +140,8 @@ class Study:
         )
         log.info("trial %d: %s", trial.number, chosen)
         state, losses = self._train(trial)
-        rmtree(self._folder(trial.number) / "checkpoint", ignore_errors=True)
+        with suppress(OSError):
+            remove(self._folder(trial.number) / "checkpoint")
         if state is TrialState.COMPLETE:
             self.study.tell(trial, min(losses.values()))
         else:
@@ -150,7 +152,7 @@ class Study:
     def _train(self, trial: Any) -> tuple[TrialState, dict[int, float]]:
         """Trains in a process, and kills it if the trial is pruned; returns the loss by epoch."""
         folder = self._folder(trial.number)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         metrics = folder / "metrics.jsonl"
         training = apply(self.training, trial.params)
         command = [

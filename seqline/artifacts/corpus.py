@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from seqline.artifacts.record import Record, Schema
+from seqline.buckets import patiently
 from seqline.errors import UserError
 
 Split = Literal["train", "valid", "test"]
@@ -153,8 +154,14 @@ class Corpus:
         Raises:
             UserError: If the corpus is incomplete.
         """
-        with self._existing(self.text(split)).open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        self.read_manifest()  # without it, the text may be a part
+        file = self._existing(self.text(split))
+
+        def read() -> list[dict[str, str]]:
+            with file.open(encoding="utf-8") as lines:
+                return [json.loads(line) for line in lines]
+
+        return patiently(read, file)
 
     def read_manifest(self) -> Manifest:
         """Reads manifest.json.

@@ -129,7 +129,7 @@ def write_decision(folder: Path, decision: Decision) -> None:
         folder: The folder to write, in one step.
         decision: The decision.
     """
-    with atomic_directory(folder) as unfinished:
+    with atomic_directory(folder, FILE) as unfinished:
         decision.write(unfinished / FILE)
 
 

@@ -79,6 +79,11 @@ class Predictions:
         return Counts.read(self.counts)
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yields the lines one by one."""
+        """Yields the lines one by one.
+
+        Raises:
+            UserError: If the folder is incomplete.
+        """
+        self.read_counts()  # written last
         with self.lines.open(encoding="utf-8") as file:
             yield from map(json.loads, file)

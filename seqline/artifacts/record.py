@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from seqline.atomic import atomic_write
+from seqline.buckets import patiently
 from seqline.errors import UserError
 from seqline.schema.options import dotted
 
@@ -109,12 +110,18 @@ class Record:
             UserError: If it is missing, or as `from_json` does.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = patiently(lambda: path.read_text(encoding="utf-8"), path)
         except FileNotFoundError:
-            raise UserError(f"{path} is missing; {cls.SCHEMA.remedy}") from None
+            raise UserError(f"{_missing(path)}; {cls.SCHEMA.remedy}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} cannot be read ({error}); {cls.SCHEMA.remedy}") from None
         return cls.from_json(text, str(path))
+
+
+def _missing(path: Path) -> str:
+    """Names the file, or the folder that was not written to its end: the file that is read first is written last."""
+    incomplete = path.parent.is_dir() and any(path.parent.iterdir())
+    return f"{path.parent} is incomplete: {path.name} is missing" if incomplete else f"{path} is missing"
 
 
 @cache

@@ -17,6 +17,7 @@ from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.errors import UserError
 
+FILE = "trials.jsonl"
 METRIC = "valid_loss"
 """The metric to minimize: the validation loss, without label smoothing."""
 
@@ -64,11 +65,11 @@ def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
         path: The folder.
         trials: All trials; at least one finished.
     """
-    with atomic_directory(path) as folder:
+    with atomic_directory(path, FILE) as folder:
         best = yaml.safe_dump({"parameters": {"training": best_of(trials).parameters}})
         (folder / "best.yaml").write_text(best, encoding="utf-8")
         lines = [json.dumps({"schema_version": Trial.SCHEMA.version, **asdict(trial)}) for trial in trials]
-        (folder / "trials.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        (folder / FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def read_trials(path: Path) -> list[Trial]:
@@ -80,7 +81,7 @@ def read_trials(path: Path) -> list[Trial]:
     Raises:
         UserError: If the file is missing or a line cannot be read.
     """
-    file = path / "trials.jsonl"
+    file = path / FILE
     if not file.is_file():
         raise UserError(f"{file} is missing; {Trial.SCHEMA.remedy}")
     lines = file.read_text(encoding="utf-8").splitlines()

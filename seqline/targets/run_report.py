@@ -1,12 +1,12 @@
 """A laptop run's page: `report.html` in the run's folder, with the stages' own pages in `reports/`."""
 
 import datetime
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from seqline.artifacts.run_summary import Summary, read_summary
 from seqline.atomic import atomic_write
+from seqline.buckets import upload
 from seqline.errors import UserError
 from seqline.html_report.page import duration, render
 from seqline.targets.graph import Node
@@ -66,9 +66,7 @@ def copy_reports(task: LocalTask) -> None:
     pages = [value for value in task.outputs.values() if isinstance(value, dsl.HTML)]
     for page in pages:
         if Path(page.path).is_file():
-            copy = report_of(task.run, task)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(page.path, copy)
+            upload(Path(page.path), report_of(task.run, task))
 
 
 def report_of(folder: Path, task: Task) -> Path:

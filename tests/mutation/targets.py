@@ -27,7 +27,7 @@ BEAM = (*PLAIN, "apache_beam", "pyarrow.compute", "pyarrow.parquet", "xxhash", "
 # Not mutated: component.py and __main__.py, which only pass arguments on; report.py and console.py, whose output is a
 # page or a console for people.
 TARGETS = (
-    Target(("atomic.py",), ("seqline/test_atomic.py",), PLAIN),
+    Target(("atomic.py", "buckets.py"), ("seqline/test_atomic.py", "seqline/test_buckets.py"), PLAIN),
     Target(("metrics/resampling.py", "metrics/draws.py"), ("seqline/metrics/test_resampling.py",), METRICS),
     Target(("components/bless/checks.py",), ("components/bless/test_checks.py",), METRICS),
     Target(("components/bless/rules.py",), ("components/bless/test_rules.py",), METRICS),

@@ -20,7 +20,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
-    with atomic_directory(tmp_path / "a" / "b" / "out") as folder:
+    with atomic_directory(tmp_path / "a" / "b" / "out", "x") as folder:
         (folder / "x").write_text("1")
         assert not (tmp_path / "a" / "b" / "out").exists()
     assert (tmp_path / "a" / "b" / "out" / "x").read_text() == "1"
@@ -31,7 +31,7 @@ def test_a_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
 def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_text("old")
-    with pytest.raises(error), atomic_directory(tmp_path / "out") as folder:
+    with pytest.raises(error), atomic_directory(tmp_path / "out", "x") as folder:
         (folder / "x").write_text("half")
         raise error
     assert (tmp_path / "out" / "x").read_text() == "old"
@@ -40,7 +40,7 @@ def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path, error:
 
 def test_a_folder_is_replaced_as_one(tmp_path: Path) -> None:
     for content in ("old", "new"):
-        with atomic_directory(tmp_path / "out") as folder:
+        with atomic_directory(tmp_path / "out", content) as folder:
             (folder / content).touch()
     assert names(tmp_path / "out") == ["new"]
     assert names(tmp_path) == ["out"]
@@ -49,8 +49,8 @@ def test_a_folder_is_replaced_as_one(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("umask")
 def test_other_users_can_read_a_folder_and_a_file_whatever_the_umask(tmp_path: Path) -> None:
     for _ in range(2):
-        with atomic_directory(tmp_path / "out"):
-            pass
+        with atomic_directory(tmp_path / "out", "x") as folder:
+            (folder / "x").touch()
         atomic_write(tmp_path / "x", "1")
         assert S_IMODE((tmp_path / "out").stat().st_mode) == 0o755
         assert S_IMODE((tmp_path / "x").stat().st_mode) == 0o644
@@ -86,7 +86,7 @@ def test_a_folder_is_whole_on_the_disk_before_it_appears(tmp_path: Path, monkeyp
     def fsync(descriptor: int) -> None:
         synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, (tmp_path / "out").exists()))
 
-    with atomic_directory(tmp_path / "out") as folder:
+    with atomic_directory(tmp_path / "out", "a") as folder:
         (folder / "sub").mkdir()
         for name in ("a", "sub/b"):
             (folder / name).write_text("1")
@@ -99,14 +99,14 @@ def test_a_folder_is_whole_on_the_disk_before_it_appears(tmp_path: Path, monkeyp
 
 
 def test_a_folder_that_is_replaced_is_always_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with atomic_directory(tmp_path / "out") as folder:
+    with atomic_directory(tmp_path / "out", "old") as folder:
         (folder / "old").touch()
 
     def renamed(*_: object) -> None:
         raise AssertionError("two renames have a moment without the folder between them")
 
     monkeypatch.setattr(Path, "rename", renamed)
-    with atomic_directory(tmp_path / "out") as folder:
+    with atomic_directory(tmp_path / "out", "new") as folder:
         (folder / "new").touch()
     assert names(tmp_path / "out") == ["new"]
     assert names(tmp_path) == ["out"]
@@ -117,7 +117,7 @@ def test_without_an_exchange_of_names_a_folder_is_replaced_in_two_steps(
 ) -> None:
     monkeypatch.setattr("seqline.atomic._exchange", lambda first, second: False)
     for content in ("old", "new"):
-        with atomic_directory(tmp_path / "out") as folder:
+        with atomic_directory(tmp_path / "out", content) as folder:
             (folder / content).touch()
     assert names(tmp_path / "out") == ["new"]
     assert names(tmp_path) == ["out"]

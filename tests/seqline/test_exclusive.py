@@ -1,13 +1,16 @@
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from seqline.atomic import atomic_write
 from seqline.errors import UserError
-from seqline.exclusive import exclusive
+from seqline.exclusive import LEASE, exclusive
 
 HOLD = """
 import sys, time
@@ -42,3 +45,69 @@ def test_without_locks_the_work_goes_on_with_a_warning(
     with exclusive(tmp_path, "works"):
         pass
     assert "cannot be locked" in caplog.text
+
+
+class Clock:
+    """Waits without time passing, and does something at each wait."""
+
+    def __init__(self, at_each: Callable[[], None] = lambda: None) -> None:
+        self.waited, self.at_each = 0.0, at_each
+
+    def __call__(self, seconds: float) -> None:
+        self.waited += seconds
+        self.at_each()
+
+
+def test_in_a_bucket_a_process_on_another_machine_is_named_as_long_as_it_renews(bucket: Path) -> None:
+    renewals = iter(range(100))
+
+    def renew() -> None:
+        content = {"holder": "process 1 on there", "machine": "there", "owner": "a", "number": next(renewals)}
+        atomic_write(bucket / "lock", json.dumps(content))
+
+    renew()
+    clock = Clock(renew)
+    message = rf"^process 1 on there is tuning, in {bucket}: wait for it or stop it"
+    with pytest.raises(UserError, match=message), exclusive(bucket, "is tuning", clock, "here"):
+        pass
+    assert clock.waited < LEASE
+    assert json.loads((bucket / "lock").read_text())["owner"] == "a"
+
+
+def test_in_a_bucket_a_killed_process_on_another_machine_is_replaced_after_its_time(bucket: Path) -> None:
+    for left in (
+        '{"holder": "process 1 on there", "machine": "there", "owner": "a", "number": 7}',
+        "process 1 on there",
+    ):
+        atomic_write(bucket / "lock", left)
+        clock = Clock()
+        with exclusive(bucket, "is tuning", clock, "here"):
+            assert json.loads((bucket / "lock").read_text())["machine"] == "here"
+        assert clock.waited == LEASE
+        assert not (bucket / "lock").exists()
+
+
+def test_in_a_bucket_a_process_of_this_machine_is_named_until_it_ends_even_by_a_kill(bucket: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(bucket)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=rf"^process {holder.pid} on \S+ is tuning"), exclusive(bucket, "is tuning"):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    clock = Clock()
+    with exclusive(bucket, "is tuning", clock):
+        assert clock.waited == 0
+
+
+def test_of_two_that_find_a_bucket_free_the_second_to_write_holds_it(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(file: Path, text: str) -> None:
+        atomic_write(file, text)
+        atomic_write(file, text.replace('"owner": "', '"owner": "other'))
+
+    monkeypatch.setattr("seqline.exclusive.atomic_write", both)
+    with pytest.raises(UserError, match="is tuning"), exclusive(bucket, "is tuning"):
+        pass
+    assert "other" in (bucket / "lock").read_text()

@@ -8,7 +8,7 @@ from seqline.atomic import atomic_directory
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.compiled_plan import compile_plan
 from seqline.components.train.preflight.plan import plan_of
-from seqline.components.train.preflight.report import Report
+from seqline.components.train.preflight.report import FILE, Report
 from seqline.components.train.preflight.slices import read_slice
 from seqline.errors import UserError
 
@@ -48,6 +48,6 @@ def preflight(
         log.info("%s", line)
     if report.faults:
         raise UserError(report.faults[0])
-    with atomic_directory(output) as folder:
+    with atomic_directory(output, FILE) as folder:
         report.write_to(folder)
     return report

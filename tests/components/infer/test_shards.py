@@ -14,6 +14,7 @@ from seqline.artifacts.predictions import Counts
 from seqline.components.infer.shards import Work
 from seqline.errors import UserError
 from tests.examples import examples
+from tests.stand_ins.gcsfuse import Mount
 
 PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
 
@@ -92,3 +93,23 @@ def test_a_file_that_is_no_text_is_named(content: bytes, message: str, tmp_path:
     (tmp_path / "in.txt").write_bytes(content)
     with pytest.raises(UserError, match=rf"in\.txt.*{message}"):
         Work(str(tmp_path / "work")).plan([str(tmp_path / "in.txt")], 10)
+
+
+def test_in_a_bucket_shards_are_written_read_and_deleted_although_each_request_fails_once(
+    mount: Mount, bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    for operation in ("mkdir", "create", "write", "flush", "rename", "read", "unlink"):
+        mount.fail(operation, f"{bucket.name}/*", each=True)
+    (tmp_path / "in.txt.gz").write_bytes(gzip.compress(b"a\nb\nc\n"))
+    work = Work(str(bucket / "work"))
+    mount.forget_empty_folders()
+    shards = work.plan([str(tmp_path / "in.txt.gz")], 2)
+    assert [line.text for shard in shards for line in shard.read("source")] == ["a", "b", "c"]
+    work.write(1, Counts(1, 1), ['{"n": 3}'])
+    work.write(0, Counts(2, 2), ['{"n": 1}', '{"n": 2}'])
+    assert work.finished() == {0, 1}
+    work.gather(2, tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text() == '{"n": 1}\n{"n": 2}\n{"n": 3}\n'
+    work.delete()
+    assert not bucket.exists()

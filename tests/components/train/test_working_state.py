@@ -6,6 +6,7 @@ import pytest
 
 from seqline.components.train.working_state import WorkingState
 from seqline.errors import UserError
+from tests.stand_ins.gcsfuse import Mount
 
 
 def test_a_working_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
@@ -86,3 +87,45 @@ def test_on_a_full_disk_the_previous_file_remains_with_a_warning(
     assert "No space left on device" in caplog.text
     assert (state.load() or ({}, {}))[1] == {"epoch": 1}
     assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_in_a_bucket_a_state_is_saved_loaded_and_deleted_although_each_request_fails_once(
+    mount: Mount, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    for operation in ("mkdir", "create", "write", "flush", "rename", "open", "unlink"):
+        mount.fail(operation, f"{bucket.name}/*", each=True)
+    state = WorkingState(bucket / "states" / "s")
+    with state.locked():
+        assert state.load() is None
+        for epoch in range(4):
+            assert state.save({"model": [np.arange(100_000.0)], "best": []}, {"epoch": epoch})
+            mount.forget_empty_folders()
+        groups, progress = state.load() or ({}, {})
+        np.testing.assert_array_equal(groups["model"][0], np.arange(100_000.0))
+        assert progress == {"epoch": 3}
+        assert len(state.files()) == 2
+        state.delete()
+    assert not bucket.exists()
+
+
+@pytest.mark.parametrize("operation", ["write", "flush", "rename", "unlink"])
+def test_in_a_bucket_the_state_before_remains_when_a_save_is_killed(mount: Mount, bucket: Path, operation: str) -> None:
+    state = WorkingState(bucket)
+    for epoch in (1, 2):
+        state.save({"model": [np.zeros(100_000)]}, {"epoch": epoch})
+    mount.kill(operation, f"{bucket.name}/state-*")
+    if (pid := os.fork()) == 0:
+        state.save({"model": [np.zeros(100_000)]}, {"epoch": 3})
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    assert (state.load() or ({}, {}))[1]["epoch"] in (2, 3)
+    assert state.save({"model": [np.zeros(100_000)]}, {"epoch": 4})
+    assert (state.load() or ({}, {}))[1] == {"epoch": 4}
+
+
+def test_a_folder_that_the_bucket_forgot_is_made_again(mount: Mount, bucket: Path) -> None:
+    state = WorkingState(bucket)
+    mount.forget_empty_folders()
+    assert state.load() is None
+    assert state.save({}, {"epoch": 1})

@@ -23,6 +23,7 @@ from seqline.components.tune.study import Study
 from seqline.components.tune.trial import flags
 from seqline.configuration.reading import load
 from seqline.errors import UserError
+from tests.stand_ins.gcsfuse import Mount
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
 # Replaces the trainer; its loss is the distance to the best learning rate. As the trainer does, it continues a training
@@ -226,3 +227,16 @@ def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, mo
         "parameters": {"training": best.parameters}
     }
     assert f"trial {best.number}" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_study_in_a_bucket_resumes(mount: Mount, bucket: Path) -> None:
+    first = study(bucket / "study", 2).run()
+    mount.forget_empty_folders()
+    for operation in ("open", "flush"):
+        mount.fail(operation, f"{bucket.name}/study/study.journal")
+        mount.fail(operation, f"{bucket.name}/study/.study.journal.*")
+    trials = study(bucket / "study", 3).run()
+    assert trials[:2] == first
+    assert [trial.state for trial in trials] == ["succeeded"] * 3
+    assert (bucket / "study" / "study.journal").read_text().count("\n") > 10
