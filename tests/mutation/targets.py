@@ -29,10 +29,17 @@ BEAM = (*PLAIN, "apache_beam", "pyarrow.compute", "pyarrow.parquet", "xxhash", "
 TARGETS = (
     Target(("atomic.py", "buckets.py"), ("seqline/test_atomic.py", "seqline/test_buckets.py"), PLAIN),
     Target(("metrics/resampling.py", "metrics/draws.py"), ("seqline/metrics/test_resampling.py",), METRICS),
-    Target(("components/bless/checks.py",), ("components/bless/test_checks.py",), METRICS),
-    Target(("components/bless/rules.py",), ("components/bless/test_rules.py",), METRICS),
+    Target(
+        ("components/bless/checks.py", "components/bless/rules.py"),
+        tuple(f"components/bless/test_{name}.py" for name in ("rules", "checks", "every_rule")),
+        METRICS,
+    ),
     Target(("components/bless/movement.py",), ("components/bless/test_movement.py",), METRICS),
-    Target(("components/bless/evaluation_pair.py",), ("components/bless/test_evaluation_pair.py",), METRICS),
+    Target(
+        ("components/bless/evaluation_pair.py",),
+        tuple(f"components/bless/test_{name}.py" for name in ("evaluation_pair", "checks", "every_rule")),
+        METRICS,
+    ),
     Target(
         ("components/bless/stage.py", "components/bless/anchor.py"),
         ("components/bless/test_stage.py",),

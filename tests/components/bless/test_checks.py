@@ -10,6 +10,7 @@ from seqline.components.bless.checks import check_rules
 from seqline.components.bless.evaluation_pair import EvaluationPair
 from seqline.components.bless.options import Options
 from seqline.components.bless.rules import DEFAULT
+from seqline.metrics.metrics import METRICS
 from tests.components.bless.evaluations import check, evaluation, slices
 
 
@@ -424,3 +425,39 @@ def test_each_version_has_its_own_problem() -> None:
     found = check_rules(Options(gate=rules).gate, pair, best)
     assert [one.passed for one in found] == [True, False]
     assert found[1].reason.startswith("The best version so far cannot be measured (it is damaged); ")
+
+
+@pytest.mark.parametrize("kind", ["minimum", "margin"])
+def test_a_slice_whose_value_is_not_a_number_fails(kind: str) -> None:
+    broken = replace(evaluation(), slices=slices(north=math.nan))
+    found = check({"metric": "bleu", kind: 0, "slices": "all"}, broken, evaluation("old"))
+    assert not found.passed
+    assert found.reason == "BLEU of north: the challenger's value is not a number."
+
+
+def test_a_gain_within_the_interval_is_named_as_one() -> None:
+    pair = PairWithComparison(*PAIR[::-1], comparison=Comparison(1.0, 0.25, 2.0, 0.01, 0.01))
+    (found,) = check_rules(Options(gate=[{"metric": "bleu", "gain": 0.5, "confident": True}]).gate, pair)
+    assert "its 95% interval allows a gain of only 0.25; a larger test set narrows it." in found.reason
+    other = PairWithComparison(*PAIR, comparison=Comparison(-1.0, -1.25, 0.0, 0.01, 0.01))
+    (found,) = check_rules(Options(gate=[{"metric": "bleu", "gain": 0.5, "confident": True}]).gate, other)
+    assert "its 95% interval allows a loss of 1.25." in found.reason
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "protects"),
+    [
+        ({"minimum": 0.01}, "bleu", True),
+        ({"minimum": 0}, "bleu", False),
+        ({"maximum": 99}, "bleu", False),
+        ({"margin": 1}, "bleu", False),
+        ({"maximum": 99.9}, "empty_outputs", True),
+        ({"maximum": 100}, "empty_outputs", False),
+        ({"maximum": 1000}, "ter", True),
+        ({"minimum": 1}, "ter", False),
+        ({"maximum": 1}, "length_ratio", False),
+    ],
+)
+def test_a_limit_protects_where_it_can_fail(rule: dict, metric: str, protects: bool) -> None:
+    (made,) = Options(gate=[{"metric": metric, **rule}]).gate
+    assert made.protects(METRICS[metric]) is protects

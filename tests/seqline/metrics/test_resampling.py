@@ -11,6 +11,7 @@ from sacrebleu.significance import PairedTest
 from seqline.metrics import resampling
 from seqline.metrics.batch import Batch
 from seqline.metrics.counters import Mean
+from seqline.metrics.draws import smallest_p_value
 from seqline.metrics.metrics import METRICS
 from seqline.metrics.resampling import bootstrap, compare, interval
 
@@ -186,3 +187,17 @@ def test_a_clear_difference_is_significant(texts: dict[str, list[str]]) -> None:
     (found,) = compare([METRICS["bleu"].counts("de")], before[:1], best[:1], resamples=200, trials=200)
     assert found.low > 0
     assert max(found.p_bootstrap, found.p_randomization) < 0.05
+
+
+def test_the_smallest_p_value_is_that_of_a_difference_in_every_sentence() -> None:
+    before, after = means([0.0] * 400, [1.0] * 400)
+    (found,) = compare([MEAN], [before], [after])
+    assert (found.p_bootstrap, found.p_randomization) == (
+        smallest_p_value("bootstrap"),
+        smallest_p_value("randomization"),
+    )
+
+
+def test_resamples_are_centred_and_as_wide_as_the_unbiased_variance() -> None:
+    sizes = resampling._centred(np.array([3.0, 5.0]), 4.0, 2)
+    np.testing.assert_allclose(sizes, np.sqrt(2.0))
