@@ -120,8 +120,10 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
 
     load(model)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    # Beam's DirectRunner may download another runner; this one is built in.
-    flags = ["--runner=FnApiRunner", *shlex.split(beam_options)]
+    # Beam's DirectRunner may download another runner; this one is built in. A worker on Dataflow writes what Beam
+    # stages to a folder of Dataflow, where the user of our images may not: without the experiment, a list of this
+    # process's packages (apache_beam/runners/portability/stager.py).
+    flags = ["--runner=FnApiRunner", "--experiments=disable_logging_submission_environment", *shlex.split(beam_options)]
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         build(pipeline, shards, total, model, work, options)
 

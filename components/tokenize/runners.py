@@ -11,6 +11,9 @@ import fsspec
 
 from seqline.errors import UserError
 
+STAGE_NOTHING = "--experiments=disable_logging_submission_environment"
+"""Without it Beam stages a list of this process's packages (apache_beam/runners/portability/stager.py). A worker on
+Dataflow writes what is staged to a folder of Dataflow, where the user of our images may not."""
 ONE_PROCESS_BYTES = 64 << 20
 """Up to this size one process finishes before others have started."""
 
@@ -42,7 +45,8 @@ def flags(beam_options: str, size: int) -> list[str]:
     local = ["--runner=FnApiRunner"]
     if size > ONE_PROCESS_BYTES:
         local += ["--direct_running_mode=multi_processing", "--direct_num_workers=0"]
-    return [*([] if _value(given, "runner") else local), *given]
+    runner = _value(given, "runner").lower()
+    return [*([] if runner else local), *([STAGE_NOTHING] if runner == "dataflowrunner" else []), *given]
 
 
 @contextmanager

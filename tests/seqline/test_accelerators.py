@@ -34,6 +34,26 @@ def test_an_image_for_cpus_asks_for_nothing(machine: Callable[..., None], monkey
     require_gpu()
 
 
+@pytest.mark.parametrize(
+    ("found", "hidden", "logged"),
+    [({}, "", True), ({"driver": False}, "", False), ({"gpus": 1}, "", False), ({}, "-1", False)],
+)
+def test_an_idle_gpu_of_the_machine_is_logged_in_an_image_for_cpus(
+    machine: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    found: dict[str, int],
+    hidden: str,
+    logged: bool,
+) -> None:
+    machine(**{"gpus": 0, "cuda": False, **found})
+    monkeypatch.delenv(REQUIRED, raising=False)
+    if hidden:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    require_gpu()
+    assert ("TensorFlow uses the CPU only: TensorFlow 2.21.0 is built for CPUs here" in caplog.text) == logged
+
+
 def test_a_visible_gpu_is_enough(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     machine(gpus=1)
     monkeypatch.setenv(REQUIRED, "GPU")
@@ -44,9 +64,9 @@ def test_a_visible_gpu_is_enough(machine: Callable[..., None], monkeypatch: pyte
     ("found", "hidden", "reason"),
     [
         ({"driver": False}, None, "this machine has no NVIDIA driver; request a GPU for the task"),
-        ({"cuda": False}, None, "TensorFlow 2.21.0 here is built for CPUs"),
+        ({"cuda": False}, None, "TensorFlow 2.21.0 is built for CPUs here, although there is an NVIDIA driver"),
         ({}, None, "TensorFlow cannot load CUDA, although there is a driver"),
-        ({}, "-1", "CUDA_VISIBLE_DEVICES hides every GPU"),
+        ({}, "-1", "CUDA_VISIBLE_DEVICES=-1 hides every GPU"),
     ],
 )
 def test_without_a_gpu_the_error_says_why(

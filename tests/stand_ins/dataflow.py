@@ -63,7 +63,10 @@ class Dataflow:
         with fsspec.open(options["pipelineUrl"].replace("https://storage.googleapis.com/", "gs://"), "rb") as file:
             pipeline = beam_runner_api_pb2.Pipeline.FromString(file.read())
         for one in pipeline.components.environments.values():
+            # A worker writes staged files to a folder of Dataflow (semi_persist_dir of sdks/python/container/boot.go),
+            # where only root may, and runs as its image's user: pangeo-data/pangeo-docker-images, pull request 360.
+            if one.dependencies:
+                raise ApiError(400, f"The worker cannot write {len(one.dependencies)} staged files: permission denied")
             one.urn = python_urns.EMBEDDED_PYTHON
             one.ClearField("payload")
-            del one.dependencies[:]
         fn_runner.FnApiRunner().run_via_runner_api(pipeline, PipelineOptions([])).wait_until_finish()

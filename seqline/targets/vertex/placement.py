@@ -208,9 +208,6 @@ def dataflow_flags(dataflow: Dataflow, target: VertexTarget, image: str) -> list
         "staging_location": f"{ROOT}/dataflow/staging",
         "sdk_container_image": image,
         "sdk_location": "container",
-        # A worker's boot program writes staged files to a folder of Dataflow, where our images' user may not; this list
-        # of the task's own packages is the only one (apache_beam/runners/portability/stager.py).
-        "experiments": "disable_logging_submission_environment",
         "max_num_workers": str(dataflow.max_workers),
         "worker_machine_type": dataflow.machine_type,
         "service_account_email": dataflow.service_account or target.service_account,

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
 
 from seqline.artifacts.predictions import Predictions
+from seqline.components.infer import stage
 from seqline.components.infer.options import Options
 from seqline.components.infer.stage import infer, served_model
 from seqline.endpoints.local_endpoint import Endpoint
@@ -129,3 +131,14 @@ def test_a_killed_run_continues_with_the_remaining_shards(toy_models: SimpleName
     rows = list(Predictions(tmp_path / "out").read())
     assert [row["prediction"]["text"] for row in rows] == [f"LINE {number}" for number in range(1000)]
     assert not (tmp_path / "work").exists()
+
+
+def test_beam_stages_no_file_that_a_worker_would_have_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pipeline(options: PipelineOptions) -> None:
+        assert options.view_as(DebugOptions).lookup_experiment("disable_logging_submission_environment")
+        raise InterruptedError
+
+    monkeypatch.setattr("seqline.components.infer.handler.load", lambda model: None)
+    monkeypatch.setattr("apache_beam.Pipeline", pipeline)
+    with pytest.raises(InterruptedError):
+        stage._run([], 0, "model", "work", "--runner=DataflowRunner --experiments=another", Options())

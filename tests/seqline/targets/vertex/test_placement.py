@@ -154,8 +154,6 @@ def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
     flags = tasks["tokenize"]["inputs"]["parameters"]["beam_options"]["runtimeValue"]["constant"].split()
     assert {"--runner=DataflowRunner", "--max_num_workers=7", "--no_use_public_ips", "--labels=team=mt"} <= set(flags)
     assert any(flag.startswith("--sdk_container_image=seqline/tokenize:") for flag in flags)
-    # Beam stages a list of packages otherwise, which a worker's user may not write to Dataflow's folder.
-    assert "--experiments=disable_logging_submission_environment" in flags
     assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
 
 
