@@ -25,9 +25,10 @@ from seqline.errors import UserError
 log = logging.getLogger(__name__)
 
 LEASE = 180.0
-"""Seconds for which a process holds a folder of a bucket without renewing it."""
+"""Seconds for which a process holds a folder of a bucket without renewing it: gcsfuse may show others an object as it
+was a minute ago (docs/semantics.md of GoogleCloudPlatform/gcsfuse, Stat caching)."""
 RENEWAL = 45.0
-"""Seconds between renewals: three may fail."""
+"""Seconds between renewals."""
 
 
 @contextmanager
