@@ -108,7 +108,11 @@ def _leased(folder: Path, work: str, sleep: Callable[[float], Any], machine: str
 
     def try_to_renew() -> None:
         try:
-            renew()
+            holder = _read(file)
+            if holder and holder.get("owner") == owner:
+                renew()
+            elif holder:
+                log.error("%s now also works in %s: stop one of the two", holder.get("holder"), folder)
         except OSError as error:
             log.warning("%s cannot be held (%s): another process may start to work there", folder, error)
 
