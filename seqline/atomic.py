@@ -121,7 +121,10 @@ def _replace_in_bucket(path: Path, unfinished: Path, manifest: str) -> None:
     for file in files_below(unfinished):
         if file != unfinished / manifest:
             upload(file, path / file.relative_to(unfinished))
-    atomic_write(path / manifest, (unfinished / manifest).read_text(encoding="utf-8"))
+    # By renaming: a copy that is killed would leave a part under the manifest's name.
+    beside = path / f".{manifest}.unfinished"
+    upload(unfinished / manifest, beside)
+    patiently(lambda: beside.replace(path / manifest), path)
 
 
 def _flush_tree(folder: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -127,13 +128,21 @@ def files_below(folder: Path) -> list[Path]:
     Args:
         folder: The folder.
     """
-    return sorted(Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
+
+    def unless_gone(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    def walk() -> list[Path]:
+        found = os.walk(folder, onerror=unless_gone)
+        return sorted(Path(parent) / name for parent, _, names in found for name in names)
+
+    return patiently(walk, folder)
 
 
 def _file_system(path: Path) -> str:
     """The type of the file system that holds a path; empty where it is not known."""
-    existing = next(one for one in (path, *path.parents) if one.exists())
-    device = existing.stat().st_dev
+    device = _device(path)
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -142,3 +151,11 @@ def _file_system(path: Path) -> str:
     # proc(5): "36 35 98:0 /root /mount/point options [fields] - type source options".
     found = [line.partition(" - ")[2].split(" ")[0] for line in lines if line.split(" ")[2] == number]
     return found[-1] if found else ""
+
+
+def _device(path: Path) -> int:
+    """The device of a path, or else of the nearest folder above it that answers."""
+    for one in (path, *path.parents):
+        with suppress(OSError):
+            return one.stat().st_dev
+    return 0

@@ -25,9 +25,10 @@ from seqline.errors import UserError
 log = logging.getLogger(__name__)
 
 LEASE = 180.0
-"""Seconds for which a process holds a folder of a bucket without renewing it."""
+"""Seconds for which a process holds a folder of a bucket without renewing it: gcsfuse may show others an object as it
+was a minute ago (docs/semantics.md of GoogleCloudPlatform/gcsfuse, Stat caching)."""
 RENEWAL = 45.0
-"""Seconds between renewals: three may fail."""
+"""Seconds between renewals."""
 
 
 @contextmanager
@@ -107,7 +108,11 @@ def _leased(folder: Path, work: str, sleep: Callable[[float], Any], machine: str
 
     def try_to_renew() -> None:
         try:
-            renew()
+            holder = _read(file)
+            if holder and holder.get("owner") == owner:
+                renew()
+            elif holder:
+                log.error("%s now also works in %s: stop one of the two", holder.get("holder"), folder)
         except OSError as error:
             log.warning("%s cannot be held (%s): another process may start to work there", folder, error)
 

@@ -1,6 +1,7 @@
 """Shards: parts of the input, each predicted and written atomically."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from seqline.inputs.compression import DAMAGED, check_content, compression_of, d
 from seqline.inputs.lines import check_encoding, split_lines
 
 Result = TypeVar("Result")
+
+SHARD = re.compile(r"/shard-(\d{8,})\.jsonl$")
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,8 @@ class Work:
 
     def finished(self) -> set[int]:
         """Returns the numbers of the finished shards: those whose file has all of its lines."""
-        found = self.system.glob(f"{self.path}/shard-*.jsonl")
-        return {
-            int(path.rpartition("-")[2].removesuffix(".jsonl"))
-            for path in found
-            if self._patiently(partial(self._read, path))
-        }
+        shards = (path for path in self._patiently(self._files) if SHARD.search(path))
+        return {int(SHARD.findall(path)[0]) for path in shards if self._patiently(partial(self._read, path))}
 
     def write(self, number: int, counts: Counts, lines: Sequence[str]) -> None:
         """Writes a finished shard.
@@ -159,6 +158,13 @@ class Work:
         with suppress(FileNotFoundError):  # a mounted bucket forgets a folder with its last file
             if self.system.exists(parent) and not self.system.ls(parent):
                 self.system.rmdir(parent)
+
+    def _files(self) -> list[str]:
+        # Not glob, which takes a folder that cannot be listed for an empty one: all would be predicted again.
+        try:
+            return list(self.system.ls(self.path, detail=False))
+        except FileNotFoundError:
+            return []
 
     def _append(self, shard: str, joined: IO[bytes], end: int) -> Counts | None:
         """Appends a shard's predictions at an end: a repetition replaces what was read before."""

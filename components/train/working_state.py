@@ -60,7 +60,7 @@ class WorkingState:
 
     def files(self) -> list[Path]:
         """The saved files, the latest first."""
-        return sorted(self.folder.glob("state-*.npz"), reverse=True)
+        return patiently(lambda: sorted(self.folder.glob("state-*.npz"), reverse=True), self.folder)
 
     def save(self, groups: dict[str, list[np.ndarray]], progress: dict[str, Any]) -> bool:
         """Saves the state and deletes all files but the last two.
@@ -73,11 +73,11 @@ class WorkingState:
             Whether it was saved. A full disk is logged; the files saved before remain.
         """
         arrays = {f"{name}/{number}": value for name, values in groups.items() for number, value in enumerate(values)}
-        saved = self.files()
-        number = int(saved[0].stem.partition("-")[2]) + 1 if saved else 1
-        file = self.folder / f"state-{number:08d}.npz"
-        unfinished = file.with_suffix(".unfinished")
+        saved, unfinished = list[Path](), self.folder / "state.unfinished"
         try:
+            saved = self.files()
+            number = int(saved[0].stem.partition("-")[2]) + 1 if saved else 1
+            file = self.folder / f"state-{number:08d}.npz"
             arrays["progress"] = np.array(json.dumps(progress))
             if in_bucket(self.folder):
                 _upload(arrays, unfinished, file)
@@ -117,10 +117,11 @@ class WorkingState:
                     f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be "
                     "read, or delete it to train from the start"
                 ) from error
-        if others := len({found.parent for found in self.folder.parent.glob("*/state-*.npz")}):
+        parent = self.folder.parent
+        if others := len(patiently(lambda: {found.parent for found in parent.glob("*/state-*.npz")}, parent)):
             log.info(
                 "%s has working states of %d other runs, whose data or options differ; training starts from the start",
-                self.folder.parent,
+                parent,
                 others,
             )
         return None

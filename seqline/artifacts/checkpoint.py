@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
+from seqline.buckets import patiently
 from seqline.errors import UserError
 from seqline.modeling.config import OLD_NAMES
 from seqline.schema.renamed import RENAMED
@@ -98,7 +99,7 @@ class Checkpoint:
             UserError: If the folder is no complete checkpoint or has a version that is not read.
         """
         for file in (self.config, self.weights, self.tokenizer):
-            if not file.is_file():
+            if not patiently(file.is_file, file):
                 raise UserError(f"{self.path} is no complete checkpoint: {file.name} is missing; train again")
         return CheckpointConfig.read(self.config)
 

@@ -172,6 +172,6 @@ class Corpus:
         return Manifest.read(self.manifest)
 
     def _existing(self, file: Path) -> Path:
-        if not file.is_file():
+        if not patiently(file.is_file, file):
             raise UserError(f"the corpus {self.path} is incomplete: {file.name} is missing; tokenize again")
         return file

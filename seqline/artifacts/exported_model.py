@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AliasChoices, Field
 
 from seqline.artifacts.record import Record, Schema
+from seqline.buckets import patiently
 from seqline.errors import UserError
 
 
@@ -104,6 +105,6 @@ class ExportedModel:
         Raises:
             UserError: If the folder holds no exported model, or one that this version cannot read.
         """
-        if not self.description_file.is_file():
+        if not patiently(self.description_file.is_file, self.description_file):
             raise UserError(f"{self.path} holds no exported model: model.json is missing; export it again")
         return Description.read(self.description_file)

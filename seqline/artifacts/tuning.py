@@ -15,6 +15,7 @@ import yaml
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
+from seqline.buckets import patiently
 from seqline.errors import UserError
 
 FILE = "trials.jsonl"
@@ -82,7 +83,7 @@ def read_trials(path: Path) -> list[Trial]:
         UserError: If the file is missing or a line cannot be read.
     """
     file = path / FILE
-    if not file.is_file():
+    if not patiently(file.is_file, file):
         raise UserError(f"{file} is missing; {Trial.SCHEMA.remedy}")
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = patiently(lambda: file.read_text(encoding="utf-8"), file).splitlines()
     return [Trial.from_json(line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]

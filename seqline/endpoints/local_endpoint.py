@@ -24,7 +24,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.endpoints import process
@@ -192,7 +191,7 @@ class Endpoint:
             return known
         taken = [int(path.stem) for path in (*self._folders(), *self._records())]
         version = known or Version(max(taken, default=0) + 1, fingerprint, now(), str(model), metrics)
-        with atomic_directory(self.model(version.version), ExportedModel(model).description_file.name) as folder:
+        with atomic_directory(self.model(version.version), "saved_model.pb") as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
             if changed := difference(model, folder):
                 raise UserError(f"{model / changed} changed while it was copied; deploy again when nothing writes it")

@@ -122,6 +122,8 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
     def put(self: Any, key: str, outputs: dict[str, Any]) -> None:
         # A problem may be gone in the next run, such as a model that did not load.
         if not any(getattr(output, "metadata", {}).get("problem") for output in outputs.values()):
+            # A mounted bucket may have forgotten the folder while it was empty.
+            Path(self.cache_root).mkdir(parents=True, exist_ok=True)
             store(self, key, outputs)
 
     def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:

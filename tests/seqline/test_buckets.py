@@ -117,13 +117,14 @@ def test_a_folder_without_its_manifest_does_not_appear(request: pytest.FixtureRe
     assert not (folder / "out").exists()
 
 
-@pytest.mark.parametrize("operation", ["create", "write", "flush", "rename", "unlink", "mkdir"])
+@pytest.mark.parametrize("operation", ["create", "write", "flush", "rename", "unlink", "mkdir", "readdir", "getattr"])
 def test_a_request_that_fails_once_is_repeated(mount: Mount, bucket: Path, operation: str, pauses: list[float]) -> None:
     write(bucket / "out", "old")
-    mount.fail(operation, f"{bucket.name}/*", each=operation != "rename")
+    mount.fail(operation, f"{bucket.name}/*", each=operation not in ("rename", "getattr"))
     write(bucket / "out", "new", ("a", "more/b"))
     assert mount.left() == []
-    assert pauses
+    # shutil.copyfile begins anew itself, and in_bucket asks the folder above.
+    assert pauses or operation in ("write", "getattr")
     mount.work()
     assert files(bucket / "out") == {"a": "new", "more/b": "new", "manifest.json": "new"}
 

@@ -100,6 +100,25 @@ def test_in_a_bucket_a_process_of_this_machine_is_named_until_it_ends_even_by_a_
         assert clock.waited == 0
 
 
+def test_in_a_bucket_the_lock_is_renewed_while_the_process_works(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqline.exclusive.RENEWAL", 0.001)
+    with exclusive(bucket, "is tuning"):
+        first = (bucket / "lock").read_text()
+        while (bucket / "lock").read_text() == first:
+            pass
+    assert not bucket.exists()
+
+
+def test_in_a_bucket_a_process_that_was_replaced_says_so_and_takes_nothing_back(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("seqline.exclusive.RENEWAL", 0.001)
+    with exclusive(bucket, "is tuning"):
+        while "process 1 on there now also works in" not in caplog.text:
+            atomic_write(bucket / "lock", '{"holder": "process 1 on there", "owner": "other"}')
+    assert "other" in (bucket / "lock").read_text()
+
+
 def test_of_two_that_find_a_bucket_free_the_second_to_write_holds_it(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

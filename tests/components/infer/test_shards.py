@@ -99,7 +99,7 @@ def test_in_a_bucket_shards_are_written_read_and_deleted_although_each_request_f
     mount: Mount, bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    for operation in ("mkdir", "create", "write", "flush", "rename", "read", "unlink"):
+    for operation in ("mkdir", "create", "write", "flush", "rename", "read", "unlink", "readdir"):
         mount.fail(operation, f"{bucket.name}/*", each=True)
     (tmp_path / "in.txt.gz").write_bytes(gzip.compress(b"a\nb\nc\n"))
     work = Work(str(bucket / "work"))

@@ -93,7 +93,7 @@ def test_in_a_bucket_a_state_is_saved_loaded_and_deleted_although_each_request_f
     mount: Mount, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    for operation in ("mkdir", "create", "write", "flush", "rename", "open", "unlink"):
+    for operation in ("mkdir", "create", "write", "flush", "rename", "open", "unlink", "readdir"):
         mount.fail(operation, f"{bucket.name}/*", each=True)
     state = WorkingState(bucket / "states" / "s")
     with state.locked():
@@ -114,7 +114,7 @@ def test_in_a_bucket_the_state_before_remains_when_a_save_is_killed(mount: Mount
     state = WorkingState(bucket)
     for epoch in (1, 2):
         state.save({"model": [np.zeros(100_000)]}, {"epoch": epoch})
-    mount.kill(operation, f"{bucket.name}/state-*")
+    mount.kill(operation, f"{bucket.name}/state*")
     if (pid := os.fork()) == 0:
         state.save({"model": [np.zeros(100_000)]}, {"epoch": 3})
         os._exit(0)

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -57,7 +58,7 @@ class Bucket(Operations):
         self.staged: dict[str, Staged] = {}
         self.handles: dict[int, tuple[str, Staged | None]] = {}
         self.last_handle = 0
-        self.faults = Faults()
+        self.faults, self.delay = Faults(), 0.0
         self.lock_of_all = threading.RLock()
 
     def init(self, path: str) -> None:
@@ -69,6 +70,8 @@ class Bucket(Operations):
         with self.lock_of_all:
             if name == "user.faults":
                 self.faults = Faults([Fault(**one) for one in json.loads(value)])
+            elif name == "user.delay":
+                self.delay = float(value)
             elif name == "user.forget":
                 self.empty_folders.clear()
             else:
@@ -85,6 +88,7 @@ class Bucket(Operations):
 
         gcsfuse maps what it cannot retry to EIO: DefaultFSError in internal/fs/wrappers/error_mapping.go.
         """
+        time.sleep(self.delay)  # each operation is a request over a network
         fault = self.faults.due(operation, path.lstrip("/"))
         if fault is None:
             return False
@@ -127,6 +131,7 @@ class Bucket(Operations):
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         with self.lock_of_all:
+            self.happen("getattr", path)
             # docs/semantics.md, "Permissions and ownership": files 0644, folders 0755; chmod is silently ignored.
             owner = {"st_uid": os.getuid(), "st_gid": os.getgid(), "st_nlink": 1}
             if path in self.staged:
@@ -140,6 +145,7 @@ class Bucket(Operations):
 
     def readdir(self, path: str, fh: int) -> Iterator[str]:
         with self.lock_of_all:
+            self.happen("readdir", path)
             self.require_folder(path)
             return iter([".", "..", *sorted(self.children(path))])
 

@@ -61,7 +61,7 @@ class Mount:
         """Lets an operation fail with EIO.
 
         Args:
-            operation: create, open, read, write, flush, rename, unlink or mkdir.
+            operation: getattr, readdir, create, open, read, write, flush, rename, unlink or mkdir.
             path: A pattern of the path below the mount.
             times: How often, before it works.
             each: Whether so often for each path.
@@ -77,10 +77,19 @@ class Mount:
         """
         self._add(Fault(operation, path, kill=True))
 
+    def slow(self, seconds: float) -> None:
+        """Lets every operation take some time.
+
+        Args:
+            seconds: The time.
+        """
+        self._set("delay", str(seconds))
+
     def work(self) -> None:
-        """Lets all operations work again."""
+        """Lets all operations work again, and fast."""
         self._faults = []
         self._set("faults", "[]")
+        self._set("delay", "0")
 
     def forget_empty_folders(self) -> None:
         """Forgets folders without objects, as another machine never knew them."""
