@@ -6,6 +6,7 @@ that a model learns the same about both. Noisy copies have typing errors in thei
 
 import random
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -47,9 +48,9 @@ class Terms:
         self._words = terms_pattern(self.other) if pairs else None
         self.pattern = "(?i)" + "|".join(map(re.escape, self.other))
 
-    def count(self, text: str) -> int:
-        """Returns the number of terms in a text."""
-        return len(self._words.findall(text)) if self._words else 0
+    def found(self, text: str) -> Iterator[str]:
+        """Yields each term in a text, in lower case."""
+        return (term.lower() for term in (self._words.findall(text) if self._words else ()))
 
     def swap(self, text: str) -> str:
         """Replaces each term by its other one, in the same case."""
@@ -76,7 +77,7 @@ class Augmenter:
         both = [entry for entry in terms if len(entry) == 2]
         each = [entry for entry in terms if len(entry) == 4]
         self.sides = Terms(both + [entry[:2] for entry in each]), Terms(both + [entry[2:] for entry in each])
-        self.matched = [(Terms([entry[:2]]), Terms([entry[2:]])) for entry in each]
+        self.entries = _entries([entry[:2] for entry in each]), _entries([entry[2:] for entry in each])
         self.active = bool(terms or options.noise_share)
 
     def copies(self, table: pa.Table) -> Iterator[Copy]:
@@ -101,10 +102,23 @@ class Augmenter:
                 yield Copy(row, "noise", noise, texts[1])
 
     def _counterfactual(self, source: str, target: str) -> tuple[str, str] | None:
-        if any(one.count(source) != other.count(target) for one, other in self.matched):
+        counts = [
+            Counter(number for term in terms.found(text) for number in entries[term])
+            for text, terms, entries in zip((source, target), self.sides, self.entries, strict=True)
+        ]
+        if counts[0] != counts[1]:
             # A term without its counterpart on the other side: swapping it would make a wrong translation.
             return None
         return self.sides[0].swap(source), self.sides[1].swap(target)
+
+
+def _entries(pairs: list[tuple[str, str]]) -> dict[str, set[int]]:
+    """The numbers of the entries that a term in lower case is in."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for number, pair in enumerate(pairs):
+        for term in pair:
+            found[clean(term).lower()].add(number)
+    return found
 
 
 def with_typing_errors(text: str, seed: int) -> str:

@@ -1,5 +1,6 @@
 """Finds terms in texts of any script."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import regex  # type: ignore[import-untyped]
@@ -20,12 +21,19 @@ def terms_pattern(terms: Iterable[str]) -> "regex.Pattern[str]":
     Args:
         terms: The terms, at least one.
     """
-    ordered = sorted(map(clean, terms), key=len, reverse=True)
-    return regex.compile("|".join(map(_alternative, ordered)), regex.IGNORECASE)
+    edges: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for term in map(clean, terms):
+        edges[_edges(term)].add(term)
+    # \L is a set of texts, which is looked up: thousands of alternatives would be tried one after the other.
+    names = {f"terms{number}": found for number, found in enumerate(edges.values())}
+    parts = [rf"{start}\L<{name}>{end}" for (start, end), name in zip(edges, names, strict=True)]
+    # With POSIX, the longest of the alternatives.
+    return regex.compile("|".join(parts), regex.IGNORECASE | regex.POSIX, **names)
 
 
-def _alternative(term: str) -> str:
+def _edges(term: str) -> tuple[str, str]:
+    """The patterns before and after a term."""
     start = "" if _UNSPACED.match(term) else rf"(?<!{_SPACED})"
     # The last character may be a mark of one.
     end = r"(?!\p{M})" if regex.search(rf"[{UNSPACED}]\p{{M}}*$", term) else rf"(?!{_SPACED})"
-    return f"{start}{regex.escape(term, special_only=True)}{end}"
+    return start, end
