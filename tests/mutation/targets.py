@@ -52,7 +52,8 @@ TARGETS = (
         tuple(f"components/tokenize/test_{name}.py" for name in ("cleaning", "rows", "splits")),
         BEAM,
     ),
-    Target(("serving/batching.py",), ("seqline/serving/test_batching.py",), SERVING),
+    # The health of a version is decided by its batcher.
+    Target(("serving/batching.py",), ("seqline/serving/test_batching.py", "seqline/serving/test_versions.py"), SERVING),
     Target(("serving/versions.py",), ("seqline/serving/test_versions.py",), SERVING),
     Target(("endpoints/rollout.py",), ("seqline/endpoints/test_rollout.py",), SERVING),
     Target(

@@ -260,7 +260,7 @@ def test_a_version_is_unloaded_after_the_time_limit_of_its_requests(shelf: Shelf
     run(main())
 
 
-def test_a_crashed_worker_is_restarted_and_its_requests_wait(shelf: Shelf) -> None:
+def test_a_crashed_worker_is_restarted_and_its_requests_wait(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         versions = following(shelf)
         await shelf.want({1: 100})
@@ -275,7 +275,7 @@ def test_a_crashed_worker_is_restarted_and_its_requests_wait(shelf: Shelf) -> No
         shelf.broken = set()
         await advance(4.1)
         assert await waiting == [Answer("b", 0.0)]
-        assert versions.restarts >= 1
+        assert versions.restarts == caplog.text.count("restarting it") > 1  # the attempts
         await versions.stop()
 
     run(main())
@@ -426,3 +426,20 @@ def test_a_probe_that_hangs_is_no_sign_of_work(shelf: Shelf) -> None:
         await versions.stop()
 
     run(main())
+
+
+def test_only_a_change_of_the_traffic_is_logged_as_one(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 90, 2: 10})
+        caplog.clear()
+        shelf.wanted = Desired({1: 90, 2: 10}, {"champion": 1})
+        await advance(0.3)
+        assert versions.choose(alias="champion") is versions.choose(1)
+        assert "traffic" not in caplog.text
+        await shelf.want({1: 0, 2: 100})
+        assert "traffic 1:0% 2:100%" in caplog.text
+        await versions.stop()
+
+    with caplog.at_level("INFO"):
+        run(main())
