@@ -34,6 +34,7 @@ TARGETS = (
         tuple(f"components/bless/test_{name}.py" for name in ("rules", "checks", "every_rule")),
         METRICS,
     ),
+    Target(("components/bless/anchor.py",), ("components/bless/test_anchor.py",), METRICS),
     Target(("components/bless/movement.py",), ("components/bless/test_movement.py",), METRICS),
     Target(
         ("components/bless/evaluation_pair.py",),
@@ -41,7 +42,7 @@ TARGETS = (
         METRICS,
     ),
     Target(
-        ("components/bless/stage.py", "components/bless/anchor.py"),
+        ("components/bless/stage.py",),
         ("components/bless/test_stage.py",),
         (*METRICS, "kfp.dsl"),
     ),
