@@ -93,6 +93,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
         machine = {"machine_type": job.machine_type}
         if job.accelerator_type:
             machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": job.accelerator_count or 1}
+        machine |= reservation(job)
     # google-cloud-pipeline-components drops empty values, also those of variables.
     empty = sorted(name for name, value in environment.items() if not value)
     if empty:
@@ -129,6 +130,25 @@ def _check_gpus(job: TrainingJob) -> None:
         )
 
 
+def reservation(job: TrainingJob) -> dict[str, Any]:
+    """The reservation of a machine spec; empty for none.
+
+    Args:
+        job: The configuration's `targets.vertex.training`.
+    """
+    if not job.reservation:
+        return {}
+    if job.reservation == "any":
+        return {"reservation_affinity": {"reservation_affinity_type": "ANY_RESERVATION"}}
+    return {
+        "reservation_affinity": {
+            "reservation_affinity_type": "SPECIFIC_RESERVATION",
+            "key": "compute.googleapis.com/reservation-name",
+            "values": [job.reservation],
+        }
+    }
+
+
 def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
     """The pool of one trial of tuning: machine and image of a training with one replica.
 
@@ -142,7 +162,7 @@ def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
 
 
 def scheduling(job: TrainingJob) -> dict[str, Any]:
-    """Time limit and strategy of a custom job.
+    """Time limit and strategy of a custom job, as parameters of google-cloud-pipeline-components.
 
     Spot machines are preempted at any time; then, and when one of several workers is lost, the whole job restarts and
     the trainer continues from its checkpoints.
@@ -152,6 +172,7 @@ def scheduling(job: TrainingJob) -> dict[str, Any]:
     """
     return {
         "timeout": f"{job.timeout}s",
-        "strategy": "SPOT" if job.spot else "STANDARD",
+        "strategy": "SPOT" if job.spot else "FLEX_START" if job.flex_start else "STANDARD",
+        **({"max_wait_duration": f"{job.max_wait}s"} if job.flex_start else {}),
         "restart_job_on_worker_restart": job.spot or job.replicas > 1,
     }

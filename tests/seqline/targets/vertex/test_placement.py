@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob
 from google.protobuf import json_format
+from google_cloud_pipeline_components.container.v1.custom_job import remote_runner
 from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import json_util
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
@@ -57,6 +59,8 @@ def launched(spec: dict[str, Any]) -> CustomJob:
         return "" if text.startswith("{{$.pipeline_persistent") else text
 
     payload = json_util.recursive_remove_empty(json.loads(PARAMETER.sub(fill, template), strict=False))
+    client = SimpleNamespace(create_custom_job=lambda parent, custom_job: custom_job)
+    payload = remote_runner.create_custom_job_with_client(client, "", payload)
     job = CustomJob()
     json_format.ParseDict(payload, CustomJob.pb(job), ignore_unknown_fields=False)
     return job
