@@ -10,6 +10,9 @@ WEEK = 7 * 24 * 3600
 QUEUED = ("NVIDIA_L4", "NVIDIA_TESLA_A100", "NVIDIA_A100_80GB", "NVIDIA_H100", "NVIDIA_H200", "NVIDIA_B200")
 """Beginnings of the GPUs that Vertex queues for: docs.cloud.google.com/vertex-ai/docs/training/schedule-jobs-dws."""
 
+MOST_LABELS = 56
+"""A resource has 64; Seqline has five on a schedule's runs, and one for each deployment that was given up."""
+
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
@@ -160,6 +163,13 @@ class VertexTarget(Model):
             raise ValueError("reserved_ip_ranges are those of a peered network; set network")
         if self.dns_peering and not self.network_attachment:
             raise ValueError("dns_peering goes through a network attachment; set network_attachment")
+        own = sorted(name for name in self.labels if name == "managed-by" or name.startswith("seqline-"))
+        if own:
+            raise ValueError(f"labels: {', '.join(own)} is a label of Seqline's own; choose another name")
+        if len(self.labels) > MOST_LABELS:
+            raise ValueError(
+                f"labels: there are {len(self.labels)}, but Vertex has room for {MOST_LABELS} besides Seqline's own"
+            )
         key = self.encryption_key.split("/")
         if self.encryption_key and key[3] != self.location:
             raise ValueError(

@@ -47,7 +47,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
 # Time limit for a deployment to end that the stage gave up: it usually takes ten minutes.
 GRACE_SECONDS = 900.0
-# Time limit for Vertex to create the address of a private endpoint, after its first deployment.
+# Time limit for Vertex to create an endpoint's address, after its first deployment.
 ADDRESS_SECONDS = 300.0
 
 
@@ -230,7 +230,7 @@ class VertexBackEnd:
             raise UserError(f"version {version} has no share of the traffic, so it gets no requests")
         replies: list[Reply] = []
         # Connects and authenticates; the requests below measure the prediction.
-        self.predictions.predict(endpoint, texts[:1])
+        self.predictions.reach(endpoint, texts[0], PAUSES, self.retries.sleep)
         for _ in range(20 * len(texts) * -(-100 // share)):
             text = texts[len(replies)]
             started = time.monotonic()
@@ -428,7 +428,7 @@ class VertexBackEnd:
             self._set_abandoned(named, False)
 
     def _await_address(self) -> None:
-        """Waits until a private endpoint has its address; without one, the first smoke request says why."""
+        """Waits until the endpoint has its address; without one, the first smoke request says why."""
         clock = self.operations.clock
         deadline = clock() + ADDRESS_SECONDS
         while self.predictions.awaits_address(self._existing()) and clock() < deadline:

@@ -144,8 +144,20 @@ def kind_of(endpoint: Any) -> Literal["dedicated", "shared", "private"]:
 
     Args:
         endpoint: As Vertex describes it.
+
+    Raises:
+        UserError: If it is of another kind.
     """
-    if endpoint.private_service_connect_config.enable_private_service_connect:
+    if endpoint.network:
+        raise UserError(
+            f"{endpoint.name} is peered with {endpoint.network}, and Seqline asks no such endpoint; choose one that is "
+            "dedicated, shared, or private by Private Service Connect"
+        )
+    # The second field is the older form of the first.
+    if (
+        endpoint.private_service_connect_config.enable_private_service_connect
+        or endpoint.enable_private_service_connect
+    ):
         return "private"
     return "dedicated" if endpoint.dedicated_endpoint_enabled else "shared"
 

@@ -7,8 +7,9 @@ shared     the region's domain, for predict only
 
 import contextlib
 import json
+import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,11 +22,14 @@ from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
 from seqline.vertex_api.sessions import authorized_session
 
+log = logging.getLogger(__name__)
+
 # Time limits of requests: docs.cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type. Those of dedicated and
 # private endpoints are the service's own, unless the endpoint sets one.
 SECONDS = {"dedicated": 600.0, "private": 600.0, "shared": 60.0}
 # For the way there and back.
 MARGIN = 10.0
+CONNECT_SECONDS = 10.0
 # Statuses of a request that fails because of what it holds; it fails again.
 REFUSALS = (400, 413, 500)
 
@@ -72,7 +76,7 @@ class Predictions:
             method: The method.
 
         Raises:
-            UserError: If a private endpoint has no address yet.
+            UserError: If it has no address yet.
         """
         kind = kind_of(endpoint)
         if kind == "shared":
@@ -80,6 +84,8 @@ class Predictions:
         elif kind == "dedicated":
             # The reference describes it with a scheme, Google's own client takes it for one without.
             host = endpoint.dedicated_endpoint_dns.removeprefix("https://")
+            if not host:
+                raise UserError(f"{endpoint.name}: Vertex has not created its DNS name yet; try again in a few minutes")
         else:
             host = self.access.address or _private_address(endpoint)
         # An emulator has no certificates.
@@ -87,17 +93,39 @@ class Predictions:
         return f"{scheme}://{host}/v1/{endpoint.name}:{method}"
 
     def awaits_address(self, endpoint: Any) -> bool:
-        """Whether Vertex is still creating the address of a private endpoint.
+        """Whether Vertex is still creating the endpoint's address.
 
         Args:
             endpoint: As Vertex describes it.
         """
+        if kind_of(endpoint) == "dedicated":
+            return not endpoint.dedicated_endpoint_dns
         configs = endpoint.private_service_connect_config.psc_automation_configs
-        return (
-            bool(configs)
-            and not self.access.address
-            and not any(one.ip_address or one.error_message for one in configs)
-        )
+        made = any(one.ip_address or one.error_message for one in configs)
+        return bool(configs) and not made and not self.access.address
+
+    def reach(self, endpoint: Any, text: str, pauses: Sequence[float], sleep: Callable[[float], None]) -> None:
+        """Sends a request until there is an answer: a new DNS name or address takes a while to be known everywhere.
+
+        Args:
+            endpoint: As Vertex describes it.
+            text: The text.
+            pauses: Seconds before each further attempt.
+            sleep: Waits some seconds.
+
+        Raises:
+            RefusedError: If the endpoint refuses the text.
+            UserError: If it does not answer.
+        """
+        with _explained(endpoint):
+            for pause in pauses:
+                try:
+                    self._predict(endpoint, [text], NONE)
+                    return
+                except transient_errors() as error:
+                    log.info("%s does not answer yet (%s); retrying in %g s", endpoint.name, error, pause)
+                    sleep(pause)
+            self._predict(endpoint, [text], NONE)
 
     def predict(self, endpoint: Any, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Answer:
         """Sends texts in one request.
@@ -111,17 +139,8 @@ class Predictions:
             RefusedError: If the endpoint refuses the texts or the parameters.
             UserError: If it does not answer.
         """
-        seconds = _seconds(endpoint)
-        with _explained(endpoint.name):
-            if kind_of(endpoint) == "shared":
-                response = self.client.predict(
-                    endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=seconds
-                )
-                return Answer([_plain(one) for one in response.predictions], response.model_version_id)
-            body = {"instances": texts, **({"parameters": dict(parameters)} if parameters else {})}
-            with self._post(endpoint, "predict", body) as reply:
-                found = reply.json()
-                return Answer(list(found["predictions"]), str(found.get("modelVersionId", "")))
+        with _explained(endpoint):
+            return self._predict(endpoint, texts, parameters)
 
     def stream(self, endpoint: Any, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
         """Yields the pieces of one text's answer, as they arrive.
@@ -141,8 +160,19 @@ class Predictions:
                 "(serving.endpoint_type)"
             )
         body = {"instances": [text], "stream": True, **({"parameters": dict(parameters)} if parameters else {})}
-        with _explained(endpoint.name), self._post(endpoint, "streamRawPredict", body) as reply:
+        with _explained(endpoint), self._post(endpoint, "streamRawPredict", body) as reply:
             yield from deltas(reply.iter_lines())
+
+    def _predict(self, endpoint: Any, texts: list[str], parameters: Mapping[str, Any]) -> Answer:
+        if kind_of(endpoint) == "shared":
+            response = self.client.predict(
+                endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=_seconds(endpoint)
+            )
+            return Answer([_plain(one) for one in response.predictions], response.model_version_id)
+        body = {"instances": texts, **({"parameters": dict(parameters)} if parameters else {})}
+        with self._post(endpoint, "predict", body) as reply:
+            found = reply.json()
+            return Answer(list(found["predictions"]), str(found.get("modelVersionId", "")))
 
     def _post(self, endpoint: Any, method: str, body: Mapping[str, Any]) -> Any:
         """Sends a request; its response is read as it arrives."""
@@ -157,7 +187,7 @@ class Predictions:
                 address,
                 data=json.dumps(body).encode(),
                 headers={"Content-Type": "application/json"},
-                timeout=_seconds(endpoint),
+                timeout=(CONNECT_SECONDS, _seconds(endpoint)),
                 stream=True,
                 # Google's own client does not verify it either: there is no authority for a private address.
                 verify=not private,
@@ -198,7 +228,7 @@ def _seconds(endpoint: Any) -> float:
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explained(endpoint: Any) -> Iterator[None]:
     """Turns the errors of an endpoint's clients into messages for users."""
     import requests
     from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
@@ -208,9 +238,10 @@ def _explained(name: str) -> Iterator[None]:
     except GoogleAPICallError as error:
         if error.code in REFUSALS:
             raise RefusedError(str(error.message)) from error
-        raise UserError(f"{name} does not answer: {error}") from error
+        raise UserError(f"{endpoint.name} does not answer: {error}") from error
     except (GoogleAPIError, requests.RequestException, *transient_errors()) as error:
-        raise UserError(f"{name} does not answer: {error}") from error
+        hint = "; only machines in its network reach it" if kind_of(endpoint) == "private" else ""
+        raise UserError(f"{endpoint.name} does not answer: {error}{hint}") from error
 
 
 def _plain(value: Any) -> dict[str, Any]:

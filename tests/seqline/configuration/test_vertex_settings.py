@@ -49,6 +49,9 @@ def test_an_impossible_training_job_is_refused(training: dict[str, Any], message
             {"training": {"tensorboard": BOARD.format("us-central1")}, "service_account": "a@b.iam"},
             "the TensorBoard must be in europe-west4",
         ),
+        ({"labels": {"managed-by": "me"}}, "managed-by is a label of Seqline's own"),
+        ({"labels": {"seqline-spec": "a"}}, "seqline-spec is a label of Seqline's own"),
+        ({"labels": {f"l{number}": "" for number in range(57)}}, "there are 57, but Vertex has room for 56"),
         ({"experiment": "Translation"}, "String should match pattern"),
     ],
 )

@@ -137,6 +137,48 @@ def test_an_address_that_vertex_could_not_create_names_the_reason() -> None:
         predictions.address(endpoint)
 
 
+def test_a_new_address_that_does_not_answer_at_once_is_asked_again(vertex: VertexStandIn, live: Any) -> None:
+    for kind in ("lost request", "503", "429"):
+        vertex.faults.add("Predict", kind)
+    assert list(live().traffic_split.values()) == [100]
+
+
+def test_an_address_that_never_answers_fails_the_deployment(vertex: VertexStandIn, live: Any) -> None:
+    vertex.faults.add("Predict", "503", times=9)
+    with pytest.raises(UserError, match="/endpoints/en-de does not answer: 503"):
+        live()
+    vertex.faults.waiting.clear()
+
+
+def test_the_dns_name_of_a_dedicated_endpoint_is_waited_for(vertex: VertexStandIn, live: Any) -> None:
+    get, looks = vertex.endpoints.get_endpoint, iter(range(9))
+
+    def get_endpoint(request: Any) -> types.Endpoint:
+        endpoint = types.Endpoint(get(request))
+        if endpoint.deployed_models and next(looks, 9) < 3:
+            endpoint.dedicated_endpoint_dns = ""
+        return endpoint
+
+    vertex.endpoints.get_endpoint = get_endpoint  # type: ignore[method-assign]
+    assert list(live().traffic_split.values()) == [100]
+
+
+def test_a_private_address_outside_of_its_network_says_so(vertex: VertexStandIn, live: Any) -> None:
+    live(endpoint_type="private", private_network=NETWORK)
+    vertex.faults.add("Predict", "lost request")
+    with pytest.raises(UserError, match=r"does not answer: .*; only machines in its network reach it"):
+        opened(vertex).predict(["a"])
+
+
+def test_an_endpoint_of_a_peered_network_is_refused_before_anything_is_uploaded(
+    vertex: VertexStandIn, live: Any
+) -> None:
+    exists(vertex, network="projects/1/global/networks/peered")
+    with pytest.raises(UserError, match="is peered with projects/1/global/networks/peered, and Seqline asks no such"):
+        live()
+    assert vertex.called("UploadModel") == []
+
+
 @pytest.mark.parametrize(
     ("fields", "options", "message"),
     [
