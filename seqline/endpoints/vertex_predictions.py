@@ -122,7 +122,7 @@ class Predictions:
                 try:
                     self._predict(endpoint, [text], NONE)
                     return
-                except transient_errors() as error:
+                except transient_errors() as error:  # noqa: PERF203 (a call over the network is slower)
                     log.info("%s does not answer yet (%s); retrying in %g s", endpoint.name, error, pause)
                     sleep(pause)
             self._predict(endpoint, [text], NONE)

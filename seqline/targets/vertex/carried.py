@@ -5,7 +5,9 @@ tuning job, whose component of google-cloud-pipeline-components has no inputs fo
 which uploads the model and creates the endpoint.
 """
 
+import argparse
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,15 +98,36 @@ def require_carried(arguments: Mapping[str, Any], target: VertexTarget) -> None:
     Raises:
         UserError: If a flag is missing.
     """
-    flags = str(arguments.get("beam_options", "")).split()
-    if not any(flag.endswith("DataflowRunner") for flag in flags):
+    # As Beam reads them: apache_beam/options/pipeline_options.py.
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser.add_argument("--runner", default="")
+    parser.add_argument("--dataflow_kms_key", default="")
+    parser.add_argument("--label", "--labels", dest="labels", action="append", default=[])
+    given, _ = parser.parse_known_args(_words(str(arguments.get("beam_options", ""))))
+    if not given.runner.lower().endswith("dataflowrunner"):
         return
-    wanted = [f"--labels={name}={value}" for name, value in sorted(target.labels.items())]
-    if target.encryption_key:
-        wanted.insert(0, f"--dataflow_kms_key={target.encryption_key}")
-    missing = [flag for flag in wanted if flag not in flags]
+    missing = [f"--labels={name}={value}" for name, value in sorted(target.labels.items())]
+    missing = [flag for flag in missing if flag.partition("=")[2] not in _labels(given.labels)]
+    if target.encryption_key != given.dataflow_kms_key and target.encryption_key:
+        missing.insert(0, f"--dataflow_kms_key={target.encryption_key}")
     if missing:
         raise UserError(
             f"beam_options starts a Dataflow job without {' '.join(missing)}, which targets.vertex demands of every "
             "resource; add it, or use targets.vertex.dataflow, which does"
         )
+
+
+def _words(flags: str) -> list[str]:
+    try:
+        return shlex.split(flags)
+    except ValueError:
+        return []  # the first task says why
+
+
+def _labels(given: list[str]) -> set[str]:
+    """Labels as name=value; Beam also takes an object of JSON."""
+    found: set[str] = set()
+    for text in given:
+        values = json.loads(text) if text.lstrip().startswith("{") else None
+        found |= {f"{name}={value}" for name, value in values.items()} if values is not None else {text}
+    return found

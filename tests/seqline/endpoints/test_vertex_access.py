@@ -1,5 +1,6 @@
 """Endpoints of every type on Vertex: made as wanted, and asked under their own address."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,15 +67,20 @@ def exists(vertex: VertexStandIn, **fields: Any) -> types.Endpoint:
     return resource(vertex)
 
 
-def test_a_new_endpoint_is_dedicated_and_asked_under_its_own_dns_name(vertex: VertexStandIn, live: Any) -> None:
+def test_a_new_endpoint_is_dedicated_and_asked_under_its_own_dns_name(
+    vertex: VertexStandIn, live: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     endpoint = live()
     assert endpoint.dedicated_endpoint_enabled
     assert opened(vertex).predict(["a"]) == [{"text": "a by version 1", "score": 0.0}]
     assert "".join(opened(vertex).stream("a b", {"sampling": True})) == "a b by version 1"
     host = f"localhost:{vertex.endpoints.port}"
-    assert opened(vertex).address() == (
-        f"http://{host}/v1/projects/{NUMBER}/locations/us-central1/endpoints/en-de:predict"
-    )
+    address = f"http://{host}/v1/projects/{NUMBER}/locations/us-central1/endpoints/en-de:predict"
+    assert main(["endpoint", "list", "--on", PARENT, "--api-endpoint", vertex.url, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["live"], row["url"]) == ("en-de", 1, address)
+    assert main(["predict", "a b", "--stream", "--endpoint", ENDPOINT, "--api-endpoint", vertex.url]) == 0
+    assert capsys.readouterr().out == "a b by version 1\n"
 
 
 @pytest.mark.parametrize("dns", ["1.us-central1-2.prediction.vertexai.goog", "https://1.u-2.prediction.vertexai.goog"])
