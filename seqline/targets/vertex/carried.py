@@ -99,11 +99,14 @@ def require_carried(arguments: Mapping[str, Any], target: VertexTarget) -> None:
         UserError: If a flag is missing.
     """
     # As Beam reads them: apache_beam/options/pipeline_options.py.
-    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
     parser.add_argument("--runner", default="")
     parser.add_argument("--dataflow_kms_key", default="")
     parser.add_argument("--label", "--labels", dest="labels", action="append", default=[])
-    given, _ = parser.parse_known_args(_words(str(arguments.get("beam_options", ""))))
+    try:
+        given, _ = parser.parse_known_args(shlex.split(str(arguments.get("beam_options", ""))))
+    except (ValueError, argparse.ArgumentError):
+        return  # the first task says what is wrong with the flags
     if not given.runner.lower().endswith("dataflowrunner"):
         return
     missing = [f"--labels={name}={value}" for name, value in sorted(target.labels.items())]
@@ -117,17 +120,12 @@ def require_carried(arguments: Mapping[str, Any], target: VertexTarget) -> None:
         )
 
 
-def _words(flags: str) -> list[str]:
-    try:
-        return shlex.split(flags)
-    except ValueError:
-        return []  # the first task says why
-
-
 def _labels(given: list[str]) -> set[str]:
     """Labels as name=value; Beam also takes an object of JSON."""
     found: set[str] = set()
     for text in given:
-        values = json.loads(text) if text.lstrip().startswith("{") else None
-        found |= {f"{name}={value}" for name, value in values.items()} if values is not None else {text}
+        try:
+            found |= {f"{name}={value}" for name, value in json.loads(text).items()}
+        except (ValueError, AttributeError):
+            found.add(text)
     return found

@@ -208,6 +208,8 @@ def test_a_run_whose_own_dataflow_job_would_lack_the_key_or_a_label_is_refused(m
     spec = {"pipelineInfo": {"name": "seqline-batch"}}
     assert pipeline_job(spec, {"beam_options": " ".join(flags)}, settings)
     assert pipeline_job(spec, {"beam_options": "--runner=DirectRunner"}, settings)
+    for broken in ("--runner", "--runner='DataflowRunner"):  # the run's first task refuses them
+        assert pipeline_job(spec, {"beam_options": broken}, settings)
     spelled = f"--runner DataflowRunner --dataflow_kms_key {KEY} --labels='{json.dumps(LABELS)}'"
     assert pipeline_job(spec, {"beam_options": spelled}, settings)
     with pytest.raises(UserError, match=f"starts a Dataflow job without {missing}"):
