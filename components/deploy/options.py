@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from seqline.endpoints.vertex_hosting import gpus_of
 from seqline.schema.options import BaseOptions
 
 GPUS = {
@@ -51,7 +52,9 @@ class Options(BaseOptions):
     accelerator_type: str = Field(
         "", description="GPU of each replica on Vertex AI, such as NVIDIA_L4; empty for none."
     )
-    accelerator_count: int = Field(0, ge=0, le=16, description="Number of GPUs of each replica; 0 for one of the type.")
+    accelerator_count: int = Field(
+        0, ge=0, le=16, description="Number of GPUs of each replica; 0 for those of the machine type."
+    )
     target_utilization: int = Field(
         60,
         ge=1,
@@ -122,6 +125,12 @@ class Options(BaseOptions):
             raise ValueError(
                 f"machine_type: {self.machine_type} has no {self.accelerator_type}; choose one that begins with "
                 f"{family}"
+            )
+        known = gpus_of(self.machine_type)
+        if self.accelerator_count and known not in (0, self.accelerator_count):
+            raise ValueError(
+                f"accelerator_count: {self.machine_type} has {known} {self.accelerator_type}, not "
+                f"{self.accelerator_count}; leave it out, or choose another machine_type"
             )
         return self
 

@@ -1,5 +1,6 @@
 """How Vertex hosts an endpoint's versions: their machines, the endpoint's address, and what every resource carries."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +14,19 @@ METRIC = "aiplatform.googleapis.com/prediction/online/"
 CPU, GPU = f"{METRIC}cpu/utilization", f"{METRIC}accelerator/duty_cycle"
 
 
+def gpus_of(machine_type: str) -> int:
+    """Returns the number of GPUs that a machine type has: docs.cloud.google.com/compute/docs/gpus; 0 for any number.
+
+    Args:
+        machine_type: The machine type, such as g2-standard-24 or a2-highgpu-4g.
+    """
+    family, _, size = machine_type.rpartition("-")
+    if family == "g2-standard":
+        return {"24": 2, "48": 4, "96": 8}.get(size, 1)
+    number = re.fullmatch(r"(\d+)g", size)
+    return int(number[1]) if number else 0
+
+
 @dataclass(frozen=True)
 class Machine:
     """How Vertex runs the model server.
@@ -24,7 +38,7 @@ class Machine:
         max_replicas: Number of replicas, at most; Vertex adds them by load.
         service_account: Service account of the server; empty for the project's default.
         accelerator_type: GPU of each replica; empty for none.
-        accelerator_count: Number of GPUs of each replica.
+        accelerator_count: Number of GPUs of each replica; 0 for those of the machine type.
         target_utilization: Utilization in percent that Vertex adds and removes replicas for.
         spot: Whether the replicas are spot machines.
     """
@@ -44,7 +58,8 @@ class Machine:
         machine: dict[str, Any] = {"machine_type": self.machine_type}
         metrics = [CPU]
         if self.accelerator_type:
-            machine |= {"accelerator_type": self.accelerator_type, "accelerator_count": self.accelerator_count or 1}
+            count = self.accelerator_count or gpus_of(self.machine_type) or 1
+            machine |= {"accelerator_type": self.accelerator_type, "accelerator_count": count}
             metrics.append(GPU)
         return {
             "machine_spec": machine,

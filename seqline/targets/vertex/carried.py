@@ -122,10 +122,11 @@ def require_carried(arguments: Mapping[str, Any], target: VertexTarget) -> None:
 
 def _labels(given: list[str]) -> set[str]:
     """Labels as name=value; Beam also takes an object of JSON."""
-    found: set[str] = set()
-    for text in given:
-        try:
-            found |= {f"{name}={value}" for name, value in json.loads(text).items()}
-        except (ValueError, AttributeError):
-            found.add(text)
-    return found
+    return {label for text in given for label in _labels_of(text)}
+
+
+def _labels_of(text: str) -> list[str]:
+    try:
+        return [f"{name}={value}" for name, value in json.loads(text).items()]
+    except (ValueError, AttributeError):
+        return [text]

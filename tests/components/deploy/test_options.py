@@ -6,6 +6,7 @@ import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
 from seqline.components.deploy.options import GPUS, Options
+from seqline.endpoints.vertex_hosting import Machine
 from seqline.schema.options import OptionsError
 
 NETWORK = "projects/p/global/networks/n"
@@ -19,6 +20,10 @@ NETWORK = "projects/p/global/networks/n"
         ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
         ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI serves on no 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
         ({"accelerator_type": "NVIDIA_L4"}, "n1-standard-4 has no NVIDIA_L4; choose one that begins with g2-standard-"),
+        (
+            {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "machine_type": "g2-standard-24"},
+            "g2-standard-24 has 2 NVIDIA_L4, not 1",
+        ),
         ({"endpoint_type": "dedicatd"}, "endpoint_type must be auto, dedicated, shared or private"),
         (
             {"endpoint_type": "shared", "private_network": NETWORK},
@@ -51,3 +56,13 @@ def test_there_are_no_other_gpus_than_those_of_the_client() -> None:
 @pytest.mark.parametrize("table", ["", "bq://my-project.logs", "bq://example.com:p.logs.requests_2026"])
 def test_tables_are_named_as_in_bigquery(table: str) -> None:
     assert Options(log_requests=0.5, log_table=table).log_table == table
+
+
+@pytest.mark.parametrize(
+    ("machine", "gpus"),
+    [("n1-standard-4", 1), ("g2-standard-8", 1), ("g2-standard-48", 4), ("a2-highgpu-4g", 4), ("a3-highgpu-8g", 8)],
+)
+def test_the_gpus_are_those_of_the_machine_type(machine: str, gpus: int) -> None:
+    assert (
+        Machine(machine_type=machine, accelerator_type="any").resources()["machine_spec"]["accelerator_count"] == gpus
+    )

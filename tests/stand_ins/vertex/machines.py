@@ -64,6 +64,12 @@ def check_accelerator(machine: types.MachineSpec) -> None:
         raise ApiError(400, "machine_spec.accelerator_count must be at least 1")
     if not machine.machine_type.startswith(FAMILIES.get(kind, "")):
         raise ApiError(400, f"Accelerator {kind} is not supported with machine type {machine.machine_type}")
+    # docs.cloud.google.com/compute/docs/gpus: an accelerator-optimized machine type has its number of GPUs.
+    size = machine.machine_type.rpartition("-")[2]
+    known = {"24": 2, "48": 4, "96": 8}.get(size, 1) if machine.machine_type.startswith("g2-standard-") else 0
+    known = int(size[:-1]) if size[:-1].isdecimal() and size.endswith("g") else known
+    if kind in FAMILIES and known not in (0, machine.accelerator_count):
+        raise ApiError(400, f"{machine.machine_type} has {known} accelerators, not {machine.accelerator_count}")
 
 
 def check_reservation(machine: types.MachineSpec, scheduling: types.Scheduling) -> None:
