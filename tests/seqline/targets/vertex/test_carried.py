@@ -18,6 +18,8 @@ from kfp.dsl.types import artifact_types
 
 from seqline.components.experiment.stage import enter
 from seqline.configuration import Configuration
+from seqline.configuration.images import Images
+from seqline.configuration.vertex import TrainingJob
 from seqline.endpoints import vertex as back_end
 from seqline.errors import UserError
 from seqline.pipelines import PIPELINES
@@ -25,6 +27,7 @@ from seqline.targets.target import Schedule
 from seqline.targets.vertex import Vertex
 from seqline.targets.vertex.carried import RUN
 from seqline.targets.vertex.jobs import pipeline_job
+from seqline.targets.vertex.worker_pools import trial_worker, worker_pools
 from seqline.vertex_api.clients import connect
 from tests.components.deploy.test_deploy import decide
 from tests.seqline.targets.vertex.test_deploying import ENDPOINT, executed
@@ -193,7 +196,7 @@ def test_a_schedule_with_another_network_attachment_is_another_one(
     specs: dict[str, Path], vertex: VertexStandIn
 ) -> None:
     other = ATTACHMENT.replace("networkAttachments/vertex", "networkAttachments/other")
-    wanted = Schedule("nightly", "0 3 * * *", template=str(specs["training"]))
+    wanted = Schedule("nightly", "0 3 * * *", template=str(specs["batch"]))
     first = target(vertex)
     first.save_schedule(dataclasses.replace(wanted, settings=first.run_settings()))
     (found,) = first.schedules()
@@ -216,15 +219,13 @@ def test_a_run_whose_own_dataflow_job_would_lack_the_key_or_a_label_is_refused(m
         pipeline_job(spec, {"beam_options": " ".join(f for f in flags if not f.startswith(missing))}, settings)
 
 
-def test_a_reservation_reaches_the_machines_of_training_and_tuning(tmp_path: Path, vertex: VertexStandIn) -> None:
+def test_a_reservation_reaches_the_machines_of_training_and_tuning(vertex: VertexStandIn) -> None:
     name = "projects/a-project/zones/us-central1-a/reservations/gpus"
     training = {"machine_type": "g2-standard-8", "accelerator_type": "NVIDIA_L4", "reservation": name}
-    made = target(training=training, experiment="", dataflow=None, notify=[])
-    (job,) = launched(read(made.compile("training", tmp_path / "spec.yaml")))
-    affinity = job.job_spec.worker_pool_specs[0].machine_spec.reservation_affinity
-    assert (affinity.reservation_affinity_type.name, list(affinity.values)) == ("SPECIFIC_RESERVATION", [name])
-    connect(v1.JobServiceClient, "us-central1", vertex.url).create_custom_job(parent=PARENT, custom_job=job)
-    tuning = read(made.compile("tuning", tmp_path / "tuning.yaml"))
-    (plan,) = (task for task, _ in tasks(tuning) if task["taskInfo"]["name"] == "plan-trials")
-    worker = plan["inputs"]["parameters"]["worker"]["runtimeValue"]["constant"]
-    assert worker["machine_spec"]["reservation_affinity"]["values"] == [name]
+    job = TrainingJob.model_validate(training)
+    (pool,) = worker_pools(job, {"image_uri": "i"})
+    affinity = pool["machine_spec"]["reservation_affinity"]
+    assert (affinity["reservation_affinity_type"], affinity["values"]) == ("SPECIFIC_RESERVATION", [name])
+    assert trial_worker(job, Images())["machine_spec"]["reservation_affinity"] == affinity
+    custom = v1.CustomJob(display_name="train", job_spec={"worker_pool_specs": [pool]})
+    connect(v1.JobServiceClient, "us-central1", vertex.url).create_custom_job(parent=PARENT, custom_job=custom)
