@@ -4,24 +4,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from seqline.endpoints.vertex_hosting import gpus_of
-from seqline.schema.options import BaseOptions
-
-GPUS = {
-    "NVIDIA_TESLA_P4": "n1-",
-    "NVIDIA_TESLA_P100": "n1-",
-    "NVIDIA_TESLA_V100": "n1-",
-    "NVIDIA_TESLA_T4": "n1-",
-    "NVIDIA_L4": "g2-standard-",
-    "NVIDIA_RTX_PRO_6000": "g4-standard-",
-    "NVIDIA_TESLA_A100": "a2-highgpu-",
-    "NVIDIA_A100_80GB": "a2-ultragpu-",
-    "NVIDIA_H100_80GB": "a3-highgpu-",
-    "NVIDIA_H100_MEGA_80GB": "a3-megagpu-",
-    "NVIDIA_H200_141GB": "a3-ultragpu-",
-    "NVIDIA_B200": "a4-highgpu-",
-}
-"""Machine types by GPU: docs.cloud.google.com/vertex-ai/docs/predictions/configure-compute."""
+from seqline.accelerators import MACHINES, check_machine
+from seqline.schema.options import BaseOptions, refusing
 
 
 class Cloud(BaseOptions):
@@ -116,22 +100,12 @@ class Options(BaseOptions):
             raise ValueError(f"max_replicas is {self.max_replicas}, below min_replicas, {self.min_replicas}; raise it")
         if self.accelerator_count and not self.accelerator_type:
             raise ValueError("accelerator_count is set, but not accelerator_type; name the GPU, such as NVIDIA_L4")
-        if self.accelerator_type and self.accelerator_type not in GPUS:
+        if self.accelerator_type and self.accelerator_type not in MACHINES:
             raise ValueError(
-                f"accelerator_type: Vertex AI serves on no {self.accelerator_type!r}; there are: {', '.join(GPUS)}"
+                f"accelerator_type: Vertex AI serves on no {self.accelerator_type!r}; there are: {', '.join(MACHINES)}"
             )
-        family = GPUS.get(self.accelerator_type, "")
-        if not self.machine_type.startswith(family):
-            raise ValueError(
-                f"machine_type: {self.machine_type} has no {self.accelerator_type}; choose one that begins with "
-                f"{family}"
-            )
-        known = gpus_of(self.machine_type)
-        if self.accelerator_count and known not in (0, self.accelerator_count):
-            raise ValueError(
-                f"accelerator_count: {self.machine_type} has {known} {self.accelerator_type}, not "
-                f"{self.accelerator_count}; leave it out, or choose another machine_type"
-            )
+        with refusing():
+            check_machine(self.machine_type, self.accelerator_type, self.accelerator_count)
         return self
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ class TrainingJob(Model):
     accelerator_type: str = ""
     """Accelerator type, such as NVIDIA_TESLA_T4 or NVIDIA_L4; empty for none."""
     accelerator_count: Annotated[int, Field(ge=0, le=16)] = 0
-    """Number of accelerators of each replica."""
+    """Number of accelerators of each replica; 0 for those of the machine type."""
     tpu: TpuSlice | None = None
     """TPU slice, instead of machine and accelerators."""
     replicas: Annotated[int, Field(ge=1, le=256)] = 1

@@ -1,30 +1,17 @@
 """How Vertex hosts an endpoint's versions: their machines, the endpoint's address, and what every resource carries."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from seqline.accelerators import gpus_of
 from seqline.errors import UserError
 
 Kind = Literal["auto", "dedicated", "shared", "private"]
 
 METRIC = "aiplatform.googleapis.com/prediction/online/"
 CPU, GPU = f"{METRIC}cpu/utilization", f"{METRIC}accelerator/duty_cycle"
-
-
-def gpus_of(machine_type: str) -> int:
-    """Returns the number of GPUs that a machine type has: docs.cloud.google.com/compute/docs/gpus; 0 for any number.
-
-    Args:
-        machine_type: The machine type, such as g2-standard-24 or a2-highgpu-4g.
-    """
-    family, _, size = machine_type.rpartition("-")
-    if family == "g2-standard":
-        return {"24": 2, "48": 4, "96": 8}.get(size, 1)
-    number = re.fullmatch(r"(\d+)g", size)
-    return int(number[1]) if number else 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the machine type gives the chips of one host and `tpu_topology` those of the sli
 
 from typing import Any
 
+from seqline.accelerators import check_machine, gpus_of
 from seqline.configuration.accelerators import GPU_MACHINES, Kind, image_with, kind_of
 from seqline.configuration.images import Images
 from seqline.configuration.vertex import TpuSlice, TrainingJob
@@ -92,7 +93,8 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
         _check_gpus(job)
         machine = {"machine_type": job.machine_type}
         if job.accelerator_type:
-            machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": job.accelerator_count or 1}
+            count = job.accelerator_count or gpus_of(job.machine_type) or 1
+            machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": count}
         machine |= reservation(job)
     # google-cloud-pipeline-components drops empty values, also those of variables.
     empty = sorted(name for name, value in environment.items() if not value)
@@ -128,6 +130,10 @@ def _check_gpus(job: TrainingJob) -> None:
             f"{field}.machine_type: {job.machine_type} has GPUs, which must be named: set accelerator_type, such as "
             "NVIDIA_L4 for g2"
         )
+    try:
+        check_machine(job.machine_type, job.accelerator_type, job.accelerator_count)
+    except UserError as error:
+        raise UserError(f"{field}.{error}") from None
 
 
 def reservation(job: TrainingJob) -> dict[str, Any]:

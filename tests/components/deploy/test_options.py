@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
-from seqline.components.deploy.options import GPUS, Options
+from seqline.accelerators import MACHINES
+from seqline.components.deploy.options import Options
 from seqline.endpoints.vertex_hosting import Machine
 from seqline.schema.options import OptionsError
 
@@ -50,7 +51,7 @@ def test_options_that_exclude_each_other_are_refused(values: dict[str, Any], mes
 
 
 def test_there_are_no_other_gpus_than_those_of_the_client() -> None:
-    assert set(GPUS) <= {one.name for one in AcceleratorType}
+    assert set(MACHINES) <= {one.name for one in AcceleratorType}
 
 
 @pytest.mark.parametrize("table", ["", "bq://my-project.logs", "bq://example.com:p.logs.requests_2026"])
