@@ -1,7 +1,8 @@
-"""The accelerator that a stage's image is for."""
+"""The accelerator that a stage's image is for, and the machine types of Google Cloud that have it."""
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from seqline.errors import UserError
@@ -12,6 +13,57 @@ log = logging.getLogger(__name__)
 # configuration requests, so in such an image it must be there.
 REQUIRED = "SEQLINE_ACCELERATOR"
 DRIVER = Path("/proc/driver/nvidia/version")
+
+# docs.cloud.google.com/vertex-ai/docs/predictions/configure-compute, and .../training/configure-compute.
+MACHINES = {
+    "NVIDIA_TESLA_P4": "n1-",
+    "NVIDIA_TESLA_P100": "n1-",
+    "NVIDIA_TESLA_V100": "n1-",
+    "NVIDIA_TESLA_T4": "n1-",
+    "NVIDIA_L4": "g2-standard-",
+    "NVIDIA_RTX_PRO_6000": "g4-standard-",
+    "NVIDIA_TESLA_A100": "a2-highgpu-",
+    "NVIDIA_A100_80GB": "a2-ultragpu-",
+    "NVIDIA_H100_80GB": "a3-highgpu-",
+    "NVIDIA_H100_MEGA_80GB": "a3-megagpu-",
+    "NVIDIA_H200_141GB": "a3-ultragpu-",
+    "NVIDIA_B200": "a4-highgpu-",
+}
+"""Beginnings of the machine types by GPU."""
+
+
+def gpus_of(machine_type: str) -> int:
+    """Returns the number of GPUs that a machine type has: docs.cloud.google.com/compute/docs/gpus; 0 for any number.
+
+    Args:
+        machine_type: The machine type, such as g2-standard-24 or a2-highgpu-4g.
+    """
+    family, _, size = machine_type.rpartition("-")
+    if family == "g2-standard":
+        return {"24": 2, "48": 4, "96": 8}.get(size, 1)
+    number = re.fullmatch(r"(\d+)g", size)
+    return int(number[1]) if number else 0
+
+
+def check_machine(machine_type: str, gpu: str, count: int) -> None:
+    """Checks that a machine type has GPUs, before a service refuses it.
+
+    Args:
+        machine_type: The machine type.
+        gpu: The GPU; one that is not in `MACHINES` is not checked.
+        count: Their number; 0 for those of the machine type.
+
+    Raises:
+        UserError: If it has not; the message begins with the option's name.
+    """
+    family, known = MACHINES.get(gpu, ""), gpus_of(machine_type)
+    if not machine_type.startswith(family):
+        raise UserError(f"machine_type: {machine_type} has no {gpu}; choose one that begins with {family}")
+    if gpu and count and known not in (0, count):
+        raise UserError(
+            f"accelerator_count: {machine_type} has {known} {gpu}, not {count}; leave it out, or choose another "
+            "machine_type"
+        )
 
 
 def required_accelerator() -> str:

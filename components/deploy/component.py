@@ -14,6 +14,7 @@ def deploy(
     endpoint: str = "",
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     api_endpoint: str = "",
+    cloud: dict = {},  # noqa: B006
 ) -> None:
     """Makes a blessed model the endpoint's live version, in steps with smoke requests.
 
@@ -28,13 +29,14 @@ def deploy(
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for nowhere.
         options: Serving options; docs/parameters.md lists them under `serving`.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
+        cloud: Key and labels of every resource, as targets.vertex has them: encryption_key, labels.
     """
     from pathlib import Path
 
     from seqline.components.deploy import lineage, stage
-    from seqline.components.deploy.options import Options
+    from seqline.components.deploy.options import Cloud, Options
 
     paths = Path(model.path), Path(decision.path), Path(deployment.path)
-    made = stage.deploy(*paths, endpoint, api_endpoint, Options(**options))
+    made = stage.deploy(*paths, endpoint, api_endpoint, Options(**options), Cloud(**cloud))
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)
     lineage.trace(made, vertex_model, vertex_endpoint)

@@ -7,12 +7,12 @@ from pathlib import Path
 from seqline.artifacts.decision import Decision, Judged, read_decision
 from seqline.artifacts.deployment import FILE, Deployment, Smoke
 from seqline.artifacts.exported_model import ExportedModel
-from seqline.components.deploy.options import Options
+from seqline.components.deploy.hosting import hosting_of
+from seqline.components.deploy.options import Cloud, Options
 from seqline.endpoints.back_end import BackEnd, State, is_of
 from seqline.endpoints.opening import open_back_end
 from seqline.endpoints.rolled_back import rolled_back
 from seqline.endpoints.rollout import Checks, roll_out
-from seqline.endpoints.vertex import Machine
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def deploy(
     endpoint: str = "",
     api_endpoint: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
+    cloud: Cloud = Cloud(),  # noqa: B008 (frozen)
 ) -> Deployment:
     """Makes a blessed model the live version of an endpoint.
 
@@ -43,6 +44,7 @@ def deploy(
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty to deploy nowhere.
         api_endpoint: Host of the Vertex API; empty for the region's own.
         options: Serving options.
+        cloud: Key and labels of the resources on Vertex.
 
     Returns:
         The deployment that was written.
@@ -59,8 +61,7 @@ def deploy(
         deployment = Deployment("", live=False)
         deployment.write(output / FILE)
         return deployment
-    machine = Machine(options.image, options.machine_type, options.max_replicas, options.service_account)
-    back_end = open_back_end(endpoint, options.port, machine, api_endpoint)
+    back_end = open_back_end(endpoint, options.port, hosting_of(options, cloud), api_endpoint)
     texts = [sample.source for sample in decided.samples[:SMOKE_TEXTS]] or ["1"]
     metrics = {name: metric.value for name, metric in decided.challenger.items()}
     with back_end.locked():

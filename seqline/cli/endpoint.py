@@ -1,6 +1,8 @@
 """`seqline endpoint`: local endpoints and endpoints on Vertex."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ from seqline.errors import UserError
 
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
+    from seqline.endpoints.vertex_hosting import Hosting
 
 app = typer.Typer(help="Manage local endpoints and endpoints on Vertex.", no_args_is_help=True)
 
@@ -24,6 +27,9 @@ NameArgument = Annotated[
 ]
 HomeOption = Annotated[Path, typer.Option("--home", callback=at_home, help="Folder of runs, caches and endpoints.")]
 ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
+AddressOption = Annotated[
+    str, typer.Option("--address", help="IP address or DNS name of a private endpoint on Vertex, in your network.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -36,21 +42,26 @@ def local_names(home: Path) -> list[str]:
     return [found.parent.name for found in sorted((home / "endpoints").glob("*/endpoint.json"))]
 
 
-def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
+def choose(home: Path, name: str | None, api_endpoint: str = "", address: str = "", deploys: bool = False) -> "BackEnd":
     """Finds one endpoint.
 
     Args:
         home: The laptop's folder.
         name: A local endpoint's name, or one on Vertex; optional if there is one local endpoint.
         api_endpoint: Host of the Vertex API; empty for the region's own.
+        address: Address of a private endpoint on Vertex; empty for the one that Vertex created.
+        deploys: Whether the command may deploy a version on Vertex, on the machines of the configuration.
 
     Raises:
         UserError: If there is no such endpoint, or there are several and no name is given.
     """
     from seqline.endpoints.opening import open_back_end
+    from seqline.endpoints.vertex_hosting import Hosting
 
     if name and name.startswith("projects/"):
-        return open_back_end(name, api_endpoint=api_endpoint)
+        hosting = _hosting(name) if deploys else Hosting()
+        access = replace(hosting.access, address=address or hosting.access.address)
+        return open_back_end(name, hosting=replace(hosting, access=access), api_endpoint=api_endpoint)
     known = local_names(home)
     if not known:
         raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` creates one")
@@ -59,6 +70,28 @@ def choose(home: Path, name: str | None, api_endpoint: str = "") -> "BackEnd":
     if name is not None and name not in known:
         raise UserError(f"there is no endpoint {name!r}; there are: {', '.join(known)}")
     return open_back_end(str(home.resolve() / "endpoints" / (name or known[0])))
+
+
+def _hosting(name: str) -> "Hosting":
+    """How the configuration hosts an endpoint on Vertex, if it is the configuration's own."""
+    from seqline.cli.options import pipeline_arguments, read_configuration
+    from seqline.endpoints.vertex_hosting import Hosting
+
+    try:
+        loaded = read_configuration(None, None)
+        vertex = loaded.configuration.targets.vertex
+        arguments = pipeline_arguments(loaded, "training", "vertex") if vertex is not None else {}
+    except UserError as error:
+        # A rollback must not fail for that.
+        print(f"warning: a version that is not deployed yet gets the default machines: {error}", file=sys.stderr)
+        return Hosting()
+    if vertex is None or arguments.get("endpoint") != name:
+        return Hosting()
+    from seqline.components.deploy.hosting import hosting_of
+    from seqline.components.deploy.options import Cloud, Options
+
+    cloud = Cloud(encryption_key=vertex.encryption_key, labels=dict(vertex.labels))
+    return hosting_of(Options(**arguments.get("serving", {})), cloud)
 
 
 @app.command("list")
@@ -146,7 +179,7 @@ def traffic(
 
     Deploys the versions that are only registered.
     """
-    chosen = choose(home, name, api_endpoint)
+    chosen = choose(home, name, api_endpoint, deploys=True)
     wanted = dict(_share(share) for share in shares)
     if sum(wanted.values()) != 100:
         raise UserError(f"the sum of the shares must be 100%, not {sum(wanted.values())}%")
@@ -171,7 +204,7 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
     """
     from seqline.endpoints.rollout import roll_back
 
-    chosen = choose(home, name, api_endpoint)
+    chosen = choose(home, name, api_endpoint, deploys=True)
     with chosen.locked():
         chosen.prepare()
         version = roll_back(chosen)
@@ -204,7 +237,7 @@ def allow(
 @app.command()
 def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
     """Start a stopped endpoint with its last traffic split."""
-    chosen = choose(home, name, api_endpoint)
+    chosen = choose(home, name, api_endpoint, deploys=True)
     with chosen.locked():
         state = chosen.state()  # under the lock: a deployment may just have ended
         if state.champion is None:

@@ -7,14 +7,17 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqline.cli.endpoint import ApiOption, HomeOption, choose
+from seqline.cli.endpoint import AddressOption, ApiOption, HomeOption, choose
 from seqline.cli.options import at_home
-from seqline.cli.texts import answered, read_texts
+from seqline.cli.texts import Text, answered, read_texts
 from seqline.errors import UserError
+
+if TYPE_CHECKING:
+    from seqline.endpoints.back_end import BackEnd
 
 BATCH = 64
 
@@ -37,6 +40,10 @@ def predict(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each answer while the model writes it, greedy or sampled.")
+    ] = False,
+    address: AddressOption = "",
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
@@ -44,11 +51,16 @@ def predict(
 
     A line is what ends with LF. Each has one line of output; a text without an answer has an empty one, and an error.
     """
-    chosen = choose(home, endpoint, api_endpoint)
+    if stream and (as_json or output):
+        raise UserError("--stream prints the answers as they arrive; leave out --json and --output")
+    chosen = choose(home, endpoint, api_endpoint, address)
     if not chosen.runs():
         raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
     texts, parameters = read_texts(text, file), dict(_parameter(given) for given in set_ or [])
     failed = 0
+    if stream:
+        _stream(chosen, texts, parameters)
+        return
     with _written(output) as out, _progress(len(texts), file is not None) as advance:
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
@@ -64,6 +76,26 @@ def predict(
                 print(f"error: {failure}", file=sys.stderr)
             failed += len(failures)
             advance(len(batch))
+    if failed:
+        raise UserError(f"{failed} of {len(texts)} texts have no answer, see above; their lines are empty")
+
+
+def _stream(chosen: "BackEnd", texts: list[Text], parameters: dict[str, Any]) -> None:
+    """Prints the answers one after the other, each while it arrives."""
+    from seqline.endpoints.back_end import RefusedError
+
+    failed = 0
+    for one in texts:
+        problem = one.problem
+        try:
+            for piece in chosen.stream(one.text, parameters) if not problem else ():
+                print(piece, end="", flush=True)
+        except RefusedError as error:
+            problem = f"the endpoint refuses it: {error}"
+        print(flush=True)
+        if problem:
+            print(f"error: {one.where}: {problem}", file=sys.stderr)
+            failed += 1
     if failed:
         raise UserError(f"{failed} of {len(texts)} texts have no answer, see above; their lines are empty")
 

@@ -1,6 +1,6 @@
 """The interface of a service that serves versions: a local endpoint, or one on Vertex."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,6 +165,13 @@ class BackEnd(Protocol):
 
         Raises:
             RefusedError: If the endpoint refuses the texts or the parameters.
+        """
+
+    def stream(self, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
+        """Sends one text and yields the pieces of its answer as they arrive.
+
+        Raises:
+            RefusedError: If the endpoint refuses the text or the parameters.
         """
 
     def alias(self, aliases: dict[str, int]) -> None:

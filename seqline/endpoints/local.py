@@ -1,5 +1,6 @@
 """The local back end: an endpoint's folder and its server process."""
 
+import contextlib
 import http.client
 import json
 import logging
@@ -9,13 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seqline.endpoints.back_end import NONE, RefusedError, Registered, Reply, State, require_unchanged
+from seqline.endpoints.events import deltas
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
@@ -137,17 +139,15 @@ class LocalBackEnd:
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
         """Sends one request to the predict address."""
-        settings = self._settings()
-        try:
-            body = {"instances": texts, "parameters": dict(parameters)}
+        body = {"instances": texts, "parameters": dict(parameters)}
+        with self._explained() as settings:
             return list(self._get(f"/v1/models/{settings.name}:predict", body)["predictions"])
-        except urllib.error.HTTPError as error:
-            message = _message(error.read())
-            if error.code in REFUSALS:
-                raise RefusedError(message) from None
-            raise UserError(f"{settings.predict_url} refuses: {message}") from None
-        except OSError as error:
-            raise UserError(f"{settings.predict_url} does not answer: {error}") from None
+
+    def stream(self, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
+        """Sends one text to the predict address."""
+        body = {"instances": [text], "parameters": dict(parameters), "stream": True}
+        with self._explained() as settings, self._open(f"/v1/models/{settings.name}:predict", body) as response:
+            yield from deltas(response)
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves all aliases in one step."""
@@ -231,12 +231,29 @@ class LocalBackEnd:
         except OSError:
             return {}
 
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[Settings]:
+        """Turns the errors of a request to the predict address into messages for users."""
+        settings = self._settings()
+        try:
+            yield settings
+        except urllib.error.HTTPError as error:
+            message = _message(error.read())
+            if error.code in REFUSALS:
+                raise RefusedError(message) from None
+            raise UserError(f"{settings.predict_url} refuses: {message}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(f"{settings.predict_url} does not answer: {error}") from None
+
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        with self._open(path, body) as response:
+            return json.load(response)
+
+    def _open(self, path: str, body: dict[str, Any] | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._settings().url + path, content, headers)  # noqa: S310 (our own server)
-        with DIRECT.open(request, timeout=self.seconds) as response:
-            return json.load(response)
+        return DIRECT.open(request, timeout=self.seconds)
 
     def _end_of_log(self) -> str:
         lines = self.endpoint.log.read_text(encoding="utf-8", errors="replace").splitlines()

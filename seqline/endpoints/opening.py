@@ -4,7 +4,8 @@ from seqline.endpoints.back_end import BackEnd
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import local_endpoint
 from seqline.endpoints.names import ENDPOINT
-from seqline.endpoints.vertex import Machine, VertexBackEnd
+from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex_hosting import Hosting
 from seqline.errors import UserError
 
 
@@ -29,7 +30,7 @@ def check_endpoint(endpoint: str) -> None:
 def open_back_end(
     endpoint: str,
     port: int = 0,
-    machine: Machine = Machine(),  # noqa: B008 (frozen)
+    hosting: Hosting = Hosting(),  # noqa: B008 (frozen)
     api_endpoint: str = "",
 ) -> BackEnd:
     """Opens the back end that serves an endpoint.
@@ -37,12 +38,12 @@ def open_back_end(
     Args:
         endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME.
         port: Port of a local endpoint's server that does not run yet; 0 for its previous one.
-        machine: How Vertex runs the model server.
+        hosting: How Vertex hosts the versions.
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Raises:
         UserError: If it is no endpoint's name.
     """
     if endpoint.startswith("projects/"):
-        return VertexBackEnd(endpoint, machine, api_endpoint)
+        return VertexBackEnd(endpoint, hosting, api_endpoint)
     return LocalBackEnd(local_endpoint(endpoint), port)

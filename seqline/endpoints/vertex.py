@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from seqline.endpoints.back_end import (
     CHAMPION,
     NONE,
     ChangedError,
-    RefusedError,
     Registered,
     Reply,
     State,
     require_unchanged,
 )
 from seqline.endpoints.names import ENDPOINT, model_id
+from seqline.endpoints.vertex_hosting import Hosting, require_as_made
+from seqline.endpoints.vertex_predictions import Predictions
 from seqline.endpoints.vertex_registry import Registry
 from seqline.errors import UserError
 from seqline.vertex_api.clients import connect
@@ -46,23 +47,8 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
 # Time limit for a deployment to end that the stage gave up: it usually takes ten minutes.
 GRACE_SECONDS = 900.0
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How Vertex runs the model server.
-
-    Attributes:
-        image: The serving image, by digest.
-        machine_type: Machine type of each replica.
-        max_replicas: Number of replicas, at most; Vertex adds them by load.
-        service_account: Service account of the server; empty for the project's default.
-    """
-
-    image: str = ""
-    machine_type: str = "n1-standard-4"
-    max_replicas: int = 1
-    service_account: str = ""
+# Time limit for Vertex to create an endpoint's address, after its first deployment.
+ADDRESS_SECONDS = 300.0
 
 
 class VertexBackEnd:
@@ -70,7 +56,7 @@ class VertexBackEnd:
 
     Args:
         endpoint: projects/P/locations/L/endpoints/NAME.
-        machine: How Vertex runs the model server.
+        hosting: How Vertex hosts the versions.
         api_endpoint: Host of the Vertex API, such as a Private Service Connect one; empty for the region's own. With
             https:// in front it is called by REST instead of gRPC.
         seconds: Time limit of one operation; deploying takes about ten minutes. One call has a minute.
@@ -86,7 +72,7 @@ class VertexBackEnd:
     def __init__(
         self,
         endpoint: str,
-        machine: Machine = Machine(),
+        hosting: Hosting = Hosting(),  # noqa: B008 (frozen)
         api_endpoint: str = "",
         seconds: float = 3600.0,
     ) -> None:
@@ -96,14 +82,14 @@ class VertexBackEnd:
         if not named:
             raise UserError(f"endpoint: {endpoint!r} is not projects/P/locations/L/endpoints/NAME")
         self.parent, self.location, self.name = named.groups()
-        self.endpoint, self.machine, self.seconds = endpoint, machine, seconds
+        self.endpoint, self.hosting, self.seconds = endpoint, hosting, seconds
         self.types = aiplatform_v1
         self.endpoints = connect(aiplatform_v1.EndpointServiceClient, self.location, api_endpoint)
-        self.predictions = connect(aiplatform_v1.PredictionServiceClient, self.location, api_endpoint)
+        self.predictions = Predictions(self.location, api_endpoint, hosting.access)
         self.retries = Retries(PAUSES, _explained, _is_transient, _is_conflict)
         self.operations = Operations(self.endpoints, self.retries, seconds, POLLS)
         models = connect(aiplatform_v1.ModelServiceClient, self.location, api_endpoint)
-        self.registry = Registry(self.parent, self.name, models, self.operations)
+        self.registry = Registry(self.parent, self.name, models, self.operations, hosting)
         # Versions whose deployment this process has not seen ending, and the operation's name if the response had it.
         self.begun: dict[int, str] = {}
 
@@ -113,27 +99,44 @@ class VertexBackEnd:
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:
         """Uploads the model as a version of the registry's model."""
+        endpoint = self.retries.read("look up the endpoint", self._endpoint)
+        if endpoint is not None:
+            require_as_made(endpoint, self.hosting, self.endpoint)
         known = self.registry.find(fingerprint)
         if known is not None:
             return known
-        if not self.machine.image:
+        if not self.hosting.machine.image:
             raise UserError("serving.image is empty; Vertex needs the serving image to deploy a model, by its digest")
-        return self.registry.upload(_bucket_address(model), fingerprint, metrics, self.machine.image)
+        return self.registry.upload(_bucket_address(model), fingerprint, metrics)
 
     def versions(self) -> list[Registered]:
         """The versions of the registry's model."""
         return self.registry.versions()
 
     def prepare(self) -> None:
-        """Creates the endpoint if there is none of its name."""
+        """Creates the endpoint if there is none of its name; gives an existing one what can be changed."""
+        project = self.parent.split("/")[1]
 
         def create() -> Any:
             log.info("creating the endpoint %s", self.endpoint)
-            endpoint = self.types.Endpoint(display_name=self.name)
+            endpoint = self.types.Endpoint(
+                display_name=self.name,
+                labels=dict(self.hosting.labels),
+                **self.hosting.access.fields(project),
+                **self.hosting.encryption(),
+            )
             request = {"parent": self.parent, "endpoint": endpoint, "endpoint_id": self.name}
             return self.endpoints.create_endpoint(request=request)
 
-        self.operations.finish("create the endpoint", self._endpoint, create, "CreateEndpoint", [self.endpoint])
+        operations = self.operations
+        found = operations.finish("create the endpoint", self._endpoint, create, "CreateEndpoint", [self.endpoint])
+        require_as_made(found, self.hosting, self.endpoint)
+        if self.hosting.labels:
+            self._consistently("label the endpoint", self._label)
+        if self.hosting.access.logged:
+            self._consistently("log requests to BigQuery", functools.partial(self._log_requests, project))
+        if self.hosting.access.timeout:
+            self._limit()
 
     def state(self) -> State:
         """Traffic from the endpoint; aliases and rollbacks from the registry."""
@@ -152,12 +155,8 @@ class VertexBackEnd:
                 id=str(version),
                 model=f"{self.registry.model}@{version}",
                 display_name=f"{self.name}-{version}",
-                service_account=self.machine.service_account,
-                dedicated_resources={
-                    "machine_spec": {"machine_type": self.machine.machine_type},
-                    "min_replica_count": 1,
-                    "max_replica_count": self.machine.max_replicas,
-                },
+                service_account=self.hosting.machine.service_account,
+                dedicated_resources=self.hosting.machine.resources(),
             )
             request: dict[str, Any] = {"endpoint": endpoint.name, "deployed_model": deployed}
             if not endpoint.deployed_models:
@@ -175,6 +174,7 @@ class VertexBackEnd:
             self._parents(),
         )
         del self.begun[version]
+        self._await_address()
 
     def split(self, traffic: Mapping[int, int], replaces: Mapping[int, int] | None = None) -> None:
         """Sets the traffic split; the endpoint's etag excludes a change between reading and writing."""
@@ -229,14 +229,15 @@ class VertexBackEnd:
         if not share:
             raise UserError(f"version {version} has no share of the traffic, so it gets no requests")
         replies: list[Reply] = []
-        self._predict(endpoint, texts[:1])  # connects and authenticates; the requests below measure the prediction
+        # Connects and authenticates; the requests below measure the prediction.
+        self.predictions.reach(endpoint, texts[0], PAUSES, self.retries.sleep)
         for _ in range(20 * len(texts) * -(-100 // share)):
             text = texts[len(replies)]
             started = time.monotonic()
-            response = self._predict(endpoint, [text])
+            answer = self.predictions.predict(endpoint, [text])
             milliseconds = round(1000 * (time.monotonic() - started), 1)
-            if response.model_version_id == str(version):
-                replies.append(Reply(text, str(_plain(response.predictions[0])["text"]), milliseconds))
+            if answer.version == str(version):
+                replies.append(Reply(text, str(answer.predictions[0]["text"]), milliseconds))
             if len(replies) == len(texts):
                 return replies
         raise UserError(
@@ -245,7 +246,11 @@ class VertexBackEnd:
 
     def predict(self, texts: list[str], parameters: Mapping[str, Any] = NONE) -> list[dict[str, Any]]:
         """Sends one request to the endpoint."""
-        return [_plain(prediction) for prediction in self._predict(self._endpoint(), texts, parameters).predictions]
+        return self.predictions.predict(self._existing(), texts, parameters).predictions
+
+    def stream(self, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
+        """Sends one text to the endpoint; a shared one does not stream."""
+        return self.predictions.stream(self._existing(), text, parameters)
 
     def alias(self, aliases: dict[str, int]) -> None:
         """Moves aliases, the champion's last."""
@@ -260,10 +265,14 @@ class VertexBackEnd:
         """Removes nothing: versions in the registry cost almost nothing."""
 
     def address(self) -> str:
-        """The predict method's address."""
+        """The predict method's address; of a private endpoint without one, its name."""
         found = self._endpoint()
-        name = found.name if found else self.endpoint
-        return f"https://{self.location}-aiplatform.googleapis.com/v1/{name}:predict"
+        if found is None:
+            return self.endpoint
+        try:
+            return self.predictions.address(found)
+        except UserError:
+            return str(found.name)
 
     def runs(self) -> bool:
         """Whether a version is deployed."""
@@ -418,19 +427,57 @@ class VertexBackEnd:
         if not self._running_deployments():
             self._set_abandoned(named, False)
 
-    def _predict(self, endpoint: Any, texts: list[str], parameters: Mapping[str, Any] = NONE) -> Any:
-        from google.api_core.exceptions import GoogleAPIError, InternalServerError, InvalidArgument
+    def _await_address(self) -> None:
+        """Waits until the endpoint has its address; without one, the first smoke request says why."""
+        clock = self.operations.clock
+        deadline = clock() + ADDRESS_SECONDS
+        while self.predictions.awaits_address(self._existing()) and clock() < deadline:
+            self.retries.sleep(POLLS[-1])
 
+    def _existing(self) -> Any:
+        endpoint = self._endpoint()
         if endpoint is None:
             raise UserError(f"there is no endpoint {self.endpoint}")
-        try:
-            return self.predictions.predict(
-                endpoint=endpoint.name, instances=texts, parameters=dict(parameters), timeout=120
+        return endpoint
+
+    def _label(self) -> None:
+        """Adds the labels that an existing endpoint lacks."""
+        endpoint = self._endpoint()
+        labels = {**endpoint.labels, **self.hosting.labels}
+        if labels != dict(endpoint.labels):
+            self._update(endpoint, "labels", labels)
+
+    def _log_requests(self, project: str) -> None:
+        """Makes an existing endpoint log its requests; a table that nobody names stays the one it has."""
+        endpoint = self._endpoint()
+        known, access = endpoint.predict_request_response_logging_config, self.hosting.access
+        table = known.bigquery_destination.output_uri
+        same = table == access.log_table if access.log_table else bool(table)
+        if not (known.enabled and same and abs(known.sampling_rate - access.logged) < 1e-9):
+            wanted = access.logging(project)
+            if same:
+                wanted["bigquery_destination"] = {"output_uri": table}
+            self._update(endpoint, "predict_request_response_logging_config", wanted)
+
+    def _limit(self) -> None:
+        """Sets the time limit of an existing endpoint's requests; no other update changes it."""
+        seconds = self.hosting.access.timeout
+
+        def look() -> bool | None:
+            limit = self._endpoint().client_connection_config.inference_timeout
+            return True if limit and limit.total_seconds() == seconds else None
+
+        def start() -> Any:
+            endpoint = self._endpoint()
+            changed = self.types.Endpoint(
+                name=endpoint.name,
+                display_name=endpoint.display_name,
+                etag=endpoint.etag,
+                client_connection_config={"inference_timeout": {"seconds": seconds}},
             )
-        except (InvalidArgument, InternalServerError) as error:
-            raise RefusedError(str(error.message)) from error
-        except GoogleAPIError as error:
-            raise UserError(f"{self.endpoint} does not answer: {error}") from error
+            return self.endpoints.update_endpoint_long_running(request={"endpoint": changed})
+
+        self.operations.finish("set the time limit of requests", look, start, "UpdateEndpoint", self._parents())
 
 
 def _is_transient(error: Exception) -> bool:
@@ -510,8 +557,3 @@ def _bucket_address(model: Path) -> str:
     if parts[:2] != ("/", "gcs") or len(parts) < 4:
         raise UserError(f"model: {model} is not in Cloud Storage; Vertex serves models from there only")
     return "gs://" + "/".join(parts[2:])
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """A prediction of the client library as a dictionary."""
-    return {str(name): value[name] for name in value}

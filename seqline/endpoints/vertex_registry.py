@@ -10,6 +10,7 @@ from typing import Any
 
 from seqline.endpoints.back_end import BEST, CHAMPION, PREVIOUS, Registered, label_of
 from seqline.endpoints.names import model_id
+from seqline.endpoints.vertex_hosting import Hosting
 from seqline.vertex_api.operations import Operations
 
 LABEL, ROLLED_BACK = "seqline-fingerprint", "seqline-rolled-back"
@@ -24,26 +25,27 @@ class Registry:
         name: The endpoint's id, which the model's id is made of.
         client: The client of the model service.
         operations: How long operations are followed.
+        hosting: How Vertex hosts the versions.
     """
 
     parent: str
     name: str
     client: Any
     operations: Operations
+    hosting: Hosting
 
     @property
     def model(self) -> str:
         """The model's resource name."""
         return f"{self.parent}/models/{model_id(self.name)}"
 
-    def upload(self, address: str, fingerprint: str, metrics: Mapping[str, float], image: str) -> int:
+    def upload(self, address: str, fingerprint: str, metrics: Mapping[str, float]) -> int:
         """Uploads a model as a version of the registry's model, which the first version creates.
 
         Args:
             address: The model's folder, gs://.
             fingerprint: Its fingerprint.
             metrics: The challenger's metrics in the decision that blessed it.
-            image: The serving image, by digest.
 
         Returns:
             The version's number; that of the existing one if the model is registered.
@@ -54,13 +56,14 @@ class Registry:
             display_name=self.name,
             artifact_uri=address,
             version_description=", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
-            labels={LABEL: label_of(fingerprint)},
+            labels={**self.hosting.labels, LABEL: label_of(fingerprint)},
             container_spec={
-                "image_uri": image,
+                "image_uri": self.hosting.machine.image,
                 "predict_route": "/predict",
                 "health_route": "/healthz",
                 "ports": [{"container_port": 8080}],
             },
+            **self.hosting.encryption(),
         )
 
         def upload() -> Any:

@@ -19,6 +19,7 @@ def test_every_stage_is_looked_at() -> None:
         "champion",
         "deploy",
         "evaluate",
+        "experiment",
         "export",
         "infer",
         "plan_trials",

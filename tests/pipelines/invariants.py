@@ -14,6 +14,7 @@ NEVER_CACHED = {
     "deploy",
     "summarize",
     "infer",
+    "experiment",
     "notify",
     "model-evaluation-import",
 }
@@ -29,6 +30,7 @@ IMAGES = {
     "deploy": "serve",
     "summarize": "evaluate",
     "infer": "infer",
+    "experiment": "serve",
     "tune": "train",
     "plan-trials": "train",
     "best-trial": "tokenize",

@@ -186,3 +186,146 @@ def test_a_search_runs_its_trials_in_the_ranges(vertex: VertexStandIn) -> None:
     job.parallel_trial_count = 9
     with pytest.raises(exceptions.BadRequest, match="above max_trial_count"):
         jobs.create_hyperparameter_tuning_job(parent=PARENT, hyperparameter_tuning_job=job)
+
+
+def made(vertex: VertexStandIn, **fields: Any) -> v1.Endpoint:
+    endpoint = v1.Endpoint(display_name="e", **fields)
+    return connect(v1.EndpointServiceClient, vertex).create_endpoint(parent=PARENT, endpoint=endpoint).result()
+
+
+def serves(vertex: VertexStandIn, **fields: Any) -> v1.Endpoint:
+    """An endpoint with a model."""
+    endpoint, deployed = (
+        made(vertex, **fields),
+        v1.DeployedModel(model=upload(vertex).model, dedicated_resources=MACHINE),
+    )
+    endpoints = connect(v1.EndpointServiceClient, vertex)
+    endpoints.deploy_model(endpoint=endpoint.name, deployed_model=deployed, traffic_split={"0": 100}).result()
+    return endpoints.get_endpoint(name=endpoint.name)
+
+
+def asked(host: str, vertex: VertexStandIn, endpoint: v1.Endpoint, body: dict[str, Any], method: str) -> Any:
+    address = f"http://{host}:{vertex.endpoints.port}/v1/{endpoint.name}:{method}"
+    return requests.post(address, json=body, timeout=10)
+
+
+HOSTS = {"dedicated": "localhost", "shared": "127.0.0.1", "private": "127.1"}
+FIELDS: dict[str, dict[str, Any]] = {
+    "dedicated": {"dedicated_endpoint_enabled": True},
+    "shared": {},
+    "private": {"private_service_connect_config": {"enable_private_service_connect": True}},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_an_endpoint_answers_under_its_own_domain_only(vertex: VertexStandIn, kind: str) -> None:
+    endpoint = serves(vertex, **FIELDS[kind])
+    statuses = {
+        domain: asked(host, vertex, endpoint, {"instances": ["a"]}, "predict").status_code
+        for domain, host in HOSTS.items()
+    }
+    refused = 400 if kind == "dedicated" else 404
+    expected = {"dedicated": 404, "shared": refused, "private": 404, kind: 200}
+    assert statuses == expected
+    streamed = asked(HOSTS[kind], vertex, endpoint, {"instances": ["a"]}, "streamRawPredict")
+    assert streamed.status_code == (400 if kind == "shared" else 200)
+    assert requests.get(f"http://localhost:{vertex.endpoints.port}/v1/{endpoint.name}", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"client_connection_config": {"inference_timeout": {"seconds": 60}}}, "not supported on a shared endpoint"),
+        (
+            {**FIELDS["dedicated"], "client_connection_config": {"inference_timeout": {"seconds": 3601}}},
+            "at most 3600s",
+        ),
+        ({"network": "projects/1/global/networks/n", **FIELDS["private"]}, "mutually exclusive"),
+        ({"predict_request_response_logging_config": {"enabled": True}}, "sampling_rate must be in"),
+        (
+            {"predict_request_response_logging_config": {"enabled": True, "sampling_rate": 0.5}},
+            "output_uri is invalid",
+        ),
+        ({"encryption_spec": {"kms_key_name": "k"}}, "'k' is no key in us-central1"),
+        (
+            {"encryption_spec": {"kms_key_name": "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"}},
+            "is no key in us-central1",
+        ),
+    ],
+)
+def test_an_impossible_endpoint_is_refused(vertex: VertexStandIn, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(exceptions.BadRequest, match=message):
+        made(vertex, **fields)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["dedicated_endpoint_enabled", "encryption_spec", "client_connection_config", "private_service_connect_config"],
+)
+def test_what_an_endpoint_was_made_with_cannot_be_updated(vertex: VertexStandIn, field: str) -> None:
+    endpoint = made(vertex)
+    with pytest.raises(exceptions.BadRequest, match=f"Field {field} of an endpoint cannot be updated"):
+        connect(v1.EndpointServiceClient, vertex).update_endpoint(endpoint=endpoint, update_mask={"paths": [field]})
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ({"min_replica_count": 0}, "min_replica_count"),
+        ({"min_replica_count": 3, "max_replica_count": 2}, "below min_replica_count"),
+        ({"machine_spec": {"machine_type": "n1-standard-4", "accelerator_type": "NVIDIA_L4"}}, "accelerator_count"),
+        (
+            {"machine_spec": {"machine_type": "n1-standard-4", "accelerator_type": 11, "accelerator_count": 1}},
+            "NVIDIA_L4 is not supported with machine type n1-standard-4",
+        ),
+        ({"autoscaling_metric_specs": [{"metric_name": "cpu", "target": 50}]}, "invalid metrics"),
+        (
+            {
+                "autoscaling_metric_specs": [
+                    {"metric_name": "aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle", "target": 50}
+                ]
+            },
+            "no accelerator to measure",
+        ),
+    ],
+)
+def test_impossible_machines_of_a_model_are_refused(
+    vertex: VertexStandIn, resources: dict[str, Any], message: str
+) -> None:
+    deployed = v1.DeployedModel(model=upload(vertex).model, dedicated_resources={**MACHINE, **resources})
+    with pytest.raises(exceptions.BadRequest, match=message):
+        connect(v1.EndpointServiceClient, vertex).deploy_model(endpoint=made(vertex).name, deployed_model=deployed)
+
+
+L4 = {"machine_type": "g2-standard-8", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
+SPECIFIC = {"reservation_affinity_type": "SPECIFIC_RESERVATION"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "spec", "message"),
+    [
+        (L4, {"scheduling": {"max_wait_duration": {"seconds": 60}}}, "only valid with strategy FLEX_START"),
+        ({"machine_type": "n1-standard-4"}, {"scheduling": {"strategy": "FLEX_START"}}, "only supported for L4"),
+        (L4, {"scheduling": {"strategy": "FLEX_START", "timeout": {"seconds": 700_000}}}, "at most 7 days"),
+        ({**L4, "reservation_affinity": SPECIFIC}, {}, "needs key and values"),
+        (
+            {**L4, "reservation_affinity": {"reservation_affinity_type": "ANY_RESERVATION"}},
+            {"scheduling": {"strategy": "SPOT"}},
+            "not supported with strategy SPOT",
+        ),
+        (
+            {"machine_type": "n1-standard-4", "reservation_affinity": {"reservation_affinity_type": "ANY_RESERVATION"}},
+            {},
+            "reservations of VMs that have GPUs",
+        ),
+        (L4, {"tensorboard": "t"}, "service_account must be set"),
+        (L4, {"tensorboard": "t", "service_account": "a"}, "base_output_directory must be set"),
+    ],
+)
+def test_an_impossible_job_is_refused(
+    vertex: VertexStandIn, machine: dict[str, Any], spec: dict[str, Any], message: str
+) -> None:
+    pool = {"machine_spec": machine, "replica_count": 1, "container_spec": {"image_uri": "i"}}
+    job = v1.CustomJob(display_name="j", job_spec={"worker_pool_specs": [pool], **spec})
+    with pytest.raises(exceptions.BadRequest, match=message):
+        connect(v1.JobServiceClient, vertex).create_custom_job(parent=PARENT, custom_job=job)

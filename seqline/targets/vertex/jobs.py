@@ -12,6 +12,7 @@ from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.options import whole_numbers
 from seqline.targets.target import Run, State, Task
+from seqline.targets.vertex.carried import require_carried
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.console import run_page
 
@@ -71,9 +72,13 @@ def pipeline_job(
 
     Returns:
         A `PipelineJob` of google-cloud-aiplatform.
+
+    Raises:
+        UserError: If a Dataflow job of the parameters would lack the key or the labels.
     """
     from google.cloud.aiplatform_v1 import EncryptionSpec, PipelineJob
 
+    require_carried(arguments, settings)
     job = PipelineJob(
         display_name=spec["pipelineInfo"]["name"],
         pipeline_spec=_without_cache(spec) if cache is False else dict(spec),
@@ -83,6 +88,8 @@ def pipeline_job(
         ),
         service_account=settings.service_account,
         network=settings.network,
+        reserved_ip_ranges=list(settings.reserved_ip_ranges),
+        psc_interface_config=settings.psc_interface or None,
         template_uri=template if template.startswith("https://") else "",
     )
     if settings.encryption_key:

@@ -21,7 +21,7 @@ Spec = dict[str, Any]
 # Types in the registry of google-cloud-pipeline-components.
 LINEAGE = {"vertex_model": "google.VertexModel", "vertex_endpoint": "google.VertexEndpoint"}
 PROJECT, REGION = "{{$.pipeline_google_cloud_project_id}}", "{{$.pipeline_google_cloud_location}}"
-ROOT = "{{$.pipeline_root}}"
+ROOT, JOB = "{{$.pipeline_root}}", "{{$.pipeline_job_name}}"
 # Inside a payload of JSON, the executor's input is escaped once more.
 EXECUTOR, ESCAPED_EXECUTOR = "{{$}}", "{{$.json_escape[1]}}"
 
@@ -155,6 +155,11 @@ def place_training(spec: Spec, job: TrainingJob, target: VertexTarget, images: I
             "worker_pool_specs": worker_pools(job, run),
             "service_account": target.service_account,
             "network": target.network,
+            "reserved_ip_ranges": list(target.reserved_ip_ranges),
+            "psc_interface_config": target.psc_interface,
+            "tensorboard": job.tensorboard,
+            # Sets AIP_TENSORBOARD_LOG_DIR, from which Vertex uploads the logs.
+            "base_output_directory": f"{ROOT}/{JOB}/tensorboard" if job.tensorboard else "",
             "encryption_spec_key_name": target.encryption_key,
             "labels": dict(target.labels),
             **scheduling(job),

@@ -50,6 +50,9 @@ class Schedules:
             "pipeline_root": self.settings.pipeline_root,
             "service_account": self.settings.service_account,
             "network": self.settings.network,
+            "network_attachment": self.settings.network_attachment,
+            "dns_peering": ",".join(sorted(one.domain for one in self.settings.dns_peering)),
+            "reserved_ip_ranges": ",".join(self.settings.reserved_ip_ranges),
             "encryption_key": self.settings.encryption_key,
             "labels": ",".join(f"{name}={value}" for name, value in sorted(self.settings.labels.items())),
         }
@@ -116,6 +119,9 @@ class Schedules:
             "pipeline_root": job.runtime_config.gcs_output_directory,
             "service_account": job.service_account,
             "network": job.network,
+            "network_attachment": job.psc_interface_config.network_attachment,
+            "dns_peering": ",".join(sorted(one.domain for one in job.psc_interface_config.dns_peering_configs)),
+            "reserved_ip_ranges": ",".join(job.reserved_ip_ranges),
             "encryption_key": job.encryption_spec.kms_key_name if job.encryption_spec else "",
             "labels": ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in own),
         }

@@ -53,6 +53,7 @@ class Vertex:
         import_kfp()
         from seqline.atomic import atomic_write
         from seqline.compiling.compiler import compile_pipeline
+        from seqline.targets.vertex.carried import carry
         from seqline.targets.vertex.placement import place
 
         address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
@@ -62,6 +63,7 @@ class Vertex:
         text = path.read_text(encoding="utf-8")
         portable = yaml.safe_load(text)
         placed = place(portable, self.settings, self.configuration.images)
+        carry(placed, self.settings, self.configuration.images)
         if placed != portable:
             comments = text[: text.index("\ncomponents:") + 1]
             atomic_write(path, comments + yaml.dump(placed, sort_keys=True))

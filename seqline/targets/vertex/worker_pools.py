@@ -6,6 +6,7 @@ the machine type gives the chips of one host and `tpu_topology` those of the sli
 
 from typing import Any
 
+from seqline.accelerators import check_machine, gpus_of
 from seqline.configuration.accelerators import GPU_MACHINES, Kind, image_with, kind_of
 from seqline.configuration.images import Images
 from seqline.configuration.vertex import TpuSlice, TrainingJob
@@ -92,7 +93,9 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
         _check_gpus(job)
         machine = {"machine_type": job.machine_type}
         if job.accelerator_type:
-            machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": job.accelerator_count or 1}
+            count = job.accelerator_count or gpus_of(job.machine_type) or 1
+            machine |= {"accelerator_type": job.accelerator_type, "accelerator_count": count}
+        machine |= reservation(job)
     # google-cloud-pipeline-components drops empty values, also those of variables.
     empty = sorted(name for name, value in environment.items() if not value)
     if empty:
@@ -127,6 +130,29 @@ def _check_gpus(job: TrainingJob) -> None:
             f"{field}.machine_type: {job.machine_type} has GPUs, which must be named: set accelerator_type, such as "
             "NVIDIA_L4 for g2"
         )
+    try:
+        check_machine(job.machine_type, job.accelerator_type, job.accelerator_count)
+    except UserError as error:
+        raise UserError(f"{field}.{error}") from None
+
+
+def reservation(job: TrainingJob) -> dict[str, Any]:
+    """The reservation of a machine spec; empty for none.
+
+    Args:
+        job: The configuration's `targets.vertex.training`.
+    """
+    if not job.reservation:
+        return {}
+    if job.reservation == "any":
+        return {"reservation_affinity": {"reservation_affinity_type": "ANY_RESERVATION"}}
+    return {
+        "reservation_affinity": {
+            "reservation_affinity_type": "SPECIFIC_RESERVATION",
+            "key": "compute.googleapis.com/reservation-name",
+            "values": [job.reservation],
+        }
+    }
 
 
 def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
@@ -142,7 +168,7 @@ def trial_worker(job: TrainingJob, images: Images) -> dict[str, Any]:
 
 
 def scheduling(job: TrainingJob) -> dict[str, Any]:
-    """Time limit and strategy of a custom job.
+    """Time limit and strategy of a custom job, as parameters of google-cloud-pipeline-components.
 
     Spot machines are preempted at any time; then, and when one of several workers is lost, the whole job restarts and
     the trainer continues from its checkpoints.
@@ -152,6 +178,7 @@ def scheduling(job: TrainingJob) -> dict[str, Any]:
     """
     return {
         "timeout": f"{job.timeout}s",
-        "strategy": "SPOT" if job.spot else "STANDARD",
+        "strategy": "SPOT" if job.spot else "FLEX_START" if job.flex_start else "STANDARD",
+        **({"max_wait_duration": f"{job.max_wait}s"} if job.flex_start else {}),
         "restart_job_on_worker_restart": job.spot or job.replicas > 1,
     }

@@ -3,7 +3,7 @@
 import gzip
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ class Endpoint:
             if "down" in text:
                 raise UserError("http://127.0.0.1:1 does not answer")
         return [{"text": text.upper(), "score": 0.0} for text in texts]
+
+    def stream(self, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
+        yield from (one["text"] for one in self.predict([text], parameters))
+        yield "."
 
 
 @pytest.fixture
@@ -147,3 +151,16 @@ def test_the_answers_are_always_in_step_with_the_texts(texts: list[str]) -> None
     rows = answered(Endpoint(), inputs, {})  # type: ignore[arg-type]
     assert [row["input"] for row in rows] == texts
     assert ["error" in row for row in rows] == ["!" in text for text in texts]
+
+
+def test_streamed_answers_are_lines_and_a_refused_text_is_an_empty_one(run: Run) -> None:
+    code, lines, errors = run(b"a\nb!\nc\n", "--stream")
+    assert (code, lines) == (1, ["A.", "", "C."])
+    assert "in.txt, line 2: the endpoint refuses it: text 0 has 20500 characters" in errors
+
+
+@pytest.mark.parametrize("flag", [["--json"], ["--output", "out.txt"]])
+def test_streamed_answers_go_to_the_terminal_only(run: Run, flag: list[str]) -> None:
+    code, lines, errors = run(b"a\n", "--stream", *flag)
+    assert (code, lines) == (1, [])
+    assert "leave out --json and --output" in errors

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seqline.endpoints import local as module
+from seqline.endpoints.back_end import RefusedError
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.rollout import roll_back
@@ -47,7 +48,18 @@ def back_end(tmp_path: Path, clock: Clock) -> Iterator[LocalBackEnd]:
             clock.sleep(0.125)
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             code = 400 if body["instances"] == ["bad"] else 200
+            if body.get("stream") and code == 200:
+                self.stream()
+                return
             self.send(code, {"predictions": [{"text": "good"}], "error": "the text is bad"})
+
+        def stream(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            for piece in ("Ein", " Hund"):
+                self.wfile.write(f"data: {json.dumps({'index': 0, 'delta': piece})}\n\n".encode())
+            done = json.dumps({"predictions": [{"text": "Ein Hund"}]})
+            self.wfile.write(f"event: done\ndata: {done}\n\n".encode())
 
         def do_GET(self) -> None:
             settings = endpoint.read()
@@ -70,6 +82,7 @@ def back_end(tmp_path: Path, clock: Clock) -> Iterator[LocalBackEnd]:
     endpoint.path.mkdir()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text("{}")
         endpoint.register(tmp_path / name, f"f-{name}", {})
     aliases = {"champion": 2, "previous": 1}
     endpoint.write(Settings("demo", "127.0.0.1", server.server_address[1], 0, {1: 0, 2: 100}, aliases))
@@ -114,3 +127,9 @@ def test_a_rollback_is_in_the_endpoints_record_also_when_the_version_is_removed(
     assert not back_end.state().when_rolled_back("f-one")
     back_end.mark_rolled_back("f-two", "")
     assert not back_end.state().when_rolled_back("f-two")
+
+
+def test_an_answer_is_streamed_in_pieces_and_a_refusal_has_the_servers_message(back_end: LocalBackEnd) -> None:
+    assert list(back_end.stream("A dog", {"sampling": True})) == ["Ein", " Hund"]
+    with pytest.raises(RefusedError, match="the text is bad"):
+        list(back_end.stream("bad"))

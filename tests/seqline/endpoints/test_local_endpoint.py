@@ -17,6 +17,7 @@ def endpoint(tmp_path: Path) -> Endpoint:
 
 def model(folder: Path, content: str) -> Path:
     folder.mkdir()
+    (folder / "model.json").write_text("{}")  # marks the folder as complete
     (folder / "saved_model.pb").write_text(content)
     return folder
 
@@ -44,7 +45,8 @@ def test_a_registered_model_whose_files_are_not_the_models_gets_them_again(
     else:
         file.write_text({"cut short": "wei", "changed": "WEIGHTS"}[fault])
     assert endpoint.register(source, "fa", {}).version == 1
-    assert {path.name: path.read_text() for path in registered.iterdir()} == {"saved_model.pb": "weights"}
+    files = {path.name: path.read_text() for path in registered.iterdir()}
+    assert files == {"model.json": "{}", "saved_model.pb": "weights"}
 
 
 def test_a_model_that_changes_while_it_is_copied_is_not_registered(

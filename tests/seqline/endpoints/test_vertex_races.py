@@ -15,6 +15,7 @@ from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.rollout import Checks, roll_back, roll_out
 from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex_hosting import Hosting, Machine
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide
 from tests.seqline.endpoints.test_vertex import ENDPOINT, PARENT, back_end, go, models
@@ -218,7 +219,7 @@ def test_an_outage_that_is_longer_than_all_retries_of_a_write_is_waited_for(
 def registered(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> VertexStandIn:
     """Version 1 is live, and version 2 is only registered."""
     go(vertex, models.one, tmp_path)
-    back = VertexBackEnd(ENDPOINT, module.Machine("image"), vertex.url)
+    back = VertexBackEnd(ENDPOINT, Hosting(Machine("image")), vertex.url)
     assert back.register(models.two, "two" * 20, {}) == 2
     return vertex
 

@@ -11,9 +11,11 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, json_format
 
 from tests.stand_ins.server import Answer, ApiError, Faults, Request, serving
-from tests.stand_ins.vertex.conformance import validate
+from tests.stand_ins.vertex.conformance import check_keys, validate
+from tests.stand_ins.vertex.domains import require_api, require_domain
 from tests.stand_ins.vertex.endpoints import Endpoints
 from tests.stand_ins.vertex.jobs import Jobs
+from tests.stand_ins.vertex.metadata import Metadata
 from tests.stand_ins.vertex.models import Models
 from tests.stand_ins.vertex.pipelines import Pipelines
 from tests.stand_ins.vertex.routes import find_route, parse
@@ -23,6 +25,7 @@ from tests.stand_ins.vertex.state import NUMBER, PROJECT, Clock, Operations
 OPERATION = re.compile(r"/(?:v1|ui)/(projects/[^:]*/operations/[^/:]+)(?::(wait|cancel))?")
 OPERATIONS = re.compile(r"/(?:v1|ui)/(projects/[^:]*)/operations")
 LOG_FILTER = re.compile(r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)"')
+PREDICTIONS = ("Predict", "RawPredict", "StreamRawPredict")
 
 __all__ = ["NUMBER", "PROJECT", "VertexStandIn"]
 
@@ -49,7 +52,10 @@ class VertexStandIn:
         self.pipelines = Pipelines(self.clock, self.operations)
         self.schedules = Schedules(self.clock, self.operations, self.pipelines)
         self.jobs = Jobs(self.clock, self.operations)
-        self.services: list[Any] = [self.models, self.endpoints, self.pipelines, self.schedules, self.jobs]
+        self.metadata = Metadata(self.clock, self.pipelines.contexts)
+        self.services: list[Any] = [
+            self.models, self.endpoints, self.pipelines, self.schedules, self.jobs, self.metadata,
+        ]  # fmt: skip
 
     @classmethod
     @contextlib.contextmanager
@@ -57,6 +63,7 @@ class VertexStandIn:
         """Starts it on a free port."""
         stand_in = cls()
         with serving(stand_in, stand_in.faults) as stand_in.url:
+            stand_in.endpoints.port = int(stand_in.url.rpartition(":")[2])
             yield stand_in
 
     def called(self, procedure: str) -> list[Any]:
@@ -82,6 +89,11 @@ class VertexStandIn:
         procedure, message = parse(request)
         self.calls.append((procedure, message))
         validate(message)
+        check_keys(message)
+        if procedure in PREDICTIONS:
+            require_domain(request, self.endpoints.resources.get(message.endpoint), procedure)
+        else:
+            require_api(request, procedure)
         method = re.sub(r"(?<!^)([A-Z])", r"_\1", procedure).lower()
         for service in self.services:
             if hasattr(service, method):
@@ -106,6 +118,8 @@ class VertexStandIn:
 
 
 def _answer(message: Any) -> Answer:
+    if isinstance(message, Answer):
+        return message
     raw = type(message).pb(message) if hasattr(type(message), "pb") else message
     if isinstance(raw, operations_pb2.Operation) and raw.HasField("error"):
         raw.ClearField("response")

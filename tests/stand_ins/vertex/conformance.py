@@ -12,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from tests.stand_ins.server import ApiError
 
 REQUIRED = re.compile(r"^    {1,8}(\w+) \([^\n]*\):\n\s+Required\.", re.MULTILINE)
+KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 # A number that is 0 is indistinguishable from a missing one; the services check those themselves.
 TELLABLE = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_MESSAGE}
@@ -52,6 +53,29 @@ def validate(message: Any, path: str = "") -> None:
             raise ApiError(400, f"{where} has {len(value)} characters; at most 128 are allowed")
     for name, value in _below(message):
         validate(value, f"{path}{name}.")
+
+
+def check_keys(message: Any) -> None:
+    """Refuses a key of another region than the resource's: aiplatform_v1/types/encryption_spec.py.
+
+    Args:
+        message: A request with a parent.
+
+    Raises:
+        ApiError: 400 naming the key.
+    """
+    location = str(getattr(message, "parent", "")).rpartition("/")[2]
+    for key in _keys(message):
+        found = KEY.fullmatch(key)
+        if not found or found[1] != location:
+            raise ApiError(400, f"encryption_spec.kms_key_name: {key!r} is no key in {location}")
+
+
+def _keys(message: Any) -> Iterator[str]:
+    for name, value in _below(message):
+        if name == "encryption_spec":
+            yield value.kms_key_name
+        yield from _keys(value)
 
 
 def _check_labels(labels: Any, where: str) -> None:

@@ -7,6 +7,12 @@ from google.cloud.aiplatform_v1 import types
 from google.protobuf import empty_pb2, struct_pb2
 
 from tests.stand_ins.server import ApiError
+from tests.stand_ins.vertex.machines import (
+    check_accelerator,
+    check_reservation,
+    check_scheduling,
+    check_tensorboard,
+)
 from tests.stand_ins.vertex.state import Clock, Collection, Operations
 
 State = types.JobState
@@ -31,7 +37,7 @@ class Jobs:
 
     def create_custom_job(self, request: types.CreateCustomJobRequest) -> types.CustomJob:
         """Takes a custom job with worker pools that can be had."""
-        _check_pools(request.custom_job.job_spec.worker_pool_specs)
+        _check_spec(request.custom_job.job_spec)
         return self._begin(self.custom, request.parent, types.CustomJob(request.custom_job))
 
     def get_custom_job(self, request: types.GetCustomJobRequest) -> types.CustomJob:
@@ -52,7 +58,7 @@ class Jobs:
     ) -> types.HyperparameterTuningJob:
         """Takes a search."""
         job = types.HyperparameterTuningJob(request.hyperparameter_tuning_job)
-        _check_pools(job.trial_job_spec.worker_pool_specs)
+        _check_spec(job.trial_job_spec)
         if job.parallel_trial_count > job.max_trial_count:
             raise ApiError(400, "parallel_trial_count is above max_trial_count")
         return self._begin(self.tuning, request.parent, job)
@@ -122,7 +128,8 @@ def _value(parameter: Any, share: float) -> Any:
     return struct_pb2.Value(string_value=chosen) if isinstance(chosen, str) else struct_pb2.Value(number_value=chosen)
 
 
-def _check_pools(pools: Any) -> None:
+def _check_spec(spec: types.CustomJobSpec) -> None:
+    pools = spec.worker_pool_specs
     if not pools:
         raise ApiError(400, "job_spec.worker_pool_specs must not be empty")
     for pool in pools:
@@ -136,5 +143,7 @@ def _check_pools(pools: Any) -> None:
             raise ApiError(400, f"{machine.machine_type} takes tpu_topology, and no accelerator")
         if machine.machine_type == "cloud-tpu" and not machine.accelerator_type.name.startswith("TPU_V"):
             raise ApiError(400, "cloud-tpu takes the accelerator TPU_V2 or TPU_V3")
-        if machine.accelerator_type and not machine.accelerator_count:
-            raise ApiError(400, "machine_spec.accelerator_count must be at least 1")
+        check_accelerator(machine)
+        check_reservation(machine, spec.scheduling)
+    check_scheduling(spec)
+    check_tensorboard(spec)

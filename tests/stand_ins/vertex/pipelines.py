@@ -39,6 +39,7 @@ class Pipelines:
         failing: Error messages by the names of tasks that fail.
         cached: Names of tasks that are to be cache hits.
         logs: By custom job id, what the task printed; the logging service answers with it.
+        contexts: Contexts in the metadata store: every run has one (aiplatform/pipeline_jobs.py, _get_context).
     """
 
     clock: Clock
@@ -47,6 +48,7 @@ class Pipelines:
     cached: set[str] = field(default_factory=set)
     logs: dict[str, list[str]] = field(default_factory=dict)
     resources: Collection = field(default_factory=lambda: Collection("pipelineJobs", FILTERABLE))
+    contexts: Collection = field(default_factory=lambda: Collection("contexts"))
     ids: Any = field(default_factory=lambda: itertools.count(7001))
 
     def create_pipeline_job(self, request: types.CreatePipelineJobRequest, schedule: str = "") -> types.PipelineJob:
@@ -64,6 +66,8 @@ class Pipelines:
         job.create_time = job.update_time = self.clock.tick()
         job.schedule_name = schedule
         job.state = State.PIPELINE_STATE_PENDING
+        context = types.Context(display_name=job.name.rpartition("/")[2], schema_title="system.PipelineRun")
+        self.contexts.add(_store(job.name), context, context.display_name)
         if "sha256:" in job.template_uri:
             job.template_metadata.version = job.template_uri.rpartition("/")[2]
         return job
@@ -110,7 +114,8 @@ class Pipelines:
                 task.state = task.state if task.end_time else TaskState.CANCELLED
         elif job.state == State.PIPELINE_STATE_RUNNING:
             self._step(job, details, now)
-        job.job_detail = types.PipelineJobDetail(task_details=details)
+        context = self.contexts.items[f"{_store(job.name)}/contexts/{job.name.rpartition('/')[2]}"]
+        job.job_detail = types.PipelineJobDetail(task_details=details, pipeline_run_context=context)
 
     def _step(self, job: types.PipelineJob, details: list[types.PipelineTaskDetail], now: Any) -> None:
         leaves = [task for task in details if task.executor_detail]
@@ -151,6 +156,11 @@ class Pipelines:
                 self.logs.setdefault(str(task.task_id), [f"{name} begins", f"{name} ends"])
             found.append(task)
         return found
+
+
+def _store(job: str) -> str:
+    """The metadata store of a run, which Vertex creates with the first one."""
+    return f"{job.partition('/pipelineJobs')[0]}/metadataStores/default"
 
 
 def read_spec(job: types.PipelineJob) -> PipelineSpec:

@@ -1,5 +1,6 @@
 """From an HTTP request to the real request message: the routes are read from Google's own REST transports."""
 
+import base64
 import importlib
 import json
 import re
@@ -15,7 +16,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tests.stand_ins.server import ApiError, Request
 
-SERVICES = ("endpoint", "job", "model", "pipeline", "prediction", "schedule")
+SERVICES = ("endpoint", "job", "metadata", "model", "pipeline", "prediction", "schedule")
+# Their body is the model's own, not a message: docs.cloud.google.com/vertex-ai/docs/predictions/get-online-predictions.
+RAW = ("RawPredict", "StreamRawPredict")
 VARIABLE = re.compile(r"\{([a-z_.]+)=([^}]+)\}")
 
 
@@ -84,7 +87,9 @@ def parse(request: Request) -> tuple[str, Any]:
     route, path = find_route(request)
     message = route.request.pb(route.request())
     values: dict[str, Any] = {}
-    if route.body:
+    if route.procedure in RAW:
+        values = {"httpBody": {"contentType": "application/json", "data": base64.b64encode(request.body).decode()}}
+    elif route.body:
         content = json.loads(request.body or b"{}")
         values = content if route.body == "*" else {route.body: content}
     for name, text in request.query:

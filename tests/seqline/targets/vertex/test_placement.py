@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.aiplatform_v1 import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob
 from google.protobuf import json_format
+from google_cloud_pipeline_components.container.v1.custom_job import remote_runner
 from google_cloud_pipeline_components.container.v1.gcp_launcher.utils import json_util
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
@@ -57,6 +59,8 @@ def launched(spec: dict[str, Any]) -> CustomJob:
         return "" if text.startswith("{{$.pipeline_persistent") else text
 
     payload = json_util.recursive_remove_empty(json.loads(PARAMETER.sub(fill, template), strict=False))
+    client = SimpleNamespace(create_custom_job=lambda parent, custom_job: custom_job)
+    payload = remote_runner.create_custom_job_with_client(client, "", payload)
     job = CustomJob()
     json_format.ParseDict(payload, CustomJob.pb(job), ignore_unknown_fields=False)
     return job
@@ -207,6 +211,11 @@ def test_the_form_starts_with_the_serving_image_and_the_address_of_the_api(tmp_p
         ({"accelerator_type": "AMD_MI300"}, "training.accelerator_type: no image has libraries for 'AMD_MI300'"),
         ({"accelerator_count": 2}, "accelerator_count is 2, but accelerator_type is empty"),
         ({"machine_type": "g2-standard-8"}, "g2-standard-8 has GPUs, which must be named: set accelerator_type"),
+        ({"accelerator_type": "NVIDIA_L4"}, "machine_type: n1-standard-8 has no NVIDIA_L4; choose one that begins"),
+        (
+            {"machine_type": "a2-highgpu-8g", "accelerator_type": "NVIDIA_TESLA_A100", "accelerator_count": 4},
+            "accelerator_count: a2-highgpu-8g has 8 NVIDIA_TESLA_A100, not 4",
+        ),
         ({"tpu": {"version": "v2"}, "accelerator_type": "NVIDIA_L4"}, "tpu or accelerator_type, not both"),
         ({"tpu": {"version": "v2"}, "replicas": 2}, "leave out replicas"),
         ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
@@ -247,7 +256,7 @@ def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_p
     assert added["inputs"]["parameters"]["tpu"] == {"runtimeValue": {"constant": "v3:2x2"}}
     assert (
         "comp-preflight"
-        not in compiled(training={"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})["components"]
+        not in compiled(training={"machine_type": "g2-standard-8", "accelerator_type": "NVIDIA_L4"})["components"]
     )
 
 

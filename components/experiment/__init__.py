@@ -1,0 +1,1 @@
+"""Experiment: enters a run on Vertex AI into an Experiment."""

@@ -1,0 +1,69 @@
+"""The options of deploy that exclude each other are found before anything is trained."""
+
+from typing import Any
+
+import pytest
+from google.cloud.aiplatform_v1.types import AcceleratorType
+
+from seqline.accelerators import MACHINES
+from seqline.components.deploy.options import Options
+from seqline.endpoints.vertex_hosting import Machine
+from seqline.schema.options import OptionsError
+
+NETWORK = "projects/p/global/networks/n"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"min_replicas": 2}, "max_replicas is 1, below min_replicas, 2; raise it"),
+        ({"min_replicas": 0}, "min_replicas must be at least 1"),
+        ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
+        ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI serves on no 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
+        ({"accelerator_type": "NVIDIA_L4"}, "n1-standard-4 has no NVIDIA_L4; choose one that begins with g2-standard-"),
+        (
+            {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "machine_type": "g2-standard-24"},
+            "g2-standard-24 has 2 NVIDIA_L4, not 1",
+        ),
+        ({"endpoint_type": "dedicatd"}, "endpoint_type must be auto, dedicated, shared or private"),
+        (
+            {"endpoint_type": "shared", "private_network": NETWORK},
+            "private_network is for endpoint_type: private, not for",
+        ),
+        ({"private_projects": ["p"]}, "private_projects is for endpoint_type: private, not for auto"),
+        (
+            {"endpoint_type": "dedicated", "private_address": "10.0.0.3"},
+            "private_address is for endpoint_type: private",
+        ),
+        ({"endpoint_type": "shared", "request_timeout": 90}, "requests to a shared endpoint have a time limit of 60 s"),
+        ({"request_timeout": 3601}, "at most 3600, not 3601"),
+        ({"log_table": "bq://p.d.t"}, "log_table is set, but log_requests is 0"),
+        ({"log_requests": 1.5}, "at most 1, not 1.5"),
+        ({"log_requests": 0.1, "log_table": "my-table"}, "log_table"),
+        ({"private_network": "serving"}, "private_network"),
+        ({"target_utilization": 0}, "target_utilization must be at least 1 and"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionsError) as caught:
+        Options(**values)
+    assert message in str(caught.value)
+
+
+def test_there_are_no_other_gpus_than_those_of_the_client() -> None:
+    assert set(MACHINES) <= {one.name for one in AcceleratorType}
+
+
+@pytest.mark.parametrize("table", ["", "bq://my-project.logs", "bq://example.com:p.logs.requests_2026"])
+def test_tables_are_named_as_in_bigquery(table: str) -> None:
+    assert Options(log_requests=0.5, log_table=table).log_table == table
+
+
+@pytest.mark.parametrize(
+    ("machine", "gpus"),
+    [("n1-standard-4", 1), ("g2-standard-8", 1), ("g2-standard-48", 4), ("a2-highgpu-4g", 4), ("a3-highgpu-8g", 8)],
+)
+def test_the_gpus_are_those_of_the_machine_type(machine: str, gpus: int) -> None:
+    assert (
+        Machine(machine_type=machine, accelerator_type="any").resources()["machine_spec"]["accelerator_count"] == gpus
+    )
