@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli import endpoint, images, rate, runs, schedule
+from seqline.cli import endpoint, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
@@ -39,6 +39,7 @@ app.command()(run)
 app.command()(upload)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(trigger.app, name="trigger")
 app.command()(preflight)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")

@@ -34,7 +34,7 @@ HOSTS = {
     "account": "https://iam.googleapis.com/v1/projects/-/serviceAccounts/{}:testIamPermissions",
     "secret": "https://secretmanager.googleapis.com/v1/{}:testIamPermissions",
 }
-TOKEN = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken"
+IMPERSONATION = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ class Permissions:
         import requests
 
         body = {"scope": [SCOPE], "lifetime": "300s"}
-        answer = self._call(self.connection.session, "POST", TOKEN.format(account), f"act as {account}", json=body)
+        url, what = IMPERSONATION.format(account), f"act as {account}"
+        answer = self._call(self.connection.session, "POST", url, what, json=body)
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {answer['accessToken']}"
         return session
