@@ -18,6 +18,7 @@ from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.init import init
 from seqline.cli.predict import predict
 from seqline.cli.preflight import preflight
+from seqline.cli.promote import promote
 from seqline.cli.run import run
 from seqline.cli.sample import sample
 from seqline.cli.upload import upload
@@ -37,6 +38,7 @@ app.command()(check)
 app.command(name="compile")(compile_)
 app.command()(run)
 app.command()(upload)
+app.command()(promote)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(trigger.app, name="trigger")

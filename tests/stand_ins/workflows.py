@@ -182,7 +182,7 @@ class Execution:
         for attempt in range(5):
             try:
                 return self._step(body["try"])
-            except WorkflowError as error:
+            except WorkflowError as error:  # noqa: PERF203
                 again = error.error.get("code") in (429, 502, 503, 504) or "ConnectionError" in error.error["tags"]
                 if "retry" in body and again and attempt < 4:
                     continue
