@@ -45,4 +45,4 @@ class Configuration(Model):
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     """Schedules by name, which `seqline schedule apply` creates and updates."""
     triggers: dict[TriggerName, TriggerSettings] = Field(default_factory=dict)
-    """Triggers by name, with which new data starts a run on Vertex; `seqline trigger apply` creates and updates them."""
+    """Triggers by name, with which new data starts runs on Vertex; `seqline trigger apply` creates and updates them."""
