@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text_of(page))
 
 
-@pytest.mark.parametrize("page", ["configuration", "kubeflow", "schedules", "vertex"])
+@pytest.mark.parametrize("page", ["configuration", "kubeflow", "notifications", "schedules", "vertex"])
 def test_a_configuration_is_valid_with_its_parameters(page: str, tmp_path: Path) -> None:
     files = []
     for number, text in enumerate(blocks(f"docs/{page}.md", "yaml")):
