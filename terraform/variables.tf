@@ -48,7 +48,7 @@ variable "webhook" {
 variable "encryption_key" {
   type        = string
   default     = null
-  description = "Key of the buckets and repositories, as projects/P/locations/L/keyRings/R/cryptoKeys/K."
+  description = "Key of the buckets and repositories, as projects/P/locations/L/keyRings/R/cryptoKeys/K. The service agents of Cloud Storage and Artifact Registry must already have roles/cloudkms.cryptoKeyEncrypterDecrypter on it."
 }
 
 variable "emails" {

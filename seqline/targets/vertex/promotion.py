@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 ADDRESSES = (
     ("service_account",),
     ("network",),
+    ("network_attachment",),
     ("encryption_key",),
+    ("training", "tensorboard"),
+    ("training", "reservation"),
     ("dataflow", "service_account"),
     ("dataflow", "network"),
     ("dataflow", "subnetwork"),

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+# Services of which one role has nearly every permission that is not an administrator's.
+BROAD = ("aiplatform.", "dataflow.", "eventarc.", "workflows.")
+# Of permissions that Seqline uses for its own questions.
+OTHERS = {"iam.serviceAccounts.getAccessToken": ("roles/iam.serviceAccountTokenCreator", "runs")}
 # A permission in an error message: SERVICE.RESOURCE.VERB.
 PERMISSION = re.compile(r"\b[a-z][a-z0-9-]+\.[a-zA-Z]+\.[a-zA-Z]+\b(?!\.)")
 
@@ -50,11 +54,13 @@ def role_of(message: str) -> tuple[str, str]:
         a service that Seqline uses.
     """
     for permission in PERMISSION.findall(message):
+        if permission in OTHERS:
+            return OTHERS[permission]
         # The caller is whoever `schedule` is; the other identities have the same roles on other resources.
         own = sorted(grants(), key=lambda grant: grant.identity != "schedule")
         exact = [grant for grant in own if permission in grant.permissions]
         service = permission.partition(".")[0] + "."
-        alike = [grant for grant in own if grant.permissions[0].startswith(service)]
+        alike = [grant for grant in own if service in BROAD and grant.permissions[0].startswith(service)]
         for grant in (*exact, *alike):
             return grant.role, grant.resource
     return "", ""

@@ -194,7 +194,7 @@ class Triggers:
         from google.protobuf import json_format
 
         spec = {"pipelineInfo": {"name": wanted.template.split("/")[-2]}}
-        job = pipeline_job(spec, {}, self.settings, labels={NAME: wanted.name})
+        job = pipeline_job(spec, wanted.parameters, self.settings, labels={NAME: wanted.name})
         body: dict[str, Any] = json_format.MessageToDict(type(job).pb(job))
         del body["pipelineSpec"]
         body["templateUri"] = wanted.template

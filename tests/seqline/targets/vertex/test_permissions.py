@@ -188,6 +188,15 @@ def test_doctor_prints_what_is_missing_and_fails(
             "runs",
         ),
         ("Permission 'workflows.workflows.get' denied", "roles/workflows.editor", "project"),
+        (
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
+            "roles/iam.serviceAccountTokenCreator",
+            "runs",
+        ),
+        ("Permission 'aiplatform.tensorboards.create' denied", "roles/aiplatform.user", "project"),
+        # An administrator's permissions belong to none of these roles.
+        ("Permission 'artifactregistry.repositories.create' denied", "", ""),
+        ("Permission 'storage.buckets.create' denied", "", ""),
         ("The caller does not have permission", "", ""),
         ("see cloud.google.com/iam for more", "", ""),
     ],
