@@ -101,6 +101,10 @@ endif
 images-test: install ## Run the pipelines on the sample, every stage inside its image
 	$(BIN)/seqline images test --engine "$(ENGINE)" $(OPTIONS)
 
+.PHONY: smoke-vertex
+smoke-vertex: install ## A real run on Vertex AI in a fresh project, then tear down; PROJECT=..., DRY_RUN=1
+	$(BIN)/python -m tests.smoke_vertex --project "$(PROJECT)" $(if $(DRY_RUN),--dry-run)
+
 .PHONY: clean
 clean: ## Remove what can be rebuilt: builds and tools' caches
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

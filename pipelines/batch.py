@@ -4,6 +4,7 @@ from kfp import dsl
 
 from seqline.components.infer.component import infer
 from seqline.components.snapshot.component import snapshot
+from seqline.components.summary.component import summarize
 from seqline.schema.descriptions import described
 
 
@@ -16,23 +17,29 @@ def batch(
     checkpoints: str = "",
     beam_options: str = "",
     inference: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    notification: dict = {},  # noqa: B006
 ) -> None:
     """Runs every line of large files through an exported model.
 
     1. snapshot checks the parameters and fingerprints the data.
     2. An importer makes the model an artifact.
     3. infer writes one prediction for each line, in the order of the input.
+    4. summarize reports what the run did, whether it succeeded or failed, and notifies.
     """
-    checked = snapshot(data=data, source_field=source_field, inference=inference)
-    checked.set_caching_options(enable_caching=False)
-    imported = dsl.importer(artifact_uri=model, artifact_class=dsl.Model)
-    predicted = infer(
-        data=data,
-        fingerprint=checked.outputs["fingerprint"],
-        model=imported.output,
-        options=checked.outputs["inference"],
-        checkpoints=checkpoints,
-        beam_options=beam_options,
+    summary = summarize(
+        runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, notification=notification
     )
-    # What is live at an endpoint changes behind its address.
-    predicted.set_caching_options(enable_caching=False)
+    with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="predicting"):
+        checked = snapshot(data=data, source_field=source_field, inference=inference, notification=notification)
+        checked.set_caching_options(enable_caching=False)
+        imported = dsl.importer(artifact_uri=model, artifact_class=dsl.Model)
+        predicted = infer(
+            data=data,
+            fingerprint=checked.outputs["fingerprint"],
+            model=imported.output,
+            options=checked.outputs["inference"],
+            checkpoints=checkpoints,
+            beam_options=beam_options,
+        )
+        # What is live at an endpoint changes behind its address.
+        predicted.set_caching_options(enable_caching=False)

@@ -42,6 +42,7 @@ def training(
     evaluation: dict = {},  # noqa: B006
     gate: list = [],  # noqa: B006
     serving: dict = {},  # noqa: B006
+    notification: dict = {},  # noqa: B006
 ) -> None:
     """Retrains a text-to-text model and makes it live if it passes the gate.
 
@@ -53,11 +54,13 @@ def training(
     6. evaluate measures the challenger, and both of them on the same test set.
     7. bless decides by the gate's rules.
     8. deploy makes the challenger live, if it was blessed.
-    9. summarize reports what the run did, whether it succeeded or failed.
+    9. summarize reports what the run did, whether it succeeded or failed, and notifies.
 
     Tasks whose result depends on more than their inputs (the data, the endpoint, the run itself) are never cached.
     """
-    summary = summarize(runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
+    summary = summarize(
+        runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, notification=notification
+    )
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="retraining"):
         checked = snapshot(
             data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
@@ -65,6 +68,7 @@ def training(
             context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
             previous_corpus=previous_corpus, warm_start=warm_start, endpoint=endpoint, corpus=corpus, training=training,
             decoding=decoding, model_card=model_card, evaluation=evaluation, gate=gate, serving=serving,
+            notification=notification,
         ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
         text = tokenize(

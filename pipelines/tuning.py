@@ -7,6 +7,7 @@ from kfp import dsl
 from seqline.components.evaluate.component import evaluate
 from seqline.components.export.component import export
 from seqline.components.snapshot.component import snapshot
+from seqline.components.summary.component import summarize
 from seqline.components.tokenize.component import tokenize
 from seqline.components.train.component import train
 from seqline.components.tune.component import tune
@@ -44,6 +45,7 @@ def make_tuning(search: Any) -> Any:
         decoding: dict = {},  # noqa: B006
         model_card: dict = {},  # noqa: B006
         evaluation: dict = {},  # noqa: B006
+        notification: dict = {},  # noqa: B006
     ) -> None:
         """Searches for hyperparameters, then trains, exports and evaluates a model with the best.
 
@@ -53,38 +55,46 @@ def make_tuning(search: Any) -> Any:
         4. train trains with them, for as long as the training options say.
         5. export writes the SavedModel.
         6. evaluate measures it on the test set.
+        7. summarize reports what the run did, whether it succeeded or failed, and notifies.
         """
-        checked = snapshot(
-            data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
-            target_language=target_language, source_field=source_field, target_field=target_field,
-            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
-            previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, tuning=tuning,
-            training=training, decoding=decoding, model_card=model_card, evaluation=evaluation,
-        ).set_caching_options(enable_caching=False).outputs  # fmt: skip
+        summary = summarize(
+            runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER,
+            run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+            notification=notification,
+        )
+        with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="tuning"):
+            checked = snapshot(
+                data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
+                target_language=target_language, source_field=source_field, target_field=target_field,
+                context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
+                previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, tuning=tuning,
+                training=training, decoding=decoding, model_card=model_card, evaluation=evaluation,
+                notification=notification,
+            ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
-        text = tokenize(
-            data=data, valid_data=valid_data, test_data=test_data, fingerprint=checked["fingerprint"],
-            options=checked["corpus"], previous_corpus=previous_corpus, beam_options=beam_options,
-        ).outputs["corpus"]  # fmt: skip
-        best = search(
-            corpus=text,
-            options=checked["tuning"],
-            training=checked["training"],
-            warm_start=warm_start,
-            warm_start_fingerprint=checked["warm_start_fingerprint"],
-            checkpoints=checkpoints,
-        ).outputs["training"]
-        checkpoint = train(
-            corpus=text,
-            options=best,
-            warm_start=warm_start,
-            warm_start_fingerprint=checked["warm_start_fingerprint"],
-            checkpoints=checkpoints,
-        ).outputs["checkpoint"]
-        model = export(
-            checkpoint=checkpoint, corpus=text, decoding=checked["decoding"], model_card=checked["model_card"]
-        ).outputs["model"]
-        evaluate(model=model, corpus=text, options=checked["evaluation"])
+            text = tokenize(
+                data=data, valid_data=valid_data, test_data=test_data, fingerprint=checked["fingerprint"],
+                options=checked["corpus"], previous_corpus=previous_corpus, beam_options=beam_options,
+            ).outputs["corpus"]  # fmt: skip
+            best = search(
+                corpus=text,
+                options=checked["tuning"],
+                training=checked["training"],
+                warm_start=warm_start,
+                warm_start_fingerprint=checked["warm_start_fingerprint"],
+                checkpoints=checkpoints,
+            ).outputs["training"]
+            checkpoint = train(
+                corpus=text,
+                options=best,
+                warm_start=warm_start,
+                warm_start_fingerprint=checked["warm_start_fingerprint"],
+                checkpoints=checkpoints,
+            ).outputs["checkpoint"]
+            model = export(
+                checkpoint=checkpoint, corpus=text, decoding=checked["decoding"], model_card=checked["model_card"]
+            ).outputs["model"]
+            evaluate(model=model, corpus=text, options=checked["evaluation"])
 
     return tuning
 

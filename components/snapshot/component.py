@@ -32,6 +32,7 @@ def snapshot(
     gate: list = [],  # noqa: B006
     serving: dict = {},  # noqa: B006
     inference: dict = {},  # noqa: B006
+    notification: dict = {},  # noqa: B006
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs",
     [
@@ -79,6 +80,7 @@ def snapshot(
         gate: Rules of the gate.
         serving: Options of deploy.
         inference: Options of infer.
+        notification: Options of notifications.
 
     Returns:
         fingerprint: The data's fingerprint, which covers the tokenizer and the previous corpus.

@@ -14,6 +14,9 @@ from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fing
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
+# Sections that their stages take as given.
+UNCHANGED = ("gate", "notification")
+
 
 @dataclass(frozen=True)
 class Snapshot(Record):
@@ -46,7 +49,8 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
 
     Returns:
         The fingerprint, that of the checkpoint to start from (empty for none), then each section's complete options, in
-        the order of `SECTIONS`. The gate's rules are not returned: bless takes them as given.
+        the order of `SECTIONS`. The gate's rules and the notifications are not returned: bless and summarize take them
+        as given, summarize because it also runs where this task failed.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
@@ -65,7 +69,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     )
     warm_start = parameters.get("warm_start", "")
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
-    sections = (options.model_dump(mode="json") for name, options in resolved.items() if name != "gate")
+    sections = (options.model_dump(mode="json") for name, options in resolved.items() if name not in UNCHANGED)
     return fingerprint, started_from, *sections
 
 

@@ -11,6 +11,7 @@ def summarize(
     run_name: str,
     summary: Output[Artifact],
     report: Output[HTML],
+    notification: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
 ) -> None:
     """Writes the outcome of the run, whether it succeeded or failed.
 
@@ -20,12 +21,20 @@ def summarize(
         run_name: The run's name: dsl.PIPELINE_JOB_NAME_PLACEHOLDER.
         summary: State, error, metrics, decision, deployment and samples of the run.
         report: The same as an HTML page.
+        notification: Options of notifications.
     """
     from pathlib import Path
 
     from seqline.components.summary import stage
-    from seqline.components.summary.options import RunStatus
+    from seqline.components.summary.options import NotificationOptions, RunStatus
 
-    final = RunStatus(state=status.state, task=status.pipeline_task_name or "", error=status.error_message or "")
-    found = stage.summarize(runs_root, run_name, Path(summary.path), Path(report.path), final)
+    final = RunStatus(
+        state=status.state,
+        task=status.pipeline_task_name or "",
+        error=status.error_message or "",
+        resource=status.pipeline_job_resource_name or "",
+    )
+    found = stage.summarize(
+        runs_root, run_name, Path(summary.path), Path(report.path), final, NotificationOptions(**notification)
+    )
     summary.metadata.update(state=found.state, headline=found.headline())

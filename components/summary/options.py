@@ -1,8 +1,14 @@
 """Options of the summary stage."""
 
-from pydantic import Field
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from seqline.schema.options import BaseOptions
+
+# Where the address of a webhook is: an environment variable, a file, or a secret of Secret Manager.
+SECRET = re.compile(r"^(env:[A-Za-z_]\w*|file:[/~]\S*|projects/[^/\s]+/secrets/[\w-]+(/versions/(latest|\d+))?)$")
 
 
 class RunStatus(BaseOptions):
@@ -11,3 +17,31 @@ class RunStatus(BaseOptions):
     state: str = Field("SUCCEEDED", description="SUCCEEDED, FAILED or CANCELLED.")
     task: str = Field("", description="The task that the status is about; on a laptop the name of the exit handler.")
     error: str = Field("", description="The error message; empty if nothing failed.")
+    resource: str = Field("", description="Resource name of the run on Vertex AI; elsewhere the run's name.")
+
+
+class NotificationOptions(BaseOptions):
+    """Who is notified at the end of a run, whether it succeeded or failed."""
+
+    webhooks: list[str] = Field(
+        [],
+        max_length=5,
+        description="Where the addresses of webhooks are: env:NAME, file:/PATH, or a secret of Secret Manager as "
+        "projects/P/secrets/NAME. The address itself is a secret, so it is not written here.",
+    )
+    format: Literal["auto", "slack", "teams", "json"] = Field(
+        "auto", description="Form of the message; auto chooses by the address, with JSON for any other service."
+    )
+    only_failures: bool = Field(False, description="Whether only failed runs are notified about.")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _check_webhooks(cls, webhooks: list[str]) -> list[str]:
+        for number, one in enumerate(webhooks, start=1):
+            if not SECRET.match(one):
+                # The value may be the address, so it is not repeated.
+                raise ValueError(
+                    f"number {number} says where an address is: env:NAME, file:/PATH or projects/P/secrets/NAME; "
+                    "an address itself does not belong here, because everyone who sees the run sees its parameters"
+                )
+        return webhooks

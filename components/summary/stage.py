@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,8 @@ from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
 from seqline.artifacts.run_summary import FILE, DecisionSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
-from seqline.components.summary.options import RunStatus
+from seqline.components.summary.notify import notify
+from seqline.components.summary.options import NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
 from seqline.metrics.metrics import METRICS
@@ -26,8 +28,9 @@ def summarize(
     summary: Path,
     report: Path,
     status: RunStatus = RunStatus(),  # noqa: B008 (frozen)
+    notification: NotificationOptions = NotificationOptions(),  # noqa: B008
 ) -> Summary:
-    """Writes the outcome of a run.
+    """Writes the outcome of a run, and sends it to webhooks.
 
     summary/
       summary.json   state, error, metrics, decision, deployment, samples; see seqline.artifacts.run_summary
@@ -41,6 +44,7 @@ def summarize(
         summary: The folder to write.
         report: The HTML page to write.
         status: The run's final status.
+        notification: Who is notified; what fails of it is reported in the notes, and does not fail the run.
 
     Returns:
         The summary.
@@ -72,6 +76,7 @@ def summarize(
         notes=notes,
     )
     log.info("%s", found.headline())
+    found = replace(found, notes=[*notes, *notify(found, status.resource, notification)])
     with atomic_directory(summary, FILE) as folder:
         write_summary(folder, found)
     labels = {metric.name: metric.label for metric in METRICS.values()}

@@ -74,7 +74,7 @@ class Summary(Record):
             where = f" in {self.failed_task}" if self.failed_task else ""
             return f"The run failed{where}."
         if self.decision is None:
-            return "The run ended without a decision."
+            return "The run succeeded, without a decision to deploy."
         if not self.decision.blessed:
             reasons = " ".join(result.reason for result in self.decision.rules if not result.passed)
             return f"The challenger was not blessed and not deployed. {reasons}"

@@ -52,11 +52,18 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
             for schedule in ["", *(name for name, one in configuration.schedules.items() if one.target == target)]:
                 pipeline = (configuration.schedules[schedule].pipeline if schedule else "") or configuration.pipeline
                 problems += _run(loaded, opened, pipeline, schedule, online)
+            for trigger, settings in configuration.triggers.items() if target == "vertex" else ():
+                pipeline = settings.pipeline or configuration.pipeline
+                problems += _run(loaded, opened, pipeline, "", online, trigger)
+            problems += _triggers(loaded) if target == "vertex" else []
             problems += [*schedule_warnings(loaded, target), *_images(loaded, target)]
             problems += opened.check() if online else []
             problems += preflight.problems(loaded) if deep and target == "vertex" else []
         except UserError as error:  # noqa: PERF203
             problems += error.problems if isinstance(error, ConfigurationError) else [Problem(str(error), target)]
+    if configuration.triggers and configuration.targets.vertex is None:
+        message = "targets.vertex, where their runs are, is not configured"
+        problems.append(Problem(message, loaded.where("triggers"), "triggers"))
     for name, schedule_settings in configuration.schedules.items():
         if getattr(configuration.targets, schedule_settings.target) is None:
             message = f"targets.{schedule_settings.target}, where it runs, is not configured"
@@ -77,11 +84,21 @@ def schedule_warnings(loaded: Loaded, target: str) -> Iterator[Problem]:
             yield Problem(message, loaded.where(*keys), ".".join(keys), warning=True)
 
 
+def _triggers(loaded: Loaded) -> Iterator[Problem]:
+    """Yields triggers that cannot be created."""
+    vertex = loaded.configuration.targets.vertex
+    for name in loaded.configuration.triggers if vertex and not vertex.repository else ():
+        message = "a trigger runs an uploaded version; set targets.vertex.repository, an Artifact Registry repository"
+        yield Problem(message, loaded.where("triggers", name), f"triggers.{name}")
+
+
 def _pipelines(loaded: Loaded) -> Iterator[Problem]:
     """Yields names that are not pipelines."""
     configuration = loaded.configuration
     keys = [("pipeline",), *(("schedules", name, "pipeline") for name in configuration.schedules)]
+    keys += [("triggers", name, "pipeline") for name in configuration.triggers]
     names = [configuration.pipeline, *(one.pipeline for one in configuration.schedules.values())]
+    names += [one.pipeline for one in configuration.triggers.values()]
     for key, name in zip(keys, names, strict=True):
         if name and name not in PIPELINES:
             message = f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}"
@@ -108,13 +125,13 @@ def _stages(pipeline: str) -> list[tuple[str, str]]:
     return [(stage, image.partition("/")[2].partition(":")[0]) for stage, image in stages(pipeline).items()]
 
 
-def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool) -> list[Problem]:
-    """Returns the problems of a run of a pipeline on a target, or of a schedule."""
+def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool, trigger: str = "") -> list[Problem]:
+    """Returns the problems of a run of a pipeline on a target, or of a schedule or a trigger."""
     others = pipeline != loaded.configuration.pipeline
     with tempfile.TemporaryDirectory() as folder:
         spec = target.compile(pipeline, Path(folder) / "spec.yaml")
         size, known = spec.stat().st_size, read_parameters(spec)
-    arguments = loaded.arguments(known, target.name, schedule, others)
+    arguments = loaded.arguments(known, target.name, schedule, others, trigger)
     problems = list(_data(loaded, arguments)) if online and target.name == "laptop" else []
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", target.name))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,30 +40,37 @@ class Finding:
     advice: str = ""
 
 
-def examine(loaded: Loaded, online: bool = True) -> Iterator[Finding]:
-    """Checks versions, disk, memory, ports, endpoints, credentials and services.
+def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) -> Iterator[Finding]:
+    """Checks versions, disk, memory, ports, endpoints, credentials, services and roles.
 
     Args:
         loaded: The configuration.
         online: Whether to contact services.
+        targets: Names of targets; by default all configured ones.
 
     Yields:
         A finding for each check.
     """
     yield from _versions()
-    laptop = Laptop(loaded.configuration)
-    yield from _machine(laptop.home.path)
-    yield from _endpoints(laptop)
+    chosen = targets or [name for name in TARGETS if getattr(loaded.configuration.targets, name) is not None]
+    if "laptop" in chosen:
+        laptop = Laptop(loaded.configuration)
+        yield from _machine(laptop.home.path)
+        yield from _endpoints(laptop)
     yield _engine()
-    if loaded.configuration.targets.vertex is not None:
+    if "vertex" in chosen:
         yield _credentials()
-    for name in TARGETS:
-        if getattr(loaded.configuration.targets, name) is not None and (online or name == "laptop"):
-            problems = open_target(name, loaded.configuration).check()
-            for problem in problems:
-                yield Finding(name, "warning" if problem.warning else "error", problem.field or name, problem.message)
-            if not problems:
-                yield Finding(name, "ok", "ready")
+    for name in chosen:
+        opened = open_target(name, loaded.configuration)
+        if not online and name != "laptop":
+            continue
+        problems = opened.check()
+        for problem in problems:
+            yield Finding(name, "warning" if problem.warning else "error", problem.field or name, problem.message)
+        if not problems:
+            yield Finding(name, "ok", "ready")
+        if name == "vertex":
+            yield from _roles(loaded)
 
 
 def _versions() -> Iterator[Finding]:
@@ -113,6 +120,21 @@ def _engine() -> Finding:
     if found:
         return Finding("images", "ok", f"{found[0]} is installed")
     return Finding("images", "ok", "neither docker nor buildah is installed; only building images needs one")
+
+
+def _roles(loaded: Loaded) -> Iterator[Finding]:
+    """Yields the roles of the identities in a Google Cloud project, each that is missing by its name."""
+    from seqline.targets.vertex.connection import Connection
+    from seqline.targets.vertex.permissions import Permissions, setting_of
+
+    vertex = loaded.configuration.targets.vertex
+    if vertex is None:
+        return
+    states: dict[str, Literal["ok", "warning", "error"]] = {"ok": "ok", "missing": "error", "unknown": "warning"}
+    for answer in Permissions(Connection(vertex), setting_of(loaded.configuration)).answers():
+        subject = f"roles of {answer.identity}"
+        message = f"{answer.account}: {answer.message}" if answer.account else answer.message
+        yield Finding(subject, states[answer.state], message, answer.advice)
 
 
 def _credentials() -> Finding:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli import endpoint, images, rate, runs, schedule
+from seqline.cli import endpoint, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
@@ -18,6 +18,7 @@ from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.init import init
 from seqline.cli.predict import predict
 from seqline.cli.preflight import preflight
+from seqline.cli.promote import promote
 from seqline.cli.run import run
 from seqline.cli.sample import sample
 from seqline.cli.upload import upload
@@ -37,8 +38,10 @@ app.command()(check)
 app.command(name="compile")(compile_)
 app.command()(run)
 app.command()(upload)
+app.command()(promote)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(trigger.app, name="trigger")
 app.command()(preflight)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")

@@ -13,18 +13,25 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]
 
 
 def doctor(
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="Only this target; repeatable. All configured targets by default."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not contact any service.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine this machine and the services, and advise on problems."""
+    """Examine this machine and the services, and advise on problems.
+
+    On Vertex it also asks for each role of each identity, and names those that are missing.
+    """
     from rich.console import Console
     from rich.table import Table
 
     from seqline.checking.doctor import examine
 
-    findings = list(examine(read_configuration(config, set_), online=not offline))
+    findings = list(examine(read_configuration(config, set_), online=not offline, targets=target or ()))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

@@ -41,8 +41,15 @@ def run(
     ] = None,
     cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Show what the run would take and cost, by stage, and start nothing.")
+    ] = False,
+    prices: Annotated[
+        Path | None, typer.Option(callback=at_home, help="File of prices; by default Seqline's own, which has a date.")
+    ] = None,
 ) -> None:
     """Run a pipeline and follow it to its end."""
+    from seqline.cli.costs import show_estimate, show_taken
     from seqline.cli.watching import Watch, show_run, show_summary
     from seqline.targets import open_target
     from seqline.targets.graph import read_graph
@@ -57,12 +64,17 @@ def run(
     arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)
     # Bound to this stdout: while the stages run, kfp's own output on sys.stdout is discarded.
     console = _console()
+    if estimate:
+        show_estimate(console, opened, spec, arguments, prices)
+        return
     if not watch and chosen != "laptop":
         show_run(console, opened.run(spec, arguments, cache))
         return
     names = [node.name for node in read_graph(Path(spec))] if Path(spec).is_file() else []
     with Watch(console, names) as watching:
         result = opened.run(spec, arguments, cache, watching.show)
+    if chosen == "vertex":
+        show_taken(console, opened, spec, result, prices)
     if result.state != "succeeded":
         logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
         raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")

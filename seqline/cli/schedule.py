@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, TargetOption, read_configuration
+from seqline.cli.steps import plain_content, print_steps, step_content
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
     from seqline.configuration import Loaded
-    from seqline.targets.schedule_plan import Step
     from seqline.targets.target import Schedule, Target
 
 app = typer.Typer(help="Plan, apply and manage schedules.", no_args_is_help=True)
@@ -21,7 +21,6 @@ PruneOption = Annotated[
     bool, typer.Option("--prune", help="Delete Seqline's schedules that are not in the configuration.")
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
-MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "unchanged": " ", "ignored": " "}
 
 
 @app.command()
@@ -53,7 +52,7 @@ def list_(target: TargetOption = None, config: ConfigOption = None, as_json: Jso
     """List Seqline's schedules."""
     found = _open(target, read_configuration(config, None)).schedules()
     if as_json:
-        print(json.dumps([_content(schedule) for schedule in found], indent=1))
+        print(json.dumps([plain_content(schedule) for schedule in found], indent=1))
         return
     from rich.console import Console
     from rich.table import Table
@@ -103,7 +102,7 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
         steps = make_plan(wanted, opened.schedules(), opened.updatable, prune)
         done: dict[str, Schedule | None] = {}
         if not as_json:
-            _print(steps)
+            print_steps(steps)
         references: dict[str, str] = {}
         # Everything that can fail before the first change of a schedule does so here.
         for step in steps if apply_too else []:
@@ -115,7 +114,7 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
             if not as_json and (made := done[step.name]):
                 _show(made)
     if as_json:
-        print(json.dumps([_step(step, done.get(step.name)) for step in steps], indent=1))
+        print(json.dumps([step_content(step, done.get(step.name)) for step in steps], indent=1))
 
 
 def _names(loaded: "Loaded", opened: "Target") -> list[str]:
@@ -166,34 +165,7 @@ def _find(opened: "Target", name: str) -> "Schedule":
     return found[name]
 
 
-def _print(steps: list["Step"]) -> None:
-    for step in steps:
-        print(f"{MARKS[step.action]} {step.name:<24} {step.action}")
-        for difference in step.differences:
-            print(f"    {difference}")
-
-
 def _show(schedule: "Schedule") -> None:
     print(f"{schedule.name}: {schedule.state}")
     if schedule.console:
         print(schedule.console)
-
-
-def _step(step: "Step", made: "Schedule | None") -> dict[str, Any]:
-    changes = [{"field": one.field, "old": _plain(one.old), "new": _plain(one.new)} for one in step.differences]
-    return {
-        "name": step.name,
-        "action": step.action,
-        "differences": changes,
-        "schedule": _content(made) if made else None,
-    }
-
-
-def _content(schedule: "Schedule") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {name: _plain(value) for name, value in asdict(schedule).items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -106,8 +106,12 @@ def show_summary(console: Console, folder: Path) -> None:
         folder: The run's folder.
     """
     file = folder / "summarize" / "summary" / "summary.json"
-    if file.exists():
-        _show_metrics(console, json.loads(file.read_text(encoding="utf-8")))
+    summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    # Batch and tuning decide nothing.
+    if summary.get("decision"):
+        _show_metrics(console, summary)
+    for note in summary.get("notes") or []:
+        console.print(note, soft_wrap=True, markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 

@@ -6,6 +6,9 @@ from pydantic import Field, StringConstraints
 
 from seqline.configuration.base import Model, ParameterValues
 
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+KubernetesSecret = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+$")]
+
 
 class KubeflowTarget(Model):
     """A Kubeflow Pipelines server, used through `kfp.Client`."""
@@ -26,5 +29,8 @@ class KubeflowTarget(Model):
     """File with the certificate of the server's authority."""
     node_selectors: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Labels that a stage's node must have, by stage."""
+    secret_environment: dict[EnvironmentName, KubernetesSecret] = Field(default_factory=dict)
+    """Environment variables of summarize from Kubernetes secrets, as SECRET/KEY; notification.webhooks names them as
+    env:NAME."""
     parameters: ParameterValues = Field(default_factory=dict)
     """Parameters for this target, merged into the common ones."""

@@ -61,7 +61,9 @@ class Loaded:
     lines: dict[Keys, str] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
 
-    def arguments(self, known: Parameters, target: str, schedule: str = "", others: bool = False) -> dict[str, Any]:
+    def arguments(
+        self, known: Parameters, target: str, schedule: str = "", others: bool = False, trigger: str = ""
+    ) -> dict[str, Any]:
         """Returns values of a pipeline's parameters: the common ones, the target's, the schedule's, then `--set`.
 
         Args:
@@ -70,6 +72,7 @@ class Loaded:
             schedule: A schedule's name; empty for a run that a person starts.
             others: Whether the pipeline is not the configuration's own, so that the common values and the target's
                 do not apply.
+            trigger: A trigger's name, for a run that new data starts.
 
         Returns:
             The values in the form in which they are submitted: of a section, only what differs from its defaults.
@@ -78,7 +81,7 @@ class Loaded:
             ConfigurationError: With every unknown name and every value that a stage would reject.
         """
         values: dict[str, Any] = {}
-        layers = _layers(target, schedule, others)
+        layers = _layers(target, schedule, others, trigger)
         for layer in layers:
             values = merge(values, _at(self.configuration, layer) or {})
         sources: dict[Keys, str] = {}
@@ -147,10 +150,11 @@ def find_line(lines: dict[Keys, str], keys: Sequence[str]) -> str:
     )
 
 
-def _layers(target: str, schedule: str, others: bool) -> list[Keys]:
+def _layers(target: str, schedule: str, others: bool, trigger: str = "") -> list[Keys]:
     """Returns the paths at which the configuration sets parameters, the one that takes precedence last."""
     layers: list[Keys] = [] if others else [("parameters",), ("targets", target, "parameters")]
-    return [*layers, ("schedules", schedule, "parameters")] if schedule else layers
+    layers += [("schedules", schedule, "parameters")] if schedule else []
+    return layers + ([("triggers", trigger, "parameters")] if trigger else [])
 
 
 def _at(configuration: Configuration, keys: Keys) -> Any:

@@ -10,6 +10,7 @@ from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.configuration.laptop import LaptopTarget
 from seqline.configuration.resources import Resources
 from seqline.configuration.schedule import ScheduleSettings
+from seqline.configuration.trigger import TriggerName, TriggerSettings
 from seqline.configuration.vertex import VertexTarget
 
 TargetName = Literal["laptop", "kubeflow", "vertex"]
@@ -43,3 +44,5 @@ class Configuration(Model):
     """Where pipelines can run."""
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     """Schedules by name, which `seqline schedule apply` creates and updates."""
+    triggers: dict[TriggerName, TriggerSettings] = Field(default_factory=dict)
+    """Triggers by name, with which new data starts runs on Vertex; `seqline trigger apply` creates and updates them."""

@@ -111,6 +111,7 @@ SECTIONS = {
         Section("gate", "bless", "seqline.components.bless.options:Options", field="gate"),
         Section("serving", "deploy", "seqline.components.deploy.options:Options"),
         Section("inference", "infer", "seqline.components.infer.options:Options"),
+        Section("notification", "summarize", "seqline.components.summary.options:NotificationOptions"),
     )
 }
 

@@ -10,9 +10,9 @@
 Pipelines are compared by content, so uploading an unchanged one again changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from seqline.targets.target import Schedule
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 Action = Literal["create", "update", "replace", "delete", "unchanged", "ignored"]
 PLAIN = ("cron", "timezone", "spec", "end", "max_runs", "max_active_runs", "state")
+
+
+class Named(Protocol):
+    """A schedule, or what is planned like one."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique among those of its kind."""
+
+
+Planned = TypeVar("Planned", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -36,22 +47,22 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Step:
-    """The change of one schedule.
+class Step(Generic[Planned]):
+    """The change of one schedule or trigger.
 
     Attributes:
-        name: The schedule's name.
+        name: Its name.
         action: The action.
         differences: The reasons.
-        wanted: The schedule in the configuration, or None.
-        existing: The existing schedule, or None.
+        wanted: The one in the configuration, or None.
+        existing: The existing one, or None.
     """
 
     name: str
     action: Action
     differences: tuple[Difference, ...] = ()
-    wanted: Schedule | None = None
-    existing: Schedule | None = None
+    wanted: Planned | None = None
+    existing: Planned | None = None
 
 
 def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
@@ -73,14 +84,20 @@ def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
     if wanted.start and existing.start and wanted.start > existing.start:
         yield Difference("start", existing.start, wanted.start)
     for group in ("parameters", "settings"):
-        yield from _differing(group, getattr(existing, group), getattr(wanted, group))
+        yield from differing(group, getattr(existing, group), getattr(wanted, group))
 
 
-def _differing(path: str, old: Any, new: Any) -> Iterator[Difference]:
-    """Differences of two JSON values; objects are compared by field."""
+def differing(path: str, old: Any, new: Any) -> Iterator[Difference]:
+    """Yields the differences of two JSON values; objects are compared by field.
+
+    Args:
+        path: Where they are.
+        old: The existing value.
+        new: The one in the configuration.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
-            yield from _differing(f"{path}.{name}", old.get(name), new.get(name))
+            yield from differing(f"{path}.{name}", old.get(name), new.get(name))
     elif old != new:
         yield Difference(path, old, new)
 
@@ -97,7 +114,7 @@ def changed_fields(wanted: Schedule, existing: Schedule) -> set[str]:
 
 def plan(
     wanted: Sequence[Schedule], existing: Sequence[Schedule], updatable: frozenset[str], prune: bool = False
-) -> list[Step]:
+) -> list[Step[Schedule]]:
     """Returns the steps from the existing schedules to the configuration's, by name.
 
     Args:
@@ -106,23 +123,42 @@ def plan(
         updatable: The fields that the target changes in place.
         prune: Whether schedules that are not in the configuration are deleted.
     """
-    there = {schedule.name: schedule for schedule in existing}
-    steps = []
-    for schedule in wanted:
-        present = there.pop(schedule.name, None)
+    return steps(wanted, existing, differences, updatable, prune)
+
+
+def steps(
+    wanted: Sequence[Planned],
+    existing: Sequence[Planned],
+    compare: Callable[[Planned, Planned], Iterable[Difference]],
+    updatable: frozenset[str],
+    prune: bool = False,
+) -> list[Step[Planned]]:
+    """Returns the steps from what exists to the configuration, by name.
+
+    Args:
+        wanted: Those in the configuration.
+        existing: Those at the service.
+        compare: Yields the differences of the first from the second.
+        updatable: The fields that the service changes in place.
+        prune: Whether those that are not in the configuration are deleted.
+    """
+    there = {one.name: one for one in existing}
+    found: list[Step[Planned]] = []
+    for one in wanted:
+        present = there.pop(one.name, None)
         if present is None:
-            steps.append(Step(schedule.name, "create", wanted=schedule))
+            found.append(Step(one.name, "create", wanted=one))
             continue
-        found = tuple(differences(schedule, present))
-        fields = {difference.field.partition(".")[0] for difference in found}
-        action: Action = "unchanged" if not found else "update" if fields <= updatable else "replace"
-        steps.append(Step(schedule.name, action, found, schedule, present))
+        differing_fields = tuple(compare(one, present))
+        fields = {difference.field.partition(".")[0] for difference in differing_fields}
+        action: Action = "unchanged" if not fields else "update" if fields <= updatable else "replace"
+        found.append(Step(one.name, action, differing_fields, one, present))
     left: Action = "delete" if prune else "ignored"
-    steps += [Step(name, left, existing=schedule) for name, schedule in there.items()]
-    return sorted(steps, key=lambda step: step.name)
+    found += [Step(name, left, existing=one) for name, one in there.items()]
+    return sorted(found, key=lambda step: step.name)
 
 
-def carry_out(step: Step, target: "Target", templates: Mapping[str, str]) -> Schedule | None:
+def carry_out(step: Step[Schedule], target: "Target", templates: Mapping[str, str]) -> Schedule | None:
     """Executes one step.
 
     Args:

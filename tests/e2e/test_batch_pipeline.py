@@ -51,6 +51,9 @@ def test_every_line_of_the_input_has_a_prediction_or_an_error_in_its_place(
     counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
     assert (counts["lines"], counts["predicted"], counts["failed"]) == (7, 5, {"empty": 1, "not_json": 1})
     assert counts["model_fingerprint"] == ExportedModel(exported_model).read_description().fingerprint
-    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    shown = capsys.readouterr().out
+    lines = [line.split()[:2] for line in shown.splitlines()]
     assert ["snapshot", "succeeded"] in lines
     assert ["infer", "succeeded"] in lines
+    assert "The run succeeded, without a decision to deploy." in shown
+    assert "Not deployed" not in shown

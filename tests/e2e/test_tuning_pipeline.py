@@ -39,7 +39,8 @@ def test_the_model_is_trained_with_the_options_of_the_best_trial(pairs_file: Pat
 
     assert result.error == ""
     states = {task.name: task.state for task in result.tasks}
-    assert states == dict.fromkeys(("snapshot", "tokenize", "tune", "train", "export", "evaluate"), "succeeded")
+    stages = ("snapshot", "tokenize", "tune", "train", "export", "evaluate", "summarize")
+    assert states == dict.fromkeys(stages, "succeeded")
     trials = read_trials(result.folder / "tune" / "tuning")
     assert [trial.state for trial in trials] == ["succeeded", "succeeded"]
     assert trials[0].parameters == {"learning_rate": SMALL["training"]["learning_rate"]}

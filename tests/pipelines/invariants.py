@@ -135,7 +135,7 @@ def options_come_from_snapshot(spec: Spec) -> list[str]:
     found = []
     for task in tasks.values():
         for key, source in task.parameters.items():
-            if source in set(SECTIONS) - {"gate"} and task.stage != "snapshot":
+            if source in set(SECTIONS) - {"gate", "notification"} and task.stage != "snapshot":
                 found.append(f"{task.name}.{key} has the section {source} as it was given")
         for (stage, key), expected in OPTIONS.items():
             wanted = BEST if tuned and (stage, key) in {("train", "options"), ("preflight", "options")} else {expected}

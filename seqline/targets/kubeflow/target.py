@@ -64,6 +64,10 @@ class Kubeflow:
 
             for label, value in sorted(self.settings.node_selectors.get(stage_of(task), {}).items()):
                 kubernetes.add_node_selector(task, label, value)
+            if stage_of(task) == "summarize":
+                for variable, address in sorted(self.settings.secret_environment.items()):
+                    secret, _, key = address.partition("/")
+                    kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={key: variable})
 
         return compile_pipeline(pipeline, output, self.configuration, place, defaults)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from seqline.configuration.vertex import VertexTarget
 from seqline.errors import UserError
 from seqline.targets.target import UnreachableError
+from seqline.targets.vertex.roles import role_of
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
 from seqline.vertex_api.retries import Retries
@@ -139,8 +140,7 @@ class Connection:
             hint = "`gcloud auth application-default login` renews the credentials"
             raise UnreachableError(f"cannot {what}: {_message(error)}; {hint}") from None
         except exceptions.Forbidden as error:
-            hint = f"the caller needs the role roles/aiplatform.user on project {self.settings.project}"
-            raise UnreachableError(f"cannot {what}: {_message(error)}; {hint}") from None
+            raise UnreachableError(f"cannot {what}: {_message(error)}; {self._hint(_message(error))}") from None
         except exceptions.NotFound as error:
             raise UserError(f"cannot {what}: {scope}: {_message(error)}") from None
         except (exceptions.ClientError, exceptions.PreconditionFailed) as error:
@@ -150,6 +150,17 @@ class Connection:
         except (*transient_errors(), exceptions.GoogleAPICallError, GoogleAuthError) as error:
             where = self.settings.api_endpoint or scope
             raise UnreachableError(f"cannot {what}: {where} does not answer: {_message(error)}") from None
+
+    def _hint(self, message: str) -> str:
+        """Names the role of a permission that is missing, as far as the service's message names the permission."""
+        role, on = role_of(message)
+        doctor = "`seqline doctor --target vertex` lists the roles that are missing"
+        if not role:
+            return doctor
+        places = {"project": f"project {self.settings.project}", "bucket": "the bucket of the runs"}
+        places |= {"data": "the bucket of the data", "images": "the repository of images"}
+        places |= {"templates": "the repository of templates", "secret": "the secret", "dataset": "the dataset"}
+        return f"the caller needs the role {role} on {places.get(on, 'the service account')}; {doctor}"
 
 
 def _message(error: Exception) -> str:

@@ -68,6 +68,17 @@ class Templates:
                 raise UserError(f"--tag {tag!r}: a tag has letters, digits, dots, dashes and underscores, such as v1")
         return self._register(spec, pipeline, tags) if self.host else self._store(spec, pipeline, tags)
 
+    def reference(self, spec: Path) -> str:
+        """Returns the reference that a compiled pipeline has once it is uploaded.
+
+        Args:
+            spec: The YAML file.
+        """
+        pipeline, version = read_parameters(spec).pipeline, hashlib.sha256(spec.read_bytes()).hexdigest()
+        if self.host:
+            return f"{self.host}/{pipeline}/sha256:{version}"
+        return f"{self.folder}/{pipeline}/sha256-{version}.yaml"
+
     def resolve(self, reference: str) -> str:
         """Turns a reference with a tag into that of its current version.
 
@@ -116,7 +127,7 @@ class Templates:
 
     def _store(self, spec: Path, pipeline: str, tags: Sequence[str]) -> Template:
         version = hashlib.sha256(spec.read_bytes()).hexdigest()
-        address = f"{self.folder}/{pipeline}/sha256-{version}.yaml"
+        address = self.reference(spec)
         self._write(address, spec.read_text(encoding="utf-8"))
         for tag in tags:
             self._write(f"{self.folder}/{pipeline}/{tag}", address + "\n")

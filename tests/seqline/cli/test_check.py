@@ -226,3 +226,43 @@ def test_a_local_endpoint_of_a_cluster_is_refused(
     assert not found["seqline.yaml, line 4"]["warning"]
     assert main(["run", "--target", name, "--set", "data=gs://bucket/pairs.tsv"]) == 1
     assert "is a folder in deploy's container, and its server ends with it; write projects/" in capsys.readouterr().err
+
+
+def write_trigger(tmp_path: Path, vertex: dict[str, Any] | None, **trigger: Any) -> Path:
+    targets = (
+        {} if vertex is None else {"vertex": {"project": "my-project", "pipeline_root": "gs://bucket/r", **vertex}}
+    )
+    content = {"targets": targets, "triggers": {"new": {"objects": "gs://bucket/x/*.tsv", **trigger}}}
+    file = tmp_path / "seqline.yaml"
+    file.write_text(json.dumps(content))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("vertex", "trigger", "message"),
+    [
+        (None, {}, "triggers: targets.vertex, where their runs are, is not configured"),
+        ({}, {}, "triggers.new: a trigger runs an uploaded version; set targets.vertex.repository"),
+        (
+            {"repository": "templates"},
+            {"pipeline": "traning"},
+            "triggers.new.pipeline: no pipeline is called 'traning'",
+        ),
+        (
+            {"repository": "templates"},
+            {"parameters": {"training": {"epochs": 0}}},
+            "triggers.new.parameters.training.epochs: must be at least 1, not 0",
+        ),
+        (
+            {"repository": "templates"},
+            {"parameters": {"dta": "x"}},
+            "triggers.new.parameters.dta: there is no parameter",
+        ),
+    ],
+)
+def test_a_trigger_that_cannot_work_is_found(
+    vertex: Any, trigger: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_trigger(tmp_path, vertex, **trigger)
+    assert main(["check", "--offline", "--config", str(file)]) == 1
+    assert message in capsys.readouterr().err

@@ -27,15 +27,18 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text_of(page))
 
 
-@pytest.mark.parametrize("page", ["configuration", "kubeflow", "schedules", "vertex"])
+@pytest.mark.parametrize("page", ["configuration", "kubeflow", "notifications", "schedules", "vertex"])
 def test_a_configuration_is_valid_with_its_parameters(page: str, tmp_path: Path) -> None:
-    (text,) = blocks(f"docs/{page}.md", "yaml")
-    file = tmp_path / "seqline.yaml"
-    file.write_text(text.replace("sha256:...", f"sha256:{'0' * 64}"))
-    loaded = load([file])
+    files = []
+    for number, text in enumerate(blocks(f"docs/{page}.md", "yaml")):
+        files.append(tmp_path / f"{number}.yaml")
+        files[-1].write_text(text.replace("sha256:...", f"sha256:{'0' * 64}"))
+    loaded = load(files)
     targets = loaded.configuration.targets
     for name, settings in loaded.configuration.schedules.items():
         loaded.arguments(parameters_of("training"), settings.target, name)
+    for name in loaded.configuration.triggers:
+        loaded.arguments(parameters_of("training"), "vertex", trigger=name)
     for target in ("laptop", "kubeflow", "vertex"):
         if getattr(targets, target) is not None:
             loaded.arguments(parameters_of("training"), target)

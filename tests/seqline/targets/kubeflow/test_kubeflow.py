@@ -209,3 +209,13 @@ def test_node_selectors_are_a_second_document_beside_the_portable_spec(target: K
     assert spec == yaml.safe_load(portable.read_text())
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert executors == {"exec-train": {"nodeSelector": {"labels": {"pool": "gpu"}}}}
+
+
+def test_only_the_last_task_has_the_secrets_of_its_notifications(tmp_path: Path) -> None:
+    settings = {"host": "http://kfp", "secret_environment": {"HOOK": "notifications/url"}}
+    target = Kubeflow(Configuration.model_validate({"targets": {"kubeflow": settings}}))
+    _, platform = yaml.safe_load_all(target.compile("batch", tmp_path / "batch.yaml").read_text())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert list(executors) == ["exec-summarize"]
+    (secret,) = executors["exec-summarize"]["secretAsEnv"]
+    assert (secret["secretName"], secret["keyToEnv"]) == ("notifications", [{"secretKey": "url", "envVar": "HOOK"}])

@@ -95,7 +95,7 @@ def test_the_job_is_a_message_of_vertex_ai(spec: Any, configuration: Configurati
 
 
 def test_train_has_the_options_of_the_best_trial(spec: Any) -> None:
-    tasks = spec["root"]["dag"]["tasks"]
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     options = tasks["train"]["inputs"]["parameters"]["options"]["taskOutputParameter"]
     assert options == {"outputParameterKey": "training", "producerTask": "tune"}
     inner = spec["components"][tasks["tune"]["componentRef"]["name"]]["dag"]

@@ -1,0 +1,31 @@
+locals {
+  accounts = {
+    runs     = "Runs: every task, custom job and trial"
+    dataflow = "Dataflow workers of tokenize and infer"
+    serving  = "Model server of an endpoint"
+    schedule = "Whoever uploads, schedules and promotes: CI, or an engineer who impersonates it"
+    trigger  = "Workflow that new data starts, and its events"
+  }
+}
+
+resource "google_service_account" "accounts" {
+  for_each = local.accounts
+
+  account_id   = "${var.prefix}-${each.key}"
+  display_name = "Seqline ${each.key}"
+  description  = each.value
+
+  depends_on = [google_project_service.apis]
+}
+
+# It publishes the events of the buckets.
+data "google_storage_project_service_account" "agent" {
+  depends_on = [google_project_service.apis]
+}
+
+locals {
+  members = merge(
+    { for name, account in google_service_account.accounts : name => "serviceAccount:${account.email}" },
+    { storage-agent = "serviceAccount:${data.google_storage_project_service_account.agent.email_address}" },
+  )
+}

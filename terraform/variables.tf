@@ -1,0 +1,70 @@
+variable "project" {
+  type        = string
+  description = "Project ID."
+}
+
+variable "location" {
+  type        = string
+  default     = "europe-west4"
+  description = "Region of runs, buckets and repositories; targets.vertex.location in seqline.yaml."
+}
+
+variable "prefix" {
+  type        = string
+  default     = "seqline"
+  description = "Prefix of the service accounts and repositories. With another one, set triggers.NAME.service_account."
+}
+
+variable "data_buckets" {
+  type        = list(string)
+  default     = []
+  description = "Existing buckets with data, besides the one that is created here."
+}
+
+variable "dataflow" {
+  type        = bool
+  default     = true
+  description = "Whether tokenize or infer runs on Dataflow."
+}
+
+variable "triggers" {
+  type        = bool
+  default     = true
+  description = "Whether new data in a bucket starts runs."
+}
+
+variable "bigquery_datasets" {
+  type        = list(string)
+  default     = []
+  description = "Datasets that data queries read."
+}
+
+variable "webhook" {
+  type        = bool
+  default     = false
+  description = "Whether to create a secret for the address of a webhook; `gcloud secrets versions add` sets its value."
+}
+
+variable "encryption_key" {
+  type        = string
+  default     = null
+  description = "Key of the buckets and repositories, as projects/P/locations/L/keyRings/R/cryptoKeys/K. The service agents of Cloud Storage and Artifact Registry must already have roles/cloudkms.cryptoKeyEncrypterDecrypter on it."
+}
+
+variable "emails" {
+  type        = list(string)
+  default     = []
+  description = "Addresses that get alerts."
+}
+
+variable "deletable" {
+  type        = bool
+  default     = false
+  description = "Whether `terraform destroy` deletes buckets that are not empty."
+}
+
+variable "error_share" {
+  type        = number
+  default     = 0.05
+  description = "Share of an endpoint's answers with status 5xx above which an alert starts."
+}

@@ -1,0 +1,205 @@
+"""`seqline doctor --target vertex`: each identity's roles, asked of a stand-in of Google Cloud's IAM."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqline.cli import main
+from seqline.configuration import Configuration
+from seqline.targets.vertex.connection import Connection
+from seqline.targets.vertex.permissions import Answer, Permissions, setting_of
+from seqline.targets.vertex.roles import grants, role_of
+from tests.stand_ins.iam import CALLER, IamStandIn
+
+ACCOUNTS = {
+    name: f"seqline-{name}@my-project.iam.gserviceaccount.com" for name in ("runs", "dataflow", "serving", "trigger")
+}
+REPOSITORY = "projects/my-project/locations/us-central1/repositories"
+RESOURCES = {
+    "project": "projects/my-project",
+    "bucket": "a-bucket",
+    "data": "data-bucket",
+    "images": f"{REPOSITORY}/seqline-images",
+    "templates": f"{REPOSITORY}/seqline-templates",
+    "secret": "projects/my-project/secrets/hook",
+    **ACCOUNTS,
+}
+
+
+@pytest.fixture
+def iam() -> Iterator[IamStandIn]:
+    with IamStandIn.running() as running:
+        running.resources = set(RESOURCES.values())
+        running.impersonable = set(ACCOUNTS.values())
+        yield running
+
+
+def content(iam: IamStandIn) -> dict[str, Any]:
+    """A configuration that needs every role but those of BigQuery."""
+    return {
+        "target": "vertex",
+        "images": {"repository": "us-central1-docker.pkg.dev/my-project/seqline-images"},
+        "parameters": {
+            "data": "gs://data-bucket/pairs/*.tsv",
+            "serving": {"service_account": ACCOUNTS["serving"]},
+            "notification": {"webhooks": ["projects/my-project/secrets/hook/versions/3"]},
+        },
+        "targets": {
+            "vertex": {
+                "project": "my-project",
+                "location": "us-central1",
+                "pipeline_root": "gs://a-bucket/runs",
+                "repository": "seqline-templates",
+                "service_account": ACCOUNTS["runs"],
+                "dataflow": {"service_account": ACCOUNTS["dataflow"]},
+                "api_endpoint": iam.url,
+            }
+        },
+        "triggers": {"new-pairs": {"objects": "gs://data-bucket/pairs/*.tsv"}},
+    }
+
+
+def answers(iam: IamStandIn, **changes: Any) -> list[Answer]:
+    configuration = Configuration.model_validate({**content(iam), **changes})
+    assert configuration.targets.vertex
+    connection = Connection(configuration.targets.vertex, sleep=lambda seconds: None)
+    return list(Permissions(connection, setting_of(configuration)).answers())
+
+
+def identity_of(name: str) -> str:
+    return ACCOUNTS.get(name, CALLER)
+
+
+ASKED = [grant for grant in grants() if grant.identity != "storage-agent" and grant.needs != "bigquery"]
+
+
+def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
+    found = answers(iam)
+    assert [(one.identity, one.state) for one in found] == [
+        ("runs", "ok"),
+        ("dataflow", "ok"),
+        ("serving", "ok"),
+        ("schedule", "ok"),
+        ("trigger", "ok"),
+        ("storage-agent", "unknown"),
+    ]
+    assert "roles/pubsub.publisher" in found[-1].message
+    asked = {(identity, resource, tuple(permissions)) for identity, resource, permissions in iam.asked}
+    assert asked == {(identity_of(one.identity), RESOURCES[one.resource], one.permissions) for one in ASKED}
+
+
+@pytest.mark.parametrize("grant", ASKED, ids=lambda one: f"{one.identity} {one.role[6:]} {one.resource}")
+def test_each_missing_role_is_named_with_what_fails(iam: IamStandIn, grant: Any) -> None:
+    # A resource may get the same permission by another role of the same identity.
+    own = [one for one in ASKED if (one.identity, one.resource) == (grant.identity, grant.resource)]
+    without = [one for one in grant.permissions if sum(one in other.permissions for other in own) == 1]
+    iam.without = {(identity_of(grant.identity), RESOURCES[grant.resource], one) for one in without}
+    (missing,) = [one for one in answers(iam) if one.state == "missing"]
+    assert missing.identity == grant.identity
+    assert missing.message.startswith(f"{grant.role} on ")
+    assert all(one in missing.message for one in without)
+    assert grant.fails in missing.advice
+    assert f"--role={grant.role}" in missing.advice
+    assert RESOURCES[grant.resource].removeprefix("projects/") in missing.advice
+
+
+def test_an_account_that_the_caller_may_not_act_as_is_not_called_fine(iam: IamStandIn) -> None:
+    iam.impersonable = set()
+    found = {one.identity: one for one in answers(iam)}
+    assert found["schedule"].state == "ok"
+    assert found["runs"].state == "unknown"
+    assert found["runs"].advice == f"grant this caller roles/iam.serviceAccountTokenCreator on {ACCOUNTS['runs']}"
+    assert "iam.serviceAccounts.getAccessToken" in found["runs"].message
+
+
+def test_a_resource_that_does_not_exist_is_named_and_the_others_are_asked_for(iam: IamStandIn) -> None:
+    iam.resources -= {"data-bucket"}
+    iam.without = {(ACCOUNTS["runs"], RESOURCES["project"], "dataflow.jobs.create")}
+    found = [one for one in answers(iam) if one.identity == "runs"]
+    assert [one.state for one in found] == ["missing", "unknown"]
+    assert "data-bucket was not found" in found[1].message
+
+
+def test_only_what_the_configuration_needs_is_asked_for(iam: IamStandIn) -> None:
+    vertex = {**content(iam)["targets"]["vertex"], "dataflow": None, "service_account": ""}
+    found = answers(iam, triggers={}, parameters={}, targets={"vertex": vertex})
+    assert [(one.identity, one.state) for one in found] == [
+        ("runs", "unknown"),
+        ("serving", "unknown"),
+        ("schedule", "ok"),
+    ]
+    assert found[0].message == "targets.vertex.service_account is not set: the project's default account is used"
+    assert not any("workflows." in one for _, _, asked in iam.asked for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("data", "needs"),
+    [
+        ("SELECT source, target FROM d.t", {"dataflow", "bigquery", "triggers", "webhook"}),
+        ("gs://b/x", {"dataflow", "triggers", "webhook"}),
+    ],
+)
+def test_a_query_needs_the_roles_of_bigquery(iam: IamStandIn, data: str, needs: set[str]) -> None:
+    parameters = {**content(iam)["parameters"], "data": data}
+    assert setting_of(Configuration.model_validate({**content(iam), "parameters": parameters})).needs == needs
+
+
+def test_doctor_prints_what_is_missing_and_fails(
+    iam: IamStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seqline.yaml").write_text(json.dumps(content(iam)))
+    iam.without = {(CALLER, RESOURCES["runs"], "iam.serviceAccounts.actAs")}
+    monkeypatch.setattr("seqline.targets.vertex.target.Vertex.check", lambda self: [])
+    assert main(["doctor", "--target", "vertex", "--json"]) == 1
+    found = [
+        one for one in json.loads(capsys.readouterr().out) if one["state"] == "error" and "roles" in one["subject"]
+    ]
+    assert [one["subject"] for one in found] == ["roles of schedule"]
+    assert found[0]["message"] == (
+        f"roles/iam.serviceAccountUser on service account {ACCOUNTS['runs']} is missing (iam.serviceAccounts.actAs)"
+    )
+    asked = len(iam.asked)
+    main(["doctor", "--target", "vertex", "--offline", "--json"])
+    assert len(iam.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("message", "role", "resource"),
+    [
+        (
+            "Permission 'aiplatform.pipelineJobs.create' denied on resource '//aiplatform...'",
+            "roles/aiplatform.user",
+            "project",
+        ),
+        (
+            'Permission "artifactregistry.repositories.uploadArtifacts" denied on r',
+            "roles/artifactregistry.writer",
+            "images",
+        ),
+        ("caller does not have storage.objects.get access to the object", "roles/storage.objectUser", "bucket"),
+        ("Permission 'logging.logEntries.list' denied", "roles/logging.viewer", "project"),
+        (
+            "You do not have permission to act as service_account: iam.serviceAccounts.actAs",
+            "roles/iam.serviceAccountUser",
+            "runs",
+        ),
+        ("Permission 'workflows.workflows.get' denied", "roles/workflows.editor", "project"),
+        (
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
+            "roles/iam.serviceAccountTokenCreator",
+            "runs",
+        ),
+        ("Permission 'aiplatform.tensorboards.create' denied", "roles/aiplatform.user", "project"),
+        # An administrator's permissions belong to none of these roles.
+        ("Permission 'artifactregistry.repositories.create' denied", "", ""),
+        ("Permission 'storage.buckets.create' denied", "", ""),
+        ("The caller does not have permission", "", ""),
+        ("see cloud.google.com/iam for more", "", ""),
+    ],
+)
+def test_the_role_of_a_denied_permission_is_named(message: str, role: str, resource: str) -> None:
+    assert role_of(message) == (role, resource)
