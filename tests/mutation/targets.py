@@ -58,9 +58,15 @@ TARGETS = (
     Target(("serving/versions.py",), ("seqline/serving/test_versions.py",), SERVING),
     Target(("endpoints/rollout.py",), ("seqline/endpoints/test_rollout.py",), SERVING),
     Target(
-        tuple(f"components/deploy/{name}.py" for name in ("stage", "options", "lineage")),
+        tuple(f"components/deploy/{name}.py" for name in ("stage", "lineage")),
         ("components/deploy",),
         SERVING,
+    ),
+    # Defaults and bounds are in the page of parameters.
+    Target(
+        ("components/deploy/options.py", "components/evaluate/options.py"),
+        ("components/deploy/test_options.py", "seqline/schema/test_reference.py"),
+        PLAIN,
     ),
     Target(("components/evaluate/gaps.py",), ("components/evaluate/test_gaps.py",), METRICS),
     Target(
@@ -70,7 +76,7 @@ TARGETS = (
     ),
     Target(("components/evaluate/measuring.py",), ("components/evaluate/test_measuring.py",), TENSORFLOW),
     Target(
-        tuple(f"components/evaluate/{name}.py" for name in ("stage", "options")),
+        ("components/evaluate/stage.py",),
         ("components/evaluate/test_evaluate.py",),
         TENSORFLOW,
     ),

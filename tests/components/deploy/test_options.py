@@ -67,3 +67,14 @@ def test_the_gpus_are_those_of_the_machine_type(machine: str, gpus: int) -> None
     assert (
         Machine(machine_type=machine, accelerator_type="any").resources()["machine_spec"]["accelerator_count"] == gpus
     )
+
+
+@pytest.mark.parametrize("steps", [[0, 50], [100], [50, 50], [60, 40], [-1]])
+def test_steps_that_do_not_rise_between_0_and_100_are_refused(steps: list[int]) -> None:
+    with pytest.raises(OptionsError, match=r"traffic_steps.*must rise and lie between 0 and 100"):
+        Options(traffic_steps=steps)
+
+
+@pytest.mark.parametrize("steps", [[], [1, 99], [10, 50]])
+def test_any_rising_steps_are_taken(steps: list[int]) -> None:
+    assert Options(traffic_steps=steps).traffic_steps == steps
