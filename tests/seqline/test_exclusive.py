@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from seqline.atomic import atomic_write
+from seqline.buckets import patiently
 from seqline.errors import UserError
 from seqline.exclusive import LEASE, exclusive
 
@@ -103,8 +104,8 @@ def test_in_a_bucket_a_process_of_this_machine_is_named_until_it_ends_even_by_a_
 def test_in_a_bucket_the_lock_is_renewed_while_the_process_works(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqline.exclusive.RENEWAL", 0.001)
     with exclusive(bucket, "is tuning"):
-        first = (bucket / "lock").read_text()
-        while (bucket / "lock").read_text() == first:
+        first = patiently((bucket / "lock").read_text, bucket)
+        while patiently((bucket / "lock").read_text, bucket) == first:
             pass
     assert not bucket.exists()
 

@@ -95,6 +95,15 @@ def test_a_folder_goes_with_its_last_file_and_others_never_see_an_empty_one(
     assert not folder.exists()
 
 
+def test_a_file_that_is_replaced_while_it_is_read_is_stale(folder: Path) -> None:
+    (folder / "x").write_text("old")
+    with (folder / "x").open("rb", buffering=0) as file:
+        (folder / "y").write_text("new")
+        (folder / "y").replace(folder / "x")
+        with refused(errno.ESTALE):
+            file.read()
+
+
 def test_a_lock_holds_on_one_machine_only(folder: Path, elsewhere: Path) -> None:
     (folder / "lock").touch()
     with (folder / "lock").open() as ours, (folder / "lock").open() as same, (elsewhere / "lock").open() as other:

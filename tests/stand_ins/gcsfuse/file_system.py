@@ -56,7 +56,7 @@ class Bucket(Operations):
         # file is removed, "it will appear as if the file system is completely empty".
         self.empty_folders: set[str] = set()
         self.staged: dict[str, Staged] = {}
-        self.handles: dict[int, tuple[str, Staged | None]] = {}
+        self.handles: dict[int, tuple[str, Staged | None, int]] = {}
         self.last_handle = 0
         self.faults, self.delay = Faults(), 0.0
         self.lock_of_all = threading.RLock()
@@ -129,8 +129,10 @@ class Bucket(Operations):
             found |= {one.name for one in self.object_of(path).iterdir()}
         return found
 
-    def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
+    def getattr(self, path: str | None, fh: int | None = None) -> dict[str, Any]:
         with self.lock_of_all:
+            if path is None:  # it was replaced or deleted while it is open
+                path = self.opened(fh)
             self.happen("getattr", path)
             # docs/semantics.md, "Permissions and ownership": files 0644, folders 0755; chmod is silently ignored.
             owner = {"st_uid": os.getuid(), "st_gid": os.getgid(), "st_nlink": 1}
@@ -143,7 +145,9 @@ class Bucket(Operations):
             self.require_folder(path)
             return {"st_mode": S_IFDIR | 0o755, **owner}
 
-    def readdir(self, path: str, fh: int) -> Iterator[str]:
+    def readdir(self, path: str | None, fh: int) -> Iterator[str]:
+        if path is None:  # it was forgotten while it is open
+            return iter(())
         with self.lock_of_all:
             self.happen("readdir", path)
             self.require_folder(path)
@@ -237,29 +241,42 @@ class Bucket(Operations):
 
     def handle(self, path: str, staged: Staged | None) -> int:
         self.last_handle += 1
-        self.handles[self.last_handle] = (path, staged)
+        self.handles[self.last_handle] = (path, staged, self.generation(path))
         if staged is not None:
             staged.handles += 1
         return self.last_handle
 
-    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+    def generation(self, path: str) -> int:
+        """Tells an object from another of the same name; 0 where there is none yet."""
+        with suppress(FileNotFoundError):
+            return self.object_of(path).stat().st_ino
+        return 0
+
+    def opened(self, fh: int | None) -> str:
+        """The path of an open file.
+
+        docs/semantics.md, "Stale File Handle Errors": the object was replaced or deleted while it is read.
+        """
+        path, staged, generation = self.handles[fh or 0]
+        if staged is None and path not in self.staged and generation not in (0, self.generation(path)):
+            raise FuseOSError(errno.ESTALE)
+        return path
+
+    def read(self, path: str | None, size: int, offset: int, fh: int) -> bytes:
         with self.lock_of_all:
+            path = self.opened(fh)
             self.happen("read", path)
             # docs/semantics.md, File inodes, Modifications: processes of this machine see them at once.
             if path in self.staged:
                 return bytes(self.staged[path].content[offset : offset + size])
-            try:
-                with self.object_of(path).open("rb") as file:
-                    file.seek(offset)
-                    return file.read(size)
-            except FileNotFoundError:
-                # docs/semantics.md, "Stale File Handle Errors": the object was replaced or deleted while it is read.
-                raise FuseOSError(errno.ESTALE) from None
+            with self.object_of(path).open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
 
-    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+    def write(self, path: str | None, data: bytes, offset: int, fh: int) -> int:
         with self.lock_of_all:
-            killed = self.happen("write", path)
-            staged = self.handles[fh][1]
+            name, staged, _ = self.handles[fh]
+            killed = self.happen("write", name)
             assert staged is not None
             # docs/semantics.md, "Streaming Writes" and "Staged Writes": only a new file is streamed, and in order.
             # "Modifying even a single bit of an object results in the full re-upload"; here it is an error, as in
@@ -287,7 +304,7 @@ class Bucket(Operations):
 
     def flush(self, path: str, fh: int) -> int:
         with self.lock_of_all:
-            name, staged = self.handles[fh]
+            name, staged, _ = self.handles[fh]
             if staged is not None and staged.dirty:
                 self.happen("flush", name)
                 # docs/semantics.md, "Write/Read consistency": close-to-open. A killed process is closed by the kernel:
@@ -302,7 +319,7 @@ class Bucket(Operations):
 
     def release(self, path: str, fh: int) -> int:
         with self.lock_of_all:
-            name, staged = self.handles.pop(fh)
+            name, staged, _ = self.handles.pop(fh)
             if staged is not None:
                 staged.handles -= 1
                 if not staged.handles and self.staged.get(name) is staged:
