@@ -14,7 +14,7 @@ from seqline.components.deploy.stage import deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.back_end import RefusedError
 from seqline.endpoints.vertex import VertexBackEnd
-from seqline.endpoints.vertex_hosting import Access, Hosting
+from seqline.endpoints.vertex_hosting import Access, Hosting, kind_of
 from seqline.endpoints.vertex_predictions import Predictions
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide
@@ -88,6 +88,19 @@ def test_a_dns_name_is_an_address_with_and_without_its_scheme(dns: str) -> None:
     endpoint = types.Endpoint(name=ENDPOINT, dedicated_endpoint_enabled=True, dedicated_endpoint_dns=dns)
     address = Predictions("us-central1", "psc.example.org", Access()).address(endpoint)
     assert address == f"https://{dns.removeprefix('https://')}/v1/{ENDPOINT}:predict"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, "shared"),
+        ({"dedicated_endpoint_enabled": True}, "dedicated"),
+        ({"private_service_connect_config": {"enable_private_service_connect": True}}, "private"),
+        ({"enable_private_service_connect": True}, "private"),
+    ],
+)
+def test_the_kind_of_an_endpoint_is_read_from_its_fields(fields: dict[str, Any], kind: str) -> None:
+    assert kind_of(types.Endpoint(name=ENDPOINT, **fields)) == kind
 
 
 def test_a_shared_endpoint_is_asked_on_the_regions_domain_and_does_not_stream(vertex: VertexStandIn, live: Any) -> None:
