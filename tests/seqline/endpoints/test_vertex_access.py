@@ -144,6 +144,10 @@ def test_a_private_endpoint_without_an_address_says_what_to_create(vertex: Verte
     live(endpoint_type="private", private_address=address)
     assert opened(vertex, address).predict(["a"])[0]["text"] == "a by version 1"
     assert opened(vertex).address() == resource(vertex).name
+    before = len(vertex.calls)
+    with pytest.raises(UserError, match="create a forwarding rule"):
+        live(endpoint_type="private")
+    assert {name for name, _ in vertex.calls[before:]} <= {"GetEndpoint", "ListModelVersions"}
 
 
 def test_an_address_that_vertex_could_not_create_names_the_reason() -> None:
