@@ -61,10 +61,15 @@ class Options(BaseOptions):
         0,
         ge=0,
         le=3600,
-        description="Time limit of a request in seconds on a dedicated or private endpoint; 0 for 10 minutes.",
+        description="Time limit of a request in seconds on a dedicated or private endpoint; 0 for 10 minutes on a new "
+        "endpoint, and an existing one keeps its limit.",
     )
     log_requests: float = Field(
-        0.0, ge=0, le=1, description="Share of the requests that Vertex AI logs to BigQuery with their responses."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the requests that Vertex AI logs to BigQuery with their responses; 0 for none on a new "
+        "endpoint, and an existing one keeps its log.",
     )
     log_table: str = Field(
         "",

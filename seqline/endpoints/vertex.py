@@ -102,6 +102,9 @@ class VertexBackEnd:
         endpoint = self.retries.read("look up the endpoint", self._endpoint)
         if endpoint is not None:
             require_as_made(endpoint, self.hosting, self.endpoint)
+            if endpoint.deployed_models and not self.predictions.awaits_address(endpoint):
+                # Without an address the checks would fail, after ten minutes of deploying.
+                self.predictions.address(endpoint)
         known = self.registry.find(fingerprint)
         if known is not None:
             return known

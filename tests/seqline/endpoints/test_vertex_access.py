@@ -14,7 +14,7 @@ from seqline.components.deploy.stage import deploy
 from seqline.endpoints import vertex as module
 from seqline.endpoints.back_end import RefusedError
 from seqline.endpoints.vertex import VertexBackEnd
-from seqline.endpoints.vertex_hosting import Access, Hosting
+from seqline.endpoints.vertex_hosting import Access, Hosting, kind_of
 from seqline.endpoints.vertex_predictions import Predictions
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide
@@ -90,6 +90,19 @@ def test_a_dns_name_is_an_address_with_and_without_its_scheme(dns: str) -> None:
     assert address == f"https://{dns.removeprefix('https://')}/v1/{ENDPOINT}:predict"
 
 
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, "shared"),
+        ({"dedicated_endpoint_enabled": True}, "dedicated"),
+        ({"private_service_connect_config": {"enable_private_service_connect": True}}, "private"),
+        ({"enable_private_service_connect": True}, "private"),
+    ],
+)
+def test_the_kind_of_an_endpoint_is_read_from_its_fields(fields: dict[str, Any], kind: str) -> None:
+    assert kind_of(types.Endpoint(name=ENDPOINT, **fields)) == kind
+
+
 def test_a_shared_endpoint_is_asked_on_the_regions_domain_and_does_not_stream(vertex: VertexStandIn, live: Any) -> None:
     assert not live(endpoint_type="shared").dedicated_endpoint_enabled
     assert opened(vertex).predict(["a"], {"beam_size": 2})[0]["text"] == "a by version 1"
@@ -131,6 +144,10 @@ def test_a_private_endpoint_without_an_address_says_what_to_create(vertex: Verte
     live(endpoint_type="private", private_address=address)
     assert opened(vertex, address).predict(["a"])[0]["text"] == "a by version 1"
     assert opened(vertex).address() == resource(vertex).name
+    before = len(vertex.calls)
+    with pytest.raises(UserError, match="create a forwarding rule"):
+        live(endpoint_type="private")
+    assert {name for name, _ in vertex.calls[before:]} <= {"GetEndpoint", "ListModelVersions"}
 
 
 def test_an_address_that_vertex_could_not_create_names_the_reason() -> None:
