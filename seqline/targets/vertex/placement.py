@@ -252,18 +252,9 @@ def add_notification(spec: Spec, recipients: list[str]) -> None:
 
 
 def _handled(spec: Spec) -> str:
-    """The group with all other tasks: the one that the exit task waits for, or else a new one."""
-    root = spec["root"]
-    waited = [task["dependentTasks"][0] for task in root["dag"]["tasks"].values() if "triggerPolicy" in task]
-    if waited:
-        return str(waited[0])
-    name = "exit-handler-1"
-    parameters = root.get("inputDefinitions", {}).get("parameters", {})
-    spec["components"][f"comp-{name}"] = {key: root[key] for key in ("dag", "inputDefinitions") if key in root}
-    passed = {parameter: {"componentInputParameter": parameter} for parameter in parameters}
-    group = {"componentRef": {"name": f"comp-{name}"}, "inputs": {"parameters": passed}, "taskInfo": {"name": name}}
-    root["dag"] = {"tasks": {name: group}}
-    return name
+    """The group with all other tasks: the one that the pipeline's own exit task waits for."""
+    waited = (task["dependentTasks"][0] for task in spec["root"]["dag"]["tasks"].values() if "triggerPolicy" in task)
+    return str(next(waited))
 
 
 def _type_lineage(component: Spec) -> None:

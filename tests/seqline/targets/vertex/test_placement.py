@@ -161,22 +161,15 @@ def test_tokenize_goes_to_dataflow_in_its_own_image() -> None:
     assert "--project={{$.pipeline_google_cloud_project_id}}" in flags
 
 
-def test_an_email_has_the_final_state_of_the_run() -> None:
-    spec = compiled(notify=["team@example.org"])
+@pytest.mark.parametrize("pipeline", ["training", "batch", "tuning"])
+def test_an_email_has_the_final_state_of_the_run(pipeline: str) -> None:
+    spec = compiled(pipeline, notify=["team@example.org"])
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "notify", "summarize"}
     task, summary = (spec["root"]["dag"]["tasks"][name] for name in ("notify", "summarize"))
     assert task["triggerPolicy"] == summary["triggerPolicy"]
     assert task["inputs"]["parameters"]["recipients"]["runtimeValue"]["constant"] == ["team@example.org"]
     status = task["inputs"]["parameters"]["pipeline_task_final_status"]
     assert status == {"taskFinalStatus": {"producerTask": "exit-handler-1"}}
-
-
-@pytest.mark.parametrize("pipeline", ["batch", "tuning"])
-def test_a_pipeline_without_an_exit_task_gets_one_for_the_email(pipeline: str) -> None:
-    spec = compiled(pipeline, notify=["team@example.org"])
-    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "notify"}
-    group = spec["components"]["comp-exit-handler-1"]
-    assert group["dag"] == portable(pipeline)["root"]["dag"]
-    assert group["inputDefinitions"] == spec["root"]["inputDefinitions"]
 
 
 def test_the_form_starts_with_the_serving_image_and_the_address_of_the_api(tmp_path: Path) -> None:
