@@ -82,7 +82,7 @@ def back_end(tmp_path: Path, clock: Clock) -> Iterator[LocalBackEnd]:
     endpoint.path.mkdir()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "model.json").write_text("{}")
+        (tmp_path / name / "saved_model.pb").touch()
         endpoint.register(tmp_path / name, f"f-{name}", {})
     aliases = {"champion": 2, "previous": 1}
     endpoint.write(Settings("demo", "127.0.0.1", server.server_address[1], 0, {1: 0, 2: 100}, aliases))
