@@ -30,12 +30,12 @@ for variable in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
 DEFAULT_PORTS = (8080, 8500, 8501)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Names a parameter of bytes after its argument: compressed bytes hold the time, and workers compare names."""
     return argname if isinstance(val, bytes) else None
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Any:
     """Marks as e2e what needs a trained model, and puts the longest tests first: no worker waits for one at the end."""
     for item in items:
