@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +12,16 @@ from pathlib import Path
 from seqline.children import ending_with_parent
 from tests.stand_ins.gcsfuse.faults import Fault
 
+CAP_SYS_ADMIN = 21  # capabilities(7); without root, fusermount3 has it
+
 
 def missing() -> str:
     """What a mount lacks on this machine; empty if it can be made."""
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "there is no /dev/fuse that this user may open"
+    capabilities = re.search(r"(?m)^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(encoding="utf-8"))
+    if os.geteuid() == 0 and capabilities and not int(capabilities[1], 16) >> CAP_SYS_ADMIN & 1:
+        return "this container may not mount: start it with --cap-add SYS_ADMIN"
     try:
         import mfusepy  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: without the C library
