@@ -5,7 +5,7 @@ from stat import S_IMODE, S_ISDIR
 
 import pytest
 
-from seqline.atomic import atomic_directory, atomic_write
+from seqline.atomic import _exchange, atomic_directory, atomic_write
 
 
 def names(folder: Path) -> list[str]:
@@ -149,3 +149,9 @@ def test_a_file_that_cannot_be_synced_leaves_the_old_one(
         atomic_write(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "old"
     assert names(tmp_path) == ["x"]
+
+
+def test_an_exchange_that_fails_is_an_error_and_not_a_file_system_without_exchanges(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    with pytest.raises(FileNotFoundError, match="none"):
+        _exchange(tmp_path / "none", tmp_path / "one")

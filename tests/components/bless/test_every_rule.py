@@ -1,6 +1,7 @@
 """Every rule that is accepted can be checked; what cannot be is refused when it is read."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,3 +61,16 @@ def test_a_rule_is_refused_when_it_is_read_or_has_a_result(pair: EvaluationPair,
         for excuse in ("no confidence interval", "cannot be tested", "is not a number"):
             assert excuse not in result.reason, f"{rule}: {result.reason}"
     assert {"metric": metric, "maximum": 1} in accepted
+
+
+@pytest.mark.parametrize(("kind", "limit", "sign"), [("minimum", 0.1, 1), ("maximum", 1000, -1)])
+def test_a_confident_limit_of_a_slice_is_held_against_the_worse_end(
+    pair: EvaluationPair, kind: str, limit: float, sign: int
+) -> None:
+    rule = {"metric": "chrf", kind: limit, "confident": True, "slices": "length"}
+    (result,) = check_rules(Options(gate=[rule]).gate, pair)
+    name = re.search(r"chrF\+?\+? of ([^:]+):", result.reason)
+    assert name
+    (value,) = [one.metrics["chrf"].value for one in pair.challenger.slices if one.name == name[1]]
+    assert result.value is not None
+    assert sign * result.value < sign * value

@@ -18,6 +18,7 @@ NETWORK = "projects/p/global/networks/n"
     [
         ({"min_replicas": 2}, "max_replicas is 1, below min_replicas, 2; raise it"),
         ({"min_replicas": 0}, "min_replicas must be at least 1"),
+        ({"machine_type": ""}, "machine_type string should have at least 1 character"),
         ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
         ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI serves on no 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
         ({"accelerator_type": "NVIDIA_L4"}, "n1-standard-4 has no NVIDIA_L4; choose one that begins with g2-standard-"),

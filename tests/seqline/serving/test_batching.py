@@ -402,6 +402,25 @@ def test_the_time_of_the_last_answer_is_forgotten_when_the_model_fails() -> None
     run(main())
 
 
+def test_a_batch_in_flight_is_no_sign_of_work_after_the_model_failed() -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine)
+        first = asyncio.create_task(queue.ask(["a"]))
+        await advance()
+        assert queue.works
+        await engine.answer()
+        await first
+        await together(queue, engine, (["poison"], ()), batches=1)
+        again = asyncio.create_task(queue.ask(["b"]))
+        await advance()
+        assert not queue.works
+        await engine.answer()
+        await again
+
+    run(main())
+
+
 def test_streams_up_to_their_limit_run_beside_the_batches() -> None:
     async def main() -> None:
         engine = GatedEngine()
