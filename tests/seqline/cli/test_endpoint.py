@@ -21,6 +21,7 @@ def home(tmp_path: Path) -> Path:
     endpoint = Endpoint(tmp_path / "endpoints" / "demo")
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").touch()
         endpoint.register(tmp_path / name, f"f-{name}", {"bleu": 20.5})
     endpoint.write(Settings("demo", "127.0.0.1", 8501, 0, {1: 0, 2: 100}, {"champion": 2, "previous": 1}))
     return tmp_path
