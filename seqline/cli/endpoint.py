@@ -25,6 +25,7 @@ NameArgument = Annotated[
         show_default=False,
     ),
 ]
+NamedOption = Annotated[str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")]
 HomeOption = Annotated[Path, typer.Option("--home", callback=at_home, help="Folder of runs, caches and endpoints.")]
 ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
 AddressOption = Annotated[
@@ -169,9 +170,7 @@ def traffic(
     shares: Annotated[
         list[str], typer.Argument(help="Shares in percent by version, such as 2=90 3=10; their sum must be 100.")
     ],
-    name: Annotated[
-        str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")
-    ] = None,
+    name: NamedOption = None,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
@@ -214,9 +213,7 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
 @app.command()
 def allow(
     fingerprint: Annotated[str, typer.Argument(help="The model's fingerprint, or its beginning.")],
-    name: Annotated[
-        str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")
-    ] = None,
+    name: NamedOption = None,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
