@@ -176,7 +176,7 @@ class _Progress:
         self.previous, self.expected = _previous_split(state, version), state.traffic
 
     def split(self, traffic: dict[int, int]) -> None:
-        """Sets a split in the place of the last one."""
+        """Replaces the last split."""
         self.back_end.split(traffic, self.expected)
         self.expected = traffic
 

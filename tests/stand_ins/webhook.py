@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback: it answers as it is told, and remembers what it got."""
+"""A receiver of webhooks on loopback: it sends the configured answers and records the requests."""
 
 import contextlib
 import json
