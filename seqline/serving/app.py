@@ -17,6 +17,7 @@ from seqline.serving.body_encoding import check_encoding
 from seqline.serving.completions.errors import error_body
 from seqline.serving.completions.models import entry
 from seqline.serving.completions.routes import GONE, ROUTES, routes
+from seqline.serving.completions.schema import ChatBody, CompletionBody
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
 from seqline.serving.request_body import parse_body, read_body
@@ -274,7 +275,7 @@ def _describe_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for body in (PredictRequest, PredictResponse, ColumnarResponse):
+        for body in (PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody):
             schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[body.__name__] = schema

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from seqline.serving.completions.completing import Completion
 from seqline.serving.completions.models import listing
 from seqline.serving.completions.requests import CompletionRequest, parse_chat, parse_completion
+from seqline.serving.completions.schema import ChatBody, CompletionBody, documented
 from seqline.serving.service import Service
 
 ROUTES = ("/v1/completions", "/v1/chat/completions")
@@ -47,12 +48,12 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
         body = await wait(request, completion.whole())
         return Response(status_code=GONE) if body is None else JSONResponse(body, headers=headers)
 
-    @router.post(ROUTES[0])
+    @router.post(ROUTES[0], **documented(CompletionBody))
     async def complete(request: Request) -> Response:
         """Continues or answers prompts, as OpenAI's completions do."""
         return await answer(request, parse_completion)
 
-    @router.post(ROUTES[1])
+    @router.post(ROUTES[1], **documented(ChatBody))
     async def chat(request: Request) -> Response:
         """Answers a chat, as OpenAI's chat completions do."""
         return await answer(request, parse_chat)
