@@ -110,6 +110,8 @@ class StandInEngine:
         started: Released when a batch starts.
         error: Raised for every batch, if set.
         steps: The answers that a stream yields; an exception among them is raised.
+        counts: The numbers of tokens that its answers have.
+        asked: The parameters of the last batch.
         closed: Set once a stream has ended.
     """
 
@@ -121,6 +123,8 @@ class StandInEngine:
         self.started = threading.Semaphore(0)
         self.error: Exception | None = None
         self.steps: Iterable[Any] = []
+        self.counts: Any = None
+        self.asked: dict[str, Any] = {}
         self.lost = False
         self.gone: asyncio.Future[None]
 
@@ -131,7 +135,9 @@ class StandInEngine:
         await self._opened()
         if self.error:
             raise self.error
-        return [Answer(self.name + text, 0.0) for text in texts], 0.0
+        self.asked = dict(parameters)
+        others = tuple((f"{self.name}{number}", 0.0) for number in range(1, self.asked.get("n_best", 1)))
+        return [Answer(self.name + text, 0.0, others, counts=self.counts) for text in texts], 0.0
 
     async def stream(self, texts: list[str], parameters: Any) -> AsyncGenerator[list[Any], None]:
         from seqline.serving.answers import Answer
@@ -142,7 +148,7 @@ class StandInEngine:
                 await self._opened()
                 if isinstance(step, Exception):
                     raise step
-                yield [Answer(text, -0.5) for text in step]
+                yield [Answer(text, -0.5, counts=self.counts) for text in step]
                 await asyncio.sleep(0.001)  # a token takes some time
         finally:
             self.closed.set()

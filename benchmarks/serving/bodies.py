@@ -27,7 +27,7 @@ import uvloop
 from benchmarks.results import finish, parser, show
 from seqline.serving.app import receive_body
 from seqline.serving.limits import Limits
-from seqline.serving.request_body import read_body
+from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import RequestError
 
 CHUNK = 65_536  # as uvicorn passes a body on
@@ -122,13 +122,13 @@ async def _measure(file: Path) -> dict[str, float | str]:
             await asyncio.sleep(0.001)
             blocked = max(blocked, time.perf_counter() - due)
 
-    await read_body(b" " * 20_000 + b'{"instances": ["a"]}', Limits())  # starts the thread
+    await read_body(b" " * 20_000 + b'{"instances": ["a"]}', Limits(), False, parse_body)  # starts the thread
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.05)
     blocked, before = 0.0, _peak(reset=True)
     started = time.perf_counter()
     try:
-        body = await read_body(await receive_body(_Request(file)), Limits())  # type: ignore[arg-type]
+        body = await read_body(await receive_body(_Request(file)), Limits(), False, parse_body)  # type: ignore[arg-type]
         outcome = f"{len(body.texts)} texts"
     except RequestError as error:
         outcome = str(error)

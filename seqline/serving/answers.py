@@ -12,6 +12,21 @@ Parameters = tuple[tuple[str, float | int | bool], ...]
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Tokens of a text and of its outputs.
+
+    Attributes:
+        input: Tokens of the input, those of its prompt's template included.
+        outputs: Tokens of each output, the end of sentence included.
+        finished: Whether each output ended by itself, not at the largest number of tokens.
+    """
+
+    input: int
+    outputs: tuple[int, ...]
+    finished: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """The model's output for a text.
 
@@ -20,22 +35,26 @@ class Answer:
         score: Its log probability, normalised by length; None if it is not finite.
         alternatives: Further outputs and their scores, best first, if n_best is above 1.
         cut: Whether the text was longer than the model's limit and was truncated.
+        counts: The numbers of tokens; None if the model does not return them.
     """
 
     text: str
     score: float | None
     alternatives: tuple[tuple[str, float | None], ...] = ()
     cut: bool = False
+    counts: Counts | None = None
 
     def packed(self) -> list[Any]:
         """The answer as JSON, for the socket."""
-        return [self.text, self.score, self.alternatives, self.cut]
+        counts = self.counts and (self.counts.input, self.counts.outputs, self.counts.finished)
+        return [self.text, self.score, self.alternatives, self.cut, counts]
 
     @classmethod
     def unpacked(cls, packed: list[Any]) -> "Answer":
         """The inverse of `packed`."""
-        text, score, alternatives, cut = packed
-        return cls(text, score, tuple((other, its) for other, its in alternatives), cut)
+        text, score, alternatives, cut, counts = packed
+        others = tuple((other, its) for other, its in alternatives)
+        return cls(text, score, others, cut, Counts(counts[0], *map(tuple, counts[1:])) if counts else None)
 
 
 def frame(message: dict[str, Any]) -> bytes:

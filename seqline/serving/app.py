@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi import Path as InPath
@@ -14,14 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from seqline.serving.body_encoding import check_encoding
+from seqline.serving.completions.errors import error_body
+from seqline.serving.completions.models import entry
+from seqline.serving.completions.routes import GONE, ROUTES, routes
+from seqline.serving.completions.schema import ChatBody, CompletionBody
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
-from seqline.serving.request_body import read_body
+from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import Cause, RequestError
-from seqline.serving.service import Answered, Service
+from seqline.serving.service import Service
 
 PAGE = Path(__file__).with_name("page.html")
 LONGEST_ID = 128  # of a request, in the log
+T = TypeVar("T")
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
 
 ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
@@ -71,7 +76,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
         if error.cause is Cause.UNSUPPORTED:
             headers["Accept-Encoding"] = "gzip, identity"
-        return JSONResponse({"error": str(error)}, error.cause.value[0], headers)
+        return JSONResponse(_error(request.url.path, error), error.cause.value[0], headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_path(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -82,17 +87,23 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
+    async def read(request: Request, parse: Callable[..., T]) -> tuple[T, str] | None:
+        """Reads a body, and the client's id of the request; None if the client disconnects."""
         request_id = request.headers.get("x-request-id", "")[:LONGEST_ID]
         with service.recording(request_id):
             packed = check_encoding(request.headers)
         try:
             content = await receive_body(request)
         except ClientDisconnect:
-            return Response(status_code=499)  # no client reads it
+            return None
         with service.recording(request_id):
-            body = await read_body(content, service.limits, packed)
-        del content
+            return await read_body(content, service.limits, packed, parse), request_id
+
+    async def answer(request: Request, version: int | None = None, alias: str | None = None) -> Response:
+        found = await read(request, parse_body)
+        if found is None:
+            return Response(status_code=GONE)
+        body, request_id = found
         if body.stream:
             stream = service.stream(body.texts, body.parameters, version, alias, request_id)
             # An error before the first event has its own status.
@@ -105,7 +116,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         answer = service.answer(body.texts, body.parameters, version, alias, "http", request_id)
         answered = await _unless_disconnected(request, answer)
         if answered is None:
-            return Response(status_code=499)
+            return Response(status_code=GONE)
         text = json.dumps(response(answered, body.by_column), ensure_ascii=False, separators=(",", ":"))
         headers = {"X-Model-Version": str(answered.version)}
         return Response(text, headers=headers, media_type="application/json")
@@ -157,8 +168,9 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
             "metadata": {"signature_def": {"signature_def": metadata["json"]}, "model": metadata["description"]},
         }
 
-    for suffix, read in (("", status_of), ("/metadata", metadata_of)):
-        _add_routes(app, service, suffix, read)
+    app.include_router(routes(service, read, _unless_disconnected))
+    for suffix, describe in (("", status_of), ("/metadata", metadata_of)):
+        _add_routes(app, service, suffix, describe)
 
     @app.get("/v1/traffic")
     async def traffic() -> dict[str, Any]:
@@ -206,7 +218,11 @@ async def receive_body(request: Request) -> bytearray:
     return content
 
 
-async def _unless_disconnected(request: Request, answer: Coroutine[Any, Any, Answered]) -> Answered | None:
+def _error(path: str, error: RequestError) -> dict[str, Any]:
+    return error_body(error) if _without_slash(path) in ROUTES else {"error": str(error)}
+
+
+async def _unless_disconnected(request: Request, answer: Coroutine[Any, Any, T]) -> T | None:
     """Answers, unless the client disconnects first: then its queued texts are removed."""
     answering = asyncio.ensure_future(answer)
 
@@ -234,6 +250,10 @@ def _add_routes(app: FastAPI, service: Service, suffix: str, read: Callable[...,
 
     @app.get(path + suffix, name=name, description=f"The {name}, in TensorFlow Serving's format.", **documented)
     async def of_model(model: str) -> dict[str, Any]:
+        if not suffix and (":" in model or service.versions.loaded):
+            # Also OpenAI's route of a model; each client reads its own fields.
+            own = {} if ":" in model else read()
+            return {**entry(service, model), **own}
         service.check_name(model)
         return read()
 
@@ -255,7 +275,7 @@ def _describe_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for body in (PredictRequest, PredictResponse, ColumnarResponse):
+        for body in (PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody):
             schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[body.__name__] = schema
@@ -309,7 +329,8 @@ class BodyLimit:
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if int(declared) > self.limit:
-            too_large = JSONResponse({"error": self._message}, 413, {"Connection": "close"})
+            refused = _error(scope["path"], RequestError(Cause.TOO_LARGE, self._message))
+            too_large = JSONResponse(refused, 413, {"Connection": "close"})
             await too_large(scope, receive, send)
             return
         received = 0

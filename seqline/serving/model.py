@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
 
 from seqline.errors import UserError
-from seqline.serving.answers import Answer, Parameters
+from seqline.serving.answers import Answer, Counts, Parameters
 from seqline.serving.decoding import SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
 
@@ -56,11 +56,12 @@ class Model:
             signature = self._signatures[SIGNATURE]
             outputs = signature(text=inputs, **self._scalars(signature, parameters))
             found, scores = outputs["text"].numpy(), outputs["score"].numpy()
+        counts = _counts(outputs, len(texts))
         cut = outputs["cut"].numpy().tolist() if "cut" in outputs else [False] * len(texts)
         answers = []
-        for row, row_scores, truncated in zip(found.tolist(), scores.tolist(), cut, strict=True):
+        for row, row_scores, truncated, count in zip(found.tolist(), scores.tolist(), cut, counts, strict=True):
             (text, score), *others = zip(map(_text, row), map(_finite, row_scores), strict=True)
-            answers.append(Answer(text, score, tuple(others), truncated))
+            answers.append(Answer(text, score, tuple(others), truncated, count))
         return answers
 
     def stream(self, texts: list[str], parameters: Parameters) -> Iterator[list[Answer]]:
@@ -78,6 +79,8 @@ class Model:
         values = {**self._defaults, **dict(parameters)}
         state = start(text=tf.constant(texts, tf.string))
         cut = state.pop("cut").numpy().tolist()
+        # Its mask is 0 at the tokens of the input.
+        inputs = tf.math.count_nonzero(tf.equal(state["memory_bias"], 0.0), axis=(1, 2, 3)).numpy().tolist()
         lengths, one, done = [0] * len(texts), tf.constant(1), not texts
         while not done:
             ended = state["done"].numpy().tolist()
@@ -91,8 +94,14 @@ class Model:
                 pairs = zip(logs, lengths, strict=True)
                 scores = [_finite(log / length ** values["length_penalty"]) for log, length in pairs]
             so_far = map(_text, outputs["text"].numpy().tolist())
+            finished = outputs["done"].numpy().tolist()
+            counts = [
+                Counts(of_input, (length,), (ended,))
+                for of_input, length, ended in zip(inputs, lengths, finished, strict=True)
+            ]
             yield [
-                Answer(text, score, (), truncated) for text, score, truncated in zip(so_far, scores, cut, strict=True)
+                Answer(text, score, (), truncated, count)
+                for text, score, truncated, count in zip(so_far, scores, cut, counts, strict=True)
             ]
 
     def _scalars(self, signature: Any, parameters: Parameters) -> dict[str, Any]:
@@ -101,6 +110,14 @@ class Model:
             values["seed"] = random.getrandbits(31)
         specs = signature.structured_input_signature[1]
         return {name: tf.constant(value, specs[name].dtype) for name, value in values.items() if name in specs}
+
+
+def _counts(outputs: dict[str, Any], texts: int) -> list[Counts | None]:
+    """The numbers of tokens; None for models of before they returned them."""
+    if "output_tokens" not in outputs:
+        return [None] * texts
+    columns = (outputs[name].numpy().tolist() for name in ("input_tokens", "output_tokens", "finished"))
+    return [Counts(of_input, tuple(sizes), tuple(ended)) for of_input, sizes, ended in zip(*columns, strict=True)]
 
 
 def _text(content: bytes) -> str:

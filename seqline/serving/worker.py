@@ -6,7 +6,7 @@ was killed. The messages, encoded by `seqline.serving.answers`:
 
     worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": message}
     server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}
-    worker:  {"id": 1, "answers": [["...", -0.1, [], false]], "seconds": 0.02}  or  {"id": 1, "error": message}
+    worker:  {"id": 1, "answers": [["...", -0.1, [], false, null]], "seconds": 0.02}  or  {"id": 1, "error": message}
     server:  {"id": 2, "texts": ["..."], "parameters": {}, "stream": true}
     worker:  {"id": 2, "answers": [...]} after every token, then {"id": 2, "ended": true}
              or  {"id": 2, "error": message}

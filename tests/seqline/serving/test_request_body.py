@@ -199,11 +199,9 @@ def test_a_column_holds_texts_or_bytes_in_brackets_or_without(inputs: str) -> No
     assert parse(b'{"instances": null, "inputs": ' + inputs.encode() + b"}") == Body(["a"], (), False, by_column=True)
 
 
-def test_a_large_body_is_read_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_body, "parse_body", lambda content, limits: threading.current_thread())
-
-    async def read(size: int) -> Any:
-        return await read_body(bytes(size), LIMITS)
+def test_a_large_body_is_read_in_another_thread() -> None:
+    async def read(size: int) -> threading.Thread:
+        return await read_body(bytes(size), LIMITS, False, lambda content, limits: threading.current_thread())
 
     here = threading.current_thread()
     assert asyncio.run(read(request_body.INLINE_BYTES)) is here
