@@ -29,7 +29,7 @@ from seqline.endpoints.back_end import (
     require_unchanged,
 )
 from seqline.endpoints.names import ENDPOINT, model_id
-from seqline.endpoints.vertex_hosting import Hosting, require_as_made
+from seqline.endpoints.vertex_hosting import Hosting, kind_of, require_as_made
 from seqline.endpoints.vertex_predictions import Predictions
 from seqline.endpoints.vertex_registry import Registry
 from seqline.errors import UserError
@@ -110,7 +110,11 @@ class VertexBackEnd:
             return known
         if not self.hosting.machine.image:
             raise UserError("serving.image is empty; Vertex needs the serving image to deploy a model, by its digest")
-        return self.registry.upload(_bucket_address(model), fingerprint, metrics)
+        return self.registry.upload(_bucket_address(model), fingerprint, metrics, self._takes_grpc(endpoint))
+
+    def _takes_grpc(self, endpoint: Any) -> bool:
+        """Whether clients reach the endpoint by gRPC: a dedicated or private one, and so a new one by default."""
+        return (self.hosting.access.kind if endpoint is None else kind_of(endpoint)) != "shared"
 
     def versions(self) -> list[Registered]:
         """The versions of the registry's model."""

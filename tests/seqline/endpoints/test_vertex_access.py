@@ -21,6 +21,7 @@ from tests.components.deploy.test_deploy import decide
 from tests.seqline.endpoints.test_vertex import ENDPOINT, PARENT, models
 from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 from tests.stand_ins.vertex import endpoints as stand_in
+from tests.stand_ins.vertex.containers import unhealthy
 
 __all__ = ["models"]
 
@@ -81,6 +82,31 @@ def test_a_new_endpoint_is_dedicated_and_asked_under_its_own_dns_name(
     assert (row["name"], row["live"], row["url"]) == ("en-de", 1, address)
     assert main(["predict", "a b", "--stream", "--endpoint", ENDPOINT, "--api-endpoint", vertex.url]) == 0
     assert capsys.readouterr().out == "a b by version 1\n"
+
+
+@pytest.mark.parametrize("kind", ["auto", "dedicated", "private", "shared"])
+def test_the_container_takes_grpc_where_clients_reach_it(vertex: VertexStandIn, live: Any, kind: str) -> None:
+    options = {"private_network": NETWORK} if kind == "private" else {}
+    live(endpoint_type=kind, **options)
+    (request,) = vertex.called("UploadModel")
+    spec = request.model.container_spec
+    port = [] if kind == "shared" else [8500]
+    assert [one.container_port for one in spec.grpc_ports] == port
+    assert [one.container_port for one in spec.ports] == [8080]
+    assert list(spec.args) == [word for one in port for word in ("--grpc-port", str(one))]
+
+
+def test_the_kind_of_an_existing_endpoint_decides_about_grpc(vertex: VertexStandIn, live: Any) -> None:
+    exists(vertex)
+    live()
+    assert not vertex.called("UploadModel")[0].model.container_spec.grpc_ports
+
+
+def test_a_container_without_grpc_fails_the_health_checks_of_its_grpc_port() -> None:
+    spec = types.ModelContainerSpec(image_uri=IMAGE, grpc_ports=[{"container_port": 8500}])
+    assert unhealthy(spec) == "nothing answers health checks on the gRPC port 8500"
+    spec.args = ["--grpc-port", "8500"]
+    assert not unhealthy(spec)
 
 
 @pytest.mark.parametrize("dns", ["1.us-central1-2.prediction.vertexai.goog", "https://1.u-2.prediction.vertexai.goog"])
