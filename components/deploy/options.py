@@ -68,8 +68,8 @@ class Options(BaseOptions):
         0.0,
         ge=0,
         le=1,
-        description="Share of the requests that Vertex AI logs to BigQuery with their responses; 0 for none on a new "
-        "endpoint, and an existing one keeps its log.",
+        description="Share of the requests that Vertex AI logs to BigQuery with their responses; 0 ends the log that "
+        "this option has started, and leaves another one.",
     )
     log_table: str = Field(
         "",

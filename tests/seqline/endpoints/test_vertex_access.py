@@ -272,8 +272,33 @@ def test_requests_are_logged_to_bigquery_also_by_an_existing_endpoint(vertex: Ve
     live(log_requests=0.5, log_table=f"bq://{PROJECT}.logs.mt")
     log = resource(vertex).predict_request_response_logging_config
     assert log.bigquery_destination.output_uri == f"bq://{PROJECT}.logs.mt"
-    live()
-    assert resource(vertex).predict_request_response_logging_config.enabled
+
+
+@pytest.mark.parametrize("options", [{}, {"log_requests": 0.0}])
+@pytest.mark.parametrize("new", [True, False])
+def test_without_log_requests_the_log_that_it_has_started_ends(
+    vertex: VertexStandIn, live: Any, options: dict[str, Any], new: bool
+) -> None:
+    if not new:
+        exists(vertex, labels={"team": "mt"})
+    assert live(log_requests=0.1).predict_request_response_logging_config.enabled
+    assert not live(**options).predict_request_response_logging_config.enabled
+    assert dict(resource(vertex).labels) == ({} if new else {"team": "mt"})
+    before = len(vertex.called("UpdateEndpoint"))
+    live(**options)
+    assert len(vertex.called("UpdateEndpoint")) == before
+
+
+def test_a_log_that_somebody_else_has_started_stays_until_log_requests_is_set_once(
+    vertex: VertexStandIn, live: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = {"enabled": True, "sampling_rate": 0.1, "bigquery_destination": {"output_uri": "bq://p.logs.mt"}}
+    exists(vertex, predict_request_response_logging_config=log)
+    with caplog.at_level("INFO"):
+        assert live().predict_request_response_logging_config.enabled
+    assert "logs its requests to bq://p.logs.mt, which Seqline has not set: the log stays" in caplog.text
+    assert live(log_requests=0.1).predict_request_response_logging_config.enabled
+    assert not live().predict_request_response_logging_config.enabled
 
 
 def test_the_time_limit_of_requests_is_set_once_and_changed_by_its_own_update(vertex: VertexStandIn, live: Any) -> None:
