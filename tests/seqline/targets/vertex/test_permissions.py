@@ -11,7 +11,7 @@ from seqline.cli import main
 from seqline.configuration import Configuration
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.permissions import Answer, Permissions, setting_of
-from seqline.targets.vertex.roles import grants, role_of
+from seqline.targets.vertex.roles import AGENTS, grants, role_of
 from tests.stand_ins.iam import CALLER, IamStandIn
 
 ACCOUNTS = {
@@ -73,7 +73,8 @@ def identity_of(name: str) -> str:
     return ACCOUNTS.get(name, CALLER)
 
 
-ASKED = [grant for grant in grants() if grant.identity != "storage-agent" and grant.needs != "bigquery"]
+ASKED = [grant for grant in grants() if grant.identity not in AGENTS and grant.needs != "bigquery"]
+KEY = "projects/keys/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
 def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
@@ -86,7 +87,11 @@ def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
         ("trigger", "ok"),
         ("storage-agent", "unknown"),
     ]
-    assert "roles/pubsub.publisher" in found[-1].message
+    assert found[-1].message == (
+        "cannot be asked: it is Cloud Storage's own account, which only Google acts as; it needs "
+        "roles/pubsub.publisher on project my-project"
+    )
+    assert "Cloud Storage publishes no events" in found[-1].advice
     asked = {(identity, resource, tuple(permissions)) for identity, resource, permissions in iam.asked}
     assert asked == {(identity_of(one.identity), RESOURCES[one.resource], one.permissions) for one in ASKED}
 
@@ -133,6 +138,36 @@ def test_only_what_the_configuration_needs_is_asked_for(iam: IamStandIn) -> None
     ]
     assert found[0].message == "targets.vertex.service_account is not set: the project's default account is used"
     assert not any("workflows." in one for _, _, asked in iam.asked for one in asked)
+
+
+def test_the_service_agents_that_need_the_key_are_named_with_the_command_that_grants_it(iam: IamStandIn) -> None:
+    vertex = {**content(iam)["targets"]["vertex"], "encryption_key": KEY}
+    agents = [one for one in answers(iam, targets={"vertex": vertex}) if KEY in one.advice]
+    assert [(one.identity, one.state) for one in agents] == [
+        (name, "unknown")
+        for name in ("storage-agent", "registry-agent", "vertex-agent", "dataflow-agent", "compute-agent")
+    ]
+    assert agents[2].account == "service-PROJECT_NUMBER@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    assert agents[2].advice == (
+        "without it `seqline run` is refused, and so are jobs, models and endpoints; `gcloud kms keys "
+        f'add-iam-policy-binding {KEY} --member="serviceAccount:service-$(gcloud projects describe my-project '
+        "--format='value(projectNumber)')@gcp-sa-aiplatform.iam.gserviceaccount.com\" "
+        "--role=roles/cloudkms.cryptoKeyEncrypterDecrypter`"
+    )
+    without = answers(iam, targets={"vertex": {**vertex, "dataflow": None}})
+    assert {one.identity for one in without if KEY in one.advice} == {"storage-agent", "vertex-agent", "registry-agent"}
+
+
+@pytest.mark.parametrize(
+    ("table", "asked"), [("bq://logs.mt.requests", True), ("bq://my-project.mt.requests", False), ("", False)]
+)
+def test_a_log_of_requests_in_another_project_needs_a_role_there(iam: IamStandIn, table: str, asked: bool) -> None:
+    parameters = {"serving": {"log_requests": 0.1, "log_table": table}}
+    found = [one for one in answers(iam, parameters=parameters) if one.identity == "vertex-agent"]
+    assert len(found) == asked
+    for one in found:
+        assert "it needs roles/bigquery.dataEditor on dataset logs.mt" in one.message
+        assert one.advice.endswith("whoever owns the dataset logs.mt grants it, or terraform/ does (log_dataset)")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +228,13 @@ def test_doctor_prints_what_is_missing_and_fails(
             "roles/iam.serviceAccountTokenCreator",
             "runs",
         ),
+        (
+            "Permission 'cloudkms.cryptoKeyVersions.useToEncrypt' denied on resource",
+            "roles/cloudkms.cryptoKeyEncrypterDecrypter",
+            "key",
+        ),
+        # A service agent's, which the caller does not need.
+        ("Permission 'pubsub.topics.publish' denied on resource", "", ""),
         ("Permission 'aiplatform.tensorboards.create' denied", "roles/aiplatform.user", "project"),
         # An administrator's permissions belong to none of these roles.
         ("Permission 'artifactregistry.repositories.create' denied", "", ""),
