@@ -25,7 +25,8 @@ def show_estimate(
     """
     from seqline.components.train.options import Options as Training
     from seqline.components.tune.options import Options as Tuning
-    from seqline.targets.vertex.costs import Limits, estimate, history, machines, read_prices
+    from seqline.targets.target import UnreachableError
+    from seqline.targets.vertex.costs import Limits, Times, estimate, history, machines, read_prices
 
     content = read_content(target, spec)
     prices = read_prices(file) if target.name == "vertex" else None
@@ -35,8 +36,16 @@ def show_estimate(
         int(tuning.get("trials", Tuning().trials)),
         float(tuning.get("trial_minutes", Tuning().trial_minutes)),
     )
-    costs = estimate(machines(content), history(target, content["pipelineInfo"]["name"]), prices, limits)
+    times, unreachable = Times(), ""
+    try:
+        times = history(target, content["pipelineInfo"]["name"])
+    except UnreachableError as error:
+        # Before the first run, or the first login, there is none to read anyway.
+        unreachable = str(error)
+    costs = estimate(machines(content), times, prices, limits)
     show(console, costs, "estimate")
+    if unreachable:
+        console.print(f"earlier runs cannot be read: {unreachable}", soft_wrap=True, markup=False)
     if prices is None:
         console.print(f"on target {target.name} a run has no price", markup=False)
     elif not costs.complete:

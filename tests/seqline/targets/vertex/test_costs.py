@@ -15,7 +15,7 @@ from seqline.cli.costs import show, show_estimate, show_taken
 from seqline.components.train.preflight.slices import TPUS
 from seqline.configuration import Configuration
 from seqline.errors import UserError
-from seqline.targets.target import Run, Task
+from seqline.targets.target import Run, Task, UnreachableError
 from seqline.targets.vertex import Vertex
 from seqline.targets.vertex.costs import Limits, Machine, Times, estimate, history, machines, read_prices, taken
 from tests.sharing import made_once
@@ -197,6 +197,17 @@ def test_elsewhere_a_run_has_hours_and_no_price(spec: Path, capsys: pytest.Captu
     shown = capsys.readouterr().out
     assert "on target laptop a run has no price" in shown
     assert "USD" not in shown
+
+
+def test_machines_are_shown_before_the_first_login(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def runs(pipeline: str, limit: int) -> Any:
+        raise UnreachableError("there are no Google Cloud credentials")
+
+    unreachable = SimpleNamespace(name="vertex", runs=runs)
+    show_estimate(Console(width=200), unreachable, str(spec), {"training": {"minutes": 60}}, None)  # type: ignore[arg-type]
+    shown = capsys.readouterr().out
+    assert "training.minutes, at most" in shown
+    assert "earlier runs cannot be read: there are no Google Cloud credentials" in shown
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from seqline.cli import main
 from seqline.configuration import Configuration
@@ -200,6 +201,40 @@ def test_doctor_prints_what_is_missing_and_fails(
     asked = len(iam.asked)
     main(["doctor", "--target", "vertex", "--offline", "--json"])
     assert len(iam.asked) == asked
+
+
+def test_doctor_prints_commands_that_can_be_copied(
+    iam: IamStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("seqline.yaml").write_text(json.dumps(content(iam)))
+    iam.without = {(CALLER, RESOURCES["runs"], "iam.serviceAccounts.actAs")}
+    monkeypatch.setattr("seqline.targets.vertex.target.Vertex.check", lambda self: [])
+    assert main(["doctor", "--target", "vertex"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (number,) = [index for index, line in enumerate(lines) if line.startswith("✗ roles of schedule")]
+    assert lines[number + 1].endswith(
+        f"`gcloud iam service-accounts add-iam-policy-binding {ACCOUNTS['runs']} --member=MEMBER "
+        "--role=roles/iam.serviceAccountUser`"
+    )
+
+
+def test_doctor_says_once_that_there_are_no_credentials(
+    iam: IamStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def default(**options: Any) -> Any:
+        raise DefaultCredentialsError("none")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("google.auth.default", default)
+    monkeypatch.setattr("seqline.targets.vertex.target.Vertex.check", lambda self: [])
+    vertex = {**content(iam)["targets"]["vertex"], "api_endpoint": ""}
+    Path("seqline.yaml").write_text(json.dumps({**content(iam), "targets": {"vertex": vertex}}))
+    main(["doctor", "--target", "vertex", "--json"])
+    found = [one for one in json.loads(capsys.readouterr().out) if one["subject"].startswith("roles")]
+    assert [(one["subject"], one["state"]) for one in found] == [("roles", "warning")]
+    assert found[0]["message"].startswith("cannot be asked for: there are no Google Cloud credentials")
 
 
 @pytest.mark.parametrize(
