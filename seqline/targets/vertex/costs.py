@@ -186,7 +186,8 @@ class Machine:
     trials: bool = False
 
     def __str__(self) -> str:
-        text = self.name if self.count == 1 else f"{self.count} x {self.name}"
+        name = self.name or "default machine"
+        text = name if self.count == 1 else f"{self.count} x {name}"
         text += f" with {self.accelerators} x {self.accelerator}" if self.accelerator else ""
         return text + (", spot" if self.spot else "")
 

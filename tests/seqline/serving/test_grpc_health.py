@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from seqline.serving import grpc_health
 from seqline.serving import versions as versions_module
+from tests import smoke_grpc
 from tests.servers import InProcess, StandInEngine, in_process
 
 SERVING, NOT_SERVING, UNKNOWN = "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"
@@ -87,3 +88,9 @@ def test_a_server_that_drains_says_so_and_ends_the_watches(
     assert check(health) == NOT_SERVING
     # Requests in flight are still answered.
     assert server.predict("a").status_code == 200
+
+
+def test_the_request_of_the_smoke_test_is_answered(server: InProcess) -> None:
+    metadata = [("x-vertex-ai-endpoint-id", "1")]
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        assert smoke_grpc.predict(channel, "grüße", name="m", metadata=metadata) == "grüße"
