@@ -18,7 +18,7 @@ resource "google_service_account" "accounts" {
   depends_on = [google_project_service.apis]
 }
 
-# It publishes the events of the buckets.
+# It publishes the events of the buckets, and encrypts their objects.
 data "google_storage_project_service_account" "agent" {
   depends_on = [google_project_service.apis]
 }
@@ -27,5 +27,14 @@ locals {
   members = merge(
     { for name, account in google_service_account.accounts : name => "serviceAccount:${account.email}" },
     { storage-agent = "serviceAccount:${data.google_storage_project_service_account.agent.email_address}" },
+    # Google's other service agents: https://cloud.google.com/iam/docs/service-agents
+    { for name, domain in local.agents : name => "serviceAccount:service-${data.google_project.this.number}@${domain}.iam.gserviceaccount.com" },
   )
+
+  agents = {
+    registry-agent = "gcp-sa-artifactregistry"
+    vertex-agent   = "gcp-sa-aiplatform"
+    compute-agent  = "compute-system"
+    dataflow-agent = "dataflow-service-producer-prod"
+  }
 }

@@ -5,7 +5,7 @@ output "configuration" {
       repository = "${var.location}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}"
     }
     targets = {
-      vertex = {
+      vertex = merge({
         project         = var.project
         location        = var.location
         pipeline_root   = "gs://${google_storage_bucket.runs.name}/runs"
@@ -14,7 +14,7 @@ output "configuration" {
         parameters = {
           serving = { service_account = google_service_account.accounts["serving"].email }
         }
-      }
+      }, var.encryption_key == null ? {} : { encryption_key = var.encryption_key })
     }
   })
 }

@@ -6,7 +6,7 @@ resource "google_artifact_registry_repository" "images" {
   description   = "Images of Seqline's stages"
   kms_key_name  = var.encryption_key
 
-  depends_on = [google_project_service.apis]
+  depends_on = [google_project_service.apis, google_kms_crypto_key_iam_member.agents]
 }
 
 # targets.vertex.repository in seqline.yaml is seqline-templates.
@@ -17,5 +17,5 @@ resource "google_artifact_registry_repository" "templates" {
   description   = "Compiled pipelines"
   kms_key_name  = var.encryption_key
 
-  depends_on = [google_project_service.apis]
+  depends_on = [google_project_service.apis, google_kms_crypto_key_iam_member.agents]
 }

@@ -55,6 +55,20 @@ locals {
     runs = length(var.bigquery_datasets) > 0 ? ["roles/bigquery.dataViewer"] : []
   }
 
+  # On the dataset of the log of requests.
+  log_roles = {
+    vertex-agent = var.log_dataset != null ? ["roles/bigquery.dataEditor"] : []
+  }
+
+  # On the encryption key.
+  key_roles = {
+    storage-agent  = var.encryption_key != null ? ["roles/cloudkms.cryptoKeyEncrypterDecrypter"] : []
+    registry-agent = var.encryption_key != null ? ["roles/cloudkms.cryptoKeyEncrypterDecrypter"] : []
+    vertex-agent   = var.encryption_key != null ? ["roles/cloudkms.cryptoKeyEncrypterDecrypter"] : []
+    dataflow-agent = var.encryption_key != null && var.dataflow ? ["roles/cloudkms.cryptoKeyEncrypterDecrypter"] : []
+    compute-agent  = var.encryption_key != null && var.dataflow ? ["roles/cloudkms.cryptoKeyEncrypterDecrypter"] : []
+  }
+
   # On the secret with the webhook's address.
   secret_roles = {
     runs = var.webhook ? ["roles/secretmanager.secretAccessor"] : []
@@ -165,6 +179,32 @@ resource "google_bigquery_dataset_iam_member" "data" {
   dataset_id = each.value.dataset
   role       = each.value.role
   member     = each.value.member
+}
+
+resource "google_bigquery_dataset_iam_member" "log" {
+  for_each = merge([
+    for identity, roles in local.log_roles : {
+      for role in roles : "${identity} ${role}" => { member = local.members[identity], role = role }
+    }
+  ]...)
+
+  project    = split(".", var.log_dataset)[0]
+  dataset_id = split(".", var.log_dataset)[1]
+  role       = each.value.role
+  member     = each.value.member
+}
+
+# Before the buckets and repositories, which are encrypted with the key.
+resource "google_kms_crypto_key_iam_member" "agents" {
+  for_each = merge([
+    for identity, roles in local.key_roles : {
+      for role in roles : "${identity} ${role}" => { member = local.members[identity], role = role }
+    }
+  ]...)
+
+  crypto_key_id = var.encryption_key
+  role          = each.value.role
+  member        = each.value.member
 }
 
 resource "google_secret_manager_secret" "webhook" {

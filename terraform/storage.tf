@@ -24,7 +24,7 @@ resource "google_storage_bucket" "runs" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [google_project_service.apis, google_kms_crypto_key_iam_member.agents]
 }
 
 # Pairs to train on; versioned, so that the data of an older run can still be read.
@@ -46,5 +46,5 @@ resource "google_storage_bucket" "data" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [google_project_service.apis, google_kms_crypto_key_iam_member.agents]
 }

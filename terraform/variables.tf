@@ -39,6 +39,17 @@ variable "bigquery_datasets" {
   description = "Datasets that data queries read."
 }
 
+variable "log_dataset" {
+  type        = string
+  default     = null
+  description = "Dataset of serving.log_table, as PROJECT.DATASET, if it is in another project."
+
+  validation {
+    condition     = var.log_dataset == null || can(regex("^[^.]+[.][A-Za-z0-9_]+$", var.log_dataset))
+    error_message = "Write PROJECT.DATASET."
+  }
+}
+
 variable "webhook" {
   type        = bool
   default     = false
@@ -48,7 +59,7 @@ variable "webhook" {
 variable "encryption_key" {
   type        = string
   default     = null
-  description = "Key of the buckets and repositories, as projects/P/locations/L/keyRings/R/cryptoKeys/K. The service agents of Cloud Storage and Artifact Registry must already have roles/cloudkms.cryptoKeyEncrypterDecrypter on it."
+  description = "Key of the buckets and repositories, as projects/P/locations/L/keyRings/R/cryptoKeys/K. Google's service agents are granted its use; whoever applies this needs roles/cloudkms.admin on it."
 }
 
 variable "emails" {

@@ -171,6 +171,7 @@ class InProcess:
         versions: Its versions.
         engines: Their workers, by version.
         connections: The open connections of HTTP.
+        draining: To set when gRPC is to see the server draining.
     """
 
     url: str
@@ -178,6 +179,7 @@ class InProcess:
     versions: Any
     engines: dict[int, StandInEngine]
     connections: set[Any]
+    draining: threading.Event
 
     @property
     def route(self) -> str:
@@ -235,11 +237,11 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     versions = module.Versions(Engines(), limits, Device(concurrency, 1), 0.01, metrics.on_batch)
     service = Service("m", versions, limits, metrics, log_texts)
     server = uvicorn.Server(http_config(service, Address("127.0.0.1", 0)))
-    grpc_port = free_port()
+    grpc_port, draining = free_port(), threading.Event()
 
     async def serve() -> None:
         versions.start()
-        grpc_server = await start_grpc(service, "127.0.0.1", grpc_port)
+        grpc_server = await start_grpc(service, "127.0.0.1", grpc_port, draining.is_set)
         await server.serve(sockets=[listener])
         await grpc_server.stop(0)
         await versions.stop()
@@ -257,6 +259,7 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
                 versions,
                 engines,
                 server.server_state.connections,
+                draining,
             )
         finally:
             for engine in engines.values():

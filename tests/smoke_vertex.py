@@ -121,6 +121,7 @@ def steps(project: str, location: str) -> list[Step]:
             "the endpoint answers",
             f"seqline predict 'January 5, 2021' --endpoint {endpoint}",
         ),
+        Step("the endpoint answers over gRPC", f"python -m tests.smoke_grpc {endpoint} 'January 5, 2021'"),
         Step("a run on unchanged data comes from the cache", f"seqline run {files}"),
         Step(
             "one trial of tuning",

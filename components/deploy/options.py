@@ -1,5 +1,6 @@
 """Options of the deploy stage."""
 
+import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -68,8 +69,8 @@ class Options(BaseOptions):
         0.0,
         ge=0,
         le=1,
-        description="Share of the requests that Vertex AI logs to BigQuery with their responses; 0 for none on a new "
-        "endpoint, and an existing one keeps its log.",
+        description="Share of the requests that Vertex AI logs to BigQuery with their responses; 0 ends the log that "
+        "this option has started, and leaves another one.",
     )
     log_table: str = Field(
         "",
@@ -111,6 +112,21 @@ class Options(BaseOptions):
             )
         with refusing():
             check_machine(self.machine_type, self.accelerator_type, self.accelerator_count)
+        return self
+
+    @model_validator(mode="after")
+    def _check_image(self) -> "Options":
+        name = re.split("[:@]", self.image.rpartition("/")[2])[0]
+        if self.accelerator_type and name == "serve":
+            raise ValueError(
+                f"image: {self.image} is for CPUs, and accelerator_type is {self.accelerator_type}; set image to "
+                "serve-gpu of the same version"
+            )
+        if name == "serve-gpu" and not self.accelerator_type:
+            raise ValueError(
+                f"image: {self.image} is for GPUs, and accelerator_type is empty; name the GPU, or set image to serve of "
+                "the same version"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """`seqline check`: finds all problems before anything is sent."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -130,9 +131,10 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
     others = pipeline != loaded.configuration.pipeline
     with tempfile.TemporaryDirectory() as folder:
         spec = target.compile(pipeline, Path(folder) / "spec.yaml")
-        size, known = spec.stat().st_size, read_parameters(spec)
+        size, known, text = spec.stat().st_size, read_parameters(spec), spec.read_text(encoding="utf-8")
     arguments = loaded.arguments(known, target.name, schedule, others, trigger)
     problems = list(_data(loaded, arguments)) if online and target.name == "laptop" else []
+    problems += _unpinned(loaded, f"{text} {arguments.get('serving')}") if target.name != "laptop" else []
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", target.name))
     if len(known.pipeline) > NAME_LIMIT:
@@ -156,6 +158,15 @@ def _data(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:
             except UserError as error:
                 key = loaded.source(name, "laptop")
                 yield Problem(str(error), loaded.where(*key), ".".join(key), warning=True)
+
+
+def _unpinned(loaded: Loaded, text: str) -> Iterator[Problem]:
+    """Yields the images of a spec and its values that have no digest, if others have one."""
+    images = loaded.configuration.images
+    used = re.findall(rf"\b{re.escape(images.repository)}/([a-z-]+):", text) if images.digests else []
+    for name in sorted(set(used)):
+        message = f"{name} has no digest, though other images have one; a tag that moves makes the cache stale"
+        yield Problem(message, loaded.where("images", "digests"), "images.digests", warning=True)
 
 
 def _images(loaded: Loaded, target: str) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
+from seqline.errors import UserError
 from seqline.paths import expanded
 from seqline.targets import TARGETS, open_target
 from seqline.targets.laptop import Laptop
@@ -131,7 +132,13 @@ def _roles(loaded: Loaded) -> Iterator[Finding]:
     if vertex is None:
         return
     states: dict[str, Literal["ok", "warning", "error"]] = {"ok": "ok", "missing": "error", "unknown": "warning"}
-    for answer in Permissions(Connection(vertex), setting_of(loaded.configuration)).answers():
+    connection = Connection(vertex)
+    try:
+        connection.credentials  # noqa: B018 (found when they are first used)
+    except UserError as error:
+        yield Finding("roles", "warning", f"cannot be asked for: {error}")
+        return
+    for answer in Permissions(connection, setting_of(loaded.configuration)).answers():
         subject = f"roles of {answer.identity}"
         message = f"{answer.account}: {answer.message}" if answer.account else answer.message
         yield Finding(subject, states[answer.state], message, answer.advice)

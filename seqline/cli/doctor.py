@@ -27,7 +27,7 @@ def doctor(
     On Vertex it also asks for each role of each identity, and names those that are missing.
     """
     from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
 
     from seqline.checking.doctor import examine
 
@@ -35,10 +35,13 @@ def doctor(
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        table = Table(box=None, show_header=False)
+        # No table: it would cut the commands of the advice, which are to be copied.
+        console, width = Console(highlight=False), max(len(finding.subject) for finding in findings)
         for finding in findings:
-            table.add_row(MARKS[finding.state], finding.subject, finding.message, f"[dim]{finding.advice}[/]")
-        Console(highlight=False).print(table)
+            line = f"{MARKS[finding.state]} {escape(finding.subject.ljust(width))}  {escape(finding.message)}"
+            console.print(line, soft_wrap=True)
+            if finding.advice:
+                console.print(f"  {' ' * width}  [dim]{escape(finding.advice)}[/]", soft_wrap=True)
     errors = sum(finding.state == "error" for finding in findings)
     if errors:
         raise UserError(f"{errors} of {len(findings)} checks failed")

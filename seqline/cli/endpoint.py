@@ -104,7 +104,7 @@ def list_(
 ) -> None:
     """List endpoints with their state, live version and address."""
     if on:
-        from seqline.endpoints.vertex import list_endpoints
+        from seqline.endpoints.vertex_listing import list_endpoints
 
         names = list_endpoints(on, api_endpoint)
     else:

@@ -49,7 +49,7 @@ def run(
     ] = None,
 ) -> None:
     """Run a pipeline and follow it to its end."""
-    from seqline.cli.costs import show_estimate, show_taken
+    from seqline.cli.costs import read_content, show_estimate, show_taken
     from seqline.cli.watching import Watch, show_run, show_summary
     from seqline.targets import open_target
     from seqline.targets.graph import read_graph
@@ -74,7 +74,7 @@ def run(
     with Watch(console, names) as watching:
         result = opened.run(spec, arguments, cache, watching.show)
     if chosen == "vertex":
-        show_taken(console, opened, spec, result, prices)
+        show_taken(console, read_content(opened, spec), result, prices)
     if result.state != "succeeded":
         logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
         raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")

@@ -49,14 +49,16 @@ def describe(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks.
+    """Show a run with its tasks and, on Vertex, what it took.
 
     With --watch, exits with 3 if the run fails.
     """
     from rich.console import Console
 
+    from seqline.cli.costs import show_taken
     from seqline.cli.watching import Watch, show_run
     from seqline.targets.target import RunFailedError
+    from seqline.targets.vertex import Vertex
 
     opened = _open(target, config)
     console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
@@ -69,6 +71,8 @@ def describe(
         print(json.dumps(_content(found), indent=1))
     else:
         show_run(console, found)
+        if found.ended and isinstance(opened, Vertex):
+            show_taken(console, opened.jobs.spec(found.id), found)
     if watch and found.state != "succeeded":
         raise RunFailedError(found.error or f"the run was {found.state}")
 

@@ -55,8 +55,10 @@ class Watch:
         """Updates the run."""
         self.run = run
         for task in run.tasks:
-            if task.state in ENDED and task.id not in self.shown:
-                self.shown.add(task.id)
+            # On Vertex a task from the cache has no job, and so no id.
+            key = task.id or task.name
+            if task.state in ENDED and key not in self.shown:
+                self.shown.add(key)
                 if not self.live:
                     line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.metric}"
                     self.console.print(line.rstrip(), soft_wrap=True, markup=False)

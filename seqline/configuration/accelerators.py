@@ -12,7 +12,7 @@ IMAGES: dict[Kind, dict[str, str]] = {
     "GPU": dict.fromkeys(("train", "tune", "export", "evaluate", "infer"), "train-gpu"),
     "TPU": dict.fromkeys(("train", "tune"), "train-tpu"),
 }
-SERVING = "serve-gpu"
+CPU_SERVING, SERVING = "serve", "serve-gpu"
 # cloud.google.com/vertex-ai/docs/training/configure-compute: these machine types have GPUs, which are named as well.
 GPU_MACHINES = re.compile(r"(a2|a3|a4|a4x|g2|g4)-")
 

@@ -8,6 +8,7 @@ from typing import Any
 from seqline.configuration.arguments import read_arguments
 from seqline.configuration.model import Configuration
 from seqline.configuration.parameters import Parameters, merge
+from seqline.configuration.serving import with_serving_image
 from seqline.configuration.yaml_lines import Keys
 from seqline.errors import UserError
 from seqline.problems import Problem
@@ -94,6 +95,7 @@ class Loaded:
                 continue
             sources[path] = override.source
             values = merge(values, _nested(path, override.value))
+        values = with_serving_image(known, values, self.configuration.images)
         read = read_arguments(known, values, containers=target != "laptop")
         problems += [self._problem(fault, sources, layers) for fault in read.faults]
         if problems:

@@ -10,6 +10,8 @@ from seqline.errors import UserError
 
 Kind = Literal["auto", "dedicated", "shared", "private"]
 
+# Label of an endpoint whose requests are logged because Seqline has set so.
+LOGGED = "seqline-log"
 METRIC = "aiplatform.googleapis.com/prediction/online/"
 CPU, GPU = f"{METRIC}cpu/utilization", f"{METRIC}accelerator/duty_cycle"
 

@@ -13,6 +13,8 @@ from seqline.endpoints.names import model_id
 from seqline.endpoints.vertex_hosting import Hosting
 from seqline.vertex_api.operations import Operations
 
+# The port of gRPC in the container; HTTP has 8080.
+GRPC_PORT = 8500
 LABEL, ROLLED_BACK = "seqline-fingerprint", "seqline-rolled-back"
 
 
@@ -39,13 +41,14 @@ class Registry:
         """The model's resource name."""
         return f"{self.parent}/models/{model_id(self.name)}"
 
-    def upload(self, address: str, fingerprint: str, metrics: Mapping[str, float]) -> int:
+    def upload(self, address: str, fingerprint: str, metrics: Mapping[str, float], grpc: bool) -> int:
         """Uploads a model as a version of the registry's model, which the first version creates.
 
         Args:
             address: The model's folder, gs://.
             fingerprint: Its fingerprint.
             metrics: The challenger's metrics in the decision that blessed it.
+            grpc: Whether the container also takes gRPC.
 
         Returns:
             The version's number; that of the existing one if the model is registered.
@@ -62,6 +65,9 @@ class Registry:
                 "predict_route": "/predict",
                 "health_route": "/healthz",
                 "ports": [{"container_port": 8080}],
+                # Vertex also sends health checks to this port: seqline.serving.grpc_health answers them.
+                "grpc_ports": [{"container_port": GRPC_PORT}] if grpc else [],
+                "args": ["--grpc-port", str(GRPC_PORT)] if grpc else [],
             },
             **self.hosting.encryption(),
         )

@@ -29,6 +29,20 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     Returns:
         The exit code: 0, or 1 after a message.
     """
+    options = command_line().parse_args(arguments)
+    log_to_stderr(Endpoint(options.endpoint.resolve()).log if options.endpoint else None)
+    code = supervise() if options.keep else None
+    if code is not None:
+        return code
+    try:
+        return _serve(options, environment)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Returns the parser of the server's command line."""
     parser = argparse.ArgumentParser(prog="python -m seqline.serving", description="The model server.")
     parser.add_argument("--endpoint", type=expanded, help="folder of a local endpoint; default: serve AIP_STORAGE_URI")
     parser.add_argument(
@@ -44,16 +58,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     for limit in dataclasses.fields(Limits):
         flag = "--max-" + limit.name.replace("_", "-")
         parser.add_argument(flag, type=_above_0(type(limit.default)), default=limit.default, help="default %(default)s")
-    options = parser.parse_args(arguments)
-    log_to_stderr(Endpoint(options.endpoint.resolve()).log if options.endpoint else None)
-    code = supervise() if options.keep else None
-    if code is not None:
-        return code
-    try:
-        return _serve(options, environment)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return parser
 
 
 def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:

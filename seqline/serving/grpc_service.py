@@ -1,4 +1,4 @@
-"""The gRPC interface: TensorFlow Serving's PredictionService and ModelService."""
+"""The gRPC interface: TensorFlow Serving's PredictionService and ModelService, and gRPC's health service."""
 
 import base64
 import struct
@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from seqline.errors import UserError
 from seqline.serving import grpc_messages as messages
 from seqline.serving.contract import read_parameters
 from seqline.serving.decoding import DEFAULTS
 from seqline.serving.decoding import SIGNATURE as PARAMETERS
+from seqline.serving.grpc_health import Health
 from seqline.serving.grpc_wire import check_size
 from seqline.serving.limits import Limits
 from seqline.serving.request_errors import Cause, RequestError
@@ -19,15 +21,17 @@ from seqline.serving.service import Service
 from seqline.serving.versions import Loaded
 
 SIGNATURE_DEF, SERVING_DEFAULT = "signature_def", "serving_default"
+PREDICTION, MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
 
 
-async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server":
+async def start_grpc(service: Service, host: str, port: int, draining: Callable[[], bool]) -> "grpc.aio.Server":
     """Starts the gRPC services on the event loop of the HTTP interface.
 
     Args:
         service: The service that answers.
         host: Address to listen on.
         port: Port to listen on.
+        draining: Whether the server has been asked to stop.
 
     Raises:
         UserError: If the port is in use.
@@ -48,18 +52,16 @@ async def start_grpc(service: Service, host: str, port: int) -> "grpc.aio.Server
     server.add_generic_rpc_handlers(
         (
             _handler(
-                "tensorflow.serving.PredictionService",
+                PREDICTION,
                 limits,
                 Predict=(handlers.predict, messages.PredictRequest),
                 GetModelMetadata=(handlers.metadata, messages.GetModelMetadataRequest),
             ),
-            _handler(
-                "tensorflow.serving.ModelService",
-                limits,
-                GetModelStatus=(handlers.status, messages.GetModelStatusRequest),
-            ),
+            _handler(MODEL, limits, GetModelStatus=(handlers.status, messages.GetModelStatusRequest)),
         )
     )
+    health = Health(service.versions.healthy, draining, (PREDICTION, MODEL))
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     try:
         server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:

@@ -70,9 +70,11 @@ async def _serve(
     log.info("listening on http://%s:%d; loading the model", address.host, address.port)
     versions.start()
     try:
-        grpc_server = await start_grpc(service, address.host, address.grpc_port) if address.grpc_port else None
-        config = http_config(service, address)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        server, grpc_server = uvicorn.Server(http_config(service, address)), None
+        if address.grpc_port:
+            # uvicorn sets should_exit on the signal, before it completes its requests.
+            grpc_server = await start_grpc(service, address.host, address.grpc_port, lambda: server.should_exit)
+        await server.serve(sockets=[listener])
         if grpc_server:
             await grpc_server.stop(limits.drain_seconds)
     finally:

@@ -10,16 +10,19 @@ import hcl2
 import pytest
 import yaml
 
-from seqline.targets.vertex.roles import Grant, grants
+from seqline.targets.vertex.roles import AGENTS, Grant, grants
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "terraform").glob("*.tf"))
 # Arguments of every resource: https://developer.hashicorp.com/terraform/language/meta-arguments
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "dynamic"}
 NEEDS = {"var.dataflow": "dataflow", "var.triggers": "triggers", "var.webhook": "webhook"}
-NEEDS |= {"length(var.bigquery_datasets) > 0": "bigquery"}
+NEEDS |= {"length(var.bigquery_datasets) > 0": "bigquery", "var.log_dataset != null": "log"}
+NEEDS |= {"var.encryption_key != null": "key", "var.encryption_key != null && var.dataflow": "key dataflow"}
+CONDITION = r"(?:var\.\w+|length\(var\.\w+\) > 0)(?: != null)?(?: && var\.\w+)?"
 LOCALS = {"project": "project_roles", "bucket": "bucket_roles", "data": "data_roles", "images": "images_roles"}
 LOCALS |= {"templates": "templates_roles", "dataset": "dataset_roles", "secret": "secret_roles"}
+LOCALS |= {"log": "log_roles", "key": "key_roles"}
 LOCALS |= {"runs": "runs_roles", "dataflow": "dataflow_roles", "serving": "serving_roles", "trigger": "trigger_roles"}
 
 
@@ -133,10 +136,10 @@ def granted(on: str, name: str) -> Iterator[tuple[str, str, str, str]]:
             yield from ((bare(identity), on, bare(role), "") for role in roles)
             continue
         text = str(roles)
-        for condition, listed in re.findall(r"(var\.\w+|length\(var\.\w+\) > 0) \? \[(.*?)\]", text, re.DOTALL):
+        for condition, listed in re.findall(rf"({CONDITION}) \? \[(.*?)\]", text, re.DOTALL):
             for role in re.findall(r"roles/[\w.]+", listed):
                 yield bare(identity), on, role, NEEDS[condition]
-        always = re.sub(r"(var\.\w+|length\(var\.\w+\) > 0) \? \[.*?\] : \[\]", "", text, flags=re.DOTALL)
+        always = re.sub(rf"{CONDITION} \? \[.*?\] : \[\]", "", text, flags=re.DOTALL)
         yield from ((bare(identity), on, role, "") for role in re.findall(r"roles/[\w.]+", always))
 
 
@@ -151,12 +154,13 @@ def test_terraform_grants_the_roles_that_doctor_asks_for_and_no_others() -> None
 
 def test_the_documentation_lists_each_role_with_what_fails_without_it() -> None:
     page = (ROOT / "docs" / "vertex.md").read_text(encoding="utf-8")
-    rows = re.findall(r"(?m)^\| ([\w-]+) \| `(roles/[\w.]+)` \| ([\w ]+?)(?: \((\w+)\))? \| (.+) \|$", page)
+    rows = re.findall(r"(?m)^\| ([\w-]+) \| `(roles/[\w.]+)` \| ([\w ]+?)(?: \(([\w ]+)\))? \| (.+) \|$", page)
     names = {
         "account runs": "runs",
         "account dataflow": "dataflow",
         "account serving": "serving",
         "account trigger": "trigger",
+        "log dataset": "log",
     }
     found = [(identity, names.get(on, on), role, needs, fails) for identity, role, on, needs, fails in rows]
     assert sorted(found) == sorted((*key(grant), grant.fails) for grant in grants())
@@ -170,7 +174,23 @@ def test_every_permission_is_one_of_its_role() -> None:
 
 def test_every_identity_has_an_account() -> None:
     (accounts,) = (block["accounts"] for block in parsed()["locals"] if "accounts" in block)
-    assert {bare(name) for name in accounts} == {grant.identity for grant in grants()} - {"storage-agent"}
+    assert {bare(name) for name in accounts} == {grant.identity for grant in grants()} - {*AGENTS}
+
+
+def test_every_service_agent_is_a_member_and_is_granted_the_key_before_what_it_encrypts() -> None:
+    (agents,) = (block["agents"] for block in parsed()["locals"] if "agents" in block)
+    # The storage agent's address has a data source.
+    assert {bare(name): bare(domain) for name, domain in agents.items() if not name.startswith("__")} == {
+        name: domain for name, (_, domain) in AGENTS.items() if name != "storage-agent"
+    }
+    encrypted = [
+        (resource, name, body)
+        for resource, name, body in blocks_of("resource")
+        if "encryption_key" in str(body) and resource != "google_kms_crypto_key_iam_member"
+    ]
+    assert len(encrypted) == 4
+    for _, name, body in encrypted:
+        assert "google_kms_crypto_key_iam_member.agents" in str(body["depends_on"]), name
 
 
 def test_apis_of_what_is_optional_are_enabled_with_it() -> None:
@@ -179,5 +199,7 @@ def test_apis_of_what_is_optional_are_enabled_with_it() -> None:
         ("var.dataflow", "dataflow"),
         ("var.triggers", "eventarc"),
         ("var.webhook", "secretmanager"),
+        ("var.encryption_key != null", "cloudkms"),
+        ("var.log_dataset != null", "bigquery"),
     ):
         assert re.search(rf"{condition} \? \[[^\]]*{service}\.googleapis\.com", value), service

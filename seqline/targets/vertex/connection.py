@@ -157,6 +157,8 @@ class Connection:
         doctor = "`seqline doctor --target vertex` lists the roles that are missing"
         if not role:
             return doctor
+        if on == "key":
+            return f"a service agent of Google needs the role {role} on the key; {doctor}"
         places = {"project": f"project {self.settings.project}", "bucket": "the bucket of the runs"}
         places |= {"data": "the bucket of the data", "images": "the repository of images"}
         places |= {"templates": "the repository of templates", "secret": "the secret", "dataset": "the dataset"}

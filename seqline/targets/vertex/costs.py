@@ -5,9 +5,10 @@
 It is an order of magnitude: storage, network, endpoints and the start of a machine are left out.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -81,6 +82,7 @@ class Prices(BaseModel):
         machines: By family.
         accelerators: Per hour, by type.
         dataflow: Of Dataflow's workers.
+        unverified: Names of families, accelerators and versions of TPUs whose price has no source.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,6 +96,17 @@ class Prices(BaseModel):
     machines: dict[str, Family]
     accelerators: dict[str, float]
     dataflow: DataflowPrices
+    unverified: list[str] = []
+
+    def doubtful(self, machine: "Machine") -> list[str]:
+        """Returns the names in a machine's price that have no source.
+
+        Args:
+            machine: The machine.
+        """
+        names = (re.split("[-:]", machine.name)[0], machine.accelerator)
+        # Dataflow's workers have prices of their own.
+        return [] if machine.dataflow else [name for name in names if name in self.unverified]
 
     def machine(self, name: str) -> float | None:
         """Returns the price of a machine type per hour, without the fee; None if the file has none.
@@ -161,6 +174,7 @@ class Machine:
         accelerators: Their number on each machine.
         spot: Whether they are spot machines.
         dataflow: Whether they are Dataflow's workers.
+        trials: Whether they are those of a tuning job, whose trials share them.
     """
 
     name: str
@@ -169,9 +183,11 @@ class Machine:
     accelerators: int = 0
     spot: bool = False
     dataflow: bool = False
+    trials: bool = False
 
     def __str__(self) -> str:
-        text = self.name if self.count == 1 else f"{self.count} x {self.name}"
+        name = self.name or "default machine"
+        text = name if self.count == 1 else f"{self.count} x {name}"
         text += f" with {self.accelerators} x {self.accelerator}" if self.accelerator else ""
         return text + (", spot" if self.spot else "")
 
@@ -216,6 +232,13 @@ class Costs:
     def amount(self) -> float:
         """The total as far as it is known, with the price of the run itself."""
         return sum(cost.amount or 0.0 for cost in self.stages) + (self.prices.run if self.prices else 0.0)
+
+    @property
+    def unverified(self) -> list[str]:
+        """Names in the prices of the stages that have no source."""
+        known = [cost.machine for cost in self.stages if cost.machine and cost.amount]
+        names = [name for machine in known for name in self.prices.doubtful(machine)] if self.prices else []
+        return list(dict.fromkeys(names))
 
     @property
     def complete(self) -> bool:
@@ -264,7 +287,7 @@ def machines(spec: Mapping[str, Any]) -> dict[str, list[Machine]]:
         spec: The compiled pipeline.
 
     Returns:
-        The machines by task; tasks that run no container are left out.
+        The machines by task, named as the console names it; tasks that run no container are left out.
     """
     components, executors = spec["components"], spec["deploymentSpec"]["executors"]
     found: dict[str, list[Machine]] = {}
@@ -278,7 +301,8 @@ def machines(spec: Mapping[str, Any]) -> dict[str, list[Machine]]:
             executor = executors.get(component.get("executorLabel", ""), {})
             if "container" in executor:
                 own = _job(component) or [_task(executor["container"].get("resources", {}))]
-                found[name] = [*own, *_workers(task)]
+                shown = task.get("taskInfo", {}).get("name", name)
+                found[name if shown in found else shown] = _trials(task, dag["tasks"]) or [*own, *_workers(task)]
 
     below(spec["root"]["dag"])
     return found
@@ -304,8 +328,26 @@ def _job(component: Mapping[str, Any]) -> list[Machine]:
     """The machines of a custom job, from the defaults of the component that starts it."""
     inputs = component.get("inputDefinitions", {}).get("parameters", {})
     spot = inputs.get("strategy", {}).get("defaultValue") == "SPOT"
+    return _pools(inputs.get("worker_pool_specs", {}).get("defaultValue", []), spot)
+
+
+def _trials(task: Mapping[str, Any], siblings: Mapping[str, Any]) -> list[Machine]:
+    """The machines of a tuning job: those of one trial, which another task plans, for each that runs at a time."""
+    parallel = _constant(task, "parallel_trial_count")
+    workers = [worker for one in siblings.values() if (worker := _constant(one, "worker"))]
+    machines = _pools(workers, spot=False) if parallel else []
+    return [replace(machine, count=machine.count * int(parallel), trials=True) for machine in machines]
+
+
+def _constant(task: Mapping[str, Any], name: str) -> Any:
+    value = task.get("inputs", {}).get("parameters", {}).get(name, {})
+    return value.get("runtimeValue", {}).get("constant")
+
+
+def _pools(pools: Sequence[Mapping[str, Any]], spot: bool) -> list[Machine]:
+    """The machines of worker pools."""
     found = []
-    for pool in inputs.get("worker_pool_specs", {}).get("defaultValue", []):
+    for pool in pools:
         machine, count = pool["machine_spec"], int(pool.get("replica_count", 1))
         name, accelerator = machine["machine_type"], machine.get("accelerator_type", "")
         if machine.get("tpu_topology"):
@@ -320,15 +362,30 @@ def _job(component: Mapping[str, Any]) -> list[Machine]:
 
 def _workers(task: Mapping[str, Any]) -> list[Machine]:
     """Dataflow's workers of a task, at most."""
-    value = task.get("inputs", {}).get("parameters", {}).get("beam_options", {}).get("runtimeValue", {})
-    words = dict(word.removeprefix("--").partition("=")[::2] for word in str(value.get("constant", "")).split())
+    flags = str(_constant(task, "beam_options") or "").split()
+    words = dict(word.removeprefix("--").partition("=")[::2] for word in flags)
     if words.get("runner") != "DataflowRunner":
         return []
     return [Machine(words.get("worker_machine_type", ""), int(words.get("max_num_workers", 1)), dataflow=True)]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long what has never run may take, by the run's options; 0 for no limit.
+
+    Attributes:
+        minutes: The option `training.minutes`.
+        trials: The option `tuning.trials`.
+        trial_minutes: The option `tuning.trial_minutes`.
+    """
+
+    minutes: float = 0.0
+    trials: int = 0
+    trial_minutes: float = 0.0
+
+
 def estimate(
-    wanted: Mapping[str, Sequence[Machine]], times: Times, prices: Prices | None, minutes: float = 0.0
+    wanted: Mapping[str, Sequence[Machine]], times: Times, prices: Prices | None, limits: Limits = Limits()
 ) -> Costs:
     """Estimates what a run costs in which no stage is cached.
 
@@ -336,7 +393,7 @@ def estimate(
         wanted: From `machines`.
         times: From `history`.
         prices: The prices; None where a run costs nothing.
-        minutes: The option `training.minutes`, the longest training; 0 for no limit.
+        limits: By the options of the run.
     """
     stages = []
     for task, used in wanted.items():
@@ -345,8 +402,11 @@ def estimate(
             hours, source = times.seconds[task] / 3600, f"run {times.runs[task]}"
         elif task.startswith("train") and times.planned:
             hours, source = times.planned, "preflight"
-        elif task.startswith("train") and minutes:
-            hours, source = minutes / 60, "training.minutes, at most"
+        elif task.startswith("train") and limits.minutes:
+            hours, source = limits.minutes / 60, "training.minutes, at most"
+        elif any(machine.trials for machine in used) and limits.trial_minutes:
+            rounds = math.ceil(limits.trials / used[0].count)
+            hours, source = rounds * limits.trial_minutes / 60, "tuning.trial_minutes, at most"
         for machine in used:
             name = f"{task}{DATAFLOW}" if machine.dataflow else task
             stages.append(_cost(name, machine, hours, source, prices))

@@ -157,6 +157,12 @@ class Jobs:
         job = self.connection.read(f"look up run {run}", lambda: self.connection.pipelines.get_pipeline_job(name=name))
         return self.shown(job)
 
+    def spec(self, run: str) -> dict[str, Any]:
+        """The compiled pipeline of a run."""
+        name = f"{self.connection.parent}/pipelineJobs/{run}"
+        job = self.connection.read(f"look up run {run}", lambda: self.connection.pipelines.get_pipeline_job(name=name))
+        return spec_of(job)
+
     def cancel(self, run: str) -> Run:
         """Requests that a run stops."""
         found = self.find(run)
@@ -214,7 +220,7 @@ class Jobs:
     def shown(self, job: Any) -> Run:
         """A pipeline job as the command line shows it."""
         spec = spec_of(job)
-        executed = set(_executed(spec))
+        names = dict(_executed(spec))
         return Run(
             id=job.name.rpartition("/")[2],
             pipeline=spec["pipelineInfo"]["name"] if spec else job.display_name,
@@ -222,7 +228,7 @@ class Jobs:
             state=JOB_STATES.get(job.state.name.removeprefix("PIPELINE_STATE_"), "pending"),
             created=_seconds(job.create_time),
             seconds=_seconds(job.end_time) - _seconds(job.start_time or job.create_time) if job.end_time else 0.0,
-            tasks=[_task(detail) for detail in _in_order(job) if detail.task_name in executed],
+            tasks=[_task(detail, names[detail.task_name]) for detail in _in_order(job) if detail.task_name in names],
             parameters=parameters_of(job),
             error=job.error.message if job.error else "",
             console=run_page(job.name, self.settings.project),
@@ -259,13 +265,13 @@ def parameters_of(job: Any) -> dict[str, Any]:
     return {name: whole_numbers(value) if name in whole else value for name, value in values.items()}
 
 
-def _executed(spec: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the tasks that are not groups."""
+def _executed(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names of the tasks that are not groups, in the spec and as the console shows them."""
     components = spec.get("components", {})
     for part in (spec.get("root", {}), *components.values()):
         for name, task in (part.get("dag", {}).get("tasks", {}) if "dag" in part else {}).items():
             if "executorLabel" in components.get(task["componentRef"]["name"], {}):
-                yield name
+                yield name, task.get("taskInfo", {}).get("name", name)
 
 
 def _in_order(job: Any) -> list[Any]:
@@ -273,11 +279,11 @@ def _in_order(job: Any) -> list[Any]:
     return sorted(details, key=lambda detail: (_seconds(detail.start_time) or float("inf"), detail.task_id))
 
 
-def _task(detail: Any) -> Task:
+def _task(detail: Any, name: str) -> Task:
     executor = detail.executor_detail
     job = (executor.container_detail.main_job or executor.custom_job_detail.job) if executor else ""
     return Task(
-        name=detail.task_name,
+        name=name,
         state=TASK_STATES.get(detail.state.name, "pending"),
         started=_seconds(detail.start_time),
         seconds=_seconds(detail.end_time) - _seconds(detail.start_time) if detail.end_time else 0.0,

@@ -14,7 +14,7 @@ from seqline.configuration.parameters import merge
 from seqline.errors import UserError
 from seqline.inputs.bigquery import is_query
 from seqline.targets.vertex.connection import SCOPE, Connection
-from seqline.targets.vertex.roles import Grant, grants
+from seqline.targets.vertex.roles import AGENTS, Grant, grants
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -23,6 +23,7 @@ CALLER = "schedule"
 DATA = ("data", "valid_data", "test_data")
 DOCKER = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
 KFP = re.compile(r"^https://(?P<location>[a-z0-9-]+)-kfp\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
+LOG = re.compile(r"^bq://([^.]+)\.(\w+)")
 SECRET = re.compile(r"^(projects/[^/]+/secrets/[^/]+)")
 # https://cloud.google.com/resource-manager/reference/rest/v3/projects/testIamPermissions, and the same verb of:
 # storage/docs/json_api/v1/buckets/testIamPermissions, artifact-registry/docs/reference/rest,
@@ -94,6 +95,11 @@ def setting_of(configuration: "Configuration") -> Setting:
         found.needs.add("triggers")
         accounts = {one.account(vertex.project) for one in configuration.triggers.values()}
         found.accounts["trigger"] = accounts.pop() if len(accounts) == 1 else ""
+    if vertex.encryption_key:
+        found.needs.add("key")
+    log = LOG.match(str(_section(values, "serving").get("log_table") or ""))
+    if log and log[1] != vertex.project:
+        found.needs.add("log")
     secrets = [match[1] for one in webhooks if (match := SECRET.match(str(one)))]
     if secrets:
         found.needs.add("webhook")
@@ -106,6 +112,8 @@ def setting_of(configuration: "Configuration") -> Setting:
         "images": _images(configuration.images),
         "templates": _templates(vertex.repository, vertex.project, vertex.location),
         "secret": sorted(set(secrets)),
+        "key": [vertex.encryption_key] if vertex.encryption_key else [],
+        "log": [f"{log[1]}.{log[2]}"] if log else [],
         **{name: [address] for name, address in found.accounts.items() if address},
     }
     return found
@@ -146,18 +154,14 @@ class Permissions:
 
     def answers(self) -> Iterator[Answer]:
         """Yields what each identity has and what it is missing."""
-        wanted = [grant for grant in grants() if not grant.needs or grant.needs in self.setting.needs]
+        wanted = [grant for grant in grants() if grant.needed(self.setting.needs)]
         for identity in dict.fromkeys(grant.identity for grant in wanted):
             yield from self._of(identity, [grant for grant in wanted if grant.identity == identity])
 
     def _of(self, identity: str, wanted: Sequence[Grant]) -> Iterator[Answer]:
         account = self.setting.accounts.get(identity, "")
-        if identity == "storage-agent":
-            command = "`gcloud storage service-agent --project {}` prints it".format(*self.setting.resources["project"])
-            roles = ", ".join(grant.role for grant in wanted)
-            yield Answer(
-                identity, "", "unknown", f"Cloud Storage's own account cannot be asked; it needs {roles}", command
-            )
+        if identity in AGENTS:
+            yield from self._of_agent(identity, wanted)
             return
         if identity != CALLER and not account:
             keys = {"runs": "targets.vertex.service_account", "serving": "serving.service_account"}
@@ -186,6 +190,24 @@ class Permissions:
                 yield Answer(identity, account, "missing", message, advice)
         if not without:
             yield Answer(identity, account, "ok", f"has all {len(asked)} roles")
+
+    def _of_agent(self, identity: str, wanted: Sequence[Grant]) -> Iterator[Answer]:
+        """What a service agent needs: nobody but Google can act as it, so it cannot be asked."""
+        service, name = AGENTS[identity]
+        (project,) = self.setting.resources["project"]
+        account = f"service-PROJECT_NUMBER@{name}.iam.gserviceaccount.com"
+        for grant in wanted:
+            for resource in self.setting.resources.get(grant.resource, ()):
+                message = (
+                    f"cannot be asked: it is {service}'s own account, which only Google acts as; it needs "
+                    f"{grant.role} on {_named(grant.resource, resource)}"
+                )
+                number = f"$(gcloud projects describe {project} --format='value(projectNumber)')"
+                command = _command(grant, resource, account.replace("PROJECT_NUMBER", number))
+                if grant.resource == "log":
+                    # No command of gcloud grants a role on a dataset.
+                    command = f"whoever owns the dataset {resource} grants it, or terraform/ does (log_dataset)"
+                yield Answer(identity, account, "unknown", message, f"without it {grant.fails}; {command}")
 
     def _session(self, account: str) -> Any:
         """A session that acts as a service account."""
@@ -226,7 +248,7 @@ class Permissions:
 
 def _named(on: str, resource: str) -> str:
     kinds = {"project": "project", "bucket": "bucket", "data": "bucket", "images": "repository"}
-    kinds |= {"templates": "repository", "secret": "secret", "dataset": "dataset"}
+    kinds |= {"templates": "repository", "secret": "secret", "log": "dataset", "key": "key"}
     return f"{kinds.get(on, 'service account')} {resource.rpartition('/')[2]}"
 
 
@@ -239,6 +261,9 @@ def _command(grant: Grant, resource: str, account: str) -> str:
         "images": "artifacts repositories add-iam-policy-binding {}",
         "templates": "artifacts repositories add-iam-policy-binding {}",
         "secret": "secrets add-iam-policy-binding {}",
+        "key": "kms keys add-iam-policy-binding {}",
     }.get(grant.resource, "iam service-accounts add-iam-policy-binding {}")
     member = f"serviceAccount:{account}" if account else "MEMBER"
+    # In double quotes the shell looks the project's number up.
+    member = f'"{member}"' if "$" in member else member
     return f"`gcloud {words.format(resource)} --member={member} --role={grant.role}`"

@@ -1,12 +1,22 @@
 """The roles of Seqline's identities in a Google Cloud project; `roles.yaml` lists them."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 # Services of which one role has nearly every permission that is not an administrator's.
 BROAD = ("aiplatform.", "dataflow.", "eventarc.", "workflows.")
+# Google's service agents, as in service-PROJECT_NUMBER@NAME.iam.gserviceaccount.com:
+# https://cloud.google.com/iam/docs/service-agents
+AGENTS = {
+    "storage-agent": ("Cloud Storage", "gs-project-accounts"),
+    "registry-agent": ("Artifact Registry", "gcp-sa-artifactregistry"),
+    "vertex-agent": ("Vertex AI", "gcp-sa-aiplatform"),
+    "compute-agent": ("Compute Engine", "compute-system"),
+    "dataflow-agent": ("Dataflow", "dataflow-service-producer-prod"),
+}
 # Of permissions that Seqline uses for its own questions.
 OTHERS = {"iam.serviceAccounts.getAccessToken": ("roles/iam.serviceAccountTokenCreator", "runs")}
 # A permission in an error message: SERVICE.RESOURCE.VERB.
@@ -18,12 +28,14 @@ class Grant:
     """One role of one identity.
 
     Attributes:
-        identity: runs, dataflow, serving, schedule or trigger, or storage-agent.
-        resource: Kind of the resource: project, bucket, data, images, templates, dataset, secret, or an identity.
+        identity: runs, dataflow, serving, schedule or trigger, or one of `AGENTS`.
+        resource: Kind of the resource: project, bucket, data, images, templates, dataset, log, secret, key, or an
+            identity.
         role: Its name, such as roles/aiplatform.user.
         permissions: Those of the role that Seqline uses.
         fails: What fails without it.
-        needs: The part of the configuration that needs it: dataflow, bigquery, triggers or webhook; empty for always.
+        needs: The parts of the configuration that together need it, of dataflow, bigquery, triggers, webhook, log and
+            key; empty for always.
     """
 
     identity: str
@@ -32,6 +44,14 @@ class Grant:
     permissions: tuple[str, ...]
     fails: str
     needs: str = ""
+
+    def needed(self, parts: Collection[str]) -> bool:
+        """Returns whether a configuration needs it.
+
+        Args:
+            parts: The configuration's parts that need roles of their own.
+        """
+        return set(self.needs.split()) <= set(parts)
 
 
 @cache
@@ -57,7 +77,8 @@ def role_of(message: str) -> tuple[str, str]:
         if permission in OTHERS:
             return OTHERS[permission]
         # The caller is whoever `schedule` is; the other identities have the same roles on other resources.
-        own = sorted(grants(), key=lambda grant: grant.identity != "schedule")
+        callers = [grant for grant in grants() if grant.identity not in AGENTS or grant.resource == "key"]
+        own = sorted(callers, key=lambda grant: grant.identity != "schedule")
         exact = [grant for grant in own if permission in grant.permissions]
         service = permission.partition(".")[0] + "."
         alike = [grant for grant in own if service in BROAD and grant.permissions[0].startswith(service)]

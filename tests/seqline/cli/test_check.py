@@ -138,6 +138,38 @@ def test_every_problem_is_reported_at_once_with_its_line(here: Path, capsys: pyt
     }
 
 
+@pytest.mark.parametrize(
+    ("settings", "unpinned"),
+    [
+        ({}, []),
+        ({"resources": {"train": {"accelerator": "NVIDIA_L4"}}}, ["train-gpu"]),
+        ({"targets": {"training": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}}, ["train-gpu"]),
+        ({"serving": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}, ["serve-gpu"]),
+        ({"schedule": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}, ["serve-gpu"]),
+    ],
+)
+def test_an_image_that_is_used_without_a_digest_is_a_warning_if_others_have_one(
+    here: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], unpinned: list[str]
+) -> None:
+    digests = {name: f"sha256:{number:064}" for number, name in enumerate(("tokenize", "train", "evaluate", "serve"))}
+    vertex = {"project": "a-project", "pipeline_root": "gs://bucket/root", **settings.get("targets", {})}
+    nightly = {"serving": settings.get("schedule", {})}
+    content = {
+        "target": "vertex",
+        "images": {"repository": "eu.example.org/p", "tag": "7", "digests": digests},
+        "targets": {"vertex": vertex},
+        "resources": settings.get("resources", {}),
+        "parameters": {"serving": settings.get("serving", {})},
+        "schedules": {"nightly": {"cron": "0 3 * * *", "target": "vertex", "parameters": nightly}},
+    }
+    (here / "seqline.yaml").write_text(json.dumps(content))
+    found = [one["message"] for one in problems(capsys, "--target", "vertex") if one["field"] == "images.digests"]
+    assert found == [
+        f"{name} has no digest, though other images have one; a tag that moves makes the cache stale"
+        for name in unpinned
+    ]
+
+
 def test_an_unknown_parameter_is_reported_with_the_nearest_one(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("parameters: {epoch: 3}\n")
     ((one),) = problems(capsys)

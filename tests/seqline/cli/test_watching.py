@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from seqline.cli.watching import show_summary
+from seqline.cli.watching import Watch, show_summary
+from seqline.targets.target import Run, Task
 
 RULE = {"passed": False, "reason": "BLEU 3.00 is below 20."}
 
@@ -34,3 +35,10 @@ def test_a_challenger_that_did_not_pass_has_its_reasons(tmp_path: Path, capsys: 
     text = shown(tmp_path, capsys, decision={"blessed": False, "rules": [RULE]}, metrics={"bleu": {"value": 3.0}})
     assert "Not deployed" in text
     assert "BLEU 3.00 is below 20." in text
+
+
+def test_every_task_from_the_cache_has_a_line_though_it_has_no_job(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = Watch(Console(width=200))
+    for _ in range(2):
+        watch.show(Run("r", "p", "vertex", tasks=[Task("tokenize", "cached"), Task("train", "cached")]))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["tokenize", "train"]

@@ -21,6 +21,7 @@ from tests.components.deploy.test_deploy import decide
 from tests.seqline.endpoints.test_vertex import ENDPOINT, PARENT, models
 from tests.stand_ins.vertex import NUMBER, PROJECT, VertexStandIn
 from tests.stand_ins.vertex import endpoints as stand_in
+from tests.stand_ins.vertex.containers import unhealthy
 
 __all__ = ["models"]
 
@@ -81,6 +82,31 @@ def test_a_new_endpoint_is_dedicated_and_asked_under_its_own_dns_name(
     assert (row["name"], row["live"], row["url"]) == ("en-de", 1, address)
     assert main(["predict", "a b", "--stream", "--endpoint", ENDPOINT, "--api-endpoint", vertex.url]) == 0
     assert capsys.readouterr().out == "a b by version 1\n"
+
+
+@pytest.mark.parametrize("kind", ["auto", "dedicated", "private", "shared"])
+def test_the_container_takes_grpc_where_clients_reach_it(vertex: VertexStandIn, live: Any, kind: str) -> None:
+    options = {"private_network": NETWORK} if kind == "private" else {}
+    live(endpoint_type=kind, **options)
+    (request,) = vertex.called("UploadModel")
+    spec = request.model.container_spec
+    port = [] if kind == "shared" else [8500]
+    assert [one.container_port for one in spec.grpc_ports] == port
+    assert [one.container_port for one in spec.ports] == [8080]
+    assert list(spec.args) == [word for one in port for word in ("--grpc-port", str(one))]
+
+
+def test_the_kind_of_an_existing_endpoint_decides_about_grpc(vertex: VertexStandIn, live: Any) -> None:
+    exists(vertex)
+    live()
+    assert not vertex.called("UploadModel")[0].model.container_spec.grpc_ports
+
+
+def test_a_container_without_grpc_fails_the_health_checks_of_its_grpc_port() -> None:
+    spec = types.ModelContainerSpec(image_uri=IMAGE, grpc_ports=[{"container_port": 8500}])
+    assert unhealthy(spec) == "nothing answers health checks on the gRPC port 8500"
+    spec.args = ["--grpc-port", "8500"]
+    assert not unhealthy(spec)
 
 
 @pytest.mark.parametrize("dns", ["1.us-central1-2.prediction.vertexai.goog", "https://1.u-2.prediction.vertexai.goog"])
@@ -246,8 +272,33 @@ def test_requests_are_logged_to_bigquery_also_by_an_existing_endpoint(vertex: Ve
     live(log_requests=0.5, log_table=f"bq://{PROJECT}.logs.mt")
     log = resource(vertex).predict_request_response_logging_config
     assert log.bigquery_destination.output_uri == f"bq://{PROJECT}.logs.mt"
-    live()
-    assert resource(vertex).predict_request_response_logging_config.enabled
+
+
+@pytest.mark.parametrize("options", [{}, {"log_requests": 0.0}])
+@pytest.mark.parametrize("new", [True, False])
+def test_without_log_requests_the_log_that_it_has_started_ends(
+    vertex: VertexStandIn, live: Any, options: dict[str, Any], new: bool
+) -> None:
+    if not new:
+        exists(vertex, labels={"team": "mt"})
+    assert live(log_requests=0.1).predict_request_response_logging_config.enabled
+    assert not live(**options).predict_request_response_logging_config.enabled
+    assert dict(resource(vertex).labels) == ({} if new else {"team": "mt"})
+    before = len(vertex.called("UpdateEndpoint"))
+    live(**options)
+    assert len(vertex.called("UpdateEndpoint")) == before
+
+
+def test_a_log_that_somebody_else_has_started_stays_until_log_requests_is_set_once(
+    vertex: VertexStandIn, live: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = {"enabled": True, "sampling_rate": 0.1, "bigquery_destination": {"output_uri": "bq://p.logs.mt"}}
+    exists(vertex, predict_request_response_logging_config=log)
+    with caplog.at_level("INFO"):
+        assert live().predict_request_response_logging_config.enabled
+    assert "logs its requests to bq://p.logs.mt, which Seqline has not set: the log stays" in caplog.text
+    assert live(log_requests=0.1).predict_request_response_logging_config.enabled
+    assert not live().predict_request_response_logging_config.enabled
 
 
 def test_the_time_limit_of_requests_is_set_once_and_changed_by_its_own_update(vertex: VertexStandIn, live: Any) -> None:

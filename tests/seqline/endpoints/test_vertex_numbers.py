@@ -13,7 +13,8 @@ from seqline.components.champion import stage
 from seqline.components.deploy.lineage import trace
 from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints.opening import check_endpoint
-from seqline.endpoints.vertex import VertexBackEnd, list_endpoints
+from seqline.endpoints.vertex import VertexBackEnd
+from seqline.endpoints.vertex_listing import list_endpoints
 from seqline.errors import UserError
 from tests.components.deploy.test_deploy import decide, live_on
 from tests.seqline.endpoints.test_vertex import PARENT, models

@@ -13,6 +13,7 @@ from seqline.cli import main
 from seqline.components.champion import stage
 from seqline.components.deploy.stage import Options, deploy
 from seqline.endpoints import vertex as module
+from seqline.endpoints import vertex_deployments
 from seqline.endpoints.rollout import Checks, roll_back, roll_out
 from seqline.endpoints.vertex import VertexBackEnd
 from seqline.endpoints.vertex_hosting import Hosting, Machine
@@ -249,7 +250,7 @@ def test_a_deployment_that_ends_after_the_stage_gave_up_is_undeployed(registered
 def test_the_next_deployment_undeploys_one_that_ends_after_the_process_is_gone(
     registered: VertexStandIn, models: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(vertex_deployments, "GRACE_SECONDS", 0)
     registered.operations.slow = {"DeployModel": 5}
     with pytest.raises(UserError, match="did not deploy version 2"):
         roll_out_two(impatient(registered))

@@ -11,6 +11,7 @@ from google.cloud.aiplatform_v1 import types
 from google.protobuf import empty_pb2, json_format
 
 from tests.stand_ins.server import Answer, ApiError
+from tests.stand_ins.vertex.containers import unhealthy
 from tests.stand_ins.vertex.domains import attach, kind_of
 from tests.stand_ins.vertex.machines import check_resources
 from tests.stand_ins.vertex.models import Models
@@ -134,12 +135,13 @@ class Endpoints:
         deployed.display_name = deployed.display_name or model.display_name
         deployed.create_time = self.clock.tick()
         version = f"{model.name}@{model.version_id}"
-        if version in self.broken:
+        reason = "its health route answers 503" if version in self.broken else unhealthy(model.container_spec)
+        if reason:
             operation = self.operations.start(endpoint.name, empty_pb2.Empty(), types.DeployModelOperationMetadata())
             failed = self.operations.items[operation.name]
             failed.error.code, failed.error.message = (
                 9,
-                "The model server never became ready: its health route answers 503",
+                f"The model server never became ready: {reason}",
             )
             return operation
         split = {deployed.id if name == "0" else name: share for name, share in request.traffic_split.items()}

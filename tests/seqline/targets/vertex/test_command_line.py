@@ -1,6 +1,7 @@
 """upload, run, runs and schedule on Vertex, as typed by a user."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ def test_the_whole_way_from_a_file_to_a_schedule(
     assert run["parameters"] == {"data": "gs://bucket/pairs.tsv"}
     assert "train: train begins" in ask("runs", "logs", run["id"])
     assert "cancelled" in ask("runs", "cancel", run["id"])
+    # A scheduled run is never followed: its cost is shown here.
+    assert re.search(
+        r"took [\d.]+ machine hours, about [\d.]+ USD at the prices of", ask("runs", "describe", run["id"])
+    )
 
     assert "+ nightly" in ask("schedule", "plan")
     assert ask("schedule", "list", "--json") == []
@@ -87,6 +92,12 @@ def test_a_caller_without_permission_gets_exit_code_four(
     assert main(["runs", "list"]) == 4
 
 
+SHOWN = {
+    "training": ("snapshot", "evaluate", "evaluate champion", "evaluate best"),
+    "tuning": ("snapshot", "hyperparameter-tuning-job"),
+}
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("pipeline", ["training", "tuning"])
 def test_a_run_with_every_placement_is_accepted_and_ends(
@@ -104,6 +115,12 @@ def test_a_run_with_every_placement_is_accepted_and_ends(
     Path("seqline.yaml").write_text(f"{text}{placed}    notify: [team@example.org]\n")
     monkeypatch.setattr("seqline.targets.vertex.target.POLL_SECONDS", 0.01)
     assert main(["run", "--pipeline", pipeline, "--set", "data=gs://bucket/pairs.tsv"]) == 0
-    assert "https://console.cloud.google.com" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "https://console.cloud.google.com" in shown
+    assert "machine hours, about " in shown
+    # As the console names them, once each.
+    lines = shown.splitlines()
+    assert all(sum(line.startswith(f"{name} ") for line in lines) >= 1 for name in SHOWN[pipeline])
+    assert "evaluate-2" not in shown
     (request,) = vertex.called("CreatePipelineJob")
     assert "notify" in dict(request.pipeline_job.pipeline_spec)["root"]["dag"]["tasks"]

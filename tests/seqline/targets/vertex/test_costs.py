@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from seqline.cli.costs import show_estimate, show_taken
+from seqline.cli.costs import show, show_estimate, show_taken
+from seqline.components.train.preflight.slices import TPUS
 from seqline.configuration import Configuration
 from seqline.errors import UserError
-from seqline.targets.target import Run, Task
+from seqline.targets.target import Run, Task, UnreachableError
 from seqline.targets.vertex import Vertex
-from seqline.targets.vertex.costs import Machine, Times, estimate, history, machines, read_prices, taken
+from seqline.targets.vertex.costs import Limits, Machine, Times, estimate, history, machines, read_prices, taken
 from tests.sharing import made_once
 
 PRICES = read_prices()
@@ -52,6 +53,43 @@ def test_each_task_has_its_machines(spec: Path) -> None:
         Machine("n1-standard-8", 2, "NVIDIA_TESLA_T4", 2, True),
     ]
     assert "exit-handler-1" not in found
+    # As the console names them.
+    assert {"evaluate", "evaluate champion", "evaluate best"} <= found.keys()
+    assert not {"evaluate-2", "evaluate-3"} & found.keys()
+
+
+TRIAL = Machine("n1-standard-8", 2, "NVIDIA_TESLA_T4", 2, trials=True)
+
+
+@pytest.fixture(scope="module")
+def tuning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        configuration = Configuration.model_validate({"targets": {"vertex": {**VERTEX, "training": GPUS}}})
+        Vertex(configuration).compile("tuning", folder / "tuning.yaml")
+
+    return made_once(tmp_path_factory, "tuning-costs", make) / "tuning.yaml"
+
+
+def test_a_tuning_job_has_the_machines_of_its_parallel_trials(tuning: Path) -> None:
+    found = machines(yaml.safe_load(tuning.read_text()))
+    assert found["hyperparameter-tuning-job"] == [TRIAL]
+    assert found["plan-trials"] == [Machine("e2-standard-4")]
+
+
+@pytest.mark.parametrize(("trials", "hours"), [(20, 5.0), (5, 1.5), (1, 0.5)])
+def test_trials_that_never_ran_take_their_limit(trials: int, hours: float) -> None:
+    limits = Limits(trials=trials, trial_minutes=30)
+    (cost,) = estimate({"hyperparameter-tuning-job": [TRIAL]}, Times(), PRICES, limits).stages
+    assert (cost.hours, cost.source) == (2 * hours, "tuning.trial_minutes, at most")
+    (unknown,) = estimate({"hyperparameter-tuning-job": [TRIAL]}, Times(), PRICES).stages
+    assert unknown.hours is None
+
+
+def test_the_options_of_a_run_limit_its_estimate(tuning: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"tuning": {"trials": 4, "trial_minutes": 30}}
+    show_estimate(Console(width=200), target({}), str(tuning), arguments, None)
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "hyperparameter-tuning-job" in one]
+    assert "2 x n1-standard-8 with 2 x NVIDIA_TESLA_T4  2.00" in line
 
 
 def test_a_slice_of_a_tpu_has_its_own_price() -> None:
@@ -64,8 +102,8 @@ def test_a_slice_of_a_tpu_has_its_own_price() -> None:
     ("machine", "price"),
     [
         (Machine("n1-standard-4"), N1 * 1.15),
-        (Machine("e2-highmem-8"), 8 * (0.021811 + 8 * 0.002923) * 1.15),
-        (Machine("n1-standard-4", spot=True), N1 * 1.15 * 0.4),
+        (Machine("e2-highmem-8"), 8 * (0.02181159 + 8 * 0.00292353) * 1.15),
+        (Machine("n1-standard-4", spot=True), N1 * 1.15 * 0.6),
         (Machine("n1-standard-4", accelerator="NVIDIA_TESLA_T4", accelerators=2), (N1 + 0.7) * 1.15),
         (Machine("a2-highgpu-1g", accelerator="NVIDIA_TESLA_A100", accelerators=1), (A2 + 2.933908) * 1.15),
         (Machine("n1-standard-4", dataflow=True), 4 * (0.056 + 3.75 * 0.003557)),
@@ -118,10 +156,10 @@ def test_hours_are_those_of_the_newest_run_in_which_a_stage_really_ran() -> None
 
 def test_training_that_never_ran_takes_what_preflight_computed_or_its_limit() -> None:
     wanted = {"train": [Machine("n1-standard-4")], "export": [Machine("n1-standard-4")]}
-    first = estimate(wanted, Times(planned=2.5), PRICES, 60.0)
+    first = estimate(wanted, Times(planned=2.5), PRICES, Limits(60.0))
     assert [(cost.hours, cost.source) for cost in first.stages] == [(2.5, "preflight"), (None, "no earlier run")]
     assert not first.complete
-    second = estimate(wanted, Times(), PRICES, 60.0)
+    second = estimate(wanted, Times(), PRICES, Limits(60.0))
     assert (second.stages[0].hours, second.stages[0].source) == (1.0, "training.minutes, at most")
     assert estimate(wanted, Times(), PRICES).stages[0].hours is None
 
@@ -150,7 +188,7 @@ def test_an_estimate_is_shown_with_its_date_and_what_is_unknown(
         and (Path(__file__).parents[4] / "seqline/targets/vertex/prices.yaml").read_text()
     )
     mine.write_text(text.replace("currency: USD", "currency: EUR").replace(str(PRICES.date), "2030-01-01"))
-    show_taken(console, target(RUNS), str(spec), RUNS["old"], mine)
+    show_taken(console, yaml.safe_load(spec.read_text()), RUNS["old"], mine)
     assert "EUR at the prices of 2030-01-01" in capsys.readouterr().out
 
 
@@ -159,6 +197,17 @@ def test_elsewhere_a_run_has_hours_and_no_price(spec: Path, capsys: pytest.Captu
     shown = capsys.readouterr().out
     assert "on target laptop a run has no price" in shown
     assert "USD" not in shown
+
+
+def test_machines_are_shown_before_the_first_login(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def runs(pipeline: str, limit: int) -> Any:
+        raise UnreachableError("there are no Google Cloud credentials")
+
+    unreachable = SimpleNamespace(name="vertex", runs=runs)
+    show_estimate(Console(width=200), unreachable, str(spec), {"training": {"minutes": 60}}, None)  # type: ignore[arg-type]
+    shown = capsys.readouterr().out
+    assert "training.minutes, at most" in shown
+    assert "earlier runs cannot be read: there are no Google Cloud credentials" in shown
 
 
 @pytest.mark.parametrize(
@@ -178,6 +227,45 @@ def test_a_wrong_file_of_prices_is_named(text: str | None, message: str, tmp_pat
     with pytest.raises(UserError, match=message) as caught:
         read_prices(file)
     assert str(file) in str(caught.value)
+
+
+def test_the_fee_is_the_one_of_the_source() -> None:
+    # https://cloud.google.com/vertex-ai/pricing, 2026-09-08: training on n1-standard-4.
+    assert N1 * (1 + PRICES.fee) == pytest.approx(0.21849885)
+
+
+A100 = Machine("a2-highgpu-1g", accelerator="NVIDIA_TESLA_A100", accelerators=1)
+
+
+@pytest.mark.parametrize(
+    ("machine", "names"),
+    [
+        (Machine("n1-standard-4"), []),
+        (Machine("v5e:2x4"), []),
+        (Machine("v3:2x2"), ["v3"]),
+        (Machine("c2-standard-4"), ["c2"]),
+        (Machine("c2-standard-4", dataflow=True), []),
+        (A100, ["a2", "NVIDIA_TESLA_A100"]),
+    ],
+)
+def test_a_price_without_a_source_is_called_unverified(machine: Machine, names: list[str]) -> None:
+    assert PRICES.doubtful(machine) == names
+    costs = estimate({"x": [machine]}, Times({"x": 60.0}, {"x": "r"}), PRICES)
+    assert costs.unverified == names
+
+
+def test_what_is_unverified_is_marked_in_the_estimate_and_after_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted, times = {"train": [A100], "bless": [Machine("e2-standard-4")]}, Times({"train": 60.0, "bless": 60.0}, {})
+    times.runs = dict.fromkeys(wanted, "r")
+    show(Console(width=200), estimate(wanted, times, PRICES), "estimate")
+    lines = capsys.readouterr().out.splitlines()
+    assert [("*" in line) for line in lines if line.strip().startswith(("train", "bless"))] == [True, False]
+    assert lines[-1] == "* estimate; price unverified: a2, NVIDIA_TESLA_A100"
+
+
+def test_every_unverified_name_is_one_of_a_price() -> None:
+    tpus = yaml.safe_load(TPUS.read_text(encoding="utf-8"))["versions"]
+    assert set(PRICES.unverified) <= {*PRICES.machines, *PRICES.accelerators, *tpus}
 
 
 def test_the_prices_have_a_date_and_sources() -> None:

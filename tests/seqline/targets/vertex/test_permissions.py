@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from seqline.cli import main
 from seqline.configuration import Configuration
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.permissions import Answer, Permissions, setting_of
-from seqline.targets.vertex.roles import grants, role_of
+from seqline.targets.vertex.roles import AGENTS, grants, role_of
 from tests.stand_ins.iam import CALLER, IamStandIn
 
 ACCOUNTS = {
@@ -73,7 +74,8 @@ def identity_of(name: str) -> str:
     return ACCOUNTS.get(name, CALLER)
 
 
-ASKED = [grant for grant in grants() if grant.identity != "storage-agent" and grant.needs != "bigquery"]
+ASKED = [grant for grant in grants() if grant.identity not in AGENTS and grant.needs != "bigquery"]
+KEY = "projects/keys/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
 def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
@@ -86,7 +88,11 @@ def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
         ("trigger", "ok"),
         ("storage-agent", "unknown"),
     ]
-    assert "roles/pubsub.publisher" in found[-1].message
+    assert found[-1].message == (
+        "cannot be asked: it is Cloud Storage's own account, which only Google acts as; it needs "
+        "roles/pubsub.publisher on project my-project"
+    )
+    assert "Cloud Storage publishes no events" in found[-1].advice
     asked = {(identity, resource, tuple(permissions)) for identity, resource, permissions in iam.asked}
     assert asked == {(identity_of(one.identity), RESOURCES[one.resource], one.permissions) for one in ASKED}
 
@@ -135,6 +141,36 @@ def test_only_what_the_configuration_needs_is_asked_for(iam: IamStandIn) -> None
     assert not any("workflows." in one for _, _, asked in iam.asked for one in asked)
 
 
+def test_the_service_agents_that_need_the_key_are_named_with_the_command_that_grants_it(iam: IamStandIn) -> None:
+    vertex = {**content(iam)["targets"]["vertex"], "encryption_key": KEY}
+    agents = [one for one in answers(iam, targets={"vertex": vertex}) if KEY in one.advice]
+    assert [(one.identity, one.state) for one in agents] == [
+        (name, "unknown")
+        for name in ("storage-agent", "registry-agent", "vertex-agent", "dataflow-agent", "compute-agent")
+    ]
+    assert agents[2].account == "service-PROJECT_NUMBER@gcp-sa-aiplatform.iam.gserviceaccount.com"
+    assert agents[2].advice == (
+        "without it `seqline run` is refused, and so are jobs, models and endpoints; `gcloud kms keys "
+        f'add-iam-policy-binding {KEY} --member="serviceAccount:service-$(gcloud projects describe my-project '
+        "--format='value(projectNumber)')@gcp-sa-aiplatform.iam.gserviceaccount.com\" "
+        "--role=roles/cloudkms.cryptoKeyEncrypterDecrypter`"
+    )
+    without = answers(iam, targets={"vertex": {**vertex, "dataflow": None}})
+    assert {one.identity for one in without if KEY in one.advice} == {"storage-agent", "vertex-agent", "registry-agent"}
+
+
+@pytest.mark.parametrize(
+    ("table", "asked"), [("bq://logs.mt.requests", True), ("bq://my-project.mt.requests", False), ("", False)]
+)
+def test_a_log_of_requests_in_another_project_needs_a_role_there(iam: IamStandIn, table: str, asked: bool) -> None:
+    parameters = {"serving": {"log_requests": 0.1, "log_table": table}}
+    found = [one for one in answers(iam, parameters=parameters) if one.identity == "vertex-agent"]
+    assert len(found) == asked
+    for one in found:
+        assert "it needs roles/bigquery.dataEditor on dataset logs.mt" in one.message
+        assert one.advice.endswith("whoever owns the dataset logs.mt grants it, or terraform/ does (log_dataset)")
+
+
 @pytest.mark.parametrize(
     ("data", "needs"),
     [
@@ -167,6 +203,40 @@ def test_doctor_prints_what_is_missing_and_fails(
     assert len(iam.asked) == asked
 
 
+def test_doctor_prints_commands_that_can_be_copied(
+    iam: IamStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("seqline.yaml").write_text(json.dumps(content(iam)))
+    iam.without = {(CALLER, RESOURCES["runs"], "iam.serviceAccounts.actAs")}
+    monkeypatch.setattr("seqline.targets.vertex.target.Vertex.check", lambda self: [])
+    assert main(["doctor", "--target", "vertex"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (number,) = [index for index, line in enumerate(lines) if line.startswith("✗ roles of schedule")]
+    assert lines[number + 1].endswith(
+        f"`gcloud iam service-accounts add-iam-policy-binding {ACCOUNTS['runs']} --member=MEMBER "
+        "--role=roles/iam.serviceAccountUser`"
+    )
+
+
+def test_doctor_says_once_that_there_are_no_credentials(
+    iam: IamStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def default(**options: Any) -> Any:
+        raise DefaultCredentialsError("none")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("google.auth.default", default)
+    monkeypatch.setattr("seqline.targets.vertex.target.Vertex.check", lambda self: [])
+    vertex = {**content(iam)["targets"]["vertex"], "api_endpoint": ""}
+    Path("seqline.yaml").write_text(json.dumps({**content(iam), "targets": {"vertex": vertex}}))
+    main(["doctor", "--target", "vertex", "--json"])
+    found = [one for one in json.loads(capsys.readouterr().out) if one["subject"].startswith("roles")]
+    assert [(one["subject"], one["state"]) for one in found] == [("roles", "warning")]
+    assert found[0]["message"].startswith("cannot be asked for: there are no Google Cloud credentials")
+
+
 @pytest.mark.parametrize(
     ("message", "role", "resource"),
     [
@@ -193,6 +263,13 @@ def test_doctor_prints_what_is_missing_and_fails(
             "roles/iam.serviceAccountTokenCreator",
             "runs",
         ),
+        (
+            "Permission 'cloudkms.cryptoKeyVersions.useToEncrypt' denied on resource",
+            "roles/cloudkms.cryptoKeyEncrypterDecrypter",
+            "key",
+        ),
+        # A service agent's, which the caller does not need.
+        ("Permission 'pubsub.topics.publish' denied on resource", "", ""),
         ("Permission 'aiplatform.tensorboards.create' denied", "roles/aiplatform.user", "project"),
         # An administrator's permissions belong to none of these roles.
         ("Permission 'artifactregistry.repositories.create' denied", "", ""),
