@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
+from seqline.cli.tables import print_table
 from seqline.errors import UserError
-
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
 def doctor(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", help="Only this target; repeatable. All configured targets by default."),
+        typer.Option(
+            "--target", "-t", metavar="TARGET", help="Only this target; repeatable. All configured targets by default."
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -26,19 +27,14 @@ def doctor(
 
     On Vertex it also asks for each role of each identity, and names those that are missing.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from seqline.checking.doctor import examine
 
     findings = list(examine(read_configuration(config, set_), online=not offline, targets=target or ()))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        table = Table(box=None, show_header=False)
-        for finding in findings:
-            table.add_row(MARKS[finding.state], finding.subject, finding.message, f"[dim]{finding.advice}[/]")
-        Console(highlight=False).print(table)
+        rows = [(one.state, one.subject, one.message, one.advice) for one in findings]
+        print_table(("state", "checked", "found", "advice"), rows, "nothing to check")
     errors = sum(finding.state == "error" for finding in findings)
     if errors:
         raise UserError(f"{errors} of {len(findings)} checks failed")
