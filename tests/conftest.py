@@ -27,6 +27,9 @@ for variable in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
     os.environ.pop(variable, None)
     os.environ.pop(variable.upper(), None)
 
+for variable in ("SEQLINE_CONFIG", "SEQLINE_TARGET"):
+    os.environ.pop(variable, None)
+
 DEFAULT_PORTS = (8080, 8500, 8501)
 
 

@@ -15,6 +15,7 @@ from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
 from seqline.cli.exit_codes import ExitCode, exit_code
+from seqline.cli.explain import explain
 from seqline.cli.init import init
 from seqline.cli.predict import predict
 from seqline.cli.preflight import preflight
@@ -22,6 +23,7 @@ from seqline.cli.promote import promote
 from seqline.cli.run import run
 from seqline.cli.sample import sample
 from seqline.cli.upload import upload
+from seqline.cli.verbosity import set_verbosity, without_flags
 from seqline.errors import UserError
 
 app = typer.Typer(
@@ -35,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(check)
+app.command()(explain)
 app.command(name="compile")(compile_)
 app.command()(run)
 app.command()(upload)
@@ -52,9 +55,25 @@ app.command()(doctor)
 app.command()(completion)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"seqline {version('seqline')} (Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show stack traces.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show stack traces and debug messages; anywhere on the line.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show results and errors only, no progress; anywhere on the line.")
+    ] = False,
 ) -> None:
     """From raw text pairs to a live text-in text-out endpoint, retrained on a schedule."""
 
@@ -68,11 +87,12 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code, an `ExitCode` unless a shell completion sets another.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    verbosity, arguments = without_flags(sys.argv[1:] if arguments is None else arguments)
+    set_verbosity(verbosity)
     try:
         app(arguments, prog_name="seqline")
     except UserError as error:
-        if {"-v", "--verbose"} & set(arguments):
+        if verbosity.verbose:
             raise
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)

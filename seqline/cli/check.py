@@ -14,7 +14,9 @@ from seqline.errors import UserError
 def check(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", help="Only this target; repeatable. All configured targets by default."),
+        typer.Option(
+            "--target", "-t", metavar="TARGET", help="Only this target; repeatable. All configured targets by default."
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -17,7 +17,9 @@ from seqline.cli.options import (
 
 
 def compile_(
-    output: Annotated[Path, typer.Option("--output", "-o", callback=at_home, help="The YAML file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The YAML file to write.")
+    ],
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,

@@ -9,13 +9,13 @@ import typer
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
 from seqline.errors import UserError
 
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
-
 
 def doctor(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", help="Only this target; repeatable. All configured targets by default."),
+        typer.Option(
+            "--target", "-t", metavar="TARGET", help="Only this target; repeatable. All configured targets by default."
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -13,7 +13,11 @@ from seqline.cli.options import at_home
 app = typer.Typer(help="Build the images and run the pipelines in them.", no_args_is_help=True)
 
 EngineOption = Annotated[
-    str, typer.Option(help="docker or buildah, optionally with global options; by default the first that works.")
+    str,
+    typer.Option(
+        metavar="ENGINE",
+        help="docker or buildah, optionally with global options; by default the first that works.",
+    ),
 ]
 
 
@@ -21,30 +25,37 @@ EngineOption = Annotated[
 def build(
     names: Annotated[list[str] | None, typer.Argument(help="Names of images; all by default.")] = None,
     engine: EngineOption = "",
-    repository: Annotated[str, typer.Option(help="Prefix of an image's name.")] = "seqline",
+    repository: Annotated[str, typer.Option(metavar="REPOSITORY", help="Prefix of an image's name.")] = "seqline",
     base_image: Annotated[
-        str, typer.Option(help="Base image with Python 3.11 on Linux; the Dockerfile's by default.")
+        str,
+        typer.Option(metavar="IMAGE", help="Base image with Python 3.11 on Linux; the Dockerfile's by default."),
     ] = "",
     beam_image: Annotated[
         str,
         typer.Option(
+            metavar="IMAGE",
             help="Image of Beam's SDK, such as a mirror's, whose boot program starts tokenize and infer on Dataflow; "
-            "the Dockerfile's by default."
+            "the Dockerfile's by default.",
         ),
     ] = "",
     option: Annotated[
-        list[str] | None, typer.Option(help="An option for the engine's build command; repeatable.")
+        list[str] | None, typer.Option(metavar="OPTION", help="An option for the engine's build command; repeatable.")
     ] = None,
-    containers: Annotated[Path, typer.Option(callback=at_home, help="Folder of the Dockerfiles.")] = Path("containers"),
-    sbom: Annotated[Path, typer.Option(callback=at_home, help="Folder of the software bills of materials.")] = Path(
-        "build/sbom"
-    ),
+    containers: Annotated[
+        Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the Dockerfiles.")
+    ] = Path("containers"),
+    sbom: Annotated[
+        Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the software bills of materials.")
+    ] = Path("build/sbom"),
     push: Annotated[bool, typer.Option(help="Push them to the registry of --repository.")] = False,
     push_option: Annotated[
-        list[str] | None, typer.Option(help="An option for the engine's push command; repeatable.")
+        list[str] | None, typer.Option(metavar="OPTION", help="An option for the engine's push command; repeatable.")
     ] = None,
     digests: Annotated[
-        Path, typer.Option(callback=at_home, help="Configuration file to write, with the digests of the pushed images.")
+        Path,
+        typer.Option(
+            callback=at_home, metavar="PATH", help="Configuration file to write, with the digests of the pushed images."
+        ),
     ] = Path("build/images.yaml"),
 ) -> None:
     """Build images, write their contents, and print their sizes."""
@@ -79,13 +90,16 @@ def build(
 def run_inside(
     engine: EngineOption = "",
     spec: Annotated[
-        Path | None, typer.Option(callback=at_home, help="A compiled pipeline; compiled by default.")
+        Path | None, typer.Option(callback=at_home, metavar="PATH", help="A compiled pipeline; compiled by default.")
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter or option, name=value; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter or option, name=value; repeatable."),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs of the sample.")] = 2000,
-    home: Annotated[Path, typer.Option(callback=at_home, help="Folder of the run.")] = Path("build/images"),
+    pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of pairs of the sample.")] = 2000,
+    home: Annotated[Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the run.")] = Path(
+        "build/images"
+    ),
 ) -> None:
     """Run the pipelines on the sample, each stage in its image.
 

@@ -27,7 +27,9 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
+        envvar="SEQLINE_CONFIG",
         callback=at_home,
+        metavar="FILE",
         help="A configuration file; several are merged from left to right. By default seqline.yaml, if it exists.",
     ),
 ]
@@ -35,15 +37,25 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
+        metavar="KEY=VALUE",
         help="A parameter (data=x), an option (training.epochs=5) or a key of the file (a.b=value); repeatable.",
     ),
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option("--target", "-t", help="laptop, kubeflow or vertex; the configuration's by default."),
+    typer.Option(
+        "--target",
+        "-t",
+        envvar="SEQLINE_TARGET",
+        metavar="TARGET",
+        help="laptop, kubeflow or vertex; the configuration's by default.",
+    ),
 ]
 PipelineOption = Annotated[
-    str | None, typer.Option("--pipeline", "-p", help="training, batch or tuning; the configuration's by default.")
+    str | None,
+    typer.Option(
+        "--pipeline", "-p", metavar="PIPELINE", help="training, batch or tuning; the configuration's by default."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -14,26 +14,37 @@ from seqline.errors import UserError
 
 def preflight(
     tpu: Annotated[
-        str, typer.Option("--tpu", help="The slice, such as v5e:2x2 or v3; the configuration's for Vertex by default.")
+        str,
+        typer.Option(
+            "--tpu", metavar="TYPE", help="The slice, such as v5e:2x2 or v3; the configuration's for Vertex by default."
+        ),
     ] = "",
     corpus: Annotated[
         Path | None,
         typer.Option(
-            "--corpus", callback=at_home, help="A corpus from tokenize, for its buckets, steps, hours and cost."
+            "--corpus",
+            callback=at_home,
+            metavar="PATH",
+            help="A corpus from tokenize, for its buckets, steps, hours and cost.",
         ),
     ] = None,
     bucket: Annotated[
-        list[int] | None, typer.Option("--bucket", help="Length of a batch to check, without a corpus; repeatable.")
+        list[int] | None,
+        typer.Option("--bucket", metavar="N", help="Length of a batch to check, without a corpus; repeatable."),
     ] = None,
     compiled_buckets: Annotated[
         int,
-        typer.Option("--compiled-buckets", min=1, help="Number of buckets to compile; the others are interpolated."),
+        typer.Option(
+            "--compiled-buckets", min=1, metavar="N", help="Number of buckets to compile; the others are interpolated."
+        ),
     ] = 2,
     search: Annotated[bool, typer.Option(help="Search for the largest batch that fits.")] = True,
     decode: Annotated[bool, typer.Option(help="Also check a step of decoding.")] = False,
     tpus: Annotated[
         Path | None,
-        typer.Option("--tpus", callback=at_home, help="A file of TPUs and prices, instead of the built-in one."),
+        typer.Option(
+            "--tpus", callback=at_home, metavar="PATH", help="A file of TPUs and prices, instead of the built-in one."
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

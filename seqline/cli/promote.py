@@ -13,13 +13,24 @@ from seqline.errors import UserError
 
 def promote(
     from_: Annotated[
-        list[Path], typer.Option("--from", callback=at_home, help="Configuration of the tested project; repeatable.")
+        list[Path],
+        typer.Option(
+            "--from", callback=at_home, metavar="PATH", help="Configuration of the tested project; repeatable."
+        ),
     ],
-    to: Annotated[list[Path], typer.Option("--to", callback=at_home, help="Configuration of the other; repeatable.")],
+    to: Annotated[
+        list[Path],
+        typer.Option("--to", callback=at_home, metavar="PATH", help="Configuration of the other; repeatable."),
+    ],
     template: Annotated[
-        str, typer.Option(help="An uploaded version or a tag; by default that of the newest run that succeeded.")
+        str,
+        typer.Option(
+            metavar="TEMPLATE", help="An uploaded version or a tag; by default that of the newest run that succeeded."
+        ),
     ] = "",
-    tag: Annotated[list[str] | None, typer.Option(help="A tag to move to the promoted version; repeatable.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="A tag to move to the promoted version; repeatable.")
+    ] = None,
     untested: Annotated[
         bool, typer.Option("--untested", help="Also promote a version with which no run succeeded.")
     ] = False,

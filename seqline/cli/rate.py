@@ -22,10 +22,16 @@ def sheet(
     ] = "",
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", callback=at_home, help="HTML page to write; its key goes to the same folder."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=at_home,
+            metavar="FILE",
+            help="HTML page to write; its key goes to the same folder.",
+        ),
     ] = Path("sheet.html"),
-    sentences: Annotated[int, typer.Option(help="Maximum number of pairs.", min=1)] = 100,
-    seed: Annotated[int, typer.Option(help="Seed of the sample, its order, and the sides.")] = 1,
+    sentences: Annotated[int, typer.Option(metavar="N", help="Maximum number of pairs.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample, its order, and the sides.")] = 1,
     home: HomeOption = Path(".seqline"),
 ) -> None:
     """Write a page for raters, and the key to their ratings."""
@@ -51,10 +57,12 @@ def import_(
     ratings: Annotated[
         list[Path], typer.Argument(callback=at_home, help="Files that raters downloaded, one per rater.")
     ],
-    key: Annotated[Path, typer.Option(callback=at_home, help="The sheet's key.")] = Path("sheet.key.json"),
-    output: Annotated[Path, typer.Option("--output", "-o", callback=at_home, help="The file to write.")] = Path(
-        "human.json"
+    key: Annotated[Path, typer.Option(callback=at_home, metavar="PATH", help="The sheet's key.")] = Path(
+        "sheet.key.json"
     ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The file to write.")
+    ] = Path("human.json"),
 ) -> None:
     """Compute raters' preference, with an interval, and their agreement."""
     from seqline.human_evaluation.ratings import import_ratings

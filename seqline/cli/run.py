@@ -20,24 +20,34 @@ def run(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Pairs of source and target: TSV, CSV, JSONL or Parquet; a path, a pattern or several with commas."
+            metavar="PATH",
+            help="Pairs of source and target: TSV, CSV, JSONL or Parquet; a path, a pattern or several with commas.",
         ),
     ] = None,
     endpoint: Annotated[
         str | None,
-        typer.Option(help="Endpoint of the model: a name on a laptop, elsewhere the value of the parameter endpoint."),
+        typer.Option(
+            metavar="NAME",
+            help="Endpoint of the model: a name on a laptop, elsewhere the value of the parameter endpoint.",
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the local endpoint.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Port of the local endpoint.")] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     set_: SetOption = None,
     config: ConfigOption = None,
     spec: Annotated[
         str | None,
-        typer.Option("--from-template", "--spec", help="A compiled file or an uploaded version to run unchanged."),
+        typer.Option(
+            "--from-template",
+            "--spec",
+            metavar="TEMPLATE",
+            help="A compiled file or an uploaded version to run unchanged.",
+        ),
     ] = None,
     home: Annotated[
-        Path | None, typer.Option(callback=at_home, help="Folder of runs, caches and endpoints on a laptop.")
+        Path | None,
+        typer.Option(callback=at_home, metavar="PATH", help="Folder of runs, caches and endpoints on a laptop."),
     ] = None,
     cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
@@ -45,7 +55,10 @@ def run(
         bool, typer.Option("--estimate", help="Show what the run would take and cost, by stage, and start nothing.")
     ] = False,
     prices: Annotated[
-        Path | None, typer.Option(callback=at_home, help="File of prices; by default Seqline's own, which has a date.")
+        Path | None,
+        typer.Option(
+            callback=at_home, metavar="PATH", help="File of prices; by default Seqline's own, which has a date."
+        ),
     ] = None,
 ) -> None:
     """Run a pipeline and follow it to its end."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqline.cli.options import ConfigOption, JsonOption, TargetOption, read_configuration
+from seqline.cli.tables import print_table
 
 if TYPE_CHECKING:
     from seqline.targets.target import Run, Target
@@ -18,8 +19,10 @@ RunArgument = Annotated[str, typer.Argument(help="ID of the run; latest for the 
 
 @app.command("list")
 def list_(
-    pipeline: Annotated[str, typer.Option(help="Only runs of this pipeline, by its name in the spec.")] = "",
-    limit: Annotated[int, typer.Option(help="Number of runs, at most.", min=1)] = 20,
+    pipeline: Annotated[
+        str, typer.Option(metavar="NAME", help="Only runs of this pipeline, by its name in the spec.")
+    ] = "",
+    limit: Annotated[int, typer.Option(metavar="N", help="Number of runs, at most.", min=1)] = 20,
     target: TargetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -31,49 +34,43 @@ def list_(
         return
     import datetime
 
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("run", "pipeline", "state", "started", "time", box=None, header_style="dim")
+    rows = []
     for run in found:
         started = datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M") if run.created else ""
-        table.add_row(run.id, run.pipeline, run.state, started, f"{run.seconds:.0f} s" if run.ended else "")
-    Console(file=sys.stdout, highlight=False).print(table if found else "no runs")
+        rows.append((run.id, run.pipeline, run.state, started, f"{run.seconds:.0f} s" if run.ended else ""))
+    print_table(("run", "pipeline", "state", "started", "time"), rows, "no runs")
 
 
 @app.command()
 def describe(
     run: RunArgument = "latest",
-    watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = False,
     target: TargetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks and, on Vertex, what it took.
+    """Show a run with its tasks and, on Vertex, what it took."""
+    opened = _open(target, config)
+    _show(opened, opened.describe(run), as_json)
 
-    With --watch, exits with 3 if the run fails.
+
+@app.command()
+def watch(
+    run: RunArgument = "latest", target: TargetOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Follow a run to its end, from any terminal.
+
+    Exits with 3 if the run fails.
     """
     from rich.console import Console
 
-    from seqline.cli.costs import show_taken
-    from seqline.cli.watching import Watch, show_run
+    from seqline.cli.watching import Watch
     from seqline.targets.target import RunFailedError
-    from seqline.targets.vertex import Vertex
 
     opened = _open(target, config)
-    console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
-    if watch:
-        with Watch(console) as watching:
-            found = opened.watch(run, watching.show)
-    else:
-        found = opened.describe(run)
-    if as_json:
-        print(json.dumps(_content(found), indent=1))
-    else:
-        show_run(console, found)
-        if found.ended and isinstance(opened, Vertex):
-            show_taken(console, opened.jobs.spec(found.id), found)
-    if watch and found.state != "succeeded":
+    with Watch(Console(file=sys.stderr if as_json else sys.stdout, highlight=False)) as watching:
+        found = opened.watch(run, watching.show)
+    _show(opened, found, as_json)
+    if found.state != "succeeded":
         raise RunFailedError(found.error or f"the run was {found.state}")
 
 
@@ -89,13 +86,23 @@ def cancel(run: RunArgument, target: TargetOption = None, config: ConfigOption =
 @app.command()
 def logs(
     run: RunArgument = "latest",
-    task: Annotated[str, typer.Option(help="Only logs of this task.")] = "",
+    task: Annotated[str, typer.Option(metavar="TASK", help="Only logs of this task.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until the run ends.")] = False,
     target: TargetOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the logs of a run's tasks."""
-    for line in _open(target, config).logs(run, task):
-        print(line)
+    """Print the logs of a run's tasks.
+
+    Without what KFP's executor logs of its own input, which --verbose shows too.
+    """
+    from seqline.cli.log_lines import follow as following
+    from seqline.cli.log_lines import of_stages
+    from seqline.cli.verbosity import verbosity
+
+    opened = _open(target, config)
+    lines = following(opened, opened.describe(run).id, task) if follow else opened.logs(run, task)
+    for line in lines if verbosity.verbose else of_stages(lines):
+        print(line, flush=follow)
 
 
 def _open(target: str | None, config: Any) -> "Target":
@@ -103,6 +110,22 @@ def _open(target: str | None, config: Any) -> "Target":
 
     configuration = read_configuration(config, None).configuration
     return open_target(target or configuration.target, configuration)
+
+
+def _show(opened: "Target", run: "Run", as_json: bool) -> None:
+    from rich.console import Console
+
+    from seqline.cli.costs import show_taken
+    from seqline.cli.watching import show_run
+    from seqline.targets.vertex import Vertex
+
+    if as_json:
+        print(json.dumps(_content(run), indent=1))
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    show_run(console, run)
+    if run.ended and isinstance(opened, Vertex):
+        show_taken(console, opened.jobs.spec(run.id), run)
 
 
 def _content(run: "Run") -> dict[str, Any]:

@@ -12,10 +12,10 @@ def sample(
     output: Annotated[Path, typer.Argument(callback=at_home, help="File to write, .tsv or .jsonl.")] = Path(
         "sample.tsv"
     ),
-    source: Annotated[str, typer.Option(help="CLDR locale of the sources.")] = "en",
-    target: Annotated[str, typer.Option(help="CLDR locale of the targets.")] = "de",
-    pairs: Annotated[int | None, typer.Option(min=1, help="Number of pairs; 25,000 by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random selection.")] = 1,
+    source: Annotated[str, typer.Option(metavar="SOURCE", help="CLDR locale of the sources.")] = "en",
+    target: Annotated[str, typer.Option(metavar="TARGET", help="CLDR locale of the targets.")] = "de",
+    pairs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of pairs; 25,000 by default.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random selection.")] = 1,
 ) -> None:
     """Write the built-in corpus, made from Unicode CLDR data.
 

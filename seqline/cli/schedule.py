@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.cli.confirming import YesOption, confirm
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, TargetOption, read_configuration
 from seqline.cli.steps import plain_content, print_steps, step_content
+from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,14 +56,11 @@ def list_(target: TargetOption = None, config: ConfigOption = None, as_json: Jso
     if as_json:
         print(json.dumps([plain_content(schedule) for schedule in found], indent=1))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("schedule", "state", "cron", "time zone", "next run", "last run", box=None, header_style="dim")
+    rows = []
     for one in found:
         following = one.next_run.strftime("%Y-%m-%d %H:%M %Z") if one.next_run else ""
-        table.add_row(one.name, one.state, one.cron, one.timezone, following, one.last_run)
-    Console(file=sys.stdout, highlight=False).print(table if found else "no schedules")
+        rows.append((one.name, one.state, one.cron, one.timezone, following, one.last_run))
+    print_table(("schedule", "state", "cron", "time zone", "next run", "last run"), rows, "no schedules")
 
 
 @app.command()
@@ -79,10 +78,14 @@ def resume(name: NameArgument, target: TargetOption = None, config: ConfigOption
 
 
 @app.command()
-def delete(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
+def delete(
+    name: NameArgument, target: TargetOption = None, config: ConfigOption = None, yes: YesOption = False
+) -> None:
     """Delete a schedule; its runs remain."""
     opened = _open(target, read_configuration(config, None))
-    opened.delete_schedule(_find(opened, name))
+    found = _find(opened, name)
+    confirm(f"delete the schedule {name}", yes)
+    opened.delete_schedule(found)
     print(f"{name}: deleted")
 
 

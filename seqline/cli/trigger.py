@@ -1,14 +1,15 @@
 """`seqline trigger`: applies the triggers of the configuration, with which new data starts runs on Vertex."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.cli.confirming import YesOption, confirm
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
 from seqline.cli.steps import plain_content, print_steps, step_content
+from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,19 +49,15 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([plain_content(trigger) for trigger in found], indent=1))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("trigger", "state", "objects", "quiet", "template", box=None, header_style="dim")
-    for one in found:
-        table.add_row(
-            one.name, one.state, f"gs://{one.bucket}/{one.pattern}", f"{one.quiet_seconds} s", one.template[-19:]
-        )
-    Console(file=sys.stdout, highlight=False).print(table if found else "no triggers")
+    rows = [
+        (one.name, one.state, f"gs://{one.bucket}/{one.pattern}", f"{one.quiet_seconds} s", one.template[-19:])
+        for one in found
+    ]
+    print_table(("trigger", "state", "objects", "quiet", "template"), rows, "no triggers")
 
 
 @app.command()
-def delete(name: NameArgument, config: ConfigOption = None) -> None:
+def delete(name: NameArgument, config: ConfigOption = None, yes: YesOption = False) -> None:
     """Delete a trigger; its runs remain."""
     from seqline.names import nearest
 
@@ -69,6 +66,7 @@ def delete(name: NameArgument, config: ConfigOption = None) -> None:
     if name not in found:
         hint = nearest(name, found) if found else "`seqline trigger apply` creates those of the configuration"
         raise UserError(f"there is no trigger {name!r}; {hint}")
+    confirm(f"delete the trigger {name}", yes)
     triggers.delete(found[name])
     print(f"{name}: deleted")
 

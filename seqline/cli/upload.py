@@ -19,8 +19,12 @@ from seqline.cli.options import (
 
 
 def upload(
-    tag: Annotated[list[str] | None, typer.Option(help="A tag to move to this version; repeatable.")] = None,
-    spec: Annotated[Path | None, typer.Option(callback=at_home, help="A compiled file to upload unchanged.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="A tag to move to this version; repeatable.")
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option(callback=at_home, metavar="PATH", help="A compiled file to upload unchanged.")
+    ] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from seqline.cli.verbosity import verbosity
 from seqline.targets.target import ENDED, Run, Task
 
 MARKS = {
@@ -39,7 +40,9 @@ class Watch:
         self.run: Run | None = None
         self.shown: set[str] = set()
         self.live = (
-            Live(console=console, get_renderable=self.table, refresh_per_second=4) if console.is_terminal else None
+            Live(console=console, get_renderable=self.table, refresh_per_second=4)
+            if console.is_terminal and not verbosity.quiet
+            else None
         )
 
     def __enter__(self) -> "Watch":
@@ -59,7 +62,7 @@ class Watch:
             key = task.id or task.name
             if task.state in ENDED and key not in self.shown:
                 self.shown.add(key)
-                if not self.live:
+                if not self.live and not verbosity.quiet:
                     line = f"{task.name:<22} {task.state:<10} {task.seconds:7.1f} s  {task.metric}"
                     self.console.print(line.rstrip(), soft_wrap=True, markup=False)
 

@@ -15,6 +15,7 @@ from typer.main import get_command
 from seqline.cli import app, main
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.options import at_home
+from seqline.cli.verbosity import Verbosity, without_flags
 from seqline.errors import UserError
 from seqline.targets.target import RunFailedError, UnreachableError
 
@@ -116,3 +117,29 @@ def test_every_path_on_the_command_line_may_begin_with_a_tilde() -> None:
     paths = [hint.annotation for hint in hints if "Path" in str(get_args(hint.annotation)[:1])]
     assert len(paths) > 20
     assert all(path.__metadata__[0].callback is at_home for path in paths)
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"seqline \d+\.\d+\.\d+ \(Python 3\..+\)\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [["-v", "explain", "x.y"], ["explain", "x.y", "--verbose"]])
+def test_verbose_shows_a_stack_trace_wherever_it_stands(arguments: list[str]) -> None:
+    with pytest.raises(UserError, match="there is no key"):
+        main(arguments)
+
+
+def test_flags_after_two_dashes_are_arguments() -> None:
+    assert without_flags(["predict", "-q", "--", "-v"]) == (Verbosity(quiet=True), ["predict", "--", "-v"])
+
+
+def test_options_name_what_they_take() -> None:
+    def check(command: Any) -> None:
+        for inner in getattr(command, "commands", {}).values():
+            check(inner)
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and not getattr(parameter, "is_flag", False):
+                assert parameter.metavar, f"{command.name} {parameter.name}"
+
+    check(get_command(app))

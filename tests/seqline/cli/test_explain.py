@@ -1,0 +1,48 @@
+"""`seqline explain`."""
+
+import json
+
+import pytest
+
+from seqline.cli import main
+
+
+@pytest.mark.parametrize(
+    ("key", "lines"),
+    [
+        ("training.dropout", ["training.dropout", "  accepts: number, at least 0 and below 1", "  read by: train"]),
+        ("dropout", ["training.dropout"]),
+        ("parameters.training.dropout", ["training.dropout"]),
+        ("data", ["data", "  read by: the run"]),
+        ("gate.metric", ["gate.metric", "  read by: bless"]),
+        ("targets.laptop.port", ["targets.laptop.port", "  default: 8501"]),
+        ("schedules.nightly.cron", ["schedules.NAME.cron"]),
+        ("resources.train.cpu", ["resources.NAME.cpu"]),
+    ],
+)
+def test_a_key_is_explained_where_it_may_be_set(key: str, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", key]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == lines[0]
+    assert set(lines) <= set(shown)
+
+
+def test_a_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "targets.vertex.training", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    keys = {key["path"]: key for key in found["keys"]}
+    assert keys["targets.vertex.training.replicas"]["accepts"] == "whole number, at least 1 and at most 256"
+    assert any(key["path"].endswith(".tpu.topology") for key in keys["targets.vertex.training.tpu"]["keys"])
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("trainin", "there is no key 'trainin'; did you mean 'training'?"),
+        ("training.dropot", "there is no key 'training.dropot'; did you mean 'dropout'?"),
+        ("data.x", "there is no key 'data.x'; there are: "),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", key]) == 1
+    assert message in capsys.readouterr().err
