@@ -49,7 +49,7 @@ PADDING = -1
 
 
 class RopeScaling(Part):
-    """Slower rotations, for sequences longer than a model was first trained on; named as in checkpoints' `rope_scaling`.
+    """Slower rotations, for sequences longer than a model was first trained on.
 
     Attributes:
         kind: linear divides all frequencies by the factor (Chen et al. 2023); llama3 divides the low ones only, and
@@ -231,6 +231,11 @@ class TransformerConfig(BaseOptions):
         return PADDING if self.prompt_form == "template" or self.pad_id is None else self.pad_id
 
     @property
+    def filler(self) -> int:
+        """What rows of token ids are padded with where every id is looked up, and a mask hides the padding."""
+        return max(self.padding, 0)
+
+    @property
     def start(self) -> int:
         """The token that starts every target; a gpt with a template has none."""
         found = self.bos_id if self.start_id is None else self.start_id
@@ -241,7 +246,7 @@ class TransformerConfig(BaseOptions):
     @property
     def special_ids(self) -> tuple[int, ...]:
         """The tokens that have no text."""
-        found = {self.pad_id, self.bos_id, self.eos_id, self.start_id, PADDING}
+        found = {self.pad_id, self.bos_id, self.eos_id, self.start_id, self.padding}
         return tuple(sorted(token for token in found if token is not None))
 
     @classmethod
@@ -266,10 +271,9 @@ class TransformerConfig(BaseOptions):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, for JSON; those of `LATER` only with other values: fingerprints stay what they were."""
-        return self.model_dump(
-            mode="json",
-            exclude={name for name in LATER if getattr(self, name) == type(self).model_fields[name].default},
-        )
+        defaults = type(self).model_fields
+        same = {name for name in LATER if getattr(self, name) == defaults[name].default}
+        return self.model_dump(mode="json", exclude=same)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "TransformerConfig":
