@@ -25,8 +25,9 @@ from seqline.modeling.language_model import LanguageModel
 from seqline.modeling.positions import distance_buckets, rotate, rotations, sinusoids
 
 GROWTH = 8
+UNPACKED_BYTES = 256 << 20
 # TensorFlow copies to a slice element by element; groups of floats are copied as one element of these types.
-GROUP_TYPES = {2: tf.complex64, 4: tf.complex128}
+GROUP_TYPES = {1: tf.float32, 2: tf.complex64, 4: tf.complex128}
 
 
 class Memory(NamedTuple):
@@ -53,13 +54,19 @@ class Decoder(tf.Module):
         weights: Storage type of its matrices: float32, bfloat16 or int8.
         longest: Smallest number of positions to support.
         for_compiler: Whether XLA compiles the decoder.
+        unpacked_bytes: Matrices that take more bytes as float32 stay packed; see `seqline.decoding.weights`.
     """
 
     def __init__(
-        self, model: LanguageModel, weights: str = "float32", longest: int = 0, for_compiler: bool = False
+        self,
+        model: LanguageModel,
+        weights: str = "float32",
+        longest: int = 0,
+        for_compiler: bool = False,
+        unpacked_bytes: int = UNPACKED_BYTES,
     ) -> None:
         super().__init__()
-        self.for_compiler = for_compiler
+        self.for_compiler, self.unpacked_bytes = for_compiler, unpacked_bytes
         self.config = config = model.config
         self.heads, self.kv_heads, self.size = config.num_heads, config.kv_heads, config.head_size
         self.group = math.gcd(self.size, max(GROUP_TYPES))
@@ -100,8 +107,10 @@ class Decoder(tf.Module):
 
     @contextmanager
     def unpacked(self) -> Iterator[None]:
-        """Unpacks the weights; every traced function does so once, outside its loops."""
+        """Unpacks the weights; every traced function does so once, outside its loops. A large model's stay packed."""
         weights = [module for module in self.submodules if isinstance(module, Weight) and module is not self.embedding]
+        if sum(weight.size for weight in weights) > self.unpacked_bytes:
+            weights = [weight for weight in weights if not weight.size]
         for weight in weights:
             weight.unpack()
         try:
@@ -152,7 +161,7 @@ class Decoder(tf.Module):
         real = tf.not_equal(source, self.config.padding)
         bias = tf.where(real, 0.0, MASKED)[:, None, None, :]
         visible = bias + _causal(length) if self.prompted else bias
-        visible = self._grouped(self.source_distances.added(visible, tf.range(length), tf.range(length)))
+        visible = self._grouped(self.source_distances.added(visible, tf.range(length), tf.range(length)), length)
         # Matrix products run over the real tokens only, attention over the padded sequences.
         indices = tf.where(tf.reshape(real, (-1,)))[:, 0]
         back = tf.reshape(tf.cumsum(tf.cast(tf.reshape(real, (-1,)), tf.int32)), (-1,)) - 1
@@ -232,7 +241,7 @@ class Decoder(tf.Module):
         slots = hypotheses if wide is None else wide * self.group // self.size
         # Built once, not for every layer.
         shape = tf.stack([2, -1, self.kv_heads, room * slots, self.size])
-        mask = self._grouped(self.distances.added(mask, [position], tf.range(room), slots))
+        mask = self._grouped(self.distances.added(mask, [position], tf.range(room), slots), hypotheses)
         write = self._writer(caches[0], position)
         grown = []
 
@@ -270,13 +279,13 @@ class Decoder(tf.Module):
         """
         length = tf.shape(ids)[1]
         order = tf.range(length)
-        mask = self._grouped(self.distances.added(_causal(length)[None, None], order, order))
+        mask = self._grouped(self.distances.added(_causal(length)[None, None], order, order), length)
         return self._run(
             ids, self._first(memory) + order[None], lambda number, own: (own[0], own[1], mask), memory, order
         )
 
-    def _grouped(self, mask: Any) -> Any:
-        return grouped(mask, self.heads, self.kv_heads)
+    def _grouped(self, mask: Any, length: Any) -> Any:
+        return grouped(mask, self.heads, self.kv_heads, length)
 
     def _run(self, ids: Any, positions: Any, own: Callable[[int, Any], Any], memory: Memory, order: Any) -> Any:
         """Runs the decoder's layers.
@@ -295,7 +304,7 @@ class Decoder(tf.Module):
         bias = memory.bias
         if self.prompted:
             bias = self.distances.to_source(bias, self._first(memory), order)
-        bias = self._grouped(bias)
+        bias = self._grouped(bias, length)
         for number, (attention, feed_forward) in enumerate(self.decoder):
             queries, keys_values = self._own(attention.queries_keys_values(rows), length, rotation)
             source = (memory.cross[2 * number], memory.cross[2 * number + 1], bias)

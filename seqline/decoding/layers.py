@@ -44,7 +44,7 @@ class Linear(tf.Module):
 
     def __call__(self, rows: Any) -> Any:
         """`[rows, inputs]` to `[rows, outputs]`."""
-        product = tf.matmul(rows, self.kernel.values)
+        product = self.kernel.times(rows)
         return product if self.bias is None else tf.nn.bias_add(product, self.bias.values)
 
 
@@ -233,19 +233,21 @@ def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
     return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, heads * size))
 
 
-def grouped(mask: Any, heads: int, kv_heads: int) -> Any:
+def grouped(mask: Any, heads: int, kv_heads: int, length: Any) -> Any:
     """Gives a mask the form that `attend` needs where heads of queries share keys.
 
     Args:
         mask: `[sentences or 1, heads or 1, queries or 1, keys]`.
         heads: Heads of queries.
         kv_heads: Heads of keys and values.
+        length: Number of queries.
     """
     if heads == kv_heads:
         return mask
     if mask.shape[1] == heads:
-        queries, keys = tf.shape(mask)[2], tf.shape(mask)[3]
-        return tf.reshape(mask, tf.stack([-1, kv_heads, heads // kv_heads * queries, keys]))
+        sentences, keys = tf.shape(mask)[0], tf.shape(mask)[3]
+        mask = tf.broadcast_to(mask, tf.stack([sentences, heads, length, keys]))
+        return tf.reshape(mask, tf.stack([sentences, kv_heads, heads // kv_heads * length, keys]))
     return mask if mask.shape[2] == 1 else tf.tile(mask, (1, 1, heads // kv_heads, 1))
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from seqline.decoding.search_options import lesser
 from seqline.decoding.token_choice import FORBIDDEN
-from seqline.decoding.weights import Weight
+from seqline.decoding.weights import PART_BYTES, Weight
 
 BLOCK = 40
 # Logit of padding tokens, below forbidden tokens of impossible hypotheses, so that search never returns them.
@@ -41,7 +41,10 @@ class Output(tf.Module):
         # No logit exceeds the product of the two norms.
         self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
-        self.kernel = Weight(np.pad(kernel, ((0, 0), (0, missing))), kind)
+        kernel = np.pad(kernel, ((0, 0), (0, missing)))
+        # float32 is used as it is stored.
+        parts = 1 if kind == "float32" else -(-4 * kernel.size // PART_BYTES)
+        self.kernels = [Weight(part, kind) for part in np.array_split(kernel, parts, axis=1)]
         self.bias = None
         if missing or bias.any():
             self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
@@ -54,7 +57,8 @@ class Output(tf.Module):
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, padded to a multiple of `BLOCK` with impossible logits."""
-        logits = tf.matmul(rows, self.kernel.values)
+        parts = [kernel.times(rows) for kernel in self.kernels]
+        logits = parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
 
     def allowed(self, logits: Any) -> Any:
