@@ -129,6 +129,8 @@ OPTIONS = [
     {"norm": "layer"},
     {"positions": "learned"},
     {"positions": "rotary"},
+    {"positions": "relative"},
+    {"num_kv_heads": 1},
     {"activation": "gelu"},
     {"activation": "swiglu"},
     {"tied_embeddings": False},
