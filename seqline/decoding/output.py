@@ -57,7 +57,9 @@ class Output(tf.Module):
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, padded to a multiple of `BLOCK` with impossible logits."""
-        parts = [kernel.times(rows) for kernel in self.kernels]
+        parts: list[Any] = []
+        for kernel in self.kernels:
+            parts.append(kernel.times(rows, parts[-1] if parts else None))
         logits = parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
 

@@ -52,15 +52,19 @@ class Weight(tf.Module):
         """The weight, float32; while unpacked."""
         return self._unpacked
 
-    def times(self, rows: Any) -> Any:
+    def times(self, rows: Any, after: Any = None) -> Any:
         """The product with a matrix of scaled columns: `[rows, inputs]` to `[rows, columns]`.
 
         Args:
             rows: float32.
+            after: A tensor; a packed weight is unpacked once it is there. None for the rows.
         """
         if self._unpacked is not None:
             return tf.matmul(rows, self._unpacked)
-        product = tf.matmul(rows, tf.cast(self.stored, tf.float32))
+        # Unpacking needs no input: without the dependency, a step would begin by unpacking all weights at once.
+        with tf.control_dependencies([rows if after is None else after]):
+            values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
+        product = tf.matmul(rows, values)
         return product if self.scales is None else product * self.scales
 
     def rows(self, numbers: Any) -> Any:
