@@ -18,7 +18,7 @@ from seqline.modeling.language_model import LanguageModel, padded
 from tests.examples import examples
 from tests.families import LLAMA, LLAMA_3, MARIAN, QWEN, T5
 from tests.seqline.decoding.reference import beam_search
-from tests.seqline.modeling.reference import logits
+from tests.seqline.modeling.definitions import logits
 
 CHOICES: dict[str, Any] = {
     "num_heads": st.sampled_from([2, 4]),
