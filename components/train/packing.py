@@ -54,7 +54,7 @@ class Packs:
             for segment, index in enumerate(members):
                 left, right = pairs[index]
                 end = start + lengths[index]
-                before = prompt(config, left)
+                before = prompt(config, left.tolist())
                 self.ids[row, start:end] = np.concatenate([before, right])
                 self.expected[row, start + len(before) - 1 : end] = np.concatenate([right, [config.eos_id]])
                 self.segments[row, start:end] = segment + 1
