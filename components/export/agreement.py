@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from seqline.components.export.plain import plain_search, trained
 from seqline.components.export.program import SAMPLING, SEARCHING, Program
+from seqline.decoding.decoder import separated
 from seqline.decoding.search_options import Search
 from seqline.modeling.language_model import LanguageModel
 
@@ -32,9 +33,10 @@ def check_agreement(model: LanguageModel, program: Program, parameters: Any, tex
     outputs = parameters(text=tf.constant(texts, tf.string), **options)
     logits_of = trained(model)
     for text, output, score in zip(texts, outputs["text"].numpy()[:, 0], outputs["score"].numpy()[:, 0], strict=True):
-        source, _ = program.read(tf.constant([text]))
+        source, starts = separated(config, program.read(tf.constant([text]))[0])
+        next_logits = logits_of(source[0].numpy().tolist())
         ((ids, expected), *_) = plain_search(
-            logits_of(source[0].numpy().tolist()), search, config.bos_id, config.eos_id
+            next_logits, search, int(starts[0, 0]), config.eos_id, config.suppressed_ids
         )
         (plain,) = program.decode(tf.constant([ids], tf.int32, (1, len(ids)))).numpy()
         if plain != output and abs(expected - float(score)) > TIED:

@@ -1,6 +1,6 @@
 """Reference search: a plain loop without caches, whose results the exported program must reproduce."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,8 @@ def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
         model: The trained model.
 
     Returns:
-        A function from the source's tokens, `eos` included, to the function that returns the logits of the next tokens.
+        A function from the source's tokens, `eos` included (of a prompt from a template: all but the last), to the
+        function that returns the logits of the next tokens.
     """
     ids = tf.TensorSpec((None, None), tf.int32)
     prompted = model.config.architecture == "gpt"
@@ -40,18 +41,21 @@ def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
     return of
 
 
-def plain_search(next_logits: Logits, options: Search, bos_id: int, eos_id: int) -> list[tuple[list[int], float]]:
+def plain_search(
+    next_logits: Logits, options: Search, start: int, eos_id: int, suppressed: Sequence[int] = ()
+) -> list[tuple[list[int], float]]:
     """Decodes one sentence; every step runs the whole model on every hypothesis.
 
     Args:
-        next_logits: From int32 `[hypotheses, length]`, starting with `bos`, to the logits of the next tokens,
+        next_logits: From int32 `[hypotheses, length]`, from the start on, to the logits of the next tokens,
             `[hypotheses, vocabulary]`.
         options: Search options, as plain values.
-        bos_id: Token that starts an output.
+        start: Token that starts an output.
         eos_id: Token that ends it.
+        suppressed: Tokens that are never generated.
 
     Returns:
-        The results, best first: tokens between `bos` and `eos`, and the score.
+        The results, best first: tokens between `start` and `eos`, and the score.
     """
 
     def normalized(score: float, length: int) -> float:
@@ -62,11 +66,11 @@ def plain_search(next_logits: Logits, options: Search, bos_id: int, eos_id: int)
     ended: list[tuple[list[int], float]] = []
     for length in range(1, options.max_output_length + 1):
         extended = []
-        logits = next_logits(np.array([[bos_id, *ids] for ids, _ in live], np.int32))
+        logits = next_logits(np.array([[start, *ids] for ids, _ in live], np.int32))
         for slot, (ids, score) in enumerate(live):
             penalized = _penalized(logits[slot], ids, options)
             gains = penalized - np.logaddexp.reduce(penalized)
-            allowed = np.setdiff1d(np.arange(len(gains)), _forbidden(ids, options, eos_id))
+            allowed = np.setdiff1d(np.arange(len(gains)), [*_forbidden(ids, options, eos_id), *suppressed])
             if options.sampling:
                 noise = gumbel(options.seed, length - 1, hypotheses, len(gains)).numpy()[slot]
                 chosen = [_drawn(penalized, allowed, noise, options)]

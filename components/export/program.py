@@ -67,12 +67,18 @@ class Program(tf.Module):
         lengths = tokens.row_lengths()
         ends = tf.minimum(lengths, limit - 1)[:, None]
         width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1
-        ids = tokens.to_tensor(self.config.pad_id, shape=tf.stack([-1, width]))
+        ids = tokens.to_tensor(self.config.padding, shape=tf.stack([-1, width]))
         return tf.where(tf.equal(tf.range(width), ends), self.config.eos_id, ids), lengths >= limit
 
     def read(self, text: Any) -> tuple[Any, Any]:
-        """`encode` for a source."""
-        return self.encode(text, self.decoding.max_input_length)
+        """`encode` for a source; a prompt from a template starts with `bos` if the model needs it, and has no `eos`."""
+        config, limit = self.config, self.decoding.max_input_length
+        if config.prompt_form == "seqline":
+            return self.encode(text, limit)
+        tokens = self.tokenizer.tokenize(normalized(text))
+        if config.prompt_bos:
+            tokens = tf.concat([tf.fill((tokens.nrows(), 1), config.start), tokens], axis=1)
+        return tokens.to_tensor(config.padding)[:, :limit], tokens.row_lengths() > limit
 
     def decode(self, ids: Any) -> Any:
         """Detokenizes.
@@ -83,8 +89,10 @@ class Program(tf.Module):
         Returns:
             string `[batch]`.
         """
-        config = self.config
-        special = tf.equal(ids, config.eos_id) | tf.equal(ids, config.pad_id) | tf.equal(ids, config.bos_id)
+        first, *others = self.config.special_ids
+        special = tf.equal(ids, first)
+        for token in others:
+            special |= tf.equal(ids, token)
         lengths = tf.math.count_nonzero(~special, axis=1)
         tokens = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, ~special), lengths, validate=False)
         return self.tokenizer.detokenize(tokens)
@@ -121,11 +129,13 @@ class Program(tf.Module):
 
     def serve_ids(self, ids: Any) -> dict[str, Any]:
         """`ids`: tokens to tokens."""
-        limit = self.decoding.max_input_length
-        cut = tf.reduce_any(tf.not_equal(ids[:, limit:], self.config.pad_id), axis=1)
-        last = tf.where(cut[:, None], self.config.eos_id, ids[:, limit - 1 : limit])
+        limit, padding = self.decoding.max_input_length, self.config.padding
+        cut = tf.reduce_any(tf.not_equal(ids[:, limit:], padding), axis=1)
+        last = ids[:, limit - 1 : limit]
+        if self.config.prompt_form == "seqline":
+            last = tf.where(cut[:, None], self.config.eos_id, last)
         found: Found = self.found(tf.concat([ids[:, : limit - 1], last], axis=1))
-        length = tf.reduce_max(tf.math.count_nonzero(tf.not_equal(found.ids, self.config.pad_id), axis=2))
+        length = tf.reduce_max(tf.math.count_nonzero(tf.not_equal(found.ids, padding), axis=2))
         return {"ids": found.ids[:, 0, :length], "score": found.scores[:, 0], "cut": cut}
 
     def start(self, text: Any) -> dict[str, Any]:
@@ -141,7 +151,7 @@ class Program(tf.Module):
         with self.decoder.unpacked():
             stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
-        return {**state, "text": self.decode(stream.ids)}
+        return {**state, "text": self.decode(stream.ids[:, 1:])}
 
     def _search(self, parameters: dict[str, Any]) -> Search:
         options = Search.of(self.decoding)._replace(**parameters)

@@ -22,7 +22,8 @@ MEANINGS = {
     "text": "UTF-8",
     "source": "input, UTF-8",
     "target": "output to score, UTF-8",
-    "ids": "tokens ending in `eos`, padded with `pad`; of a stream: starting with `bos`",
+    "ids": "tokens ending in `eos`, padded with `pad`; with a template, prompts have no `eos`, and padding is -1; of a "
+    "stream: from the start token on",
     "score": "log probability / length ^ length_penalty, `eos` included; higher is better",
     "cut": "whether the input was longer than the limit and was truncated",
     "log_probability": "natural logarithm, `eos` included; of a stream: of the tokens so far",

@@ -33,7 +33,7 @@ class Batches:
         like: "Batches | None" = None,
     ) -> None:
         self.config, self.replicas = config, replicas
-        bos, eos = (np.array([token], np.int32) for token in (config.bos_id, config.eos_id))
+        bos, eos = (np.array([token], np.int32) for token in (config.start, config.eos_id))
         # The last, empty row pads batches that have too few.
         self.source = _ragged([*(np.concatenate([left, eos]) for left, _ in pairs), eos[:0]])
         self.target = _ragged([*(np.concatenate([bos, right, eos]) for _, right in pairs), eos[:0]])
@@ -105,13 +105,13 @@ class Batches:
     def _fill(self, chosen: Any, shape: Any) -> Any:
         rows = chosen[: shape[0]]
         rows = tf.where(rows < 0, tf.cast(self.source.nrows() - 1, tf.int32), rows)
-        source = tf.gather(self.source, rows).to_tensor(self.config.pad_id)
-        whole = tf.gather(self.target, rows).to_tensor(self.config.pad_id)
-        source = _widen(source, shape[1], self.config.pad_id)
-        whole = _widen(whole, shape[2] + 1, self.config.pad_id)
+        source = tf.gather(self.source, rows).to_tensor(self.config.padding)
+        whole = tf.gather(self.target, rows).to_tensor(self.config.padding)
+        source = _widen(source, shape[1], self.config.padding)
+        whole = _widen(whole, shape[2] + 1, self.config.padding)
         expected = whole[:, 1:]
         # The last token of a target, eos, predicts nothing.
-        entered = tf.where(tf.equal(expected, self.config.pad_id), self.config.pad_id, whole[:, :-1])
+        entered = tf.where(tf.equal(expected, self.config.padding), self.config.padding, whole[:, :-1])
         return (source, entered), expected
 
 

@@ -17,17 +17,18 @@ def training_flops(config: TransformerConfig, source_tokens: float, target_token
         target_tokens: Target tokens, likewise.
         pairs: Number of pairs.
     """
-    dim, inner = config.hidden_dim, config.intermediate_dim * (3 if config.activation == "swiglu" else 2)
-    layer = 4 * dim * dim + dim * inner
+    dim, inner = config.hidden_dim, config.intermediate_dim * (3 if config.gated else 2)
+    queries, keys = config.num_heads * config.head_size, config.kv_heads * config.head_size
+    attention = 2 * dim * (queries + keys)
+    layer = attention + dim * inner
     source, target = source_tokens / max(pairs, 1), target_tokens / max(pairs, 1)
     if config.architecture == "gpt":
         tokens, seen = source_tokens + target_tokens, (source + target) / 2
-        weights = tokens * config.decoder_layers * (layer + 2 * dim * seen)
+        weights = tokens * config.decoder_layers * (layer + 2 * queries * seen)
     else:
-        cross = 2 * dim * dim
         weights = source_tokens * (
-            config.encoder_layers * (layer + 2 * dim * source) + config.decoder_layers * cross
-        ) + target_tokens * config.decoder_layers * (layer + cross + 2 * dim * (target / 2 + source))
+            config.encoder_layers * (layer + 2 * queries * source) + config.decoder_layers * 2 * dim * keys
+        ) + target_tokens * config.decoder_layers * (layer + 2 * dim * queries + 2 * queries * (target / 2 + source))
     # A gpt's loss needs logits only where a target token is predicted.
     return 6 * (weights + target_tokens * dim * config.vocabulary_size)
 

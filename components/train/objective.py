@@ -58,16 +58,17 @@ class TrainingModel(keras.Model):
         config = self.model.config
         labels = tf.reshape(y, [-1])
         states = tf.reshape(y_pred, [-1, config.hidden_dim])
-        predicted = tf.not_equal(labels, config.pad_id)
+        predicted = tf.not_equal(labels, config.padding)
         if not self.jit_compile:
             # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
             labels, states, predicted = (tf.boolean_mask(tensor, predicted) for tensor in (labels, states, predicted))
         real = tf.cast(predicted, tf.float32)
+        labels = tf.maximum(labels, 0)
         count = tf.reduce_sum(real)
         self.tokens.update_state(count)
-        kernel = tf.cast(tf.convert_to_tensor(self.model.output_embedding), states.dtype)
         if training:
-            loss = smoothed_cross_entropy(states, kernel, labels, real, self.label_smoothing)
+            factors = self.model.output_factors(states)
+            loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing)
             # Replicas hold different numbers of tokens; their gradients are summed.
             return loss / tf.maximum(_over_replicas(count), 1.0)
         logits = self.model.logits(states)

@@ -5,7 +5,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, model_validator
 
 from seqline.errors import UserError
-from seqline.modeling.config import Activation, Architecture, Norm, NormPlacement, Positions, Preset
+from seqline.modeling.config import Activation, Architecture, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.schema.options import BaseOptions
 
 SHAPE = (
@@ -14,6 +14,9 @@ SHAPE = (
     "norm",
     "positions",
     "activation",
+    "num_kv_heads",
+    "attention_bias",
+    "feed_forward_bias",
     "tied_embeddings",
     "dropout",
     "attention_dropout",
@@ -48,6 +51,13 @@ class Options(BaseOptions):
     norm: Norm = Field("rms", description="Normalization: RMSNorm or LayerNorm.")
     positions: Positions = Field("sinusoidal", description="Position encoding.")
     activation: Activation = Field("relu", description="Activation of the feed-forward blocks.")
+    num_kv_heads: int = Field(
+        0,
+        ge=0,
+        description="Attention heads of keys and values, each shared by several heads of queries; 0 for one each.",
+    )
+    attention_bias: AttentionBias = Field("all", description="Which projections of attention have biases.")
+    feed_forward_bias: bool = Field(True, description="Whether the feed-forward blocks have biases.")
     tied_embeddings: bool = Field(True, description="Whether the output layer shares the embedding's weights.")
     epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
     minutes: float = Field(
@@ -157,4 +167,4 @@ class Options(BaseOptions):
     @property
     def shape(self) -> dict[str, Any]:
         """The options that are fields of the model's configuration too, by name."""
-        return {name: getattr(self, name) for name in SHAPE}
+        return {**{name: getattr(self, name) for name in SHAPE}, "num_kv_heads": self.num_kv_heads or None}

@@ -8,13 +8,14 @@ import tensorflow as tf
 from seqline.components.train.buckets import Bucket, rows_of
 from seqline.components.train.records import Pair, without_autotuning
 from seqline.modeling.config import TransformerConfig
+from seqline.modeling.gpt import prompt
 
 
 class Packs:
     """The batches of a set of pairs, all of one shape.
 
-    An example is one sequence: the source, `eos`, `bos`, the target. The model predicts the target and a final `eos`;
-    the source is only a prompt.
+    An example is one sequence: the prompt (see `seqline.modeling.gpt.prompt`) and the target. The model predicts the
+    target and a final `eos` only.
 
     Args:
         pairs: Source and target token ids, without `bos` and `eos`.
@@ -35,7 +36,8 @@ class Packs:
         like: "Packs | None" = None,
     ) -> None:
         self.config, self.replicas = config, replicas
-        lengths = np.array([len(left) + len(right) + 2 for left, right in pairs])
+        around = len(prompt(config, [0])) - 1
+        lengths = np.array([len(left) + len(right) + around for left, right in pairs])
         # Rows of several average examples pack well; longer rows only make attention expensive.
         needed = max(int(lengths.max()), 4 * int(lengths.mean()))
         self.length = min(-(-needed // multiple) * multiple, max(config.max_length, int(lengths.max())))
@@ -46,14 +48,15 @@ class Packs:
         shape = (len(packs) + 1, self.length)
         # The last, empty row pads the last batch.
         self.ids, self.segments, self.positions, self.expected = (np.zeros(shape, np.int32) for _ in range(4))
-        self.ids[:], self.expected[:] = config.pad_id, config.pad_id
+        self.ids[:], self.expected[:] = config.filler, config.padding
         for row, members in enumerate(packs):
             start = 0
             for segment, index in enumerate(members):
                 left, right = pairs[index]
                 end = start + lengths[index]
-                self.ids[row, start:end] = np.concatenate([left, [config.eos_id, config.bos_id], right])
-                self.expected[row, start + len(left) + 1 : end] = np.concatenate([right, [config.eos_id]])
+                before = prompt(config, left.tolist())
+                self.ids[row, start:end] = np.concatenate([before, right])
+                self.expected[row, start + len(before) - 1 : end] = np.concatenate([right, [config.eos_id]])
                 self.segments[row, start:end] = segment + 1
                 self.positions[row, start:end] = np.arange(end - start)
                 start = end

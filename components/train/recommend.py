@@ -74,9 +74,10 @@ def weight_count(config: TransformerConfig) -> int:
     Args:
         config: The model's configuration.
     """
-    dim, matrices = config.hidden_dim, 3 if config.activation == "swiglu" else 2
-    layer = 4 * dim * dim + matrices * dim * config.intermediate_dim
-    cross = 0 if config.architecture == "gpt" else 4 * dim * dim
+    dim, matrices = config.hidden_dim, 3 if config.gated else 2
+    attention = 2 * dim * config.head_size * (config.num_heads + config.kv_heads)
+    layer = attention + matrices * dim * config.intermediate_dim
+    cross = 0 if config.architecture == "gpt" else attention
     embeddings = config.vocabulary_size * dim * (1 if config.tied_embeddings else 2)
     return config.encoder_layers * layer + config.decoder_layers * (layer + cross) + embeddings
 

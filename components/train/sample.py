@@ -91,7 +91,7 @@ def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
     Args:
         model: The model.
         source: int32 `[rows, source length]`.
-        ids: int32 `[rows, length]`, with `bos` at the start and padding after it.
+        ids: int32 `[rows, length]`, the prompt or `bos` up to the start and padding after it.
         starts: int32 `[rows]`.
 
     Returns:
@@ -100,12 +100,14 @@ def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
     config = model.config
     rows, length = tf.shape(ids)[0], tf.shape(ids)[1]
     states_of = model.continuation(source)
+    suppressed = np.zeros(config.vocabulary_size, np.float32)
+    suppressed[list(config.suppressed_ids)] = -np.inf
 
     def step(number: Any, ids: Any, done: Any) -> tuple[Any, Any, Any]:
         positions = starts + number
         states = tf.gather(states_of(ids), positions, batch_dims=1)
-        found = tf.argmax(model.logits(states), axis=-1, output_type=tf.int32)
-        found = tf.where(done, config.pad_id, found)
+        found = tf.argmax(model.logits(states) + suppressed, axis=-1, output_type=tf.int32)
+        found = tf.where(done, config.filler, found)
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([tf.range(rows), positions + 1], axis=1), found)
         return number + 1, ids, done | tf.equal(found, config.eos_id)
 

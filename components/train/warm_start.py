@@ -32,7 +32,8 @@ def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, co
             f"warm_start: the vocabulary of {checkpoint.path} differs from that of the corpus {corpus.path}; tokenize "
             "with the checkpoint's tokenizer, or leave warm_start empty"
         )
-    for name, value in config.to_dict().items():
+    for name in TransformerConfig.model_fields:
+        value = getattr(config, name)
         if name not in FREE and getattr(found, name) != value:
             raise UserError(
                 f"warm_start: {checkpoint.path} has {name} {getattr(found, name)}, not {value}; set it to the same"

@@ -5,6 +5,7 @@ scale of the queries, the square root of the width into the embedding. One produ
 decoder layers' cross-attention.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ from seqline.decoding.weights import Weight
 from seqline.modeling.config import TransformerConfig
 
 MASKED = -1e9
+NEGLIGIBLE = 1e-6
+"""An epsilon that does not change a row whose mean square is about 1."""
+ACTIVATIONS = {
+    "relu": tf.nn.relu,
+    "gelu": partial(tf.nn.gelu, approximate=True),  # as Keras, which training uses
+    "gelu_exact": tf.nn.gelu,
+    "silu": tf.nn.silu,
+    "swiglu": tf.nn.silu,
+    "geglu": partial(tf.nn.gelu, approximate=True),
+}
+"""The functions by name; of an activation with a gate, the gate's."""
 
 
 class Linear(tf.Module):
@@ -21,24 +33,27 @@ class Linear(tf.Module):
 
     Args:
         kernel: float32 `[inputs, outputs]`.
-        bias: float32 `[outputs]`.
+        bias: float32 `[outputs]`; zeros are not added.
         kind: Storage type of the kernel.
     """
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, kind: str) -> None:
         super().__init__()
-        self.kernel, self.bias = Weight(kernel, kind), Weight(bias, "float32")
+        self.kernel = Weight(kernel, kind)
+        self.bias = Weight(bias, "float32") if bias.any() else None
 
     def __call__(self, rows: Any) -> Any:
         """`[rows, inputs]` to `[rows, outputs]`."""
-        return tf.nn.bias_add(tf.matmul(rows, self.kernel.values), self.bias.values)
+        product = self.kernel.times(rows)
+        return product if self.bias is None else tf.nn.bias_add(product, self.bias.values)
 
 
 class Normalization(tf.Module):
     """Normalization before a block, with gain and offset multiplied into the following weights, or after it.
 
     A state is divided by its Euclidean norm, and the gain includes the square root of the width: two operations instead
-    of five. This drops training's epsilon, 1e-6 compared with a mean square of about 1.
+    of five. This drops training's epsilon where the mean square is about 1 and the epsilon at most `NEGLIGIBLE`, as in
+    models with scaled embeddings. Others keep it: one more column of every row adds it to the square of the norm.
 
     Args:
         config: The model's shape.
@@ -53,6 +68,8 @@ class Normalization(tf.Module):
     def __init__(self, config: TransformerConfig, layer: Any) -> None:
         super().__init__()
         self.first, self.centred = config.norm_placement == "pre", config.norm == "layer"
+        kept = not config.embedding_scale or config.norm_epsilon > NEGLIGIBLE
+        self.added = (config.hidden_dim * config.norm_epsilon) ** 0.5 if kept else None
         weights = [np.array(weight) for weight in layer.weights] if layer is not None else [np.ones(config.hidden_dim)]
         self.gain = weights[0].astype(np.float32) * np.float32(config.hidden_dim**0.5)
         self.offset = weights[1] if len(weights) > 1 else np.zeros_like(self.gain)
@@ -85,7 +102,9 @@ class Normalization(tf.Module):
         if self.centred:
             rows -= tf.reduce_mean(rows, axis=-1, keepdims=True)
         length = tf.norm if self.for_compiler else tf.math.reduce_euclidean_norm
-        return tf.math.divide_no_nan(rows, length(rows, axis=-1, keepdims=True))
+        if self.added is None:
+            return tf.math.divide_no_nan(rows, length(rows, axis=-1, keepdims=True))
+        return rows / length(tf.pad(rows, [[0, 0], [0, 1]], constant_values=self.added), axis=-1, keepdims=True)
 
 
 class FeedForward(tf.Module):
@@ -99,7 +118,7 @@ class FeedForward(tf.Module):
 
     def __init__(self, config: TransformerConfig, layer: Any, kind: str) -> None:
         super().__init__()
-        self.activation = config.activation
+        self.activation, self.gated = ACTIVATIONS[config.activation], config.gated
         self.norm = Normalization(config, layer.feed_forward_norm)
         self.expand = Linear(*self.norm.into(*_weights(layer.feed_forward.expand)), kind)
         self.contract = Linear(*_weights(layer.feed_forward.contract), kind)
@@ -107,11 +126,11 @@ class FeedForward(tf.Module):
     def __call__(self, rows: Any) -> Any:
         """`[rows, width]` to the same shape, added to the input."""
         inner = self.expand(self.norm.before(rows))
-        if self.activation == "swiglu":
+        if self.gated:
             gate, inner = tf.split(inner, 2, axis=-1)
-            inner *= tf.nn.silu(gate)
+            inner *= self.activation(gate)
         else:
-            inner = {"relu": tf.nn.relu, "gelu": _gelu, "silu": tf.nn.silu}[self.activation](inner)
+            inner = self.activation(inner)
         return self.norm.after(rows + self.contract(inner))
 
 
@@ -133,11 +152,11 @@ class SelfAttention(tf.Module):
         self.project_out = Linear(*_weights(attention.project_out), kind)
 
     def queries_keys_values(self, rows: Any) -> Any:
-        """`[rows, width]` to `[rows, 3 * width]`."""
+        """`[rows, width]` to `[rows, (heads + 2 * kv_heads) * size]`."""
         return self.project_in(self.norm.before(rows))
 
     def add(self, rows: Any, mixed: Any) -> Any:
-        """Adds the attention's output, `[rows, width]`, to the input."""
+        """Adds the attention's output, `[rows, heads * size]`, to the input."""
         return self.norm.after(rows + self.project_out(mixed))
 
 
@@ -154,23 +173,24 @@ class CrossAttention(tf.Module):
         super().__init__()
         attention = layer.cross_attention
         self.norm = Normalization(config, layer.cross_norm)
-        scales, width = attention.scales[: config.hidden_dim], config.hidden_dim
+        last = attention.edges[1]
+        scales = attention.scales[:last]
         kernel, bias = _weights(attention.project_in)
-        kernel, bias = self.norm.into(kernel[:, :width], bias[:width])
+        kernel, bias = self.norm.into(kernel[:, :last], bias[:last])
         self.project_in = Linear(kernel * scales, bias * scales, kind)
         self.project_out = Linear(*_weights(attention.project_out), kind)
 
     def queries(self, rows: Any) -> Any:
-        """`[rows, width]` to the same shape."""
+        """`[rows, width]` to `[rows, heads * size]`."""
         return self.project_in(self.norm.before(rows))
 
     def add(self, rows: Any, mixed: Any) -> Any:
-        """Adds the attention's output, `[rows, width]`, to the input."""
+        """Adds the attention's output, `[rows, heads * size]`, to the input."""
         return self.norm.after(rows + self.project_out(mixed))
 
     @staticmethod
     def keys_values(layers: list[Any], norm: Normalization, kind: str) -> Linear:
-        """The product that computes the keys and values of all layers, `[rows, layers * 2 * width]`.
+        """The product that computes the keys and values of all layers, `[rows, layers * 2 * kv_heads * size]`.
 
         Args:
             layers: The trained decoder layers.
@@ -178,23 +198,29 @@ class CrossAttention(tf.Module):
             kind: Storage type of the weights.
         """
         pairs = [_weights(layer.cross_attention.project_in) for layer in layers]
-        width = len(pairs[0][0])
-        kernel = np.concatenate([kernel[:, width:] for kernel, _ in pairs], axis=1)
-        bias = np.concatenate([bias[width:] for _, bias in pairs])
+        first = layers[0].cross_attention.edges[1]
+        kernel = np.concatenate([kernel[:, first:] for kernel, _ in pairs], axis=1)
+        bias = np.concatenate([bias[first:] for _, bias in pairs])
         return Linear(*norm.into(kernel, bias), kind)
 
 
 def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
     """Scaled dot-product attention over one or more groups of keys and values.
 
+    Heads of queries that share keys are treated as more queries of one head: `grouped` prepares the masks for it.
+
     Args:
         queries: Scaled queries, `[sentences, heads, queries, size]`.
-        *sides: Keys and values, each `[sentences, heads, keys, size]`, and the mask that is added to the logits: 0, or
-            very negative where masked. Several groups are treated as concatenated.
+        *sides: Keys and values, each `[sentences, kv_heads, keys, size]`, and the mask that is added to the logits: 0
+            or a relative bias, or very negative where masked. Several groups are treated as concatenated.
 
     Returns:
         `[sentences * queries, heads * size]`.
     """
+    heads, kv_heads, size = queries.shape[1], sides[0][0].shape[1], queries.shape[3]
+    if heads != kv_heads:
+        length = tf.shape(queries)[2]
+        queries = tf.reshape(queries, tf.stack([-1, kv_heads, heads // kv_heads * length, size]))
     logits = [tf.matmul(queries, keys, transpose_b=True) + bias for keys, _, bias in sides]
     if len(sides) == 1:
         mixed = tf.matmul(tf.nn.softmax(logits[0]), sides[0][1])
@@ -202,8 +228,27 @@ def attend(queries: Any, *sides: tuple[Any, Any, Any]) -> Any:
         weights = tf.nn.softmax(tf.concat(logits, axis=-1))
         parts = tf.split(weights, [tf.shape(part)[-1] for part in logits], axis=-1)
         mixed = tf.add_n([tf.matmul(part, values) for part, (_, values, _) in zip(parts, sides, strict=True)])
-    mixed = tf.transpose(mixed, (0, 2, 1, 3))
-    return tf.reshape(mixed, (-1, mixed.shape[2] * mixed.shape[3]))
+    if heads != kv_heads:
+        mixed = tf.reshape(mixed, tf.stack([-1, heads, length, size]))
+    return tf.reshape(tf.transpose(mixed, (0, 2, 1, 3)), (-1, heads * size))
+
+
+def grouped(mask: Any, heads: int, kv_heads: int, length: Any) -> Any:
+    """Gives a mask the form that `attend` needs where heads of queries share keys.
+
+    Args:
+        mask: `[sentences or 1, heads or 1, queries or 1, keys]`.
+        heads: Heads of queries.
+        kv_heads: Heads of keys and values.
+        length: Number of queries.
+    """
+    if heads == kv_heads:
+        return mask
+    if mask.shape[1] == heads:
+        sentences, keys = tf.shape(mask)[0], tf.shape(mask)[3]
+        mask = tf.broadcast_to(mask, tf.stack([sentences, heads, length, keys]))
+        return tf.reshape(mask, tf.stack([sentences, kv_heads, heads // kv_heads * length, keys]))
+    return mask if mask.shape[2] == 1 else tf.tile(mask, (1, 1, heads // kv_heads, 1))
 
 
 def put(where: Any, tensor: Any, added: Any) -> Any:
@@ -232,9 +277,5 @@ def put(where: Any, tensor: Any, added: Any) -> Any:
 
 
 def _weights(dense: Any) -> tuple[np.ndarray, np.ndarray]:
-    return np.array(dense.kernel), np.array(dense.bias)
-
-
-def _gelu(rows: Any) -> Any:
-    # Keras's default, which training uses.
-    return tf.nn.gelu(rows, approximate=True)
+    kernel = np.array(dense.kernel)
+    return kernel, np.array(dense.bias) if dense.use_bias else np.zeros(kernel.shape[1], np.float32)

@@ -1,12 +1,14 @@
 """The output layer: logits of all tokens, and the highest of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from seqline.decoding.search_options import lesser
-from seqline.decoding.weights import Weight
+from seqline.decoding.token_choice import FORBIDDEN
+from seqline.decoding.weights import PART_BYTES, Weight
 
 BLOCK = 40
 # Logit of padding tokens, below forbidden tokens of impossible hypotheses, so that search never returns them.
@@ -23,23 +25,51 @@ class Output(tf.Module):
         bias: float32 `[vocabulary]`.
         reach: Upper bound of the norm of its input's rows.
         kind: Storage type of the kernel.
+        suppressed: Tokens that are never generated; they count in the probabilities of the others.
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray, reach: float, kind: str = "float32") -> None:
+    def __init__(
+        self,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        reach: float,
+        kind: str = "float32",
+        suppressed: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.vocabulary_size = kernel.shape[1]
         # No logit exceeds the product of the two norms.
         self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
-        self.kernel = Weight(np.pad(kernel, ((0, 0), (0, missing))), kind)
+        kernel = np.pad(kernel, ((0, 0), (0, missing)))
+        # float32 is used as it is stored.
+        parts = 1 if kind == "float32" else -(-4 * kernel.size // PART_BYTES)
+        self.kernels = [Weight(part, kind) for part in np.array_split(kernel, parts, axis=1)]
         self.bias = None
         if missing or bias.any():
             self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
+        self.suppressed = None
+        if len(suppressed):
+            # Added to all logits, as a bias is: faster than changing single ones.
+            mask = np.zeros(self.vocabulary_size + missing, np.float32)
+            mask[list(suppressed)] = FORBIDDEN
+            self.suppressed = tf.constant(mask)
 
     def logits(self, rows: Any) -> Any:
         """`[rows, width]` to `[rows, vocabulary]`, padded to a multiple of `BLOCK` with impossible logits."""
-        logits = tf.matmul(rows, self.kernel.values)
+        parts: list[Any] = []
+        for kernel in self.kernels:
+            parts.append(kernel.times(rows, parts[-1] if parts else None))
+        logits = parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
+
+    def allowed(self, logits: Any) -> Any:
+        """Makes the suppressed tokens impossible, once `log_total` has counted them.
+
+        Args:
+            logits: `[rows, vocabulary]`.
+        """
+        return logits if self.suppressed is None else tf.nn.bias_add(logits, self.suppressed)
 
     def log_total(self, logits: Any, bounded: bool = True) -> Any:
         """The logarithm of the sum of the exponentials, `[rows, 1]`.

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqline.decoding.decoder import Decoder
+from seqline.decoding.decoder import Decoder, separated
 
 ROWS = 1024
 
@@ -14,16 +14,17 @@ def log_probabilities(model: Decoder, source: Any, target: Any) -> tuple[Any, An
 
     Args:
         model: The decoder.
-        source: int32 `[sentences, source length]`, ending in `eos`, padded.
+        source: int32 `[sentences, source length]`, padded; see `separated`.
         target: int32 `[sentences, target length]`, ending in `eos`, padded.
 
     Returns:
         The log probability of each target, float32 `[sentences]`, and its number of tokens, `eos` included, int32.
     """
     config = model.config
-    starts = tf.fill((tf.shape(target)[0], 1), config.bos_id)
-    states = model.whole(tf.concat([starts, target[:, :-1]], axis=1), model.encode(source))
-    real = tf.not_equal(target, config.pad_id)
+    source, starts = separated(config, source)
+    real = tf.not_equal(target, config.padding)
+    entered = tf.where(real, target, config.filler)[:, :-1]
+    states = model.whole(tf.concat([starts, entered], axis=1), model.encode(source))
     indices = tf.where(tf.reshape(real, (-1,)))[:, 0]
     rows, tokens = tf.gather(states, indices), tf.gather(tf.reshape(target, (-1,)), indices)
     count = tf.shape(rows)[0]

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seqline.decoding.decoder import GROWTH, Decoder, Memory
+from seqline.decoding.decoder import GROWTH, Decoder, Memory, separated
 from seqline.decoding.layers import put
 from seqline.decoding.search_options import Search, either, lesser, static
 from seqline.decoding.token_choice import draw, forbid, penalize
@@ -18,7 +18,7 @@ class Found(NamedTuple):
     """The best hypotheses of each sentence, best first.
 
     Attributes:
-        ids: int32 `[sentences, results, length]`, without `bos`; padded with `pad` from `eos` on.
+        ids: int32 `[sentences, results, length]`, without the start; padded after `eos`.
         scores: float32 `[sentences, results]`: log probability divided by length ** length_penalty. Very negative
             where the constraints leave fewer results than requested.
     """
@@ -41,7 +41,7 @@ class _State(NamedTuple):
 
     position: Any  # tokens decoded so far
     finished: Any  # number of live sentences that are done
-    ids: Any  # [live, hypotheses, position + 1], starting with bos
+    ids: Any  # [live, hypotheses, position + 1], starting as `separated` says
     scores: Any  # [live, hypotheses] log probabilities, best first; impossible ones have ended
     past: Any  # [live, hypotheses, room, hypotheses] mask: 0 at the cache slots of a hypothesis's own past
     done: Any  # [live]
@@ -58,12 +58,13 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
     Args:
         model: The decoder.
-        source: int32 `[sentences, source length]`, ending in `eos`, padded.
+        source: int32 `[sentences, source length]`, padded; see `separated`.
         options: Search options.
     """
     config, limit, results = model.config, options.max_output_length, options.n_best
     hypotheses = either(options.sampling, lambda: options.n_best, lambda: options.beam_size)
     count = tf.shape(source)[0]
+    source, starts = separated(config, source)
     memory = model.encode(source)
     candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
     own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
@@ -93,7 +94,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, options)
         total = model.output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
-        logits = forbid(logits, written, options, config.eos_id)
+        logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
         scores, parents, next_ids = either(
             options.sampling,
             lambda: drawn(logits, total, state.scores, state.position),
@@ -110,7 +111,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         if static(results) != 1:
             before = tf.gather(before, tf.minimum(chosen, results - 1), batch_dims=1)
         now = tf.gather(ids[:, :, 1:], tf.maximum(chosen - results, 0), batch_dims=1)
-        now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.pad_id)
+        now = tf.pad(now, [[0, 0], [0, 0], [0, limit - length]], constant_values=config.padding)
         best_ids = tf.where(tf.expand_dims(chosen < results, 2), before, now)
 
         # The best live hypotheses.
@@ -153,7 +154,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         scores = tf.concat([state.best_scores, normalized(state.scores, state.position)], axis=1)
         scores = tf.gather(scores, chosen, batch_dims=1)
         unfilled = [[0, 0], [0, 0], [0, limit - state.position]]
-        live_ids = tf.pad(state.ids[:, :, 1:], unfilled, constant_values=config.pad_id)
+        live_ids = tf.pad(state.ids[:, :, 1:], unfilled, constant_values=config.padding)
         ids = tf.gather(tf.concat([state.best_ids, live_ids], axis=1), chosen, batch_dims=1)
 
         ending = state.done | at_limit
@@ -189,11 +190,11 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
-        ids=tf.fill((count, first, 1), config.bos_id),
+        ids=tf.tile(starts[:, :, None], (1, first, 1)),
         scores=tf.broadcast_to(started[:, :first], (count, first)),
         past=tf.fill((count, first, GROWTH, hypotheses), IMPOSSIBLE),
         done=tf.zeros((count,), tf.bool),
-        best_ids=tf.fill((count, results, limit), config.pad_id),
+        best_ids=tf.fill((count, results, limit), config.padding),
         best_scores=tf.fill((count, results), IMPOSSIBLE),
         caches=model.empty_caches(count, hypotheses, GROWTH),
     )
@@ -217,10 +218,10 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     shapes = _Sentences(
         room=tf.TensorShape(()),
         rows=tf.TensorShape((None,)),
-        cross=tf.TensorShape((memory.cross.shape[0], None, model.heads, None, model.size)),
+        cross=tf.TensorShape((memory.cross.shape[0], None, model.kv_heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
     )
-    out = Found(tf.fill((count, results, limit), config.pad_id), tf.zeros((count, results)))
+    out = Found(tf.fill((count, results, limit), config.padding), tf.zeros((count, results)))
     out_shapes = Found(tf.TensorShape((None, static_results, longest)), tf.TensorShape((None, static_results)))
     _, _, found = tf.while_loop(
         lambda sentences, state, out: tf.shape(sentences.rows)[0] > 0,

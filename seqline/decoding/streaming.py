@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seqline.decoding.decoder import Decoder, Memory
+from seqline.decoding.decoder import Decoder, Memory, separated
 from seqline.decoding.layers import MASKED
 from seqline.decoding.search_options import Search, either
 from seqline.decoding.token_choice import draw, forbid, penalize
@@ -17,7 +17,7 @@ class Stream(NamedTuple):
         memory: See `Memory.cross`.
         memory_bias: See `Memory.bias`.
         caches: Keys and values of the tokens so far, see `Decoder.empty_caches`; stacked by layer.
-        ids: int32 `[sentences, 1 + tokens]`, starting with `bos`; padded with `eos` after `eos`.
+        ids: int32 `[sentences, 1 + tokens]`, starting as `separated` says; padded with `eos` after `eos`.
         log_probability: float32 `[sentences]`: of the tokens so far.
         done: bool `[sentences]`: whether the output has ended.
     """
@@ -35,15 +35,16 @@ def begin(model: Decoder, source: Any, room: int) -> Stream:
 
     Args:
         model: The decoder.
-        source: int32 `[sentences, source length]`, ending in `eos`, padded.
+        source: int32 `[sentences, source length]`, padded; see `separated`.
         room: Longest output of all calls.
     """
+    source, starts = separated(model.config, source)
     memory, sentences = model.encode(source), tf.shape(source)[0]
     return Stream(
         memory.cross,
         memory.bias,
         tf.stack(model.empty_caches(sentences, 1, room)),
-        tf.fill((sentences, 1), model.config.bos_id),
+        starts,
         tf.zeros((sentences,)),
         tf.zeros((sentences,), tf.bool),
     )
@@ -71,7 +72,7 @@ def proceed(model: Decoder, stream: Stream, number: Any, room: int, options: Sea
         written = tf.reshape(ids[:, 1:], (sentences, position))
         logits = penalize(logits, written, options)
         total = model.output.log_total(logits, bounded=False)[:, 0]
-        logits = forbid(logits, written, options, config.eos_id)
+        logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
         chosen = either(
             options.sampling,
             lambda: draw(logits, position, 1, options),

@@ -1,9 +1,16 @@
-"""Weight storage: float32, bfloat16, or int8 with a scale for each column or row."""
+"""Weight storage: float32, bfloat16, or int8 with a scale for each column or row.
+
+A small model's weights are unpacked once a call, outside its loops. A large model's are unpacked where they are used,
+one after the other: its memory is that of the stored weights, and a step takes longer.
+"""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+PART_BYTES = 8 << 20
+"""Float32 size of a part that is unpacked where it is used: it fits the cache of a processor."""
 
 
 class Weight(tf.Module):
@@ -36,9 +43,29 @@ class Weight(tf.Module):
         self._unpacked = None
 
     @property
+    def size(self) -> int:
+        """Bytes that unpacking takes."""
+        return 0 if self.stored.dtype == tf.float32 else 4 * int(np.prod(self.stored.shape))
+
+    @property
     def values(self) -> Any:
-        """The weight, float32."""
+        """The weight, float32; while unpacked."""
         return self._unpacked
+
+    def times(self, rows: Any, after: Any = None) -> Any:
+        """The product with a matrix of scaled columns: `[rows, inputs]` to `[rows, columns]`.
+
+        Args:
+            rows: float32.
+            after: A tensor; a packed weight is unpacked once it is there. None for the rows.
+        """
+        if self._unpacked is not None:
+            return tf.matmul(rows, self._unpacked)
+        # Unpacking needs no input: without the dependency, a step would begin by unpacking all weights at once.
+        with tf.control_dependencies([rows if after is None else after]):
+            values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
+        product = tf.matmul(rows, values)
+        return product if self.scales is None else product * self.scales
 
     def rows(self, numbers: Any) -> Any:
         """Some rows, float32 `[..., columns]`; of int8 only with scales for rows.

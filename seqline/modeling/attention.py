@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from seqline.modeling.config import TransformerConfig
 from seqline.modeling.dropout import Dropout
 from seqline.modeling.positions import rotate
 
@@ -19,23 +20,28 @@ class MultiHeadAttention(keras.layers.Layer):
     they are split and joined by copying blocks, which on a CPU is many times faster than transposing.
 
     Args:
-        hidden_dim: Size of inputs and outputs.
-        num_heads: Number of heads; must divide `hidden_dim`.
-        dropout: Share of the attention weights dropped in training.
+        config: The model's configuration.
 
     Attributes:
         watch: A function that receives the attention weights of every call; None for none.
     """
 
-    def __init__(self, hidden_dim: int, num_heads: int, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, config: TransformerConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.hidden_dim, self.num_heads = hidden_dim, num_heads
-        self.project_in = keras.layers.Dense(3 * hidden_dim, name="project_in")
-        self.project_out = keras.layers.Dense(hidden_dim, name="project_out")
-        self.dropout = Dropout(dropout)
+        self.hidden_dim, self.num_heads, self.kv_heads = config.hidden_dim, config.num_heads, config.kv_heads
+        self.head_size = config.head_size
+        heads = (self.num_heads, self.kv_heads, self.kv_heads)
+        # Of queries, keys and values: the columns where each starts, and where the last ends.
+        self.edges = [self.head_size * sum(heads[:number]) for number in range(4)]
+        self.project_in = keras.layers.Dense(self.edges[3], use_bias=config.attention_bias != "none", name="project_in")
+        self.project_out = keras.layers.Dense(
+            self.hidden_dim, use_bias=config.attention_bias == "all", name="project_out"
+        )
+        self.dropout = Dropout(config.attention_dropout)
         self.watch: Callable[[Any], object] | None = None
         # Scaling the projection is cheaper than scaling the logits.
-        self.scales = np.repeat(np.array([(hidden_dim // num_heads) ** -0.5, 1, 1], np.float32), hidden_dim)
+        scale = self.head_size**-0.5 if config.query_scale else 1
+        self.scales = np.repeat(np.array([scale, 1, 1], np.float32), np.diff(self.edges))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights.
@@ -44,7 +50,7 @@ class MultiHeadAttention(keras.layers.Layer):
             input_shape: `[batch, length, hidden_dim]`.
         """
         self.project_in.build((None, None, self.hidden_dim))
-        self.project_out.build((None, None, self.hidden_dim))
+        self.project_out.build((None, None, self.num_heads * self.head_size))
         self.built = True
 
     def project(self, states: Any, first: int, last: int) -> list[Any]:
@@ -56,25 +62,35 @@ class MultiHeadAttention(keras.layers.Layer):
             last: Number after the last projection.
 
         Returns:
-            `last - first` tensors, each `[num_heads * batch, length, hidden_dim / num_heads]`; the queries are scaled.
+            `last - first` tensors, `[num_heads * batch, length, head_size]`, of keys and values
+            `[kv_heads * batch, length, head_size]`; the queries are scaled.
         """
-        columns = slice(first * self.hidden_dim, last * self.hidden_dim)
+        columns = slice(self.edges[first], self.edges[last])
         scales = self.scales[columns]
-        kernel = ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype)
-        bias = ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
-        parts = ops.split(ops.matmul(states, kernel) + bias, (last - first) * self.num_heads, axis=-1)
-        return [
-            ops.concatenate(parts[start : start + self.num_heads], axis=0)
-            for start in range(0, len(parts), self.num_heads)
-        ]
+        projected = ops.matmul(states, ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype))
+        if self.project_in.use_bias:
+            projected += ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
+        parts = ops.split(projected, (columns.stop - columns.start) // self.head_size, axis=-1)
+        found = []
+        for heads in (self.num_heads, self.kv_heads, self.kv_heads)[first:last]:
+            found.append(ops.concatenate(parts[:heads], axis=0))
+            parts = parts[heads:]
+        return found
+
+    def repeat(self, states: Any) -> Any:
+        """Copies keys or values, `[kv_heads * batch, length, head_size]`, for all heads of queries."""
+        times = self.num_heads // self.kv_heads
+        if times == 1:
+            return states
+        return ops.concatenate([part for part in ops.split(states, self.kv_heads) for _ in range(times)], axis=0)
 
     def weights_of(self, queries: Any, keys: Any, bias: Any) -> Any:
         """Computes the attention weights.
 
         Args:
-            queries: `[num_heads * batch, queries, hidden_dim / num_heads]`.
-            keys: `[num_heads * batch, keys, hidden_dim / num_heads]`.
-            bias: Added to the logits, `[num_heads * batch, queries, keys]`: 0, or very negative where masked.
+            queries: `[num_heads * batch, queries, head_size]`.
+            keys: `[num_heads * batch, keys, head_size]`.
+            bias: Added to the logits, `[num_heads * batch, queries, keys]`: very negative where masked.
 
         Returns:
             `[num_heads * batch, queries, keys]`; they sum to 1 over the last axis.
@@ -104,17 +120,8 @@ class MultiHeadAttention(keras.layers.Layer):
         else:
             (queries,), (keys, values) = self.project(states, 0, 1), self.project(memory, 1, 3)
         if rotations is not None:
-            queries, keys = rotate(queries, rotations), rotate(keys, rotations)
-        weights = self.weights_of(queries, keys, bias)
+            queries, keys = rotate(queries, rotations), rotate(keys, rotations[: ops.shape(keys)[0]])
+        weights = self.weights_of(queries, self.repeat(keys), bias)
         if self.watch is not None:
             self.watch(weights)
-        return self.merge(ops.matmul(self.dropout(weights, training=training), values))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "hidden_dim": self.hidden_dim,
-            "num_heads": self.num_heads,
-            "dropout": self.dropout.rate,
-        }
+        return self.merge(ops.matmul(self.dropout(weights, training=training), self.repeat(values)))

@@ -6,15 +6,34 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel, padded
 from seqline.modeling.layers import TransformerLayer
 
 
+def prompt(config: TransformerConfig, source: Sequence[int]) -> list[int]:
+    """Makes the tokens before a target: the source, `eos`, `bos`, or what a template has made of the source.
+
+    Args:
+        config: The model's configuration.
+        source: Token ids.
+
+    Raises:
+        UserError: If a template leaves no token.
+    """
+    if config.prompt_form == "seqline":
+        return [*source, config.eos_id, config.start]
+    tokens = [*([config.start] if config.prompt_bos else []), *source]
+    if not tokens:
+        raise UserError("a prompt has no tokens: the template must have some text beside {source}")
+    return tokens
+
+
 class Gpt(LanguageModel):
     """Maps a sequence of tokens to logits of the next one.
 
-    An example is one sequence: the source, `eos`, `bos`, the target, `eos`. Several are packed in a row, each a
+    An example is one sequence, the prompt (see `prompt`), the target and `eos`. Several are packed in a row, each a
     segment that does not attend to the others; its positions start at 0.
 
     Args:
@@ -45,7 +64,9 @@ class Gpt(LanguageModel):
         visible = ops.logical_and(
             ops.equal(segments[:, :, None], segments[:, None, :]), (order[None, :] <= order[:, None])[None]
         )
-        bias = self.bias_of(visible, ids)
+        # Within a segment, positions differ as the order does.
+        relative = self.relative_bias(self.decoder_relative, ops.shape(ids)[1], both=False)
+        bias = self.bias_of(visible, ids, relative)
         rotations = self.rotations_at(positions)
         states = self.embed(ids, positions, training)
         for layer in self.decoder:
@@ -55,9 +76,9 @@ class Gpt(LanguageModel):
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
         """See `LanguageModel`."""
         config = self.config
-        rows = [[*left, config.eos_id, config.bos_id] for left, _ in pairs]
+        rows = [prompt(config, left) for left, _ in pairs]
         longest = max(map(len, rows))
-        ids = padded(rows, config.pad_id, max(longest, min(longest + room, config.max_length)))
+        ids = padded(rows, config.filler, max(longest, min(longest + room, config.max_length)))
         return (ids[:, :0], ids), np.array([len(row) - 1 for row in rows], np.int32)
 
     def continuation(self, source: Any) -> Callable[[Any], Any]:

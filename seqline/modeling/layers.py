@@ -1,5 +1,6 @@
 """One layer of a stack (Vaswani et al. 2017, figure 1), with newer norms and activations as options."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +11,15 @@ from seqline.modeling.config import TransformerConfig
 from seqline.modeling.dropout import Dropout
 from seqline.modeling.normalization import normalization
 
-ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "silu": ops.silu, "swiglu": ops.silu}
+ACTIVATIONS = {
+    "relu": ops.relu,
+    "gelu": ops.gelu,
+    "gelu_exact": partial(ops.gelu, approximate=False),
+    "silu": ops.silu,
+    "swiglu": ops.silu,
+    "geglu": ops.gelu,
+}
+"""The functions by name; of an activation with a gate, the gate's."""
 
 
 class FeedForward(keras.layers.Layer):
@@ -25,11 +34,13 @@ class FeedForward(keras.layers.Layer):
         self.hidden_dim, self.intermediate_dim, self.gated = (
             config.hidden_dim,
             config.intermediate_dim,
-            config.activation == "swiglu",
+            config.gated,
         )
-        self.activation = ACTIVATIONS[config.activation]
-        self.expand = keras.layers.Dense(self.intermediate_dim * (2 if self.gated else 1), name="expand")
-        self.contract = keras.layers.Dense(self.hidden_dim, name="contract")
+        self.activation, biased = ACTIVATIONS[config.activation], config.feed_forward_bias
+        self.expand = keras.layers.Dense(
+            self.intermediate_dim * (2 if self.gated else 1), use_bias=biased, name="expand"
+        )
+        self.contract = keras.layers.Dense(self.hidden_dim, use_bias=biased, name="contract")
         self.dropout = Dropout(config.activation_dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -65,16 +76,12 @@ class TransformerLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden_dim, self.has_cross = config.hidden_dim, cross
         self.normalized_first = config.norm_placement == "pre"
-
-        def attention(name: str) -> MultiHeadAttention:
-            return MultiHeadAttention(config.hidden_dim, config.num_heads, config.attention_dropout, name=name)
-
-        self.self_norm = normalization(config.norm, "self_norm")
-        self.self_attention = attention("self_attention")
+        self.self_norm = normalization(config, "self_norm")
+        self.self_attention = MultiHeadAttention(config, name="self_attention")
         if cross:
-            self.cross_norm = normalization(config.norm, "cross_norm")
-            self.cross_attention = attention("cross_attention")
-        self.feed_forward_norm = normalization(config.norm, "feed_forward_norm")
+            self.cross_norm = normalization(config, "cross_norm")
+            self.cross_attention = MultiHeadAttention(config, name="cross_attention")
+        self.feed_forward_norm = normalization(config, "feed_forward_norm")
         self.feed_forward = FeedForward(config, name="feed_forward")
         self.dropout = Dropout(config.dropout)
 

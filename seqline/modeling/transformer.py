@@ -22,7 +22,7 @@ class Transformer(LanguageModel):
 
     Call arguments:
         inputs: A pair of int32 `[batch, source length]`, ending in `eos`, and int32 `[batch, target length]`,
-            starting with `bos`; both padded with `pad_id`.
+            starting with `config.start`; both padded with `pad_id`.
 
     Returns of a call:
         float32 `[batch, target length, vocabulary_size]`.
@@ -39,7 +39,7 @@ class Transformer(LanguageModel):
             TransformerLayer(config, cross=False, name=f"encoder_{i}") for i in range(config.encoder_layers)
         ]
         self.decoder = [TransformerLayer(config, cross=True, name=f"decoder_{i}") for i in range(config.decoder_layers)]
-        self.encoder_norm = normalization(config.norm, "encoder_norm") if config.norm_placement == "pre" else None
+        self.encoder_norm = normalization(config, "encoder_norm") if config.norm_placement == "pre" else None
         for layer in (*self.encoder, *self.decoder, self.encoder_norm, self.decoder_norm):
             if layer is not None:
                 layer.build((None, None, config.hidden_dim))
@@ -56,7 +56,8 @@ class Transformer(LanguageModel):
             The memory, `[batch, source length, hidden_dim]`.
         """
         positions = ops.arange(ops.shape(source)[1])[None]
-        bias = self.bias_of(self.real(source), source)
+        relative = self.relative_bias(self.encoder_relative, ops.shape(source)[1], both=True)
+        bias = self.bias_of(self.real(source), source, relative)
         rotations = self.rotations_at(positions)
         states = self.embed(source, positions, training)
         for layer in self.encoder:
@@ -69,7 +70,7 @@ class Transformer(LanguageModel):
         Args:
             source: int32 `[batch, source length]`.
         """
-        return ops.not_equal(source, self.config.pad_id)[:, None]
+        return ops.not_equal(source, self.config.padding)[:, None]
 
     def hidden(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """See `LanguageModel`; the inputs are those of a call."""
@@ -82,7 +83,7 @@ class Transformer(LanguageModel):
         Args:
             memory: From `encode`.
             source: int32 `[batch, source length]`.
-            target: int32 `[batch, target length]`, starting with `bos`.
+            target: int32 `[batch, target length]`, starting with `config.start`.
             training: Whether to apply dropout.
 
         Returns:
@@ -90,8 +91,9 @@ class Transformer(LanguageModel):
         """
         memory_bias = self.bias_of(self.real(source), target)
         positions = ops.arange(ops.shape(target)[1])[None]
+        relative = self.relative_bias(self.decoder_relative, ops.shape(target)[1], both=False)
         # A target is padded at its end only, so the causal mask hides the padding too.
-        bias = self.bias_of((positions[:, None] <= positions[:, :, None]), target)
+        bias = self.bias_of((positions[:, None] <= positions[:, :, None]), target, relative)
         rotations = self.rotations_at(positions)
         states = self.embed(target, positions, training)
         for layer in self.decoder:
@@ -101,8 +103,8 @@ class Transformer(LanguageModel):
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
         """See `LanguageModel`."""
         config = self.config
-        source = padded([[*left, config.eos_id] for left, _ in pairs], config.pad_id)
-        ids = padded([[config.bos_id]] * len(pairs), config.pad_id, 1 + min(room, config.max_length - 1))
+        source = padded([[*left, config.eos_id] for left, _ in pairs], config.padding)
+        ids = padded([[config.start]] * len(pairs), config.padding, 1 + min(room, config.max_length - 1))
         return (source, ids), np.zeros(len(pairs), np.int32)
 
     def continuation(self, source: Any) -> Callable[[Any], Any]:

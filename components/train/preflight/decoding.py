@@ -25,7 +25,7 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
     from seqline.modeling.architectures import make_model
 
     decoder = Decoder(make_model(config), for_compiler=True)
-    heads, size = config.num_heads, config.hidden_dim // config.num_heads
+    heads, size = config.kv_heads, config.head_size
     caches = decoder.empty_caches(sentences, beam, positions)
     candidates = 1 if beam == 1 else 2 * beam
 

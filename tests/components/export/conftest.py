@@ -19,7 +19,7 @@ def loaded_model(exported_model: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def small_model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gpt of one layer with random weights, exported as int8 from a corpus of long pairs; beside its checkpoint."""
+    """A gpt as Llama's, one layer of random weights, exported as int8 from a corpus of long pairs."""
     from seqline.artifacts.checkpoint import Checkpoint, CheckpointConfig
     from seqline.artifacts.corpus import Corpus
     from seqline.components.export.options import DecodingOptions
@@ -39,8 +39,14 @@ def small_model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             decoder_layers=1,
             hidden_dim=64,
             intermediate_dim=128,
-            num_heads=2,
+            num_heads=4,
+            num_kv_heads=2,
+            head_dim=8,
             positions="rotary",
+            activation="swiglu",
+            attention_bias="none",
+            feed_forward_bias=False,
+            embedding_scale=False,
             max_length=300,
         )
         checkpoint = Checkpoint(folder / "checkpoint")

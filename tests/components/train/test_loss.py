@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train import loss
+from seqline.components.train.batches import Batches
+from seqline.components.train.objective import TrainingModel
+from seqline.components.train.packing import Packs
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
 from tests.examples import examples
+from tests.families import LLAMA, MARIAN, T5
 
 
 def textbook(
@@ -15,6 +23,25 @@ def textbook(
     smoothed = tf.one_hot(labels, size) * (1 - smoothing) + smoothing / size
     logits = tf.matmul(states, kernel, transpose_b=True)
     return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits) * weights)
+
+
+@pytest.mark.parametrize("choices", [T5, MARIAN, LLAMA], ids=["t5", "marian", "llama"])
+def test_the_loss_is_the_cross_entropy_of_the_models_own_logits(choices: dict[str, Any]) -> None:
+    shape = {"vocabulary_size": 20, "encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "dropout": 0.0}
+    config = TransformerConfig(**{**shape, "num_heads": 2, **choices})
+    model = TrainingModel(make_model(config), label_smoothing=0.0)
+    if config.logit_bias:
+        model.model.output_bias.assign(np.linspace(-1, 1, 20))
+    kind = Packs if config.architecture == "gpt" else Batches
+    pairs = [(np.arange(4, 8, dtype=np.int32), np.arange(9, 12 + n, dtype=np.int32)) for n in range(3)]
+    inputs, expected = next(iter(kind(pairs, config, 64).dataset(1, 0)))
+    logits, labels = model.model(inputs).numpy(), expected.numpy()
+    gains = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    # Three to five tokens and an end each, which of the Llama family is the padding token too.
+    rows, columns = np.nonzero(labels != config.padding)
+    assert len(rows) == sum(len(target) + 1 for _, target in pairs)
+    value = model.compute_loss(inputs, expected, model(inputs))
+    np.testing.assert_allclose(value, -gains[rows, columns, labels[rows, columns]].mean(), rtol=1e-4)
 
 
 @examples(25)

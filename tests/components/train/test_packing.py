@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.packing import Packs, pack
+from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.gpt import Gpt
 from tests.examples import examples
@@ -34,18 +36,51 @@ def test_every_item_is_in_one_row_and_no_row_is_too_full(lengths: list[int]) -> 
     assert all(sum(lengths[index] for index in members) <= 10 for members in packs)
 
 
+# The end of a target is learned, although it is the padding token too.
+TEMPLATE = CONFIG.with_values(prompt_form="template", pad_id=3, eos_id=3, positions="relative", num_kv_heads=1)
+CONFIGS = [CONFIG, TEMPLATE, TEMPLATE.with_values(prompt_bos=True)]
+
+
 @examples(20)
-@given(lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=30))
-def test_every_target_is_predicted_once_an_epoch_and_no_source(lengths: list[tuple[int, int]]) -> None:
-    packs = Packs(pairs_of(lengths), CONFIG, 128)
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=30),
+    config=st.sampled_from(CONFIGS),
+)
+def test_every_target_is_predicted_once_an_epoch_and_no_source(
+    lengths: list[tuple[int, int]], config: TransformerConfig
+) -> None:
+    packs = Packs(pairs_of(lengths), config, 128)
     expected = np.concatenate([batch.ravel() for _, batch in packs.dataset(1, 0).as_numpy_iterator()])
-    targets = [token for _, target in pairs_of(lengths) for token in (*target, CONFIG.eos_id)]
-    assert sorted(expected[expected != CONFIG.pad_id]) == sorted(targets)
+    targets = [token for _, target in pairs_of(lengths) for token in (*target, config.eos_id)]
+    assert sorted(expected[expected != config.padding]) == sorted(targets)
 
 
-def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone() -> None:
-    model = Gpt(CONFIG)
-    packs = Packs(pairs_of([(3, 4), (2, 5)]), CONFIG, 64)
+@pytest.mark.parametrize(
+    ("config", "ids", "expected"),
+    [
+        (CONFIG, [7, 8, 3, 2, 9], [0, 0, 0, 9, 3]),
+        (CONFIGS[1], [7, 8, 9], [-1, 9, 3]),
+        (CONFIGS[2], [2, 7, 8, 9], [-1, -1, 9, 3]),
+    ],
+    ids=["seqline", "template", "template with bos"],
+)
+def test_a_prompt_has_the_form_of_the_model(config: TransformerConfig, ids: list[int], expected: list[int]) -> None:
+    packs = Packs([(np.array([7, 8], np.int32), np.array([9], np.int32))], config, 64)
+    assert packs.ids[0, : len(ids)].tolist() == ids
+    assert packs.expected[0, : len(ids)].tolist() == expected
+    (_, rows), (start,) = Gpt(config).prompts([([7, 8], [])], room=2)
+    assert rows[0, : start + 1].tolist() == ids[:-1]
+
+
+def test_a_prompt_without_tokens_is_refused() -> None:
+    with pytest.raises(UserError, match="a prompt has no tokens: the template must have some text"):
+        Packs([(np.array([], np.int32), np.array([9], np.int32))], TEMPLATE, 64)
+
+
+@pytest.mark.parametrize("config", [CONFIG, TEMPLATE], ids=["seqline", "template"])
+def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone(config: TransformerConfig) -> None:
+    model = Gpt(config)
+    packs = Packs(pairs_of([(3, 4), (2, 5)]), config, 64)
     rows = [field[0] for field in (packs.ids, packs.segments, packs.positions)]
     packed = model(tuple(row[None] for row in rows)).numpy()[0]
     assert set(rows[1]) >= {1, 2}

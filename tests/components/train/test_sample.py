@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,25 +9,31 @@ from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
+from tests.families import LLAMA
 
 PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]))]
 
 
-@pytest.mark.parametrize("architecture", ["transformer", "gpt"])
-def test_every_token_is_the_most_probable_after_those_before_it(architecture: str) -> None:
+@pytest.mark.parametrize(
+    "choices",
+    [{}, {"architecture": "gpt", "encoder_layers": 0}, {**LLAMA, "suppressed_ids": [4, 7, 9, 13]}],
+    ids=["transformer", "gpt", "template"],
+)
+def test_every_token_is_the_most_probable_after_those_before_it(choices: dict[str, Any]) -> None:
     tf.keras.utils.set_random_seed(3)
-    layers = {"encoder_layers": 0 if architecture == "gpt" else 1, "decoder_layers": 2}
-    shape = {"hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2, **layers}
-    model = make_model(TransformerConfig(vocabulary_size=14, architecture=architecture, **shape))  # type: ignore[arg-type]
+    shape = {"hidden_dim": 8, "intermediate_dim": 16, "num_heads": 2, "encoder_layers": 1, "decoder_layers": 2}
+    model = make_model(TransformerConfig(**{"vocabulary_size": 14, **shape, **choices}))
     (source, ids), starts = model.prompts(PAIRS, room=6)
     found = tf.function(greedy)(model, tf.constant(source), tf.constant(ids), tf.constant(starts)).numpy()
-    expected = np.argmax(model.logits(model.continuation(source)(found)), axis=-1)
+    logits = model.logits(model.continuation(source)(found)).numpy()
+    logits[..., list(model.config.suppressed_ids)] = -np.inf
+    expected = np.argmax(logits, axis=-1)
     for row, start in enumerate(starts):
         np.testing.assert_array_equal(found[row, : start + 1], ids[row, : start + 1])
         output = found[row, start + 1 : start + 7].tolist()
         ended = output.index(model.config.eos_id) + 1 if model.config.eos_id in output else len(output)
         assert output[:ended] == expected[row, start : start + ended].tolist()
-        assert set(output[ended:]) <= {model.config.pad_id}
+        assert set(output[ended:]) <= {model.config.filler}
 
 
 def test_outputs_equal_to_their_references_score_a_hundred_and_others_less() -> None:

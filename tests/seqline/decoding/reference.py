@@ -6,7 +6,7 @@ that of Keskar et al. 2019, top_p that of Holtzman et al. 2020, and sampling add
 1954).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,9 @@ def model_logits(model: Any) -> Callable[[list[int]], NextLogits]:
     return of_source
 
 
-def beam_search(next_logits: NextLogits, options: Any, bos: int, eos: int) -> list[Result]:
+def beam_search(
+    next_logits: NextLogits, options: Any, bos: int, eos: int, suppressed: Sequence[int] = ()
+) -> list[Result]:
     """The best outputs of one sentence, best first.
 
     Args:
@@ -52,6 +54,7 @@ def beam_search(next_logits: NextLogits, options: Any, bos: int, eos: int) -> li
         options: Has the search options as attributes.
         bos: Token that starts an output.
         eos: Token that ends it.
+        suppressed: Tokens that are never chosen, but have their share of the probability.
     """
     size, results = options.beam_size, options.n_best
     live: list[Result] = [((), 0.0)]
@@ -63,6 +66,7 @@ def beam_search(next_logits: NextLogits, options: Any, bos: int, eos: int) -> li
                 for (tokens, total), logits in zip(live, _rows(next_logits, live, bos), strict=True)
             ]
         )
+        table[:, list(suppressed)] = -np.inf
         # An ended hypothesis uses up no place in the beam, so twice as many candidates are looked at.
         best = np.argsort(-table, axis=None, kind="stable")[: 2 * size if size > 1 else 1]
         found = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.decoding.decoder import Decoder
-from seqline.decoding.layers import MASKED
+from seqline.decoding.layers import MASKED, Normalization
 from seqline.decoding.output import BLOCK, Output
 from seqline.decoding.token_choice import FORBIDDEN
 from seqline.decoding.weights import Weight
@@ -102,6 +102,34 @@ def test_weights_in_smaller_types_are_close_to_the_trained_ones(weights: str, er
         assert (np.abs(matrix.values - values) <= error * largest).all()
     rows = Weight(values, weights, scaled=0).rows(tf.constant([[3], [7]]))
     np.testing.assert_allclose(rows[:, 0], values[[3, 7]], atol=error * np.abs(values).max())
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "int8"])
+def test_a_large_models_weights_stay_packed_and_give_the_same_logits(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqline.decoding.output.PART_BYTES", 400)
+    tf.keras.utils.set_random_seed(1)
+    model = make_model(CONFIG.with_values(positions="relative", activation="swiglu"))
+    source, target = tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0), tf.constant([[2, 5, 6], [2, 9, 8]])
+    found = []
+    for limit in (1 << 20, 0):
+        decoder = Decoder(model, weights, unpacked_bytes=limit)
+        with decoder.unpacked():
+            large = [module for module in decoder.submodules if isinstance(module, Weight) and module.size]
+            unpacked = [weight for weight in large if weight.values is not None and weight is not decoder.embedding]
+            assert bool(unpacked) == (limit > 0 and weights != "float32")
+            found.append(decoder.output.logits(decoder.whole(target, decoder.encode(source))))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+
+
+def test_an_epsilon_is_kept_where_embeddings_are_not_scaled() -> None:
+    # A mean square of 1e-4, as of Llama's embeddings: dropping an epsilon of 1e-5 changes a state by 5%.
+    config = CONFIG.with_values(embedding_scale=False, norm_epsilon=1e-5)
+    rows = np.random.default_rng(1).normal(0, 0.01, (3, 8)).astype(np.float32)
+    found = Normalization(config, None).before(tf.constant(rows)) * 8**0.5
+    expected = rows / np.sqrt((rows**2).mean(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @examples(20)

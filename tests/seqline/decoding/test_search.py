@@ -156,7 +156,7 @@ def test_options_built_into_the_graph_equal_options_as_inputs(model: LanguageMod
 class Scripted:
     """A decoder with fixed outputs, for sources that start with 5 and for others."""
 
-    config, heads, size, group = CONFIG, 1, 1, 1
+    config, kv_heads, size, group = CONFIG, 1, 1, 1
     output = Output(np.zeros((1, BLOCK), np.float32), np.zeros(BLOCK, np.float32), reach=SAFE)
 
     def encode(self, source: Any) -> Memory:

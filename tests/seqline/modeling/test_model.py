@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,10 +10,12 @@ from seqline.components.train.batches import Batches
 from seqline.components.train.packing import Packs
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
-from seqline.modeling.config import PRESETS, TransformerConfig
+from seqline.modeling.config import LATER, PRESETS, TransformerConfig
 from seqline.modeling.normalization import RMSNormalization
+from seqline.modeling.positions import distance_buckets
 from seqline.modeling.transformer import Transformer
 from tests.examples import examples
+from tests.families import LLAMA, MARIAN, T5
 
 CONFIG = TransformerConfig(
     vocabulary_size=20, encoder_layers=2, decoder_layers=2, hidden_dim=8, intermediate_dim=16, num_heads=2, dropout=0.2
@@ -80,6 +84,15 @@ def test_presets_have_the_published_sizes(name: str) -> None:
         ({"hidden_dim": 10, "num_heads": 4}, "hidden_dim 10 must be a multiple of twice num_heads"),
         ({"decoder_layers": 0}, "decoder_layers must be at least 1, not 0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1"),
+        ({"num_kv_heads": 3}, "num_heads 4 must be a multiple of num_kv_heads (3)"),
+        ({"head_dim": 5, "positions": "rotary"}, "head_dim 5 must be even with rotary positions"),
+        ({"positions": "relative", "relative_max_distance": 16}, "relative_max_distance 16 must be above half of"),
+        ({"rope_scaling": {"kind": "yarn", "factor": 2}}, "rope_scaling.kind must be linear or llama3, not 'yarn'"),
+        ({"pad_id": 3}, "pad_id 3 must be a token of its own; only prompt_form template does without"),
+        ({"bos_id": None}, "start_id is missing: without bos_id, no token starts the target"),
+        ({"eos_id": 9}, "eos_id 9 is no token of a vocabulary of 9"),
+        ({"suppressed_ids": [3]}, "suppressed_ids has eos_id 3: no output would end"),
+        ({"prompt_form": "template"}, "prompt_form template needs architecture gpt, not transformer"),
     ],
 )
 def test_an_impossible_shape_names_the_field(change: dict[str, float], message: str) -> None:
@@ -93,11 +106,31 @@ def test_an_unknown_preset_names_the_nearest() -> None:
         TransformerConfig.preset("smal", vocabulary_size=9)
 
 
+def test_fields_that_older_models_lack_are_written_only_with_other_values() -> None:
+    assert set(CONFIG.to_dict()).isdisjoint(LATER)
+    other = CONFIG.with_values(num_kv_heads=1, rope_scaling={"kind": "linear", "factor": 2.5}, suppressed_ids=[7])
+    assert TransformerConfig.from_dict(json.loads(json.dumps(other.to_dict()))) == other
+
+
+def test_a_relative_bias_has_the_published_buckets() -> None:
+    # As T5's code: 32 buckets up to a distance of 128, of an encoder half of them for each direction.
+    config = CONFIG.with_values(positions="relative")
+    causal, both = (distance_buckets(config, 201, both).tolist() for both in (False, True))
+    assert [causal[200 + distance] for distance in (-9, 0, 1, 15, 16, 31, 32, 64, 127, 128, 200)] == [
+        *(0, 0, 1, 15, 16, 21, 21, 26, 31, 31, 31)
+    ]
+    assert [both[200 + distance] for distance in (-200, -64, -8, -1, 0, 1, 7, 8, 15, 16, 32, 64, 128)] == [
+        *(31, 30, 24, 17, 0, 1, 7, 8, 9, 10, 12, 14, 15)
+    ]
+
+
 OPTIONS = [
     {"norm_placement": "post"},
     {"norm": "layer"},
     {"positions": "learned"},
     {"positions": "rotary"},
+    {"positions": "relative"},
+    {"num_kv_heads": 1},
     {"activation": "gelu"},
     {"activation": "swiglu"},
     {"tied_embeddings": False},
@@ -112,6 +145,9 @@ OPTIONS = [
         {"norm": "layer", "positions": "learned", "activation": "gelu", "tied_embeddings": False},
         {"norm_placement": "post", "positions": "rotary", "activation": "swiglu"},
         {"architecture": "gpt", "encoder_layers": 0},
+        T5,
+        MARIAN,
+        {**LLAMA, "num_kv_heads": 1},
     ],
     ids=str,
 )
@@ -123,8 +159,8 @@ def test_training_changes_every_weight(options: dict[str, object]) -> None:
     pairs = [(np.arange(5, 9, dtype=np.int32), np.arange(9, 14, dtype=np.int32))] * 8
     inputs, expected = next(iter(batch(pairs, config, 64).dataset(1, 0)))
     with tf.GradientTape() as tape:
-        logits = model(inputs)
-        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(expected, logits))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(expected, 0), model(inputs))
+        loss = tf.reduce_sum(losses * tf.cast(expected != config.padding, tf.float32))
     gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         # Queries, keys and values are one matrix. The softmax does not depend on the bias of the keys.

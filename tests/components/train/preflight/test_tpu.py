@@ -17,6 +17,7 @@ from seqline.errors import UserError
 from seqline.modeling import layers
 from seqline.modeling.architectures import ARCHITECTURES
 from seqline.modeling.config import PRESETS, TransformerConfig
+from tests.families import LLAMA, MARIAN, T5, Choices
 from tests.nightly import NIGHTLY
 
 pytestmark = pytest.mark.e2e(seconds=20)
@@ -107,6 +108,15 @@ def test_a_step_of_decoding_compiles() -> None:
     assert not found.error
     # At least the products of every hypothesis with the feed-forward layers and the output layer.
     assert found.flops > 2 * 8 * 4 * (2 * 2 * 128 * 256 + 128 * 512)
+
+
+@pytest.mark.parametrize("choices", [T5, MARIAN, LLAMA], ids=["t5", "marian", "llama"])
+def test_the_choices_of_each_family_compile(choices: Choices) -> None:
+    shape = {"vocabulary_size": 64, "encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "intermediate_dim": 8}
+    config = TransformerConfig(**{**shape, "num_heads": 2, "max_length": 16, **choices})
+    step, decoding = TrainingStep(config, Options()), lower_decoding(config, sentences=2, beam=2, source=8, positions=8)
+    for lowered in (step.lower(TINY), decoding):
+        assert not compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines).error
 
 
 def test_the_stage_reports_memory_time_and_cost_of_a_corpus(corpus: Path, small_demo: None, tmp_path: Path) -> None:
