@@ -61,24 +61,31 @@ class Options(BaseOptions):
         64, ge=0, description="Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none."
     )
     batch_tokens: int = Field(
-        4096, ge=64, description="Target tokens in a batch, padding included.", json_schema_extra=tunable()
+        4096,
+        ge=64,
+        description="Tokens of a batch on its longer side, source or target, padding included; of a gpt, on both sides "
+        "together.",
+        json_schema_extra=tunable(),
     )
     gradient_accumulation_steps: int = Field(
-        1, ge=1, description="Batches whose gradients are averaged before the weights are updated."
+        1, ge=1, description="Batches whose gradients are averaged, by target token, before the weights are updated."
     )
-    lr_schedule: Literal["inverse_square_root", "cosine"] = Field(
-        "inverse_square_root", description="Decay of the learning rate after the warm-up."
+    lr_schedule: Literal["linear", "cosine", "inverse_square_root"] = Field(
+        "linear",
+        description="Decay of the learning rate after the warm-up: linear and cosine end at 0 with the epochs or "
+        "minutes, inverse_square_root knows no end.",
     )
     learning_rate: float = Field(
-        0.002,
-        gt=0,
-        description="Peak learning rate, reached after the warm-up.",
+        0.0,
+        ge=0,
+        description="Peak learning rate, reached after the warm-up; 0 derives it from the model's width and the target "
+        "tokens in an update.",
         json_schema_extra=tunable(min=0.0005, max=0.005, scale="log"),
     )
     warmup_steps: int = Field(
         400,
         ge=0,
-        description="Steps over which the learning rate rises linearly.",
+        description="Updates over which the learning rate rises linearly; at most a tenth of all are used.",
         json_schema_extra=tunable(min=100, max=2000, scale="log"),
     )
     weight_decay: float = Field(

@@ -14,13 +14,16 @@ from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
+FULL_UPDATE = 4096
+"""Target tokens in an update from which on more of them do not raise the learning rate."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """A model and the batches that it is trained and evaluated on.
 
     Attributes:
-        options: Options of training; the preset is not auto.
+        options: Options of training; the preset is not auto, and the learning rate is not 0.
         data: The corpus and its pairs.
         config: The model's configuration.
         train: Batches to learn from.
@@ -89,7 +92,27 @@ def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
     def batches(pairs: list[Pair]) -> Batches | Packs:
         return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
 
-    return Plan(options, data, config, batches(data.train), batches(data.valid))
+    train, valid = batches(data.train), batches(data.valid)
+    return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
+
+
+def with_learning_rate(options: Options, config: TransformerConfig, batch_target_tokens: float) -> Options:
+    """Replaces a learning rate of 0 by one that fits the model and its updates, and logs the reason.
+
+    The rate falls with the width (Yang et al. 2022) and, below 4,096 target tokens in an update, with their square root
+    (Malladi et al. 2022). Half the inverse of the width is 0.004 for preset tiny, the rate of the benchmarks.
+
+    Args:
+        options: Options of training.
+        config: The model's configuration.
+        batch_target_tokens: Target tokens in a batch, without padding.
+    """
+    if options.learning_rate:
+        return options
+    tokens = batch_target_tokens * options.gradient_accumulation_steps
+    rate = float(f"{0.5 / config.hidden_dim * min(1.0, tokens / FULL_UPDATE) ** 0.5:.3g}")
+    log.info("learning rate %g: width %d, %.0f target tokens in an update", rate, config.hidden_dim, tokens)
+    return options.with_values(learning_rate=rate)
 
 
 def batches_kind(options: Options) -> Any:

@@ -25,8 +25,8 @@ HISTORY = [
 
 
 def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> Trainer:
-    model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy())
-    batches: Any = None
+    model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy(), jit_compile=False)
+    batches: Any = [None]
     made = Trainer(model, batches, batches, WorkingState(tmp_path), Options(**options))
     made.history = history
     return made
@@ -84,7 +84,7 @@ class Room:
         random = np.random.default_rng(1)
         pairs = [(ids, ids[::-1].copy()) for ids in random.integers(4, 30, (40, 3)).astype(np.int32)]
         self.train, self.valid = Batches(pairs[:32], config, 32), Batches(pairs[32:], config, 64)
-        self.model = make_training_model(config, self.options, 3 * len(self.train), compiled=False)
+        self.model = make_training_model(config, self.options, compiled=False)
         self.variables = [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
         self.first = [variable.numpy() for variable in self.variables]
         self.clock, self.batch_seconds = Clock(), 0.0
@@ -218,15 +218,37 @@ def test_a_kill_during_the_validation_that_ends_the_time_loses_nothing(room: Roo
     assert entry["target_tokens"] == 3 * 32
 
 
-def test_a_state_without_the_loop_s_time_counts_the_time_of_its_batches(room: Room, tmp_path: Path) -> None:
-    killed(room.trainer(tmp_path, kill=(2, 1)))
-    state = WorkingState(tmp_path)
-    groups, progress = state.load() or ({}, {})
-    assert (progress.pop("elapsed"), progress.pop("validation_seconds")) == (65.0, 60.0)
-    state.save(groups, {**progress, "seconds": 170.0})
-    again = room.trainer(tmp_path, minutes=3.0)
-    again.run()
-    assert again.elapsed >= 170
+def rates_of(trainer: Trainer, room: Room) -> list[float]:
+    """The learning rate of each batch; trains."""
+    found: list[float] = []
+    step = room.model.train_function
+
+    def noted(iterator: Any) -> Any:
+        found.append(float(room.model.optimizer.learning_rate))
+        return step(iterator)
+
+    room.model.train_function = noted
+    try:
+        trainer.run()
+    except KilledError:
+        pass
+    finally:
+        room.model.train_function = step
+    return found
+
+
+@pytest.mark.parametrize("kill", [(1, 2), (2, 0), (3, 1)], ids=str)
+def test_the_schedule_of_a_killed_run_is_that_of_one_that_was_not(
+    room: Room, tmp_path: Path, kill: tuple[int, int]
+) -> None:
+    options = {"minutes": 6.0, "epochs": 9, "batch_seconds": 10.0, "learning_rate": 0.02, "warmup_steps": 1}
+    expected = rates_of(room.trainer(tmp_path / "undisturbed", **options), room)
+    # Three epochs of 100 s; the last batch begins at 230 s of the 300 s before the last validation.
+    assert len(expected) == 12
+    assert expected[-1] == pytest.approx(0.02 * 70 / 300, rel=0.1)
+    first = rates_of(room.trainer(tmp_path / "killed", kill, **options), room)
+    rest = rates_of(room.trainer(tmp_path / "killed", **options), room)
+    assert first + rest == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_epoch_that_was_interrupted_has_the_time_of_both_parts(room: Room, tmp_path: Path) -> None:
