@@ -134,7 +134,8 @@ class LanguageModel(keras.Model):
             states: Hidden states.
         """
         kernel = ops.cast(ops.transpose(self.output_embedding), self.compute_dtype)
-        return ops.cast(ops.matmul(states, kernel), "float32")
+        # A product of bfloat16 would round the logits.
+        return ops.matmul(ops.cast(states, "float32"), ops.cast(kernel, "float32"))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """See the class."""
