@@ -17,7 +17,7 @@ from seqline.components.train.objective import TrainingModel, make_training_mode
 from seqline.components.train.packing import Packs
 from seqline.components.train.plan import Plan, batches_kind
 from seqline.components.train.precision import precision
-from seqline.components.train.sample import Sample
+from seqline.components.train.sample import Sample, names_of
 from seqline.components.train.subwords import Subwords
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
@@ -61,8 +61,15 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
     sample = None
     if options.decoded_sample:
-        detokenizer, language = Detokenizer(data.corpus.tokenizer), data.manifest.target_language
-        sample = Sample(data.valid, model.model, detokenizer, language, options.decoded_sample)
+        sample = Sample(
+            data.valid,
+            model.model,
+            Detokenizer(data.corpus.tokenizer),
+            data.manifest.target_language,
+            names_of(str(data.manifest.options["task"]), options.monitor),
+            options.decoded_sample,
+            flops,
+        )
     return Trainer(
         model,
         plan.train,

@@ -20,7 +20,7 @@ SHAPE = (
     "activation_dropout",
 )
 """The options that are fields of the model's configuration too."""
-DECODED = ("bleu", "rougeL")
+DECODED = ("bleu", "rougeL", "exact_match", "token_f1")
 """The values of `monitor` that need decoded sentences."""
 
 
@@ -53,12 +53,17 @@ class Options(BaseOptions):
     minutes: float = Field(
         0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
     )
-    monitor: Literal["loss", "perplexity", "accuracy", "bleu", "rougeL"] = Field(
-        "loss", description="Validation metric that selects the best epoch; bleu and rougeL need decoded_sample."
+    monitor: Literal["loss", "perplexity", "accuracy", "bleu", "rougeL", "exact_match", "token_f1"] = Field(
+        "loss",
+        description="Validation metric that selects the best epoch; bleu, rougeL, exact_match and token_f1 need "
+        "decoded_sample.",
     )
     patience: int = Field(5, ge=0, description="Epochs without improvement before training stops; 0 for no limit.")
     decoded_sample: int = Field(
-        64, ge=0, description="Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none."
+        64,
+        ge=0,
+        description="Validation sentences decoded after every epoch for BLEU and ROUGE-L, or also for exact match and "
+        "F1 of answers; 0 for none.",
     )
     batch_tokens: int = Field(
         4096,

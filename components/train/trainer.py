@@ -15,7 +15,7 @@ import tensorflow as tf
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
 from seqline.components.train.devices import gather, several_workers
-from seqline.components.train.history import best_epoch, describe, out_of_patience
+from seqline.components.train.history import best_epoch, describe, may_be_best, out_of_patience
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.options import Options
 from seqline.components.train.pace import Pace
@@ -158,6 +158,10 @@ class Trainer:
             # Decisions depend on the history, so all workers take the chief's.
             chiefs = gather(self.model.distribute_strategy, *metrics.values())[0]
             entry = {"epoch": self.epoch + 1, **dict(zip(metrics, chiefs, strict=True))}
+            if self.sample and self.sample.has_more and may_be_best(self.history, entry, self.options.monitor):
+                more = self.sample.measure_all()
+                chiefs = gather(self.model.distribute_strategy, *more.values())[0]
+                entry |= dict(zip(more, chiefs, strict=True))
             if best_epoch([*self.history, entry], self.options.monitor) == entry["epoch"]:
                 self.best = [variable.numpy() for variable in self.model.trainable_variables]
         self.validation_seconds = max(self.validation_seconds, self.clock() - began)

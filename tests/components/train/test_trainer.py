@@ -32,6 +32,18 @@ def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> 
     return made
 
 
+def test_epochs_that_were_not_measured_on_all_pairs_are_not_the_best(tmp_path: Path) -> None:
+    history = [
+        {"epoch": 1, "valid_bleu": 10.0, "valid_bleu_all": 12.0},
+        {"epoch": 2, "valid_bleu": 14.0, "valid_bleu_all": 11.0},
+        {"epoch": 3, "valid_bleu": 7.0},
+        {"epoch": 4, "valid_bleu": 6.0},
+    ]
+    made = trainer(tmp_path, history, monitor="bleu", patience=3)
+    assert made.best_epoch == 1
+    assert made.out_of_patience()
+
+
 @pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("perplexity", 2), ("accuracy", 3), ("bleu", 4)])
 def test_any_metric_selects_the_best_epoch_and_stops_training(tmp_path: Path, monitor: str, best: int) -> None:
     for patience in (1, 2, 3):
@@ -55,11 +67,20 @@ class Clock:
 
 
 class ScriptedSample:
-    """A decoded sample with given scores; decoding takes a minute."""
+    """A decoded sample with given scores; decoding takes a minute.
 
-    def __init__(self, model: TrainingModel, clock: Clock, scores: dict[int, float]) -> None:
-        self.model, self.clock, self.scores = model, clock, dict(scores)
+    With `scores_of_all`, more pairs can be measured, each time with the next of them.
+    """
+
+    def __init__(
+        self, model: TrainingModel, clock: Clock, scores: dict[int, float], scores_of_all: list[float]
+    ) -> None:
+        self.model, self.clock, self.scores, self.scores_of_all = model, clock, dict(scores), list(scores_of_all)
+        self.has_more = bool(scores_of_all)
         self.weights: list[list[np.ndarray]] = []
+
+    def measure_all(self) -> dict[str, float]:
+        return {"valid_bleu_all": self.scores_of_all.pop(0), "valid_rougeL_all": 0.0}
 
     def measure(self) -> dict[str, float]:
         self.clock.now += 60
@@ -102,6 +123,7 @@ class Room:
         folder: Path,
         kill: tuple[int, int] | None = None,
         scores: dict[int, float] | None = None,
+        scores_of_all: tuple[float, ...] = (),
         batch_seconds: float = 1.0,
         **options: Any,
     ) -> Trainer:
@@ -111,6 +133,7 @@ class Room:
             folder: Folder of the working state.
             kill: Epoch and batch after whose save the process is killed.
             scores: BLEU by epoch.
+            scores_of_all: BLEU of more pairs, of the epochs that are measured on them.
             batch_seconds: Seconds that a batch takes.
             **options: Options that differ.
         """
@@ -118,7 +141,7 @@ class Room:
             variable.assign(value)
         self.clock, self.batch_seconds = Clock(), batch_seconds
         clock = self.clock
-        sample: Any = ScriptedSample(self.model, clock, scores or {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
+        sample: Any = ScriptedSample(self.model, clock, scores or {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}, list(scores_of_all))
 
         class Process(Trainer):
             def save(self) -> None:
@@ -184,6 +207,20 @@ def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(room: Room, 
     again.run()
     assert again.best_epoch == 1
     check_equal(room.weights(), first.sample.weights[0])  # type: ignore[union-attr]
+
+
+def test_the_best_epoch_is_the_best_on_all_pairs_that_are_measured(room: Room, tmp_path: Path) -> None:
+    # The sample of the second epoch is far below that of the best one, that of the third a little.
+    trainer = room.trainer(tmp_path, scores={1: 20.0, 2: 17.0, 3: 19.0}, scores_of_all=(18.0, 21.0))
+    history = trainer.run()
+    assert [entry.get("valid_bleu_all") for entry in history] == [18.0, None, 21.0]
+    assert trainer.best_epoch == 3
+    check_equal(room.weights(), trainer.sample.weights[2])  # type: ignore[union-attr]
+
+
+def test_only_a_decoded_monitor_is_measured_on_all_pairs(room: Room, tmp_path: Path) -> None:
+    history = room.trainer(tmp_path, scores_of_all=(1.0,), monitor="loss", epochs=1).run()
+    assert "valid_bleu_all" not in history[0]
 
 
 def test_the_time_limit_includes_the_validation_that_is_expected(room: Room, tmp_path: Path) -> None:
