@@ -72,6 +72,11 @@ class Options(BaseOptions):
         "together.",
         json_schema_extra=tunable(),
     )
+    bucket_by: Literal["both", "source"] = Field(
+        "both",
+        description="Lengths that decide which pairs share a batch: those of both sides, or of the source alone, which "
+        "mixes long and short targets, such as kinds of answers, and pads more. A gpt packs all lengths.",
+    )
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Batches whose gradients are averaged, by target token, before the weights are updated."
     )

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
@@ -116,9 +117,9 @@ def with_learning_rate(options: Options, config: TransformerConfig, batch_target
 
 
 def batches_kind(options: Options) -> Any:
-    """Returns the class of the batches: packs for a gpt.
+    """Returns what makes the batches: packs for a gpt.
 
     Args:
         options: Options of training.
     """
-    return Packs if options.architecture == "gpt" else Batches
+    return Packs if options.architecture == "gpt" else partial(Batches, by_source=options.bucket_by == "source")
