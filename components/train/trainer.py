@@ -147,7 +147,7 @@ class Trainer:
                 "valid_loss": float(measured["nll"]),
                 "valid_perplexity": math.exp(min(float(measured["nll"]), 700)),
                 "valid_accuracy": float(measured["accuracy"]),
-                "lr": float(self.model.optimizer.learning_rate),
+                "lr": self.pace.rate(),
                 "target_tokens": learned["tokens"],
                 "seconds": spent,
                 "tokens_per_second": rate,
