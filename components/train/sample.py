@@ -186,6 +186,8 @@ def measure(
 def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
     """Continues each row after its start with the most probable token, until `eos` or the row's end.
 
+    No output has padding, an unknown token or `bos`.
+
     Args:
         model: The model.
         source: int32 `[rows, source length]`.
@@ -198,11 +200,13 @@ def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
     config = model.config
     rows, length = tf.shape(ids)[0], tf.shape(ids)[1]
     states_of = model.continuation(source)
+    suppressed = np.zeros(config.vocabulary_size, np.float32)
+    suppressed[[config.pad_id, config.unk_id, config.bos_id]] = -np.inf
 
     def step(number: Any, ids: Any, done: Any) -> tuple[Any, Any, Any]:
         positions = starts + number
         states = tf.gather(states_of(ids), positions, batch_dims=1)
-        found = tf.argmax(model.logits(states), axis=-1, output_type=tf.int32)
+        found = tf.argmax(model.logits(states) + suppressed, axis=-1, output_type=tf.int32)
         found = tf.where(done, config.pad_id, found)
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([tf.range(rows), positions + 1], axis=1), found)
         return number + 1, ids, done | tf.equal(found, config.eos_id)

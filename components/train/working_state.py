@@ -123,8 +123,8 @@ class WorkingState:
         parent = self.folder.parent
         if others := len(patiently(lambda: {found.parent for found in parent.glob("*/state-*.npz")}, parent)):
             log.info(
-                "%s has working states of %d other runs, whose data or options differ; training starts from the start "
-                "(epochs and minutes are such options unless lr_schedule is inverse_square_root)",
+                "%s has working states of %d other runs, whose data, options or version of Seqline differ; training "
+                "starts from the start (epochs and minutes are such options unless lr_schedule is inverse_square_root)",
                 parent,
                 others,
             )

@@ -21,13 +21,25 @@ def test_every_token_is_the_most_probable_after_those_before_it(architecture: st
     model = make_model(TransformerConfig(vocabulary_size=14, architecture=architecture, **shape))  # type: ignore[arg-type]
     (source, ids), starts = model.prompts(PAIRS, room=6)
     found = tf.function(greedy)(model, tf.constant(source), tf.constant(ids), tf.constant(starts)).numpy()
-    expected = np.argmax(model.logits(model.continuation(source)(found)), axis=-1)
+    logits = model.logits(model.continuation(source)(found)).numpy()
+    # Without padding, unknown token and bos.
+    expected = 3 + np.argmax(logits[:, :, 3:], axis=-1)
     for row, start in enumerate(starts):
         np.testing.assert_array_equal(found[row, : start + 1], ids[row, : start + 1])
         output = found[row, start + 1 : start + 7].tolist()
         ended = output.index(model.config.eos_id) + 1 if model.config.eos_id in output else len(output)
         assert output[:ended] == expected[row, start : start + ended].tolist()
         assert set(output[ended:]) <= {model.config.pad_id}
+
+
+@pytest.mark.parametrize("token", [0, 1, 2])
+def test_no_output_has_padding_an_unknown_token_or_bos(model: Any, token: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = model.config
+    preferred = tf.one_hot(token, config.vocabulary_size) * 9 + tf.one_hot(7, config.vocabulary_size)
+    monkeypatch.setattr(model, "logits", lambda states: states[:, :1] * 0 + preferred)
+    (source, ids), starts = model.prompts(PAIRS, room=4)
+    found = greedy(model, tf.constant(source), tf.constant(ids), tf.constant(starts)).numpy()
+    assert found[:, 1:].tolist() == [[7] * 4] * 2
 
 
 def test_outputs_equal_to_their_references_score_a_hundred_and_others_less() -> None:

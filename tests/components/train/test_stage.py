@@ -125,7 +125,7 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
     assert batches(corpus, minutes=5, epochs=plain.epochs + 10, patience=1, devices="one", xla="off") == 3
     assert batches(corpus, learning_rate=0.1) == 1
     assert batches(corpus, seed=2) == 1
-    assert "working states of 2 other runs, whose data or options differ" in caplog.text
+    assert "working states of 2 other runs, whose data, options or version of Seqline differ" in caplog.text
     other = shutil.copytree(corpus, tmp_path / "corpus")
     manifest = json.loads(Corpus(other).manifest.read_text())
     Corpus(other).manifest.write_text(json.dumps({**manifest, "fingerprint": "of other data"}))
