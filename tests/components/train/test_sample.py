@@ -50,7 +50,7 @@ def test_outputs_equal_to_their_references_score_a_hundred_and_others_less() -> 
     assert worse["valid_rougeL"] == pytest.approx(100 * (4 / 6) / 2)
 
 
-@pytest.mark.parametrize("language", ["zh", "zho_Hans", "jpn_Jpan", "th", "de"])
+@pytest.mark.parametrize("language", ["zh", "zho_Hans", "jpn_Jpan", "ko", "th", "de"])
 def test_the_decoded_sample_is_measured_as_the_evaluation_does(language: str) -> None:
     references = ["年老的面包师在河边唱歌。", "他在花园里等待。", "ein Haus am großen Fluss"]
     outputs = ["年老的面包师在桥下唱歌。", "他在花园里唱歌。", "ein Haus am kleinen Fluss"]
