@@ -3,15 +3,19 @@
     same-time     BLEU after the same training time as OpenNMT-tf with the better of two recipes, beam 4: bleu,
                   bleu_opennmt_tf, bleu_over_opennmt_tf
     convergence   BLEU, beam 4, for each of three seeds, with the curve by epoch: bleu_seed_1, ..., minutes_seed_1, ...
+    precision     BLEU with float32 and with bfloat16 after the same number of epochs, for each seed:
+                  bleu_float32_seed_1, bleu_bfloat16_seed_1, ..., and bleu_bfloat16_over_float32, of the means
     task          ROUGE, or exact match and F1, for summarization or question answering, compared with a trivial
                   baseline: the source's first sentence, or the most frequent answer of the training pairs
 
-`python -m benchmarks.train_quality same-time PAIRS --minutes 15`. The stages export and evaluate measure every model.
+`python -m benchmarks.train_quality same-time PAIRS --minutes 15`, or `precision PAIRS --epochs 20 --seeds 1 2 3`. The
+stages export and evaluate measure every model.
 """
 
 import gzip
 import json
 import logging
+import statistics
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -31,7 +35,7 @@ from seqline.components.export.stage import export
 from seqline.components.train.options import Options
 from seqline.components.train.stage import train
 from seqline.metrics.batch import Batch
-from seqline.metrics.metrics import METRICS
+from seqline.metrics.metrics import HEADLINES, METRICS
 
 RECIPES: dict[str, dict[str, Any]] = {
     # Wu et al. 2021, with a dropout below 0.3 and a warm-up below 2,000 steps, because training is short.
@@ -51,9 +55,10 @@ OPENNMT_TF_RECIPES = (
 def main() -> None:
     """Runs the benchmark."""
     flags = parser("train_quality", "quality after training, on the test set")
-    flags.add_argument("what", choices=["same-time", "convergence", "task"])
+    flags.add_argument("what", choices=["same-time", "convergence", "precision", "task"])
     flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
     flags.add_argument("--minutes", type=float, default=15.0, help="training time of each model")
+    flags.add_argument("--epochs", type=int, default=20, help="epochs of each model that `precision` trains")
     flags.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     flags.add_argument(
         "--task",
@@ -73,6 +78,8 @@ def main() -> None:
             metrics = {}
             for seed in seeds:
                 metrics |= _named(trained(task, folder, minutes, args.task, seed), f"seed_{seed}")
+        elif args.what == "precision":
+            metrics = precisions(task, folder, 1 if args.quick else args.epochs, args.task, seeds)
         else:
             metrics = trained(task, folder, minutes, args.task, seeds[0]) | baseline(args.pairs, args.task)
     finish(metrics, args.json)
@@ -94,8 +101,8 @@ def trained(
     Returns:
         The metrics on the test set, and the training time in minutes.
     """
-    recipe = recipe or RECIPES[kind]
-    options = Options(epochs=1000, minutes=minutes, patience=15, seed=seed, batch_tokens=BATCH_TOKENS, **recipe)
+    length = {"epochs": 1000, "minutes": minutes, "patience": 15}
+    options = Options(**{**length, "seed": seed, "batch_tokens": BATCH_TOKENS, **(recipe or RECIPES[kind])})
     checkpoint, model, corpus = folder / f"checkpoint-{seed}", folder / f"model-{seed}", Path(task["corpus"])
     train(corpus, checkpoint, options=options)
     history = json.loads(Checkpoint(checkpoint).history.read_text())
@@ -111,6 +118,30 @@ def trained(
         if name in evaluation.metrics
     }
     return metrics | {"minutes": sum(entry["seconds"] for entry in history) / 60}
+
+
+def precisions(task: dict[str, Any], folder: Path, epochs: int, kind: str, seeds: list[int]) -> dict[str, float | str]:
+    """Trains with float32 and with bfloat16, from the same seeds and over the same batches.
+
+    Args:
+        task: The paths that `benchmarks.train.prepare` returned.
+        folder: Working folder.
+        epochs: Epochs of each model: minutes would give the faster precision more updates.
+        kind: Task of the pairs, a key of `RECIPES`.
+        seeds: Seeds of the models.
+    """
+    metrics: dict[str, float | str] = {}
+    headline = HEADLINES[kind]
+    scores: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    for precision, found in scores.items():
+        recipe = {**RECIPES[kind], "precision": precision, "epochs": epochs, "minutes": 0, "patience": 0}
+        for seed in seeds:
+            (folder / precision).mkdir(exist_ok=True)
+            one = trained(task, folder / precision, 0.0, kind, seed, recipe)
+            metrics |= _named(one, f"{precision}_seed_{seed}")
+            found.append(float(one[headline]))
+    difference = statistics.fmean(scores["bfloat16"]) - statistics.fmean(scores["float32"])
+    return metrics | {f"{headline}_bfloat16_over_float32": difference}
 
 
 def same_time(task: dict[str, Any], folder: Path, minutes: float) -> dict[str, float | str]:

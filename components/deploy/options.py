@@ -124,8 +124,8 @@ class Options(BaseOptions):
             )
         if name == "serve-gpu" and not self.accelerator_type:
             raise ValueError(
-                f"image: {self.image} is for GPUs, and accelerator_type is empty; name the GPU, or set image to serve of "
-                "the same version"
+                f"image: {self.image} is for GPUs, and accelerator_type is empty; name the GPU, or set image to "
+                "serve of the same version"
             )
         return self
 

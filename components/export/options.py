@@ -17,7 +17,8 @@ class DecodingOptions(BaseOptions):
     max_input_length: int = Field(
         0,
         ge=0,
-        description="Longest input in tokens; longer ones are truncated. 0 for the corpus's max_tokens, at least 128.",
+        description="Longest input in tokens, its end included; longer ones are truncated. 0 for the corpus's "
+        "max_tokens and the end, at least 128 where longer sources were dropped from the corpus.",
     )
     max_output_length: int = Field(
         0, ge=0, description="Longest output in tokens; 0 for the corpus's max_tokens, at least 128."

@@ -128,11 +128,14 @@ def resolve(options: DecodingOptions, config: "TransformerConfig", manifest: Man
         config: The model's shape.
         manifest: The corpus's manifest.
     """
-    longest = max(int(manifest.options["max_tokens"]), SMALLEST_LIMIT)
+    max_tokens = int(manifest.options["max_tokens"])
+    longest = max(max_tokens, SMALLEST_LIMIT)
+    # With the end of the sentence. Where training truncated, serving truncates to the same tokens.
+    longest_input = max_tokens + 1 if manifest.truncates_sources else max(max_tokens + 1, SMALLEST_LIMIT)
     return Decoding(
         beam_size=options.beam_size,
         length_penalty=options.length_penalty,
-        max_input_length=min(options.max_input_length or longest, config.max_length),
+        max_input_length=min(options.max_input_length or longest_input, config.max_length),
         max_output_length=min(options.max_output_length or longest, config.max_length),
         weight_dtype=options.weight_dtype,
     )

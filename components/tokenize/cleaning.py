@@ -108,7 +108,9 @@ class CleanBlocks(beam.DoFn):
         if self.options.source_field:
             empty = pc.or_(empty, pc.equal(source, ""))
         most = _CHARACTERS_PER_TOKEN * self.options.max_tokens
-        long = pc.or_(pc.greater(pc.utf8_length(source), most), pc.greater(pc.utf8_length(target), most))
+        long = pc.greater(pc.utf8_length(target), most)
+        if not self.options.truncates_sources:
+            long = pc.or_(pc.greater(pc.utf8_length(source), most), long)
         found = (("empty", empty), ("too_long", long))
         masks = [("header", again), *((name, mask.to_numpy(zero_copy_only=False)) for name, mask in found)]
         # Validation and test files are the user's own choice of pairs: no rule changes them.

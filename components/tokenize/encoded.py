@@ -43,8 +43,18 @@ class Ragged:
         Args:
             rows: Their indices, in the order of the result.
         """
-        lengths = self.lengths[rows]
-        starts, begins = self.ends[rows] - lengths, np.cumsum(lengths) - lengths
+        return self._slices(self.ends[rows] - self.lengths[rows], self.lengths[rows])
+
+    def truncated(self, length: int) -> "Ragged":
+        """The starts of the lists.
+
+        Args:
+            length: Ids of a list, at most.
+        """
+        return self._slices(self.ends - self.lengths, np.minimum(self.lengths, length))
+
+    def _slices(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> "Ragged":
+        begins = np.cumsum(lengths) - lengths
         positions = np.repeat(starts - begins, lengths) + np.arange(int(lengths.sum()))
         return Ragged(self.ids[positions], lengths)
 

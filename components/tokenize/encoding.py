@@ -85,9 +85,10 @@ class EncodeSplit(beam.DoFn):
         yield tally
 
     def _filter(self, table: pa.Table, split: str, encoder: Encoder, tally: Tally) -> tuple[pa.Table, Encoded]:
-        """Rejects pairs that are too long, too different in length, or repetitive."""
+        """Rejects pairs that are too long, too different in length, or repetitive; truncates sources."""
         texts = [table[side].combine_chunks() for side in ("source", "target")]
-        encoded = Encoded(encoder.encode(texts[0]), encoder.encode(texts[1]))
+        whole = Encoded(encoder.encode(texts[0]), encoder.encode(texts[1]))
+        encoded = self._truncated(whole)
         shorter = np.minimum(encoded.source.lengths, encoded.target.lengths)
         # Validation and test files are the user's own choice of pairs: no rule may change a published test set.
         from_data = table["parameter"].to_numpy() == _DATA
@@ -101,13 +102,21 @@ class EncodeSplit(beam.DoFn):
         if ratio := self.thresholds.get("length_ratio"):
             masks["length_ratio"] = from_data & (encoded.longest > ratio * shorter) & (shorter > 0)
         if most := self.thresholds.get("repeated"):
-            sides = [repeated(*side, int(most)) for side in zip((encoded.source, encoded.target), texts, strict=True)]
+            sides = [repeated(*side, int(most)) for side in zip((whole.source, whole.target), texts, strict=True)]
             masks["repeated"] = from_data & (sides[0] | sides[1])
         accepted = tally.reject_matches(masks.items(), table, self.paths)
+        if truncated := int((accepted & (encoded.source.lengths < whole.source.lengths)).sum()):
+            tally.truncated[split] += truncated
         if accepted.all():
             return table, encoded
         rows = np.flatnonzero(accepted)
         return table.take(pa.array(rows)), encoded.take(rows)
+
+    def _truncated(self, encoded: Encoded) -> Encoded:
+        """The pairs as serving reads them, where the task allows long sources."""
+        if not self.options.truncates_sources:
+            return encoded
+        return Encoded(encoded.source.truncated(self.options.max_tokens), encoded.target)
 
     def _with_copies(
         self, table: pa.Table, encoded: Encoded, held_out: Hashes, encoder: Encoder, tally: Tally
@@ -117,7 +126,7 @@ class EncodeSplit(beam.DoFn):
         sources, targets = (
             pa.array([getattr(copy, side) for copy in copies], pa.string()) for side in ("source", "target")
         )
-        made = Encoded(encoder.encode(sources), encoder.encode(targets))
+        made = self._truncated(Encoded(encoder.encode(sources), encoder.encode(targets)))
         hashes = hashed(folded_column(sources if self.options.source_field else targets))
         rows = np.flatnonzero((made.longest <= self.options.max_tokens) & ~np.isin(hashes, held_out))
         tally.augmented.update(copies[row].method for row in rows.tolist())

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from seqline.artifacts.corpus import TRUNCATED_TASKS
 from seqline.schema.options import refusing
 from seqline.schema.run import PairOptions
 
@@ -17,7 +18,12 @@ class Options(PairOptions):
     test_share: float = Field(
         0.02, ge=0, lt=1, description="Share of the sources held out for testing, unless test_data is given."
     )
-    max_tokens: int = Field(128, ge=1, description="Longest source or target in tokens; longer pairs are dropped.")
+    max_tokens: int = Field(
+        128,
+        ge=1,
+        description="Longest source or target in tokens. Longer sources of summarization and question_answering are "
+        "truncated; other longer pairs are dropped.",
+    )
     max_malformed_share: float = Field(
         0.0, ge=0, lt=1, description="Share of the rows that may be malformed; more stops the run."
     )
@@ -106,6 +112,11 @@ class Options(PairOptions):
         """The columns that are read, in their order in a file without a header."""
         names = (self.source_field, self.context_field, self.target_field, self.slice_field)
         return tuple(name for name in names if name)
+
+    @property
+    def truncates_sources(self) -> bool:
+        """Whether sources longer than `max_tokens` are truncated; otherwise their pairs are dropped."""
+        return self.task in TRUNCATED_TASKS
 
     def content(self) -> dict[str, Any]:
         """Returns the options that decide the corpus's content: all but its expectations."""

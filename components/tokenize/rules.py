@@ -53,7 +53,7 @@ RULES = {
     "near_duplicate": Rule("the same pair but for case, punctuation and spacing", True, _ALL),
     "in_test": Rule("the source is in the test set", True, _ALL),
     "in_valid": Rule("the source is in the validation set", True, _ALL),
-    "too_long": Rule("more tokens than max_tokens", True, _ALL),
+    "too_long": Rule("more tokens than max_tokens, in a side that is not truncated", True, _ALL),
     "length_ratio": Rule("a larger ratio of the sides' tokens than this", 9.0, _PARALLEL),
     "repeated": Rule("words repeated more often in a row than this", 5, _ALL),
 }

@@ -176,9 +176,12 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         valid=kept["valid"],
         test=kept["test"],
         augmented=dict(sorted(tally.augmented.items())),
+        truncated=dict(sorted(tally.truncated.items())),
     )
     splits = ", ".join(f"{split} {kept[split]}" for split in ("train", "valid", "test"))
     log.info("read %d rows, kept %d: %s", counts.read, counts.kept, splits)
+    if truncated := sum(counts.truncated.values()):
+        log.info("truncated the sources of %d pairs to max_tokens=%d", truncated, options.max_tokens)
     if counts.read != counts.kept + sum(counts.rejected.values()):
         raise RuntimeError(f"rows were lost: {counts}")
     return Manifest(

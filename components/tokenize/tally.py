@@ -63,6 +63,7 @@ class Tally:
         candidates: Pairs of each split before the checks of their length in tokens.
         kept: Pairs of each split.
         augmented: Copies of training pairs, by method.
+        truncated: Pairs whose source was truncated, by split.
         shards: TFRecord files written.
         lengths: Training pairs by length in tokens, for "source" and for "target".
         ratios: Training pairs by twice the binary logarithm, rounded, of the ratio of target length to source length.
@@ -79,6 +80,7 @@ class Tally:
     candidates: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     augmented: Counter[str] = field(default_factory=Counter)
+    truncated: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
     ratios: Counter[int] = field(default_factory=Counter)
@@ -151,7 +153,7 @@ class Tally:
             total.read += tally.read
             total.malformed += tally.malformed
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
-            for name in ("rejected", "candidates", "kept", "augmented", "ratios", "tokens"):
+            for name in ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens"):
                 getattr(total, name).update(getattr(tally, name))
             for name in ("lengths", "slices"):
                 for key, counts in getattr(tally, name).items():
@@ -179,6 +181,7 @@ class Tally:
             candidates=Counter(record["candidates"]),
             kept=Counter(record["kept"]),
             augmented=Counter(record["augmented"]),
+            truncated=Counter(record["truncated"]),
             shards=[Shard(**shard) for shard in record["shards"]],
             lengths={side: _by_number(lengths) for side, lengths in record["lengths"].items()},
             ratios=_by_number(record["ratios"]),

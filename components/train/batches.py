@@ -21,6 +21,7 @@ class Batches:
         buckets: Number of shapes, at most.
         replicas: Devices that share a batch; its rows are a multiple of them, and of eight where there is room.
         like: Batches whose buckets to reuse; they must hold the pairs.
+        by_source: Whether only the source's length decides a pair's bucket; all buckets hold the longest target.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Batches:
         buckets: int = 16,
         replicas: int = 1,
         like: "Batches | None" = None,
+        by_source: bool = False,
     ) -> None:
         self.config, self.replicas = config, replicas
         bos, eos = (np.array([token], np.int32) for token in (config.start, config.eos_id))
@@ -39,6 +41,9 @@ class Batches:
         self.target = _ragged([*(np.concatenate([bos, right, eos]) for _, right in pairs), eos[:0]])
         source = np.array([len(pair[0]) + 1 for pair in pairs])
         target = np.array([len(pair[1]) + 1 for pair in pairs])
+        self.tokens = int(target.sum())
+        if by_source:
+            target[:] = target.max()
         costs = training_flops(config, 1, 0, 1), training_flops(config, 0, 1, 1)
         self.buckets: list[Bucket] = (
             like.buckets if like else choose_buckets(source, target, batch_tokens, buckets, costs, replicas)
@@ -46,7 +51,6 @@ class Batches:
         self.assignment = assign(source, target, self.buckets)
         self.overflow = list(overflow_buckets(self.buckets))
         self.counts = count_batches(np.bincount(self.assignment, minlength=len(self.buckets)), self.buckets)
-        self.tokens = int(target.sum())
 
     @property
     def padding_share(self) -> float:

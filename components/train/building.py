@@ -16,7 +16,8 @@ from seqline.components.train.hardware import Hardware
 from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.packing import Packs
 from seqline.components.train.plan import Plan, batches_kind
-from seqline.components.train.sample import Sample
+from seqline.components.train.precision import precision
+from seqline.components.train.sample import Sample, names_of
 from seqline.components.train.subwords import Subwords
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
@@ -24,7 +25,7 @@ from seqline.components.train.working_state import WorkingState
 
 
 def build_model(plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path | None) -> TrainingModel:
-    """Builds the compiled model; sets Keras's global seed and precision.
+    """Builds the compiled model; sets Keras's global seed.
 
     Args:
         plan: Model configuration and batches.
@@ -37,10 +38,9 @@ def build_model(plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path 
     """
     options = plan.options
     keras.utils.set_random_seed(options.seed)
-    keras.mixed_precision.set_global_policy("float32" if hardware.precision == "float32" else "mixed_bfloat16")
     compiled = options.xla == "on" or (options.xla == "auto" and bool(tf.config.list_logical_devices("TPU")))
-    with strategy.scope():
-        model = make_training_model(plan.config, options, options.epochs * len(plan.train), compiled)
+    with strategy.scope(), precision(hardware.precision):
+        model = make_training_model(plan.config, options, compiled)
         if warm_start:
             start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus)
     return model
@@ -61,8 +61,15 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
     sample = None
     if options.decoded_sample:
-        detokenizer, language = Detokenizer(data.corpus.tokenizer), data.manifest.target_language
-        sample = Sample(data.valid, model.model, detokenizer, language, options.decoded_sample)
+        sample = Sample(
+            data.valid,
+            model.model,
+            Detokenizer(data.corpus.tokenizer),
+            data.manifest.target_language,
+            names_of(str(data.manifest.options["task"]), options.monitor),
+            options.decoded_sample,
+            flops,
+        )
     return Trainer(
         model,
         plan.train,

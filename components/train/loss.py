@@ -11,7 +11,9 @@ def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, 
     """The weighted sum of the label-smoothed cross-entropies (Szegedy et al. 2016) of `states @ kernel.T`.
 
     With z the logits, y the label and e the smoothing it is `logsumexp(z) - (1 - e) z[y] - e mean(z)`, so neither
-    the logits nor the smoothed labels are ever whole in memory. Gradients are computed in the same pass.
+    the logits nor the smoothed labels are ever whole in memory. Gradients are computed in the same pass. The logits are
+    float32, also of bfloat16 states: rounded to bfloat16, a logit of 20 is off by up to 0.06. The products of the
+    gradients are in the type of the states.
 
     Args:
         states: `[rows, hidden_dim]`.
@@ -27,18 +29,19 @@ def smoothed_cross_entropy(states: Any, kernel: Any, labels: Any, weights: Any, 
     @tf.custom_gradient
     def function(states: Any, kernel: Any) -> tuple[Any, Any]:
         total, on_states, on_kernel = _partition(states, kernel, weights)
-        narrow = tf.cast(weights, states.dtype)[:, None]
-        # The mean of the kernel's rows under the smoothed label.
-        expected = (1 - smoothing) * tf.gather(kernel, labels) + smoothing * tf.reduce_mean(kernel, axis=0)
-        total -= tf.reduce_sum(tf.cast(states * expected * narrow, tf.float32))
+        # The mean of the kernel's rows under the smoothed label, times the weight.
+        mean = tf.reduce_mean(tf.cast(kernel, tf.float32), axis=0)
+        expected = (1 - smoothing) * tf.cast(tf.gather(kernel, labels), tf.float32) + smoothing * mean
+        expected *= weights[:, None]
+        total -= tf.reduce_sum(tf.cast(states, tf.float32) * expected)
 
         def gradient(upstream: Any) -> tuple[Any, Any]:
-            weighted = tf.cast(states * narrow, tf.float32)
+            weighted = tf.cast(states, tf.float32) * weights[:, None]
             vocabulary_size = kernel.shape[0]
             chosen = tf.math.unsorted_segment_sum((1 - smoothing) * weighted, labels, vocabulary_size)
             spread = tf.reduce_sum(weighted, axis=0) * (smoothing / vocabulary_size)
-            for_states = tf.cast(upstream, states.dtype) * (on_states - expected * narrow)
-            return for_states, tf.cast(upstream * (on_kernel - chosen - spread), kernel.dtype)
+            for_states = upstream * (tf.cast(on_states, tf.float32) - expected)
+            return tf.cast(for_states, states.dtype), tf.cast(upstream * (on_kernel - chosen - spread), kernel.dtype)
 
         return total, gradient
 
@@ -54,10 +57,11 @@ def _partition(states: Any, kernel: Any, weights: Any) -> tuple[Any, Any, Any]:
     padding = chunks * size - rows
     padded = tf.reshape(tf.pad(states, [[0, padding], [0, 0]]), [chunks, size, dim])
     padded_weights = tf.reshape(tf.pad(weights, [[0, padding]]), [chunks, size, 1])
+    wide = tf.cast(kernel, tf.float32)
 
     def step(number: Any, total: Any, on_states: Any, on_kernel: Any) -> tuple[Any, ...]:
         chunk, weight = padded[number], padded_weights[number]
-        logits = tf.cast(tf.matmul(chunk, kernel, transpose_b=True), tf.float32)
+        logits = tf.matmul(tf.cast(chunk, tf.float32), wide, transpose_b=True)
         highest = tf.reduce_max(logits, axis=1, keepdims=True)
         exponents = tf.exp(logits - highest)
         sums = tf.reduce_sum(exponents, axis=1, keepdims=True)

@@ -9,7 +9,6 @@ from seqline.components.train.devices import several_workers
 from seqline.components.train.loss import smoothed_cross_entropy
 from seqline.components.train.optimizer import Adam
 from seqline.components.train.options import Options
-from seqline.components.train.schedules import WarmUp
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
@@ -67,6 +66,8 @@ class TrainingModel(keras.Model):
         count = tf.reduce_sum(real)
         self.tokens.update_state(count)
         if training:
+            if isinstance(self.optimizer, Adam):
+                self.optimizer.weigh_batch(count)
             factors = self.model.output_factors(states)
             loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing)
             # Replicas hold different numbers of tokens; their gradients are summed.
@@ -93,25 +94,17 @@ class TrainingModel(keras.Model):
         """Does nothing: the model is already built, and Keras's symbolic build fails on the batches of workers."""
 
 
-def make_training_model(config: TransformerConfig, options: Options, steps: int, compiled: bool) -> TrainingModel:
+def make_training_model(config: TransformerConfig, options: Options, compiled: bool) -> TrainingModel:
     """Makes the compiled model with objective and optimizer; must be called in the strategy's scope.
 
     Args:
         config: The model's configuration.
-        options: Options of training.
-        steps: Batches in the whole training.
+        options: Options of training; the trainer sets the learning rate before each update.
         compiled: Whether XLA compiles the step.
     """
     model = TrainingModel(make_model(config), options.label_smoothing)
-    schedule = WarmUp(
-        options.lr_schedule,
-        options.learning_rate,
-        options.warmup_steps,
-        steps // options.gradient_accumulation_steps,
-        options.gradient_accumulation_steps,
-    )
     optimizer = Adam(
-        schedule,
+        options.learning_rate,
         beta_2=0.98,
         epsilon=1e-9,
         weight_decay=options.weight_decay or None,

@@ -10,11 +10,12 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015); with `weight_decay` AdamW (Loshchilov and Hutter 2019).
 
-    Differs from Keras's in four points. Each variable is updated by one fused operation. Gradients are clipped by
-    their global norm after summing over the replicas, so that any number of replicas takes the same step. The momentum
-    of the weights' average rises to `ema_momentum` with the steps, like `tf.train.ExponentialMovingAverage` with
-    `num_updates`: the average spans the last tenth of the steps and soon forgets the first weights. The averaged
-    weights do not replace the trained ones when `fit` ends, which it does here after every epoch.
+    Differs from Keras's in five points. Each variable is updated by one fused operation. Gradients are clipped by
+    their global norm after summing over the replicas, so that any number of replicas takes the same step. Accumulated
+    gradients are averaged by the weights of their batches, not per batch. The momentum of the weights' average rises to
+    `ema_momentum` with the updates, like `tf.train.ExponentialMovingAverage` with `num_updates`: the average spans the
+    last tenth of the updates, of which every one counts once, and soon forgets the first weights. The averaged weights
+    do not replace the trained ones when `fit` ends, which it does here after every epoch.
 
     Args:
         clip_norm: Largest global norm of the gradients; 0 for no limit.
@@ -24,6 +25,52 @@ class Adam(keras.optimizers.Adam):
     def __init__(self, *args: Any, clip_norm: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.clip_norm = clip_norm
+
+    def build(self, variables: Any) -> None:
+        """Makes the variables of the state."""
+        if self.built:
+            return
+        super().build(variables)
+        if self.gradient_accumulation_steps:
+            self._batch_weight = self.add_variable((), initializer="ones", name="batch_weight")
+            self._accumulated_weight = self.add_variable((), name="accumulated_weight")
+
+    def weigh_batch(self, weight: Any) -> None:
+        """Sets the weight of the next gradients among those that are accumulated with them.
+
+        Args:
+            weight: Such as the number of tokens whose mean loss they are of; a scalar.
+        """
+        if self.gradient_accumulation_steps:
+            self._batch_weight.assign(weight)
+
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
+        if not self.gradient_accumulation_steps:
+            super()._backend_apply_gradients(grads, trainable_variables)
+            return
+        sums = [self._accumulated_gradients[self._get_variable_index(variable)] for variable in trainable_variables]
+        weight = tf.convert_to_tensor(self._batch_weight)
+        total = self._accumulated_weight + weight
+        grads = [
+            accumulated + tf.convert_to_tensor(gradient) * tf.cast(weight, gradient.dtype)
+            for gradient, accumulated in zip(grads, sums, strict=True)
+        ]
+
+        def update() -> None:
+            means = [gradient / tf.cast(tf.maximum(total, 1e-9), gradient.dtype) for gradient in grads]
+            self._apply_weight_decay(trainable_variables)
+            self._backend_update_step(means, trainable_variables, self.learning_rate)
+            self._update_model_variables_moving_average(self._trainable_variables)
+            self._backend_reset_gradient_accumulators()
+            self._accumulated_weight.assign(0.0)
+
+        def accumulate() -> None:
+            for accumulated, gradient in zip(sums, grads, strict=True):
+                accumulated.assign(gradient)
+            self._accumulated_weight.assign(total)
+
+        last = tf.equal((self._iterations + 1) % self.gradient_accumulation_steps, 0)
+        tf.cond(last, update, accumulate)
 
     def update_step(self, gradient: Any, variable: Any, rate: Any) -> None:
         """Updates one variable in place."""

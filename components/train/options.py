@@ -23,7 +23,7 @@ SHAPE = (
     "activation_dropout",
 )
 """The options that are fields of the model's configuration too."""
-DECODED = ("bleu", "rougeL")
+DECODED = ("bleu", "rougeL", "exact_match", "token_f1")
 """The values of `monitor` that need decoded sentences."""
 
 
@@ -63,32 +63,49 @@ class Options(BaseOptions):
     minutes: float = Field(
         0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
     )
-    monitor: Literal["loss", "perplexity", "accuracy", "bleu", "rougeL"] = Field(
-        "loss", description="Validation metric that selects the best epoch; bleu and rougeL need decoded_sample."
+    monitor: Literal["loss", "perplexity", "accuracy", "bleu", "rougeL", "exact_match", "token_f1"] = Field(
+        "loss",
+        description="Validation metric that selects the best epoch; bleu, rougeL, exact_match and token_f1 need "
+        "decoded_sample.",
     )
     patience: int = Field(5, ge=0, description="Epochs without improvement before training stops; 0 for no limit.")
     decoded_sample: int = Field(
-        64, ge=0, description="Validation sentences decoded after every epoch for BLEU and ROUGE-L; 0 for none."
+        64,
+        ge=0,
+        description="Validation sentences decoded after every epoch for BLEU and ROUGE-L, or also for exact match and "
+        "F1 of answers; 0 for none.",
     )
     batch_tokens: int = Field(
-        4096, ge=64, description="Target tokens in a batch, padding included.", json_schema_extra=tunable()
+        4096,
+        ge=64,
+        description="Tokens of a batch on its longer side, source or target, padding included; of a gpt, on both sides "
+        "together.",
+        json_schema_extra=tunable(),
+    )
+    bucket_by: Literal["both", "source"] = Field(
+        "both",
+        description="Lengths that decide which pairs share a batch: those of both sides, or of the source alone, which "
+        "mixes long and short targets, such as kinds of answers, and pads more. A gpt packs all lengths.",
     )
     gradient_accumulation_steps: int = Field(
-        1, ge=1, description="Batches whose gradients are averaged before the weights are updated."
+        1, ge=1, description="Batches whose gradients are averaged, by target token, before the weights are updated."
     )
-    lr_schedule: Literal["inverse_square_root", "cosine"] = Field(
-        "inverse_square_root", description="Decay of the learning rate after the warm-up."
+    lr_schedule: Literal["linear", "cosine", "inverse_square_root"] = Field(
+        "linear",
+        description="Decay of the learning rate after the warm-up: linear and cosine end at 0 with the epochs or "
+        "minutes, inverse_square_root knows no end.",
     )
     learning_rate: float = Field(
-        0.002,
-        gt=0,
-        description="Peak learning rate, reached after the warm-up.",
+        0.0,
+        ge=0,
+        description="Peak learning rate, reached after the warm-up; 0 derives it from the model's width and the target "
+        "tokens in an update.",
         json_schema_extra=tunable(min=0.0005, max=0.005, scale="log"),
     )
     warmup_steps: int = Field(
         400,
         ge=0,
-        description="Steps over which the learning rate rises linearly.",
+        description="Updates over which the learning rate rises linearly; at most a tenth of all are used.",
         json_schema_extra=tunable(min=100, max=2000, scale="log"),
     )
     weight_decay: float = Field(

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
@@ -14,13 +15,16 @@ from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
+FULL_UPDATE = 4096
+"""Target tokens in an update from which on more of them do not raise the learning rate."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """A model and the batches that it is trained and evaluated on.
 
     Attributes:
-        options: Options of training; the preset is not auto.
+        options: Options of training; the preset is not auto, and the learning rate is not 0.
         data: The corpus and its pairs.
         config: The model's configuration.
         train: Batches to learn from.
@@ -71,8 +75,13 @@ def make_config(options: Options, vocabulary_size: int, max_length: int) -> Tran
         vocabulary_size: Tokens in the vocabulary.
         max_length: Longest sequence in tokens, end of sentence included.
     """
+    special = [TransformerConfig.model_fields[name].default for name in ("pad_id", "unk_id", "bos_id")]
     return TransformerConfig.preset(
-        options.preset, vocabulary_size=vocabulary_size, max_length=max_length, **options.shape
+        options.preset,
+        vocabulary_size=vocabulary_size,
+        max_length=max_length,
+        suppressed_ids=tuple(special),
+        **options.shape,
     )
 
 
@@ -89,13 +98,33 @@ def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
     def batches(pairs: list[Pair]) -> Batches | Packs:
         return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
 
-    return Plan(options, data, config, batches(data.train), batches(data.valid))
+    train, valid = batches(data.train), batches(data.valid)
+    return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
+
+
+def with_learning_rate(options: Options, config: TransformerConfig, batch_target_tokens: float) -> Options:
+    """Replaces a learning rate of 0 by one that fits the model and its updates, and logs the reason.
+
+    The rate falls with the width (Yang et al. 2022) and, below 4,096 target tokens in an update, with their square root
+    (Malladi et al. 2022). Half the inverse of the width is 0.004 for preset tiny, the rate of the benchmarks.
+
+    Args:
+        options: Options of training.
+        config: The model's configuration.
+        batch_target_tokens: Target tokens in a batch, without padding.
+    """
+    if options.learning_rate:
+        return options
+    tokens = batch_target_tokens * options.gradient_accumulation_steps
+    rate = float(f"{0.5 / config.hidden_dim * min(1.0, tokens / FULL_UPDATE) ** 0.5:.3g}")
+    log.info("learning rate %g: width %d, %.0f target tokens in an update", rate, config.hidden_dim, tokens)
+    return options.with_values(learning_rate=rate)
 
 
 def batches_kind(options: Options) -> Any:
-    """Returns the class of the batches: packs for a gpt.
+    """Returns what makes the batches: packs for a gpt.
 
     Args:
         options: Options of training.
     """
-    return Packs if options.architecture == "gpt" else Batches
+    return Packs if options.architecture == "gpt" else partial(Batches, by_source=options.bucket_by == "source")

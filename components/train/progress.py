@@ -54,8 +54,8 @@ class Progress(keras.callbacks.Callback):
         if batch == 0:
             keep_freed_memory()
         trainer.step += 1
-        trainer.seconds += now - self.last
-        self.last = now
+        seconds, self.last = now - self.last, now
+        trainer.seconds += seconds
         loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
             raise UserError(
@@ -63,7 +63,10 @@ class Progress(keras.callbacks.Callback):
                 "lower the learning rate, lengthen the warm-up, or set precision to float32"
             )
         requests = trainer.terminated, now - self.saved > trainer.save_seconds, trainer.out_of_time()
-        terminated, due, over = trainer.agreed(*requests)
+        times = seconds, trainer.elapsed, trainer.validation_seconds
+        (terminated, due, over), chiefs = trainer.agreed(*requests, times=times)
+        trainer.pace.advance(*chiefs)
+        trainer.set_learning_rate()
         if terminated:
             trainer.save()
             if self.bar is not None:

@@ -35,6 +35,13 @@ class Chart:
 CHARTS = (
     ("Loss", "", {"training, smoothed": "loss", "validation": "valid_loss"}, 1.0, 3),
     ("BLEU and ROUGE-L of the decoded sample", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rougeL"}, 1.0, 1),
+    (
+        "Exact match and F1 of the decoded sample",
+        "%",
+        {"exact match": "valid_exact_match", "F1": "valid_token_f1"},
+        1.0,
+        1,
+    ),
     ("Validation accuracy of the next token", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
     ("Learning rate", "", {"learning rate": "lr"}, 1.0, 5),
     ("Target tokens per second, without padding", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),

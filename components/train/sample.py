@@ -1,33 +1,60 @@
-"""A sample of the validation pairs, decoded after every epoch to measure BLEU and ROUGE-L."""
+"""Validation pairs that are decoded after an epoch, to measure the metrics of the evaluation on texts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.detokenizer import Detokenizer
-from seqline.components.train.options import DECODED
+from seqline.components.train.flops import training_flops
 from seqline.components.train.records import Pair
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
+from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
 
 SLACK = 8
+ROWS = 64
+"""Pairs that are decoded together."""
+COST_SHARE = 0.2
+"""The largest share of an epoch's computation that decoding all pairs of a `Sample` takes."""
+ANSWERS = ("exact_match", "token_f1")
+IDS = tf.TensorSpec((None, None), tf.int32)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pairs that are decoded together.
+
+    Attributes:
+        source: Their sources, int32 `[pairs, source length]`.
+        ids: The rows to continue, int32 `[pairs, length]`.
+        starts: The index of `bos` in each row.
+        references: The expected texts.
+    """
+
+    source: np.ndarray
+    ids: np.ndarray
+    starts: np.ndarray
+    references: list[str]
 
 
 class Sample:
-    """Sentences to decode greedily, and their references.
+    """Validation pairs to decode greedily: a few after every epoch, and more of them if it may be the best one.
 
     There is no cache: every step computes all previous positions again, with the code that trains, so that it works
     for any architecture. Serving has its own search, in `seqline.decoding`.
 
     Args:
-        pairs: Validation pairs to draw the sample from.
+        pairs: Validation pairs to draw from.
         model: The model that decodes.
         detokenizer: Turns tokens into text.
         language: Code of the target language.
-        size: Sentences in the sample, at most.
+        names: The metrics, from `names_of`.
+        size: Pairs decoded after every epoch, at most.
+        epoch_flops: Computation of an epoch of training; `COST_SHARE` of it bounds the pairs that are decoded in all.
         seed: Seed of the choice.
     """
 
@@ -37,48 +64,119 @@ class Sample:
         model: LanguageModel,
         detokenizer: Detokenizer,
         language: str,
+        names: Sequence[str],
         size: int,
+        epoch_flops: float = 0.0,
         seed: int = 1,
     ) -> None:
-        self.model, self.detokenizer, self.language = model, detokenizer, language
-        chosen = np.random.default_rng(seed).permutation(len(pairs))[:size]
-        self.pairs = [pairs[index] for index in chosen]
-        self.references = detokenizer.texts([right.tolist() for _, right in self.pairs])
-        # Longer than the longest reference is wrong anyway.
-        limit = max(len(right) for _, right in self.pairs) + SLACK
-        self.prompts, self.starts = model.prompts(self.pairs, limit)
-        self._decode = tf.function(greedy)
+        self.model, self.detokenizer, self.language, self.names = model, detokenizer, language, names
+        order = np.random.default_rng(seed).permutation(len(pairs))
+        chosen = [pairs[index] for index in order]
+        spent = np.cumsum([decoding_flops(model.config, *map(len, pair)) for pair in chosen])
+        affordable = int(np.searchsorted(spent, COST_SHARE * epoch_flops, "right"))
+        self.first, self.rest = self._groups(chosen[:size]), self._groups(chosen[size:affordable])
+        self._outputs: list[str] = []
 
-    def decode(self) -> list[str]:
-        """Returns the model's outputs for the sample."""
-        found = self._decode(self.model, *(tf.constant(part) for part in self.prompts), tf.constant(self.starts))
-        eos = self.model.config.eos_id
-        rows = [row[start + 1 :].tolist() for row, start in zip(found.numpy(), self.starts, strict=True)]
-        return self.detokenizer.texts([row[: row.index(eos)] if eos in row else row for row in rows])
+        def decode(source: Any, ids: Any, starts: Any) -> Any:
+            return greedy(model, source, ids, starts)
+
+        # One trace for all lengths.
+        self._greedy = tf.function(decode, input_signature=[IDS, IDS, tf.TensorSpec((None,), tf.int32)])
+
+    @property
+    def count(self) -> int:
+        """Pairs that `measure_all` compares."""
+        return sum(len(group.references) for group in (*self.first, *self.rest))
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `measure_all` compares more pairs than `measure`."""
+        return bool(self.rest)
 
     def measure(self) -> dict[str, float]:
-        """Decodes the sample and compares it with the references.
+        """Decodes the first pairs and compares them with the references.
 
         Returns:
-            `valid_bleu` and `valid_rougeL`, 0 to 100.
+            Each metric as `valid_<name>`, 0 to 100.
         """
-        return measure(self.decode(), self.references, self.language)
+        self._outputs = self._decode(self.first)
+        return self._measured(self._outputs, self.first)
+
+    def measure_all(self) -> dict[str, float]:
+        """Decodes the other pairs too; must follow `measure` with the same weights.
+
+        Returns:
+            Each metric of all pairs as `valid_<name>_all`, 0 to 100.
+        """
+        measured = self._measured([*self._outputs, *self._decode(self.rest)], [*self.first, *self.rest])
+        return {f"{name}_all": value for name, value in measured.items()}
+
+    def _groups(self, pairs: list[Pair]) -> list[Group]:
+        # Pairs of about the same length end at about the same step.
+        pairs = sorted(pairs, key=lambda pair: len(pair[1]))
+        groups = []
+        for start in range(0, len(pairs), ROWS):
+            part = pairs[start : start + ROWS]
+            # Longer than the longest reference is wrong anyway.
+            (source, ids), starts = self.model.prompts(part, max(len(right) for _, right in part) + SLACK)
+            references = self.detokenizer.texts([right.tolist() for _, right in part])
+            groups.append(Group(source, ids, starts, references))
+        return groups
+
+    def _decode(self, groups: list[Group]) -> list[str]:
+        eos, rows = self.model.config.eos_id, []
+        for group in groups:
+            found = self._greedy(*(tf.constant(part) for part in (group.source, group.ids, group.starts))).numpy()
+            rows += [row[start + 1 :].tolist() for row, start in zip(found, group.starts, strict=True)]
+        return self.detokenizer.texts([row[: row.index(eos)] if eos in row else row for row in rows])
+
+    def _measured(self, outputs: Sequence[str], groups: list[Group]) -> dict[str, float]:
+        references = [reference for group in groups for reference in group.references]
+        return measure(outputs, references, self.language, self.names)
 
 
-def measure(outputs: Sequence[str], references: Sequence[str], language: str) -> dict[str, float]:
-    """Computes BLEU and ROUGE-L as the evaluation does.
+def names_of(task: str, monitor: str) -> tuple[str, ...]:
+    """The metrics that are measured on decoded texts.
+
+    Args:
+        task: The corpus's task.
+        monitor: The monitored metric.
+    """
+    return ("bleu", "rougeL", *(ANSWERS if task == "question_answering" or monitor in ANSWERS else ()))
+
+
+def decoding_flops(config: TransformerConfig, source: int, target: int) -> float:
+    """The floating-point operations to decode a pair without a cache.
+
+    Args:
+        config: The model's configuration.
+        source: Source tokens.
+        target: Target tokens.
+    """
+    length = target + SLACK
+    logits = config.hidden_dim * config.vocabulary_size
+    # The forward pass is a third of training; logits are computed for one position a step.
+    each = training_flops(config, source + 1, length, 1) / 3 - 2 * logits * (length - 1)
+    return (target + 1) * each
+
+
+def measure(
+    outputs: Sequence[str], references: Sequence[str], language: str, names: Sequence[str] = ("bleu", "rougeL")
+) -> dict[str, float]:
+    """Computes metrics as the evaluation does.
 
     Args:
         outputs: Decoded texts.
         references: Expected texts.
         language: Code of the target language, which decides the tokenizers.
+        names: The metrics.
 
     Returns:
-        `valid_bleu` and `valid_rougeL`, 0 to 100.
+        Each metric as `valid_<name>`, 0 to 100.
     """
     batch = Batch(list(references), list(references), list(outputs))
     found = {}
-    for name in DECODED:
+    for name in names:
         counter = METRICS[name].counts(language)
         sums = counter.count(batch).sum(axis=0, keepdims=True, dtype=np.float64)
         found[f"valid_{name}"] = float(counter.score(sums)[0])
@@ -87,6 +185,8 @@ def measure(outputs: Sequence[str], references: Sequence[str], language: str) ->
 
 def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
     """Continues each row after its start with the most probable token, until `eos` or the row's end.
+
+    No output has padding, an unknown token or `bos`.
 
     Args:
         model: The model.

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ import tensorflow as tf
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
 from seqline.components.train.devices import gather, several_workers
-from seqline.components.train.history import best_epoch, describe, out_of_patience
+from seqline.components.train.history import best_epoch, describe, may_be_best, out_of_patience
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.options import Options
+from seqline.components.train.pace import Pace
 from seqline.components.train.packing import Packs
 from seqline.components.train.progress import Progress
 from seqline.components.train.sample import Sample
@@ -69,6 +70,8 @@ class Trainer:
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         # The loop's time in earlier processes, its start in this one, and the longest validation so far.
         self.earlier, self.started, self.validation_seconds = 0.0, clock(), 0.0
+        # XLA compiles the step for each shape of batch.
+        self.pace = Pace(options, len(train), 2 * len(train.buckets) if model.jit_compile else 1)
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
@@ -144,7 +147,7 @@ class Trainer:
                 "valid_loss": float(measured["nll"]),
                 "valid_perplexity": math.exp(min(float(measured["nll"]), 700)),
                 "valid_accuracy": float(measured["accuracy"]),
-                "lr": float(self.model.optimizer.learning_rate),
+                "lr": self.pace.rate(),
                 "target_tokens": learned["tokens"],
                 "seconds": spent,
                 "tokens_per_second": rate,
@@ -155,6 +158,10 @@ class Trainer:
             # Decisions depend on the history, so all workers take the chief's.
             chiefs = gather(self.model.distribute_strategy, *metrics.values())[0]
             entry = {"epoch": self.epoch + 1, **dict(zip(metrics, chiefs, strict=True))}
+            if self.sample and self.sample.has_more and may_be_best(self.history, entry, self.options.monitor):
+                more = self.sample.measure_all()
+                chiefs = gather(self.model.distribute_strategy, *more.values())[0]
+                entry |= dict(zip(more, chiefs, strict=True))
             if best_epoch([*self.history, entry], self.options.monitor) == entry["epoch"]:
                 self.best = [variable.numpy() for variable in self.model.trainable_variables]
         self.validation_seconds = max(self.validation_seconds, self.clock() - began)
@@ -171,6 +178,7 @@ class Trainer:
             # That process was killed during the validation.
             self.restore_metrics()
             return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        self.set_learning_rate()
         fitted = self.model.fit(
             self._dataset(self.train_batches, self.epoch, self.step),
             steps_per_epoch=len(self.train_batches) - self.step,
@@ -180,6 +188,10 @@ class Trainer:
             callbacks=[Progress(self)],
         )
         return {name: float(values[-1]) for name, values in fitted.history.items()}
+
+    def set_learning_rate(self) -> None:
+        """Sets the learning rate of the next batch."""
+        self.model.optimizer.learning_rate.assign(self.pace.rate())
 
     def restore_metrics(self) -> None:
         """Restores the metrics of an epoch that resumes."""
@@ -230,16 +242,22 @@ class Trainer:
 
     def _continues(self) -> bool:
         """Whether to begin another epoch, or to end one that was interrupted; the first is always validated."""
-        (self.finished,) = self.agreed(self.out_of_time())
+        ((self.finished,), _) = self.agreed(self.out_of_time())
         return self.step > 0 or not self.history or not (self.finished or self.out_of_patience())
 
-    def agreed(self, *requests: bool) -> tuple[bool, ...]:
-        """Whether any worker makes each of some requests, so that all act on them at the same step.
+    def agreed(self, *requests: bool, times: Sequence[float] = ()) -> tuple[list[bool], Sequence[float]]:
+        """Agrees with the other workers, so that all do the same at the same step.
 
         Args:
             *requests: The requests of this worker.
+            times: The times of this worker.
+
+        Returns:
+            Whether any worker makes each of the requests, and the chief's times.
         """
-        return tuple(any(one) for one in zip(*gather(self.model.distribute_strategy, *requests), strict=True))
+        workers = gather(self.model.distribute_strategy, *requests, *times)
+        made = [any(values) for values in zip(*workers, strict=True)]
+        return made[: len(requests)], workers[0][len(requests) :]
 
     def out_of_patience(self) -> bool:
         """Whether validation has stopped improving."""
@@ -275,7 +293,7 @@ class Trainer:
         if not self.chief:
             return
         names = ("epoch", "step", "seconds", "elapsed", "validation_seconds", "history")
-        self.state.save(groups, {name: getattr(self, name) for name in names})
+        self.state.save(groups, {**{name: getattr(self, name) for name in names}, "pace": self.pace.state()})
 
     def _restore(self) -> None:
         saved = self.state.load()
@@ -295,7 +313,6 @@ class Trainer:
         self.resumed_metrics, self.best = groups["metrics"], groups.get("best", [])
         self.epoch, self.step = progress["epoch"], progress["step"]
         self.seconds, self.history = progress["seconds"], progress["history"]
-        # States of earlier versions have neither.
-        self.earlier = progress.get("elapsed", self.seconds)
-        self.validation_seconds = progress.get("validation_seconds", 0.0)
+        self.earlier, self.validation_seconds = progress["elapsed"], progress["validation_seconds"]
+        self.pace.restore(progress["pace"])
         log.info("continuing at epoch %d, batch %d", self.epoch + 1, self.step + 1)

@@ -22,7 +22,7 @@ from seqline.exclusive import exclusive
 
 log = logging.getLogger(__name__)
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """To be raised when the batches or the parts of a working state change: a run does not resume from older states."""
 FILES = 2
 """Files that are held; older ones are deleted."""
@@ -33,15 +33,18 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
     """Names a run: it resumes from a working state only with the same data and options.
 
-    Options that only decide when training ends are not part of it, so that a run can be resumed with more epochs or
-    minutes. The cosine schedule reaches zero in the last epoch, so with it other epochs are another run.
+    `patience` only decides when training ends and is no part of it. Nor are epochs and minutes under the inverse square
+    root, which knows no end, so that such a run can be resumed with more of them. The other schedules reach zero at the
+    end, so with them other epochs or minutes are another run.
 
     Args:
         corpus_fingerprint: Fingerprint of the corpus.
         options: Options of training.
         warm_start: The fingerprint of the checkpoint that training starts from, or else its folder.
     """
-    free = {"devices", "xla", "minutes", "patience"} | ({"epochs"} if options.lr_schedule != "cosine" else set())
+    free = {"devices", "xla", "patience"}
+    if options.lr_schedule == "inverse_square_root":
+        free |= {"epochs", "minutes"}
     values = {name: value for name, value in options.model_dump().items() if name not in free}
     identity = json.dumps([STATE_VERSION, corpus_fingerprint, values, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -120,7 +123,8 @@ class WorkingState:
         parent = self.folder.parent
         if others := len(patiently(lambda: {found.parent for found in parent.glob("*/state-*.npz")}, parent)):
             log.info(
-                "%s has working states of %d other runs, whose data or options differ; training starts from the start",
+                "%s has working states of %d other runs, whose data, options or version of Seqline differ; training "
+                "starts from the start (epochs and minutes are such options unless lr_schedule is inverse_square_root)",
                 parent,
                 others,
             )

@@ -107,8 +107,9 @@ class Study:
     def _resume(self) -> None:
         """Enqueues the given hyperparameters, or the trials of a process that was killed."""
         if not self.study.trials:
-            values = {one.name: getattr(self.training, one.name) for one in self.dimensions}
-            if all(one.holds(values[one.name]) for one in self.dimensions):
+            given = {one.name: getattr(self.training, one.name) for one in self.dimensions}
+            # Values outside the space, such as a learning rate that is derived from the model, are sampled.
+            if values := {one.name: given[one.name] for one in self.dimensions if one.holds(given[one.name])}:
                 self.study.enqueue_trial(values)
         for trial in self.study.get_trials(states=[TrialState.RUNNING]):
             log.info("trial %d was killed; it resumes as a new trial", trial.number)

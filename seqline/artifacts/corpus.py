@@ -23,6 +23,8 @@ from seqline.buckets import patiently
 from seqline.errors import UserError
 
 Split = Literal["train", "valid", "test"]
+TRUNCATED_TASKS = ("summarization", "question_answering")
+"""Tasks whose long sources are truncated, as serving does: the start of a text suffices for a summary or an answer."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Counts:
         valid: Validation pairs.
         test: Test pairs, which only evaluation reads.
         augmented: Copies made by augmentation, by method; the training shards hold them in addition.
+        truncated: Pairs whose source was truncated to `max_tokens`, by split.
     """
 
     read: int
@@ -46,6 +49,7 @@ class Counts:
     valid: int
     test: int
     augmented: dict[str, int] = field(default_factory=dict)
+    truncated: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Manifest(Record):
         target_language: Language code of the targets.
     """
 
-    SCHEMA: ClassVar[Schema] = Schema(version=2, oldest=2, remedy="tokenize again")
+    SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="tokenize again")
 
     fingerprint: str
     options: dict[str, Any]
@@ -90,6 +94,12 @@ class Manifest(Record):
     vocabulary_size: int
     source_language: str
     target_language: str
+
+    @property
+    def truncates_sources(self) -> bool:
+        """Whether sources longer than `max_tokens` were truncated; otherwise their pairs were dropped."""
+        # Version 2 dropped the pairs of every task.
+        return self.options.get("task") in TRUNCATED_TASKS
 
     @property
     def without_prompt(self) -> bool:

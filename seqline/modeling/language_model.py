@@ -163,7 +163,8 @@ class LanguageModel(keras.Model):
             states: Hidden states.
         """
         states, kernel = self.output_factors(states)
-        return ops.cast(ops.matmul(states, ops.transpose(kernel)), "float32")
+        # A product of bfloat16 would round the logits.
+        return ops.matmul(ops.cast(states, "float32"), ops.transpose(ops.cast(kernel, "float32")))
 
     def output_factors(self, states: Any) -> tuple[Any, Any]:
         """The output layer as one product without a bias: the logits are `states @ kernel.T`.

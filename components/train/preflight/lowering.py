@@ -49,20 +49,14 @@ class TrainingStep:
 
     def __init__(self, config: TransformerConfig, options: Options, replicas: int = 1) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import keras
-
         from seqline.components.train.objective import make_training_model
+        from seqline.components.train.precision import precision
         from seqline.components.train.preflight.replicas import Replicas
 
         self.config = config
         self.strategy = Replicas(replicas)
-        before = keras.mixed_precision.global_policy()
-        keras.mixed_precision.set_global_policy("float32" if options.precision == "float32" else "mixed_bfloat16")
-        try:
-            with self.strategy.scope():
-                self.model = make_training_model(config, options, steps=1_000_000, compiled=True)
-        finally:
-            keras.mixed_precision.set_global_policy(before)
+        with self.strategy.scope(), precision(options.precision):
+            self.model = make_training_model(config, options, compiled=True)
 
     def lower(self, shape: Bucket) -> Lowered:
         """Lowers the step for one shape of batch.

@@ -184,6 +184,20 @@ def test_limits_come_from_the_options_then_the_corpus_and_never_exceed_the_model
     assert (decoding.max_input_length, decoding.max_output_length) == limits
 
 
+@pytest.mark.parametrize(
+    ("task", "max_tokens", "limit"),
+    [("summarization", 64, 65), ("question_answering", 300, 301), ("translation", 64, 128), ("translation", 300, 301)],
+)
+def test_an_input_is_truncated_to_the_tokens_that_training_saw(
+    corpus: Path, task: str, max_tokens: int, limit: int
+) -> None:
+    manifest = Corpus(corpus).read_manifest()
+    manifest = replace(manifest, options={**manifest.options, "task": task, "max_tokens": max_tokens})
+    config = TransformerConfig(vocabulary_size=8, max_length=512)
+    # With the end of the sentence.
+    assert resolve(DecodingOptions(), config, manifest).max_input_length == limit
+
+
 def find(group: h5py.Group) -> Iterator[h5py.Dataset]:
     for item in group.values():
         yield from [item] if isinstance(item, h5py.Dataset) else find(item)

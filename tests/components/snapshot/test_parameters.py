@@ -58,7 +58,7 @@ def test_a_pipeline_s_defaults_pass(pipeline: str, data: str, tmp_path: Path) ->
         ({"corpus": {"expectations": {"min_pair": 1}}}, "corpus.expectations: there is no expectation 'min_pair'"),
         ({"training": {"epochs": 0}}, "training.epochs must be at least 1, not 0"),
         ({"training": {"dropout": 5}}, "training.dropout must be at least 0 and below 1, not 5"),
-        ({"training": {"learning_rate": 0.0}}, "training.learning_rate must be above 0, not 0"),
+        ({"training": {"learning_rate": -0.5}}, "training.learning_rate must be at least 0, not -0.5"),
         ({"training": {"minutes": -1.0}}, "training.minutes must be at least 0, not -1"),
         ({"training": {"precision": "float8"}}, "training.precision must be auto, float32 or bfloat16, not 'float8'"),
         ({"training": {"drpout": 0.2}}, "training.drpout is unknown; did you mean 'dropout'?"),

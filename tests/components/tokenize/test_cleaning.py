@@ -58,3 +58,21 @@ def test_a_file_that_vanishes_is_a_problem_of_the_corpus(tmp_path: Path, monkeyp
     pairs, tally = read(path, Options(shards=1))
     assert pairs == []
     assert tally.problems == [f"{path} cannot be read after line 1: the disk is gone; is the file complete?"]
+
+
+@pytest.mark.parametrize(
+    ("task", "side", "kept"),
+    [
+        ("summarization", "source", 1),
+        ("question_answering", "source", 1),
+        ("summarization", "target", 0),
+        ("translation", "source", 0),
+    ],
+)
+def test_a_very_long_source_is_only_rejected_where_it_is_not_truncated(
+    tmp_path: Path, task: str, side: str, kept: int
+) -> None:
+    row = {"source": "a", "target": "b", side: "ab " * MOST}
+    options = OPTIONS.with_values(task=task, rules={"repeated": False})
+    pairs, _ = read(write(tmp_path, "a.jsonl", json.dumps(row).encode()), options)
+    assert len(pairs) == kept

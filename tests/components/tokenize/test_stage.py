@@ -299,6 +299,35 @@ def test_documents_that_are_too_long_are_counted_with_advice(tmp_path: Path) -> 
         tokenize(str(tmp_path / "data.tsv"), tmp_path / "corpus", tmp_path / "report.html", options=options)
 
 
+def test_long_sources_of_summaries_are_truncated_as_serving_does(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from seqline.components.tokenize.vocabulary import load
+
+    def document(number: int) -> str:
+        return f"number {number} of " + " ".join(f"{number * word % 97} cats" for word in range(2, 60))
+
+    lines = [f"{document(number)}\tcats number {number}" for number in range(100)]
+    lines += [f"a dog of {number}\t{document(number)}" for number in range(5)]
+    manifest = run(tmp_path, lines, OPTIONS.with_values(task="summarization", rules={}))
+    assert manifest.truncates_sources
+    counts = manifest.counts
+    assert counts.rejected == {"too_long": 5}
+    assert counts.truncated == {split: getattr(counts, split) for split in ("train", "valid", "test")}
+    assert "100 sources truncated to 40 tokens" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    corpus = Corpus(tmp_path / "corpus")
+    assert all(pair["source"].endswith("cats") for pair in corpus.read_text("valid"))
+    processor = load(corpus.tokenizer.read_bytes())
+    given = {tuple(processor.encode(line.split("\t")[0])[:40]) for line in lines[:100]}
+    found = set()
+    for split in ("train", "valid"):
+        for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards(split)]):
+            features = tf.train.Example.FromString(record.numpy()).features.feature
+            found.add(tuple(features["source"].int64_list.value))
+    assert found <= given
+    assert len(found) == counts.train + counts.valid
+    assert json.loads((corpus.path / "statistics.json").read_text())["lengths"]["source"] == {"40": counts.train}
+
+
 def test_a_text_without_tokens_is_empty(tmp_path: Path) -> None:
     # SentencePiece takes U+2581 for a space.
     options = OPTIONS.with_values(rules={"symbols": False})

@@ -1,4 +1,3 @@
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,6 @@ import pytest
 from seqline.modeling.config import PRESETS
 from tests.components.train.small import SMALL
 from tests.sharing import made_once
-
-
-@pytest.fixture(scope="module", autouse=True)
-def float32() -> None:
-    """Undoes the precision that an earlier training of this process has set."""
-    if "keras" in sys.modules:
-        sys.modules["keras"].mixed_precision.set_global_policy("float32")
 
 
 @pytest.fixture

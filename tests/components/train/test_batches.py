@@ -66,3 +66,24 @@ def test_the_padding_share_is_that_of_the_batches() -> None:
 
 def test_no_iterator_waits_for_a_tuning_thread_when_it_ends() -> None:
     assert Batches(pairs_of([(3, 4), (5, 6)]), CONFIG, 256).dataset(1, 0).options().autotune.enabled is False
+
+
+@examples(8)
+@given(lengths=LENGTHS)
+def test_buckets_by_source_mix_targets_of_all_lengths(lengths: list[tuple[int, int]]) -> None:
+    batches = Batches(pairs_of(lengths), CONFIG, 256, by_source=True)
+    assert {bucket.target for bucket in batches.buckets} == {max(right for _, right in lengths) + 1}
+    assert batches.tokens == sum(right + 1 for _, right in lengths)
+    # The bucket of a pair would be the same with any other target.
+    others = Batches(pairs_of([(left, max(right for _, right in lengths)) for left, _ in lengths]), CONFIG, 256)
+    np.testing.assert_array_equal(batches.assignment, others.assignment)
+
+
+def test_a_batch_of_buckets_by_source_holds_kinds_of_pairs_in_their_shares() -> None:
+    lengths = [(10, 2 + 10 * (number % 2)) for number in range(400)]
+    for by_source, mixed in ((True, True), (False, False)):
+        batches = Batches(pairs_of(lengths), CONFIG, 256, by_source=by_source)
+        long = [
+            float(((e != CONFIG.pad_id).sum(axis=1) > 5).mean()) for _, e in batches.dataset(1, 0).as_numpy_iterator()
+        ]
+        assert all(0.1 < share < 0.9 for share in long[:-1]) == mixed

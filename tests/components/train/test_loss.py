@@ -20,7 +20,7 @@ def textbook(
     states: tf.Tensor, kernel: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, smoothing: float
 ) -> tf.Tensor:
     size = kernel.shape[0]
-    smoothed = tf.one_hot(labels, size) * (1 - smoothing) + smoothing / size
+    smoothed = tf.one_hot(labels, size, dtype=states.dtype) * (1 - smoothing) + smoothing / size
     logits = tf.matmul(states, kernel, transpose_b=True)
     return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits) * weights)
 
@@ -68,3 +68,14 @@ def test_value_and_gradients_are_those_of_the_textbook_however_the_rows_are_cut(
             found.append((value, *tape.gradient(value, (states, kernel))))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_bfloat16_states_is_that_of_float32_logits(smoothing: float) -> None:
+    random = np.random.default_rng(1)
+    states, kernel = (tf.constant(4 * random.normal(size=(rows, 16)), tf.bfloat16) for rows in (40, 300))
+    labels, weights = tf.constant(random.integers(0, 300, 40), tf.int32), tf.ones(40)
+    exact = [tf.cast(one, tf.float64) for one in (states, kernel)]
+    expected = textbook(*exact, labels, tf.cast(weights, tf.float64), smoothing)
+    found = loss.smoothed_cross_entropy(states, kernel, labels, weights, smoothing)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)

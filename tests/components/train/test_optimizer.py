@@ -1,9 +1,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from seqline.components.train.optimizer import Adam
-from seqline.components.train.schedules import WarmUp
 
 
 def after(steps: list[float], start: float = 1.0, **options: float) -> float:
@@ -44,22 +44,6 @@ def test_accumulated_gradients_make_one_step_with_their_mean() -> None:
     assert after([0.5], gradient_accumulation_steps=2) == 1.0
 
 
-@pytest.mark.parametrize(("kind", "end"), [("inverse_square_root", 0.5 / 10**0.5), ("cosine", 0.0)])
-def test_the_learning_rate_rises_to_its_peak_and_falls(kind: str, end: float) -> None:
-    schedule = WarmUp(kind, peak=0.5, warmup_steps=10, total_steps=100)
-    rates = [float(schedule(step)) for step in range(100)]
-    assert int(np.argmax(rates)) == 9
-    assert rates[9] == pytest.approx(0.5)
-    assert rates[4] == pytest.approx(0.25)
-    assert np.all(np.diff(rates[9:]) < 0)
-    assert rates[99] == pytest.approx(end, abs=1e-6)
-
-
-def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
-    single, four = (WarmUp("cosine", 0.5, 10, 100, accumulate) for accumulate in (1, 4))
-    assert [float(four(step)) for step in (36, 39)] == [float(single(9))] * 2
-
-
 def test_the_average_forgets_the_first_weights_and_keeps_to_the_momentum_in_the_end() -> None:
     weight = keras.Variable([5.0])
     optimizer = Adam(0.0, use_ema=True, ema_momentum=0.9)
@@ -73,3 +57,44 @@ def test_the_average_forgets_the_first_weights_and_keeps_to_the_momentum_in_the_
     # After 40 steps a fixed momentum would still hold 0.9 ** 30 of the first ten.
     assert averages[40] - 0.5 < 0.05 * 4.5
     assert averages[-1] == pytest.approx(0.9 * averages[-2] + 0.1 * 1.0)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_the_average_counts_updates_and_not_their_batches(steps: int) -> None:
+    def average(**options: int) -> float:
+        weight = keras.Variable([1.0])
+        optimizer = Adam(0.1, use_ema=True, ema_momentum=0.9, **options)
+        optimizer.build([weight])
+        for gradient in (0.5, -1.0, 2.0, 1.5, 0.25):
+            for _ in range(options.get("gradient_accumulation_steps", 1)):
+                optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
+        return float(optimizer._model_variables_moving_average[0].numpy()[0])
+
+    assert average(gradient_accumulation_steps=steps) == pytest.approx(average(), abs=1e-6)
+
+
+def test_accumulated_gradients_are_averaged_by_the_weights_of_their_batches() -> None:
+    random = np.random.default_rng(1)
+    # The gradients of single tokens, in three batches of different size.
+    batches = [random.normal(size=(tokens, 3)) for tokens in (2, 7, 1)]
+    whole, accumulated = (keras.Variable(np.ones(3), dtype="float64") for _ in range(2))
+    one = Adam(0.1, clip_norm=0.2)
+    one.build([whole])
+    several = Adam(0.1, clip_norm=0.2, gradient_accumulation_steps=3)
+    several.build([accumulated])
+    for _ in range(2):
+        one.apply([tf.constant(np.concatenate(batches).mean(axis=0))], [whole])
+        for batch in batches:
+            several.weigh_batch(len(batch))
+            several.apply([tf.constant(batch.mean(axis=0))], [accumulated])
+    np.testing.assert_allclose(accumulated.numpy(), whole.numpy(), rtol=1e-12)
+
+
+def test_batches_without_tokens_change_nothing() -> None:
+    weight = keras.Variable([1.0])
+    optimizer = Adam(0.1, gradient_accumulation_steps=2)
+    optimizer.build([weight])
+    for _ in range(2):
+        optimizer.weigh_batch(0.0)
+        optimizer.apply([keras.ops.convert_to_tensor([0.0])], [weight])
+    assert float(weight.numpy()[0]) == 1.0

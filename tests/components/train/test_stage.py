@@ -59,7 +59,7 @@ def test_the_attention_view_shows_sentences_with_a_map_for_every_head(checkpoint
     [
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"dropout": 1.5}, "dropout must be at least 0 and below 1, not 1.5"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"learning_rate": -0.1}, "learning_rate must be at least 0, not -0.1"),
         ({"positions": "absolute"}, "positions must be sinusoidal, learned or rotary, not 'absolute'"),
         ({"preset": "smal"}, "preset must be demo, tiny, small, base, big or auto, not 'smal'; did you mean 'small'?"),
         ({"monitor": "bleu", "decoded_sample": 0}, "monitor bleu needs a decoded_sample of at least 1, not 0"),
@@ -113,6 +113,7 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
+    plain = plain.with_values(lr_schedule="inverse_square_root")
 
     def batches(corpus: Path, **changes: Any) -> int:
         """Of all processes that had this state."""
@@ -124,7 +125,7 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
     assert batches(corpus, minutes=5, epochs=plain.epochs + 10, patience=1, devices="one", xla="off") == 3
     assert batches(corpus, learning_rate=0.1) == 1
     assert batches(corpus, seed=2) == 1
-    assert "working states of 2 other runs, whose data or options differ" in caplog.text
+    assert "working states of 2 other runs, whose data, options or version of Seqline differ" in caplog.text
     other = shutil.copytree(corpus, tmp_path / "corpus")
     manifest = json.loads(Corpus(other).manifest.read_text())
     Corpus(other).manifest.write_text(json.dumps({**manifest, "fingerprint": "of other data"}))
@@ -132,12 +133,9 @@ def test_a_state_is_continued_only_with_the_same_data_and_options(
     assert batches(corpus) == 4
 
 
-LENGTH = {"devices", "xla", "minutes", "patience"}
-
-
-@pytest.mark.parametrize("name", sorted(set(Options.model_fields) - LENGTH))
+@pytest.mark.parametrize("name", sorted(set(Options.model_fields) - {"devices", "xla", "patience"}))
 def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: str) -> None:
-    options = Options(lr_schedule="cosine")
+    options = Options()
     value = getattr(options, name)
     choices = [choice for choice in get_args(Options.model_fields[name].annotation) if choice != value]
     changed = not value if isinstance(value, bool) else (choices or [value + 1])[0]
@@ -145,17 +143,32 @@ def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: 
     assert run_identity("data", other, "") != run_identity("data", options, "")
 
 
-def test_more_epochs_are_the_same_run_unless_the_schedule_depends_on_them() -> None:
-    def identity(**options: Any) -> str:
-        return run_identity("data", Options(**options), "")
-
-    assert identity(epochs=20) == identity(epochs=30)
-    assert identity(epochs=20, lr_schedule="cosine") != identity(epochs=30, lr_schedule="cosine")
+@pytest.mark.parametrize("kind", ["linear", "cosine", "inverse_square_root"])
+@pytest.mark.parametrize("change", [{"epochs": 30}, {"minutes": 5.0}], ids=str)
+def test_another_end_is_another_run_if_the_schedule_ends_with_it(kind: Any, change: dict[str, Any]) -> None:
+    identities = {run_identity("data", Options(lr_schedule=kind, **changes), "") for changes in ({}, change)}
+    assert len(identities) == (1 if kind == "inverse_square_root" else 2)
 
 
 def test_the_corpus_and_the_warm_start_are_part_of_a_run_s_identity() -> None:
     identities = {run_identity(data, Options(), start) for data in ("one", "two") for start in ("", "gs://b/one")}
     assert len(identities) == 4
+
+
+def test_the_precision_of_a_training_is_not_that_of_models_made_after_it(
+    corpus: Path, plain: Options, begin: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    import keras
+
+    trainer = begin(corpus, tmp_path / "out", options=plain.with_values(precision="bfloat16"))
+    assert trainer.model.model.compute_dtype == "bfloat16"
+    assert keras.mixed_precision.global_policy().name == "float32"
+    # An export in the same process.
+    assert make_model(trainer.model.model.config).compute_dtype == "float32"
+    states = keras.random.normal((2, 3, SMALL["hidden_dim"]), dtype="bfloat16")
+    kernel = np.asarray(trainer.model.model.output_embedding.numpy()).astype(states.dtype.as_numpy_dtype)
+    expected = states.numpy().astype(np.float64) @ kernel.astype(np.float64).T
+    np.testing.assert_allclose(trainer.model.model.logits(states), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_training_starts_from_the_weights_of_an_earlier_model(

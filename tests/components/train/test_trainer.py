@@ -25,11 +25,23 @@ HISTORY = [
 
 
 def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> Trainer:
-    model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy())
-    batches: Any = None
+    model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy(), jit_compile=False)
+    batches: Any = [None]
     made = Trainer(model, batches, batches, WorkingState(tmp_path), Options(**options))
     made.history = history
     return made
+
+
+def test_epochs_that_were_not_measured_on_all_pairs_are_not_the_best(tmp_path: Path) -> None:
+    history = [
+        {"epoch": 1, "valid_bleu": 10.0, "valid_bleu_all": 12.0},
+        {"epoch": 2, "valid_bleu": 14.0, "valid_bleu_all": 11.0},
+        {"epoch": 3, "valid_bleu": 7.0},
+        {"epoch": 4, "valid_bleu": 6.0},
+    ]
+    made = trainer(tmp_path, history, monitor="bleu", patience=3)
+    assert made.best_epoch == 1
+    assert made.out_of_patience()
 
 
 @pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("perplexity", 2), ("accuracy", 3), ("bleu", 4)])
@@ -55,11 +67,20 @@ class Clock:
 
 
 class ScriptedSample:
-    """A decoded sample with given scores; decoding takes a minute."""
+    """A decoded sample with given scores; decoding takes a minute.
 
-    def __init__(self, model: TrainingModel, clock: Clock, scores: dict[int, float]) -> None:
-        self.model, self.clock, self.scores = model, clock, dict(scores)
+    With `scores_of_all`, more pairs can be measured, each time with the next of them.
+    """
+
+    def __init__(
+        self, model: TrainingModel, clock: Clock, scores: dict[int, float], scores_of_all: list[float]
+    ) -> None:
+        self.model, self.clock, self.scores, self.scores_of_all = model, clock, dict(scores), list(scores_of_all)
+        self.has_more = bool(scores_of_all)
         self.weights: list[list[np.ndarray]] = []
+
+    def measure_all(self) -> dict[str, float]:
+        return {"valid_bleu_all": self.scores_of_all.pop(0), "valid_rougeL_all": 0.0}
 
     def measure(self) -> dict[str, float]:
         self.clock.now += 60
@@ -84,7 +105,7 @@ class Room:
         random = np.random.default_rng(1)
         pairs = [(ids, ids[::-1].copy()) for ids in random.integers(4, 30, (40, 3)).astype(np.int32)]
         self.train, self.valid = Batches(pairs[:32], config, 32), Batches(pairs[32:], config, 64)
-        self.model = make_training_model(config, self.options, 3 * len(self.train), compiled=False)
+        self.model = make_training_model(config, self.options, compiled=False)
         self.variables = [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
         self.first = [variable.numpy() for variable in self.variables]
         self.clock, self.batch_seconds = Clock(), 0.0
@@ -102,6 +123,7 @@ class Room:
         folder: Path,
         kill: tuple[int, int] | None = None,
         scores: dict[int, float] | None = None,
+        scores_of_all: tuple[float, ...] = (),
         batch_seconds: float = 1.0,
         **options: Any,
     ) -> Trainer:
@@ -111,6 +133,7 @@ class Room:
             folder: Folder of the working state.
             kill: Epoch and batch after whose save the process is killed.
             scores: BLEU by epoch.
+            scores_of_all: BLEU of more pairs, of the epochs that are measured on them.
             batch_seconds: Seconds that a batch takes.
             **options: Options that differ.
         """
@@ -118,7 +141,7 @@ class Room:
             variable.assign(value)
         self.clock, self.batch_seconds = Clock(), batch_seconds
         clock = self.clock
-        sample: Any = ScriptedSample(self.model, clock, scores or {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
+        sample: Any = ScriptedSample(self.model, clock, scores or {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}, list(scores_of_all))
 
         class Process(Trainer):
             def save(self) -> None:
@@ -186,6 +209,20 @@ def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(room: Room, 
     check_equal(room.weights(), first.sample.weights[0])  # type: ignore[union-attr]
 
 
+def test_the_best_epoch_is_the_best_on_all_pairs_that_are_measured(room: Room, tmp_path: Path) -> None:
+    # The sample of the second epoch is far below that of the best one, that of the third a little.
+    trainer = room.trainer(tmp_path, scores={1: 20.0, 2: 17.0, 3: 19.0}, scores_of_all=(18.0, 21.0))
+    history = trainer.run()
+    assert [entry.get("valid_bleu_all") for entry in history] == [18.0, None, 21.0]
+    assert trainer.best_epoch == 3
+    check_equal(room.weights(), trainer.sample.weights[2])  # type: ignore[union-attr]
+
+
+def test_only_a_decoded_monitor_is_measured_on_all_pairs(room: Room, tmp_path: Path) -> None:
+    history = room.trainer(tmp_path, scores_of_all=(1.0,), monitor="loss", epochs=1).run()
+    assert "valid_bleu_all" not in history[0]
+
+
 def test_the_time_limit_includes_the_validation_that_is_expected(room: Room, tmp_path: Path) -> None:
     # An epoch is 4 batches of 10 s and a validation of 60 s: the third epoch would end at 300 s.
     trainer = room.trainer(tmp_path, batch_seconds=10.0, minutes=4.0, epochs=9)
@@ -218,15 +255,37 @@ def test_a_kill_during_the_validation_that_ends_the_time_loses_nothing(room: Roo
     assert entry["target_tokens"] == 3 * 32
 
 
-def test_a_state_without_the_loop_s_time_counts_the_time_of_its_batches(room: Room, tmp_path: Path) -> None:
-    killed(room.trainer(tmp_path, kill=(2, 1)))
-    state = WorkingState(tmp_path)
-    groups, progress = state.load() or ({}, {})
-    assert (progress.pop("elapsed"), progress.pop("validation_seconds")) == (65.0, 60.0)
-    state.save(groups, {**progress, "seconds": 170.0})
-    again = room.trainer(tmp_path, minutes=3.0)
-    again.run()
-    assert again.elapsed >= 170
+def rates_of(trainer: Trainer, room: Room) -> list[float]:
+    """The learning rate of each batch; trains."""
+    found: list[float] = []
+    step = room.model.train_function
+
+    def noted(iterator: Any) -> Any:
+        found.append(float(room.model.optimizer.learning_rate))
+        return step(iterator)
+
+    room.model.train_function = noted
+    try:
+        trainer.run()
+    except KilledError:
+        pass
+    finally:
+        room.model.train_function = step
+    return found
+
+
+@pytest.mark.parametrize("kill", [(1, 2), (2, 0), (3, 1)], ids=str)
+def test_the_schedule_of_a_killed_run_is_that_of_one_that_was_not(
+    room: Room, tmp_path: Path, kill: tuple[int, int]
+) -> None:
+    options = {"minutes": 6.0, "epochs": 9, "batch_seconds": 10.0, "learning_rate": 0.02, "warmup_steps": 1}
+    expected = rates_of(room.trainer(tmp_path / "undisturbed", **options), room)
+    # Three epochs of 100 s; the last batch begins at 230 s of the 300 s before the last validation.
+    assert len(expected) == 12
+    assert expected[-1] == pytest.approx(0.02 * 70 / 300, rel=0.1)
+    first = rates_of(room.trainer(tmp_path / "killed", kill, **options), room)
+    rest = rates_of(room.trainer(tmp_path / "killed", **options), room)
+    assert first + rest == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_epoch_that_was_interrupted_has_the_time_of_both_parts(room: Room, tmp_path: Path) -> None:

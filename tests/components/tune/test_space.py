@@ -20,8 +20,7 @@ from seqline.errors import UserError
     [
         (
             "learning_rate", {"min": 0.001, "max": 0.01, "scale": "log"}, FloatDistribution(0.001, 0.01, log=True),
-            {"double_value_spec": {"min_value": 0.001, "max_value": 0.01, "default_value": 0.002},
-             "scale_type": "UNIT_LOG_SCALE"},
+            {"double_value_spec": {"min_value": 0.001, "max_value": 0.01}, "scale_type": "UNIT_LOG_SCALE"},
         ),
         (
             "warmup_steps", {"min": 500, "max": 900}, IntDistribution(500, 900),

@@ -73,7 +73,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def study(folder: Path, trials: int, epochs: int = 2) -> Study:
     options = Options(trials=trials, trial_epochs=epochs)
-    return Study(folder, Path("corpus"), read_space(SPACE), options, Training(), poll_seconds=0.02)
+    return Study(folder, Path("corpus"), read_space(SPACE), options, Training(learning_rate=0.002), poll_seconds=0.02)
 
 
 @pytest.mark.usefixtures("quick")

@@ -29,9 +29,9 @@ ACCEPTED: dict[str, list[Any]] = {
     "epochs": [20, 1, 7],
     "minutes": [0.0, 1.5, 60],
     "dropout": [0.1, 0, 0.5],
-    "learning_rate": [0.002, 3e-3, 1],
+    "learning_rate": [0.0, 3e-3, 1],
     "tied_embeddings": [True, False],
-    "lr_schedule": ["inverse_square_root", "cosine"],
+    "lr_schedule": ["linear", "inverse_square_root", "cosine"],
 }
 
 

@@ -22,12 +22,6 @@ CONFIG = TransformerConfig(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def float32() -> None:
-    """Undoes the precision that an earlier training of this process has set."""
-    tf.keras.mixed_precision.set_global_policy("float32")
-
-
 @pytest.fixture(scope="module")
 def model() -> Transformer:
     tf.keras.utils.set_random_seed(1)
