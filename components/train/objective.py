@@ -66,8 +66,9 @@ class TrainingModel(keras.Model):
         count = tf.reduce_sum(real)
         self.tokens.update_state(count)
         if training:
-            if isinstance(self.optimizer, Adam):
-                self.optimizer.weigh_batch(count)
+            optimizer = getattr(self, "optimizer", None)  # a model that is not compiled has none
+            if isinstance(optimizer, Adam):
+                optimizer.weigh_batch(count)
             factors = self.model.output_factors(states)
             loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing)
             # Replicas hold different numbers of tokens; their gradients are summed.
