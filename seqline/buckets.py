@@ -46,7 +46,7 @@ def in_bucket(path: str | Path) -> bool:
         return any(path.is_relative_to(os.path.realpath(one)) for one in chosen.split(":") if one)
     if path.is_relative_to(VERTEX):
         return True
-    kind = _file_system(path)
+    kind = file_system(path)
     return (kind == "fuse" or kind.startswith("fuse.")) and kind not in DISKS
 
 
@@ -140,8 +140,12 @@ def files_below(folder: Path) -> list[Path]:
     return patiently(walk, folder)
 
 
-def _file_system(path: Path) -> str:
-    """The type of the file system that holds a path; empty where it is not known."""
+def file_system(path: Path) -> str:
+    """Returns the type of the file system that holds a path, such as ext4 or nfs4; empty where it is not known.
+
+    Args:
+        path: A path, which may not exist yet.
+    """
     device = _device(path)
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
