@@ -26,6 +26,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 BRIEF = (0.5,)
 """Pauses of a check, which a person waits for."""
 UNAVAILABLE = {429, 502, 503, 504}
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 REDIRECTS = {301, 302, 303, 307, 308}
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Where a pod has its namespace: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod."""
@@ -147,9 +148,7 @@ class Connection:
                 answer = self._quiet(call)
             except _LoginRefusedError as error:
                 if not self.login.refused(str(error)):
-                    # Without a login nothing was refused but the request itself.
-                    said = "" if self.login.refusals else f" ({error})"
-                    raise UnreachableError(f"{self.login.explained()}{said}") from None
+                    raise UnreachableError(self.login.explained(str(error))) from None
             else:
                 self.login.accepted()
                 return answer
@@ -208,6 +207,11 @@ class Connection:
                 raise UserError(f"cannot {what}: {host} redirects to {_target(error)}; write that as host") from None
             raise UserError(f"cannot {what}: {message}") from None
         except (HTTPError, OSError) as error:
+            if UNTRUSTED in str(error):
+                raise UserError(
+                    f"cannot {what}: the certificate of {host} is not trusted; set targets.kubeflow.ca_file to the "
+                    f"file with its authority ({error})"
+                ) from None
             raise UnreachableError(f"cannot {what}: {host} does not answer: {error}") from None
 
 
@@ -249,7 +253,9 @@ def _plain(body: Any) -> str:
 def _transient(error: Exception) -> bool:
     from urllib3.exceptions import HTTPError
 
-    return error.status in UNAVAILABLE if isinstance(error, server_api().ApiException) else isinstance(error, HTTPError)
+    if isinstance(error, server_api().ApiException):
+        return error.status in UNAVAILABLE
+    return isinstance(error, HTTPError) and UNTRUSTED not in str(error)
 
 
 def _message(error: Any) -> str:

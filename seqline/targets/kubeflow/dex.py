@@ -19,6 +19,7 @@ from seqline.targets.kubeflow.login import Credentials, LoginError, require_safe
 TIMEOUT = 30.0
 MOST_REDIRECTS = 20
 REDIRECTS = {301, 302, 303, 307, 308}
+UNAVAILABLE = {429, 502, 503, 504}
 
 
 @dataclass
@@ -73,6 +74,7 @@ class DexWay:
 
     def _log_in(self, password: str) -> str:
         import requests
+        from urllib3.exceptions import HTTPError
 
         session = requests.Session()
         # kfp's client knows no proxies from the environment either; one would see the password on this machine.
@@ -80,8 +82,12 @@ class DexWay:
         session.verify = str(expanded(self.settings.ca_file)) if self.settings.ca_file else True
         try:
             return self._fill_in(session, password)
+        except requests.exceptions.SSLError as error:
+            raise LoginError(f"the certificate is not trusted ({error}); set targets.kubeflow.ca_file") from None
         except requests.RequestException as error:
-            raise LoginError(f"Dex does not answer ({error})") from None
+            # May pass, unlike a refusal.
+            inner = error.args[0] if error.args else error
+            raise HTTPError(str(getattr(inner, "reason", inner))) from None
 
     def _fill_in(self, session: Any, password: str) -> str:
         start = self.settings.host.rstrip("/") + "/"
@@ -123,12 +129,16 @@ class DexWay:
 
     def _follow(self, session: Any, verb: str, address: str, form: dict[str, str] | None = None) -> tuple[Any, int]:
         """Sends a request and follows its redirects, none of which may leave encryption; returns their number too."""
+        from urllib3.exceptions import HTTPError
+
         for hop in range(MOST_REDIRECTS):
             try:
                 require_safe(self.settings, address)
             except UserError as error:
                 raise LoginError(str(error)) from None
             answer = session.request(verb, address, data=form, allow_redirects=False, timeout=TIMEOUT)
+            if answer.status_code in UNAVAILABLE:
+                raise HTTPError(f"{address} answers {answer.status_code}")
             if answer.status_code not in REDIRECTS or "location" not in answer.headers:
                 return answer, hop
             address = urljoin(address, answer.headers["location"])

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
 from seqline.paths import expanded
+from seqline.targets.target import UnreachableError
 
 POD_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 (a path)
 POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 (a name)
@@ -27,6 +28,8 @@ POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 (a name)
 AUDIENCE = "pipelines.kubeflow.org"
 """The audience that the server wants (DefaultTokenReviewAudience in backend/src/apiserver/common/const.go)."""
 FIELD = "targets.kubeflow.login"
+MARKS = {"/dex/": ".dex", "accounts.google.com": ".iap_client_id", "a login page": ".dex or .cookie_file"}
+"""What to set, by what a server says that wants a login."""
 
 
 class LoginError(UserError):
@@ -218,7 +221,8 @@ class Login:
         """Returns what to send with the next request: of the first way that has not failed.
 
         Raises:
-            UserError: If ways are set and all have failed, or the address is not safe for credentials.
+            UnreachableError: If ways are set and all have failed.
+            UserError: If the address is not safe for credentials.
         """
         while self.ways:
             way = self.ways[0]
@@ -232,7 +236,7 @@ class Login:
             return found
         self._current = None
         if self.refusals:
-            raise UserError(self.explained())
+            raise UnreachableError(self.explained())
         return Credentials()
 
     def accepted(self) -> None:
@@ -255,14 +259,18 @@ class Login:
         self._drop(f"{answer}; {hint}" if hint else answer)
         return bool(self.ways)
 
-    def explained(self) -> str:
-        """Returns which ways were tried, and why each failed; or what to set, if none was."""
+    def explained(self, answer: str = "") -> str:
+        """Returns which ways were tried, and why each failed; or what to set, if none was.
+
+        Args:
+            answer: What the server said to a request without credentials.
+        """
         failed = [*self.refusals, *self.skipped]
         if not failed:
-            return (
-                f"{self.settings.host} wants a login, and none is set; set {FIELD}.token_file, .cookie_file, .dex or "
-                f".iap_client_id, or run in a pod with a token for {AUDIENCE} (docs/kubeflow.md, Login)"
-            )
+            wants = next((key for mark, key in MARKS.items() if mark in answer), ".token_file, .dex or .iap_client_id")
+            said = f" ({answer})" if answer else ""
+            advice = f"set {FIELD}{wants} (docs/kubeflow.md, Login)"
+            return f"{self.settings.host} wants a login{said}, and none is set; {advice}"
         tried = "; ".join(f"{number}. {one.way}: {one.reason}" for number, one in enumerate(failed, start=1))
         return f"cannot log in to {self.settings.host}; tried {tried}"
 

@@ -194,11 +194,13 @@ class Kubeflow:
         return self.describe(found.id)
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
-        """Not supported: the server's API has no logs of these runs, but the pods have."""
+        """Not supported: the server's API has no logs of these runs, but their pods have."""
         found = self.describe(run)
-        pods = [one.id for one in found.tasks if one.id and task in ("", one.name)]
-        commands = "\n".join(f"  kubectl logs -n {self.connection.namespace} {pod} -c main" for pod in pods)
-        raise UnsupportedError(f"a KFP server has no logs; read those of the pods with\n{commands}")
+        # The API's `pod_name` is Argo's id of a node, which is not the name of its pod; the label is on every pod
+        # (SetPodMetadataLabels in backend/src/apiserver/template/v2_template.go).
+        pods = f"--namespace {self.connection.namespace} --selector pipeline/runid={found.id}"
+        command = f"kubectl logs {pods} --container main --prefix --tail -1"
+        raise UnsupportedError(f"a KFP server has no logs; read those of the run's pods with\n  {command}")
 
     def digest(self, spec: str) -> str:
         """The digest of a compiled file or an uploaded version."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from urllib3.exceptions import HTTPError
 
 from seqline.configuration import Configuration
 from seqline.errors import UserError
@@ -75,7 +76,7 @@ def test_a_run_is_followed_to_its_end(target: Kubeflow, server: KfpServer, spec:
     assert [one.id for one in target.runs("two-tasks")] == [run.id]
     (sent,) = server.runs.values()
     assert sent["service_account"] == "runner"
-    with pytest.raises(UnsupportedError, match="kubectl logs -n kubeflow pod-first"):
+    with pytest.raises(UnsupportedError, match=rf"logs --namespace kubeflow --selector pipeline/runid={run.id} "):
         target.logs(run.id)
 
 
@@ -233,6 +234,18 @@ def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: Kfp
     server.faults.add("*", "503", times=9)
     with pytest.raises(UnreachableError, match="does not answer"):
         target.runs()
+
+
+def test_a_certificate_that_is_not_trusted_is_named_at_once(target: Kubeflow) -> None:
+    waited: list[float] = []
+    target.connection.sleep = waited.append
+
+    def untrusted(client: Any) -> None:
+        raise HTTPError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+
+    with pytest.raises(UserError, match=r"is not trusted; set targets\.kubeflow\.ca_file"):
+        target.connection.read("list the runs", untrusted)
+    assert waited == []
 
 
 def test_settings_of_pods_are_a_second_document_beside_the_portable_spec(target: Kubeflow, tmp_path: Path) -> None:

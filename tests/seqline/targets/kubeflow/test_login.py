@@ -150,6 +150,17 @@ def test_what_dex_refuses_is_said(
     assert f"1. dex: {reason}" in str(raised.value)
 
 
+def test_a_gateway_that_is_away_for_a_moment_is_waited_for(
+    open_: Open, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBEFLOW_PASSWORD", "secret")
+    gate = Gate("dex", connectors=("local",), passwords={ANNA.user: "secret"}, members={ANNA.user: ANNA})
+    target = open_(gate, dex={"username": ANNA.user, "password": "env:KUBEFLOW_PASSWORD"})
+    server.faults.add("*", "503", times=2)
+    server.faults.add("*", "lost request")
+    assert target.runs() == []
+
+
 def test_the_cookies_of_a_browser_are_used(open_: Open, tmp_path: Path) -> None:
     file = tmp_path / "cookies"
     file.write_text("oauth2_proxy_kubeflow=abc; other=1\n")
@@ -191,10 +202,19 @@ def test_all_ways_are_tried_in_order_and_each_failure_is_said(
     assert open_(gate, **login, dex={"username": ANNA.user, "password": "env:KUBEFLOW_PASSWORD"}).runs() == []
 
 
-@pytest.mark.parametrize("kind", ["token", "dex", "dex-403", "iap"])
-def test_without_a_login_the_message_says_what_to_set(open_: Open, kind: Any) -> None:
-    with pytest.raises(UnreachableError, match=r"wants a login, and none is set; set targets\.kubeflow\.login\.token_"):
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("token", ".token_file, .dex or .iap_client_id"),
+        ("dex", ".dex"),
+        ("dex-403", ".dex or"),
+        ("iap", ".iap_client_id"),
+    ],
+)
+def test_without_a_login_the_message_says_what_to_set(open_: Open, kind: Any, key: str) -> None:
+    with pytest.raises(UnreachableError, match=r"wants a login \(.*\), and none is set; set ") as raised:
         open_(Gate(kind)).runs()
+    assert f"set targets.kubeflow.login{key} " in str(raised.value)
 
 
 def test_a_caller_without_a_permission_is_not_asked_to_log_in(open_: Open, tmp_path: Path) -> None:
