@@ -21,7 +21,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 from seqline.atomic import atomic_write
-from seqline.buckets import file_system, in_bucket, patiently
+from seqline.buckets import in_bucket, on_network, patiently
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 LEASE = 180.0
 """Seconds for which a process holds a folder of a bucket without renewing it: gcsfuse may show others an object as it
 was a minute ago (docs/semantics.md of GoogleCloudPlatform/gcsfuse, Stat caching)."""
-NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "gpfs", "glusterfs", "9p", "virtiofs", "ocfs2"}
-"""Types of file systems that several machines mount, such as a claim with ReadWriteMany."""
 RENEWAL = 45.0
 """Seconds between renewals."""
 
@@ -55,7 +53,7 @@ def exclusive(
     """
     make_folder(folder)
     with ExitStack() as stack:
-        if in_bucket(folder) or file_system(Path(os.path.realpath(folder))) in NETWORK:
+        if in_bucket(folder) or on_network(folder):
             # Of the other processes on this machine, only the kernel knows whether they live.
             name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
             _lock(stack, Path(tempfile.gettempdir()) / f"seqline-{os.getuid()}-{name}.lock", folder, work)

@@ -136,7 +136,7 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
     arguments = loaded.arguments(known, target.name, schedule, others, trigger)
     problems = list(_data(loaded, arguments)) if online and target.name == "laptop" else []
     problems += _unpinned(loaded, f"{text} {arguments.get('serving')}") if target.name != "laptop" else []
-    problems += kubeflow.checkpoint_problems(loaded, arguments) if target.name == "kubeflow" else []
+    problems += kubeflow.checkpoint_problems(loaded, arguments, pipeline) if target.name == "kubeflow" else []
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", target.name))
     if len(known.pipeline) > NAME_LIMIT:

@@ -17,7 +17,7 @@ from seqline.targets.kubeflow.versions import missing, shown
 
 FIELD = "targets.kubeflow"
 SERVER = "kubeflow server"
-KEEPING = ("train", "tune")
+KEEPING = ("train", "tune", "infer")
 """The stages that continue from `checkpoints`."""
 
 
@@ -45,41 +45,40 @@ def problems(loaded: Loaded) -> Iterator[Problem]:
             yield Problem(str(error), loaded.where("targets", "kubeflow", "host"))
 
 
-def checkpoint_problems(loaded: Loaded, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+def checkpoint_problems(loaded: Loaded, arguments: Mapping[str, Any], pipeline: str) -> Iterator[Problem]:
     """Yields a folder of checkpoints that ends with its pod, so that a retry would start anew.
 
     Args:
         loaded: The configuration.
         arguments: The run's parameters.
+        pipeline: Its pipeline.
     """
     configuration = loaded.configuration
     settings = configuration.targets.kubeflow
     if settings is None:
         return
     folder = str(arguments.get("checkpoints") or "")
-    for stage in KEEPING:
+    for stage in [name for name in KEEPING if name in stages(pipeline)]:
         resources = configuration.resources.get(stage)
-        retried = resources is not None and resources.retries > 0
-        if not folder and retried:
+        if not folder and resources is not None and resources.retries:
             field = f"resources.{stage}.retries"
             message = (
-                "a retry starts training anew, because its working state ends with the pod; mount a claim "
-                f"({FIELD}.pods.{stage}.claims) and set checkpoints to a folder in it"
+                "a retry starts anew, because the working state ends with the pod; set checkpoints to an address in a "
+                f"bucket, or to a folder in a claim that {FIELD}.pods.{stage}.claims mounts"
             )
             yield Problem(message, loaded.where("resources", stage, "retries"), field, warning=True)
-    if folder.startswith(("gs://", "/gcs/", "/")) and not _mounted(settings, folder):
-        keys = loaded.source("checkpoints", "kubeflow")
-        message = (
-            f"{folder} is in train's pod and ends with it: write a folder in a claim that {FIELD}.pods.train.claims "
-            "mounts, such as /checkpoints (docs/kubeflow.md, Training that survives its pod)"
-        )
-        yield Problem(message, loaded.where(*keys), ".".join(keys))
+        if folder and "://" not in folder and not _mounted(settings, stage, folder):
+            keys = loaded.source("checkpoints", "kubeflow")
+            message = (
+                f"{folder} is in {stage}'s pod and ends with it: write an address in a bucket, or a folder in a claim "
+                f"that {FIELD}.pods.{stage}.claims mounts (docs/kubeflow.md, Training that survives its pod)"
+            )
+            yield Problem(message, loaded.where(*keys), ".".join(keys))
 
 
-def _mounted(settings: KubeflowTarget, folder: str) -> bool:
+def _mounted(settings: KubeflowTarget, stage: str, folder: str) -> bool:
     # Below /gcs a pod of KFP has an empty folder, no bucket (gcsScratchLocation in argocompiler/container.go).
-    path = PurePosixPath(f"/gcs/{folder.removeprefix('gs://')}" if folder.startswith("gs://") else folder)
-    return any(path.is_relative_to(claim) for claim in settings.pod("train").claims)
+    return any(PurePosixPath(folder).is_relative_to(claim) for claim in settings.pod(stage).claims)
 
 
 def findings(connection: Connection, loaded: Loaded) -> Iterator[Finding]:

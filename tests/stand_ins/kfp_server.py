@@ -301,6 +301,7 @@ class KfpServer:
             self.recurring[content["recurring_run_id"]] = content
             return content
         if not id_:
+            self._namespace(query.get("namespace", ""), required=True)
             start = int(query.get("page_token") or 0)
             page = list(self.recurring.values())[start : start + 1]
             more = start + 1 < len(self.recurring)

@@ -73,11 +73,13 @@ def test_a_login_over_plain_http_is_reported_without_the_server(
     [
         ("", {}, "resources.train.retries"),
         ("/checkpoints", {}, "targets.kubeflow.parameters.checkpoints"),
-        ("gs://bucket/state", {}, "targets.kubeflow.parameters.checkpoints"),
+        ("/gcs/bucket/state", {}, "targets.kubeflow.parameters.checkpoints"),
+        ("state", {"train": POD}, "targets.kubeflow.parameters.checkpoints"),
+        ("s3://bucket/state", {}, None),
         ("/checkpoints-2", {"train": POD}, "targets.kubeflow.parameters.checkpoints"),
         ("/checkpoints", {"train": POD}, None),
         ("/checkpoints/en-de", {"default": POD}, None),
-        ("gs://bucket/state", {"train": {"claims": {"/gcs/bucket": "bucket"}}}, None),
+        ("/gcs/bucket/state", {"train": {"claims": {"/gcs/bucket": "bucket"}}}, None),
     ],
 )
 def test_checkpoints_that_end_with_their_pod_are_reported(
@@ -85,7 +87,7 @@ def test_checkpoints_that_end_with_their_pod_are_reported(
 ) -> None:
     kubeflow = {"pods": pods, "parameters": {"checkpoints": checkpoints} if checkpoints else {}}
     loaded = load([write(pipeline="training", kubeflow=kubeflow, resources={"train": {"retries": 2}})])
-    found = {one.field: one for one in checkpoint_problems(loaded, {"checkpoints": checkpoints})}
+    found = {one.field: one for one in checkpoint_problems(loaded, {"checkpoints": checkpoints}, "training")}
     assert set(found) == ({field} if field else set())
     if field:
         assert "claim" in found[field].message

@@ -53,7 +53,7 @@ def test_the_first_run_on_kubeflow_has_a_valid_configuration(tmp_path: Path) -> 
     file.write_text(textwrap.dedent(text))
     loaded = load([file])
     arguments = loaded.arguments(parameters_of("training"), "kubeflow")
-    assert list(checkpoint_problems(loaded, arguments)) == []
+    assert list(checkpoint_problems(loaded, arguments, "training")) == []
     assert loaded.configuration.targets.kubeflow
     assert loaded.configuration.targets.kubeflow.pod("train").claims == {"/checkpoints": "seqline-checkpoints"}
 

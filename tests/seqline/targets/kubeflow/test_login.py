@@ -319,6 +319,7 @@ def test_uploads_and_runs_are_in_the_users_namespace(open_: Open, server: KfpSer
     assert [one["namespace"] for one in server.pipelines.values()] == ["team-a"]
     assert target.upload(spec) == template
     target.run(template.reference, {})
+    assert target.schedules() == []
     assert [one["namespace"] for one in server.experiments.values()] == ["team-a"]
     bob = Identity("bob", ("team-b",))
     (tmp_path / "other").write_text("second")
