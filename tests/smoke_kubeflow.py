@@ -26,6 +26,31 @@ kind: PersistentVolumeClaim
 metadata: {{name: {NAME}}}
 spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 2Gi}}}}}}
 """
+STORAGE = "seaweedfs.kubeflow:9000"
+"""The object store that comes with KFP since 2.16; before, it was minio-service.kubeflow:9000."""
+RIGHTS = f"""apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {NAME}}}
+rules:
+  - {{apiGroups: [serving.kserve.io], resources: [inferenceservices], verbs: [get, watch, create, update, delete]}}
+  - {{apiGroups: [""], resources: [configmaps], verbs: [get, list, create, update]}}
+  - {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}}
+  - {{apiGroups: [apps], resources: [deployments], verbs: [get, watch]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {NAME}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {NAME}}}
+subjects:
+  - {{kind: ServiceAccount, name: pipeline-runner}}
+  - {{kind: ServiceAccount, name: default-editor}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: {NAME}}}
+secrets: [{{name: {NAME}}}]
+"""
+"""What deploy needs in the endpoint's namespace (docs/kserve.md), and the account of the model server."""
 PREPARE = (
     '{"spec": {"restartPolicy": "Never", "containers": [{"name": "prepare", "image": "busybox:1.37", '
     '"command": ["chmod", "0777", "/claim"], "volumeMounts": [{"name": "claim", "mountPath": "/claim"}]}], '
@@ -38,6 +63,8 @@ KILL = (
 )
 """Kills all processes of a container but its first one, Argo's, which then reports a failure."""
 
+STATE = "import json, sys; print(json.load(sys.stdin)['state'])"
+
 
 def configuration(host: str, namespace: str, repository: str) -> dict[str, Any]:
     """The seqline.yaml of the run: preset demo on CPUs, the sample in a config map, checkpoints in a claim."""
@@ -49,6 +76,7 @@ def configuration(host: str, namespace: str, repository: str) -> dict[str, Any]:
             "data": "/sample/sample.tsv.gz",
             "corpus": {"vocabulary_size": 2000},
             "training": {"preset": "demo", "epochs": 7, "minutes": 20, "batch_tokens": 2048},
+            "serving": {"service_account": NAME},
         },
         "resources": {"train": {"cpu": 2, "memory": "6G", "retries": 2}},
         "targets": {
@@ -83,17 +111,14 @@ def steps(host: str, namespace: str, repository: str, endpoint: str) -> list[Ste
     kubectl = f"kubectl --namespace {namespace}"
     files = f"--config {FOLDER}/seqline.yaml --config {FOLDER}/images.yaml"
     run = f"seqline run {files}" + (f" --endpoint {endpoint}" if endpoint else "")
-    service = endpoint.rpartition("/")[2]
-    owner = endpoint.removeprefix("kserve://").partition("/")[0]
-    inference = f"kubectl --namespace {owner} {{}} inferenceservice {service} --ignore-not-found"
-    newest = f"seqline runs list --limit 1 --json {files}"
-    found = "import json, sys; print(json.load(sys.stdin)[0]['{}'])"
+    owner, _, service = endpoint.removeprefix("kserve://").partition("/")
+    serving, found_service = f"kubectl --namespace {owner}", f"inferenceservice {service} --ignore-not-found"
     planned = [
         Step("the namespace exists", f"kubectl get namespace {namespace}"),
         Step(
             "nothing of this name is there",
             f'test -z "$({kubectl} get configmap,persistentvolumeclaim {NAME} --ignore-not-found --output name)"'
-            + (f' && test -z "$({inference.format("get")} --output name)"' if endpoint else ""),
+            + (f' && test -z "$({serving} get {found_service} --output name)"' if endpoint else ""),
         ),
         Step(
             "images are built and pushed",
@@ -117,42 +142,67 @@ def steps(host: str, namespace: str, repository: str, endpoint: str) -> list[Ste
         Step("the server has what is needed", f"seqline doctor --target kubeflow {files}"),
         Step(
             "an upload is one version, also the second time",
-            f'test "$(seqline upload {files} | head -1)" = "$(seqline upload {files} | head -1)"',
+            f'test "$(seqline upload {files} | sed -n 1p)" = "$(seqline upload {files} | sed -n 1p)"',
         ),
+        *(_rights(serving, namespace) if endpoint else []),
         Step(
             "a run",
             run,
             # Made by the run, which may fail later.
-            inference.format("delete") if endpoint else "",
+            f"{serving} delete inferenceservice {service} {service}-candidate --ignore-not-found; "
+            f"{serving} delete configmap,lease {service}-seqline --ignore-not-found"
+            if endpoint
+            else "",
         ),
     ]
     if endpoint:
-        planned.append(Step("the endpoint answers", f"seqline predict 'January 5, 2021' --endpoint {endpoint}"))
+        # Its own name may resolve in the cluster only.
+        planned.append(
+            Step(
+                "the endpoint answers",
+                f"{serving} port-forward service/{service}-predictor 8081:80 & trap 'kill %1' EXIT; sleep 10; "
+                f"seqline predict 'January 5, 2021' --endpoint {endpoint} --address http://127.0.0.1:8081",
+            )
+        )
     return [
         *planned,
         Step("a run on unchanged data comes from the cache", run),
         Step(
             "training whose container is killed continues from its checkpoint",
             # Other options: neither the cache nor the finished state of the first run may answer.
-            f"{run} --set training.learning_rate=0.002 --no-watch && "
-            f'run=$({newest} | python -c "{found.format("id")}") && '
-            "for wait in $(seq 60); do sleep 10; "
+            f"run=$({run} --set training.learning_rate=0.002 --no-watch | sed -n '1s/:.*//p'); "
+            f"echo $run > {FOLDER}/run; for wait in $(seq 60); do sleep 10; "
             f"pod=$({kubectl} get pods --selector pipeline/runid=$run --field-selector status.phase=Running "
-            "--output name | grep container-impl | head -1 || true); "
+            "--output name | grep container-impl | sed -n 1p || true); "
             f"if [ -n \"$pod\" ] && {kubectl} exec $pod --container main -- sh -c 'ls /checkpoints/*/state-*.npz'; "
             f'then {kubectl} exec $pod --container main -- python -c "{KILL}"; break; fi; done; '
             "for wait in $(seq 120); do sleep 15; "
-            f'state=$({newest} | python -c "{found.format("state")}"); '
+            f'state=$(seqline runs describe $run --json {files} | python -c "{STATE}"); '
             "case $state in succeeded) exit 0;; failed|cancelled) exit 1;; esac; done; exit 1",
-            f"for run in $(seqline runs list --json {files} | python -c 'import json, sys; "
-            'print(*(one["id"] for one in json.load(sys.stdin) if one["state"] in ("pending", "running")))\'); do '
-            f"seqline runs cancel $run {files}; done",
+            f"test ! -f {FOLDER}/run || seqline runs cancel $(cat {FOLDER}/run) {files}",
         ),
         Step(
             "a schedule is accepted, and unchanged the second time",
             f"seqline schedule apply {files} && seqline schedule apply {files} && seqline schedule list {files}",
             f"seqline schedule delete {NAME} {files}",
         ),
+    ]
+
+
+def _rights(serving: str, namespace: str) -> list[Step]:
+    """The step that lets pods deploy, and the model server read what they wrote."""
+    secret = f"kubectl --namespace {namespace} get secret mlpipeline-minio-artifact --output jsonpath="
+    user, password = (f"$({secret}'{{.data.{key}}}' | base64 -d)" for key in ("accesskey", "secretkey"))
+    return [
+        Step(
+            "pods may deploy, and the model server may read",
+            f"{serving} apply --filename - <<'RIGHTS'\n{RIGHTS}RIGHTS\n"
+            f'{serving} create secret generic {NAME} --from-literal AWS_ACCESS_KEY_ID="{user}" '
+            f'--from-literal AWS_SECRET_ACCESS_KEY="{password}" && '
+            f"{serving} annotate secret {NAME} serving.kserve.io/s3-endpoint={STORAGE} serving.kserve.io/s3-usehttps=0 "
+            "serving.kserve.io/s3-region=us-east-1",
+            f"{serving} delete role,rolebinding,serviceaccount,secret {NAME} --ignore-not-found",
+        )
     ]
 
 
