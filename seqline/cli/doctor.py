@@ -9,6 +9,8 @@ import typer
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
 from seqline.errors import UserError
 
+MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+
 
 def doctor(
     target: Annotated[
