@@ -123,9 +123,9 @@ class DexWay:
 
     def _ours(self, cookie: Any) -> bool:
         """Whether a cookie belongs to the server's own host; Dex may run on another one."""
-        host = urlsplit(self.settings.host).hostname or ""
-        domain = str(cookie.domain).lstrip(".").removesuffix(".local") or host
-        return host == domain or host.endswith(f".{domain}")
+        host, domain = urlsplit(self.settings.host).hostname or "", str(cookie.domain).lstrip(".")
+        # http.cookiejar calls a host without a dot, such as localhost, localhost.local.
+        return domain in {host, f"{host}.local"} or host.endswith(f".{domain}")
 
     def _follow(self, session: Any, verb: str, address: str, form: dict[str, str] | None = None) -> tuple[Any, int]:
         """Sends a request and follows its redirects, none of which may leave encryption; returns their number too."""

@@ -134,6 +134,15 @@ def test_doctor_tells_what_an_older_server_lacks_and_which_of_it_is_used(
     }
 
 
+def test_doctor_prints_what_it_found(write: Write, server: KfpServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.tag = "2.16.1"
+    write(server.url)
+    assert main(["doctor", "--target", "kubeflow"]) == 0
+    shown = capsys.readouterr().out
+    assert "✓ kubeflow server  KFP 2.16.1; one user; without a login" in shown
+    assert "! kubeflow server  KFP 2.16.1 lacks tags" in shown
+
+
 @pytest.mark.parametrize("tag", ["unknown", "main", ""])
 def test_doctor_says_that_a_server_does_not_tell_its_version(
     write: Write, server: KfpServer, capsys: pytest.CaptureFixture[str], tag: str

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.kubeflow.connection import Connection
+from seqline.targets.kubeflow.dex import DexWay
 from seqline.targets.kubeflow.login import Login, require_safe
 from seqline.targets.target import UnreachableError
 from tests.seqline.targets.kubeflow.test_kubeflow import SPEC
@@ -126,6 +128,24 @@ def test_a_user_of_dex_logs_in_once(open_: Open, gate: Gate, monkeypatch: pytest
     gate.sessions.clear()
     target.runs()
     assert gate.logins == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "ours"),
+    [
+        ("localhost", "localhost.local", True),
+        ("kubeflow.local", "kubeflow.local", True),
+        ("kubeflow.example.org", ".example.org", True),
+        ("kubeflow.example.org", "dex.example.org", False),
+        ("kubeflow.example.org", "kubeflow.example.org.evil", False),
+        ("127.0.0.1", "127.0.0.1", True),
+    ],
+)
+def test_only_cookies_of_the_servers_own_host_are_sent(host: str, domain: str, ours: bool) -> None:
+    user = {"username": "a", "password": "env:A"}
+    target = KubeflowTarget.model_validate({"host": f"https://{host}/pipeline", "login": {"dex": user}})
+    assert target.login.dex
+    assert DexWay(target, target.login.dex)._ours(SimpleNamespace(domain=domain)) == ours
 
 
 @pytest.mark.parametrize(
