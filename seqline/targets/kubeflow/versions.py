@@ -137,8 +137,9 @@ def _pods(configuration: "Configuration", used: Callable[[PodSettings], Any]) ->
 
 
 IGNORED = "silently ignores it"
-# Before 2.5.0 the driver rejects fields that it does not know (jsonpb in backend/src/v2/cmd/driver/main.go); since then
-# it discards them (UnmarshalString in backend/src/common/util/json.go).
+# Before 2.5.0 the driver rejects settings that it does not know (jsonpb in backend/src/v2/cmd/driver/main.go); since
+# then it discards them (UnmarshalString in backend/src/common/util/json.go). What kfp 2.17 writes of resources, every
+# server since 2.0.0 reads: the fields of before 2.4.0 are written too, and unknown ones of a container are ignored.
 FEATURES = (
     Feature(
         (2, 1, 0),
@@ -157,12 +158,6 @@ FEATURES = (
                 or pod.active_deadline_seconds
             ),
         ),
-    ),
-    Feature(
-        (2, 4, 0),
-        "resources of tasks as kfp 2.17 writes them",
-        "rejects every pipeline with resources",
-        lambda configuration: bool(configuration.resources),
     ),
     Feature(
         (2, 4, 1),
