@@ -105,6 +105,11 @@ images-test: install ## Run the pipelines on the sample, every stage inside its 
 smoke-vertex: install ## A real run on Vertex AI in a fresh project, then tear down; PROJECT=..., DRY_RUN=1
 	$(BIN)/python -m tests.smoke_vertex --project "$(PROJECT)" $(if $(DRY_RUN),--dry-run)
 
+.PHONY: smoke-kubeflow
+smoke-kubeflow: install ## A real run on a Kubeflow cluster, then tear down; HOST=..., NAMESPACE=..., REPOSITORY=..., DRY_RUN=1
+	$(BIN)/python -m tests.smoke_kubeflow --host "$(HOST)" $(if $(NAMESPACE),--namespace "$(NAMESPACE)") \
+	  $(if $(filter-out seqline,$(REPOSITORY)),--repository "$(REPOSITORY)") $(if $(DRY_RUN),--dry-run)
+
 .PHONY: clean
 clean: ## Remove what can be rebuilt: builds and tools' caches
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -28,6 +28,8 @@ VERTEX = Path("/gcs")
 MOUNTS = Path("/proc/self/mountinfo")
 DISKS = {"fuse.bindfs", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.sshfs"}
 """Types of FUSE that rename folders as a disk does; fuseblk, of NTFS and exFAT, is not called `fuse.`."""
+NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "gpfs", "glusterfs", "9p", "virtiofs", "ocfs2"}
+"""Types of file systems that several machines mount, such as a claim with ReadWriteMany."""
 PASSING = {errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.ECANCELED}
 """What gcsfuse returns for a request that failed after its own retries (internal/fs/wrappers/error_mapping.go)."""
 PAUSES = (0.1, 0.4, 1.6, 6.4)
@@ -48,6 +50,15 @@ def in_bucket(path: str | Path) -> bool:
         return True
     kind = _file_system(path)
     return (kind == "fuse" or kind.startswith("fuse.")) and kind not in DISKS
+
+
+def on_network(path: str | Path) -> bool:
+    """Whether a path is in a network's file system, which other machines may mount as well.
+
+    Args:
+        path: A path, which may not exist yet.
+    """
+    return _file_system(Path(os.path.realpath(path))) in NETWORK
 
 
 def mounted(address: str) -> str:

@@ -1,10 +1,12 @@
 """Folders that one process at a time works in.
 
-The kernel's lock ends with its process, but holds on one machine only: a mounted bucket has none for others. There the
-process also writes until when it holds the folder, and renews that while it works. Another one waits until then: the
-holder may have been killed, and this may be the attempt that continues its work.
+The kernel's lock ends with its process, but holds on one machine only: a mounted bucket has none for others, and a
+network's file system may keep the lock of a machine that was lost, for minutes with NFS 4 and for good with NFS 3.
+There the process also writes until when it holds the folder, and renews that while it works. Another one waits until
+then: the holder may have been killed, and this may be the attempt that continues its work, in another pod.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -19,7 +21,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 from seqline.atomic import atomic_write
-from seqline.buckets import in_bucket, patiently
+from seqline.buckets import in_bucket, on_network, patiently
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -49,9 +51,9 @@ def exclusive(
     Raises:
         UserError: If another process holds it.
     """
-    patiently(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+    make_folder(folder)
     with ExitStack() as stack:
-        if in_bucket(folder):
+        if in_bucket(folder) or on_network(folder):
             # Of the other processes on this machine, only the kernel knows whether they live.
             name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
             _lock(stack, Path(tempfile.gettempdir()) / f"seqline-{os.getuid()}-{name}.lock", folder, work)
@@ -59,6 +61,30 @@ def exclusive(
         else:
             _lock(stack, folder / "lock", folder, work)
         yield
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that this process writes in, if it is missing.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UserError: If this process cannot write there.
+    """
+    try:
+        patiently(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"user {os.getuid()} cannot write in {folder} ({error.strerror}): give the folder to this user, or choose "
+        "another one; on Kubeflow see docs/kubeflow.md, Training that survives its pod"
+    )
 
 
 def _lock(stack: ExitStack, file: Path, folder: Path, work: str) -> None:

@@ -7,34 +7,15 @@ project that already has models or endpoints is left alone. With --dry-run the c
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.smoke_steps import Step, perform
 
 FOLDER = Path("build/smoke")
 ACCOUNTS = ("runs", "dataflow", "serving", "trigger")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step.
-
-    Attributes:
-        title: What it shows.
-        command: A line of bash.
-        undo: The line that takes it back at the end.
-    """
-
-    title: str
-    command: str
-    undo: str = ""
 
 
 def configuration(project: str, location: str) -> dict[str, Any]:
@@ -150,40 +131,6 @@ def steps(project: str, location: str) -> list[Step]:
     ]
 
 
-def undoing(done: Sequence[Step]) -> Iterator[Step]:
-    """Yields the steps back, the last first."""
-    yield from (Step(f"undo: {step.title}", step.undo) for step in reversed(done) if step.undo)
-
-
-def carry_out(planned: Sequence[Step]) -> int:
-    """Carries the steps out, and takes them back in any case.
-
-    Args:
-        planned: The steps.
-
-    Returns:
-        The exit code: 1 if a step failed, or could not be taken back.
-    """
-    failed: list[str] = []
-    # A step that fails halfway is also taken back.
-    begun: list[Step] = []
-    try:
-        for step in planned:
-            begun.append(step)
-            if _bash(step):
-                failed.append(step.title)
-                break
-    finally:
-        failed += [step.title for step in undoing(begun) if _bash(step)]
-    print("failed: " + "; ".join(failed) if failed else "all steps succeeded, and everything was torn down")
-    return 1 if failed else 0
-
-
-def _bash(step: Step) -> int:
-    print(f"# {step.title}\n{step.command}", flush=True)
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", step.command], check=False).returncode
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -194,16 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.project:
         parser.error("--project is empty; `make smoke-vertex PROJECT=fresh-project-123`")
     planned = steps(given.project, given.location)
-    content = yaml.safe_dump(json.loads(json.dumps(configuration(given.project, given.location))), sort_keys=False)
-    if given.dry_run:
-        print(f"# {FOLDER}/seqline.yaml\n" + "".join(f"#   {line}\n" for line in content.splitlines()))
-        for step in [*planned, *undoing(planned)]:
-            print(f"# {step.title}\n{step.command}\n")
-        return 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "seqline.yaml").write_text(content, encoding="utf-8")
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return carry_out(planned)
+    return perform(planned, FOLDER, configuration(given.project, given.location), given.dry_run)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from typer.main import get_command
 from seqline.cli import app
 from seqline.compiling.compiler import parameters_of
 from seqline.configuration import load
-from tests.smoke_vertex import configuration, main, steps, undoing
+from tests.smoke_steps import undoing
+from tests.smoke_vertex import configuration, main, steps
 
 PLANNED = steps("fresh-project", "us-central1")
 LINES = [step.command for step in (*PLANNED, *undoing(PLANNED))]
@@ -112,7 +113,7 @@ def test_what_was_begun_is_torn_down_whatever_fails(
         carried.append(command[-1])
         return subprocess.CompletedProcess(command, int(len(carried) == len(begun)))
 
-    monkeypatch.setattr("tests.smoke_vertex.subprocess.run", run)
+    monkeypatch.setattr("tests.smoke_steps.subprocess.run", run)
     assert main(["--project", "fresh-project"]) == 1
     assert carried == [step.command for step in (*begun, *undoing(begun))]
     assert f"failed: {failing}" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from seqline.atomic import flush
 from seqline.buckets import in_bucket, patiently, remove, upload
 from seqline.components.train.options import Options
 from seqline.errors import UserError
-from seqline.exclusive import exclusive
+from seqline.exclusive import exclusive, make_folder
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class WorkingState:
     """
 
     def __init__(self, folder: Path) -> None:
-        patiently(lambda: folder.mkdir(parents=True, exist_ok=True), folder)
+        make_folder(folder)
         self.folder = folder
 
     def files(self) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqline.checking import preflight
+from seqline.checking import kubeflow, preflight
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
 from seqline.configuration.accelerators import accelerated_images
@@ -57,6 +57,7 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
                 pipeline = settings.pipeline or configuration.pipeline
                 problems += _run(loaded, opened, pipeline, "", online, trigger)
             problems += _triggers(loaded) if target == "vertex" else []
+            problems += kubeflow.problems(loaded) if target == "kubeflow" else []
             problems += [*schedule_warnings(loaded, target), *_images(loaded, target)]
             problems += opened.check() if online else []
             problems += preflight.problems(loaded) if deep and target == "vertex" else []
@@ -135,6 +136,7 @@ def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool
     arguments = loaded.arguments(known, target.name, schedule, others, trigger)
     problems = list(_data(loaded, arguments)) if online and target.name == "laptop" else []
     problems += _unpinned(loaded, f"{text} {arguments.get('serving')}") if target.name != "laptop" else []
+    problems += kubeflow.checkpoint_problems(loaded, arguments, pipeline) if target.name == "kubeflow" else []
     if size > SPEC_LIMIT:
         problems.append(Problem(f"the compiled spec has {size:,} bytes; keep it below {SPEC_LIMIT:,}", target.name))
     if len(known.pipeline) > NAME_LIMIT:

@@ -4,16 +4,18 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from seqline.checking import kubeflow
+from seqline.checking.finding import Finding
 from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
 from seqline.errors import UserError
 from seqline.paths import expanded
 from seqline.targets import TARGETS, open_target
+from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.laptop import Laptop
 
 # A run on a million pairs stores less: a corpus, a checkpoint and two models.
@@ -22,23 +24,6 @@ MEMORY_BYTES = 4e9
 # The libraries that a laptop needs, one of each extra of pyproject.toml or more.
 LIBRARIES = ("kfp", "apache-beam", "tensorflow", "tensorflow-text", "keras", "sentencepiece", "sacrebleu", "fastapi")
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        subject: The subject of the check.
-        state: `ok`; `warning` if some features will fail; `error` if the subject cannot be used.
-        message: The result.
-        advice: What to do; empty for nothing.
-    """
-
-    subject: str
-    state: Literal["ok", "warning", "error"]
-    message: str
-    advice: str = ""
 
 
 def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) -> Iterator[Finding]:
@@ -72,6 +57,8 @@ def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) ->
             yield Finding(name, "ok", "ready")
         if name == "vertex":
             yield from _roles(loaded)
+        if isinstance(opened, Kubeflow) and not problems:
+            yield from kubeflow.findings(opened.checked, loaded)
 
 
 def _versions() -> Iterator[Finding]:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 Place = Callable[[Any], None]
 
+RETRYING = f"{28 * 24 * 3600}s"
+"""Time from the first attempt's start within which a task is retried: that of the longest job. By default it is an
+hour, after which Argo stops an attempt that runs (executionDeadline in processNodeRetries,
+workflow/controller/operator.go of argoproj/argo-workflows); Vertex takes an hour at most, for its pauses alone."""
+
 
 def compile_pipeline(
     name: str,
@@ -179,4 +184,4 @@ def _place(task: Any, configuration: "Configuration") -> None:
     if wanted.accelerator:
         task.set_accelerator_type(wanted.accelerator).set_accelerator_limit(wanted.accelerators)
     if wanted.retries:
-        task.set_retry(wanted.retries, backoff_duration="60s", backoff_factor=2.0)
+        task.set_retry(wanted.retries, backoff_duration="60s", backoff_factor=2.0, backoff_max_duration=RETRYING)

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from seqline.atomic import atomic_write
 from seqline.buckets import patiently
 from seqline.errors import UserError
-from seqline.exclusive import LEASE, exclusive
+from seqline.exclusive import LEASE, exclusive, make_folder
 
 HOLD = """
 import sys, time
@@ -131,3 +132,63 @@ def test_of_two_that_find_a_bucket_free_the_second_to_write_holds_it(
     with pytest.raises(UserError, match="is tuning"), exclusive(bucket, "is tuning"):
         pass
     assert "other" in (bucket / "lock").read_text()
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like NFS to this process."""
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw - nfs4 server:/share rw\n")
+    monkeypatch.setattr("seqline.buckets.MOUNTS", mounts)
+    return tmp_path / "claim"
+
+
+def test_the_lock_of_a_lost_pod_on_a_network_does_not_stop_the_next_one(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    lock = fcntl.flock
+
+    def held_by_the_server(file: IO[str], operation: int) -> None:
+        # NFS keeps the lock of a machine that is gone.
+        if Path(file.name).parent == network:
+            raise BlockingIOError
+        lock(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", held_by_the_server)
+    network.mkdir()
+    left = {"holder": "process 1 on train-pod-1", "machine": "train-pod-1 boot", "owner": "a", "number": 7}
+    atomic_write(network / "lock", json.dumps(left))
+    clock = Clock()
+    with exclusive(network, "is training", clock, "train-pod-2 boot"):
+        assert clock.waited == LEASE
+        assert json.loads((network / "lock").read_text())["machine"] == "train-pod-2 boot"
+
+
+def test_a_pod_on_a_network_that_still_trains_is_named(network: Path) -> None:
+    renewals = iter(range(100))
+
+    def renew() -> None:
+        content = {"holder": "process 1 on pod-1", "machine": "pod-1", "owner": "a", "number": next(renewals)}
+        atomic_write(network / "lock", json.dumps(content))
+
+    network.mkdir()
+    renew()
+    message = "^process 1 on pod-1 is training, in "
+    with pytest.raises(UserError, match=message), exclusive(network, "is training", Clock(renew), "pod-2"):
+        pass
+
+
+def test_a_folder_that_this_user_cannot_write_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=rf"user {os.getuid()} cannot write in {tmp_path}/file \(File exists\)"):
+        make_folder(tmp_path / "file")
+    # The tests may run as root, who can write everywhere.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with (
+        pytest.raises(UserError, match=r"\(Permission denied\): give the folder to this user"),
+        exclusive(tmp_path / "claim", "is training"),
+    ):
+        pass

@@ -1,6 +1,11 @@
-"""A Kubeflow Pipelines API server (v2beta1): bodies are held to the models of kfp's own generated client."""
+"""A Kubeflow Pipelines API server (v2beta1).
+
+Bodies are held to the models of kfp's own generated client, and settings of pods to kfp-kubernetes's message, as the
+driver reads them. With a `gate` it wants a login.
+"""
 
 import contextlib
+import dataclasses
 import datetime
 import email
 import itertools
@@ -15,8 +20,10 @@ import kfp_server_api
 import yaml
 from cronsim import CronSim
 from google.protobuf import json_format
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from tests.stand_ins.kfp_gate import Gate, Identity
 from tests.stand_ins.server import Answer, ApiError, Faults, Request, serving
 from tests.stand_ins.vertex.pipelines import tasks
 
@@ -60,9 +67,16 @@ class KfpServer:
         failing: Error messages by the names of tasks that fail.
         pace: The time that passes after each request; enabled recurring runs start their runs meanwhile.
         started: The recurring run's name and the minute of each run that a recurring run started.
+        tag: Its version.
+        multi_user: Whether users have namespaces of their own.
+        gate: What logs callers in; without one everybody may do everything.
     """
 
     url: str = ""
+    tag: str = "2.17.0"
+    multi_user: bool = False
+    gate: Gate | None = None
+    caller: Identity = field(default_factory=Identity)
     faults: Faults = field(default_factory=Faults)
     failing: dict[str, str] = field(default_factory=dict)
     pace: datetime.timedelta = datetime.timedelta()
@@ -82,15 +96,26 @@ class KfpServer:
         with serving(stand_in, stand_in.faults) as stand_in.url:
             yield stand_in
 
+    @property
+    def host(self) -> str:
+        """The API's address: behind a gate it is below /pipeline, as in the Kubeflow platform."""
+        return f"{self.url}/pipeline" if self.gate else self.url
+
     def name(self, request: Request) -> str:
         """The verb and the path without ids, such as POST runs."""
-        path = request.path.removeprefix(BASE)
+        path = request.path.removeprefix("/pipeline").removeprefix(BASE)
         kind, _, rest = path.partition("/")
         verb = rest.rpartition(":")[2] if ":" in rest else rest if "upload" in rest else ""
         return f"{request.verb} {kind}{' ' + verb if verb else ''}"
 
     def answer(self, request: Request) -> Answer:
         """Carries a request out."""
+        if self.gate:
+            passed = self.gate.check(request, self.url)
+            if isinstance(passed, Answer):
+                return passed
+            self.caller = passed
+            request = dataclasses.replace(request, path=request.path.removeprefix("/pipeline"))
         answer = self._answer(request)
         self.pass_time(self.now + self.pace)
         return answer
@@ -111,11 +136,15 @@ class KfpServer:
     def _answer(self, request: Request) -> Answer:
         path, query = request.path.removeprefix(BASE), dict(request.query)
         if path == "healthz":
-            return _json({"multi_user": False})
+            # newHealthzResponse in backend/src/apiserver/main.go; kfp's client leaves out the first two.
+            said = {"commit_sha": "unknown", "tag_name": self.tag, "multi_user": self.multi_user}
+            return _json({**said, "pipeline_store": "database"})
         if path.startswith("pipelines/upload"):
             return _json(self._upload(request, query))
         if versions := re.fullmatch(r"pipelines/([^/]+)/versions(?:/([^/]+))?", path):
             held = [one for one in self.versions.values() if one["pipeline_id"] == versions[1]]
+            if request.verb == "PATCH":
+                return _json(self._patch(_get(self.versions, versions[2]), json.loads(request.body)))
             return _json(_get(self.versions, versions[2]) if versions[2] else {"pipeline_versions": held})
         kind, _, rest = path.partition("/")
         id_, _, verb = rest.partition(":")
@@ -127,7 +156,13 @@ class KfpServer:
             return _json(self._experiment(request))
         if kind == "pipelines" and not rest:
             wanted = json.loads(query["filter"])["predicates"][0]["stringValue"] if "filter" in query else None
-            found = [one for one in self.pipelines.values() if wanted in (None, one["display_name"])]
+            # Without a namespace those of all users are listed (ListPipelines in pipeline_server.go).
+            namespace = self._namespace(query.get("namespace", ""))
+            found = [
+                one
+                for one in self.pipelines.values()
+                if wanted in (None, one["display_name"]) and one["namespace"] == namespace
+            ]
             return _json({"pipelines": found, "total_size": len(found)})
         raise ApiError(404, f"no {request.verb} {path}")
 
@@ -136,15 +171,22 @@ class KfpServer:
         (part,) = email.message_from_bytes(head + request.body).get_payload()  # type: ignore[misc]
         documents = [one for one in yaml.safe_load_all(part.get_payload(decode=True)) if one]  # type: ignore[union-attr]
         json_format.ParseDict(documents[0], PipelineSpec())
+        for platform in documents[1:]:
+            executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+            for executor in executors.values():
+                json_format.ParseDict(executor, KubernetesExecutorConfig())
         content = (
             documents[0] if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
         )
         pipeline_id = query.get("pipelineid", "")
         made: dict[str, Any] = {}
         if not pipeline_id:
-            if any(one["display_name"] == query["name"] for one in self.pipelines.values()):
+            namespace = self._namespace(query.get("namespace", ""))
+            names = [(one["display_name"], one["namespace"]) for one in self.pipelines.values()]
+            if (query["name"], namespace) in names:
                 raise ApiError(409, f"the pipeline {query['name']} already exists")
             made = {"pipeline_id": str(uuid.uuid4()), "display_name": query["name"], "created_at": self._tick()}
+            made["namespace"] = namespace
             pipeline_id = made["pipeline_id"]
             self.pipelines[pipeline_id] = made
         version = {
@@ -157,11 +199,37 @@ class KfpServer:
         self.versions[version["pipeline_version_id"]] = version
         return made or version
 
+    def _namespace(self, given: str, required: bool = False) -> str:
+        """The namespace that counts: none for one user (ReplaceNamespace in resource_manager.go)."""
+        if not self.multi_user:
+            return ""
+        if required and not given:
+            raise ApiError(400, "an empty namespace in multi-user mode")
+        if given and given not in self.caller.namespaces:
+            # IsAuthorized in resource_manager.go.
+            raise ApiError(403, f"User '{self.caller.user}' is not authorized in the namespace {given}")
+        return given
+
+    def _patch(self, version: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        check("V2beta1PipelineVersion", content)
+        tags = content.get("tags")
+        if self.tag < "2.17":
+            raise ApiError(501, "Method Not Allowed")
+        # ValidateTags in backend/src/apiserver/model/pipeline_tags.go.
+        if tags and (len(tags) > 20 or any("." in key or not 0 < len(key) <= 63 for key in tags)):
+            raise ApiError(400, "a tag has the wrong form")
+        if tags is not None:
+            version["tags"] = tags
+        return version
+
     def _experiment(self, request: Request) -> dict[str, Any]:
         if request.verb == "GET":
-            return {"experiments": list(self.experiments.values()), "total_size": len(self.experiments)}
+            namespace = self._namespace(dict(request.query).get("namespace", ""), required=True)
+            found = [one for one in self.experiments.values() if one["namespace"] == namespace]
+            return {"experiments": found, "total_size": len(found)}
         content = json.loads(request.body)
         check("V2beta1Experiment", content)
+        content["namespace"] = self._namespace(content.get("namespace", ""), required=True)
         content["experiment_id"] = str(uuid.uuid4())
         self.experiments[content["experiment_id"]] = content
         return content
@@ -193,6 +261,7 @@ class KfpServer:
             self.runs[run["run_id"]] = run
             return run
         if not id_:
+            self._namespace(query.get("namespace", ""), required=True)
             newest = list(self.runs.values())[::-1][: int(query["page_size"])]
             return {"runs": newest, "total_size": len(self.runs)}
         run = _get(self.runs, id_)
@@ -232,6 +301,7 @@ class KfpServer:
             self.recurring[content["recurring_run_id"]] = content
             return content
         if not id_:
+            self._namespace(query.get("namespace", ""), required=True)
             start = int(query.get("page_token") or 0)
             page = list(self.recurring.values())[start : start + 1]
             more = start + 1 < len(self.recurring)

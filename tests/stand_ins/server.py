@@ -64,6 +64,7 @@ class Answer:
     body: bytes
     code: int = 200
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Service(Protocol):
@@ -140,6 +141,8 @@ def serving(service: Service, faults: Faults) -> Iterator[str]:
             self.send_response(answer.code)
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(answer.body)))
+            for name, value in answer.headers:
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer.body)
 

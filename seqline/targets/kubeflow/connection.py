@@ -1,23 +1,39 @@
-"""The connection to a KFP server: its client, error messages for users, retries."""
+"""The connection to a KFP server: its client, login, error messages for users, retries."""
 
 import contextlib
 import io
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
 from seqline.paths import expanded
+from seqline.targets.kubeflow.login import Login
+from seqline.targets.kubeflow.versions import Server, server_api
 from seqline.targets.target import UnreachableError
 from seqline.vertex_api.retries import Retries
 
 T = TypeVar("T")
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+BRIEF = (0.5,)
+"""Pauses of a check, which a person waits for."""
 UNAVAILABLE = {429, 502, 503, 504}
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+REDIRECTS = {301, 302, 303, 307, 308}
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod has its namespace: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod."""
+
+
+class _LoginRefusedError(Exception):
+    """The server does not accept the credentials; the message is its answer."""
 
 
 @dataclass
@@ -27,28 +43,75 @@ class Connection:
     Attributes:
         settings: The configuration's `targets.kubeflow`.
         sleep: Waits some seconds.
+        pauses: Seconds before each further attempt.
     """
 
     settings: KubeflowTarget
     sleep: Callable[[float], None] = time.sleep
+    pauses: tuple[float, ...] = PAUSES
 
     @cached_property
     def client(self) -> Any:
         """The client of kfp, created when it is first used."""
         from kfp.client import Client
+        from urllib3 import Retry
 
-        token = self.settings.token_file and expanded(self.settings.token_file)
-        authority = self.settings.ca_file and str(expanded(self.settings.ca_file))
-        if token and not token.is_file():
-            raise UserError(f"targets.kubeflow.token_file: there is no file {token}")
+        authority = self.settings.ca_file and expanded(self.settings.ca_file)
+        if authority and not authority.is_file():
+            raise UserError(f"targets.kubeflow.ca_file: there is no file {authority}")
+
+        class QuietClient(Client):  # type: ignore[misc, unused-ignore]
+            def get_kfp_healthz(self, *_: Any, **__: Any) -> Any:
+                # The constructor asks for it five times with pauses, and logs each failure; `server` asks once.
+                return SimpleNamespace(multi_user=False)
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Client(
+            # A token given here keeps the client from logging in by itself, as variables of the environment may ask it
+            # to; each call sets the real one.
+            client = QuietClient(
                 host=self.settings.host.rstrip("/"),
                 namespace=self.settings.namespace,
-                existing_token=token.read_text(encoding="utf-8").strip() if token else None,
-                ssl_ca_cert=authority or None,
+                existing_token="unset",  # noqa: S106
+                ssl_ca_cert=str(authority) if authority else None,
             )
+        pool = client._run_api.api_client.rest_client.pool_manager.connection_pool_kw
+        # A redirect leads to a login page, which is not an answer.
+        pool["retries"] = Retry(3, redirect=0, raise_on_redirect=False)
+        return client
+
+    @cached_property
+    def login(self) -> Login:
+        """How this machine logs in."""
+        return Login(self.settings)
+
+    @cached_property
+    def server(self) -> Server:
+        """What the server says about itself."""
+
+        def ask(client: Any) -> str:
+            answer, _, _ = client._run_api.api_client.call_api(
+                "/apis/v2beta1/healthz", "GET", header_params={"Accept": "application/json"},
+                auth_settings=["Bearer"], response_type="object", _return_http_data_only=False,
+            )  # fmt: skip
+            return json.dumps(answer)
+
+        return Server.read(self.read("ask for its version", ask))
+
+    @cached_property
+    def namespace(self) -> str:
+        """The namespace of runs and pipelines: the configuration's, or in a pod its own.
+
+        Raises:
+            UserError: If the server has several users and no namespace is set.
+        """
+        if "namespace" in self.settings.model_fields_set or not self.server.multi_user:
+            return self.settings.namespace
+        if POD_NAMESPACE.is_file():
+            return POD_NAMESPACE.read_text(encoding="utf-8").strip()
+        raise UserError(
+            f"{self.settings.host} has several users: set targets.kubeflow.namespace to the namespace of your profile"
+        )
 
     def read(self, what: str, call: Callable[[Any], T]) -> T:
         """Calls something that may be done twice, and retries while the server is unavailable.
@@ -61,7 +124,7 @@ class Connection:
             UserError: If the request is rejected.
             UnreachableError: If there is no response, or this caller has no permission.
         """
-        return self._retries.read(what, lambda: self._quiet(call))
+        return self._retries.read(what, lambda: self._call(call))
 
     def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
         """Creates something once, even when the response is lost: it is looked up before every attempt.
@@ -71,50 +134,134 @@ class Connection:
             look: Returns the resource if it exists.
             call: Creates it.
         """
-        return self._retries.write(what, lambda: self._quiet(look), lambda: self._quiet(call))
+        return self._retries.write(what, lambda: self._call(look), lambda: self._call(call))
 
     @property
     def _retries(self) -> Retries:
-        return Retries(PAUSES, self.explained, _transient, sleep=self.sleep)
+        return Retries(self.pauses, self.explained, _transient, sleep=self.sleep)
+
+    def _call(self, call: Callable[[Any], T]) -> T:
+        """Calls, with the next way to log in where the server refuses one; a refused request has changed nothing."""
+        while True:
+            self._carry()
+            try:
+                answer = self._quiet(call)
+            except _LoginRefusedError as error:
+                if not self.login.refused(str(error)):
+                    raise UnreachableError(self.login.explained(str(error))) from None
+            else:
+                self.login.accepted()
+                return answer
+
+    def _carry(self) -> None:
+        """Puts the credentials of the login into the client."""
+        api = self.client._run_api.api_client
+        credentials = self.login.credentials()
+        api.cookie = credentials.cookie or None
+        if credentials.token:
+            api.configuration.api_key["authorization"] = credentials.token
+        else:
+            api.configuration.api_key.pop("authorization", None)
 
     def _quiet(self, call: Callable[[Any], T]) -> T:
         """Calls without the links that kfp prints."""
         with contextlib.redirect_stdout(io.StringIO()):
-            return call(self.client)
+            try:
+                answer = call(self.client)
+            except server_api().ApiException as error:
+                if refusal := _refusal(error, self.settings.host):
+                    raise _LoginRefusedError(refusal) from None
+                raise
+            except (AttributeError, TypeError, ValueError):
+                self._require_api()
+                raise
+        self._require_api()
+        return answer
+
+    def _require_api(self) -> None:
+        """Refuses a web page, which kfp's client takes for an empty answer."""
+        last = getattr(self.client._run_api.api_client, "last_response", None)
+        if last is not None and "text/html" in str(last.getheader("Content-Type", "")):
+            raise UserError(
+                f"{self.settings.host} answers with a web page instead of the API; write the API's address as "
+                "targets.kubeflow.host, usually https://KUBEFLOW/pipeline"
+            )
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[None]:
         """Turns the errors of kfp's client into messages for users."""
-        from kfp_server_api import ApiException
         from urllib3.exceptions import HTTPError
 
         host = self.settings.host
         try:
             yield
-        except ApiException as error:
+        except server_api().ApiException as error:
             message = " ".join(str(_message(error)).split())
             if error.status in {401, 403}:
-                hint = "set targets.kubeflow.token_file to a file with a token that has the permission"
-                raise UnreachableError(f"cannot {what}: {host} refuses this caller: {message}; {hint}") from None
+                who = f", logged in by {self.login.used}" if self.login.used else ""
+                hint = f"ask for a role in the namespace {self.settings.namespace}, such as kubeflow-edit"
+                raise UnreachableError(f"cannot {what}: {host} refuses this caller{who}: {message}; {hint}") from None
             if error.status in UNAVAILABLE:
                 raise UnreachableError(f"cannot {what}: {host} does not answer: {message}") from None
+            if error.status in REDIRECTS:
+                raise UserError(f"cannot {what}: {host} redirects to {_target(error)}; write that as host") from None
             raise UserError(f"cannot {what}: {message}") from None
         except (HTTPError, OSError) as error:
+            if UNTRUSTED in str(error):
+                raise UserError(
+                    f"cannot {what}: the certificate of {host} is not trusted; set targets.kubeflow.ca_file to the "
+                    f"file with its authority ({error})"
+                ) from None
             raise UnreachableError(f"cannot {what}: {host} does not answer: {error}") from None
 
 
+def _refusal(error: Any, host: str) -> str:
+    """What a server says that does not know the caller; empty if it is another error.
+
+    A gateway redirects to its login page or shows it with 403, the API server answers 401. Its own 403, in JSON, is
+    about permissions of a caller that it knows.
+    """
+    if error.status == 401:
+        return f"the server answers 401: {' '.join(str(_message(error)).split())}"
+    if error.status in REDIRECTS:
+        target = _target(error)
+        here, there = urlsplit(host), urlsplit(target)
+        if (here.hostname, here.path.rstrip("/")) == (there.hostname, there.path.partition("/apis/")[0].rstrip("/")):
+            return ""  # only to another scheme or port
+        return f"the server redirects to a login page, {target.partition('?')[0]}"
+    if error.status == 403 and not _is_json(error.body):
+        return f"the gateway answers 403: {_plain(error.body)}"
+    return ""
+
+
+def _target(error: Any) -> str:
+    return str((error.headers or {}).get("Location", "elsewhere"))
+
+
+def _is_json(body: Any) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (TypeError, ValueError):
+        return False
+
+
+def _plain(body: Any) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    return "a login page" if "<html" in text.lower() else " ".join(text.split())[:120] or "no reason"
+
+
 def _transient(error: Exception) -> bool:
-    from kfp_server_api import ApiException
     from urllib3.exceptions import HTTPError
 
-    return error.status in UNAVAILABLE if isinstance(error, ApiException) else isinstance(error, HTTPError)
+    if isinstance(error, server_api().ApiException):
+        return error.status in UNAVAILABLE
+    return isinstance(error, HTTPError) and UNTRUSTED not in str(error)
 
 
 def _message(error: Any) -> str:
-    import json
-
     try:
         content = json.loads(error.body)
-        return str(content.get("message") or content.get("error", {}).get("message"))
+        found = content.get("message") or content.get("error_message")
+        return str(found or content.get("error", {}).get("message"))
     except (TypeError, ValueError, AttributeError):
-        return str(error.reason)
+        return _plain(error.body) if error.body else str(error.reason)

@@ -13,6 +13,7 @@ from typing import Any
 
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.targets.kubeflow.connection import Connection
+from seqline.targets.kubeflow.versions import server_api
 from seqline.targets.target import Schedule
 
 UPDATABLE = frozenset({"state"})
@@ -75,7 +76,7 @@ class Schedules:
             page = self.connection.read(
                 "list the schedules",
                 lambda client, token=token: client.list_recurring_runs(  # type: ignore[misc]
-                    page_token=token, page_size=100, namespace=self.settings.namespace
+                    page_token=token, page_size=100, namespace=self.connection.namespace
                 ),
             )
             found += [one for one in page.recurring_runs or [] if (one.description or "").startswith(MARK)]
@@ -100,7 +101,7 @@ class Schedules:
             return next((one for one in same if one.recurring_run_id not in before), None)
 
         def create(client: Any) -> Any:
-            experiment = client.create_experiment(self.settings.experiment, namespace=self.settings.namespace)
+            experiment = client.create_experiment(self.settings.experiment, namespace=self.connection.namespace)
             return client.create_recurring_run(
                 experiment_id=experiment.experiment_id,
                 job_name=wanted.name,
@@ -130,11 +131,9 @@ class Schedules:
 
     def _remove(self, id_: str) -> None:
         def remove(client: Any) -> None:
-            from kfp_server_api import ApiException
-
             try:
                 client.delete_recurring_run(id_)
-            except ApiException as error:
+            except server_api().ApiException as error:
                 if error.status != 404:
                     raise
 

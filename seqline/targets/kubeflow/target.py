@@ -2,18 +2,23 @@
 
 import datetime
 import hashlib
+import json
+import re
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
 from seqline.problems import Problem
-from seqline.targets.kubeflow.connection import Connection
+from seqline.targets.kubeflow.connection import BRIEF, Connection
 from seqline.targets.kubeflow.schedules import UPDATABLE, Schedules
+from seqline.targets.kubeflow.tags import move, require, resolve
+from seqline.targets.kubeflow.tpu import check_resource, check_slice
 from seqline.targets.schedule_plan import changed_fields
 from seqline.targets.target import OnChange, Run, Schedule, State, Task, Template, UnsupportedError
 
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from seqline.configuration import Configuration
 
 POLL_SECONDS = 5.0
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""An id that the server makes; anything else is a tag."""
 SCHEME = "kfp://"
 STATES: dict[str, State] = {
     "PENDING": "pending",
@@ -55,38 +62,36 @@ class Kubeflow:
         self.connection = Connection(settings, sleep)
         self.plans = Schedules(self.connection)
 
+    @cached_property
+    def checked(self) -> Connection:
+        """The connection of `check`, which gives up sooner."""
+        return Connection(self.settings, self.connection.sleep, BRIEF)
+
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
-        """Writes the portable spec, with node selectors in a second document if there are any."""
+        """Writes the portable spec, with the settings of pods in a second document if there are any."""
         from seqline.compiling.compiler import compile_pipeline, stage_of
+        from seqline.targets.kubeflow.pods import set_pod
 
         def place(task: Any) -> None:
-            from kfp import kubernetes
-
-            for label, value in sorted(self.settings.node_selectors.get(stage_of(task), {}).items()):
-                kubernetes.add_node_selector(task, label, value)
-            if stage_of(task) == "summarize":
-                for variable, address in sorted(self.settings.secret_environment.items()):
-                    secret, _, key = address.partition("/")
-                    kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={key: variable})
+            stage = stage_of(task)
+            pod = self.settings.pod(stage)
+            resources = self.configuration.resources.get(stage)
+            if resources is not None:
+                check_resource(stage, resources)
+                check_slice(stage, resources, pod.node_selector)
+            if task.container_spec is not None:
+                set_pod(task, pod)
 
         return compile_pipeline(pipeline, output, self.configuration, place, defaults)
 
     def check(self) -> list[Problem]:
-        """Checks that the stages of the node selectors exist and the server responds."""
-        from seqline.compiling.compiler import stages
-        from seqline.names import nearest
-
-        known = stages(self.configuration.pipeline)
-        problems = [
-            Problem(f"there is no stage {name!r}; {nearest(name, known)}", field="targets.kubeflow.node_selectors")
-            for name in self.settings.node_selectors
-            if name not in known
-        ]
+        """Checks that the server responds and accepts this caller."""
+        checked = self.checked
         try:
-            self.runs(limit=1)
+            checked.read("list the runs", lambda client: client.list_runs(page_size=1, namespace=checked.namespace))
         except UserError as error:
-            problems.append(Problem(str(error), field="targets.kubeflow.host"))
-        return problems
+            return [Problem(str(error), field="targets.kubeflow.host")]
+        return []
 
     def parameters(self, spec: str) -> Parameters:
         """Reads the parameters of a compiled file or an uploaded version."""
@@ -100,13 +105,15 @@ class Kubeflow:
     def upload(self, spec: Path, tags: Sequence[str] = ()) -> Template:
         """Uploads a version, named by its content, and creates the pipeline if needed."""
         if tags:
-            raise UnsupportedError("a KFP server has no tags; a version is named by its content")
+            require(self.connection, tags)
         name = read_parameters(spec).pipeline
+        # Without it the pipeline of a user would be one of all users (UploadPipeline in pipeline_upload_server.go).
+        namespace = self.connection.namespace if self.connection.server.multi_user else None
         version = f"sha256-{hashlib.sha256(spec.read_bytes()).hexdigest()[:32]}"
         pipeline = self.connection.write(
             f"upload pipeline {name}",
-            lambda client: client.get_pipeline_id(name),
-            lambda client: client.upload_pipeline(str(spec), name).pipeline_id,
+            lambda client: self._pipeline(client, name, namespace),
+            lambda client: client.upload_pipeline(str(spec), name, namespace=namespace).pipeline_id,
         )
         made = self.connection.write(
             f"upload a version of {name}",
@@ -115,7 +122,8 @@ class Kubeflow:
         )
         id_ = made.pipeline_version_id
         page = f"{self.settings.host.rstrip('/')}/#/pipelines/details/{pipeline}/version/{id_}"
-        return Template(f"{SCHEME}{pipeline}/{id_}", name, id_, (), page)
+        moved = move(self.connection, pipeline, id_, tags) if tags else ()
+        return Template(f"{SCHEME}{pipeline}/{id_}", name, id_, moved, page)
 
     def run(
         self, spec: str, arguments: Mapping[str, Any], cache: bool | None = None, on_change: OnChange | None = None
@@ -126,14 +134,14 @@ class Kubeflow:
         if spec.startswith(SCHEME):
             if cache is False:
                 raise UnsupportedError("an uploaded version runs with its own cache settings; run the compiled file")
-            pipeline, version = spec.removeprefix(SCHEME).split("/")
+            pipeline, version = self._resolved(spec)
             what: dict[str, Any] = {"pipeline_id": pipeline, "version_id": version}
         else:
             # True would also cache the tasks that the pipeline never caches.
             what = {"pipeline_package_path": spec, "enable_caching": False if cache is False else None}
 
         def start(client: Any) -> Any:
-            experiment = client.create_experiment(self.settings.experiment, namespace=self.settings.namespace)
+            experiment = client.create_experiment(self.settings.experiment, namespace=self.connection.namespace)
             return client.run_pipeline(
                 experiment.experiment_id,
                 name,
@@ -186,11 +194,13 @@ class Kubeflow:
         return self.describe(found.id)
 
     def logs(self, run: str, task: str = "") -> Iterator[str]:
-        """Not supported: the server's API has no logs of these runs, but the pods have."""
+        """Not supported: the server's API has no logs of these runs, but their pods have."""
         found = self.describe(run)
-        pods = [one.id for one in found.tasks if one.id and task in ("", one.name)]
-        commands = "\n".join(f"  kubectl logs -n {self.settings.namespace} {pod} -c main" for pod in pods)
-        raise UnsupportedError(f"a KFP server has no logs; read those of the pods with\n{commands}")
+        # The API's `pod_name` is Argo's id of a node, which is not the name of its pod; the label is on every pod
+        # (SetPodMetadataLabels in backend/src/apiserver/template/v2_template.go).
+        pods = f"--namespace {self.connection.namespace} --selector pipeline/runid={found.id}"
+        command = f"kubectl logs {pods} --container main --prefix --tail -1"
+        raise UnsupportedError(f"a KFP server has no logs; read those of the run's pods with\n  {command}")
 
     def digest(self, spec: str) -> str:
         """The digest of a compiled file or an uploaded version."""
@@ -226,8 +236,23 @@ class Kubeflow:
         return self.plans.turn(schedule, on=True)
 
     def _newest(self, client: Any, limit: int) -> list[Any]:
-        page = client.list_runs(page_size=limit, sort_by="created_at desc", namespace=self.settings.namespace)
+        page = client.list_runs(page_size=limit, sort_by="created_at desc", namespace=self.connection.namespace)
         return list(page.runs or [])
+
+    def _pipeline(self, client: Any, name: str, namespace: str | None) -> Any:
+        if namespace is None:
+            return client.get_pipeline_id(name)
+        # kfp's own look-up knows no namespaces.
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        page = client.list_pipelines(filter=json.dumps({"predicates": [predicate]}), namespace=namespace)
+        return next((one.pipeline_id for one in page.pipelines or []), None)
+
+    def _resolved(self, reference: str) -> tuple[str, str]:
+        """The ids of the pipeline and the version of kfp://PIPELINE/VERSION, where the version may be a tag."""
+        pipeline, _, version = reference.removeprefix(SCHEME).partition("/")
+        if not pipeline or not version or "/" in version:
+            raise UserError(f"{reference} is not an uploaded pipeline, which has the form kfp://PIPELINE/VERSION")
+        return pipeline, version if ID.fullmatch(version) else resolve(self.connection, pipeline, version)
 
     def _version(self, client: Any, pipeline: str, name: str) -> Any:
         page = client.list_pipeline_versions(pipeline, page_size=100, sort_by="created_at desc")
@@ -236,9 +261,7 @@ class Kubeflow:
     def _fetch(self, reference: str) -> str:
         import yaml
 
-        pipeline, _, version = reference.removeprefix(SCHEME).partition("/")
-        if not version:
-            raise UserError(f"{reference} is not an uploaded pipeline, which has the form kfp://PIPELINE/VERSION")
+        pipeline, version = self._resolved(reference)
         found = self.connection.read(
             f"fetch {reference}", lambda client: client.get_pipeline_version(pipeline, version).pipeline_spec
         )

@@ -3,17 +3,20 @@
 import json
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from seqline.checking.kubeflow import checkpoint_problems
 from seqline.compiling.compiler import parameters_of
 from seqline.configuration import load
 from seqline.configuration.arguments import read_arguments
 from seqline.schema.renamed import RENAMED
 from seqline.schema.sections import SECTIONS
+from seqline.targets.kubeflow.versions import FEATURES, shown
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,6 +45,22 @@ def test_a_configuration_is_valid_with_its_parameters(page: str, tmp_path: Path)
     for target in ("laptop", "kubeflow", "vertex"):
         if getattr(targets, target) is not None:
             loaded.arguments(parameters_of("training"), target)
+
+
+def test_the_first_run_on_kubeflow_has_a_valid_configuration(tmp_path: Path) -> None:
+    (text,) = re.findall(r"(?ms)^   ```yaml\n(.*?)^   ```", text_of("docs/kubeflow.md"))
+    file = tmp_path / "seqline.yaml"
+    file.write_text(textwrap.dedent(text))
+    loaded = load([file])
+    arguments = loaded.arguments(parameters_of("training"), "kubeflow")
+    assert list(checkpoint_problems(loaded, arguments, "training")) == []
+    assert loaded.configuration.targets.kubeflow
+    assert loaded.configuration.targets.kubeflow.pod("train").claims == {"/checkpoints": "seqline-checkpoints"}
+
+
+def test_the_versions_of_kubeflows_features_are_those_that_doctor_compares() -> None:
+    rows = re.findall(r"(?m)^\| (\d+\.\d+\.\d+) \|", text_of("docs/kubeflow.md"))
+    assert rows == [shown(feature.since) for feature in FEATURES]
 
 
 @pytest.mark.parametrize("page", ["gate", "human-evaluation"])

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from urllib3.exceptions import HTTPError
 
 from seqline.configuration import Configuration
+from seqline.errors import UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.schedule_plan import carry_out, plan
 from seqline.targets.target import Schedule, UnreachableError, UnsupportedError
@@ -50,7 +52,8 @@ def server() -> Iterator[KfpServer]:
 
 @pytest.fixture
 def target(server: KfpServer) -> Kubeflow:
-    settings = {"host": server.url, "service_account": "runner", "node_selectors": {"train": {"pool": "gpu"}}}
+    pods = {"train": {"node_selector": {"pool": "gpu"}}}
+    settings = {"host": server.url, "service_account": "runner", "pods": pods}
     made = Kubeflow(Configuration.model_validate({"targets": {"kubeflow": settings}}), sleep=lambda seconds: None)
     made.connection.client  # noqa: B018 (made before the faults)
     return made
@@ -73,7 +76,7 @@ def test_a_run_is_followed_to_its_end(target: Kubeflow, server: KfpServer, spec:
     assert [one.id for one in target.runs("two-tasks")] == [run.id]
     (sent,) = server.runs.values()
     assert sent["service_account"] == "runner"
-    with pytest.raises(UnsupportedError, match="kubectl logs -n kubeflow pod-first"):
+    with pytest.raises(UnsupportedError, match=rf"logs --namespace kubeflow --selector pipeline/runid={run.id} "):
         target.logs(run.id)
 
 
@@ -96,6 +99,39 @@ def test_a_lost_answer_makes_no_second_run_or_version(
     assert [one["display_name"][:7] for one in server.versions.values()] == ["two-tas", "sha256-"]
     assert target.parameters(template.reference).types == {"count": "NUMBER_INTEGER"}
     assert target.digest(template.reference) == target.digest(str(spec))
+
+
+def test_a_tag_points_at_one_version_and_starts_its_runs(target: Kubeflow, server: KfpServer, spec: Path) -> None:
+    first = target.upload(spec, ["live", "first"])
+    assert first.tags == ("first", "live")
+    spec.write_text(spec.read_text().replace("first", "one"))
+    server.faults.add("PATCH pipelines", "lost answer")
+    second = target.upload(spec, ["live"])
+    tagged = {id_: sorted(version.get("tags", {})) for id_, version in server.versions.items()}
+    assert (tagged[first.version], tagged[second.version]) == (["first"], ["live"])
+    pipeline = second.reference.removesuffix(f"/{second.version}")
+    assert target.digest(f"{pipeline}/live") == target.digest(str(spec))
+    target.run(f"{pipeline}/live", {})
+    (run,) = server.runs.values()
+    assert run["pipeline_version_reference"]["pipeline_version_id"] == second.version
+    with pytest.raises(UserError, match="has no version and no tag 'other'"):
+        target.run(f"{pipeline}/other", {})
+
+
+@pytest.mark.parametrize("tag", ["", "v1.2", "a/b", "a" * 64])
+def test_a_tag_that_the_server_would_refuse_is_refused_before_the_upload(
+    target: Kubeflow, server: KfpServer, spec: Path, tag: str
+) -> None:
+    with pytest.raises(UserError, match="is not a tag of KFP"):
+        target.upload(spec, [tag])
+    assert server.pipelines == {}
+
+
+def test_a_server_without_tags_says_since_when_there_are_any(target: Kubeflow, server: KfpServer, spec: Path) -> None:
+    server.tag = "2.16.1"
+    with pytest.raises(UnsupportedError, match=r"this server is KFP 2\.16\.1, and tags came with 2\.17\.0"):
+        target.upload(spec, ["live"])
+    assert server.pipelines == {}
 
 
 def test_a_run_is_cancelled_once(target: Kubeflow, server: KfpServer, spec: Path) -> None:
@@ -200,7 +236,19 @@ def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: Kfp
         target.runs()
 
 
-def test_node_selectors_are_a_second_document_beside_the_portable_spec(target: Kubeflow, tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_trusted_is_named_at_once(target: Kubeflow) -> None:
+    waited: list[float] = []
+    target.connection.sleep = waited.append
+
+    def untrusted(client: Any) -> None:
+        raise HTTPError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+
+    with pytest.raises(UserError, match=r"is not trusted; set targets\.kubeflow\.ca_file"):
+        target.connection.read("list the runs", untrusted)
+    assert waited == []
+
+
+def test_settings_of_pods_are_a_second_document_beside_the_portable_spec(target: Kubeflow, tmp_path: Path) -> None:
     from seqline.compiling.compiler import compile_pipeline
 
     portable = compile_pipeline("training", tmp_path / "portable.yaml", target.configuration)
@@ -212,7 +260,8 @@ def test_node_selectors_are_a_second_document_beside_the_portable_spec(target: K
 
 
 def test_only_the_last_task_has_the_secrets_of_its_notifications(tmp_path: Path) -> None:
-    settings = {"host": "http://kfp", "secret_environment": {"HOOK": "notifications/url"}}
+    pods = {"summarize": {"secret_environment": {"HOOK": "notifications/url"}}}
+    settings = {"host": "http://kfp", "pods": pods}
     target = Kubeflow(Configuration.model_validate({"targets": {"kubeflow": settings}}))
     _, platform = yaml.safe_load_all(target.compile("batch", tmp_path / "batch.yaml").read_text())
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
