@@ -1,7 +1,9 @@
 """Planning a training: the preset, the model's configuration and the batches."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
@@ -11,6 +13,7 @@ from seqline.components.train.packing import Packs
 from seqline.components.train.recommend import recommend
 from seqline.components.train.records import Pair, TrainingData
 from seqline.modeling.config import TransformerConfig
+from seqline.tokenizers.host import read_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +66,19 @@ def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Op
     return options.with_values(preset=recommendation.preset)
 
 
-def make_config(options: Options, vocabulary_size: int, max_length: int) -> TransformerConfig:
+def make_config(
+    options: Options, vocabulary_size: int, max_length: int, special: Mapping[str, int] = MappingProxyType({})
+) -> TransformerConfig:
     """Makes the model's configuration.
 
     Args:
         options: Options of training; the preset is not auto.
         vocabulary_size: Tokens in the vocabulary.
         max_length: Longest sequence in tokens, end of sentence included.
+        special: Ids of the special tokens by the configuration's names; those of a tokenizer of our own by default.
     """
     return TransformerConfig.preset(
-        options.preset, vocabulary_size=vocabulary_size, max_length=max_length, **options.shape
+        options.preset, vocabulary_size=vocabulary_size, max_length=max_length, **special, **options.shape
     )
 
 
@@ -84,7 +90,9 @@ def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
     """
-    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture))
+    tokenizer = read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
+    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
+    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture), ids)
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
         return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)

@@ -17,6 +17,8 @@ from seqline.errors import UserError
 
 MODEL = "tokenizer.model"
 RECORD = "tokenizer.json"
+FIELD = "{source}"
+"""Where a template has the source."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class TextTokenizer(Record):
         """
         return cls("sentencepiece", {MODEL: encoded(model)}, vocabulary_size, prompt=prompt or Prompt())
 
+    @property
+    def start(self) -> int:
+        """Id that starts every target: the beginning, or without one the padding, as Marian and T5 do."""
+        return self.pad if self.begin < 0 else self.begin
+
     def to_bytes(self) -> bytes:
         """Returns the file's content."""
         return self.to_json().encode()
@@ -148,3 +155,17 @@ def parse_record(content: bytes, origin: str) -> TextTokenizer:
         return TextTokenizer.from_json(content.decode(), origin)
     except UnicodeDecodeError:
         raise UserError(f"{origin} is no tokenizer; {TextTokenizer.SCHEMA.remedy}") from None
+
+
+def check_template(template: str) -> None:
+    """Checks a template before anything runs.
+
+    Args:
+        template: Such as "summarize: {source}"; empty for none.
+
+    Raises:
+        UserError: If it has no {source}, or more than one.
+    """
+    if template and template.count(FIELD) != 1:
+        found = "no" if FIELD not in template else "more than one"
+        raise UserError(f"template: {template!r} has {found} {FIELD}; write one, such as 'summarize: {FIELD}'")

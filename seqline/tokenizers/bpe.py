@@ -12,7 +12,17 @@ from typing import Any, Literal
 from seqline.errors import UserError
 
 CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
-_MODERN = rf"(?i:{CONTRACTIONS})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}%s| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_MODERN = "|".join(
+    (
+        f"(?i:{CONTRACTIONS})",
+        r"[^\r\n\p{L}\p{N}]?\p{L}+",
+        r"\p{N}%s",
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
 Cut = Literal["gpt2", "llama3", "qwen2", "digits", "digit_runs", "spaces"]
 REGEXES: dict[str, Cut] = {
     rf"{CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+": "gpt2",

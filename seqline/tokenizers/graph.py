@@ -81,7 +81,7 @@ class GraphTokenizer(tf.Module):
         Returns:
             string `[batch]`, valid UTF-8.
         """
-        kept = tf.reduce_all(tf.not_equal(ids[..., None], self.special), axis=-1)
+        kept = tf.reduce_all(tf.not_equal(ids[..., None], self.special), axis=-1) & (ids >= 0)
         lengths = tf.math.count_nonzero(kept, axis=1)
         tokens = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, kept), lengths, validate=False)
         raw = self.library.decode(tokens)

@@ -4,6 +4,7 @@ Most words are a single token: a table has them. The others are merged together,
 which every word merges its pair of the lowest rank.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,6 +104,15 @@ class GraphBpe(tf.Module):
             surfaces = self._valid(tf.gather(self.is_byte, flat), surfaces, rows)
         texts = tf.strings.unsorted_segment_join(surfaces, rows, number)
         return tf.strings.regex_replace(texts, "^ ", "") if bpe.strip == "one" else texts
+
+    def listed(self, row: Sequence[int]) -> list[str]:
+        """Returns tokens as text, spaces as ▁.
+
+        Args:
+            row: Token ids.
+        """
+        texts = tf.gather(tf.constant(self.bpe.surfaces()), tf.constant(row, tf.int32)).numpy()
+        return [text.decode("utf-8", "replace").replace(" ", SPACE) for text in texts]
 
     def _valid(self, is_byte: Any, surfaces: Any, rows: Any) -> Any:
         """As the decoder ByteFallback: every byte of a run that is not UTF-8 becomes a U+FFFD of its own."""

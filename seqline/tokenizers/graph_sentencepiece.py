@@ -1,6 +1,7 @@
 """SentencePiece in the graph, with the model's numbering or that of a checkpoint."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +22,8 @@ class GraphSentencePiece(tf.Module):
     def __init__(self, tokenizer: TextTokenizer) -> None:
         super().__init__()
         self.size = 0
+        library = processor(tokenizer.file(MODEL))
+        self.pieces = {id_: library.id_to_piece(id_) for id_ in range(library.vocab_size())}
         self.numbered = bool(tokenizer.file(VOCABULARY))
         out_type = tf.string if self.numbered else tf.int32
         self.source = tf_text.SentencepieceTokenizer(model=tokenizer.file(MODEL), out_type=out_type)
@@ -29,6 +32,7 @@ class GraphSentencePiece(tf.Module):
             if tokenizer.file(TARGET):
                 self.target = tf_text.SentencepieceTokenizer(model=tokenizer.file(TARGET), out_type=tf.string)
             numbers: dict[str, int] = json.loads(tokenizer.file(VOCABULARY))
+            self.pieces = {id_: piece for piece, id_ in numbers.items()}
             self.ids = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(
                     tf.constant(list(numbers)), tf.constant(list(numbers.values()), tf.int32)
@@ -41,7 +45,7 @@ class GraphSentencePiece(tf.Module):
             self.surfaces = tf.constant(surfaces)
         else:
             self.size = int(self.source.vocab_size())
-            self.opening = self._opening(processor(tokenizer.file(MODEL)))
+            self.opening = self._opening(library)
 
     def encode(self, texts: Any, target: bool = False) -> Any:
         """Tokenizes texts.
@@ -76,6 +80,14 @@ class GraphSentencePiece(tf.Module):
         known = tf.ragged.boolean_mask(ids, ids < self.surfaces.shape[0])
         texts = tf.strings.reduce_join(known.with_flat_values(tf.gather(self.surfaces, known.flat_values)), axis=1)
         return tf.strings.strip(tf.strings.regex_replace(texts, SPACE, " "))
+
+    def listed(self, row: Sequence[int]) -> list[str]:
+        """Returns tokens as the vocabulary lists them, such as ▁house.
+
+        Args:
+            row: Token ids.
+        """
+        return [self.pieces.get(id_, "") for id_ in row]
 
     def _opening(self, library: Any) -> int:
         """Returns the id of "x" if the op, of an older version, removes more leading spaces than the library does.

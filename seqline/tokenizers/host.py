@@ -1,6 +1,7 @@
 """The tokenizer on the host: the corpus stage encodes with it, at the speed of the libraries."""
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ class Library(Protocol):
 
     def decode(self, rows: list[list[int]]) -> list[str]:
         """Joins the tokens of each row."""
+        ...
+
+    def numbered_pieces(self) -> Iterable[tuple[str, int]]:
+        """Returns each piece with its id."""
         ...
 
 
@@ -59,6 +64,10 @@ class HostBpe:
         """
         return self.first.decode_batch(rows, skip_special_tokens=True)
 
+    def numbered_pieces(self) -> Iterable[tuple[str, int]]:
+        """Returns each piece with its id."""
+        return self.first.get_vocab(with_added_tokens=True).items()
+
 
 class HostTokenizer:
     """A tokenizer with its prompt.
@@ -89,6 +98,13 @@ class HostTokenizer:
         """
         start = self.tokenizer.prompt.target
         return self.library.encode([f"{start}{text}" for text in texts], target=True)
+
+    def pieces(self) -> list[str]:
+        """Returns the piece of each id, as the vocabulary has it; empty for an id without one."""
+        found = [""] * self.tokenizer.vocabulary_size
+        for piece, id_ in self.library.numbered_pieces():
+            found[id_] = piece
+        return found
 
     def decode(self, rows: list[list[int]]) -> list[str]:
         """Returns the texts of targets; special tokens are left out.

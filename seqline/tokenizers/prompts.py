@@ -6,30 +6,15 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from seqline.artifacts.text_tokenizer import Prompt, TextTokenizer
+from seqline.artifacts.text_tokenizer import FIELD, Prompt, TextTokenizer, check_template
 from seqline.errors import UserError
 from seqline.tokenizers.checkpoint_files import PretrainedTokenizer
 from seqline.tokenizers.host import HostTokenizer
 
-FIELD = "{source}"
 DEFAULT = "{source}\n"
 """For a causal language model without a template: a text has no line break, so one shows where the source ends."""
 # A private character, so that no template and no tokenizer treats it as a letter or a space.
 _SOURCE = "\uf8ffsource\uf8ff"
-
-
-def check_template(template: str) -> None:
-    """Checks a template before anything runs.
-
-    Args:
-        template: Such as "summarize: {source}"; empty for none.
-
-    Raises:
-        UserError: If it has no {source}, or more than one.
-    """
-    if template and template.count(FIELD) != 1:
-        found = "no" if FIELD not in template else "more than one"
-        raise UserError(f"template: {template!r} has {found} {FIELD}; write one, such as 'summarize: {FIELD}'")
 
 
 def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) -> TextTokenizer:

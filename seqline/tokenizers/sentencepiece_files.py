@@ -1,6 +1,7 @@
 """The files of SentencePiece tokenizers: our own, those of T5 and Llama, and Marian's with its table of ids."""
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -118,3 +119,9 @@ class HostSentencePiece:
             return self.source.decode([[id_ for id_ in row if id_ < size and id_ not in special] for row in rows])
         texts = ("".join(self.pieces.get(id_, "") for id_ in row if id_ not in special) for row in rows)
         return [surface(text).strip(" ") for text in texts]
+
+    def numbered_pieces(self) -> Iterable[tuple[str, int]]:
+        """Returns each piece with its id."""
+        if self.numbers:
+            return self.numbers.items()
+        return [(self.source.id_to_piece(id_), id_) for id_ in range(self.source.vocab_size())]
