@@ -110,8 +110,11 @@ class Bpe:
     def surfaces(self) -> list[bytes]:
         """Returns what each id stands for: bytes of UTF-8, which may be a part of a character."""
         found = [b""] * self.size
-        for piece, id_ in [*self.vocabulary.items(), *((token.content, token.id) for token in self.added)]:
+        for piece, id_ in self.vocabulary.items():
             found[id_] = self._surface(piece)
+        for token in self.added:
+            # The decoder ByteLevel takes "é" in an added token for a byte; here an added token stands for itself.
+            found[token.id] = token.content.encode() if self.byte_level else self._surface(token.content)
         return found
 
     def bytes_of(self) -> dict[int, int]:
@@ -123,7 +126,7 @@ class Bpe:
     def _surface(self, piece: str) -> bytes:
         if self.byte_level:
             alphabet = byte_alphabet()
-            # As the decoder ByteLevel: a token with other characters stands for itself.
+            # As the decoder ByteLevel: a piece with other characters stands for itself.
             return bytes(alphabet[char] for char in piece) if set(piece) <= alphabet.keys() else piece.encode()
         if self.byte_fallback and len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
             return bytes([int(piece[3:5], 16)])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from seqline.artifacts.text_tokenizer import TextTokenizer, is_record, parse_record
 from seqline.tokenizers.sentencepiece_files import HostSentencePiece, processor
@@ -45,6 +45,12 @@ class HostBpe:
         if cutter.get("prepend_scheme") == "first":
             self.later = _library(json.dumps({**whole, "pre_tokenizer": {**cutter, "prepend_scheme": "never"}}))
         self.inside = tokenizer.prompt.inside
+        bytewise = (whole.get("decoder") or {}).get("type") == "ByteLevel"
+        self.whole = {
+            token["id"]: "" if token["special"] else token["content"]
+            for token in whole["added_tokens"]
+            if bytewise and not token["content"].isascii()
+        }
 
     def encode(self, texts: list[str], target: bool = False) -> list[list[int]]:
         """Tokenizes texts.
@@ -62,7 +68,20 @@ class HostBpe:
         Args:
             rows: Token ids.
         """
-        return self.first.decode_batch(rows, skip_special_tokens=True)
+        return [self._decode(row) if self.whole.keys() & row else text for row, text in self._decoded(rows)]
+
+    def _decoded(self, rows: list[list[int]]) -> Iterable[tuple[list[int], str]]:
+        return zip(rows, self.first.decode_batch(rows, skip_special_tokens=True), strict=True)
+
+    def _decode(self, row: list[int]) -> str:
+        """Joins tokens with added ones, in which the library would take "é" for a byte."""
+        parts: list[str | list[int]] = [[]]
+        for id_ in row:
+            if id_ in self.whole:
+                parts += [self.whole[id_], []]
+            else:
+                cast("list[int]", parts[-1]).append(id_)
+        return "".join(part if isinstance(part, str) else self.first.decode(part) for part in parts)
 
     def numbered_pieces(self) -> Iterable[tuple[str, int]]:
         """Returns each piece with its id."""
