@@ -15,6 +15,7 @@ from seqline.components.export.verify import foreign_ops
 from seqline.tokenizers.checkpoint_files import read_files
 from seqline.tokenizers.graph import GraphTokenizer
 from seqline.tokenizers.host import HostTokenizer
+from tests.nightly import NIGHTLY
 from tests.seqline.tokenizers import small
 
 END = small.settings(eos_token="<|endoftext|>")
@@ -79,12 +80,12 @@ def pair(kind: str) -> Pair:
 
 @FAMILIES
 def test_graph_and_host_agree_on_texts_of_all_scripts(kind: str) -> None:
-    pair(kind).check(small.hard_texts(200))
+    pair(kind).check(small.hard_texts(10_000 if NIGHTLY else 200))
 
 
 @pytest.mark.parametrize("kind", ["Llama 3", "SmolLM2", "added tokens", "Llama 2"])
 @given(texts=strategies.lists(strategies.text() | strategies.text("'!?.sStTrevmldLE \n\r\t12²aé"), max_size=8))
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(deadline=None, max_examples=100 if NIGHTLY else 6, derandomize=True)
 def test_graph_and_host_agree_on_any_text(kind: str, texts: list[str]) -> None:
     pair(kind).check(texts)
 
