@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from seqline.schema.options import refusing
 from seqline.artifacts.text_tokenizer import check_template
+from seqline.schema.options import refusing
 from seqline.schema.run import PairOptions
 
 

@@ -31,7 +31,8 @@ def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) ->
     check_template(template)
     if not template and not chat and not pretrained.continues:
         return pretrained.tokenizer
-    text = (template or (FIELD if chat else DEFAULT)).replace(FIELD, _SOURCE)
+    template = template or (FIELD if chat else DEFAULT)
+    text = template.replace(FIELD, _SOURCE)
     if chat:
         text = _render(pretrained, text)
     stripped = text.rstrip(" ") if pretrained.continues else text

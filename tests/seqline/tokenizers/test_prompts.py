@@ -7,6 +7,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 from seqline.artifacts.text_tokenizer import TextTokenizer, check_template
+from seqline.components.export.card import describe_prompt
 from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
 from seqline.tokenizers.checkpoint_files import read_files
@@ -130,3 +131,14 @@ def test_a_chat_template_that_cannot_be_used_is_one_message() -> None:
         pretrained = read_files({**small.chat_files(), "tokenizer_config.json": config}, "")
         with pytest.raises(UserError, match=message):
             with_template(pretrained, "{source}", chat=True)
+
+
+def test_the_model_card_says_the_prompt() -> None:
+    pretrained = read_files(small.chat_files(), "")
+    for template, chat, card in (
+        ("Summarize: {source}", False, '`"Summarize: {source}"`'),
+        ("", False, '`"{source}\\n"`'),
+        ("", True, "`\"{source}\"` as the user's message in the checkpoint's chat template"),
+    ):
+        assert describe_prompt(with_template(pretrained, template, chat).prompt) == card
+    assert describe_prompt(pretrained.tokenizer.prompt) == "none"
