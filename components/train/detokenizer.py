@@ -18,7 +18,7 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Path) -> None:
         self.description = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
-        self.library = GraphTokenizer(self.description).library
+        self.tokenizer = GraphTokenizer(self.description, encodes=False)
 
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Joins the tokens of each row to a text.
@@ -27,7 +27,7 @@ class Detokenizer:
             rows: Token ids, without `bos` and `eos`.
         """
         ragged = tf.ragged.constant([list(map(int, row)) for row in rows], dtype=tf.int32, ragged_rank=1)
-        return [text.decode("utf-8", "replace") for text in self.library.decode(ragged).numpy()]
+        return [text.decode() for text in self.tokenizer.decode(ragged).numpy()]
 
     def tokens(self, row: Sequence[int]) -> list[str]:
         """Returns the tokens of a row as the vocabulary lists them, such as ▁house; those of bytes as their text.
@@ -35,4 +35,4 @@ class Detokenizer:
         Args:
             row: Token ids.
         """
-        return self.library.listed(row)
+        return self.tokenizer.library.listed(row)

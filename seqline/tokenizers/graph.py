@@ -16,15 +16,16 @@ class GraphTokenizer(tf.Module):
 
     Args:
         tokenizer: The description.
+        encodes: Whether it encodes too; a tokenizer that only decodes is made faster.
     """
 
-    def __init__(self, tokenizer: TextTokenizer) -> None:
+    def __init__(self, tokenizer: TextTokenizer, encodes: bool = True) -> None:
         super().__init__()
         self.prompt = tokenizer.prompt
         self.special = tf.constant(sorted({*tokenizer.special, tokenizer.pad, tokenizer.end}), tf.int32)
         self.bytewise = tokenizer.kind == "bpe"
         if self.bytewise:
-            self.library: Any = GraphBpe(read_bpe(tokenizer.file(BPE)), tokenizer.characters)
+            self.library: Any = GraphBpe(read_bpe(tokenizer.file(BPE)), tokenizer.characters, encodes)
         else:
             self.library = GraphSentencePiece(tokenizer)
 
@@ -74,17 +75,17 @@ class GraphTokenizer(tf.Module):
         """Returns the texts of targets.
 
         Args:
-            ids: int32 `[batch, length]`; special tokens are ignored.
+            ids: int32 `[batch, length]`, also ragged; special tokens are ignored.
             complete: bool, or bool `[batch]`: whether a text has ended. Of others, the bytes of an unfinished character
                 at the end are held back.
 
         Returns:
             string `[batch]`, valid UTF-8.
         """
-        kept = tf.reduce_all(tf.not_equal(ids[..., None], self.special), axis=-1) & (ids >= 0)
-        lengths = tf.math.count_nonzero(kept, axis=1)
-        tokens = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, kept), lengths, validate=False)
-        raw = self.library.decode(tokens)
+        tokens = ids if isinstance(ids, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(ids)
+        flat = tokens.flat_values
+        kept = tf.reduce_all(tf.not_equal(flat[:, None], self.special), axis=1) & (flat >= 0)
+        raw = self.library.decode(tf.ragged.boolean_mask(tokens, tokens.with_flat_values(kept)))
         texts = tf.strings.unicode_transcode(raw, "UTF-8", "UTF-8", errors="replace") if self.bytewise else raw
         if complete is not True:
             # A model's own U+FFFD at the end comes with the next token.

@@ -4,6 +4,7 @@ Most words are a single token: a table has them. The others are merged together,
 which every word merges its pair of the lowest rank.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,11 +27,18 @@ class GraphBpe(tf.Module):
     Args:
         bpe: The encoding.
         characters: The classes of characters.
+        encodes: Whether it encodes too; decoding alone needs no tables of words and merges, which take seconds to make.
     """
 
-    def __init__(self, bpe: Bpe, characters: dict[str, list[list[int]]]) -> None:
+    def __init__(self, bpe: Bpe, characters: dict[str, list[list[int]]], encodes: bool = True) -> None:
         super().__init__()
         self.bpe = bpe
+        surfaces, special = bpe.surfaces(), set(bpe.special)
+        self.surfaces = tf.constant([b"" if id_ in special else text for id_, text in enumerate(surfaces)])
+        byte_ids = bpe.bytes_of()
+        self.is_byte = tf.constant([id_ in byte_ids for id_ in range(bpe.size)])
+        if not encodes:
+            return
         self.cutting = Cutting(bpe.cuts, characters)
         self.nfc = Nfc(characters) if bpe.nfc else None
         raw = [token for token in bpe.added if not token.normalized]
@@ -43,12 +51,8 @@ class GraphBpe(tf.Module):
             AddedTokens(tokens, characters) if any(not token.special for token in tokens) else None
             for tokens in (raw, late)
         )
-        surfaces, special = bpe.surfaces(), set(bpe.special)
-        self.surfaces = tf.constant([b"" if id_ in special else text for id_, text in enumerate(surfaces)])
-        byte_ids = bpe.bytes_of()
-        self.is_byte = tf.constant([id_ in byte_ids for id_ in range(bpe.size)])
-        # In most models no merge spans a space: words can be merged one by one.
-        self.apart = not any(SPACE in piece[1:].lstrip(SPACE) for piece in bpe.vocabulary)
+        # In most models no piece has a space after something else: words can be merged one by one.
+        self.apart = not any(re.search(f"[^{SPACE}]{SPACE}", piece) for piece in bpe.vocabulary)
         self._make_symbols(surfaces)
         self._make_merges()
         self._make_words(surfaces)
