@@ -317,7 +317,7 @@ class GraphBpe(tf.Module):
             words, ids = [word for word, kept in zip(words, keep, strict=True) if kept], ids[keep]
         self.words = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(words or [""]), tf.constant(ids if len(words) else [-1], tf.int32)
+                tf.constant(words or [b""]), tf.constant(ids if len(words) else [-1], tf.int32)
             ),
             -1,
         )

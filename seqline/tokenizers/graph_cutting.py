@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqline.tokenizers.bpe import SPACE, Cut
-from seqline.tokenizers.characters import members
+from seqline.tokenizers.characters import END, members
 
 _NAMES = ("letter", "number", "space", "digit")
-_SHORT, _LONG = "stmd", ("re", "ve", "ll")
+_SHORT, _LONG = "stmd", (("r", "e"), ("v", "e"), ("l", "l"))
 
 
 class Cutting:
@@ -26,10 +26,12 @@ class Cutting:
 
     def __init__(self, cuts: list[Cut], characters: dict[str, list[list[int]]]) -> None:
         self.cuts = cuts
-        bits = sum(members(characters.get(name, [])).astype(np.uint8) << bit for bit, name in enumerate(_NAMES))
+        bits = np.zeros(END, np.uint8)
+        for bit, name in enumerate(_NAMES):
+            bits |= members(characters.get(name, [])).astype(np.uint8) << bit
         # No rule tells characters of no class apart: the last entry stands for all beyond it.
         size = int(np.flatnonzero(bits).max(initial=0)) + 2
-        self.bits = tf.constant(np.asarray(bits[:size], np.uint8))
+        self.bits = tf.constant(bits[:size])
         self.folded = {
             name[3:]: np.flatnonzero(members(ranges, 0x250)).tolist()
             for name, ranges in characters.items()

@@ -31,7 +31,8 @@ class Nfc:
         parts = tf_text.normalize_utf8(np.array([chr(code).encode() for code in single]), "NFD").numpy()
         for code, part in zip(single.tolist(), parts, strict=True):
             if len(decomposed := part.decode()) > 1 and decomposed != chr(code):
-                unknown.add(ord(decomposed[1]))
+                # Its first part is a letter of a new script, its second may be any mark.
+                unknown.add(ord(decomposed[0]))
         self.unknown = character_class(unknown) if unknown else ""
 
     def __call__(self, texts: Any) -> Any:
