@@ -7,6 +7,7 @@ from typing import Any
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.exported_model import Description
+from seqline.artifacts.text_tokenizer import Prompt, is_record, parse_record
 from seqline.components.export.options import ModelCardOptions
 
 FILE = "model_card.md"
@@ -52,6 +53,7 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         f"- Corpus fingerprint `{description.corpus_fingerprint}`",
         f"- Pairs: {manifest.counts.train} train, {manifest.counts.valid} valid, {manifest.counts.test} test",
         f"- Vocabulary: {manifest.vocabulary_size} tokens",
+        f"- Prompt: {_prompt(checkpoint)}",
         "",
         "## Model",
         "",
@@ -78,6 +80,23 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         "- The model reproduces errors and biases of its data, and outputs can contain claims that the input does not.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _prompt(checkpoint: Checkpoint) -> str:
+    content = checkpoint.tokenizer.read_bytes()
+    return describe_prompt(parse_record(content, str(checkpoint.tokenizer)).prompt if is_record(content) else Prompt())
+
+
+def describe_prompt(prompt: Prompt) -> str:
+    """Says what surrounds a source, in training and in the exported model.
+
+    Args:
+        prompt: The tokenizer's prompt.
+    """
+    if not prompt.template:
+        return "none"
+    template = json.dumps(prompt.template, ensure_ascii=False)
+    return f"`{template}`" + (" as the user's message in the checkpoint's chat template" if prompt.chat else "")
 
 
 def _list(values: dict[str, Any]) -> list[str]:

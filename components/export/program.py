@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_text as tf_text
 
 from seqline.artifacts.exported_model import Decoding
 from seqline.components.export.executor import in_one_thread
@@ -15,6 +14,8 @@ from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
 from seqline.decoding.streaming import Stream, begin, proceed
 from seqline.modeling.language_model import LanguageModel
+from seqline.tokenizers.graph import GraphTokenizer
+from seqline.tokenizers.host import read_tokenizer
 
 TEXTS = tf.TensorSpec((None,), tf.string)
 IDS = tf.TensorSpec((None, None), tf.int32)
@@ -37,7 +38,7 @@ class Program(tf.Module):
 
     Args:
         model: The trained model.
-        tokenizer: The SentencePiece model's file.
+        tokenizer: The tokenizer's file.
         decoding: Default decoding options.
     """
 
@@ -46,7 +47,7 @@ class Program(tf.Module):
         self.config, self.decoding = model.config, decoding
         longest = decoding.max_input_length + decoding.max_output_length
         self.decoder = Decoder(model, decoding.weight_dtype, longest)
-        self.tokenizer = tf_text.SentencepieceTokenizer(model=tokenizer.read_bytes(), add_eos=False)
+        self.tokenizer = GraphTokenizer(read_tokenizer(tokenizer.read_bytes(), str(tokenizer)))
         self.found = tf.function(self._found, input_signature=[IDS], autograph=False)
 
     def _found(self, source: Any) -> Found:
@@ -54,7 +55,7 @@ class Program(tf.Module):
             return search(self.decoder, source, Search.of(self.decoding))
 
     def encode(self, text: Any, limit: int) -> tuple[Any, Any]:
-        """Normalizes and tokenizes texts; longer ones than the limit are truncated.
+        """Normalizes and tokenizes targets; longer ones than the limit are truncated.
 
         Args:
             text: string `[batch]`, UTF-8.
@@ -63,39 +64,38 @@ class Program(tf.Module):
         Returns:
             int32 `[batch, length]`, ending in `eos`, padded; and whether it was truncated, bool `[batch]`.
         """
-        tokens = self.tokenizer.tokenize(normalized(text))
-        lengths = tokens.row_lengths()
-        ends = tf.minimum(lengths, limit - 1)[:, None]
-        width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1
-        ids = tokens.to_tensor(self.config.padding, shape=tf.stack([-1, width]))
-        return tf.where(tf.equal(tf.range(width), ends), self.config.eos_id, ids), lengths >= limit
+        tokens, cut = self.tokenizer.encode_targets(normalized(text), limit - 1)
+        return self._ended(tokens), cut
 
     def read(self, text: Any) -> tuple[Any, Any]:
-        """`encode` for a source; a prompt from a template starts with `bos` if the model needs it, and has no `eos`."""
-        config, limit = self.config, self.decoding.max_input_length
+        """`encode` for a source with its prompt, whose text is not truncated; a prompt from a template has no `eos`."""
+        config, limit = self.config, self.decoding.max_input_length - 1
+        tokens, cut = self.tokenizer.encode_sources(normalized(text), limit)
         if config.prompt_form == "seqline":
-            return self.encode(text, limit)
-        tokens = self.tokenizer.tokenize(normalized(text))
+            return self._ended(tokens), cut
         if config.prompt_bos:
             tokens = tf.concat([tf.fill((tokens.nrows(), 1), config.start), tokens], axis=1)
-        return tokens.to_tensor(config.padding)[:, :limit], tokens.row_lengths() > limit
+        return tokens.to_tensor(config.padding), cut
 
-    def decode(self, ids: Any) -> Any:
+    def _ended(self, tokens: Any) -> Any:
+        """The rows, ending in `eos`, padded."""
+        ends = tokens.row_lengths()[:, None]
+        width = tf.reduce_max(tf.concat([ends, [[-1]]], axis=0)) + 1
+        ids = tokens.to_tensor(self.config.padding, shape=tf.stack([-1, width]))
+        return tf.where(tf.equal(tf.range(width), ends), self.config.eos_id, ids)
+
+    def decode(self, ids: Any, complete: Any = True) -> Any:
         """Detokenizes.
 
         Args:
             ids: int32 `[batch, length]`; special tokens are ignored.
+            complete: bool, or bool `[batch]`: whether a text has ended. Of others, the bytes of an unfinished character
+                at the end are held back.
 
         Returns:
             string `[batch]`.
         """
-        first, *others = self.config.special_ids
-        special = tf.equal(ids, first)
-        for token in others:
-            special |= tf.equal(ids, token)
-        lengths = tf.math.count_nonzero(~special, axis=1)
-        tokens = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, ~special), lengths, validate=False)
-        return self.tokenizer.detokenize(tokens)
+        return self.tokenizer.decode(ids, complete)
 
     def serve(self, text: Any) -> dict[str, Any]:
         """`serving_default`: text to text."""
@@ -151,7 +151,7 @@ class Program(tf.Module):
         with self.decoder.unpacked():
             stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
-        return {**state, "text": self.decode(stream.ids[:, 1:])}
+        return {**state, "text": self.decode(stream.ids[:, 1:], stream.done)}
 
     def _search(self, parameters: dict[str, Any]) -> Search:
         options = Search.of(self.decoding)._replace(**parameters)

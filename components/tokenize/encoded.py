@@ -45,13 +45,18 @@ class Ragged:
         """
         return self._slices(self.ends[rows] - self.lengths[rows], self.lengths[rows])
 
-    def truncated(self, length: int) -> "Ragged":
+    def truncated(self, length: int, ending: Sequence[int] = ()) -> "Ragged":
         """The starts of the lists.
 
         Args:
             length: Ids of a list, at most.
+            ending: The last ids of each list that is truncated.
         """
-        return self._slices(self.ends - self.lengths, np.minimum(self.lengths, length))
+        found = self._slices(self.ends - self.lengths, np.minimum(self.lengths, length))
+        if ending:
+            ends = found.ends[self.lengths > length]
+            found.ids[ends[:, None] + np.arange(-len(ending), 0)] = ending
+        return found
 
     def _slices(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> "Ragged":
         begins = np.cumsum(lengths) - lengths

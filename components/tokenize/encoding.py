@@ -53,7 +53,7 @@ class EncodeSplit(beam.DoFn):
 
         Args:
             work: Its name, and its files by part, in any order.
-            model: The SentencePiece model.
+            model: The tokenizer's file.
             splits: The files of all units of work.
         """
         if not model:
@@ -87,20 +87,22 @@ class EncodeSplit(beam.DoFn):
     def _filter(self, table: pa.Table, split: str, encoder: Encoder, tally: Tally) -> tuple[pa.Table, Encoded]:
         """Rejects pairs that are too long, too different in length, or repetitive; truncates sources."""
         texts = [table[side].combine_chunks() for side in ("source", "target")]
-        whole = Encoded(encoder.encode(texts[0]), encoder.encode(texts[1]))
-        encoded = self._truncated(whole)
-        shorter = np.minimum(encoded.source.lengths, encoded.target.lengths)
+        whole = Encoded(encoder.encode_sources(texts[0]), encoder.encode_targets(texts[1]))
+        encoded = self._truncated(whole, encoder)
+        # Without the prompt: of that, every source has as much.
+        source = np.maximum(encoded.source.lengths - encoder.prompt_tokens, 0)
+        shorter, longer = (chosen(source, encoded.target.lengths) for chosen in (np.minimum, np.maximum))
         # Validation and test files are the user's own choice of pairs: no rule may change a published test set.
         from_data = table["parameter"].to_numpy() == _DATA
         # A text of U+2581 alone, which SentencePiece takes for a space, has no tokens.
         empty = encoded.target.lengths == 0
         if self.options.source_field:
-            empty |= encoded.source.lengths == 0
+            empty |= source == 0
         masks: dict[str, Mask] = {"empty": empty}
         if not (split == "test" and not from_data.any()):
             masks["too_long"] = encoded.longest > self.options.max_tokens
         if ratio := self.thresholds.get("length_ratio"):
-            masks["length_ratio"] = from_data & (encoded.longest > ratio * shorter) & (shorter > 0)
+            masks["length_ratio"] = from_data & (longer > ratio * shorter) & (shorter > 0)
         if most := self.thresholds.get("repeated"):
             sides = [repeated(*side, int(most)) for side in zip((whole.source, whole.target), texts, strict=True)]
             masks["repeated"] = from_data & (sides[0] | sides[1])
@@ -112,11 +114,11 @@ class EncodeSplit(beam.DoFn):
         rows = np.flatnonzero(accepted)
         return table.take(pa.array(rows)), encoded.take(rows)
 
-    def _truncated(self, encoded: Encoded) -> Encoded:
+    def _truncated(self, encoded: Encoded, encoder: Encoder) -> Encoded:
         """The pairs as serving reads them, where the task allows long sources."""
         if not self.options.truncates_sources:
             return encoded
-        return Encoded(encoded.source.truncated(self.options.max_tokens), encoded.target)
+        return Encoded(encoded.source.truncated(self.options.max_tokens, encoder.ending), encoded.target)
 
     def _with_copies(
         self, table: pa.Table, encoded: Encoded, held_out: Hashes, encoder: Encoder, tally: Tally
@@ -126,7 +128,8 @@ class EncodeSplit(beam.DoFn):
         sources, targets = (
             pa.array([getattr(copy, side) for copy in copies], pa.string()) for side in ("source", "target")
         )
-        made = self._truncated(Encoded(encoder.encode(sources), encoder.encode(targets)))
+        made = Encoded(encoder.encode_sources(sources), encoder.encode_targets(targets))
+        made = self._truncated(made, encoder)
         hashes = hashed(folded_column(sources if self.options.source_field else targets))
         rows = np.flatnonzero((made.longest <= self.options.max_tokens) & ~np.isin(hashes, held_out))
         tally.augmented.update(copies[row].method for row in rows.tolist())

@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 import fsspec
 
+from seqline.artifacts.text_tokenizer import MODEL, RECORD, is_record
 from seqline.components.tokenize import vocabulary
 from seqline.components.tokenize.blocks import CutFiles
 from seqline.components.tokenize.cleaning import CleanBlocks
@@ -114,16 +115,14 @@ class TrainTokenizer(beam.DoFn):
         try:
             check_counts(tally, self.options, tally.candidates)
             paths = sorted(path for name, (_, path) in files if name.startswith("train-"))
-            model = (
-                vocabulary.read_tokenizer(self.options.tokenizer)
-                if self.options.tokenizer
-                else vocabulary.train_tokenizer(self._sample(paths), self.options)
+            model = vocabulary.given_tokenizer(self.options) or vocabulary.with_prompt(
+                vocabulary.train_tokenizer(self._sample(paths), self.options), self.options
             )
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
             yield b""
             return
-        with fsspec.open(f"{self.folder}/tokenizer.model", "wb") as file:
+        with fsspec.open(f"{self.folder}/{RECORD if is_record(model) else MODEL}", "wb") as file:
             file.write(model)
         with fsspec.open(f"{self.folder}/tokenizer.vocab", "w", encoding="utf-8", newline="\n") as file:
             file.write(vocabulary.listing(model))

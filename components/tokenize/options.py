@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from seqline.artifacts.corpus import TRUNCATED_TASKS
+from seqline.artifacts.text_tokenizer import check_template
 from seqline.schema.options import refusing
 from seqline.schema.run import PairOptions
 
@@ -29,6 +30,13 @@ class Options(PairOptions):
     )
     rules: dict[str, Any] = Field(
         {}, description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.'
+    )
+    template: str = Field(
+        "",
+        description='Text around each source, with {source} in it, such as "summarize: {source}"; empty for none.',
+    )
+    chat: bool = Field(
+        False, description="Whether the template is the user's message in the chat template of tokenizer's checkpoint."
     )
     model_type: Literal["unigram", "bpe"] = Field("unigram", description="Kind of SentencePiece model to train.")
     vocabulary_size: int = Field(
@@ -55,6 +63,13 @@ class Options(PairOptions):
     expectations: dict[str, Any] = Field(
         {}, description='Requirements on the corpus, by name, such as {"min_pairs": 1000, "max_rejected_share": 0.2}.'
     )
+
+    @field_validator("template")
+    @classmethod
+    def _check_template(cls, value: str) -> str:
+        with refusing():
+            check_template(value)
+        return value
 
     @field_validator("rules")
     @classmethod
@@ -102,6 +117,8 @@ class Options(PairOptions):
             raise ValueError(f"context_field is for task=question_answering, not {self.task}")
         if len(set(self.fields)) < len(self.fields):
             raise ValueError(f"{', '.join(self.fields)}: source, target, context and slice need different fields")
+        if self.chat and not self.tokenizer:
+            raise ValueError("chat needs a pretrained checkpoint's folder as tokenizer: its chat template is used")
         if self.valid_share + self.test_share >= 1:
             held_out = self.valid_share + self.test_share
             raise ValueError(f"valid_share and test_share must leave pairs for training; their sum is {held_out}")

@@ -18,6 +18,7 @@ from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
+from seqline.components.tokenize.vocabulary import given_tokenizer
 from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
@@ -44,7 +45,7 @@ def tokenize(
 
     corpus/
       manifest.json                        counts (read = kept + rejected by reason), shards, options, fingerprint
-      tokenizer.model, tokenizer.vocab     SentencePiece with byte fallback, one vocabulary
+      tokenizer.model, tokenizer.vocab     SentencePiece with byte fallback, one vocabulary; or tokenizer.json
       train-00016-00000-of-00004.tfrecord  tf.train.Example with the int64 lists "source" and "target"; by length
       valid-00000-of-00001.tfrecord        the same for validation
       valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
@@ -76,6 +77,7 @@ def tokenize(
             pairs remain, or an expectation is not met. In the last case the report is still written.
     """
     check_flags(beam_options)
+    given_tokenizer(options)
     check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
@@ -162,7 +164,7 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         log.info("the data fill %d tokens of vocabulary_size=%d", vocabulary_size, options.vocabulary_size)
     kept, identity = tally.kept, [Manifest.SCHEMA.version, fingerprint, options.content()]
     if options.tokenizer:
-        identity.append(hashlib.sha256((folder / "tokenizer.model").read_bytes()).hexdigest())
+        identity.append(hashlib.sha256(Corpus(folder).tokenizer.read_bytes()).hexdigest())
     if options.counterfactual and not tally.augmented["counterfactual"]:
         log.warning(
             "counterfactual: no training pair was copied, because none has the terms of an entry equally often on both "

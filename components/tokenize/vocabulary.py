@@ -1,6 +1,7 @@
 """Training and loading the SentencePiece tokenizer."""
 
 import io
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,14 @@ import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from seqline.artifacts.text_tokenizer import TextTokenizer, is_record
 from seqline.components.tokenize.normalization_rules import sentencepiece_rules
 from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
+from seqline.inputs.files import is_folder
+from seqline.tokenizers.checkpoint_files import read_folder
+from seqline.tokenizers.host import HostTokenizer, read_tokenizer
+from seqline.tokenizers.prompts import with_template, with_text
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 
@@ -91,14 +97,61 @@ def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=model)
 
 
-def listing(model: bytes) -> str:
-    """Returns the tokens and their scores, one a line, in the form of SentencePiece's own .vocab files."""
-    processor = load(model)
+def listing(content: bytes) -> str:
+    """Returns the tokens and their scores, one a line, in the form of SentencePiece's own .vocab files.
+
+    Args:
+        content: The tokenizer's file.
+    """
+    if is_record(content):
+        # A checkpoint's tokens may contain line breaks; what matters is a line for each.
+        return "".join(f"{json.dumps(piece, ensure_ascii=False)[1:-1]}\t0\n" for piece in pieces_of(content))
+    processor = load(content)
     tokens = range(processor.vocab_size())
     return "".join(f"{processor.id_to_piece(token)}\t{processor.get_score(token):g}\n" for token in tokens)
 
 
-def read_tokenizer(path: str) -> bytes:
+def pieces_of(content: bytes) -> list[str]:
+    """Returns the text of each token.
+
+    Args:
+        content: The tokenizer's file, a `TextTokenizer`.
+    """
+    return HostTokenizer(read_tokenizer(content)).pieces()
+
+
+def given_tokenizer(options: Options) -> bytes:
+    """Reads the tokenizer that the options name, with their prompt.
+
+    Args:
+        options: tokenizer, template and chat are used.
+
+    Returns:
+        The content of the corpus's tokenizer file; nothing if one is to be trained.
+
+    Raises:
+        UserError: If it cannot be read, is not supported, or has no chat template.
+    """
+    if not options.tokenizer:
+        return b""
+    if not is_folder(options.tokenizer):
+        return with_prompt(read_model(options.tokenizer), options)
+    return with_template(read_folder(options.tokenizer), options.template, options.chat).to_bytes()
+
+
+def with_prompt(model: bytes, options: Options) -> bytes:
+    """Returns the tokenizer's file of a SentencePiece model of our own: the model, or a record with the template.
+
+    Args:
+        model: The model.
+        options: template is used.
+    """
+    if not options.template:
+        return model
+    return with_text(TextTokenizer.of_model(model, load(model).vocab_size()), options.template).to_bytes()
+
+
+def read_model(path: str) -> bytes:
     """Reads a SentencePiece model that was trained elsewhere.
 
     Args:
@@ -117,12 +170,15 @@ def read_tokenizer(path: str) -> bytes:
     except OSError as error:
         raise UserError(f"tokenizer: {path} cannot be read: {error.strerror or error}") from None
     except RuntimeError:
-        raise UserError(f"tokenizer: {path} is no SentencePiece model; give a file such as tokenizer.model") from None
+        raise UserError(
+            f"tokenizer: {path} is no SentencePiece model; give a file such as tokenizer.model, or the folder of a "
+            "pretrained checkpoint"
+        ) from None
     found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
     if found != (PAD, UNKNOWN, BEGIN, END):
         raise UserError(
             f"tokenizer: {path} has pad, unknown, begin and end at {found}, not at (0, 1, 2, 3); train it with "
-            "--pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3"
+            "--pad_id=0 --unk_id=1 --bos_id=2 --eos_id=3, or give the folder of the checkpoint that it belongs to"
         )
     return model
 

@@ -34,7 +34,8 @@ def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Option
             checkpoint = Checkpoint(folder)
             # Without the objective and the optimizer, which only training needs.
             trainer.model.model.save_weights(checkpoint.weights)
-            shutil.copyfile(plan.data.corpus.tokenizer, checkpoint.tokenizer)
+            tokenizer = plan.data.corpus.tokenizer
+            shutil.copyfile(tokenizer, folder / tokenizer.name)
             checkpoint.history.write_text(json.dumps(trainer.history, indent=1), encoding="utf-8")
             trainer.write_logs(str(checkpoint.logs))
             CheckpointConfig(

@@ -1,8 +1,10 @@
 """Planning a training: the preset, the model's configuration and the batches."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
@@ -12,6 +14,7 @@ from seqline.components.train.packing import Packs
 from seqline.components.train.recommend import recommend
 from seqline.components.train.records import Pair, TrainingData
 from seqline.modeling.config import TransformerConfig
+from seqline.tokenizers.host import read_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -67,20 +70,28 @@ def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Op
     return options.with_values(preset=recommendation.preset)
 
 
-def make_config(options: Options, vocabulary_size: int, max_length: int) -> TransformerConfig:
+def make_config(
+    options: Options, vocabulary_size: int, max_length: int, special: Mapping[str, Any] = MappingProxyType({})
+) -> TransformerConfig:
     """Makes the model's configuration.
 
     Args:
         options: Options of training; the preset is not auto.
         vocabulary_size: Tokens in the vocabulary.
         max_length: Longest sequence in tokens, end of sentence included.
+        special: Fields of the configuration for another tokenizer than one of our own: ids of special tokens, and
+            the form of prompts.
     """
-    special = [TransformerConfig.model_fields[name].default for name in ("pad_id", "unk_id", "bos_id")]
+    names = ("pad_id", "unk_id", "bos_id")
+    ids = {name: TransformerConfig.model_fields[name].default for name in names} | dict(special)
+    # No text has them; the padding may be the end.
+    suppressed = tuple(sorted({ids[name] for name in names} - {None, ids.get("eos_id")}))
     return TransformerConfig.preset(
         options.preset,
         vocabulary_size=vocabulary_size,
         max_length=max_length,
-        suppressed_ids=tuple(special),
+        suppressed_ids=suppressed,
+        **ids,
         **options.shape,
     )
 
@@ -93,7 +104,12 @@ def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
     """
-    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture))
+    tokenizer = read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
+    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
+    special: dict[str, Any] = {name: None if id_ < 0 else id_ for name, id_ in ids.items()}
+    if options.architecture == "gpt" and not tokenizer.own:
+        special["prompt_form"] = "template"  # the tokenizer puts all of a prompt around the source
+    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture), special)
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
         return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)

@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
+from seqline.artifacts.text_tokenizer import MODEL, Prompt
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.records import Pair
+from seqline.errors import UserError
+from seqline.tokenizers.host import read_tokenizer
+from seqline.tokenizers.sentencepiece_files import processor
 
 
 class Subwords:
@@ -24,7 +28,13 @@ class Subwords:
 
     def __init__(self, pairs: list[Pair], tokenizer: Path, alpha: float, seed: int) -> None:
         self.pairs, self.alpha, self.seed = pairs, alpha, seed
-        self.processor = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
+        description = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
+        if not description.own or description.prompt != Prompt():
+            raise UserError(
+                "subword_sampling needs a SentencePiece tokenizer that tokenize trained, without a template; set it to "
+                "0 with this corpus"
+            )
+        self.processor = processor(description.file(MODEL))
         detokenizer = Detokenizer(tokenizer)
         self.texts = [detokenizer.texts([pair[side].tolist() for pair in pairs]) for side in range(2)]
         self.longest = [max(len(pair[side]) for pair in pairs) for side in range(2)]

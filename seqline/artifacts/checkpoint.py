@@ -3,7 +3,7 @@
 checkpoint/
   config.json        the model's configuration, training options, corpus and languages
   model.weights.h5   Keras weights
-  tokenizer.model    the corpus's SentencePiece model
+  tokenizer.model    the corpus's tokenizer; or tokenizer.json
   history.json       one entry an epoch
   logs/              TensorBoard
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
+from seqline.artifacts.text_tokenizer import tokenizer_file
 from seqline.buckets import patiently
 from seqline.errors import UserError
 from seqline.modeling.config import OLD_NAMES
@@ -79,8 +80,8 @@ class Checkpoint:
 
     @property
     def tokenizer(self) -> Path:
-        """The SentencePiece model."""
-        return self.path / "tokenizer.model"
+        """The corpus's tokenizer."""
+        return tokenizer_file(self.path)
 
     @property
     def history(self) -> Path:

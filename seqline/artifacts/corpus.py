@@ -2,10 +2,13 @@
 
 corpus/
   manifest.json                     counts, shards, options, fingerprint
-  tokenizer.model, tokenizer.vocab  SentencePiece; pad 0, unknown 1, begin 2, end 3; one joint vocabulary
+  tokenizer.model                   SentencePiece; pad 0, unknown 1, begin 2, end 3; one joint vocabulary
+  tokenizer.json                    instead, a pretrained checkpoint's tokenizer or one with a prompt: TextTokenizer
+  tokenizer.vocab                   the tokens and their scores, one a line
   train-00016-00000-of-00004.tfrecord
                                     tf.train.Example with the int64 lists "source" and "target": token ids without
-                                    begin and end; pairs of up to 16 tokens a side, longer pairs in other files;
+                                    begin and end, with those of the prompt; pairs of up to 16 tokens a side, longer
+                                    pairs in other files;
                                     "augmented": [1] marks copies made by augmentation
   valid-00000-of-00001.tfrecord     the same for validation, of all lengths
   valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, "slice" if there is one
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from seqline.artifacts.record import Record, Schema
+from seqline.artifacts.text_tokenizer import tokenizer_file
 from seqline.buckets import patiently
 from seqline.errors import UserError
 
@@ -137,8 +141,8 @@ class Corpus:
 
     @property
     def tokenizer(self) -> Path:
-        """The SentencePiece model."""
-        return self.path / "tokenizer.model"
+        """The tokenizer, which `seqline.tokenizers.host.read_tokenizer` reads."""
+        return tokenizer_file(self.path)
 
     @property
     def vocabulary(self) -> Path:

@@ -108,12 +108,27 @@ def describe(path: str, parameter: str = "data") -> InputFile:
     return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
 
 
-def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
+def is_folder(path: str) -> bool:
+    """Whether a path, local or by fsspec (gs://), is a folder.
+
+    Args:
+        path: The path.
+    """
+    remote = "://" in path
+    system = _filesystem(path)
+    try:
+        return bool(system.isdir(path if remote else str(expanded(path).absolute())))
+    except OSError:
+        return False
+
+
+def describe_folder(folder: str, parameter: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, InputFile]]:
     """Describes all files below a folder, those of a folder inside it included.
 
     Args:
         folder: A folder, local or by fsspec (gs://).
         parameter: The parameter that names it.
+        endings: Only files whose names end so.
 
     Returns:
         Each file with its path relative to the folder.
@@ -131,7 +146,7 @@ def describe_folder(folder: str, parameter: str) -> list[tuple[str, InputFile]]:
     if not found or found == [root]:
         raise UserError(f"{parameter}: {folder} is not a folder with files; check the path")
     address = system.unstrip_protocol if remote else str
-    return [(path[len(root) + 1 :], describe(address(path), parameter)) for path in found]
+    return [(path[len(root) + 1 :], describe(address(path), parameter)) for path in found if path.endswith(endings)]
 
 
 def _expand(pattern: str, parameter: str) -> list[str]:

@@ -5,8 +5,10 @@ import json
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import is_query
-from seqline.inputs.files import InputFile, describe, describe_folder, find_inputs
+from seqline.inputs.files import InputFile, describe, describe_folder, find_inputs, is_folder
 
+TOKENIZER_FILES = (".json", ".jinja", ".model", ".spm")
+"""Endings of the files that a checkpoint's tokenizer is made of."""
 STATISTICS = "statistics.json"
 """The file of a corpus that drift is measured against."""
 
@@ -20,7 +22,7 @@ def describe_all(
         data: Input files, as for `find_inputs`.
         valid_data: Validation files.
         test_data: Test files.
-        tokenizer: The SentencePiece model that the corpus uses; empty for none.
+        tokenizer: The SentencePiece model or checkpoint's folder that the corpus uses; empty for none.
         previous_corpus: The corpus folder that drift is measured against; empty for none.
 
     Raises:
@@ -29,10 +31,20 @@ def describe_all(
     files = [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
     if tokenizer:
         # Another model at the same path makes another corpus.
-        files.append(describe(tokenizer, "tokenizer"))
+        files += _describe_tokenizer(tokenizer)
     if previous_corpus:
         files.append(describe(f"{previous_corpus.rstrip('/')}/{STATISTICS}", "previous_corpus"))
     return files
+
+
+def _describe_tokenizer(tokenizer: str) -> list[InputFile]:
+    """The model; of a checkpoint's folder, the files that a tokenizer may be made of, not the weights."""
+    if not is_folder(tokenizer):
+        return [describe(tokenizer, "tokenizer")]
+    found = [file for name, file in describe_folder(tokenizer, "tokenizer", TOKENIZER_FILES) if "/" not in name]
+    if not found:
+        raise UserError(f"tokenizer: {tokenizer} has no tokenizer; give the folder of a pretrained checkpoint")
+    return found
 
 
 def folder_fingerprint(folder: str, parameter: str) -> str:

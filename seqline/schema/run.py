@@ -35,7 +35,11 @@ class PairOptions(TaskOption, SourceOption):
     slice_field: str = Field(
         "", description="Column or field that names the slice of a pair, such as its domain; empty for none."
     )
-    tokenizer: str = Field("", description="SentencePiece model to use, local or gs://; empty to train one.")
+    tokenizer: str = Field(
+        "",
+        description="SentencePiece model, or folder of a pretrained checkpoint whose tokenizer to use, local or gs://; "
+        "empty to train one.",
+    )
 
     @field_validator("source_language", "target_language")
     @classmethod

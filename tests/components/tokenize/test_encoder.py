@@ -41,7 +41,7 @@ def model(kind: str = "unigram") -> bytes:
 
 
 def encoded(encoding: Encoder, texts: list[str]) -> list[list[int]]:
-    found = encoding.encode(pa.array(texts, pa.string()))
+    found = encoding.encode_targets(pa.array(texts, pa.string()))
     return [found.ids[end - length : end].tolist() for end, length in zip(found.ends, found.lengths, strict=True)]
 
 

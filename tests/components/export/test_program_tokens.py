@@ -1,0 +1,69 @@
+"""Tokens in the exported program: limits, ends and prompts. The model is tiny, and nothing is traced."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from seqline.artifacts.exported_model import Decoding
+from seqline.artifacts.text_tokenizer import TextTokenizer
+from seqline.components.export.program import Program
+from seqline.modeling.architectures import make_model
+from seqline.modeling.config import TransformerConfig
+from seqline.tokenizers.checkpoint_files import read_files
+from seqline.tokenizers.host import HostTokenizer, read_tokenizer
+from seqline.tokenizers.prompts import with_template
+from tests.seqline.tokenizers import small
+
+OWN = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+
+
+def program(tokenizer: TextTokenizer, content: bytes, folder: Path) -> Program:
+    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
+    config = TransformerConfig(
+        vocabulary_size=tokenizer.vocabulary_size,
+        encoder_layers=1,
+        decoder_layers=1,
+        hidden_dim=8,
+        intermediate_dim=8,
+        num_heads=2,
+        **ids,
+    )
+    file = folder / "tokenizer"
+    file.write_bytes(content)
+    return Program(make_model(config), file, Decoding(max_input_length=12, max_output_length=12))
+
+
+def rows(ids: tf.Tensor, end: int) -> list[list[int]]:
+    return [row[: row.index(end) + 1] for row in ids.numpy().tolist()]
+
+
+def test_sources_and_targets_end_and_are_cut_at_the_limit(tmp_path: Path) -> None:
+    model = small.sentencepiece_model(byte_fallback=True, vocab_size=420, **OWN)
+    tokenizer = read_tokenizer(model)
+    found, host = program(tokenizer, model, tmp_path), HostTokenizer(tokenizer)
+    texts = ["house", "", "The house is small, and the garden isn't", "a\t  b\x00"]
+    (expected,) = [host.encode_sources(["house", "", texts[2], "a b"])]
+    for encode in (found.read, lambda text: found.encode(text, 12)):
+        ids, cut = encode(tf.constant(texts))
+        assert rows(ids, 3) == [[*row[:11], 3] for row in expected]
+        assert cut.numpy().tolist() == [len(row) > 11 for row in expected]
+    assert found.decode(ids)[0].numpy() == b"house"
+    assert found.read(tf.constant([], tf.string))[0].shape[0] == 0
+
+
+def test_a_source_gets_its_prompt(tmp_path: Path) -> None:
+    tokenizer = with_template(read_files(small.t5_files(), ""), "summarize: {source}", chat=False)
+    found, host = program(tokenizer, tokenizer.to_bytes(), tmp_path), HostTokenizer(tokenizer)
+    ids, _ = found.read(tf.constant(["a"]))
+    assert rows(ids, 1) == [[*host.encode_sources(["a"])[0][:11], 1]]
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_an_unfinished_character_is_held_back_until_the_end(done: bool, tmp_path: Path) -> None:
+    model = small.sentencepiece_model(byte_fallback=True, vocab_size=420, **OWN)
+    tokenizer = read_tokenizer(model)
+    found, (row,) = program(tokenizer, model, tmp_path), HostTokenizer(tokenizer).encode_targets(["a 𝄞"])
+    (text,) = found.decode(tf.constant([[2, *row[:-1]]]), tf.constant([done])).numpy()
+    assert ("\ufffd" in text.decode()) == done
+    assert text.decode().startswith("a")
