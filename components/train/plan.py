@@ -9,8 +9,10 @@ from seqline.components.train.batches import Batches
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.recommend import recommend
-from seqline.components.train.records import Pair, TrainingData
+from seqline.components.train.records import Pair, TrainingData, needed
+from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.modeling.config import TransformerConfig
+from seqline.pretrained.checkpoint import Pretrained
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +42,9 @@ class Plan:
             precision: float32 or bfloat16.
             weights: Number of weights.
         """
+        size = self.options.pretrained or self.options.preset
         return (
-            f"{self.options.architecture} {self.options.preset}, {precision}: {weights:,} weights, "
+            f"{self.config.architecture} {size}, {precision}: {weights:,} weights, "
             f"{self.config.vocabulary_size} tokens; {len(self.data.train)} train pairs in {len(self.train)} batches of "
             f"{self.train.shapes}; {self.train.padding_share:.1%} padding"
         )
@@ -76,26 +79,36 @@ def make_config(options: Options, vocabulary_size: int, max_length: int) -> Tran
     )
 
 
-def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
+def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: Pretrained | None = None) -> Plan:
     """Makes the model's configuration and the batches.
 
     Args:
         options: Options of training; the preset is not auto.
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
+        pretrained: The checkpoint that training starts from; None for none.
+
+    Raises:
+        UserError: If the corpus does not fit the checkpoint.
     """
-    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture))
+    size = data.manifest.vocabulary_size
+    if pretrained is None:
+        config = make_config(options, size, data.max_length(options.architecture))
+    else:
+        check_vocabulary(pretrained, size)
+        tokens = needed(pretrained.config.architecture, [*data.train, *data.valid])
+        config = pretrained_config(options, pretrained, tokens)
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
-        return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
+        return batches_kind(config)(pairs, config, options.batch_tokens, replicas=replicas)
 
     return Plan(options, data, config, batches(data.train), batches(data.valid))
 
 
-def batches_kind(options: Options) -> Any:
+def batches_kind(config: TransformerConfig) -> Any:
     """Returns the class of the batches: packs for a gpt.
 
     Args:
-        options: Options of training.
+        config: The model's configuration.
     """
-    return Packs if options.architecture == "gpt" else Batches
+    return Packs if config.architecture == "gpt" else Batches
