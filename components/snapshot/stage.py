@@ -4,10 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
+from seqline.components.snapshot.pretrained import pinned
+from seqline.components.train.options import Options
 from seqline.endpoints.names import check_reachable
 from seqline.inputs.files import InputFile
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
@@ -59,6 +61,9 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         check_reachable(parameters.get("endpoint", ""))
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
     resolved = resolve(run, {name: parameters[name] for name in SECTIONS if name in parameters})
+    warm_start = parameters.get("warm_start", "")
+    if "training" in resolved:
+        resolved["training"] = pinned(cast("Options", resolved["training"]), warm_start)
     fingerprint = snapshot(
         parameters["data"],
         output,
@@ -67,7 +72,6 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         parameters.get("tokenizer", ""),
         parameters.get("previous_corpus", ""),
     )
-    warm_start = parameters.get("warm_start", "")
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
     sections = (options.model_dump(mode="json") for name, options in resolved.items() if name not in UNCHANGED)
     return fingerprint, started_from, *sections

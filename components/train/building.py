@@ -22,19 +22,25 @@ from seqline.components.train.subwords import Subwords
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
 from seqline.components.train.working_state import WorkingState
+from seqline.pretrained.checkpoint import Pretrained
+from seqline.pretrained.loading import load_weights
 
 
-def build_model(plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path | None) -> TrainingModel:
+def build_model(
+    plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path | None, pretrained: Pretrained | None = None
+) -> TrainingModel:
     """Builds the compiled model; sets Keras's global seed.
 
     Args:
         plan: Model configuration and batches.
         hardware: The devices.
         strategy: From `choose_strategy`.
-        warm_start: The checkpoint folder to start from; None for random weights.
+        warm_start: The checkpoint folder to start from; None for none.
+        pretrained: The checkpoint in Hugging Face's format to start from; None for none. Without both, the weights are
+            random.
 
     Raises:
-        UserError: If the weights of `warm_start` do not fit.
+        UserError: If the weights of `warm_start` do not fit, or those of `pretrained` cannot be read.
     """
     options = plan.options
     keras.utils.set_random_seed(options.seed)
@@ -43,6 +49,8 @@ def build_model(plan: Plan, hardware: Hardware, strategy: Any, warm_start: Path 
         model = make_training_model(plan.config, options, compiled)
         if warm_start:
             start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus)
+        if pretrained:
+            load_weights(model.model, pretrained)
     return model
 
 
@@ -92,7 +100,7 @@ def _resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
         plan: The plan; the new batches have the shapes of its training batches.
     """
     options, data, first = plan.options, plan.data, plan.train
-    make = batches_kind(options)
+    make = batches_kind(plan.config)
     if not options.subword_sampling:
         return None
     subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)

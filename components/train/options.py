@@ -23,6 +23,10 @@ SHAPE = (
     "activation_dropout",
 )
 """The options that are fields of the model's configuration too."""
+DROPPED = ("dropout", "attention_dropout", "activation_dropout")
+"""Those of them that a model with pretrained weights has too: weights do not depend on them."""
+PRETRAINED_DEFAULTS: dict[str, Any] = {"learning_rate": 0.0001, "warmup_steps": 100, "ema_momentum": 0.0}
+"""Other defaults with pretrained weights: small steps, and no average, which would be that of the start."""
 DECODED = ("bleu", "rougeL", "exact_match", "token_f1")
 """The values of `monitor` that need decoded sentences."""
 
@@ -39,6 +43,17 @@ def tunable(**search: Any) -> dict[str, Any]:
 class Options(BaseOptions):
     """The model and its training."""
 
+    pretrained: str = Field(
+        "",
+        description="Checkpoint in Hugging Face's format whose weights, shape and tokenizer training starts from: a "
+        "folder, gs://, s3:// or hf://ORG/NAME@REVISION; empty for random weights. Then learning_rate is 0.0001, "
+        "warmup_steps 100 and ema_momentum 0 by default.",
+    )
+    pretrained_fingerprint: str = Field(
+        "",
+        description="Fingerprint of the checkpoint's files: the snapshot task fills it in, and refuses other files "
+        "than those of a given one.",
+    )
     architecture: Architecture = Field(
         "transformer", description="transformer (encoder and decoder) or gpt (decoder only; the source is a prompt)."
     )
@@ -148,6 +163,26 @@ class Options(BaseOptions):
         "auto", description="Whether the training step is compiled with XLA; auto on a TPU only."
     )
     seed: int = Field(1, ge=0, le=2**32 - 1, description="Seed of initial weights, dropout and the order of the data.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        return {**PRETRAINED_DEFAULTS, **values} if isinstance(values, dict) and values.get("pretrained") else values
+
+    @model_validator(mode="after")
+    def _check_pretrained(self) -> "Options":
+        if not self.pretrained:
+            if self.pretrained_fingerprint:
+                raise ValueError("pretrained_fingerprint needs pretrained")
+            return self
+        fields = type(self).model_fields
+        shape = [name for name in ("preset", *SHAPE) if name not in DROPPED]
+        if given := [name for name in shape if getattr(self, name) != fields[name].default]:
+            raise ValueError(
+                f"{' and '.join(given)} cannot be set with pretrained: the model's shape is that of the checkpoint's "
+                "config.json"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_monitor(self) -> "Options":

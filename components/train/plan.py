@@ -12,8 +12,10 @@ from seqline.components.train.batches import Batches
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.recommend import recommend
-from seqline.components.train.records import Pair, TrainingData
+from seqline.components.train.records import Pair, TrainingData, needed
+from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.modeling.config import TransformerConfig
+from seqline.pretrained.checkpoint import Pretrained
 from seqline.tokenizers.host import read_tokenizer
 
 log = logging.getLogger(__name__)
@@ -47,8 +49,9 @@ class Plan:
             precision: float32 or bfloat16.
             weights: Number of weights.
         """
+        size = self.options.pretrained or self.options.preset
         return (
-            f"{self.options.architecture} {self.options.preset}, {precision}: {weights:,} weights, "
+            f"{self.config.architecture} {size}, {precision}: {weights:,} weights, "
             f"{self.config.vocabulary_size} tokens; {len(self.data.train)} train pairs in {len(self.train)} batches of "
             f"{self.train.shapes}; {self.train.padding_share:.1%} padding"
         )
@@ -96,23 +99,30 @@ def make_config(
     )
 
 
-def make_plan(options: Options, data: TrainingData, replicas: int) -> Plan:
+def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: Pretrained | None = None) -> Plan:
     """Makes the model's configuration and the batches.
 
     Args:
         options: Options of training; the preset is not auto.
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
+        pretrained: The checkpoint that training starts from; None for none.
+
+    Raises:
+        UserError: If the corpus does not fit the checkpoint.
     """
-    tokenizer = read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
-    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
-    special: dict[str, Any] = {name: None if id_ < 0 else id_ for name, id_ in ids.items()}
-    if options.architecture == "gpt" and not tokenizer.own:
-        special["prompt_form"] = "template"  # the tokenizer puts all of a prompt around the source
-    config = make_config(options, data.manifest.vocabulary_size, data.max_length(options.architecture), special)
+    size = data.manifest.vocabulary_size
+    if pretrained is None:
+        config = make_config(options, size, data.max_length(options.architecture), _special(options, data))
+    else:
+        check_vocabulary(pretrained, size)
+        tokens = needed(pretrained.config.architecture, [*data.train, *data.valid])
+        config = pretrained_config(options, pretrained, tokens)
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
-        return batches_kind(options)(pairs, config, options.batch_tokens, replicas=replicas)
+        return batches_kind(config, options.bucket_by == "source")(
+            pairs, config, options.batch_tokens, replicas=replicas
+        )
 
     train, valid = batches(data.train), batches(data.valid)
     return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
@@ -137,10 +147,21 @@ def with_learning_rate(options: Options, config: TransformerConfig, batch_target
     return options.with_values(learning_rate=rate)
 
 
-def batches_kind(options: Options) -> Any:
+def _special(options: Options, data: TrainingData) -> dict[str, Any]:
+    """The fields of the configuration that the corpus's tokenizer decides."""
+    tokenizer = read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
+    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
+    found: dict[str, Any] = {name: None if id_ < 0 else id_ for name, id_ in ids.items()}
+    if options.architecture == "gpt" and not tokenizer.own:
+        found["prompt_form"] = "template"  # the tokenizer puts all of a prompt around the source
+    return found
+
+
+def batches_kind(config: TransformerConfig, by_source: bool = False) -> Any:
     """Returns what makes the batches: packs for a gpt.
 
     Args:
-        options: Options of training.
+        config: The model's configuration.
+        by_source: Whether an encoder-decoder's batches are by the lengths of the sources only.
     """
-    return Packs if options.architecture == "gpt" else partial(Batches, by_source=options.bucket_by == "source")
+    return Packs if config.architecture == "gpt" else partial(Batches, by_source=by_source)

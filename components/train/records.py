@@ -90,17 +90,33 @@ def without_autotuning(dataset: Any) -> Any:
     return dataset.with_options(options)
 
 
+SMALLEST = {"transformer": 128, "gpt": 256}
+"""The smallest sequence length of each architecture: a model trained on short texts still takes longer ones."""
+
+
 def longest(architecture: str, pairs: Iterable[Pair]) -> int:
-    """The sequence length that a model needs for pairs; preflight and train must agree on it.
+    """The sequence length that a model has for pairs; preflight and train must agree on it.
 
     Args:
         architecture: transformer or gpt.
         pairs: Source and target token ids.
 
     Returns:
-        Tokens of the longest side and its end, 128 at least; of a gpt, tokens of both sides and their ends, 256 at
-        least.
+        What `needed` returns, `SMALLEST` at least.
+    """
+    return max(SMALLEST[architecture], needed(architecture, pairs))
+
+
+def needed(architecture: str, pairs: Iterable[Pair]) -> int:
+    """The sequence length that pairs need.
+
+    Args:
+        architecture: transformer or gpt.
+        pairs: Source and target token ids.
+
+    Returns:
+        Tokens of the longest side and its end; of a gpt, tokens of both sides and their ends.
     """
     if architecture == "gpt":
-        return max(256, max((len(left) + len(right) + 2 for left, right in pairs), default=0))
-    return max(128, max((max(len(left), len(right)) + 1 for left, right in pairs), default=0))
+        return max((len(left) + len(right) + 2 for left, right in pairs), default=0)
+    return max((max(len(left), len(right)) + 1 for left, right in pairs), default=0)

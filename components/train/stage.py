@@ -2,7 +2,7 @@
 
 import logging
 import os
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ def train(
 
     Raises:
         UserError: If the corpus or an option is not fit for training, the checkpoint to start from has another
-            vocabulary or shape, the disk is full, or another process trains with the same data and options.
+            vocabulary or shape or cannot be read, the disk is full, or another process trains with the same data and
+            options.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.artifacts.trial_metrics import check_writable
@@ -61,17 +62,21 @@ def train(
     from seqline.components.train.outputs import write_checkpoint, write_pages
     from seqline.components.train.plan import make_plan, select_preset
     from seqline.components.train.records import read_data
+    from seqline.components.train.starting import opened_pretrained
     from seqline.components.train.working_state import WorkingState, run_identity
 
     data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
-    plan = make_plan(select_preset(options, data.manifest, hardware.peak_flops), data, hardware.replicas)
+    resources = ExitStack()
+    pretrained = resources.enter_context(opened_pretrained(options, warm_start))
+    selected = select_preset(options, data.manifest, hardware.peak_flops)
+    plan = make_plan(selected, data, hardware.replicas, pretrained)
     folder = Path(mounted(checkpoints)) if checkpoints else output.parent / f".{output.name}.state"
     # The options of the plan: with more minutes, the preset auto may be another one.
     identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
     state, chief = WorkingState(folder / identity), is_chief(strategy)
-    with state.locked() if chief else nullcontext():
-        model = build_model(plan, hardware, strategy, Path(mounted(warm_start)) if warm_start else None)
+    with resources, state.locked() if chief else nullcontext():
+        model = build_model(plan, hardware, strategy, Path(mounted(warm_start)) if warm_start else None, pretrained)
         log.info("%s", plan.describe(hardware.precision, model.count_params()))
         trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()

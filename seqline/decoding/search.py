@@ -105,7 +105,9 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
         # Merge the hypotheses that end here with the best that ended before.
         ids = tf.concat([tf.gather(state.ids, parents, batch_dims=1), tf.expand_dims(next_ids, 2)], axis=2)
-        ending = tf.where(ended & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
+        # Of the candidates beyond the beam, which replace those that end, none ends itself.
+        within = ended & (tf.range(tf.shape(scores)[1]) < hypotheses)
+        ending = tf.where(within & (scores > IMPOSSIBLE), normalized(scores, length), IMPOSSIBLE)
         best_scores, chosen = tf.math.top_k(tf.concat([state.best_scores, ending], axis=1), results)
         before = state.best_ids
         if static(results) != 1:

@@ -40,8 +40,10 @@ def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
     check_preset(options)
     from seqline.components.train.plan import make_plan
     from seqline.components.train.records import read_data
+    from seqline.components.train.starting import opened_pretrained
 
-    plan = make_plan(options, read_data(corpus), replicas)
+    with opened_pretrained(options) as pretrained:
+        plan = make_plan(options, read_data(corpus), replicas, pretrained)
     shapes = zip(plan.train.buckets, plan.train.counts, strict=True)
     buckets = [Bucket(one.rows, one.source, one.target, count * options.epochs) for one, count in shapes]
     return Plan(plan.config, buckets)
@@ -63,10 +65,18 @@ def plan_without_corpus(
         UserError: If the preset is auto, or an option does not work with so many cores.
     """
     options.check_replicas(replicas)
-    length = max(2 * (max_tokens + 1), 256) if options.architecture == "gpt" else max(max_tokens + 1, 128)
-    config = config_of(options, vocabulary_size, length)
+    from seqline.components.train.records import SMALLEST
+    from seqline.components.train.starting import opened_pretrained, pretrained_config
+
+    with opened_pretrained(options) as pretrained:
+        architecture = pretrained.config.architecture if pretrained else options.architecture
+        tokens = (2 if architecture == "gpt" else 1) * (max_tokens + 1)
+        if pretrained:
+            config = pretrained_config(options, pretrained, tokens)
+        else:
+            config = config_of(options, vocabulary_size, max(SMALLEST[architecture], tokens))
     chosen = lengths or (*(length for length in LENGTHS if length <= max_tokens), max_tokens + 1)
-    if options.architecture == "gpt":
+    if config.architecture == "gpt":
         chosen = lengths or (config.max_length,)
     rows = [max(replicas, options.batch_tokens // length // replicas * replicas) for length in chosen]
     return Plan(config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])

@@ -67,14 +67,16 @@ def beam_search(
             ]
         )
         table[:, list(suppressed)] = -np.inf
-        # An ended hypothesis uses up no place in the beam, so twice as many candidates are looked at.
+        # An ended hypothesis uses up no place in the beam, so twice as many candidates are looked at; but one ends only
+        # if it is among the best of the beam's size.
         best = np.argsort(-table, axis=None, kind="stable")[: 2 * size if size > 1 else 1]
         found = [
             ((*live[row][0], int(token)), float(table[row, token]))
             for row, token in zip(*np.unravel_index(best, table.shape), strict=True)
             if np.isfinite(table[row, token])
         ]
-        ended += [(tokens[:-1], total / length**options.length_penalty) for tokens, total in found if tokens[-1] == eos]
+        ending = [(tokens[:-1], total) for tokens, total in found[:size] if tokens[-1] == eos]
+        ended += [(tokens, total / length**options.length_penalty) for tokens, total in ending]
         ended = sorted(ended, key=lambda result: result[1], reverse=True)[:results]
         live = [(tokens, total) for tokens, total in found if tokens[-1] != eos][:size]
         reached = length if options.early_stop else options.max_output_length

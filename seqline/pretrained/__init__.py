@@ -1,0 +1,1 @@
+"""Checkpoints in Hugging Face's format: where they are, their configuration and their weights."""

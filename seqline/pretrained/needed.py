@@ -1,0 +1,96 @@
+"""The files of a checkpoint that are read and downloaded; all others, such as weights of other frameworks, are not."""
+
+import json
+from collections.abc import Callable, Collection
+
+from seqline.errors import UserError
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+OPTIONAL = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "source.spm",
+    "target.spm",
+    "spiece.model",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+"""Files of the tokenizer and of generation; each family has some of them."""
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
+"""Weights that other frameworks wrote. Reading a pickle runs the code in it."""
+CONVERT = (
+    'in an environment with torch and transformers, python -c "import transformers as t; '
+    "t.AutoModelForSeq2SeqLM.from_pretrained('CHECKPOINT').save_pretrained('FOLDER')\" (AutoModelForCausalLM without "
+    "an encoder) writes safetensors; copy the tokenizer's files to that folder"
+)
+
+
+def needed_files(names: Collection[str], read: Callable[[str], str], origin: str) -> list[str]:
+    """Selects the files that are read.
+
+    Args:
+        names: Names of the files in the checkpoint.
+        read: Returns the text of a file; called for the index of sharded weights.
+        origin: The checkpoint, for messages.
+
+    Returns:
+        Their names, sorted.
+
+    Raises:
+        UserError: If the configuration, the weights or a part of them is missing, or the weights are pickled.
+    """
+    if CONFIG not in names:
+        raise UserError(f"{origin} is no checkpoint in Hugging Face's format: {CONFIG} is missing; check the path")
+    found = {CONFIG, *(name for name in OPTIONAL if name in names)}
+    if WEIGHTS in names:
+        return sorted(found | {WEIGHTS})
+    if INDEX not in names:
+        raise UserError(_without_weights(names, origin))
+    shards = set(read_index(read(INDEX), f"{origin}/{INDEX}").values())
+    for shard in sorted(shards):
+        if shard not in names:
+            raise UserError(f"{origin}: the shard {shard}, which {INDEX} names, is missing; copy the whole checkpoint")
+    return sorted(found | {INDEX} | shards)
+
+
+def read_index(text: str, origin: str) -> dict[str, str]:
+    """Reads the index of sharded weights.
+
+    Args:
+        text: The file's text.
+        origin: The file, for messages.
+
+    Returns:
+        The shard of each tensor.
+
+    Raises:
+        UserError: If it is not valid.
+    """
+    try:
+        shards = json.loads(text)["weight_map"]
+        if isinstance(shards, dict) and shards and all(_is_name(shard) for shard in shards.values()):
+            return shards
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{origin} has no valid weight_map from tensors to .safetensors files; copy the checkpoint again")
+
+
+def _is_name(shard: object) -> bool:
+    # A name with a folder could lead out of the checkpoint.
+    return isinstance(shard, str) and shard.endswith(".safetensors") and not set(shard) & {"/", "\\", "\0"}
+
+
+def _without_weights(names: Collection[str], origin: str) -> str:
+    others = sorted(name for name in names if name.endswith(PICKLED))
+    if not others:
+        return f"{origin} has no weights: neither {WEIGHTS} nor {INDEX} is there; check the path"
+    return (
+        f"{origin} has weights as {others[0]} only, which may hold code that runs when it is read, so it is not read; "
+        f"use a revision with {WEIGHTS}, or convert it: {CONVERT}"
+    )
