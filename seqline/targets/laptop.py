@@ -143,8 +143,8 @@ class Laptop:
         endpoint = values.get("endpoint", "")
         if endpoint.startswith(KSERVE):
             raise UserError(
-                f"{endpoint}: a run on a laptop writes its model to a folder of this machine, which KServe cannot read; run "
-                "it on Kubeflow or Vertex, or deploy to a local endpoint"
+                f"{endpoint}: a run on a laptop writes its model to a folder here, which KServe cannot read; "
+                "run it on Kubeflow or Vertex, or deploy to a local endpoint"
             )
         port = values["serving"]["port"] if endpoint and "serving" in known.sections else 0
         if port and not can_listen(Path(values["endpoint"]), port):

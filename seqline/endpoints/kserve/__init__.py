@@ -1,1 +1,1 @@
-"""Endpoints on KServe: an InferenceService, and the record of its versions in a ConfigMap. docs/kserve.md has an overview."""
+"""Endpoints on KServe: an InferenceService, and a ConfigMap with its versions. See docs/kserve.md."""

@@ -22,8 +22,8 @@ from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Folders below which KFP mounts, or copies, the artifacts of a store: kfp/dsl/types/artifact_types.py. KServe reads MinIO
-# by s3://, with the endpoint that the service account's secret names.
+# Folders below which KFP has the artifacts of a store: kfp/dsl/types/artifact_types.py. KServe reads MinIO by s3://,
+# with the endpoint that the service account's secret names.
 MOUNTS = {"gcs": "gs", "s3": "s3", "minio": "s3"}
 
 
@@ -48,6 +48,7 @@ class KServeBackEnd:
         self.cluster = Cluster(namespace)
         self.history = History(self.cluster, self.name)
         self.lock = Lock(self.cluster, self.name)
+        self._mode = ""
         self.requests = Requests(self.name, hosting.gateway if hosting else "")
 
     @property
@@ -157,8 +158,10 @@ class KServeBackEnd:
 
     @property
     def placement(self) -> Placement:
-        """The placement of the endpoint's deployment mode."""
-        return self._placement(self.history.read().mode or (self.hosting or Hosting()).mode)
+        """The placement of the endpoint's deployment mode, which never changes."""
+        if not self._mode:
+            self._mode = self.history.read().mode
+        return self._placement(self._mode or (self.hosting or Hosting()).mode)
 
     def _placement(self, mode: str) -> Placement:
         return self._serverless if mode == "serverless" else self._standard
@@ -180,7 +183,7 @@ class KServeBackEnd:
         known = self.history.version(number)
         if self.hosting is None or not self.hosting.image:
             return known
-        # Where the configuration is at hand it counts, but the image of a version stays the one that it was tested with.
+        # The configuration counts where it is at hand, but a version keeps the image that it was tested with.
         made: Object = self.hosting.predictor(self.name, number, known.model)
         made["containers"][0]["image"] = known.predictor["containers"][0]["image"]
         return replace(known, predictor=made)
@@ -217,7 +220,7 @@ def address_in_store(model: Path) -> str:
     parts = model.parts
     if len(parts) < 4 or parts[0] != "/" or parts[1] not in MOUNTS:
         raise UserError(
-            f"model: {model} is not in an object store, and KServe reads models from s3:// and gs:// only; run the pipeline "
-            "on Kubeflow or Vertex, whose artifacts are there"
+            f"model: {model} is not in an object store, and KServe reads models from s3:// and gs:// only; run the "
+            "pipeline on Kubeflow or Vertex, whose artifacts are there"
         )
     return f"{MOUNTS[parts[1]]}://{'/'.join(parts[2:])}"

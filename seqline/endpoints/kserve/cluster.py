@@ -90,13 +90,13 @@ class Cluster:
             if self.inside:
                 config.load_incluster_config(client_configuration=settings)
             else:
-                # The client's own default is the variable as it was when the client was imported.
+                # The client's own default is the variable's value when the client was imported.
                 file = os.environ.get("KUBECONFIG") or None
                 config.load_kube_config(config_file=file, client_configuration=settings)
         except config.ConfigException as error:
             raise UserError(
-                f"there is no access to a Kubernetes cluster ({error}); set KUBECONFIG to the file with its address and "
-                "credentials, or run in a pod with a service account"
+                f"there is no access to a Kubernetes cluster ({error}); set KUBECONFIG to the file with its address "
+                "and credentials, or run in a pod with a service account"
             ) from error
         # Calls are retried here, where it is known which may be repeated.
         settings.retries = urllib3.Retry(0)

@@ -1,7 +1,7 @@
 """A lock of an endpoint among deployments: a Lease, as Kubernetes' own controllers elect a leader.
 
-The holder renews it; one that is not renewed for `SECONDS` is taken over. As in client-go's leaderelection.go, that time
-is measured by the waiting process from the last change that it saw: clocks of two machines are not compared.
+The holder renews it; one that is not renewed for `SECONDS` is taken over. As in client-go's leaderelection.go, that
+time is measured by the waiting process from the last change that it saw: clocks of two machines are not compared.
 """
 
 import contextlib
@@ -100,7 +100,7 @@ class Lock:
             try:
                 self._write(self.holder)
                 last = time.monotonic()
-            except _OthersError:
+            except _OthersError:  # noqa: PERF203 (a call over the network is slower)
                 self._lost = True
                 return
             except UserError as error:

@@ -4,9 +4,9 @@
       endpoint.json: {"schema_version", "mode", "versions": [...], "aliases": {"champion": 2}, "rolled_back": {...}}
 
 Annotations of the InferenceService would not do: KServe copies them into the template of the pods
-(pkg/controller/v1beta1/inferenceservice/components/predictor.go, `buildObjectMeta`), so each moved alias would start new
-pods; and they end with the InferenceService. A ConfigMap holds 1 MiB
-(kubernetes.io/docs/concepts/configuration/configmap), an entry about 1 KiB.
+(pkg/controller/v1beta1/inferenceservice/components/predictor.go, `buildObjectMeta`), so each moved alias would start
+new pods; and they end with the InferenceService. A ConfigMap holds 1 MiB
+(kubernetes.io/docs/concepts/configuration/configmap), and an entry is about 1 KiB.
 """
 
 from collections.abc import Callable, Mapping

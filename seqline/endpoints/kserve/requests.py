@@ -20,7 +20,7 @@ TIMEOUT = (10.0, 600.0)
 REFUSALS = (400, 413, 500)
 # Seconds before each further attempt, while a new address is not known everywhere.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-TOKEN_FILE = "SEQLINE_TOKEN_FILE"
+TOKEN_FILE = "SEQLINE_TOKEN_FILE"  # noqa: S105 (a variable's name)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -1,8 +1,8 @@
 """Versions in serverless mode: revisions of one InferenceService, on Knative.
 
-Its spec is the newest version, which has `canaryTrafficPercent` of the traffic; the revision that last had all of it has
-the rest: pkg/controller/v1beta1/inferenceservice/reconcilers/knative/ksvc_reconciler.go, `createKnativeService`. So two
-versions are deployed at a time. With the annotation `enable-tag-routing` each has an address of its own.
+Its spec is the newest version, which has `canaryTrafficPercent` of the traffic; the revision that last had all of it
+has the rest: pkg/controller/v1beta1/inferenceservice/reconcilers/knative/ksvc_reconciler.go, `createKnativeService`. So
+two versions are deployed at a time. With the annotation `enable-tag-routing` each has an address of its own.
 
 A revision has the predictor's annotations, so it names its version. The status of the InferenceService does not: its
 `observedGeneration` is the Knative service's (`PropagateStatus`), and a version that was just written may not be in it.

@@ -1,7 +1,7 @@
 """Versions in standard mode: one Deployment, without Knative, and so without shares of the traffic.
 
-A version is first deployed as an InferenceService of its own, NAME-candidate, with one replica. It is checked there, and
-then the endpoint's InferenceService changes to it: Kubernetes starts the new pods before it ends the old ones
+A version is first deployed as an InferenceService of its own, NAME-candidate, with one replica. It is checked there,
+and then the endpoint's InferenceService changes to it: Kubernetes starts the new pods before it ends the old ones
 (deployment_reconciler.go: RollingUpdate, maxUnavailable 25%, which is none of up to three replicas).
 
 KServe 0.20 and later have `spec.canary` in this mode. It is not used: an older API server drops fields that it does not
@@ -69,8 +69,8 @@ class Standard:
         wanted = {version: share for version, share in traffic.items() if share}
         if set(wanted.values()) != {100}:
             raise UserError(
-                f"{self.site.name} is in standard mode, in which KServe does not split the traffic between versions; give "
-                "one version 100%, or deploy to a new endpoint with deployment_mode: serverless"
+                f"{self.site.name} is in standard mode, in which KServe does not split the traffic between versions; "
+                "give one version 100%, or deploy to a new endpoint with deployment_mode: serverless"
             )
         (version,) = wanted
         self._change_live(version, self.site.version(version).predictor, check)

@@ -1,13 +1,13 @@
-"""A Kubernetes cluster with KServe on loopback, for the real client: the API server, KServe's controller and its gateway.
+"""A Kubernetes cluster with KServe on loopback, for the real client: API server, KServe's controller and its gateway.
 
     with KServeStandIn.running() as cluster:
         monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(tmp_path)))
         cluster.models["s3://bucket/loud"] = str.upper
         cluster.faults.add("PUT inferenceservices", "lost answer")
 
-The API server has objects with `resourceVersion`, conflicts and watches. Each read lets the controller take one step, so
-that a client sees every state in between, and no test waits. The gateway is at the same address, and finds an endpoint by
-the Host header.
+The API server has objects with `resourceVersion`, conflicts and watches. Each read lets the controller take one step,
+so that a client sees every state in between, and no test waits. The gateway is at the same address, and finds an
+endpoint by the Host header.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """What the API server and KServe's webhooks check of an InferenceService, and set.
 
-The fields that Seqline uses are those of the CRD, config/crd/full/serving.kserve.io_inferenceservices.yaml; an API server
-drops others without an error, which here is one. The rules are those of
+The fields that Seqline uses are those of the CRD, config/crd/full/serving.kserve.io_inferenceservices.yaml; an API
+server drops others without an error, which here is one. The rules are those of
 pkg/apis/serving/v1beta1/inference_service_{validation,defaults}.go and component.go.
 """
 
@@ -9,7 +9,7 @@ import copy
 import re
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 
 from tests.stand_ins.kserve.objects import ApiError
 
@@ -25,7 +25,7 @@ TEXTS = {"type": "object", "additionalProperties": TEXT}
 # A quantity: x-kubernetes-int-or-string with this pattern.
 QUANTITY = {
     "type": "string",
-    "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+    "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]+))?$",
 }
 QUANTITIES = {"type": "object", "additionalProperties": QUANTITY}
 CONTAINER = _object(
@@ -70,6 +70,7 @@ SCHEMA = _object(
     spec=_object(("predictor",), predictor=PREDICTOR),
     status={"type": "object"},
 )
+VALIDATOR = jsonschema_rs.validator_for(SCHEMA)
 MODE = "serving.kserve.io/deploymentMode"
 
 
@@ -84,9 +85,9 @@ def check(made: Object, before: Object | None) -> Object:
         ApiError: If the schema or a webhook refuses it.
     """
     try:
-        jsonschema.validate(made, SCHEMA)
-    except jsonschema.ValidationError as error:
-        where = ".".join(map(str, error.absolute_path))
+        VALIDATOR.validate(made)
+    except jsonschema_rs.ValidationError as error:
+        where = ".".join(map(str, error.instance_path))
         raise ApiError(422, f"InferenceService is invalid: {where}: {error.message}") from error
     made = copy.deepcopy(made)
     annotations = made["metadata"].setdefault("annotations", {})

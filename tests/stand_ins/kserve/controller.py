@@ -1,8 +1,9 @@
 """KServe's controller, Knative's, and the pods: each `step` is one state that a client may see.
 
-Sources, in github.com/kserve/kserve: pkg/controller/v1beta1/inferenceservice/reconcilers/knative/ksvc_reconciler.go
-(`createKnativeService`), pkg/apis/serving/v1beta1/inference_service_status.go (`PropagateStatus`, `PropagateRawStatus`),
-.../components/predictor.go (`buildObjectMeta`: annotations of the InferenceService are those of its pods too).
+Sources, in github.com/kserve/kserve: `createKnativeService` in
+pkg/controller/v1beta1/inferenceservice/reconcilers/knative/ksvc_reconciler.go, `PropagateStatus` and
+`PropagateRawStatus` in pkg/apis/serving/v1beta1/inference_service_status.go, and `buildObjectMeta` in
+pkg/controller/v1beta1/inferenceservice/components/predictor.go: annotations of the InferenceService are its pods' too.
 """
 
 from collections.abc import Callable, Iterator
@@ -160,9 +161,9 @@ class Controller:
                 if target["percent"] == 100:
                     component["previousRolledoutRevision"] = component.get("latestRolledoutRevision", "")
                     component["latestRolledoutRevision"] = ready
-            elif ready == created and target["percent"] < 100 and by_revision[ready] == 100:
-                if component.get("previousRolledoutRevision"):
-                    component["latestRolledoutRevision"] = component["previousRolledoutRevision"]
+            elif ready == created and target["percent"] < 100 == by_revision[ready]:
+                before = component.get("previousRolledoutRevision")
+                component["latestRolledoutRevision"] = before or component["latestRolledoutRevision"]
 
     def _standard(self, service: Object, status: Object) -> Iterator[None]:
         name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]

@@ -22,7 +22,7 @@ class Gateway:
 
     def choose(self, host: str) -> Pod | None:
         """The pod that answers for a host."""
-        for (plural, namespace, name), service in self.objects.stored.items():
+        for (plural, _, name), service in self.objects.stored.items():
             if plural != "inferenceservices" or "url" not in service.get("status", {}):
                 continue
             owner = f"{name}-predictor"
