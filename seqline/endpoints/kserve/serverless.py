@@ -91,7 +91,8 @@ class Serverless:
         if found is None or newest not in versions:
             return
         before = self._before(found)
-        if before is None or before in versions:
+        served = self._served(found).keys()
+        if before is None or (served and not served - set(versions)):
             self.site.require()
             self.site.cluster.delete(INFERENCE_SERVICE, self.site.name)
             return
