@@ -47,6 +47,9 @@ class InferenceBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str | None = Field(default=None, description="The response repeats it.")
+    model_name: str | None = Field(
+        default=None, description="The name in the address, which KServe's client repeats here."
+    )
     parameters: DecodingParameters | None = Field(default=None, description="How to decode.")
     inputs: list[InferenceInput] = Field(min_length=1, max_length=1)
     outputs: list[InferenceOutput] | None = Field(default=None, description="The outputs to return; default: all.")
@@ -74,10 +77,15 @@ class _Reader(JsonReader):
         if len(inputs) > 1:
             raise invalid("inputs", f"has {len(inputs)} tensors; the model takes one, named text")
         outputs = require_outputs(fields.get("outputs", ()), "outputs")
-        return Inference(inputs[0], fields.get("parameters", ()), fields.get("id", ""), outputs)
+        return Inference(
+            inputs[0], fields.get("parameters", ()), fields.get("id", ""), outputs, fields.get("model_name", "")
+        )
 
     def _id(self) -> str:
         return self._string("id", LONGEST_ID)
+
+    def _model_name(self) -> str:
+        return self._string("model_name", LONGEST_NAME)
 
     def _parameters(self) -> Parameters:
         known = {*DecodingParameters.model_fields, "binary_data_output"}

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from seqline.serving.contract import Problem
+from seqline.serving.json_reader import invalid
 from seqline.serving.open_inference.requests import InferenceBody, parse_inference
 from seqline.serving.open_inference.tensors import BINARY, Inference, description_of, outputs_of, version_of
 from seqline.serving.request_errors import Cause, RequestError
@@ -58,6 +59,8 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
         if found is None:
             return Response(status_code=GONE)
         inference, request_id = found
+        if inference.model not in ("", model):
+            raise invalid("model_name", "is another model than the address has")
         answer = service.answer(inference.texts, inference.parameters, number, alias, "http", request_id)
         answered = await wait(request, answer)
         if answered is None:

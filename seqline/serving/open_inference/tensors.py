@@ -30,12 +30,14 @@ class Inference:
         parameters: The decoding parameters that it sets.
         identity: Its id, which the response repeats; empty for none.
         outputs: Names of the outputs to return, in order.
+        model: The model's name in the body; empty for none.
     """
 
     texts: list[str]
     parameters: Parameters = ()
     identity: str = ""
     outputs: tuple[str, ...] = tuple(OUTPUTS)
+    model: str = ""
 
 
 @dataclass(frozen=True)
