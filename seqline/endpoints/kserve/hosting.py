@@ -104,7 +104,7 @@ def updated(predictor: Object, wanted: Object) -> Object:
     """
     (container,) = wanted["containers"]
     containers = predictor.get("containers") or []
-    before = next((one for one in containers if one.get("name") == CONTAINER), {})
+    before: Object = next((one for one in containers if one.get("name") == CONTAINER), {})
     kept = {key: value for key, value in before.items() if key not in OF_CONTAINER}
     variables = [one for one in before.get("env") or [] if one["name"] != "STORAGE_URI"]
     container = {**kept, **container, "env": [*variables, *container["env"]]}

@@ -101,7 +101,7 @@ class Serverless:
         def altered(current: Object | None) -> Object:
             if current is None or self._spec(current) not in (newest, before):
                 raise ChangedError(f"somebody else deployed another version to {self.site.name} meanwhile")
-            if self._served(current).get(newest):
+            if newest in self._served(current):
                 raise ChangedError(f"version {newest} has a share of the traffic, so it is not undeployed")
             # Until the new revision is ready, the newest one that is has this share: it must stay 0.
             return _with(current, {**updated(current["spec"]["predictor"], wanted), "canaryTrafficPercent": 0})

@@ -177,9 +177,17 @@ def test_a_local_endpoint_is_refused_where_stages_are_containers(root: str, endp
         component.python_func(data=data, snapshot=Artifact(uri=f"{root}/snapshot"), endpoint=endpoint)
 
 
-@pytest.mark.parametrize("endpoint", ["", "projects/p/locations/us-central1/endpoints/en-de"])
-def test_an_endpoint_on_vertex_passes_there(endpoint: str, data: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "endpoint", ["", "projects/p/locations/us-central1/endpoints/en-de", "kserve://translation/en-de"]
+)
+def test_an_endpoint_that_is_a_service_passes_there(endpoint: str, data: str, tmp_path: Path) -> None:
     check_and_snapshot(tmp_path / "out", {"data": data, **EMPTY, "endpoint": endpoint}, containers=True)
+
+
+def test_an_option_of_another_service_than_the_endpoints_is_refused(data: str, tmp_path: Path) -> None:
+    parameters = {"data": data, **EMPTY, "endpoint": "kserve://translation/en-de", "serving": {"spot": True}}
+    with pytest.raises(UserError, match="serving.spot has no effect on KServe"):
+        check_and_snapshot(tmp_path / "out", parameters, containers=True)
 
 
 def test_a_local_endpoint_passes_on_a_laptop(data: str, tmp_path: Path) -> None:
