@@ -186,7 +186,7 @@ def test_an_endpoint_that_is_a_service_passes_there(endpoint: str, data: str, tm
 
 def test_an_option_of_another_service_than_the_endpoints_is_refused(data: str, tmp_path: Path) -> None:
     parameters = {"data": data, **EMPTY, "endpoint": "kserve://translation/en-de", "serving": {"spot": True}}
-    with pytest.raises(UserError, match="serving.spot has no effect on KServe"):
+    with pytest.raises(UserError, match=r"serving\.spot has no effect on KServe"):
         check_and_snapshot(tmp_path / "out", parameters, containers=True)
 
 
