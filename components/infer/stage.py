@@ -17,9 +17,9 @@ from seqline.atomic import atomic_directory
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
+from seqline.endpoints.live import live_model
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.endpoints.names import is_remote
-from seqline.endpoints.opening import open_back_end
 from seqline.errors import UserError
 from seqline.inputs.downloads import download_model
 from seqline.inputs.files import find_files
@@ -137,7 +137,7 @@ def served_model(model: str) -> Iterator[Served]:
         UserError: If the endpoint serves nothing.
     """
     if is_remote(model):
-        address = _live_address(model)
+        address = live_model(model)
         with tempfile.TemporaryDirectory(prefix="model.") as folder:
             log.info("downloading the model from %s", address)
             download_model(address, Path(folder))
@@ -151,15 +151,6 @@ def served_model(model: str) -> Iterator[Served]:
     if live is None:
         raise UserError(f"no version is live at the endpoint {path}; deploy one, or name a model's folder")
     yield Served(ExportedModel(Endpoint(path).model(live.version)))
-
-
-def _live_address(endpoint: str) -> str:
-    back_end = open_back_end(endpoint)
-    live = back_end.state().champion
-    found = next((known for known in back_end.versions() if known.version == live), None)
-    if found is None:
-        raise UserError(f"no version is live at the endpoint {endpoint}; deploy one, or name a model's folder")
-    return found.model
 
 
 def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_options: str, options: Options) -> None:

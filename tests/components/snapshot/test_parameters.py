@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kfp.dsl import Artifact
 
+from seqline.components.snapshot import stage
 from seqline.components.snapshot.component import snapshot as component
 from seqline.components.snapshot.stage import UNCHANGED, check_and_snapshot
 from seqline.errors import UserError
@@ -99,7 +100,7 @@ def test_values_that_are_wrong_together_are_reported(data: str, tmp_path: Path) 
 
 def test_the_outputs_are_the_declared_ones_in_order() -> None:
     sections = [name for name in SECTIONS if name not in UNCHANGED]
-    assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", *sections]
+    assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", "model", *sections]
     outputs = component.component_spec.outputs
     assert [name for name in outputs if name != "snapshot"] == ["fingerprint", "warm_start_fingerprint", *sections]
     assert set(component.component_spec.inputs) >= set(SECTIONS)
@@ -193,3 +194,13 @@ def test_an_option_of_another_service_than_the_endpoints_is_refused(data: str, t
 def test_a_local_endpoint_passes_on_a_laptop(data: str, tmp_path: Path) -> None:
     component.python_func(data=data, snapshot=Artifact(uri=str(tmp_path / "out")), endpoint=str(tmp_path / "demo"))
     assert (tmp_path / "out" / "snapshot.json").exists()
+
+
+def test_the_live_version_of_an_endpoint_is_found_where_only_stores_can_be_imported(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "live_model", lambda endpoint: f"s3://bucket/{endpoint.rpartition('/')[2]}")
+    parameters = {"data": data, **EMPTY, "model": "kserve://translation/en-de"}
+    assert check_and_snapshot(tmp_path / "out", parameters, containers=True)[2] == "s3://bucket/en-de"
+    assert check_and_snapshot(tmp_path / "out", parameters)[2] == "kserve://translation/en-de"
+    assert check_and_snapshot(tmp_path / "out", {**parameters, "model": "gs://b/m"}, containers=True)[2] == "gs://b/m"

@@ -21,7 +21,7 @@ from tests.components.deploy.test_deploy import decide, live_on
 from tests.stand_ins.kserve import KServeStandIn
 
 ENDPOINT = "kserve://ns/demo"
-IMAGE = "registry.example/serve@sha256:1"
+IMAGE = "registry.example/models@sha256:1"
 MODES = ("standard", "serverless")
 
 
