@@ -102,7 +102,12 @@ def test_the_outputs_are_the_declared_ones_in_order() -> None:
     sections = [name for name in SECTIONS if name not in UNCHANGED]
     assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", "model", *sections]
     outputs = component.component_spec.outputs
-    assert [name for name in outputs if name != "snapshot"] == ["fingerprint", "warm_start_fingerprint", *sections]
+    assert [name for name in outputs if name != "snapshot"] == [
+        "fingerprint",
+        "warm_start_fingerprint",
+        "model",
+        *sections,
+    ]
     assert set(component.component_spec.inputs) >= set(SECTIONS)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -78,6 +79,54 @@ def test_a_token_is_sent_over_plain_http_to_this_machine_only(
     assert main(["predict", "Hello", "--endpoint", ENDPOINT, "--address", two.cluster.url]) == 0
     assert main(["predict", "Hello", "--endpoint", ENDPOINT]) == 1
     assert "is not https: a token is not sent over plain HTTP" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (302, "asks for a login .status 302.: set SEQLINE_TOKEN_FILE"),
+        (403, "asks for a login .status 403.: set SEQLINE_TOKEN_FILE"),
+        (503, "answers with status 503: no healthy upstream"),
+    ],
+)
+def test_a_gateway_that_refuses_says_what_to_do(
+    standard: KServe, status: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standard.deploy(standard.model("one"))
+    answer = status, {"Content-Type": "text/plain"}, b"no healthy upstream"
+    monkeypatch.setattr(standard.cluster.gateway, "ask", lambda *_: answer)
+    with pytest.raises(UserError, match=message):
+        standard.back_end().predict(["Hello"])
+
+
+def test_a_version_that_another_one_answers_for_is_not_checked(kserve: KServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    kserve.deploy(kserve.model("one"))
+    ask = kserve.cluster.gateway.ask
+
+    def stale(*asked: Any) -> Any:
+        status, headers, body = ask(*asked)
+        return status, {**headers, "X-Model-Version": "1"}, body
+
+    monkeypatch.setattr(kserve.cluster.gateway, "ask", stale)
+    with pytest.raises(
+        UserError, match=r"version 2 failed its smoke request: at .* version 1 answers; .*build it again"
+    ):
+        kserve.deploy(kserve.model("two"))
+    assert kserve.back_end().state().shares == {1: 100}
+
+
+def test_a_cluster_without_knative_says_so(serverless: KServe) -> None:
+    serverless.deploy(serverless.model("one"))
+    serverless.cluster.serverless = False
+    with pytest.raises(UserError, match=r"the cluster has no Revision of serving.knative.dev/v1; install KServe with"):
+        serverless.back_end().state()
+
+
+def test_a_record_that_is_no_json_names_the_config_map(standard: KServe) -> None:
+    standard.deploy(standard.model("one"))
+    standard.cluster.objects.get("configmaps", "ns", "demo-seqline")["data"]["endpoint.json"] = "{"
+    with pytest.raises(UserError, match="the ConfigMap ns/demo-seqline is no JSON object; correct the ConfigMap"):
+        standard.back_end().state()
 
 
 def test_batch_inference_downloads_the_live_version(
