@@ -176,7 +176,7 @@ class KServeBackEnd:
 
     @cached_property
     def _site(self) -> Site:
-        return Site(self.cluster, self.name, self.seconds, self._version, self.lock.require)
+        return Site(self.cluster, self.name, self.seconds, self._inside, self._version, self.lock.require)
 
     def _version(self, number: int) -> Version:
         """A version with the predictor that serves it."""
@@ -205,7 +205,12 @@ class KServeBackEnd:
 
     @property
     def _address(self) -> str:
-        return address(self._site.service(), self.cluster.inside)
+        return address(self._site.service(), self._inside)
+
+    @property
+    def _inside(self) -> bool:
+        """Whether requests go to services: a gateway knows the public names only."""
+        return self.cluster.inside and not self.requests.gateway
 
 
 def address_in_store(model: Path) -> str:

@@ -23,6 +23,7 @@ class Site:
         cluster: The namespace.
         name: The endpoint's name.
         seconds: Time limit for a version to load.
+        inside: Whether requests go to the cluster's own services; otherwise to the public names.
         version: Returns a registered version by its number.
         require: Checks that this process still holds the lock.
     """
@@ -30,6 +31,7 @@ class Site:
     cluster: Cluster
     name: str
     seconds: float
+    inside: bool
     version: Callable[[int], Version]
     require: Callable[[], None]
 

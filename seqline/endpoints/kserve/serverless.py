@@ -119,7 +119,7 @@ class Serverless:
         predictor = component(found)
         for target in predictor.get("traffic") or []:
             if self._version(target["revisionName"]) == version and target.get("url"):
-                if not self.site.cluster.inside:
+                if not self.site.inside:
                     return str(target["url"])
                 # Knative creates a service for each tag: serving/pkg/reconciler/route/resources/service.go.
                 parts = urlsplit((predictor.get("address") or {}).get("url") or target["url"])

@@ -90,7 +90,7 @@ class Standard:
         for name in (self._candidate, self.site.name):
             found = self.site.service(name)
             if _spec(found) == version:
-                return address(found, self.site.cluster.inside)
+                return address(found, self.site.inside)
         raise UserError(f"version {version} is not deployed on {self.site.name}")
 
     @property

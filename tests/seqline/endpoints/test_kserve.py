@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from seqline.endpoints.kserve.back_end import KServeBackEnd
+from seqline.endpoints.kserve.cluster import Cluster
+from seqline.endpoints.kserve.hosting import Hosting
 from seqline.endpoints.rollout import roll_back
 from seqline.errors import UserError
 from tests.seqline.endpoints.conftest import ENDPOINT, IMAGE, KServe
@@ -135,6 +137,23 @@ def test_a_stopped_endpoint_keeps_its_versions_and_starts_again(kserve: KServe) 
     with back_end.locked():
         back_end.add(1)
     assert back_end.state().traffic == {1: 100}
+
+
+def test_in_a_pod_requests_go_to_the_clusters_own_services(kserve: KServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    kserve.deploy(kserve.model("one"))
+    back_end = kserve.back_end()
+    back_end.hosting = Hosting(image=IMAGE, mode=kserve.mode)  # type: ignore[arg-type]
+    version = back_end.register(kserve.model("two"), "two", {})
+    back_end.add(version)
+    monkeypatch.setattr(Cluster, "inside", True)
+    pod = KServeBackEnd(ENDPOINT)
+    pod.cluster, pod.history = back_end.cluster, back_end.history
+    assert pod.address().startswith(
+        {"standard": "http://demo-predictor.ns.svc", "serverless": "http://demo.ns.svc"}[kserve.mode]
+    )
+    assert kserve.mode == "standard" or (
+        pod.placement.address_of(version) == "http://latest-demo-predictor.ns.svc.cluster.local"
+    )
 
 
 def test_options_become_fields_of_the_predictor(kserve: KServe) -> None:
