@@ -115,6 +115,14 @@ def test_a_version_that_another_one_answers_for_is_not_checked(kserve: KServe, m
     assert kserve.back_end().state().shares == {1: 100}
 
 
+def test_the_token_of_the_kubeconfig_is_sent(standard: KServe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    standard.cluster.token = "valid"
+    with pytest.raises(UserError, match="Unauthorized; the credentials are not valid or have expired"):
+        standard.back_end().state()
+    monkeypatch.setenv("KUBECONFIG", str(standard.cluster.kubeconfig(tmp_path)))
+    assert standard.back_end().state().traffic == {}
+
+
 def test_a_cluster_without_knative_says_so(serverless: KServe) -> None:
     serverless.deploy(serverless.model("one"))
     serverless.cluster.serverless = False

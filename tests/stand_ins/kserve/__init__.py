@@ -51,6 +51,7 @@ class KServeStandIn:
         faults: What goes wrong, by verb and plural, such as "PUT leases".
         rules: What the caller may do, as (group, plural, verb); None for everything.
         used: What callers have done, likewise.
+        token: The bearer token that callers must send; empty for none.
         before_write: Called once before the next write of a plural, as somebody else who is faster.
     """
 
@@ -185,6 +186,8 @@ class KServeStandIn:
                     plural = (PATH.fullmatch(parts.path) or {"plural": ""})["plural"]
                     fault = cluster.faults.take(f"{self.command} {plural}")
                     try:
+                        if cluster.token and self.headers.get("Authorization") != f"Bearer {cluster.token}":
+                            raise ApiError(401, "Unauthorized")
                         if fault == "503":
                             raise ApiError(503, "the server is currently unable to handle the request")
                         if fault != "lost request":
