@@ -1,8 +1,8 @@
 """Options of the deploy stage."""
 
 import re
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -191,19 +191,24 @@ class Options(BaseOptions):
             raise ValueError(f"scale_target: the utilization of CPUs is at most 100 percent, not {self.scale_target}")
         return self
 
+    def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yields the options that the service of the run's endpoint does not have; a local endpoint ignores them."""
+        endpoint = str(run.get("endpoint", ""))
+        if endpoint.startswith("kserve://"):
+            yield from self._not_on_kserve()
+        if endpoint.startswith("projects/"):
+            yield from self._not_on_vertex()
+
     def check_on(self, endpoint: str) -> None:
         """Checks that the service of an endpoint has what the options set.
 
         Args:
-            endpoint: The endpoint; a local one ignores the options of both services.
+            endpoint: The endpoint.
 
         Raises:
             OptionsError: If it has not, with a fault for each option.
         """
-        faults = [*self._not_on_kserve()] if endpoint.startswith("kserve://") else []
-        if endpoint.startswith("projects/"):
-            faults = [*self._not_on_vertex()]
-        if faults:
+        if faults := [*self.faults_in({"endpoint": endpoint})]:
             raise OptionsError(faults)
 
     def _not_on_kserve(self) -> Iterator[Fault]:

@@ -17,9 +17,9 @@ from seqline.atomic import atomic_directory
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
-from seqline.endpoints.live import live_model
+from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.local_endpoint import Endpoint
-from seqline.endpoints.names import is_remote
+from seqline.endpoints.names import KSERVE
 from seqline.errors import UserError
 from seqline.inputs.downloads import download_model
 from seqline.inputs.files import find_files
@@ -59,7 +59,7 @@ def infer(
     Args:
         data: Input files (.txt, .tsv, .jsonl, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern, or several
             with commas.
-        model: An exported model's folder; or an endpoint, local, on Vertex or on KServe, for its live version.
+        model: An exported model's folder; or an endpoint, local or on KServe, for its live version.
         predictions: The folder to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
         checkpoints: Folder of the finished shards until all are finished; next to the output by default.
@@ -125,10 +125,10 @@ def _infer(
 
 @contextlib.contextmanager
 def served_model(model: str) -> Iterator[Served]:
-    """Finds the model to use; that of a remote endpoint is downloaded for the time of the context.
+    """Finds the model to use; that of an endpoint on KServe is downloaded for the time of the context.
 
     Args:
-        model: An exported model's folder, a local endpoint's, or the name of an endpoint on Vertex or KServe.
+        model: An exported model's folder, a local endpoint's, or kserve://NAMESPACE/NAME.
 
     Yields:
         The model; an endpoint's live version.
@@ -136,7 +136,7 @@ def served_model(model: str) -> Iterator[Served]:
     Raises:
         UserError: If the endpoint serves nothing.
     """
-    if is_remote(model):
+    if model.startswith(KSERVE):
         address = live_model(model)
         with tempfile.TemporaryDirectory(prefix="model.") as folder:
             log.info("downloading the model from %s", address)

@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
-from seqline.components.deploy.options import Options as ServingOptions
-from seqline.endpoints.live import live_model
-from seqline.endpoints.names import check_reachable, is_remote
+from seqline.endpoints.kserve.live import live_model
+from seqline.endpoints.names import KSERVE, check_reachable
 from seqline.inputs.files import InputFile
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
-from seqline.schema.options import OptionsError
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
@@ -62,12 +60,6 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         check_reachable(parameters.get("endpoint", ""))
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
     resolved = resolve(run, {name: parameters[name] for name in SECTIONS if name in parameters})
-    serving = resolved.get("serving")
-    if isinstance(serving, ServingOptions):
-        try:
-            serving.check_on(parameters.get("endpoint", ""))
-        except OptionsError as error:
-            raise error.within("serving") from None
     fingerprint = snapshot(
         parameters["data"],
         output,
@@ -82,7 +74,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     model = parameters.get("model", "")
     # KFP's importer knows addresses of stores only: `ParseBucketPathToConfig` of backend/src/v2/objectstore/config.go.
     # A laptop's takes any, and infer finds the model.
-    address = live_model(model) if containers and is_remote(model) else model
+    address = live_model(model) if containers and model.startswith(KSERVE) else model
     return fingerprint, started_from, address, *sections
 
 

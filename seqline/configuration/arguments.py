@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqline.components.deploy.options import Options as ServingOptions
 from seqline.configuration.parameters import Parameters, merge
 from seqline.endpoints.names import check_reachable
 from seqline.endpoints.opening import check_endpoint
@@ -63,12 +62,6 @@ def read_arguments(known: Parameters, given: Mapping[str, Any], containers: bool
         found.faults += error.faults
     else:
         found.values |= {name: SECTIONS[name].normal(resolved[name]) for name in sections}
-        serving = resolved.get("serving")
-        if isinstance(serving, ServingOptions):
-            try:
-                serving.check_on(str(every.get("endpoint", "")))
-            except OptionsError as error:
-                found.faults += error.within("serving").faults
     return found
 
 

@@ -1,6 +1,6 @@
-"""The model that is live at an endpoint on Vertex or KServe."""
+"""The model that is live at an endpoint on KServe."""
 
-from seqline.endpoints.opening import open_back_end
+from seqline.endpoints.kserve.back_end import KServeBackEnd
 from seqline.errors import UserError
 
 
@@ -8,12 +8,12 @@ def live_model(endpoint: str) -> str:
     """Returns the address of the live version's model.
 
     Args:
-        endpoint: projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME.
+        endpoint: kserve://NAMESPACE/NAME.
 
     Raises:
-        UserError: If no version is live, or the service does not answer.
+        UserError: If no version is live, or the cluster does not answer.
     """
-    back_end = open_back_end(endpoint)
+    back_end = KServeBackEnd(endpoint)
     live = back_end.state().champion
     found = next((known for known in back_end.versions() if known.version == live), None)
     if found is None:
