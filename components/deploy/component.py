@@ -15,7 +15,7 @@ def deploy(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     api_endpoint: str = "",
     cloud: dict = {},  # noqa: B006
-) -> None:
+) -> bool:
     """Makes a blessed model the endpoint's live version, in steps with smoke requests.
 
     Never cache this task: only the endpoint itself knows the live version.
@@ -31,6 +31,9 @@ def deploy(
         options: Serving options; docs/parameters.md lists them under `serving`.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
         cloud: Key and labels of every resource, as targets.vertex has them: encryption_key, labels.
+
+    Returns:
+        Whether the version is in Vertex's Model Registry.
     """
     from pathlib import Path
 
@@ -40,4 +43,4 @@ def deploy(
     paths = Path(model.path), Path(decision.path), Path(deployment.path)
     made = stage.deploy(*paths, endpoint, api_endpoint, Options(**options), Cloud(**cloud))
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)
-    lineage.trace(made, vertex_model, vertex_endpoint)
+    return lineage.trace(made, vertex_model, vertex_endpoint)
