@@ -35,7 +35,7 @@ class Version:
         version: Its number.
         fingerprint: Its model's fingerprint.
         created: Time of registration, ISO 8601.
-        model: Its model's address: s3://, gs:// or pvc://.
+        model: Its model's address: s3:// or gs://.
         predictor: The predictor that serves it: `seqline.endpoints.kserve.hosting.Hosting.predictor`.
         metrics: The challenger's metrics in the decision that blessed it.
     """
