@@ -21,7 +21,7 @@ def batch(
 ) -> None:
     """Runs every line of large files through an exported model.
 
-    1. snapshot checks the parameters and fingerprints the data.
+    1. snapshot checks the parameters, fingerprints the data, and finds the live version of an endpoint.
     2. An importer makes the model an artifact.
     3. infer writes one prediction for each line, in the order of the input.
     4. summarize reports what the run did, whether it succeeded or failed, and notifies.
@@ -30,9 +30,11 @@ def batch(
         runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, notification=notification
     )
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="predicting"):
-        checked = snapshot(data=data, source_field=source_field, inference=inference, notification=notification)
+        checked = snapshot(
+            data=data, model=model, source_field=source_field, inference=inference, notification=notification
+        )
         checked.set_caching_options(enable_caching=False)
-        imported = dsl.importer(artifact_uri=model, artifact_class=dsl.Model)
+        imported = dsl.importer(artifact_uri=checked.outputs["model"], artifact_class=dsl.Model)
         predicted = infer(
             data=data,
             fingerprint=checked.outputs["fingerprint"],

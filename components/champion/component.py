@@ -22,7 +22,8 @@ def champion(
         model: The challenger.
         champion: The live version's model; its address does not exist where there is nothing to measure.
         best: The best version's model, likewise.
-        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for none.
+        endpoint: A local endpoint's folder, projects/P/locations/L/endpoints/NAME on Vertex, or kserve://NAMESPACE/NAME
+            on KServe; empty for none.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
 
     Returns:

@@ -41,7 +41,8 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponen
 
     Args:
         model: The challenger, an exported model's folder.
-        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty for none.
+        endpoint: A local endpoint's folder, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME; empty
+            for none.
         api_endpoint: Host of the Vertex API; empty for the region's own.
 
     Returns:

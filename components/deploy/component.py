@@ -15,7 +15,7 @@ def deploy(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     api_endpoint: str = "",
     cloud: dict = {},  # noqa: B006
-) -> None:
+) -> bool:
     """Makes a blessed model the endpoint's live version, in steps with smoke requests.
 
     Never cache this task: only the endpoint itself knows the live version.
@@ -26,10 +26,14 @@ def deploy(
         deployment: Version, address and smoke test.
         vertex_model: The version in Vertex's Model Registry, for the lineage; empty elsewhere.
         vertex_endpoint: The endpoint on Vertex, for the lineage; empty elsewhere.
-        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME on Vertex; empty for nowhere.
+        endpoint: A local endpoint's folder, projects/P/locations/L/endpoints/NAME on Vertex, or kserve://NAMESPACE/NAME
+            on KServe; empty for nowhere.
         options: Serving options; docs/parameters.md lists them under `serving`.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
         cloud: Key and labels of every resource, as targets.vertex has them: encryption_key, labels.
+
+    Returns:
+        Whether the version is in Vertex's Model Registry.
     """
     from pathlib import Path
 
@@ -39,4 +43,4 @@ def deploy(
     paths = Path(model.path), Path(decision.path), Path(deployment.path)
     made = stage.deploy(*paths, endpoint, api_endpoint, Options(**options), Cloud(**cloud))
     deployment.metadata.update(live=made.live, version=str(made.version or ""), url=made.url)
-    lineage.trace(made, vertex_model, vertex_endpoint)
+    return lineage.trace(made, vertex_model, vertex_endpoint)

@@ -1,6 +1,7 @@
-"""How Vertex hosts the versions, by deploy's options."""
+"""How Vertex or KServe hosts the versions, by deploy's options."""
 
 from seqline.components.deploy.options import Cloud, Options
+from seqline.endpoints.kserve.hosting import Hosting as KServeHosting
 from seqline.endpoints.vertex_hosting import Access, Hosting, Machine
 
 
@@ -32,3 +33,28 @@ def hosting_of(options: Options, cloud: Cloud) -> Hosting:
         address=options.private_address,
     )
     return Hosting(machine, access, cloud.encryption_key, cloud.labels)
+
+
+def kserve_hosting_of(options: Options) -> KServeHosting:
+    """Returns how KServe hosts the versions that deploy makes live.
+
+    Args:
+        options: Serving options.
+    """
+    metric, target = options.scale_metric, options.scale_target
+    if options.deployment_mode == "standard" and metric in ("", "cpu"):
+        metric, target = "cpu", target or options.target_utilization
+    return KServeHosting(
+        image=options.image,
+        mode=options.deployment_mode,
+        cpu=options.cpu,
+        memory=options.memory,
+        gpus=(options.accelerator_count or 1) if options.accelerator_type else 0,
+        min_replicas=options.min_replicas,
+        max_replicas=options.max_replicas,
+        scale_metric=metric,
+        scale_target=target,
+        service_account=options.service_account,
+        timeout=options.request_timeout,
+        gateway=options.gateway,
+    )

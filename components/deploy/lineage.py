@@ -17,16 +17,19 @@ class Resource(Protocol):
     metadata: dict[str, Any]
 
 
-def trace(deployment: Deployment, model: Resource, endpoint: Resource) -> None:
+def trace(deployment: Deployment, model: Resource, endpoint: Resource) -> bool:
     """Makes two artifacts represent the resources on Vertex; elsewhere they stay empty.
 
     Args:
         deployment: The result of deploy.
         model: The artifact that represents the version in the Model Registry.
         endpoint: The artifact that represents the endpoint.
+
+    Returns:
+        Whether they do.
     """
     if not deployment.live or not deployment.endpoint.startswith("projects/"):
-        return
+        return False
     parent, _, name = deployment.endpoint.rpartition("/endpoints/")
     host = f"https://{parent.rpartition('/')[2]}-aiplatform.googleapis.com/v1"
     for artifact, resource in (
@@ -35,3 +38,4 @@ def trace(deployment: Deployment, model: Resource, endpoint: Resource) -> None:
     ):
         artifact.uri = f"{host}/{resource}"
         artifact.metadata["resourceName"] = resource
+    return True

@@ -7,7 +7,7 @@ from pathlib import Path
 from seqline.artifacts.decision import Decision, Judged, read_decision
 from seqline.artifacts.deployment import FILE, Deployment, Smoke
 from seqline.artifacts.exported_model import ExportedModel
-from seqline.components.deploy.hosting import hosting_of
+from seqline.components.deploy.hosting import hosting_of, kserve_hosting_of
 from seqline.components.deploy.options import Cloud, Options
 from seqline.endpoints.back_end import BackEnd, State, is_of
 from seqline.endpoints.opening import open_back_end
@@ -41,7 +41,8 @@ def deploy(
         model: The exported model's folder.
         decision: The decision's folder, written by bless.
         output: The deployment's folder to write.
-        endpoint: A local endpoint's folder, or projects/P/locations/L/endpoints/NAME; empty to deploy nowhere.
+        endpoint: A local endpoint's folder, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME; empty to
+            deploy nowhere.
         api_endpoint: Host of the Vertex API; empty for the region's own.
         options: Serving options.
         cloud: Key and labels of the resources on Vertex.
@@ -61,7 +62,9 @@ def deploy(
         deployment = Deployment("", live=False)
         deployment.write(output / FILE)
         return deployment
-    back_end = open_back_end(endpoint, options.port, hosting_of(options, cloud), api_endpoint)
+    options.check_on(endpoint)
+    hosting = hosting_of(options, cloud)
+    back_end = open_back_end(endpoint, options.port, hosting, api_endpoint, kserve_hosting_of(options))
     texts = [sample.source for sample in decided.samples[:SMOKE_TEXTS]] or ["1"]
     metrics = {name: metric.value for name, metric in decided.challenger.items()}
     with back_end.locked():

@@ -21,7 +21,8 @@ def infer(
         data: Input files (.txt, .tsv, .jsonl, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern, or several
             with commas.
         fingerprint: The data's fingerprint from the snapshot task.
-        model: An exported model, or a local endpoint's folder, which stands for its live version.
+        model: An exported model, or an endpoint (a local folder or kserve://NAMESPACE/NAME), which stands for its live
+            version.
         predictions: The predictions as JSON Lines, in the order of the input, and the counts.
         metrics: The counts, for the console.
         options: Inference options; docs/parameters.md lists them under `inference`.

@@ -1,11 +1,13 @@
 """The infer stage: batch inference over large files."""
 
+import contextlib
 import hashlib
 import json
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqline.accelerators import require_gpu
@@ -15,12 +17,28 @@ from seqline.atomic import atomic_directory
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
+from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.local_endpoint import Endpoint
+from seqline.endpoints.names import KSERVE
 from seqline.errors import UserError
+from seqline.inputs.downloads import download_model
 from seqline.inputs.files import find_files
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model to use.
+
+    Attributes:
+        model: The model, in a folder of this machine.
+        address: Its address in a bucket, which other machines can read; empty for none.
+    """
+
+    model: ExportedModel
+    address: str = ""
 
 
 def infer(
@@ -41,7 +59,7 @@ def infer(
     Args:
         data: Input files (.txt, .tsv, .jsonl, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern, or several
             with commas.
-        model: An exported model's folder, or a local endpoint's for its live version.
+        model: An exported model's folder; or an endpoint, local or on KServe, for its live version.
         predictions: The folder to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.
         checkpoints: Folder of the finished shards until all are finished; next to the output by default.
@@ -58,14 +76,29 @@ def infer(
     files = find_files(data)
     for path in files:
         parser_of(path, options.source_field)
-    served = served_model(Path(model))
-    model_fingerprint = served.read_description().fingerprint
+    with served_model(model) as served:
+        return _infer(files, served, data, predictions, fingerprint, checkpoints, beam_options, options)
+
+
+def _infer(
+    files: Sequence[str],
+    served: Served,
+    data: str,
+    predictions: Path,
+    fingerprint: str,
+    checkpoints: str,
+    beam_options: str,
+    options: Options,
+) -> Counts:
+    model_fingerprint = served.model.read_description().fingerprint
     fingerprint = fingerprint or fingerprint_of(describe_all(data))
     identity = json.dumps([files, fingerprint, model_fingerprint, options.model_dump()], sort_keys=True)
     folder = checkpoints or str(predictions.parent / f".{predictions.name}.state")
     state = f"{folder.rstrip('/')}/batch-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     # Remote workers have no bucket mounted at /gcs.
-    model_path, state = (_as_url(path) if "--runner" in beam_options else path for path in (str(served.path), state))
+    model_path = str(served.model.path)
+    if "--runner" in beam_options:
+        model_path, state = served.address or _as_url(model_path), _as_url(state)
     work = Work(state)
     shards = work.plan(files, options.shard_lines)
     finished = work.finished()
@@ -90,24 +123,34 @@ def infer(
     return counts
 
 
-def served_model(path: Path) -> ExportedModel:
-    """Finds the model to use.
+@contextlib.contextmanager
+def served_model(model: str) -> Iterator[Served]:
+    """Finds the model to use; that of an endpoint on KServe is downloaded for the time of the context.
 
     Args:
-        path: An exported model's folder, or a local endpoint's.
+        model: An exported model's folder, a local endpoint's, or kserve://NAMESPACE/NAME.
 
-    Returns:
+    Yields:
         The model; an endpoint's live version.
 
     Raises:
         UserError: If the endpoint serves nothing.
     """
+    if model.startswith(KSERVE):
+        address = live_model(model)
+        with tempfile.TemporaryDirectory(prefix="model.") as folder:
+            log.info("downloading the model from %s", address)
+            download_model(address, Path(folder))
+            yield Served(ExportedModel(Path(folder)), address)
+        return
+    path = Path(model)
     if not (path / "endpoint.json").is_file():
-        return ExportedModel(path)
+        yield Served(ExportedModel(path))
+        return
     live = Endpoint(path).live()
     if live is None:
         raise UserError(f"no version is live at the endpoint {path}; deploy one, or name a model's folder")
-    return ExportedModel(Endpoint(path).model(live.version))
+    yield Served(ExportedModel(Endpoint(path).model(live.version)))
 
 
 def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_options: str, options: Options) -> None:

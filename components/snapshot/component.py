@@ -23,6 +23,7 @@ def snapshot(
     previous_corpus: str = "",
     warm_start: str = "",
     endpoint: str = "",
+    model: str = "",
     corpus: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     tuning: dict = {},  # noqa: B006
     training: dict = {},  # noqa: B006
@@ -38,6 +39,7 @@ def snapshot(
     [
         ("fingerprint", str),
         ("warm_start_fingerprint", str),
+        ("model", str),
         ("corpus", dict),
         ("tuning", dict),
         ("training", dict),
@@ -71,6 +73,7 @@ def snapshot(
         previous_corpus: Corpus folder to measure drift against; empty for none.
         warm_start: Checkpoint folder that training starts from; empty for random weights.
         endpoint: Endpoint that the model goes live on; empty for none.
+        model: Exported model to use, or an endpoint for its live version; empty for none.
         corpus: Options of tokenize; docs/parameters.md lists the fields of all objects.
         tuning: Options of tune.
         training: Options of train.
@@ -85,6 +88,7 @@ def snapshot(
     Returns:
         fingerprint: The data's fingerprint, which covers the tokenizer and the previous corpus.
         warm_start_fingerprint: The fingerprint of the checkpoint to start from; empty for none.
+        model: The model's address: KFP cannot import that of an endpoint.
         corpus: Complete options of tokenize.
         tuning: Complete options of tune.
         training: Complete options of train.

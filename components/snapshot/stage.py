@@ -10,7 +10,8 @@ from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.components.snapshot.pretrained import pinned
 from seqline.components.train.options import Options
-from seqline.endpoints.names import check_reachable
+from seqline.endpoints.kserve.live import live_model
+from seqline.endpoints.names import KSERVE, check_reachable
 from seqline.inputs.files import InputFile
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.schema.run import RunParameters
@@ -50,9 +51,9 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         containers: Whether each stage runs in a container of its own, so that a local endpoint would end with deploy.
 
     Returns:
-        The fingerprint, that of the checkpoint to start from (empty for none), then each section's complete options, in
-        the order of `SECTIONS`. The gate's rules and the notifications are not returned: bless and summarize take them
-        as given, summarize because it also runs where this task failed.
+        The fingerprint, that of the checkpoint to start from (empty for none), the model's address, then each section's
+        complete options, in the order of `SECTIONS`. The gate's rules and the notifications are not returned: bless and
+        summarize take them as given, summarize because it also runs where this task failed.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
@@ -74,7 +75,11 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     )
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
     sections = (options.model_dump(mode="json") for name, options in resolved.items() if name not in UNCHANGED)
-    return fingerprint, started_from, *sections
+    model = parameters.get("model", "")
+    # KFP's importer knows addresses of stores only: `ParseBucketPathToConfig` of backend/src/v2/objectstore/config.go.
+    # A laptop's takes any, and infer finds the model.
+    address = live_model(model) if containers and model.startswith(KSERVE) else model
+    return fingerprint, started_from, address, *sections
 
 
 def snapshot(

@@ -100,7 +100,7 @@ def _resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
         plan: The plan; the new batches have the shapes of its training batches.
     """
     options, data, first = plan.options, plan.data, plan.train
-    make = batches_kind(plan.config)
+    make = batches_kind(plan.config, options.bucket_by == "source")
     if not options.subword_sampling:
         return None
     subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)

@@ -1,4 +1,4 @@
-"""`seqline endpoint`: local endpoints and endpoints on Vertex."""
+"""`seqline endpoint`: local endpoints, and endpoints on Vertex and KServe."""
 
 import json
 import sys
@@ -12,16 +12,17 @@ from seqline.cli.options import at_home
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
+    from seqline.components.deploy.options import Options
     from seqline.endpoints.back_end import BackEnd
     from seqline.endpoints.vertex_hosting import Hosting
 
-app = typer.Typer(help="Manage local endpoints and endpoints on Vertex.", no_args_is_help=True)
+app = typer.Typer(help="Manage local endpoints, and endpoints on Vertex and KServe.", no_args_is_help=True)
 
 NameArgument = Annotated[
     str | None,
     typer.Argument(
         help="Name of a local endpoint, optional if there is only one; or projects/P/locations/L/endpoints/NAME on "
-        "Vertex.",
+        "Vertex, or kserve://NAMESPACE/NAME on KServe.",
         show_default=False,
     ),
 ]
@@ -29,7 +30,12 @@ NamedOption = Annotated[str | None, typer.Option("--endpoint", help="Name of the
 HomeOption = Annotated[Path, typer.Option("--home", callback=at_home, help="Folder of runs, caches and endpoints.")]
 ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
 AddressOption = Annotated[
-    str, typer.Option("--address", help="IP address or DNS name of a private endpoint on Vertex, in your network.")
+    str,
+    typer.Option(
+        "--address",
+        help="IP address or DNS name of a private endpoint on Vertex, in your network; or address of KServe's ingress "
+        "gateway, such as http://10.0.0.1, where the endpoint's own name does not resolve.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -48,17 +54,20 @@ def choose(home: Path, name: str | None, api_endpoint: str = "", address: str = 
 
     Args:
         home: The laptop's folder.
-        name: A local endpoint's name, or one on Vertex; optional if there is one local endpoint.
+        name: A local endpoint's name, or one on Vertex or KServe; optional if there is one local endpoint.
         api_endpoint: Host of the Vertex API; empty for the region's own.
-        address: Address of a private endpoint on Vertex; empty for the one that Vertex created.
-        deploys: Whether the command may deploy a version on Vertex, on the machines of the configuration.
+        address: Address of a private endpoint on Vertex, or of KServe's gateway; empty for the endpoint's own.
+        deploys: Whether the command may deploy a version on Vertex or KServe, on the machines of the configuration.
 
     Raises:
         UserError: If there is no such endpoint, or there are several and no name is given.
     """
+    from seqline.endpoints.names import KSERVE
     from seqline.endpoints.opening import open_back_end
     from seqline.endpoints.vertex_hosting import Hosting
 
+    if name and name.startswith(KSERVE):
+        return open_back_end(name, on_kserve=_on_kserve(name, address, deploys))
     if name and name.startswith("projects/"):
         hosting = _hosting(name) if deploys else Hosting()
         access = replace(hosting.access, address=address or hosting.access.address)
@@ -75,35 +84,63 @@ def choose(home: Path, name: str | None, api_endpoint: str = "", address: str = 
 
 def _hosting(name: str) -> "Hosting":
     """How the configuration hosts an endpoint on Vertex, if it is the configuration's own."""
-    from seqline.cli.options import pipeline_arguments, read_configuration
+    from seqline.components.deploy.hosting import hosting_of
+    from seqline.components.deploy.options import Cloud
     from seqline.endpoints.vertex_hosting import Hosting
+
+    found = _configured(name, "vertex")
+    if found is None:
+        return Hosting()
+    options, vertex = found
+    return hosting_of(options, Cloud(encryption_key=vertex.encryption_key, labels=dict(vertex.labels)))
+
+
+def _on_kserve(name: str, address: str, deploys: bool) -> Any:
+    """How the configuration hosts an endpoint on KServe; None for the machines that its versions had."""
+    from seqline.components.deploy.hosting import kserve_hosting_of
+    from seqline.endpoints.kserve.hosting import Hosting
+
+    targets = ("kubeflow", "vertex")
+    found = next(filter(None, (_configured(name, target, warns=deploys) for target in targets)), None)
+    if found is None:
+        return Hosting(gateway=address) if address else None
+    hosting = kserve_hosting_of(found[0])
+    # Without an image the versions' own predictors count.
+    return replace(hosting, gateway=address or hosting.gateway, image=hosting.image if deploys else "")
+
+
+def _configured(name: str, target: str, warns: bool = True) -> "tuple[Options, Any] | None":
+    """The serving options of a target and the target, if the endpoint is the configuration's own."""
+    from seqline.cli.options import pipeline_arguments, read_configuration
+    from seqline.components.deploy.options import Options
 
     try:
         loaded = read_configuration(None, None)
-        vertex = loaded.configuration.targets.vertex
-        arguments = pipeline_arguments(loaded, "training", "vertex") if vertex is not None else {}
+        settings = getattr(loaded.configuration.targets, target)
+        arguments = pipeline_arguments(loaded, "training", target) if settings is not None else {}
     except UserError as error:
         # A rollback must not fail for that.
-        print(f"warning: a version that is not deployed yet gets the default machines: {error}", file=sys.stderr)
-        return Hosting()
-    if vertex is None or arguments.get("endpoint") != name:
-        return Hosting()
-    from seqline.components.deploy.hosting import hosting_of
-    from seqline.components.deploy.options import Cloud, Options
-
-    cloud = Cloud(encryption_key=vertex.encryption_key, labels=dict(vertex.labels))
-    return hosting_of(Options(**arguments.get("serving", {})), cloud)
+        if warns:
+            print(f"warning: a version that is not deployed yet gets the default machines: {error}", file=sys.stderr)
+        return None
+    if settings is None or arguments.get("endpoint") != name:
+        return None
+    return Options(**arguments.get("serving", {})), settings
 
 
 @app.command("list")
 def list_(
-    on: Annotated[str, typer.Option("--on", help="projects/P/locations/L to list endpoints on Vertex.")] = "",
+    on: Annotated[str, typer.Option("--on", help="projects/P/locations/L on Vertex, or kserve://NAMESPACE.")] = "",
     as_json: JsonOption = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
     """List endpoints with their state, live version and address."""
-    if on:
+    if on.startswith("kserve://"):
+        from seqline.endpoints.kserve.listing import list_endpoints as list_on_kserve
+
+        names = list_on_kserve(on)
+    elif on:
         from seqline.endpoints.vertex_listing import list_endpoints
 
         names = list_endpoints(on, api_endpoint)
@@ -254,7 +291,7 @@ def stop(
 ) -> None:
     """Stop an endpoint; registered versions remain.
 
-    Stops the server of a local endpoint, and undeploys the versions of one on Vertex.
+    Stops the server of a local endpoint, and undeploys the versions of one on Vertex or KServe.
     """
     for known in local_names(home) if every else [name]:
         chosen = choose(home, known, api_endpoint)

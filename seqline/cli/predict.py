@@ -1,4 +1,4 @@
-"""`seqline predict`: sends texts to a live endpoint, local or on Vertex."""
+"""`seqline predict`: sends texts to a live endpoint, local, on Vertex or on KServe."""
 
 import contextlib
 import json
@@ -31,7 +31,10 @@ def predict(
         Path | None, typer.Option("--output", "-o", callback=at_home, help="File for the predictions.")
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Name of a local endpoint, or projects/P/locations/L/endpoints/NAME.")
+        str | None,
+        typer.Option(
+            help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME."
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,

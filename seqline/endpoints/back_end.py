@@ -1,4 +1,4 @@
-"""The interface of a service that serves versions: a local endpoint, or one on Vertex."""
+"""The interface of a service that serves versions: a local endpoint, or one on Vertex or KServe."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -100,7 +100,7 @@ class Registered:
         version: Its number.
         fingerprint: Its model's fingerprint.
         created: Time of registration, ISO 8601.
-        model: Its model's address: a folder, or gs://.
+        model: Its model's address: a folder, gs:// or s3://.
         metrics: Metrics of the decision that blessed it, as text.
     """
 
@@ -124,6 +124,10 @@ class BackEnd(Protocol):
 
     needs_share: bool
     exclusive: bool
+
+    @property
+    def most_served(self) -> int | None:
+        """Largest number of versions that share the traffic; None for any."""
 
     def locked(self) -> AbstractContextManager[None]:
         """Makes other deployments to the same endpoint wait, where that is possible."""

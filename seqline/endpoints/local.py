@@ -42,6 +42,7 @@ class LocalBackEnd:
 
     needs_share = False
     exclusive = True
+    most_served = None
 
     def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0) -> None:
         self.endpoint, self.port, self.seconds = endpoint, port, seconds

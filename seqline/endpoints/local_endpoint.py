@@ -273,7 +273,9 @@ def local_endpoint(folder: str) -> Endpoint:
         UserError: If it is not a local folder, or its name is not valid for an endpoint.
     """
     if "://" in folder:
-        raise UserError(f"endpoint: {folder} is neither a local folder nor projects/P/locations/L/endpoints/NAME")
+        raise UserError(
+            f"endpoint: {folder} is no local folder, projects/P/locations/L/endpoints/NAME or kserve://NAMESPACE/NAME"
+        )
     return Endpoint(expanded(folder).resolve())
 
 

@@ -1,4 +1,4 @@
-"""Names of endpoints, and of their models in the registry of Vertex."""
+"""Names of endpoints: on Vertex, with their models in its registry, and on KServe."""
 
 import re
 
@@ -8,6 +8,45 @@ from seqline.errors import UserError
 ENDPOINT = re.compile(
     r"(projects/[^/]+/locations/([a-z0-9-]+))/endpoints/([a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]*)"
 )
+
+KSERVE = "kserve://"
+# The names of objects in Kubernetes: `IsvcNameFmt` of kserve/pkg/apis/serving/v1beta1/inference_service_validation.go.
+IN_KSERVE = re.compile(r"kserve://([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)/([a-z](?:[-a-z0-9]*[a-z0-9])?)")
+# A DNS label has 63 characters, and KServe makes one of NAME-candidate-predictor-NAMESPACE (`domainTemplate`).
+LONGEST = 63 - len("-candidate-predictor-")
+
+
+def is_remote(endpoint: str) -> bool:
+    """Whether an endpoint is a service, on Vertex or KServe, and not a folder.
+
+    Args:
+        endpoint: The pipelines' parameter.
+    """
+    return endpoint.startswith(("projects/", KSERVE))
+
+
+def parts_of_kserve(endpoint: str) -> tuple[str, str]:
+    """Returns the namespace and the name of an endpoint on KServe.
+
+    Args:
+        endpoint: kserve://NAMESPACE/NAME.
+
+    Raises:
+        UserError: If it is not of that form, or too long.
+    """
+    named = IN_KSERVE.fullmatch(endpoint)
+    if not named:
+        raise UserError(
+            f"{endpoint!r} is not kserve://NAMESPACE/NAME, both of lower-case letters, digits and hyphens; the name "
+            "starts with a letter"
+        )
+    namespace, name = named.groups()
+    if len(namespace) + len(name) > LONGEST:
+        raise UserError(
+            f"{endpoint}: namespace and name have {len(namespace) + len(name)} characters together, and KServe's host "
+            f"names have room for {LONGEST}; choose a shorter name"
+        )
+    return namespace, name
 
 
 def model_id(endpoint: str) -> str:
@@ -28,8 +67,8 @@ def check_reachable(endpoint: str) -> None:
     Raises:
         UserError: If it is a local folder: its server would end with the container, after the run had reported it live.
     """
-    if endpoint and not endpoint.startswith("projects/"):
+    if endpoint and not is_remote(endpoint):
         raise UserError(
             f"{endpoint} is a folder in deploy's container, and its server ends with it; write "
-            "projects/P/locations/L/endpoints/NAME, or leave endpoint empty"
+            "projects/P/locations/L/endpoints/NAME or kserve://NAMESPACE/NAME, or leave endpoint empty"
         )

@@ -66,6 +66,8 @@ def roll_out(
     """
     state = seen or back_end.state()
     progress = _Progress(back_end, version, state)
+    if back_end.most_served == 1:
+        steps = []  # from 0 to 100%: its checks without traffic are all there is
     served = any(share for known, share in progress.previous.items() if known != version)
     replies: list[Reply] = []
     with _sigterm_raises(), progress.restoring():
@@ -174,6 +176,10 @@ class _Progress:
     def __init__(self, back_end: BackEnd, version: int, state: State) -> None:
         self.back_end, self.version, self.state = back_end, version, state
         self.previous, self.expected = _previous_split(state, version), state.traffic
+        if back_end.most_served and len(State(self.previous).shares) >= back_end.most_served > 1:
+            # The candidate takes the place of another one, such as that of a rollout that was killed.
+            live = max(self.previous, key=lambda known: (known == state.champion, self.previous[known]))
+            self.previous = self.expected = {live: 100}
 
     def split(self, traffic: dict[int, int]) -> None:
         """Replaces the last split."""

@@ -54,6 +54,7 @@ class VertexBackEnd:
     # Requests cannot be sent to one deployed model: a version answers in proportion to its share.
     needs_share = True
     exclusive = False
+    most_served = None
 
     def __init__(
         self,

@@ -86,6 +86,14 @@ class BaseOptions(Part):
         if faults:
             raise OptionsError(faults)
 
+    def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yields the options that do not fit the run; none by default.
+
+        Args:
+            run: Parameters of the run by name.
+        """
+        return iter(())
+
     def changed(self) -> dict[str, Any]:
         """The values that differ from their defaults, as JSON has them."""
         defaults = {

@@ -64,15 +64,17 @@ class RunParameters(PairOptions):
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")
     previous_corpus: str = Field("", description="Corpus folder to measure drift against; empty for none.")
-    model: str = Field("", description="Exported model, or a local endpoint's folder for its live version.")
+    model: str = Field(
+        "", description="Exported model, or an endpoint (a local folder or kserve://NAMESPACE/NAME): its live version."
+    )
     warm_start: str = Field("", description="Checkpoint folder whose weights training starts from; empty for none.")
     human_evaluation: str = Field(
         "", description="Human evaluation of challenger and champion from `seqline rate import`; empty for none."
     )
     endpoint: str = Field(
         "",
-        description="Where the model goes live: a local endpoint's folder, or projects/P/locations/L/endpoints/NAME "
-        "on Vertex AI; empty for nowhere.",
+        description="Where the model goes live: a local endpoint's folder, projects/P/locations/L/endpoints/NAME on "
+        "Vertex AI, or kserve://NAMESPACE/NAME on KServe; empty for nowhere.",
     )
     checkpoints: str = Field(
         "", description="Folder of the working state that a killed run resumes from; empty for one beside the output."

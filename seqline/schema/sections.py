@@ -132,7 +132,8 @@ def resolve(run: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Ba
     resolved, faults = {}, list(_faults(RunParameters, run))
     for name, value in sections.items():
         try:
-            resolved[name] = SECTIONS[name].resolve(value, run)
+            resolved[name] = options = SECTIONS[name].resolve(value, run)
+            faults += OptionsError([*options.faults_in(run)]).within(name).faults
         except OptionsError as error:  # noqa: PERF203
             faults += error.faults
     if faults:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from seqline.endpoints.local_endpoint import Endpoint
+from seqline.endpoints.local_endpoint import NAME, Endpoint
 from seqline.errors import UserError
 from seqline.paths import expanded, local
 from seqline.serving.limits import Limits
@@ -48,6 +48,8 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", type=local, help="exported model to serve without an endpoint: a folder or a gs:// URL"
     )
+    parser.add_argument("--name", type=_name, help="the model's name in addresses; default: the endpoint's, or model")
+    parser.add_argument("--version", type=_version, default=1, help="number of the version that --model is")
     parser.add_argument(
         "--host", help="address to listen on; default: the endpoint's, 127.0.0.1, or all if AIP_* is set"
     )
@@ -78,10 +80,10 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         location = options.model or environment.get("AIP_STORAGE_URI")
         if not location:
             raise UserError("no model to serve: pass --endpoint or --model, or set AIP_STORAGE_URI")
-        source = StorageSource(location)
+        source = StorageSource(location, options.version)
         # A container's port is reached from outside; a laptop's is not.
         in_container = environment.keys() & {"AIP_STORAGE_URI", "AIP_HTTP_PORT"}
-        name, host = "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104
+        name, host = options.name or "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104
         port, grpc_port = _port_of(environment), 0
     address = Address(
         options.host or host,
@@ -100,6 +102,18 @@ def _port_of(environment: Mapping[str, str]) -> int:
         return _port(given)
     except argparse.ArgumentTypeError as error:
         raise UserError(f"AIP_HTTP_PORT {error}") from None
+
+
+def _name(given: str) -> str:
+    if not NAME.fullmatch(given):
+        raise argparse.ArgumentTypeError(f"must be lower-case letters, digits and hyphens, not {given!r}")
+    return given
+
+
+def _version(given: str) -> int:
+    if not given.isdecimal() or not 0 < int(given[:11]) < 2**31:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not {given!r}")
+    return int(given)
 
 
 def _port(given: str) -> int:

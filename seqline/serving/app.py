@@ -20,6 +20,8 @@ from seqline.serving.completions.routes import GONE, ROUTES, routes
 from seqline.serving.completions.schema import ChatBody, CompletionBody
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
+from seqline.serving.open_inference import routes as open_inference
+from seqline.serving.open_inference.requests import InferenceBody
 from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
@@ -169,6 +171,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
         }
 
     app.include_router(routes(service, read, _unless_disconnected))
+    app.include_router(open_inference.routes(service, read, _unless_disconnected))
     for suffix, describe in (("", status_of), ("/metadata", metadata_of)):
         _add_routes(app, service, suffix, describe)
 
@@ -275,7 +278,7 @@ def _describe_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for body in (PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody):
+        for body in (PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody, InferenceBody):
             schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[body.__name__] = schema

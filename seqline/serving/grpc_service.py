@@ -16,6 +16,8 @@ from seqline.serving.decoding import SIGNATURE as PARAMETERS
 from seqline.serving.grpc_health import Health
 from seqline.serving.grpc_wire import check_size
 from seqline.serving.limits import Limits
+from seqline.serving.open_inference.grpc_service import SERVICE as INFERENCE
+from seqline.serving.open_inference.grpc_service import inference_service
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
 from seqline.serving.versions import Loaded
@@ -58,9 +60,10 @@ async def start_grpc(service: Service, host: str, port: int, draining: Callable[
                 GetModelMetadata=(handlers.metadata, messages.GetModelMetadataRequest),
             ),
             _handler(MODEL, limits, GetModelStatus=(handlers.status, messages.GetModelStatusRequest)),
+            inference_service(service, _handler),
         )
     )
-    health = Health(service.versions.healthy, draining, (PREDICTION, MODEL))
+    health = Health(service.versions.healthy, draining, (PREDICTION, MODEL, INFERENCE))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     try:
         server.add_insecure_port(f"{host}:{port}")

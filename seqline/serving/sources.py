@@ -8,7 +8,7 @@ from typing import Protocol
 
 from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
-from seqline.inputs.storage import open_folder
+from seqline.inputs.downloads import download_model
 
 log = logging.getLogger(__name__)
 
@@ -57,28 +57,29 @@ class EndpointSource:
 
 
 class StorageSource:
-    """The single model of a serving container, as version 1; a bucket's model is downloaded on first use.
+    """The single model of a serving container; a bucket's model is downloaded on first use.
 
     Args:
         location: The exported model: a folder, or a URL such as gs://bucket/model.
+        version: The number of its version.
 
     Raises:
         UserError: If it is a local folder without a SavedModel.
     """
 
-    def __init__(self, location: str) -> None:
-        self.location = location
+    def __init__(self, location: str, version: int = 1) -> None:
+        self.location, self.version = location, version
         self._downloaded: tempfile.TemporaryDirectory[str] | None = None
         if "://" not in location and not (Path(location) / "saved_model.pb").is_file():
             raise UserError(f"{location} holds no SavedModel: saved_model.pb is missing")
 
     def desired(self) -> Desired:
-        """All traffic to version 1."""
-        return Desired({1: 100})
+        """All traffic to the version."""
+        return Desired({self.version: 100})
 
     def model(self, version: int) -> Path | None:
-        """Version 1's folder."""
-        if version != 1:
+        """The version's folder."""
+        if version != self.version:
             return None
         if "://" not in self.location:
             return Path(self.location)
@@ -89,19 +90,5 @@ class StorageSource:
     def _download(self) -> "tempfile.TemporaryDirectory[str]":
         log.info("downloading the model from %s", self.location)
         folder = tempfile.TemporaryDirectory(prefix="model.")
-        try:
-            files, root = open_folder(self.location)
-            found = files.find(root)
-            if f"{root}/saved_model.pb" not in found:
-                raise FileNotFoundError
-            for file in found:
-                path = Path(folder.name) / str(file).removeprefix(root).lstrip("/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                files.get_file(file, str(path))
-        except FileNotFoundError:
-            raise UserError(f"{self.location} holds no SavedModel: saved_model.pb is missing") from None
-        except Exception as error:  # every file system has its own errors
-            raise UserError(
-                f"the model cannot be downloaded from {self.location}: {error or type(error).__name__}"
-            ) from error
+        download_model(self.location, Path(folder.name))
         return folder

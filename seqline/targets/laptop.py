@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from seqline.compiling.kfp_import import import_kfp
 from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.endpoints.local_endpoint import can_listen
+from seqline.endpoints.names import KSERVE
 from seqline.endpoints.ports import in_use
 from seqline.endpoints.process import interrupt, start_of
 from seqline.errors import UserError
@@ -139,7 +140,13 @@ class Laptop:
         # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
         values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
         values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
-        port = values["serving"]["port"] if values.get("endpoint") and "serving" in known.sections else 0
+        endpoint = values.get("endpoint", "")
+        if endpoint.startswith(KSERVE):
+            raise UserError(
+                f"{endpoint}: a run on a laptop writes its model to a folder here, which KServe cannot read; "
+                "run it on Kubeflow or Vertex, or deploy to a local endpoint"
+            )
+        port = values["serving"]["port"] if endpoint and "serving" in known.sections else 0
         if port and not can_listen(Path(values["endpoint"]), port):
             raise UserError(in_use(port))
         caching = self.settings.cache if cache is None else cache

@@ -37,8 +37,6 @@ IMAGES = {
 }
 LAUNCHER = re.compile(r"^gcr\.io/ml-pipeline/google-cloud-pipeline-components:VERSION$")
 LAUNCHED = {"train", "hyperparameter-tuning-job", "model-evaluation-import", "notify"}
-# The pipeline's parameter, and the input with another name that it reaches.
-RENAMED = {("model", "importer", "uri")}
 # Sections by the input that takes their options, which snapshot has completed.
 OPTIONS = {
     ("tokenize", "options"): "snapshot.corpus",
@@ -115,11 +113,7 @@ def parameters_reach_inputs_of_their_names(spec: Spec, replaced: Collection[tupl
         readers = [(task, key) for task in tasks.values() for key, source in task.parameters.items() if source == name]
         if not readers and name not in {key for _, key in replaced}:
             found.append(f"{name} is not read")
-        found += [
-            f"{name} reaches {task.name}.{key}"
-            for task, key in readers
-            if key != name and (name, task.stage, key) not in RENAMED
-        ]
+        found += [f"{name} reaches {task.name}.{key}" for task, key in readers if key != name]
     for task in tasks.values():
         for key in {*task.parameters, *task.constants, *task.defaults} & set(known):
             source = task.parameters.get(key, "")

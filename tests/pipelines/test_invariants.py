@@ -144,7 +144,12 @@ never = partial(retried_as_configured, retries={})
             "deploy runs if evaluate.passed == true",
         ),
         ("training", live_only_if_blessed, deploy_twice, "deploy-2 runs if nothing failed"),
-        ("training-vertex", live_only_if_blessed, import_without_condition, "model-evaluation-import runs if endpoint"),
+        (
+            "training-vertex",
+            live_only_if_blessed,
+            import_without_condition,
+            "model-evaluation-import runs if deploy.Output == true",
+        ),
         (
             "training",
             live_only_if_blessed,

@@ -5,15 +5,17 @@ from typing import Any
 
 Spec = dict[str, Any]
 
-METRICS, MODEL, ENDPOINT = "pipelinechannel--evaluate-metrics", "pipelinechannel--deploy-vertex_model", "endpoint"
+METRICS, MODEL = "pipelinechannel--evaluate-metrics", "pipelinechannel--deploy-vertex_model"
+# Whether deploy has registered the version there.
+REGISTERED = "pipelinechannel--deploy-Output"
 NAME = "import-evaluation"
 
 
 def import_evaluation(spec: Spec) -> None:
     """Adds a task after deploy that imports the challenger's metrics into the registered version.
 
-    It runs in its own group with a condition: with an empty endpoint no version is registered. A pipeline without
-    evaluate and deploy is unchanged.
+    It runs in its own group with a condition: without an endpoint, or with one on KServe, no version is registered. A
+    pipeline without evaluate and deploy is unchanged.
 
     Args:
         spec: The placed spec; it is changed.
@@ -29,7 +31,6 @@ def import_evaluation(spec: Spec) -> None:
     (executor,) = importer["deploymentSpec"]["executors"].values()
     metrics = {"artifactType": {"schemaTitle": "system.Metrics", "schemaVersion": "0.0.1"}}
     model = copy.deepcopy(component["inputDefinitions"]["artifacts"]["model"])
-    endpoint = f"pipelinechannel--{ENDPOINT}"
     group, caller = found
     group["inputDefinitions"]["artifacts"][METRICS] = metrics
     caller["inputs"]["artifacts"][METRICS] = {
@@ -44,10 +45,12 @@ def import_evaluation(spec: Spec) -> None:
                 METRICS: {"componentInputArtifact": METRICS},
                 MODEL: {"taskOutputArtifact": {"outputArtifactKey": "vertex_model", "producerTask": "deploy"}},
             },
-            "parameters": {endpoint: {"componentInputParameter": endpoint}},
+            "parameters": {
+                REGISTERED: {"taskOutputParameter": {"outputParameterKey": "Output", "producerTask": "deploy"}}
+            },
         },
         "taskInfo": {"name": NAME},
-        "triggerPolicy": {"condition": f"inputs.parameter_values['{endpoint}'] != ''"},
+        "triggerPolicy": {"condition": f"inputs.parameter_values['{REGISTERED}'] == true"},
     }
     call = {
         "cachingOptions": {},
@@ -65,7 +68,7 @@ def import_evaluation(spec: Spec) -> None:
         "dag": {"tasks": {"model-evaluation-import": call}},
         "inputDefinitions": {
             "artifacts": {METRICS: metrics, MODEL: model},
-            "parameters": {endpoint: {"parameterType": "STRING"}},
+            "parameters": {REGISTERED: {"parameterType": "BOOLEAN"}},
         },
     }
     spec["components"]["comp-model-evaluation-import"] = {**component, "executorLabel": "exec-model-evaluation-import"}

@@ -17,7 +17,11 @@ NETWORK = "projects/p/global/networks/n"
     ("values", "message"),
     [
         ({"min_replicas": 2}, "max_replicas is 1, below min_replicas, 2; raise it"),
-        ({"min_replicas": 0}, "min_replicas must be at least 1"),
+        ({"min_replicas": -1}, "min_replicas must be at least 0"),
+        ({"scale_metric": "rps"}, "KServe does not scale by rps in standard mode; write cpu or memory"),
+        ({"scale_target": 5}, "scale_target is set, but not scale_metric; write cpu or memory"),
+        ({"scale_metric": "cpu", "scale_target": 101}, "the utilization of CPUs is at most 100 percent, not 101"),
+        ({"memory": "4 GB"}, "memory"),
         ({"machine_type": ""}, "machine_type string should have at least 1 character"),
         ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
         ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI serves on no 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
@@ -79,3 +83,41 @@ def test_steps_that_do_not_rise_between_0_and_100_are_refused(steps: list[int]) 
 @pytest.mark.parametrize("steps", [[], [1, 99], [10, 50]])
 def test_any_rising_steps_are_taken(steps: list[int]) -> None:
     assert Options(traffic_steps=steps).traffic_steps == steps
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values", "message"),
+    [
+        ("kserve://ns/a", {"machine_type": "n1-highcpu-8"}, "machine_type has no effect on KServe; set cpu and memory"),
+        ("kserve://ns/a", {"spot": True}, "spot has no effect on KServe"),
+        ("kserve://ns/a", {"endpoint_type": "dedicated"}, "endpoint_type has no effect on KServe; leave it out"),
+        (
+            "kserve://ns/a",
+            {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-4"},
+            "accelerator_type is a GPU of Vertex AI; on KServe write nvidia.com/gpu",
+        ),
+        ("kserve://ns/a", {"min_replicas": 0}, "min_replicas is 0, which needs deployment_mode: serverless"),
+        (
+            "kserve://ns/a",
+            {"deployment_mode": "serverless", "target_utilization": 70},
+            "target_utilization has no effect in serverless mode",
+        ),
+        ("projects/p/locations/l/endpoints/a", {"memory": "4Gi"}, "memory is an option of KServe"),
+        ("projects/p/locations/l/endpoints/a", {"min_replicas": 0}, "min_replicas is 0; Vertex AI needs at least 1"),
+        (
+            "projects/p/locations/l/endpoints/a",
+            {"accelerator_type": "nvidia.com/gpu"},
+            "accelerator_type is Kubernetes' name of a GPU",
+        ),
+    ],
+)
+def test_an_option_that_the_endpoints_service_does_not_have_is_refused_by_name(
+    endpoint: str, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionsError, match=message):
+        Options(**values).check_on(endpoint)
+
+
+def test_the_defaults_fit_every_service() -> None:
+    for endpoint in ("kserve://ns/a", "projects/p/locations/l/endpoints/a", "/folder", ""):
+        Options().check_on(endpoint)

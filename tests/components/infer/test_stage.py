@@ -82,11 +82,12 @@ def test_an_endpoint_stands_for_its_live_version(tmp_path: Path, toy_models: Sim
         json.dumps({"schema_version": 1, "name": "demo", "host": "127.0.0.1", "port": 1, "traffic": {}})
     )
     with pytest.raises(UserError, match="no version is live at the endpoint"):
-        served_model(endpoint)
+        served_model(str(endpoint)).__enter__()
     Endpoint(endpoint).register(toy_models.quiet, "quiet", {})
     settings = json.loads((endpoint / "endpoint.json").read_text())
     (endpoint / "endpoint.json").write_text(json.dumps({**settings, "traffic": {"1": 100}}))
-    assert served_model(endpoint).read_description().fingerprint == "quiet"
+    with served_model(str(endpoint)) as served:
+        assert served.model.read_description().fingerprint == "quiet"
 
 
 def test_a_score_of_nan_stops_the_run(tmp_path: Path, broken_scores: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kfp.dsl import Artifact
 
+from seqline.components.snapshot import stage
 from seqline.components.snapshot.component import snapshot as component
 from seqline.components.snapshot.stage import UNCHANGED, check_and_snapshot
 from seqline.errors import UserError
@@ -99,9 +100,14 @@ def test_values_that_are_wrong_together_are_reported(data: str, tmp_path: Path) 
 
 def test_the_outputs_are_the_declared_ones_in_order() -> None:
     sections = [name for name in SECTIONS if name not in UNCHANGED]
-    assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", *sections]
+    assert list(FIELDS) == ["fingerprint", "warm_start_fingerprint", "model", *sections]
     outputs = component.component_spec.outputs
-    assert [name for name in outputs if name != "snapshot"] == ["fingerprint", "warm_start_fingerprint", *sections]
+    assert [name for name in outputs if name != "snapshot"] == [
+        "fingerprint",
+        "warm_start_fingerprint",
+        "model",
+        *sections,
+    ]
     assert set(component.component_spec.inputs) >= set(SECTIONS)
 
 
@@ -177,11 +183,29 @@ def test_a_local_endpoint_is_refused_where_stages_are_containers(root: str, endp
         component.python_func(data=data, snapshot=Artifact(uri=f"{root}/snapshot"), endpoint=endpoint)
 
 
-@pytest.mark.parametrize("endpoint", ["", "projects/p/locations/us-central1/endpoints/en-de"])
-def test_an_endpoint_on_vertex_passes_there(endpoint: str, data: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "endpoint", ["", "projects/p/locations/us-central1/endpoints/en-de", "kserve://translation/en-de"]
+)
+def test_an_endpoint_that_is_a_service_passes_there(endpoint: str, data: str, tmp_path: Path) -> None:
     check_and_snapshot(tmp_path / "out", {"data": data, **EMPTY, "endpoint": endpoint}, containers=True)
+
+
+def test_an_option_of_another_service_than_the_endpoints_is_refused(data: str, tmp_path: Path) -> None:
+    parameters = {"data": data, **EMPTY, "endpoint": "kserve://translation/en-de", "serving": {"spot": True}}
+    with pytest.raises(UserError, match=r"serving\.spot has no effect on KServe"):
+        check_and_snapshot(tmp_path / "out", parameters, containers=True)
 
 
 def test_a_local_endpoint_passes_on_a_laptop(data: str, tmp_path: Path) -> None:
     component.python_func(data=data, snapshot=Artifact(uri=str(tmp_path / "out")), endpoint=str(tmp_path / "demo"))
     assert (tmp_path / "out" / "snapshot.json").exists()
+
+
+def test_the_live_version_of_an_endpoint_is_found_where_only_stores_can_be_imported(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "live_model", lambda endpoint: f"s3://bucket/{endpoint.rpartition('/')[2]}")
+    parameters = {"data": data, **EMPTY, "model": "kserve://translation/en-de"}
+    assert check_and_snapshot(tmp_path / "out", parameters, containers=True)[2] == "s3://bucket/en-de"
+    assert check_and_snapshot(tmp_path / "out", parameters)[2] == "kserve://translation/en-de"
+    assert check_and_snapshot(tmp_path / "out", {**parameters, "model": "gs://b/m"}, containers=True)[2] == "gs://b/m"

@@ -260,6 +260,25 @@ def test_a_local_endpoint_of_a_cluster_is_refused(
     assert "is a folder in deploy's container, and its server ends with it; write projects/" in capsys.readouterr().err
 
 
+def test_an_option_that_kserve_does_not_have_is_found_before_a_run(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "seqline.yaml").write_text(
+        "targets:\n  kubeflow: {host: 'http://127.0.0.1:9'}\nparameters:\n  endpoint: kserve://mt/en-de\n"
+        "  serving:\n    machine_type: n1-highcpu-8\nimages: {repository: r.org/s}\n"
+    )
+    (found,) = problems(capsys, "--target", "kubeflow", "--offline")
+    assert (found["field"], found["where"]) == ("parameters.serving.machine_type", "seqline.yaml, line 6")
+    assert found["message"] == "has no effect on KServe; set cpu and memory, and leave it out"
+
+
+def test_a_run_on_a_laptop_refuses_an_endpoint_that_cannot_read_its_model(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--data", "pairs.tsv", "--set", "endpoint=kserve://mt/en-de"]) == 1
+    assert "kserve://mt/en-de: a run on a laptop writes its model to a folder here" in capsys.readouterr().err
+
+
 def write_trigger(tmp_path: Path, vertex: dict[str, Any] | None, **trigger: Any) -> Path:
     targets = (
         {} if vertex is None else {"vertex": {"project": "my-project", "pipeline_root": "gs://bucket/r", **vertex}}

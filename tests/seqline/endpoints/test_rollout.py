@@ -31,6 +31,7 @@ class Shelf:
     """
 
     exclusive = False
+    most_served: int | None = None
 
     def __init__(self, needs_share: bool = False, traffic: dict[int, int] | None = None, **aliases: int) -> None:
         self.needs_share = needs_share

@@ -46,14 +46,18 @@ def placed(pipeline: str = "training") -> dict[str, Any]:
     return spec
 
 
-def test_the_import_follows_deploy_and_only_where_there_is_an_endpoint() -> None:
+def test_the_import_follows_deploy_and_only_where_the_version_is_registered() -> None:
     spec = placed()
     group = next(
         part for part in spec["components"].values() if "import-evaluation" in part.get("dag", {}).get("tasks", {})
     )
     task = group["dag"]["tasks"]["import-evaluation"]
     assert task["dependentTasks"] == ["deploy"]
-    assert task["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--endpoint'] != ''"
+    assert task["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--deploy-Output'] == true"
+    output = {"outputParameterKey": "Output", "producerTask": "deploy"}
+    assert task["inputs"]["parameters"] == {"pipelinechannel--deploy-Output": {"taskOutputParameter": output}}
+    declared = spec["components"]["comp-deploy"]["outputDefinitions"]["parameters"]["Output"]
+    assert declared["parameterType"] == "BOOLEAN"
     model = spec["components"]["comp-deploy"]["outputDefinitions"]["artifacts"]["vertex_model"]
     assert model["artifactType"]["schemaTitle"] == "google.VertexModel"
     for part in spec["components"].values():
