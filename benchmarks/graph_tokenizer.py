@@ -62,9 +62,9 @@ def measure(checkpoint: str, texts: Path, batches: int) -> dict[str, float]:
     for row, tensor in zip(rows, tensors, strict=True):
         if encode(tensor).to_list() != host.encode_sources(row):
             raise RuntimeError("the graph and the library give other ids")
-    ways: dict[str, Callable[[], None]] = {
-        "graph": lambda: [encode(tensor) for tensor in tensors] and None,
-        "library": lambda: [host.encode_sources(row) for row in rows] and None,
+    ways: dict[str, Callable[[], list[object]]] = {
+        "graph": lambda: [encode(tensor) for tensor in tensors],
+        "library": lambda: [host.encode_sources(row) for row in rows],
     }
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(RUNS):

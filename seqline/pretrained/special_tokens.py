@@ -61,7 +61,8 @@ class TokenizerFiles:
         # The class for byte-level BPE ignores add_bos_token; the post-processor is what it runs.
         steps = self.fast.get("post_processor") or {}
         for step in [steps, *steps.get("processors", ())]:
-            first = next(iter(step.get("single") or ()), {}) if step.get("type") == "TemplateProcessing" else {}
+            single = step.get("single") if step.get("type") == "TemplateProcessing" else None
+            first: dict[str, Any] = next(iter(single or ()), {})
             if "SpecialToken" in first:
                 return True
         if self.fast:
