@@ -10,7 +10,7 @@ import pytest
 
 from seqline.compiling.compiler import compile_pipeline
 from seqline.configuration.model import Configuration
-from tests.stand_ins.kfp_launcher import Cluster, Kill
+from tests.stand_ins.kfp_launcher import Cluster, Kill, Run
 from tests.stand_ins.kfp_launcher.stores import s3_server
 
 pytestmark = pytest.mark.e2e
@@ -51,19 +51,27 @@ def read(cluster: SimpleNamespace, address: str) -> dict[str, Any]:
     return dict(json.loads((cluster.folder / "read").read_text()))
 
 
+def summary(cluster: SimpleNamespace, run: Run) -> dict[str, Any]:
+    return read(cluster, f"{run.address('summarize', 'summary')}/summary.json")
+
+
+CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate-2", "evaluate-3")
+ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
+
+
 @pytest.mark.timeout(1200)
 @pytest.mark.e2e(seconds=100)
-def test_training(cluster: SimpleNamespace, tmp_path: Path) -> None:
+def test_training_is_killed_continues_is_cached_and_sees_new_data(cluster: SimpleNamespace, tmp_path: Path) -> None:
     spec = compiled("training", tmp_path)
     first = cluster.run(spec, TRAINING)
-    print(first.states)
-    for name, error in first.failed.items():
-        print(name, error)
+    assert first.failed == {}
+    assert first.states == {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
+    found = summary(cluster, first)
+    assert (found["state"], found["notes"], found["data"]) == ("SUCCEEDED", [], "s3://data/pairs.tsv")
+    assert found["decision"]["blessed"] is True
+
     second = cluster.run(spec, TRAINING)
-    print(second.states)
-    for name, error in second.failed.items():
-        print(name, error)
-    for run in (first, second):
-        if run.tasks["summarize"].state == "succeeded":
-            print(json.dumps(read(cluster, run.address("summarize", "summary") + "/summary.json"))[:1500])
-    assert 0
+    assert second.failed == {}
+    assert second.states == {**ALWAYS, **dict.fromkeys(CACHABLE, "cached")}
+    found = summary(cluster, second)
+    assert (found["state"], found["notes"]) == ("SUCCEEDED", [])
