@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 
 from seqline.components.tokenize import vocabulary
 from seqline.components.tokenize.blocks import CutFiles
@@ -18,6 +17,7 @@ from seqline.components.tokenize.segments import read_tables
 from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 TALLY = "tally.json"
 

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
-
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
@@ -22,6 +20,7 @@ from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
+from seqline.inputs.storage import fsspec
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from seqline.components.tokenize.normalization_rules import sentencepiece_rules
 from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 

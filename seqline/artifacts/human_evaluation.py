@@ -51,7 +51,7 @@ def read_human_evaluation(address: str) -> HumanEvaluation:
     Raises:
         UserError: If it is missing or cannot be read.
     """
-    import fsspec
+    from seqline.inputs.storage import fsspec
 
     origin, remedy = f"human_evaluation: {address}", HumanEvaluation.SCHEMA.remedy
     try:
