@@ -2,13 +2,15 @@
 
 import logging
 import os
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from seqline.artifacts.corpus import Corpus
 from seqline.buckets import mounted
 from seqline.components.train.options import Options
+from seqline.inputs.mirror import folder_at
+from seqline.inputs.storage import local_copy
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ def train(
         output: The checkpoint folder to write.
         checkpoints: Folder of the working state; next to the output by default.
         warm_start: A checkpoint folder whose weights training starts from; empty for random weights. Both may be
-            gs://, where buckets are mounted under /gcs, as on Vertex.
+            gs://, s3:// or minio://.
         warm_start_fingerprint: The checkpoint's fingerprint, by which a training that was killed is found; its path by
             default.
         report: The HTML page about the training to write; None for none.
@@ -66,12 +68,14 @@ def train(
     data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
     plan = make_plan(select_preset(options, data.manifest, hardware.peak_flops), data, hardware.replicas)
-    folder = Path(mounted(checkpoints)) if checkpoints else output.parent / f".{output.name}.state"
+    where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
     # The options of the plan: with more minutes, the preset auto may be another one.
     identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
-    state, chief = WorkingState(folder / identity), is_chief(strategy)
-    with state.locked() if chief else nullcontext():
-        model = build_model(plan, hardware, strategy, Path(mounted(warm_start)) if warm_start else None)
+    with ExitStack() as stack:
+        state, chief = WorkingState(*stack.enter_context(folder_at(where, identity))), is_chief(strategy)
+        stack.enter_context(state.locked() if chief else nullcontext())
+        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
+        model = build_model(plan, hardware, strategy, start)
         log.info("%s", plan.describe(hardware.precision, model.count_params()))
         trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()

@@ -81,7 +81,7 @@ def local_copy(address: str, digest: str = "") -> Iterator[Path]:
         try:
             files, root = open_folder(address)
             found = list_files(files, root)
-            _download(files, root, found, Path(folder))
+            download(files, root, found, Path(folder))
             after = list_files(files, root)
         except UserError:
             raise
@@ -95,8 +95,18 @@ def local_copy(address: str, digest: str = "") -> Iterator[Path]:
         yield Path(folder)
 
 
-def _download(files: Any, root: str, found: Listing, folder: Path) -> None:
-    """Copies files, and checks that each is whole."""
+def download(files: Any, root: str, found: Listing, folder: Path) -> None:
+    """Copies files, and checks that each is whole.
+
+    Args:
+        files: A file system of fsspec.
+        root: The folder's path there.
+        found: What to copy, from `list_files`.
+        folder: The folder to write to.
+
+    Raises:
+        UserError: If a file's name leads out of the folder, or it was read in part.
+    """
     targets = {path: folder / path.removeprefix(root).lstrip("/") for path in found}
     for path, target in targets.items():
         if ".." in path.split("/"):

@@ -80,13 +80,13 @@ class Cluster:
     ) -> None:
         self.folder, self.stores, self.root, self.environment = folder, stores, root, dict(environment or {})
         self.metadata = Store()
-        self.pods = Pods()
+        self.pods = Pods(folder)
 
     @contextmanager
     def running(self) -> Iterator["Cluster"]:
         """Holds the processes that tasks are forked from."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.pods.serving(self.folder):
+        with self.pods:
             yield self
 
     def run(self, spec: Path, arguments: Mapping[str, Any], kills: Sequence[Kill] = ()) -> Run:

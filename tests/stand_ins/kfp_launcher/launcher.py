@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,23 +39,37 @@ class Kill:
 
 
 class Pods(StageProcesses):
-    """Processes of tasks, forked from a server that also imports `roots`."""
+    """Processes of tasks, forked from servers that also import `roots`.
 
-    @contextmanager
-    def serving(self, folder: Path) -> Iterator["Pods"]:
-        """Starts the servers.
+    Args:
+        folder: A folder without modules.
+    """
 
-        Args:
-            folder: A folder without modules.
-        """
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def run(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        log: Path,
+        environment: Mapping[str, str],
+        large: bool = False,
+        patience: float = 30,
+    ) -> int:
+        """Runs a task's command."""
+        if large:
+            self._large = self._large or self._server(stage_processes.LARGE)
+        else:
+            self._common = self._common or self._server(stage_processes.COMMON)
+        return super().run(command, folder, log, environment, large, patience)
+
+    def _server(self, modules: Sequence[str]) -> stage_processes._Server:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = REPOSITORY if before is None else f"{REPOSITORY}{os.pathsep}{before}"
         try:
-            module = roots.__name__
-            self._common = stage_processes._Server((*stage_processes.COMMON, module), folder)
-            self._large = stage_processes._Server((*stage_processes.LARGE, module), folder)
-            with self:
-                yield self
+            return stage_processes._Server((*modules, roots.__name__), self._folder)
         finally:
             if before is None:
                 del os.environ["PYTHONPATH"]
