@@ -56,15 +56,15 @@ def tokenize(
     training data. The same data and options give the same bytes for any number of workers.
 
     Args:
-        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
-            or several with commas; or a BigQuery query.
+        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
+            pattern, or several with commas; or a BigQuery query.
         corpus: The corpus folder to write.
         report: The HTML page to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed if empty.
         valid_data: Validation files in the same form; empty to split by a hash of the source.
         test_data: Test files in the same form; empty to split by a hash of the source.
         beam_options: Flags of Apache Beam, such as --runner=...; all cores of this machine by default.
-        previous_corpus: Corpus folder to measure drift against, local or gs://; empty for none.
+        previous_corpus: Corpus folder to measure drift against, local or in a bucket; empty for none.
         options: Options of the stage.
 
     Returns:

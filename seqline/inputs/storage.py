@@ -20,7 +20,9 @@ from seqline.paths import expanded
 # Otherwise gcsfs first requests each bucket's type over gRPC, which takes a minute where gRPC is blocked.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 for _protocol, _name in (("s3", "S3"), ("minio", "Minio")):
-    fsspec.register_implementation(_protocol, f"seqline.inputs.s3.{_name}", clobber=True)
+    fsspec.register_implementation(
+        _protocol, f"seqline.inputs.s3.{_name}", clobber=True, errtxt="install s3fs to read it"
+    )
 
 # What tells a changed file of equal size: of a bucket, or of a folder.
 TIMES = ("md5Hash", "generation", "ETag", "mtime")

@@ -35,7 +35,7 @@ class PairOptions(TaskOption, SourceOption):
     slice_field: str = Field(
         "", description="Column or field that names the slice of a pair, such as its domain; empty for none."
     )
-    tokenizer: str = Field("", description="SentencePiece model to use, local or gs://; empty to train one.")
+    tokenizer: str = Field("", description="SentencePiece model to use, local or in a bucket; empty to train one.")
 
     @field_validator("source_language", "target_language")
     @classmethod
@@ -54,14 +54,18 @@ class RunParameters(PairOptions):
     data: str = Field(
         "",
         description="Pairs of source and target (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), or for batch "
-        "inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or gs://; or a BigQuery "
-        "query.",
+        "inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; or a "
+        "BigQuery query.",
     )
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")
-    previous_corpus: str = Field("", description="Corpus folder to measure drift against; empty for none.")
+    previous_corpus: str = Field(
+        "", description="Corpus folder to measure drift against, local or in a bucket; empty for none."
+    )
     model: str = Field("", description="Exported model, or a local endpoint's folder for its live version.")
-    warm_start: str = Field("", description="Checkpoint folder whose weights training starts from; empty for none.")
+    warm_start: str = Field(
+        "", description="Checkpoint folder whose weights training starts from, local or in a bucket; empty for none."
+    )
     human_evaluation: str = Field(
         "", description="Human evaluation of challenger and champion from `seqline rate import`; empty for none."
     )
@@ -71,7 +75,9 @@ class RunParameters(PairOptions):
         "on Vertex AI; empty for nowhere.",
     )
     checkpoints: str = Field(
-        "", description="Folder of the working state that a killed run resumes from; empty for one beside the output."
+        "",
+        description="Folder of the working state that a killed run resumes from, local or in a bucket; empty for one "
+        "beside the output, which ends with the pod on Kubeflow.",
     )
     beam_options: str = Field("", description="Flags of Apache Beam, such as --runner=DataflowRunner.")
     api_endpoint: str = Field(
