@@ -57,8 +57,8 @@ def evaluate(
         The evaluation.
 
     Raises:
-        UserError: If the model is missing, does not load or gives scores that are not numbers, or the test set is empty
-            or lacks a source or a reference.
+        UserError: If the model is missing, does not load or gives scores that are not numbers, the test set is empty or
+            lacks a source or a reference, or files in a bucket cannot be read or are others than those.
     """
     require_gpu()
     manifest = Corpus(corpus).read_manifest()
@@ -77,16 +77,12 @@ def evaluate(
         log.info("there is no model to measure: %s", standing)
         return _write(evaluation, report, replace(absent, standing=_standing(standing), problem=""), direction)
     with ExitStack() as stack:
-        try:
-            local = stack.enter_context(local_copy(str(model), files))
-            if not local.is_dir() or not any(local.iterdir()):
-                raise UserError(
-                    f"{model} holds no exported model; export it again" if required else f"its files are gone: {model}"
-                )
-        except UserError as error:
+        # What a bucket refuses may pass: it is an error, because what this records is cached.
+        local = stack.enter_context(local_copy(str(model), files))
+        if not local.is_dir() or not any(local.iterdir()):
             if required:
-                raise
-            return _record_problem(evaluation, report, absent, direction, str(error))
+                raise UserError(f"{model} holds no exported model; export it again")
+            return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
         test_set = TestSet(corpus)
         slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
         try:
