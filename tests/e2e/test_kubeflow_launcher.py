@@ -65,16 +65,14 @@ CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate-2", "evaluate-3
 ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
 
 
-@pytest.fixture(scope="module")
-def first(cluster: SimpleNamespace) -> Run:
-    """The first run of training, whose pod of train is killed while it saves its state for the second time."""
-    spec = compiled("training", cluster.folder)
-    return cluster.run(spec, TRAINING, [Kill("train", r"os\.rename .*state-00000002", pod=True)])
-
-
-@pytest.mark.timeout(1200)
-@pytest.mark.e2e(seconds=100)
-def test_a_first_run_whose_pod_is_killed_continues_from_the_bucket(cluster: SimpleNamespace, first: Run) -> None:
+# Two trainings and two exports of a model: on a busy machine they take minutes each.
+@pytest.mark.timeout(1800)
+@pytest.mark.e2e(seconds=200)
+def test_training_is_killed_and_continues_then_is_cached_then_sees_new_data_then_its_model_predicts(
+    cluster: SimpleNamespace, tmp_path: Path
+) -> None:
+    spec = compiled("training", tmp_path)
+    first = cluster.run(spec, TRAINING, [Kill("train", r"os\.rename .*state-00000002", pod=True)])
     assert first.failed == {}
     assert first.states == {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
     assert first.tasks["train"].attempts == 2
@@ -86,24 +84,17 @@ def test_a_first_run_whose_pod_is_killed_continues_from_the_bucket(cluster: Simp
     assert (found["state"], found["notes"], found["data"]) == ("SUCCEEDED", [], "s3://data/pairs.tsv")
     assert found["decision"]["blessed"] is True
 
-
-@pytest.mark.timeout(1200)
-def test_a_second_run_on_unchanged_data_is_cached(cluster: SimpleNamespace, first: Run) -> None:
-    second = cluster.run(compiled("training", cluster.folder), TRAINING)
+    second = cluster.run(spec, TRAINING)
     assert second.failed == {}
     assert second.states == {**ALWAYS, **dict.fromkeys(CACHABLE, "cached")}
     assert second.address("export", "model") == first.address("export", "model")
     found = summary(cluster, second)
     assert (found["state"], found["notes"]) == ("SUCCEEDED", [])
 
-
-@pytest.mark.timeout(1200)
-@pytest.mark.e2e(seconds=80)
-def test_new_data_at_the_same_address_is_trained_on(cluster: SimpleNamespace, first: Run) -> None:
     write(cluster, "pairs.tsv", "".join([*cluster.lines, "red river and river\trot Fluss und Fluss\n"]))
     # A gate that nothing passes: the server leaves the state of such a run open.
     strict = [{"metric": "bleu", "minimum": 99.9}]
-    third = cluster.run(compiled("training", cluster.folder), {**TRAINING, "gate": strict})
+    third = cluster.run(spec, {**TRAINING, "gate": strict})
     assert third.failed == {}
     states = {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
     del states["deploy"]
@@ -112,16 +103,12 @@ def test_new_data_at_the_same_address_is_trained_on(cluster: SimpleNamespace, fi
     found = summary(cluster, third)
     assert (found["state"], found["decision"]["blessed"], found["notes"]) == ("SUCCEEDED", False, [])
 
-
-@pytest.mark.timeout(1200)
-@pytest.mark.e2e(seconds=30)
-def test_batch_inference_of_a_model_in_the_bucket(cluster: SimpleNamespace, first: Run) -> None:
     write(cluster, "texts.txt", "red house\n\none\n")
     arguments = {
         "data": "s3://data/texts.txt", "model": first.address("export", "model"),
         "inference": {"shard_lines": 2, "max_malformed_share": 0.5}, "checkpoints": "s3://runs/batch",
     }  # fmt: skip
-    done = cluster.run(compiled("batch", cluster.folder), arguments)
+    done = cluster.run(compiled("batch", tmp_path), arguments)
     assert done.failed == {}
     written = done.address("infer", "predictions").removeprefix("s3://runs/")
     rows = [json.loads(line) for line in read_text(cluster, f"{written}/predictions.jsonl").splitlines()]
@@ -133,13 +120,13 @@ def test_batch_inference_of_a_model_in_the_bucket(cluster: SimpleNamespace, firs
 
 @pytest.mark.timeout(1200)
 @pytest.mark.e2e(seconds=80)
-def test_tuning_whose_pod_is_killed_continues_its_study(cluster: SimpleNamespace) -> None:
+def test_tuning_whose_pod_is_killed_continues_its_study(cluster: SimpleNamespace, tmp_path: Path) -> None:
     write(cluster, "tuned.tsv", "".join(cluster.lines))
     search = {"trials": 1, "trial_epochs": 1, "space": {"learning_rate": {"min": 1e-5, "max": 1e-2, "scale": "log"}}}
     arguments = {**{name: one for name, one in TRAINING.items() if name != "gate"}, "data": "s3://data/tuned.tsv"}
     arguments["training"] = {**TRAINING["training"], "epochs": 1}
     kill = Kill("tune", r"os\.rename .*trials\.jsonl", pod=True)
-    done = cluster.run(compiled("tuning", cluster.folder), {**arguments, "tuning": search}, [kill])
+    done = cluster.run(compiled("tuning", tmp_path), {**arguments, "tuning": search}, [kill])
     assert done.failed == {}
     assert done.tasks["tune"].attempts == 2
     log = next(key for key in cluster.keys("v2/") if "/tune/" in key and key.endswith("executor-logs-1"))

@@ -138,6 +138,29 @@ def test_a_task_sees_copies_of_its_inputs_and_what_the_driver_resolves(
     assert second.address("write", "made") == first.address("write", "made")
 
 
+def test_a_loop_has_an_iteration_for_each_item_and_its_outputs_are_collected(cluster: Cluster, tmp_path: Path) -> None:
+    @component
+    def double(text: str) -> str:
+        return text * 2
+
+    @component
+    def join(texts: list) -> str:
+        return " ".join(texts)
+
+    @dsl.pipeline(name="loop")
+    def pipeline(items: list = ["a", "b"]) -> None:  # noqa: B006
+        with dsl.ParallelFor(items) as item:
+            first = double(text=item)
+            second = double(text=first.output)
+        join(texts=dsl.Collected(second.output))
+
+    spec = tmp_path / "loop.yaml"
+    compiler.Compiler().compile(pipeline, str(spec))
+    run = cluster.run(spec, {})
+    assert run.failed == {}
+    assert run.parameter("join", "Output") == "aaaa bbbb"
+
+
 def test_what_an_uncached_task_writes_is_a_new_input(cluster: Cluster, specs: dict[str, Path]) -> None:
     assert cluster.run(specs["uncached"], {}).states == {"write": "succeeded", "look": "succeeded"}
     assert cluster.run(specs["uncached"], {}).states == {"write": "succeeded", "look": "succeeded"}

@@ -148,8 +148,8 @@ class _Runner:
 
     def _task(self, name: str, task: dict[str, Any], dag: Execution) -> bool:
         component = self.spec["components"][task["componentRef"]["name"]]
-        if "parameterIterator" in task or "artifactIterator" in task:
-            raise NotImplementedError("no pipeline here has a loop")
+        if "artifactIterator" in task:
+            raise LauncherError("ArtifactIterator is not implemented")
         execution = Execution(next(self.cluster.metadata.numbers), name, dag, component=component)
         try:
             if "dag" in component:
@@ -167,10 +167,27 @@ class _Runner:
         inputs = self.driver.inputs(name, task, execution.component, dag)
         triggers = self.driver.triggers(task, inputs)
         execution.inputs = inputs["parameterValues"]
-        execution.artifacts = {key: listed["artifacts"][0] for key, listed in inputs["artifacts"].items()}
+        execution.artifacts = {key: listed["artifacts"] for key, listed in inputs["artifacts"].items()}
         execution.state = "RUNNING" if triggers else "CANCELED"  # NotTriggered
         dag.children[name] = execution
-        return self._dag(execution) if triggers else True
+        if not triggers:
+            return True
+        return self._loop(task["parameterIterator"], execution) if "parameterIterator" in task else self._dag(execution)
+
+    def _loop(self, iterator: dict[str, Any], loop: Execution) -> bool:
+        """The iterations of a loop, one after the other: a DAG driver for each of them."""
+        source = iterator["items"]
+        items = json.loads(source["raw"]) if "raw" in source else loop.inputs[source["inputParameter"]]
+        items = json.loads(items) if isinstance(items, str) else items  # getItems
+        loop.iterations = []
+        inputs = {name: one for name, one in loop.inputs.items() if name != source.get("inputParameter")}
+        for item in items:
+            one = Execution(next(self.cluster.metadata.numbers), loop.task, loop, component=loop.component)
+            one.inputs, one.artifacts = {**inputs, iterator["itemInput"]: value(item)}, loop.artifacts
+            loop.iterations.append(one)
+            if not self._dag(one):
+                return False
+        return True
 
     def _import(
         self, name: str, task: dict[str, Any], importer: dict[str, Any], execution: Execution, dag: Execution

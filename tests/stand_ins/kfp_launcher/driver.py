@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,10 @@ class Driver:
             if selector := spec.get("parameterExpressionSelector"):
                 raise LauncherError(f"parameter {key}: the expression selector {selector} is not supported here")
             parameters[key] = found
+        iterator = task.get("parameterIterator", {})
         for key, spec in definitions.items():
+            if key == iterator.get("itemInput"):
+                continue  # only an iteration has it
             if key not in parameters:
                 if not spec.get("isOptional") and "defaultValue" not in spec:
                     raise LauncherError(f'neither value nor default value provided for non-optional parameter "{key}"')
@@ -75,7 +79,7 @@ class Driver:
         artifacts = {key: self.artifact(key, spec, dag) for key, spec in given.get("artifacts", {}).items()}
         return {
             "parameterValues": parameters,
-            "artifacts": {key: {"artifacts": [one]} for key, one in artifacts.items()},
+            "artifacts": {key: {"artifacts": one} for key, one in artifacts.items()},
         }
 
     def _checked(self, key: str, kind: str, found: Any, nested: bool) -> Any:
@@ -94,10 +98,9 @@ class Driver:
                 raise LauncherError(f"parent DAG does not have input parameter {key}")
             return NULL if dag.inputs[key] is None else dag.inputs[key]
         if output := spec.get("taskOutputParameter"):
-            producer, key = self._producer(output["producerTask"], output["outputParameterKey"], dag, "parameters")
-            if key not in producer.outputs:
-                return None
-            return producer.outputs[key]
+            found = self._producers(output["producerTask"], output["outputParameterKey"], dag, "parameters")
+            values = [producer.outputs.get(key) for producer, key in found]
+            return values if _collects(dag, output["producerTask"]) else values[0]
         if "runtimeValue" in spec:
             # Whole values only, and no others: {{$.pipeline_root}} stays as it is.
             constant = value(spec["runtimeValue"]["constant"])
@@ -119,29 +122,25 @@ class Driver:
             }
         raise LauncherError(f"parameter spec {spec} not implemented yet")
 
-    def artifact(self, key: str, spec: dict[str, Any], dag: Execution) -> dict[str, Any]:
+    def artifact(self, key: str, spec: dict[str, Any], dag: Execution) -> list[dict[str, Any]]:
         """resolveInputArtifact."""
         if name := spec.get("componentInputArtifact"):
             if name not in dag.artifacts:
                 raise LauncherError(f"parent DAG does not have input artifact {name}")
             return dag.artifacts[name]
         output = spec["taskOutputArtifact"]
-        producer, name = self._producer(output["producerTask"], output["outputArtifactKey"], dag, "artifacts")
-        if name not in producer.output_artifacts:
-            raise LauncherError(f"cannot find output artifact key {name} in producer task {producer.task}")
-        return producer.output_artifacts[name].runtime()
+        found = self._producers(output["producerTask"], output["outputArtifactKey"], dag, "artifacts")
+        for producer, name in found:
+            if name not in producer.output_artifacts:
+                raise LauncherError(f"cannot find output artifact key {name} in producer task {producer.task}")
+        return [producer.output_artifacts[name].runtime() for producer, name in found]
 
-    def _producer(self, task: str, key: str, dag: Execution, kind: str) -> tuple[Execution, str]:
-        """The task that made an output, below nested DAGs: GetProducerTask."""
+    def _producers(self, task: str, key: str, dag: Execution, kind: str) -> list[tuple[Execution, str]]:
+        """The tasks that made an output, below nested DAGs, one for each iteration of a loop: CollectInputs."""
         found = dag.children.get(task)
         if found is None:
             raise LauncherError(f"producer task, {task}, not in tasks")
-        while found.is_dag:
-            spec = found.component["dag"].get("outputs", {}).get(kind, {})[key]
-            selector = spec["artifactSelectors"][0] if kind == "artifacts" else spec["valueFromParameter"]
-            key = selector["outputArtifactKey" if kind == "artifacts" else "outputParameterKey"]
-            found = found.children[selector["producerSubtask"]]
-        return found, key
+        return list(_made(found, key, kind))
 
     def outputs(self, name: str, component: dict[str, Any], root: Path) -> dict[str, Any]:
         """provisionOutputs; files are below the pod's root instead of /.
@@ -215,3 +214,21 @@ class Driver:
             raise LauncherError(f"the condition {condition} is not supported here")
         equal = inputs["parameterValues"][found[1]] == json.loads(found[3].replace("'", '"'))
         return equal if found[2] == "==" else not equal
+
+
+def _collects(dag: Execution, task: str) -> bool:
+    return dag.children[task].iterations is not None
+
+
+def _made(execution: Execution, key: str, kind: str) -> Iterator[tuple[Execution, str]]:
+    """GetProducerTask."""
+    if execution.iterations is not None:
+        for one in execution.iterations:
+            yield from _made(one, key, kind)
+    elif execution.is_dag:
+        spec = execution.component["dag"].get("outputs", {}).get(kind, {})[key]
+        selector = spec["artifactSelectors"][0] if kind == "artifacts" else spec["valueFromParameter"]
+        key = selector["outputArtifactKey" if kind == "artifacts" else "outputParameterKey"]
+        yield from _made(execution.children[selector["producerSubtask"]], key, kind)
+    else:
+        yield execution, key

@@ -29,12 +29,14 @@ class Execution:
     task: str
     parent: "Execution | None"
     inputs: dict[str, Any] = field(default_factory=dict)
-    artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    artifacts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     component: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     output_artifacts: dict[str, Artifact] = field(default_factory=dict)
     state: str = "RUNNING"
     children: dict[str, "Execution"] = field(default_factory=dict)
+    iterations: list["Execution"] | None = None
+    """Of a loop: an execution of its DAG for each item."""
 
     @property
     def is_dag(self) -> bool:
@@ -46,8 +48,11 @@ class Execution:
         A condition that is not met, and a task that is cached, are recorded by a driver. 2.5.0 does not go on to the
         parent.
         """
-        expected = len(self.component.get("dag", {}).get("tasks", {}))
-        states = [child.state for child in self.children.values()]
+        if self.iterations is None:
+            expected = len(self.component.get("dag", {}).get("tasks", {}))
+            states = [child.state for child in self.children.values()]
+        else:
+            expected, states = len(self.iterations), [one.state for one in self.iterations]
         if self.parent is None:
             return  # DAG 0 has no expected task count
         if sum(state in ("COMPLETE", "CACHED", "CANCELED") for state in states) == expected:
