@@ -35,6 +35,8 @@ def write(made: Output[Artifact], numbers: Output[Metrics], mode: str = "") -> N
     numbers.metadata.update(fine=True, listed=[1], word="w")
     if mode == "elsewhere":
         made.uri = "s3://bucket/elsewhere"
+    elif mode == "resource":
+        made.uri = "https://example.org/v1/models/7"
     elif mode == "link":
         (folder / "folder").symlink_to(folder / "deep")
     elif mode == "null":
@@ -184,6 +186,15 @@ def test_what_the_launcher_refuses_fails_the_task_and_the_exit_task_runs(
     assert message in run.failed["write"]
     assert run.tasks["write"].attempts == 2
     assert run.parameter("end", "Output").startswith("FAILED exit-handler-1 None ")
+
+
+def test_an_artifact_that_stands_for_a_resource_elsewhere_is_not_uploaded(
+    cluster: Cluster, specs: dict[str, Path]
+) -> None:
+    run = cluster.run(specs["looking"], {"mode": "resource"})
+    assert run.failed == {}
+    assert run.address("write", "made") == "https://example.org/v1/models/7"
+    assert run.parameter("look", "Output")["files"] == {}
 
 
 @pytest.mark.parametrize("pod", [False, True])

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,8 @@ class Launcher:
             for name, listed in filled[side]["artifacts"].items():
                 uri = listed["artifacts"][0]["uri"]
                 placeholders[f"{{{{$.{side}.artifacts['{name}'].uri}}}}"] = uri
-                placeholders[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = str(local_path(uri, pod))
+                with suppress(LauncherError) if side == "inputs" else nullcontext():
+                    placeholders[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = str(local_path(uri, pod))
         whole = json.dumps(filled)
         compiled = []
         for word in words:
