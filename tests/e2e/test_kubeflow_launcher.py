@@ -67,7 +67,7 @@ ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"),
 
 # Two trainings and two exports of a model: on a busy machine they take minutes each.
 @pytest.mark.timeout(1800)
-@pytest.mark.e2e(seconds=200)
+@pytest.mark.e2e(seconds=160)
 def test_training_is_killed_and_continues_then_is_cached_then_sees_new_data_then_its_model_predicts(
     cluster: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -125,7 +125,7 @@ def test_tuning_whose_pod_is_killed_continues_its_study(cluster: SimpleNamespace
     search = {"trials": 1, "trial_epochs": 1, "space": {"learning_rate": {"min": 1e-5, "max": 1e-2, "scale": "log"}}}
     arguments = {**{name: one for name, one in TRAINING.items() if name != "gate"}, "data": "s3://data/tuned.tsv"}
     arguments["training"] = {**TRAINING["training"], "epochs": 1}
-    kill = Kill("tune", r"os\.rename .*trials\.jsonl", pod=True)
+    kill = Kill("tune", r"open .*/\.tuning\..*trials", pod=True)
     done = cluster.run(compiled("tuning", tmp_path), {**arguments, "tuning": search}, [kill])
     assert done.failed == {}
     assert done.tasks["tune"].attempts == 2
