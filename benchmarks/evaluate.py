@@ -85,7 +85,7 @@ def stage(corpus: Path, count: int, model: Path) -> dict[str, float]:
                 file.write(json.dumps({"source": row.source, "target": row.reference}) + "\n")
         used = time.process_time()
         start = time.perf_counter()
-        measured = evaluate(model, test_set.path, root / "evaluation", root / "report.html", Options())
+        measured = evaluate(str(model), test_set.path, root / "evaluation", root / "report.html", Options())
         wall = time.perf_counter() - start
     return {
         "wall": wall,

@@ -110,7 +110,11 @@ def trained(
     show(f"Seed {seed}", names, [[float(entry[name]) for name in names] for entry in history])
     export(checkpoint, corpus, model)
     evaluation = evaluate(
-        model, corpus, folder / f"evaluation-{seed}", folder / "report.html", EvaluateOptions().with_values(task=kind)
+        str(model),
+        corpus,
+        folder / f"evaluation-{seed}",
+        folder / "report.html",
+        EvaluateOptions().with_values(task=kind),
     )
     metrics: dict[str, float | str] = {
         name: evaluation.metrics[name].value

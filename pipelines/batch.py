@@ -27,7 +27,7 @@ def batch(
     4. summarize reports what the run did, whether it succeeded or failed, and notifies.
     """
     summary = summarize(
-        runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, notification=notification
+        run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, notification=notification
     )
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="predicting"):
         checked = snapshot(

@@ -59,7 +59,7 @@ def training(
     Tasks whose result depends on more than their inputs (the data, the endpoint, the run itself) are never cached.
     """
     summary = summarize(
-        runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, notification=notification
+        run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, notification=notification
     )
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="retraining"):
         checked = snapshot(
@@ -90,13 +90,11 @@ def training(
         live.set_caching_options(enable_caching=False)
         measured = evaluate(model=challenger, corpus=text, options=checked["evaluation"])
         compared = evaluate(
-            model=live.outputs["champion"],
             corpus=text,
             options=checked["evaluation"],
             opponent=live.outputs["champion_found"],
         ).set_display_name("evaluate champion")
         anchor = evaluate(
-            model=live.outputs["best"],
             corpus=text,
             options=checked["evaluation"],
             opponent=live.outputs["best_found"],

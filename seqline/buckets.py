@@ -25,6 +25,8 @@ VARIABLE = "SEQLINE_BUCKETS"
 are recognized by their path and by the type of their file system."""
 VERTEX = Path("/gcs")
 """Where Vertex mounts all buckets: https://cloud.google.com/vertex-ai/docs/training/cloud-storage-file-system."""
+KUBEFLOW = "KFP_POD_NAME"
+"""Environment variable of a task's pod: backend/src/v2/compiler/argocompiler/common.go of kubeflow/pipelines."""
 MOUNTS = Path("/proc/self/mountinfo")
 DISKS = {"fuse.bindfs", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.sshfs"}
 """Types of FUSE that rename folders as a disk does; fuseblk, of NTFS and exFAT, is not called `fuse.`."""
@@ -62,12 +64,16 @@ def on_network(path: str | Path) -> bool:
 
 
 def mounted(address: str) -> str:
-    """The path below /gcs of an address gs://; any other is unchanged.
+    """The path below /gcs of an address gs://, where buckets are mounted there; any other is unchanged.
 
     Args:
         address: A path or an address.
     """
-    return f"{VERTEX}/{address.removeprefix('gs://')}" if address.startswith("gs://") else address
+    if not address.startswith("gs://"):
+        return address
+    path = f"{VERTEX}/{address.removeprefix('gs://')}"
+    # In a pod of Kubeflow /gcs holds copies of artifacts, and ends with the pod.
+    return address if KUBEFLOW in os.environ and not _file_system(Path(path)).startswith("fuse") else path
 
 
 def patiently(action: Callable[[], Result], path: str | Path) -> Result:

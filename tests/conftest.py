@@ -190,3 +190,30 @@ def cloud_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     fsspec.get_filesystem_class("gs").clear_instance_cache()
     with FakeGCSServer():
         yield fsspec.filesystem("gs")
+
+
+@pytest.fixture(scope="session")
+def s3_store() -> Iterator[Any]:
+    """Moto's server, which speaks S3's protocol: a `tests.stand_ins.kfp_launcher.stores.S3`."""
+    from tests.stand_ins.kfp_launcher.stores import s3_server
+
+    with s3_server() as store:
+        yield store
+
+
+@pytest.fixture
+def s3_bucket(s3_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket of this test alone, which s3:// and minio:// addresses reach: its name is `name`."""
+    from seqline.inputs.s3 import S3, Minio
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_store.variables.items():
+        monkeypatch.setenv(name, value)
+    for one in (S3, Minio):
+        one.clear_instance_cache()
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3_store.client.create_bucket(Bucket=name)
+    yield SimpleNamespace(name=name, store=s3_store, client=s3_store.client)
+    for one in (S3, Minio):
+        one.clear_instance_cache()

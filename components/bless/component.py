@@ -29,8 +29,8 @@ def bless(
         report: One page: the decision, the metrics of both models, slices, and sentences that got better and worse.
         movement: Sentences by the champion's quality and the challenger's, for the console; empty without a champion.
         gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the three default rules.
-        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
-            none.
+        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or in a bucket; empty
+            for none.
         opponent: What champion found about the live version, which deploy requires to be live still.
         rolled_back: Why the challenger must not go live again, as champion found; empty if it may.
 

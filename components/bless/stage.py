@@ -42,8 +42,8 @@ def bless(
         champion: The evaluation of the live version; absent where there is nothing to measure.
         decision: The folder to write.
         report: The HTML page to write.
-        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or gs://; empty for
-            none.
+        human_evaluation: Human evaluation of these two models from `seqline rate import`, local or in a bucket; empty
+            for none.
         options: The gate's rules.
         best: The evaluation of the best version so far; absent, or not given, where that is the champion.
         champion_version: Number of the live version, as the champion stage found; deploy requires that it is still

@@ -1,23 +1,16 @@
 """The files of a registered version, in a folder or in a bucket."""
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any
-
 from seqline.artifacts.exported_model import Description
 from seqline.endpoints.back_end import is_of
 from seqline.errors import UserError
-from seqline.inputs.storage import open_folder
-
-# What tells a changed file of equal size: of a bucket, or of a folder.
-TIMES = ("md5Hash", "generation", "ETag", "mtime")
+from seqline.inputs.storage import digest_of, list_files, open_folder
 
 
 def read_files(address: str, fingerprint: str) -> str:
     """Checks that a version's files are there, and that they are the registered model's.
 
     Args:
-        address: The folder, or gs://.
+        address: The folder, or one in a bucket, such as gs://.
         fingerprint: As registered.
 
     Returns:
@@ -30,7 +23,7 @@ def read_files(address: str, fingerprint: str) -> str:
         raise UserError("its address is missing")
     try:
         files, root = open_folder(address)
-        found: Mapping[str, Mapping[str, Any]] = files.find(root, detail=True)
+        found = list_files(files, root)
         content = files.cat_file(f"{root}/model.json") if f"{root}/model.json" in found else None
     except Exception as error:  # every file system has its own errors
         raise UserError(f"its files cannot be read: {address}: {error or type(error).__name__}") from error
@@ -41,7 +34,4 @@ def read_files(address: str, fingerprint: str) -> str:
     described = Description.from_json(content.decode("utf-8", errors="replace"), f"{address}/model.json")
     if not is_of(fingerprint, described.fingerprint):
         raise UserError(f"its files are another model's: {address} has the fingerprint {described.fingerprint[:12]}")
-    listed = sorted(
-        (path.removeprefix(root), one.get("size"), *(str(one.get(key)) for key in TIMES)) for path, one in found.items()
-    )
-    return hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
+    return digest_of(found, root)

@@ -6,22 +6,22 @@ from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 @dsl.component(base_image="seqline/evaluate:0.1.0", install_kfp_package=False)
 def evaluate(
-    model: Input[Model],
     corpus: Input[Dataset],
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
     report: Output[HTML],
+    model: Input[Model] = None,  # type: ignore[assignment]
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     opponent: dict = {},  # noqa: B006
 ) -> None:
     """Measures an exported model on the test set, through the signature that will be served.
 
     Args:
-        model: The SavedModel.
         corpus: The corpus whose test set is decoded.
         evaluation: Metrics with their signatures and intervals, slices, and every test sentence with its output.
         metrics: The same metrics, for the console.
         report: One page: metrics, slices, histograms, and the best and worst outputs.
+        model: The SavedModel; none for an opponent, whose address is among what champion found.
         options: Task and evaluation options; docs/parameters.md lists them.
         opponent: What champion found about the version to compare with, whose evaluation records why it cannot be
             measured; empty for the challenger, which must be.
@@ -32,8 +32,7 @@ def evaluate(
     from seqline.components.evaluate import console, stage
     from seqline.components.evaluate.options import Options
 
-    paths = Path(model.path), Path(corpus.path), Path(evaluation.path), Path(report.path)
-    known = Opponent.from_parameter(opponent) if opponent else Opponent()
-    console.show(
-        stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem), metrics, evaluation
-    )
+    known = Opponent.from_parameter(opponent) if opponent else Opponent(address=model.path)
+    paths = known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
+    found = not opponent, known.standing, known.problem, known.files
+    console.show(stage.evaluate(*paths, Options(**options), *found), metrics, evaluation)

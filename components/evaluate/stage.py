@@ -1,6 +1,7 @@
 """The evaluate stage: runs an exported model on the corpus's test set and measures it."""
 
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from seqline.components.evaluate.measuring import measure
 from seqline.components.evaluate.options import Options
 from seqline.components.evaluate.report import write_report
 from seqline.errors import UserError
+from seqline.inputs.storage import local_copy
 from seqline.metrics.slices import find_slices
 from seqline.metrics.test_set import TestSet
 
@@ -19,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(
-    model: Path,
+    model: str,
     corpus: Path,
     evaluation: Path,
     report: Path,
@@ -27,6 +29,7 @@ def evaluate(
     required: bool = True,
     standing: str = "",
     problem: str = "",
+    files: str = "",
 ) -> Evaluation:
     """Measures an exported model on a corpus's test set, through the signature that will be served.
 
@@ -39,7 +42,7 @@ def evaluate(
     records which, and why, and the gate handles it.
 
     Args:
-        model: The SavedModel's folder.
+        model: The SavedModel's folder, or one in a bucket, such as gs:// or s3://.
         corpus: The corpus folder that tokenize wrote.
         evaluation: The folder to write.
         report: The HTML page to write.
@@ -48,13 +51,14 @@ def evaluate(
         standing: Why there is no model to measure, as the champion stage found: none, same or champion; empty where
             there is one.
         problem: Why the model cannot be measured, as the champion stage found; empty where it should be.
+        files: Digest of the model's files in a bucket, as the champion stage found them; empty for any.
 
     Returns:
         The evaluation.
 
     Raises:
-        UserError: If the model is missing, does not load or gives scores that are not numbers, or the test set is empty
-            or lacks a source or a reference.
+        UserError: If the model is missing, does not load or gives scores that are not numbers, the test set is empty or
+            lacks a source or a reference, or files in a bucket cannot be read or are others than those.
     """
     require_gpu()
     manifest = Corpus(corpus).read_manifest()
@@ -72,22 +76,25 @@ def evaluate(
     if standing:
         log.info("there is no model to measure: %s", standing)
         return _write(evaluation, report, replace(absent, standing=_standing(standing), problem=""), direction)
-    if not model.is_dir() or not any(model.iterdir()):
-        if required:
-            raise UserError(f"{model} holds no exported model; export it again")
-        return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
-    test_set = TestSet(corpus)
-    slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
-    try:
-        with atomic_directory(evaluation, FILE) as folder:
-            measured, scores = measure(model, test_set, slices, folder, absent, options.batch_size)
-            write_evaluation(folder, measured)
-            write_report(report, folder, measured, direction, scores)
-        return measured
-    except UserError as error:
-        if required:
-            raise
-        return _record_problem(evaluation, report, absent, direction, str(error))
+    with ExitStack() as stack:
+        # What a bucket refuses may pass: it is an error, because what this records is cached.
+        local = stack.enter_context(local_copy(str(model), files))
+        if not local.is_dir() or not any(local.iterdir()):
+            if required:
+                raise UserError(f"{model} holds no exported model; export it again")
+            return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
+        test_set = TestSet(corpus)
+        slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
+        try:
+            with atomic_directory(evaluation, FILE) as folder:
+                measured, scores = measure(local, test_set, slices, folder, absent, options.batch_size)
+                write_evaluation(folder, measured)
+                write_report(report, folder, measured, direction, scores)
+            return measured
+        except UserError as error:
+            if required:
+                raise
+            return _record_problem(evaluation, report, absent, direction, str(error))
 
 
 def _standing(text: str) -> Standing:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from uuid import uuid4
 
-import fsspec
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from seqline.artifacts.predictions import Counts
@@ -22,6 +20,7 @@ from seqline.components.infer.lines import Line, parser_of, read_line
 from seqline.errors import UserError
 from seqline.inputs.compression import DAMAGED, check_content, compression_of, decompressed
 from seqline.inputs.lines import check_encoding, split_lines
+from seqline.inputs.storage import fsspec
 
 Result = TypeVar("Result")
 
@@ -71,7 +70,7 @@ class Work:
     """
 
     def __init__(self, folder: str) -> None:
-        self.system, self.path = url_to_fs(folder)
+        self.system, self.path = fsspec.core.url_to_fs(folder)
         self._local = isinstance(self.system, LocalFileSystem)
         self._patiently(lambda: self.system.makedirs(self.path, exist_ok=True))
 

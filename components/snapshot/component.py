@@ -57,8 +57,8 @@ def snapshot(
     options in one canonical form, so that the same values have the same cache key however they were written.
 
     Args:
-        data: Input files, local or gs://: a path, a pattern such as folder/*.tsv.gz, or several with commas; or a
-            BigQuery query.
+        data: Input files, local or in a bucket: a path, a pattern such as folder/*.tsv.gz, or several with commas; or
+            a BigQuery query.
         snapshot: snapshot.json, with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.

@@ -7,8 +7,8 @@ from kfp.dsl import HTML, Artifact, Output, PipelineTaskFinalStatus
 @dsl.component(base_image="seqline/evaluate:0.1.0", install_kfp_package=False)
 def summarize(
     status: PipelineTaskFinalStatus,
-    runs_root: str,
     run_name: str,
+    run_id: str,
     summary: Output[Artifact],
     report: Output[HTML],
     notification: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
@@ -17,8 +17,8 @@ def summarize(
 
     Args:
         status: The run's final status; KFP sets it for an exit handler.
-        runs_root: The pipeline root: dsl.PIPELINE_ROOT_PLACEHOLDER.
         run_name: The run's name: dsl.PIPELINE_JOB_NAME_PLACEHOLDER.
+        run_id: The run's id: dsl.PIPELINE_JOB_ID_PLACEHOLDER. The run's folder has one of the two names.
         summary: State, error, metrics, decision, deployment and samples of the run.
         report: The same as an HTML page.
         notification: Options of notifications.
@@ -34,7 +34,6 @@ def summarize(
         error=status.error_message or "",
         resource=status.pipeline_job_resource_name or "",
     )
-    found = stage.summarize(
-        runs_root, run_name, Path(summary.path), Path(report.path), final, NotificationOptions(**notification)
-    )
+    paths = Path(summary.path), Path(report.path)
+    found = stage.summarize(summary.uri, run_name, run_id, *paths, final, NotificationOptions(**notification))
     summary.metadata.update(state=found.state, headline=found.headline())

@@ -11,13 +11,33 @@ from seqline.schema.options import BaseOptions
 SECRET = re.compile(r"^(env:[A-Za-z_]\w*|file:[/~]\S*|projects/[^/\s]+/secrets/[\w-]+(/versions/(latest|\d+))?)$")
 
 
+OPEN = "RUNNING"
+"""State of a run whose tasks have ended, but of which the server of Kubeflow does not know it: its launchers record it,
+and after the last one a driver may have recorded a cached or omitted task (`UpdateDAGExecutionsState` in
+backend/src/v2/metadata/client.go of kubeflow/pipelines 2.5 to 2.17). So has a run whose last pod was killed."""
+# States of ML Metadata, which Kubeflow passes on, and what they are called elsewhere.
+STATES = {
+    "COMPLETE": "SUCCEEDED",
+    "CACHED": "SUCCEEDED",
+    "CANCELED": "CANCELLED",
+    "": OPEN,
+    "NEW": OPEN,
+    "UNKNOWN": OPEN,
+}
+
+
 class RunStatus(BaseOptions):
     """The run's final status, as the orchestrator reports it."""
 
     state: str = Field("SUCCEEDED", description="SUCCEEDED, FAILED or CANCELLED.")
-    task: str = Field("", description="The task that the status is about; on a laptop the name of the exit handler.")
+    task: str = Field("", description="The task that the status is about; elsewhere the name of the exit handler.")
     error: str = Field("", description="The error message; empty if nothing failed.")
     resource: str = Field("", description="Resource name of the run on Vertex AI; elsewhere the run's name.")
+
+    @field_validator("state")
+    @classmethod
+    def _read_state(cls, state: str) -> str:
+        return STATES.get(state, state)
 
 
 class NotificationOptions(BaseOptions):

@@ -1,9 +1,13 @@
 """Finds the files that the tasks of a run wrote, in a local folder or a bucket."""
 
+import json
 import re
 from typing import Any
 
+from seqline.inputs.storage import list_files, open_folder
+
 USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
+LAUNCHER_LOG = re.compile(r"^executor-logs(-\d+)?$")
 # The status message of Vertex when a run's exit task starts.
 VERTEX_FAILED_TASKS = re.compile(r"failed tasks? (?:is|are): \[([^\]]+)\]")
 
@@ -11,34 +15,30 @@ VERTEX_FAILED_TASKS = re.compile(r"failed tasks? (?:is|are): \[([^\]]+)\]")
 class RunFiles:
     """The files of one run, listed once.
 
-    A run's folder is `<root>/<run>` on a laptop and `<root>/<project number>/<run>` on Vertex, which may also pass the
-    run's folder itself as the root. It has one folder per task.
+    A run's folder has one folder for each task. It is `<root>/<run>` on a laptop, `<root>/<project number>/<run>` on
+    Vertex, and `<root>/<pipeline>/<run's id>` on Kubeflow.
     """
 
-    def __init__(self, root: str, run: str) -> None:
+    def __init__(self, address: str, *names: str) -> None:
         """Lists the run's files.
 
         Args:
-            root: The pipeline root: a folder, or a URL such as gs://bucket/runs.
-            run: The run's name; an empty one would match all runs.
+            address: Of an output of one of its tasks: a path, or a URL such as gs://bucket/runs.
+            names: The names that its folder may have.
 
         Raises:
-            ValueError: If one of the two is empty.
-            OSError: If the root cannot be listed.
+            ValueError: If no folder above the output has one of them.
+            OSError: If the folder cannot be listed.
         """
-        from fsspec.core import url_to_fs
-
-        if not root or not run:
-            raise ValueError("the pipeline root and the run's name are both needed")
-        self.files, path = url_to_fs(root)
-        path = path.rstrip("/")
+        self.files, path = open_folder(address)
         parts = path.split("/")
-        if run in parts:
-            candidates = ["/".join(parts[: parts.index(run) + 1])]
-        else:
-            candidates = [f"{path}/{run}", *self.files.glob(f"{path}/*/{run}")]
-        self.folder = next((folder for folder in candidates if self.files.isdir(folder)), "")
-        self.paths: list[str] = sorted(self.files.find(self.folder)) if self.folder else []
+        depths = [depth for depth, part in enumerate(parts[:-1]) if part and part in names]
+        if not depths:
+            raise ValueError(f"{address} is in no folder of the run")
+        self.folder = "/".join(parts[: depths[-1] + 1])
+        self.running = parts[depths[-1] + 1]
+        """The folder of the task with that output."""
+        self.paths: list[str] = sorted(list_files(self.files, self.folder))
 
     def find(self, name: str) -> list[str]:
         """Returns the sorted paths of the run's files with a name."""
@@ -49,25 +49,43 @@ class RunFiles:
         content: Any = self.files.cat_file(path)
         return bytes(content).decode("utf-8", errors="replace")
 
-    def failed_tasks(self, running: str) -> dict[str, str]:
-        """Finds the tasks that failed on this machine.
+    def failed_tasks(self) -> dict[str, str]:
+        """Finds the tasks that failed, by their logs, which a laptop and Kubeflow store.
 
-        Only the laptop runner writes logs next to the artifacts: `logs/<task>.log`. A task that succeeded has an
-        `executor_output.json` in its folder.
-
-        Args:
-            running: The calling task, which has not ended.
+        On a laptop a log is `logs/<task>.log`, and a task that succeeded has an `executor_output.json` in its folder.
+        On Kubeflow it is `<task>/<id>/executor-logs`, since 2.17 one for each attempt, and all that a failed task has
+        (`uploadOutputArtifacts` in backend/src/v2/component/launcher_v2.go).
 
         Returns:
             The error message of each failed task, by task.
         """
-        logs = [path for path in self.paths if path.startswith(f"{self.folder}/logs/") and path.endswith(".log")]
         found = {}
-        for path in logs:
-            task = path.rpartition("/")[2].removesuffix(".log")
-            if task != running and f"{self.folder}/{task}/executor_output.json" not in self.paths:
-                found[task] = _error_message(self.read(path))
+        for path in sorted(self.paths, key=lambda path: (len(path), path)):
+            parts = path.removeprefix(f"{self.folder}/").split("/")
+            if parts[0] == "logs" and path.endswith(".log"):
+                task = parts[-1].removesuffix(".log")
+                failed = f"{self.folder}/{task}/executor_output.json" not in self.paths
+            else:
+                task, failed = parts[0], LAUNCHER_LOG.match(parts[-1]) is not None and not self._outputs(parts[0])
+            if failed and task != self.running:
+                found[task] = _error_message(self.read(path))  # attempts are numbered: the last one's remains
         return found
+
+    def complete(self) -> bool:
+        """Whether the last task of one of our pipelines has written its output.
+
+        A task that was cached has its output in the folder of another run.
+        """
+        if decision := self.find("decision.json"):
+            blessed = json.loads(self.read(decision[-1])).get("blessed")
+            return not blessed or bool(self.find("deployment.json"))
+        if self.find("opponents.json"):
+            return False
+        return bool(self.find("counts.json") or self.find("evaluation.json"))
+
+    def _outputs(self, task: str) -> list[str]:
+        files = (path for path in self.paths if path.startswith(f"{self.folder}/{task}/"))
+        return [path for path in files if not LAUNCHER_LOG.match(path.rpartition("/")[2])]
 
 
 def failed_on_vertex(message: str) -> str:

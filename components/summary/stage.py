@@ -12,7 +12,7 @@ from seqline.artifacts.decision import Decision
 from seqline.artifacts.run_summary import FILE, DecisionSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.summary.notify import notify
-from seqline.components.summary.options import NotificationOptions, RunStatus
+from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
 from seqline.metrics.metrics import METRICS
@@ -23,8 +23,9 @@ Found = TypeVar("Found")
 
 
 def summarize(
-    runs_root: str,
+    address: str,
     run_name: str,
+    run_id: str,
     summary: Path,
     report: Path,
     status: RunStatus = RunStatus(),  # noqa: B008 (frozen)
@@ -39,8 +40,10 @@ def summarize(
     notes.
 
     Args:
-        runs_root: The pipeline root, local or gs://.
-        run_name: The run's name, which is its folder's name.
+        address: Address of the summary, a path or such as gs:// or s3://: in the folder of the run, like the outputs
+            of all of its tasks.
+        run_name: The run's name.
+        run_id: The run's id. The run's folder has one of the two names.
         summary: The folder to write.
         report: The HTML page to write.
         status: The run's final status.
@@ -50,9 +53,7 @@ def summarize(
         The summary.
     """
     notes: list[str] = []
-    files = _attempt(lambda: RunFiles(runs_root, run_name), f"the files of run {run_name!r} under {runs_root}", notes)
-    if files is not None and not files.folder:
-        notes.append(f"There is no folder of run {run_name!r} under {runs_root}.")
+    files = _attempt(lambda: RunFiles(address, run_name, run_id), f"the files of run {run_name!r}", notes)
 
     def load(name: str, parse: Callable[[str, str], Found]) -> Found | None:
         paths = files.find(name) if files else []
@@ -60,10 +61,10 @@ def summarize(
 
     snapshot = load("snapshot.json", _object) or {}
     decision = load(DECISION, Decision.from_json)
-    failed_task, error = _failure(files, status, summary.parent.name, notes)
+    failed_task, error = _failure(files, status, notes)
     found = Summary(
         run=run_name,
-        state=status.state,
+        state=_state(files, status, bool(failed_task)),
         failed_task=failed_task,
         error=error,
         data=str(snapshot.get("data", "")),
@@ -88,14 +89,25 @@ def _decided(decision: Decision) -> DecisionSummary:
     return DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules, decision.anchor.reason)
 
 
-def _failure(files: RunFiles | None, status: RunStatus, running: str, notes: list[str]) -> tuple[str, str]:
+def _state(files: RunFiles | None, status: RunStatus, failed: bool) -> str:
+    """The run's state. A server of Kubeflow may leave it open: then the run's files decide, if they can."""
+    if status.state != OPEN:
+        return status.state
+    if failed:
+        return "FAILED"
+    return "SUCCEEDED" if files is not None and files.complete() else "UNKNOWN"
+
+
+def _failure(files: RunFiles | None, status: RunStatus, notes: list[str]) -> tuple[str, str]:
     """Returns the failed tasks and their error messages, from the best source available."""
     if status.state == "SUCCEEDED":
         return "", ""
-    errors = _attempt(lambda: files.failed_tasks(running), "the tasks' logs", notes) if files else None
+    errors = _attempt(files.failed_tasks, "the tasks' logs", notes) if files else None
     if errors:
         single = len(errors) == 1
         return ", ".join(errors), "\n".join(text if single else f"{task}: {text}" for task, text in errors.items())
+    if status.state == OPEN:
+        return "", ""
     return failed_on_vertex(status.error) or status.task, status.error
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import pyarrow as pa
 
 from seqline.components.tokenize.columns import check_columns
@@ -17,6 +16,7 @@ from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.compression import DAMAGED, decompressed
+from seqline.inputs.storage import fsspec
 
 BLOCK_BYTES = 8 << 20
 LONGEST_RECORD = 64 << 20

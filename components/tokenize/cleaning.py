@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from seqline.components.tokenize.rules import check, thresholds
 from seqline.components.tokenize.segments import PARAMETERS, Segments, hashed, mixed
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean_column, folded_column
+from seqline.inputs.storage import fsspec
 
 # No token of a learned tokenizer has more than 16 characters, hardly one of a given tokenizer more than 64.
 _CHARACTERS_PER_TOKEN = 64

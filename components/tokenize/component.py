@@ -19,15 +19,15 @@ def tokenize(
     """Cleans, splits and tokenizes raw text pairs with Apache Beam.
 
     Args:
-        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
-            or several with commas; or a BigQuery query.
+        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
+            pattern, or several with commas; or a BigQuery query.
         fingerprint: The data's fingerprint from the snapshot task, which makes changed data a changed input.
         corpus: Sharded TFRecords of token ids, validation and test set, tokenizer, manifest and statistics.
         report: One page: rows kept and rejected, lengths, tokens, drift and examples.
         valid_data: Validation files in the same form; empty to split by a hash of the source.
         test_data: Test files in the same form; empty to split by a hash of the source.
         options: Task, languages, fields and corpus options; docs/parameters.md lists them.
-        previous_corpus: Corpus folder to measure drift against, local or gs://; empty for none.
+        previous_corpus: Corpus folder to measure drift against, local or in a bucket; empty for none.
         beam_options: Flags of Apache Beam, such as --runner=...; all cores of the task by default.
     """
     from pathlib import Path

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -24,6 +23,7 @@ from seqline.components.tokenize.segments import PARAMETERS, Hashes, hashed, rea
 from seqline.components.tokenize.shards import ShardWriter
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import folded_column
+from seqline.inputs.storage import fsspec
 
 _DATA = PARAMETERS.index("data")
 

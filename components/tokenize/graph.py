@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 
 from seqline.artifacts.text_tokenizer import MODEL, RECORD, is_record
 from seqline.components.tokenize import vocabulary
@@ -19,6 +18,7 @@ from seqline.components.tokenize.segments import read_tables
 from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 TALLY = "tally.json"
 

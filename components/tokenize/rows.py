@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +13,7 @@ from seqline.components.tokenize.formats import place
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.records import RowError, fields_of, read_records
 from seqline.components.tokenize.tally import Malformed, Tally
+from seqline.inputs.storage import fsspec
 
 
 @dataclass

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import fsspec
-
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 STAGE_NOTHING = "--experiments=disable_logging_submission_environment"
 """Without it Beam stages a list of this process's packages (apache_beam/runners/portability/stager.py). A worker on

@@ -9,11 +9,12 @@ split: sources that differ in nothing else are never in two splits.
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
+
+from seqline.inputs.storage import fsspec
 
 PARAMETERS = ("data", "valid_data", "test_data")
 

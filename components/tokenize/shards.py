@@ -3,13 +3,13 @@
 from contextlib import ExitStack
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from seqline.artifacts.corpus import Shard, bucket_edges
 from seqline.components.tokenize.encoded import Encoded
 from seqline.components.tokenize.examples import tfrecords
 from seqline.components.tokenize.options import Options
+from seqline.inputs.storage import fsspec
 
 
 class ShardWriter:

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -15,6 +14,7 @@ from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.rules import thresholds
 from seqline.components.tokenize.segments import PARAMETERS, Segments, open_batches
 from seqline.components.tokenize.tally import Tally
+from seqline.inputs.storage import fsspec
 
 SPLITS = ("train", "valid", "test")
 _DATA, _VALID, _TEST = range(len(PARAMETERS))

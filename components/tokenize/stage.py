@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
-
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
@@ -23,6 +21,7 @@ from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
+from seqline.inputs.storage import fsspec
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +57,15 @@ def tokenize(
     training data. The same data and options give the same bytes for any number of workers.
 
     Args:
-        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or gs://: a path, a pattern,
-            or several with commas; or a BigQuery query.
+        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
+            pattern, or several with commas; or a BigQuery query.
         corpus: The corpus folder to write.
         report: The HTML page to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed if empty.
         valid_data: Validation files in the same form; empty to split by a hash of the source.
         test_data: Test files in the same form; empty to split by a hash of the source.
         beam_options: Flags of Apache Beam, such as --runner=...; all cores of this machine by default.
-        previous_corpus: Corpus folder to measure drift against, local or gs://; empty for none.
+        previous_corpus: Corpus folder to measure drift against, local or in a bucket; empty for none.
         options: Options of the stage.
 
     Returns:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import fsspec
-
 from seqline.artifacts.record import Record, Schema
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import sentencepiece
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -18,6 +17,7 @@ from seqline.components.tokenize.normalization_rules import sentencepiece_rules
 from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
 from seqline.inputs.files import is_folder
+from seqline.inputs.storage import fsspec
 from seqline.tokenizers.checkpoint_files import read_folder
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 from seqline.tokenizers.prompts import with_template, with_text

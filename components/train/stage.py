@@ -9,6 +9,8 @@ from typing import Any
 from seqline.artifacts.corpus import Corpus
 from seqline.buckets import mounted
 from seqline.components.train.options import Options
+from seqline.inputs.mirror import folder_at
+from seqline.inputs.storage import local_copy
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ def train(
         output: The checkpoint folder to write.
         checkpoints: Folder of the working state; next to the output by default.
         warm_start: A checkpoint folder whose weights training starts from; empty for random weights. Both may be
-            gs://, where buckets are mounted under /gcs, as on Vertex.
+            gs://, s3:// or minio://.
         warm_start_fingerprint: The checkpoint's fingerprint, by which a training that was killed is found; its path by
             default.
         report: The HTML page about the training to write; None for none.
@@ -67,16 +69,17 @@ def train(
 
     data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
-    resources = ExitStack()
-    pretrained = resources.enter_context(opened_pretrained(options, warm_start))
-    selected = select_preset(options, data.manifest, hardware.peak_flops)
-    plan = make_plan(selected, data, hardware.replicas, pretrained)
-    folder = Path(mounted(checkpoints)) if checkpoints else output.parent / f".{output.name}.state"
-    # The options of the plan: with more minutes, the preset auto may be another one.
-    identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
-    state, chief = WorkingState(folder / identity), is_chief(strategy)
-    with resources, state.locked() if chief else nullcontext():
-        model = build_model(plan, hardware, strategy, Path(mounted(warm_start)) if warm_start else None, pretrained)
+    where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
+    with ExitStack() as stack:
+        pretrained = stack.enter_context(opened_pretrained(options, warm_start))
+        selected = select_preset(options, data.manifest, hardware.peak_flops)
+        plan = make_plan(selected, data, hardware.replicas, pretrained)
+        # The options of the plan: with more minutes, the preset auto may be another one.
+        identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
+        state, chief = WorkingState(*stack.enter_context(folder_at(where, identity))), is_chief(strategy)
+        stack.enter_context(state.locked() if chief else nullcontext())
+        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
+        model = build_model(plan, hardware, strategy, start, pretrained)
         log.info("%s", plan.describe(hardware.precision, model.count_params()))
         trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()

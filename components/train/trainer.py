@@ -119,7 +119,7 @@ class Trainer:
         """Writes the history for TensorBoard.
 
         Args:
-            folder: The folder; local or gs://.
+            folder: The folder; local or in a bucket.
         """
         writer = tf.summary.create_file_writer(folder)
         for entry in self.history[-1:] if folder == self.logs else self.history:

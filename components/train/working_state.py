@@ -19,6 +19,7 @@ from seqline.buckets import in_bucket, patiently, remove, upload
 from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.exclusive import exclusive, make_folder
+from seqline.inputs.mirror import Mirror
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,13 @@ class WorkingState:
 
     Args:
         folder: The folder of the files; made when missing.
+        mirror: Its copy in a bucket that is not mounted; None for none. No lock holds there: two runs with the same
+            data and options write the same states.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mirror: Mirror | None = None) -> None:
         make_folder(folder)
-        self.folder = folder
+        self.folder, self.mirror = folder, mirror
 
     def files(self) -> list[Path]:
         """The saved files, the latest first."""
@@ -88,6 +91,8 @@ class WorkingState:
                 _write(arrays, unfinished)
                 unfinished.replace(file)
                 flush(self.folder)
+            if self.mirror is not None:
+                self.mirror.push(file)
         except OSError as error:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -97,6 +102,8 @@ class WorkingState:
         for old in self.files()[FILES:]:
             with contextlib.suppress(OSError):  # it is deleted after the next save
                 patiently(partial(old.unlink, missing_ok=True), old)
+                if self.mirror is not None:
+                    self.mirror.drop(old)
         return True
 
     def load(self) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
@@ -141,6 +148,8 @@ class WorkingState:
     def delete(self) -> None:
         """Deletes the state of a finished run, and the folder above it if that is then empty."""
         with contextlib.suppress(OSError):
+            if self.mirror is not None:
+                self.mirror.clear()
             remove(self.folder)
             self.folder.parent.rmdir()  # unless others are in it, or a bucket has forgotten it
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 from seqline.accelerators import require_gpu
@@ -15,6 +16,7 @@ from seqline.components.tune.report import write_report
 from seqline.components.tune.space import apply, read_space
 from seqline.components.tune.trial import check_preset
 from seqline.exclusive import exclusive
+from seqline.inputs.mirror import folder_at
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def tune(
         tuning: The folder to write.
         report: The HTML page to write.
         checkpoints: Folder of the study and the working state of its trials; next to the output by default. It may be
-            gs://, where buckets are mounted under /gcs, as on Vertex.
+            gs://, s3:// or minio://.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
         warm_start_fingerprint: The checkpoint's fingerprint, by which a search that was killed is found;
             its path by default.
@@ -63,13 +65,14 @@ def tune(
     search = options.model_dump(exclude={"trials"})
     identity = [manifest.fingerprint, search, training.model_dump(), warm_start_fingerprint or warm_start]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(mounted(checkpoints)) if checkpoints else tuning.parent / f".{tuning.name}.state"
+    where = mounted(checkpoints) if checkpoints else tuning.parent / f".{tuning.name}.state"
     # Importing Optuna takes a second: check the space first.
     from seqline.components.tune.study import Study
 
-    folder = folder / f"tuning-{digest}"
-    with exclusive(folder, "is tuning with the same data and options"):
-        trials = Study(folder, corpus, dimensions, options, training, warm_start).run()
+    with ExitStack() as stack:
+        folder, mirror = stack.enter_context(folder_at(where, f"tuning-{digest}"))
+        stack.enter_context(exclusive(folder, "is tuning with the same data and options"))
+        trials = Study(folder, corpus, dimensions, options, training, warm_start, mirror=mirror).run()
         best = best_of(trials)
         log.info("best is trial %d: %.4f with %s", best.number, best.value, json.dumps(best.parameters))
         write_tuning(tuning, trials)

@@ -26,6 +26,7 @@ from seqline.components.tune.options import Options
 from seqline.components.tune.space import Dimension, apply
 from seqline.components.tune.trial import flags
 from seqline.errors import UserError
+from seqline.inputs.mirror import Mirror
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Study:
         training: Training options of the first trial, and of all trials where they are not searched.
         warm_start: A checkpoint folder whose weights every trial starts from; empty for random weights.
         poll_seconds: Seconds between reads of a trial's metrics.
+        mirror: The folder's copy in a bucket that is not mounted, where the trials have their working state; None for
+            none.
     """
 
     def __init__(
@@ -69,16 +72,18 @@ class Study:
         training: Training,
         warm_start: str = "",
         poll_seconds: float = 0.5,
+        mirror: Mirror | None = None,
     ) -> None:
         # The trials run in another folder.
         folder, corpus = folder.absolute(), corpus.absolute()
-        if warm_start and not warm_start.startswith("gs://"):
+        if warm_start and "://" not in warm_start:
             warm_start = str(Path(warm_start).absolute())
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.corpus, self.options, self.training = folder, corpus, options, training
         self.dimensions, self.warm_start, self.poll_seconds = dimensions, warm_start, poll_seconds
+        self.mirror = mirror
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = JournalStorage(open_journal(folder / "study.journal"))
+        storage = JournalStorage(open_journal(folder / "study.journal", mirror))
         self.study = optuna.create_study(
             study_name="tuning", storage=storage, load_if_exists=True, direction="minimize"
         )
@@ -159,7 +164,7 @@ class Study:
         command = [
             *(sys.executable, "-m", "seqline.components.train"),
             f"--output={folder / 'checkpoint'}",
-            f"--checkpoints={self.folder / 'checkpoints'}",
+            f"--checkpoints={self.mirror.address if self.mirror else self.folder}/checkpoints",
             *flags(str(self.corpus), self.options, training, self.warm_start),
         ]
         # The current folder must not shadow a module.
@@ -196,5 +201,6 @@ class Study:
 
     def _reason(self, number: int) -> str:
         """The last line that a trial printed."""
-        lines = (self._folder(number) / "log.txt").read_text(encoding="utf-8").strip().splitlines()
+        log_file = self._folder(number) / "log.txt"  # in a bucket it is gone with the process that was killed
+        lines = log_file.read_text(encoding="utf-8").strip().splitlines() if log_file.exists() else []
         return lines[-1] if lines else "it printed nothing"

@@ -46,12 +46,12 @@ def read_human_evaluation(address: str) -> HumanEvaluation:
     """Reads a human evaluation.
 
     Args:
-        address: The file, local or gs://.
+        address: The file, local or in a bucket.
 
     Raises:
         UserError: If it is missing or cannot be read.
     """
-    import fsspec
+    from seqline.inputs.storage import fsspec
 
     origin, remedy = f"human_evaluation: {address}", HumanEvaluation.SCHEMA.remedy
     try:

@@ -5,11 +5,16 @@ pass and the second none, so the difference is written down. It is passed as a p
 every orchestrator includes the values of parameters in the cache key.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from seqline.artifacts.evaluation import STANDINGS, Standing
+from seqline.atomic import atomic_directory, atomic_write
+
+FILE = "opponents.json"
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Opponent:
             can.
         version: Its number; empty for none.
         fingerprint: Its model's fingerprint as it was registered.
-        address: Its model's folder, or gs://; empty if there is nothing to measure.
+        address: Its model's folder, or one in a bucket, such as gs://; empty if there is nothing to measure.
         files: Digest of the names, sizes and times of its files: other files are no cache hit.
         checked: Time of the check that found the problem: a problem is never a cache hit.
     """
@@ -51,3 +56,15 @@ class Opponent:
         if not known.get("address") and not known.get("problem") and known.get("standing") not in STANDINGS[1:]:
             return cls(problem="it is not known whether there is a version to compare with")
         return cls(**known)  # type: ignore[arg-type]
+
+
+def write_opponents(folder: Path, opponents: Mapping[str, Opponent]) -> None:
+    """Writes what was found, for people: stages read the parameters.
+
+    Args:
+        folder: The artifact's folder to write.
+        opponents: The versions by role.
+    """
+    with atomic_directory(folder, FILE) as written:
+        content = {role: one.to_parameter() for role, one in opponents.items()}
+        atomic_write(written / FILE, json.dumps(content, indent=1) + "\n")

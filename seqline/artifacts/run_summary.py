@@ -38,7 +38,7 @@ class Summary(Record):
 
     Attributes:
         run: The run's name.
-        state: SUCCEEDED, FAILED or CANCELLED, as the orchestrator reports it.
+        state: SUCCEEDED, FAILED or CANCELLED, as the orchestrator reports it; UNKNOWN if it does not.
         failed_task: The failed tasks, separated by commas; empty if none or unknown.
         error: Why; empty if nothing failed.
         data: Input files as given to the run; empty if the snapshot is missing.
@@ -70,6 +70,8 @@ class Summary(Record):
         """Returns the outcome of the run in one or two sentences."""
         if self.state == "CANCELLED":
             return "The run was cancelled."
+        if self.state == "UNKNOWN":
+            return "The server did not report whether the run succeeded: look at its page."
         if self.state != "SUCCEEDED":
             where = f" in {self.failed_task}" if self.failed_task else ""
             return f"The run failed{where}."

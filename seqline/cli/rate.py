@@ -97,7 +97,7 @@ def _local(address: str, files: list[str]) -> Iterator[Path]:
         return
     import tempfile
 
-    import fsspec
+    from seqline.inputs.storage import fsspec
 
     with tempfile.TemporaryDirectory(prefix="rate.") as folder:
         storage, root = fsspec.core.url_to_fs(address.rstrip("/"))

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import fsspec
-
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 
 _BEGINNING = re.compile(r"\s*(?:SELECT|WITH)\s", re.IGNORECASE)
 # Independent of the rows' order; the sum is there because equal rows cancel out in the XOR.

@@ -1,13 +1,12 @@
-"""Finds and describes input files, local or by fsspec (gs://), and BigQuery queries instead of files."""
+"""Finds and describes input files, local or in a bucket (gs://, s3://, minio://), and BigQuery queries."""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
+from seqline.inputs.storage import fsspec
 from seqline.paths import expanded
 from seqline.schema.transport import is_utf8
 
@@ -19,9 +18,10 @@ class InputFile:
     Attributes:
         path: Absolute path or URL; for a query, its text.
         size: Bytes; for a query, rows.
-        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content; for a query, "bigquery:" and that of its
-            rows.
-        generation: Cloud Storage generation of the object; empty elsewhere.
+        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content; "etag:" and what S3 calls its content,
+            which depends on the sizes of the parts that it was uploaded in; for a query, "bigquery:" and the digest of
+            its rows.
+        generation: Cloud Storage generation of the object, or its version on S3; empty elsewhere.
         parameter: The parameter that names it, such as "data" or "tokenizer".
     """
 
@@ -77,7 +77,7 @@ def find_files(data: str, parameter: str = "data") -> list[str]:
 
 
 def describe(path: str, parameter: str = "data") -> InputFile:
-    """Reads a file's size and checksum; those of an object come from Cloud Storage without a download.
+    """Reads a file's size and checksum; those of an object come from the bucket without a download.
 
     Args:
         path: A file or a query, as `find_files` returns it.
@@ -96,15 +96,18 @@ def describe(path: str, parameter: str = "data") -> InputFile:
         info: dict[str, Any] = system.info(path)
         if not info["size"]:
             raise UserError(f"{path} is empty; give a file with at least one pair")
-        for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c")):
-            if info.get(name):
-                return InputFile(path, info["size"], f"{kind}:{info[name]}", str(info.get("generation", "")), parameter)
+        for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c"), ("etag", "ETag")):
+            if value := str(info.get(name) or "").strip('"'):
+                generation = str(info.get("generation") or info.get("VersionId") or "")
+                return InputFile(path, info["size"], f"{kind}:{value}", generation, parameter)
         digest = hashlib.sha256()
         with system.open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # every file system has its own errors
+        raise UserError(f"{path} cannot be read: {_reason(error)}") from error
     return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
 
 
@@ -141,8 +144,8 @@ def describe_folder(folder: str, parameter: str, endings: tuple[str, ...] = ("",
     root = system._strip_protocol(folder if remote else str(expanded(folder).absolute())).rstrip("/")
     try:
         found = system.find(root)
-    except OSError as error:
-        raise UserError(f"{parameter}: {folder} cannot be listed: {error.strerror or error}") from error
+    except Exception as error:  # every file system has its own errors
+        raise UserError(f"{parameter}: {folder} cannot be listed: {_reason(error)}") from error
     if not found or found == [root]:
         raise UserError(f"{parameter}: {folder} is not a folder with files; check the path")
     address = system.unstrip_protocol if remote else str
@@ -161,11 +164,17 @@ def _expand(pattern: str, parameter: str) -> list[str]:
         if not any(character in pattern for character in "*?["):
             raise UserError(f"{parameter}: no such file: {pattern}; check the path")
         found = [path for path in system.glob(pattern) if system.isfile(path)]
-    except OSError as error:
-        raise UserError(f"{parameter}: {pattern} cannot be listed: {error.strerror or error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # every file system has its own errors
+        raise UserError(f"{parameter}: {pattern} cannot be listed: {_reason(error)}") from error
     if not found:
         raise UserError(f"{parameter}: the pattern {pattern} matches no file; check it")
     return [system.unstrip_protocol(path) if remote else path for path in found]
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def _filesystem(path: str) -> Any:

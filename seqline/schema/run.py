@@ -37,8 +37,8 @@ class PairOptions(TaskOption, SourceOption):
     )
     tokenizer: str = Field(
         "",
-        description="SentencePiece model, or folder of a pretrained checkpoint whose tokenizer to use, local or gs://; "
-        "empty to train one.",
+        description="SentencePiece model, or folder of a pretrained checkpoint whose tokenizer to use, local or in a "
+        "bucket; empty to train one.",
     )
 
     @field_validator("source_language", "target_language")
@@ -58,16 +58,20 @@ class RunParameters(PairOptions):
     data: str = Field(
         "",
         description="Pairs of source and target (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), or for batch "
-        "inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or gs://; or a BigQuery "
-        "query.",
+        "inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; or a "
+        "BigQuery query.",
     )
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")
-    previous_corpus: str = Field("", description="Corpus folder to measure drift against; empty for none.")
+    previous_corpus: str = Field(
+        "", description="Corpus folder to measure drift against, local or in a bucket; empty for none."
+    )
     model: str = Field(
         "", description="Exported model, or an endpoint (a local folder or kserve://NAMESPACE/NAME): its live version."
     )
-    warm_start: str = Field("", description="Checkpoint folder whose weights training starts from; empty for none.")
+    warm_start: str = Field(
+        "", description="Checkpoint folder whose weights training starts from, local or in a bucket; empty for none."
+    )
     human_evaluation: str = Field(
         "", description="Human evaluation of challenger and champion from `seqline rate import`; empty for none."
     )
@@ -77,7 +81,9 @@ class RunParameters(PairOptions):
         "Vertex AI, or kserve://NAMESPACE/NAME on KServe; empty for nowhere.",
     )
     checkpoints: str = Field(
-        "", description="Folder of the working state that a killed run resumes from; empty for one beside the output."
+        "",
+        description="Folder of the working state that a killed run resumes from, local or in a bucket; empty for one "
+        "beside the output, which ends with the pod on Kubeflow.",
     )
     beam_options: str = Field("", description="Flags of Apache Beam, such as --runner=DataflowRunner.")
     api_endpoint: str = Field(

@@ -79,6 +79,12 @@ def test_a_variable_decides_for_all_folders(bucket: Path, tmp_path: Path, monkey
 def test_an_address_is_where_vertex_mounts_it() -> None:
     assert mounted("gs://bucket/a/b") == "/gcs/bucket/a/b"
     assert mounted("a/b") == "a/b"
+    assert mounted("s3://bucket/a") == "s3://bucket/a"
+
+
+def test_in_a_pod_of_kubeflow_no_bucket_is_mounted_below_gcs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KFP_POD_NAME", "train-1")
+    assert mounted("gs://bucket/a/b") == "gs://bucket/a/b"
 
 
 def test_a_folder_is_built_on_this_machine_and_appears_in_the_bucket(bucket: Path) -> None:

@@ -151,7 +151,7 @@ class Templates:
         return _Translated(RegistryClient(host=host, auth=auth))
 
     def _read(self, address: str) -> str:
-        import fsspec
+        from seqline.inputs.storage import fsspec
 
         try:
             with fsspec.open(address, "r", encoding="utf-8") as file:
@@ -160,7 +160,7 @@ class Templates:
             raise UserError(f"there is no {address}; `seqline upload` prints the address of what it wrote") from None
 
     def _write(self, address: str, text: str) -> None:
-        import fsspec
+        from seqline.inputs.storage import fsspec
 
         try:
             with fsspec.open(address, "w", encoding="utf-8") as file:

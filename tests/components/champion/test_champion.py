@@ -148,19 +148,23 @@ def test_the_best_version_is_another_than_the_champion_where_its_alias_is(
     assert find(models.calm, endpoint).best == IS_CHAMPION
 
 
-def test_the_component_passes_the_states_and_an_address_for_each(endpoint: Endpoint, models: SimpleNamespace) -> None:
-    from kfp.dsl import Model
+def test_the_component_passes_each_version_with_its_address_as_a_parameter(
+    endpoint: Endpoint, models: SimpleNamespace, tmp_path: Path
+) -> None:
+    from kfp.dsl import Artifact, Model
 
     from seqline.components.champion.component import champion as component
 
-    outputs = {"champion": Model(uri="a"), "best": Model(uri="b")}
+    opponents = Artifact(uri=str(tmp_path / "opponents"))
     model = Model(uri=str(models.quiet))
-    live, best, rolled_back = component.python_func(model=model, **outputs, endpoint=str(endpoint.path))
+    live, best, rolled_back = component.python_func(model=model, opponents=opponents, endpoint=str(endpoint.path))
     assert Opponent.from_parameter(live) == find(models.quiet, endpoint).champion
     assert Opponent.from_parameter(best) == IS_CHAMPION
     assert rolled_back == ""
-    assert outputs["champion"].uri == str(endpoint.model(1))
-    assert not Path(outputs["best"].uri).exists()
+    assert live["address"] == str(endpoint.model(1))
+    # The address of an artifact is the one that the launcher gave it.
+    assert opponents.uri == str(tmp_path / "opponents")
+    assert json.loads((tmp_path / "opponents" / "opponents.json").read_text()) == {"champion": live, "best": best}
 
 
 def test_a_challenger_that_was_rolled_back_is_named(endpoint: Endpoint, models: SimpleNamespace) -> None:

@@ -412,3 +412,24 @@ def test_a_trained_and_exported_model_is_measured(exported_model: Path, corpus: 
     assert measured.metrics["empty_outputs"].value < 100
     assert measured.metrics["perplexity"].value > 1
     assert all(sentence.score <= 0 for sentence in read_sentences(tmp_path / "evaluation"))
+
+
+def test_a_model_in_a_bucket_is_copied_and_measured_if_its_files_are_those_that_were_looked_up(
+    model: Path, small_corpus: Path, s3_bucket: Any
+) -> None:
+    from seqline.components.champion.files import read_files
+
+    address = f"s3://{s3_bucket.name}/runs/1/model"
+    for path in model.rglob("*"):
+        if path.is_file():
+            s3_bucket.store.put(s3_bucket.name, f"runs/1/model/{path.relative_to(model)}", path)
+    home, digest = small_corpus.parent, read_files(address, "model-fingerprint")
+    outputs = small_corpus, home / "evaluation", home / "report.html", Options(), False, "", ""
+    assert evaluate(address, *outputs, digest).metrics["bleu"].value == pytest.approx(100)
+
+    s3_bucket.client.put_object(Bucket=s3_bucket.name, Key="runs/1/model/model.json", Body=b"{}")
+    # Not recorded: what is recorded is cached, and this may pass.
+    with pytest.raises(UserError, match="its files changed meanwhile: s3://"):
+        evaluate(address, *outputs, digest)
+    with pytest.raises(UserError, match="its files are gone: s3://"):
+        evaluate(f"s3://{s3_bucket.name}/other", *outputs, digest)

@@ -13,8 +13,8 @@ from tests.stand_ins.webhook import Receiver
 @dsl.pipeline(name="only-a-snapshot")
 def only_a_snapshot(data: str):
     ending = summarize(
-        runs_root=dsl.PIPELINE_ROOT_PLACEHOLDER,
         run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         notification={"webhooks": ["env:SEQLINE_TEST_HOOK"]},
     )
     with dsl.ExitHandler(ending):

@@ -187,7 +187,8 @@ def test_the_address_is_in_no_log_note_or_file(
     caplog.set_level(logging.DEBUG)
     receiver.answers = [answer] * 9
     status = RunStatus(state="FAILED", error="x")
-    summarize(str(tmp_path), "run-1", tmp_path / "own" / "summary", tmp_path / "own" / "report.html", status, options())
+    paths = tmp_path / "own" / "summary", tmp_path / "own" / "report.html"
+    summarize(str(paths[0]), "run-1", "77", *paths, status, options())
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     shown = capfd.readouterr()
     for text in (caplog.text, written, shown.out, shown.err):

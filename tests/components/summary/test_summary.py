@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,9 @@ def complete(root: Path, prefix: str = "") -> None:
     put(root, f"{prefix}deploy", "deployment", "deployment.json", deployment)
 
 
-def sum_up(root: Path, status: RunStatus = RunStatus(), runs_root: str = "", name: str = RUN) -> tuple[Summary, str]:  # noqa: B008
+def sum_up(root: Path, status: RunStatus = RunStatus(), address: str = "") -> tuple[Summary, str]:  # noqa: B008
     own = root / RUN / "summarize"
-    found = summarize(runs_root or str(root), name, own / "summary", own / "report", status)
+    found = summarize(address or str(own / "summary"), RUN, "77", own / "summary", own / "report", status)
     assert read_summary(own / "summary") == found
     return found, (own / "report").read_text(encoding="utf-8")
 
@@ -72,10 +73,85 @@ def test_the_color_of_a_difference_follows_the_metrics_direction(tmp_path: Path)
     assert '<td class="number down">+1.00</td>' in html
 
 
-@pytest.mark.parametrize("runs_root", ["{root}", "{root}/1234", "{root}/1234/" + RUN])
-def test_the_layout_of_vertex_is_found_too(tmp_path: Path, runs_root: str) -> None:
+def on_kubeflow(root: Path) -> Path:
+    """A run as Kubeflow's driver names its folders: <root>/<pipeline>/<run's id>/<task>/<id>/<output>."""
+    folder = root / "v2/artifacts/seqline-training/77"
+    for task in (root / RUN).iterdir():
+        for output in task.iterdir():
+            shutil.copytree(output, folder / task.name / "0a1b" / output.name)
+    return folder
+
+
+def log(folder: Path, task: str, text: str, attempt: str = "") -> None:
+    file = folder / task / "0a1b" / f"executor-logs{attempt}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_the_layout_of_vertex_is_found_too(tmp_path: Path) -> None:
     complete(tmp_path / "1234", prefix="-8812_")
-    found, _ = sum_up(tmp_path / "1234", runs_root=runs_root.format(root=tmp_path))
+    found, _ = sum_up(tmp_path / "1234", address=f"{tmp_path}/1234/{RUN}/summarize_-99/summary")
+    assert found.decision is not None
+    assert found.deployment is not None
+    assert found.notes == []
+
+
+def test_the_layout_of_kubeflow_is_found_too(tmp_path: Path) -> None:
+    complete(tmp_path)
+    folder = on_kubeflow(tmp_path)
+    found, _ = sum_up(tmp_path, RunStatus(state="COMPLETE"), f"{folder}/summarize/7d/summary")
+    assert (found.state, found.notes) == ("SUCCEEDED", [])
+    assert found.headline() == "The challenger was blessed and is live as version 2."
+
+
+def test_on_kubeflow_a_failed_task_is_the_one_of_which_there_are_logs_alone(tmp_path: Path) -> None:
+    put(tmp_path, "snapshot", "snapshot", "snapshot.json", {"data": "pairs.tsv", "fingerprint": "f" * 64})
+    folder = on_kubeflow(tmp_path)
+    log(folder, "snapshot", "fine\n", "-0")
+    log(folder, "tokenize", "Traceback\nMemoryError\n", "-0")
+    log(folder, "tokenize", TRACEBACK, "-10")
+    log(folder, "summarize", "running\n", "-0")
+    for state in ("FAILED", "RUNNING"):
+        found, html = sum_up(tmp_path, RunStatus(state=state, task="exit-handler-1"), f"{folder}/summarize/7d/summary")
+        assert (found.state, found.failed_task) == ("FAILED", "tokenize")
+        assert found.error == "data names no file: pairs.tsv\nGive another path."
+        assert "The run failed in tokenize." in html
+
+
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        ([], "UNKNOWN"),
+        (["evaluation.json"], "SUCCEEDED"),  # of tuning
+        (["counts.json"], "SUCCEEDED"),  # of batch
+        (["evaluation.json", "opponents.json"], "UNKNOWN"),  # of training, without a decision
+        (["evaluation.json", "opponents.json", "decision.json"], "UNKNOWN"),  # blessed, and deploy did not end
+        (["evaluation.json", "opponents.json", "decision.json", "deployment.json"], "SUCCEEDED"),
+    ],
+)
+def test_what_the_server_leaves_open_the_files_decide_if_they_can(
+    tmp_path: Path, written: list[str], state: str
+) -> None:
+    put(tmp_path, "snapshot", "snapshot", "snapshot.json", {"data": "pairs.tsv", "fingerprint": "f" * 64})
+    for file in written:
+        if file == "decision.json":
+            write_decision(tmp_path / RUN / "bless" / "decision", decision())
+        else:
+            put(tmp_path, file.partition(".")[0], "output", file, {})
+    found, _ = sum_up(tmp_path, RunStatus(state="RUNNING", task="exit-handler-1"))
+    assert (found.state, found.failed_task) == (state, "")
+    assert ("did not report" in found.headline()) == (state == "UNKNOWN")
+
+
+def test_a_run_that_was_not_blessed_has_succeeded_though_the_server_leaves_it_open(tmp_path: Path) -> None:
+    write_decision(tmp_path / RUN / "bless" / "decision", decision(blessed=False))
+    assert sum_up(tmp_path, RunStatus(state="RUNNING"))[0].state == "SUCCEEDED"
+
+
+def test_the_layout_of_vertex_is_found_in_a_root_of_the_runs_name(tmp_path: Path) -> None:
+    root = tmp_path / RUN / "1234"
+    complete(root, prefix="-8812_")
+    found, _ = sum_up(root)
     assert found.decision is not None
     assert found.deployment is not None
     assert found.notes == []
@@ -95,7 +171,8 @@ def test_a_bucket_is_read_like_a_folder(tmp_path: Path) -> None:
     complete(tmp_path)
     memory.put(str(tmp_path / RUN), f"/bucket/runs/99/{RUN}", recursive=True)
     try:
-        found, _ = sum_up(tmp_path / "elsewhere", runs_root="memory://bucket/runs")
+        address = f"memory://bucket/runs/99/{RUN}/summarize_-99/summary"
+        found, _ = sum_up(tmp_path / "elsewhere", address=address)
     finally:
         memory.rm("/bucket", recursive=True)
     assert found.headline() == "The challenger was blessed and is live as version 2."
@@ -177,10 +254,14 @@ def test_a_file_without_its_fields_is_noted_if_they_are_required(
     assert ("Problems of this summary" in html) == noted
 
 
-@pytest.mark.parametrize(("runs_root", "name"), [("unknown://x", RUN), ("/nowhere", RUN), ("", RUN), ("/tmp", "")])
-def test_a_root_that_cannot_be_listed_is_noted(tmp_path: Path, runs_root: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "names"), [(f"unknown://x/{RUN}/s/summary", (RUN, "")), ("/nowhere", (RUN, "")), ("/tmp/a/b", ("", ""))]
+)
+def test_a_folder_of_the_run_that_cannot_be_found_is_noted(
+    tmp_path: Path, address: str, names: tuple[str, str]
+) -> None:
     own = tmp_path / "summarize"
-    found = summarize(runs_root, name, own / "summary", own / "report", FAILED)
+    found = summarize(address, *names, own / "summary", own / "report", FAILED)
     assert found.notes
     assert found.error == FAILED.error
     assert (own / "report").is_file()
@@ -205,6 +286,7 @@ def test_a_folder_without_a_summary_is_a_users_error(tmp_path: Path) -> None:
 
 def test_it_runs_alone(tmp_path: Path) -> None:
     complete(tmp_path)
-    flags = ["--runs_root", str(tmp_path), "--run_name", RUN, "--state", "FAILED", "--error", "out of memory"]
+    own = ["--address", str(tmp_path / RUN / "summarize" / "summary"), "--run_name", RUN, "--run_id", "77"]
+    flags = [*own, "--state", "FAILED", "--error", "out of memory"]
     assert run(summarize, [*flags, "--summary", str(tmp_path / "out"), "--report", str(tmp_path / "out.html")]) == 0
     assert read_summary(tmp_path / "out").error == "out of memory"
