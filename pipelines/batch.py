@@ -22,9 +22,8 @@ def batch(
     """Runs every line of large files through an exported model.
 
     1. snapshot checks the parameters, fingerprints the data, and finds the live version of an endpoint.
-    2. An importer makes the model an artifact.
-    3. infer writes one prediction for each line, in the order of the input.
-    4. summarize reports what the run did, whether it succeeded or failed, and notifies.
+    2. infer writes one prediction for each line, in the order of the input.
+    3. summarize reports what the run did, whether it succeeded or failed, and notifies.
     """
     summary = summarize(
         run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, notification=notification
@@ -34,11 +33,10 @@ def batch(
             data=data, model=model, source_field=source_field, inference=inference, notification=notification
         )
         checked.set_caching_options(enable_caching=False)
-        imported = dsl.importer(artifact_uri=checked.outputs["model"], artifact_class=dsl.Model)
         predicted = infer(
             data=data,
             fingerprint=checked.outputs["fingerprint"],
-            model=imported.output,
+            model=checked.outputs["model"],
             options=checked.outputs["inference"],
             checkpoints=checkpoints,
             beam_options=beam_options,

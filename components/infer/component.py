@@ -1,14 +1,14 @@
 """The KFP contract of infer."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, Input, Metrics, Model, Output
+from kfp.dsl import Artifact, Metrics, Output
 
 
 @dsl.component(base_image="seqline/infer:0.1.0", install_kfp_package=False)
 def infer(
     data: str,
     fingerprint: str,
-    model: Input[Model],
+    model: str,
     predictions: Output[Artifact],
     metrics: Output[Metrics],
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
@@ -34,5 +34,5 @@ def infer(
     from seqline.components.infer.options import Options
     from seqline.components.infer.stage import infer as run
 
-    counts = run(data, model.path, Path(predictions.path), fingerprint, checkpoints, beam_options, Options(**options))
+    counts = run(data, model, Path(predictions.path), fingerprint, checkpoints, beam_options, Options(**options))
     metrics.metadata.update(lines=counts.lines, predicted=counts.predicted, failed=counts.lines - counts.predicted)

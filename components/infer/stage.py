@@ -14,6 +14,7 @@ from seqline.accelerators import require_gpu
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.predictions import Counts, Predictions
 from seqline.atomic import atomic_directory
+from seqline.buckets import mounted
 from seqline.components.infer.lines import parser_of
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
@@ -24,6 +25,7 @@ from seqline.errors import UserError
 from seqline.inputs.downloads import download_model
 from seqline.inputs.files import find_files
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
+from seqline.inputs.storage import local_copy
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +145,11 @@ def served_model(model: str) -> Iterator[Served]:
             download_model(address, Path(folder))
             yield Served(ExportedModel(Path(folder)), address)
         return
-    path = Path(model)
+    if "://" in (address := mounted(model)):
+        with local_copy(address) as folder:
+            yield Served(ExportedModel(folder), address)
+        return
+    path = Path(address)
     if not (path / "endpoint.json").is_file():
         yield Served(ExportedModel(path))
         return

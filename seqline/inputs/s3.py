@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from s3fs import S3FileSystem
 
 from seqline.errors import UserError
@@ -39,6 +40,13 @@ class S3(S3FileSystem):  # type: ignore[misc]
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{**arguments_of(self.protocol[0]), **given})
+
+    async def _call_s3(self, *arguments: Any, **named: Any) -> Any:
+        """Makes what s3fs leaves as an error of botocore, such as of a server that does not answer, an OSError."""
+        try:
+            return await super()._call_s3(*arguments, **named)
+        except BotoCoreError as error:
+            raise OSError(str(error)) from error
 
 
 class Minio(S3):

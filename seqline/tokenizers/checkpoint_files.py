@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import fsspec
-
 from seqline.artifacts.text_tokenizer import MODEL, TextTokenizer, encoded
 from seqline.errors import UserError
+from seqline.inputs.storage import fsspec
 from seqline.tokenizers.bpe import KINDS, Bpe, read_bpe
 from seqline.tokenizers.characters import character_ranges
 from seqline.tokenizers.host import BPE

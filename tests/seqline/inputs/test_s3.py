@@ -88,6 +88,9 @@ def test_a_server_that_does_not_answer_is_one_message(s3_bucket: Any, monkeypatc
     S3.clear_instance_cache()
     with pytest.raises(UserError, match=r"data: s3://b/a.tsv cannot be listed: .*127\.0\.0\.1"):
         find_files("s3://b/a.tsv")
+    files, root = open_folder("s3://b/folder")
+    with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+        files.find(root)
 
 
 def test_a_folder_is_copied_whole(s3_bucket: Any) -> None:
