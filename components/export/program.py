@@ -97,6 +97,33 @@ class Program(tf.Module):
         """
         return self.tokenizer.decode(ids, complete)
 
+    def counted(self, source: Any) -> Any:
+        """Counts the tokens of sources.
+
+        Args:
+            source: int32 `[batch, length]`, padded.
+
+        Returns:
+            int32 `[batch]`.
+        """
+        return tf.math.count_nonzero(tf.not_equal(source, self.config.padding), axis=1, dtype=tf.int32)
+
+    def counts(self, ids: Any) -> dict[str, Any]:
+        """Counts the tokens of results, up to `eos` or all; a result that is missing has none.
+
+        Args:
+            ids: int32 `[batch, results, length]`, padded after `eos`.
+
+        Returns:
+            The outputs `output_tokens` and `finished` of the signature `parameters`.
+        """
+        ends = tf.equal(ids, self.config.eos_id)
+        finished = tf.reduce_any(ends, axis=2)
+        first = tf.argmax(tf.cast(ends, tf.int32), axis=2, output_type=tf.int32) + 1
+        missing = tf.reduce_all(tf.equal(ids, self.config.padding), axis=2)
+        unfinished = tf.where(missing, 0, tf.shape(ids)[2])
+        return {"output_tokens": tf.where(finished, first, unfinished), "finished": finished}
+
     def serve(self, text: Any) -> dict[str, Any]:
         """`serving_default`: text to text."""
         source, cut = self.read(text)
@@ -117,7 +144,13 @@ class Program(tf.Module):
             found = search(self.decoder, source, options)
         batch, results, length = tf.unstack(tf.shape(found.ids))
         texts = tf.reshape(self.decode(tf.reshape(found.ids, (batch * results, length))), (batch, results))
-        return {"text": texts, "score": found.scores, "cut": cut}
+        return {
+            "text": texts,
+            "score": found.scores,
+            "cut": cut,
+            "input_tokens": self.counted(source),
+            **self.counts(found.ids),
+        }
 
     def score(self, source: Any, target: Any) -> dict[str, Any]:
         """`score`: log probabilities of given outputs."""
@@ -143,7 +176,7 @@ class Program(tf.Module):
         source, cut = self.read(text)
         with self.decoder.unpacked():
             stream = begin(self.decoder, source, self.decoding.max_output_length)
-        return {**stream._asdict(), "cut": cut}
+        return {**stream._asdict(), "cut": cut, "input_tokens": self.counted(source)}
 
     def proceed(self, pieces: Any, **inputs: Any) -> dict[str, Any]:
         """`stream_next`: decodes more tokens; clients know their number as `pieces`."""
@@ -151,7 +184,9 @@ class Program(tf.Module):
         with self.decoder.unpacked():
             stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
-        return {**state, "text": self.decode(stream.ids[:, 1:], stream.done)}
+        outputs = stream.ids[:, 1:]
+        ended = tf.reduce_any(tf.equal(outputs, self.config.eos_id), axis=1)
+        return {**state, "text": self.decode(outputs, stream.done), "finished": ended}
 
     def _search(self, parameters: dict[str, Any]) -> Search:
         options = Search.of(self.decoding)._replace(**parameters)

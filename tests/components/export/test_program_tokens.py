@@ -1,6 +1,7 @@
 """Tokens in the exported program: limits, ends and prompts. The model is tiny, and nothing is traced."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -18,16 +19,23 @@ from tests.seqline.tokenizers import small
 OWN = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
 
 
-def program(tokenizer: TextTokenizer, content: bytes, folder: Path) -> Program:
-    ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
+def program(tokenizer: TextTokenizer, content: bytes, folder: Path, **choices: Any) -> Program:
+    ids: dict[str, Any] = {
+        "pad_id": tokenizer.pad,
+        "unk_id": tokenizer.unknown,
+        "bos_id": tokenizer.start,
+        "eos_id": tokenizer.end,
+    }
+    if tokenizer.unknown < 0:
+        ids["unk_id"] = None
     config = TransformerConfig(
         vocabulary_size=tokenizer.vocabulary_size,
-        encoder_layers=1,
+        encoder_layers=0 if choices else 1,
         decoder_layers=1,
         hidden_dim=8,
         intermediate_dim=8,
         num_heads=2,
-        **ids,
+        **{**ids, **choices},
     )
     file = folder / "tokenizer"
     file.write_bytes(content)
@@ -57,6 +65,30 @@ def test_a_source_gets_its_prompt(tmp_path: Path) -> None:
     found, host = program(tokenizer, tokenizer.to_bytes(), tmp_path), HostTokenizer(tokenizer)
     ids, _ = found.read(tf.constant(["a"]))
     assert rows(ids, 1) == [[*host.encode_sources(["a"])[0][:11], 1]]
+
+
+def test_the_tokens_of_inputs_and_results_are_counted(tmp_path: Path) -> None:
+    model = small.sentencepiece_model(byte_fallback=True, vocab_size=420, **OWN)
+    tokenizer = read_tokenizer(model)
+    found, texts = program(tokenizer, model, tmp_path), ["house", "", "The house is small, and the garden isn't"]
+    source, _ = found.read(tf.constant(texts))
+    rows = HostTokenizer(tokenizer).encode_sources(texts)
+    assert found.counted(source).numpy().tolist() == [min(len(row) + 1, 12) for row in rows]
+    # Ended, ended at the limit, not ended, and a result that is missing.
+    ids = tf.constant([[[5, 3, 0], [5, 6, 3]], [[5, 6, 7], [0, 0, 0]]])
+    counts = found.counts(ids)
+    assert counts["output_tokens"].numpy().tolist() == [[2, 3], [3, 0]]
+    assert counts["finished"].numpy().tolist() == [[True, True], [False, False]]
+    assert found.counts(tf.zeros((0, 2, 3), tf.int32))["output_tokens"].shape == (0, 2)
+
+
+def test_the_end_counts_where_it_is_the_padding_too(tmp_path: Path) -> None:
+    tokenizer = read_files(small.chat_files(), "").tokenizer
+    found = program(tokenizer, tokenizer.to_bytes(), tmp_path, architecture="gpt", prompt_form="template")
+    end = tokenizer.end
+    counts = found.counts(tf.constant([[[5, end, -1], [5, 6, end]]]))
+    assert counts["output_tokens"].numpy().tolist() == [[2, 3]]
+    assert found.counted(tf.constant([[end, 5, -1], [end, 5, end]])).numpy().tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("done", [False, True])
