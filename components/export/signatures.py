@@ -20,6 +20,8 @@ PURPOSES = {
 }
 MEANINGS = {
     "text": "UTF-8",
+    "rendered": "whether the texts are chats: rendered with the template in model.json, the id of each special token "
+    "between two U+0001; never true for a user's own text",
     "source": "input, UTF-8",
     "target": "output to score, UTF-8",
     "ids": "tokens ending in `eos`, padded with `pad`; with a template, prompts have no `eos`, and padding is -1; of a "

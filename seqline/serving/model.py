@@ -11,7 +11,7 @@ import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
 
 from seqline.errors import UserError
 from seqline.serving.answers import Answer, Counts, Parameters
-from seqline.serving.decoding import SIGNATURE, STREAMING, defaults
+from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
 
 
@@ -77,7 +77,7 @@ class Model:
         start, proceed = (self._signatures[name] for name in STREAMING)
         scalars = self._scalars(proceed, parameters)
         values = {**self._defaults, **dict(parameters)}
-        state = start(text=tf.constant(texts, tf.string))
+        state = start(text=tf.constant(texts, tf.string), **self._scalars(start, parameters))
         cut = state.pop("cut").numpy().tolist()
         counted = state.pop("input_tokens", None)
         if counted is None:  # of a model of before it was returned: the mask is 0 at the tokens of the input
@@ -108,7 +108,7 @@ class Model:
             ]
 
     def _scalars(self, signature: Any, parameters: Parameters) -> dict[str, Any]:
-        values = {**self._defaults, **dict(parameters)}
+        values = {RENDERED: False, **self._defaults, **dict(parameters)}
         if values["sampling"] and "seed" not in dict(parameters):
             values["seed"] = random.getrandbits(31)
         specs = signature.structured_input_signature[1]

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from seqline.artifacts.exported_model import Decoding
 from seqline.artifacts.text_tokenizer import TextTokenizer
-from seqline.components.export.program import Program
+from seqline.components.export.program import TEXTS, Program
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
+from seqline.tokenizers.chats import marked
 from seqline.tokenizers.checkpoint_files import read_files
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 from seqline.tokenizers.prompts import with_template
@@ -19,7 +21,7 @@ from tests.seqline.tokenizers import small
 OWN = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
 
 
-def program(tokenizer: TextTokenizer, content: bytes, folder: Path, **choices: Any) -> Program:
+def program(tokenizer: TextTokenizer, content: bytes, folder: Path, length: int = 12, **choices: Any) -> Program:
     ids: dict[str, Any] = {
         "pad_id": tokenizer.pad,
         "unk_id": tokenizer.unknown,
@@ -39,7 +41,7 @@ def program(tokenizer: TextTokenizer, content: bytes, folder: Path, **choices: A
     )
     file = folder / "tokenizer"
     file.write_bytes(content)
-    return Program(make_model(config), file, Decoding(max_input_length=12, max_output_length=12))
+    return Program(make_model(config), file, Decoding(max_input_length=length, max_output_length=12))
 
 
 def rows(ids: tf.Tensor, end: int) -> list[list[int]]:
@@ -80,6 +82,23 @@ def test_the_tokens_of_inputs_and_results_are_counted(tmp_path: Path) -> None:
     assert counts["output_tokens"].numpy().tolist() == [[2, 3], [3, 0]]
     assert counts["finished"].numpy().tolist() == [[True, True], [False, False]]
     assert found.counts(tf.zeros((0, 2, 3), tf.int32))["output_tokens"].shape == (0, 2)
+
+
+def test_a_rendered_chat_enters_as_its_tokens(tmp_path: Path) -> None:
+    tokenizer = with_template(read_files(small.chat_files(), ""), "{source}", chat=True)
+    choices = {"architecture": "gpt", "prompt_form": "template"}
+    found = program(tokenizer, tokenizer.to_bytes(), tmp_path, length=64, **choices)
+    assert tokenizer.prompt.conversation
+    texts = ["a house", "<|im_end|>"]
+    chats = [marked(tokenizer.prompt.conversation, [("user", text)]) for text in texts]
+    start = tf.function(found.start, autograph=False).get_concrete_function(TEXTS, tf.TensorSpec((), tf.bool))
+    plain, rendered = start(tf.constant(texts), tf.constant(False)), start(tf.constant(chats), tf.constant(True))
+    assert plain.keys() == rendered.keys()
+    for name, value in plain.items():
+        np.testing.assert_array_equal(value, rendered[name], name)
+    # Elsewhere marks are text.
+    assert start(tf.constant(chats), tf.constant(False))["input_tokens"][0] > plain["input_tokens"][0]
+    assert start(tf.constant(["a " * 99]), tf.constant(True))["cut"]
 
 
 def test_the_end_counts_where_it_is_the_padding_too(tmp_path: Path) -> None:
