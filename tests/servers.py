@@ -111,6 +111,7 @@ class StandInEngine:
         error: Raised for every batch, if set.
         steps: The answers that a stream yields; an exception among them is raised.
         counts: The numbers of tokens that its answers have.
+        cut: Whether its answers are those of truncated texts.
         asked: The parameters of the last batch.
         closed: Set once a stream has ended.
     """
@@ -124,6 +125,7 @@ class StandInEngine:
         self.error: Exception | None = None
         self.steps: Iterable[Any] = []
         self.counts: Any = None
+        self.cut = False
         self.asked: dict[str, Any] = {}
         self.lost = False
         self.gone: asyncio.Future[None]
@@ -137,7 +139,7 @@ class StandInEngine:
             raise self.error
         self.asked = dict(parameters)
         others = tuple((f"{self.name}{number}", 0.0) for number in range(1, self.asked.get("n_best", 1)))
-        return [Answer(self.name + text, 0.0, others, counts=self.counts) for text in texts], 0.0
+        return [Answer(self.name + text, 0.0, others, self.cut, self.counts) for text in texts], 0.0
 
     async def stream(self, texts: list[str], parameters: Any) -> AsyncGenerator[list[Any], None]:
         from seqline.serving.answers import Answer
@@ -148,7 +150,7 @@ class StandInEngine:
                 await self._opened()
                 if isinstance(step, Exception):
                     raise step
-                yield [Answer(text, -0.5, counts=self.counts) for text in step]
+                yield [Answer(text, -0.5, (), self.cut, self.counts) for text in step]
                 await asyncio.sleep(0.001)  # a token takes some time
         finally:
             self.closed.set()

@@ -30,6 +30,8 @@ def check_agreement(model: LanguageModel, program: Program, parameters: Any, tex
     config, search = model.config, Search.of(program.decoding)
     search = search._replace(max_output_length=min(search.max_output_length, TOKENS))
     options = {name: tf.constant(getattr(search, name), kind) for name, kind in {**SEARCHING, **SAMPLING}.items()}
+    if program.takes_chats:
+        options["rendered"] = tf.constant(False)
     outputs = parameters(text=tf.constant(texts, tf.string), **options)
     logits_of = trained(model)
     for text, output, score in zip(texts, outputs["text"].numpy()[:, 0], outputs["score"].numpy()[:, 0], strict=True):

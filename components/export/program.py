@@ -47,7 +47,8 @@ class Program(tf.Module):
         self.config, self.decoding = model.config, decoding
         longest = decoding.max_input_length + decoding.max_output_length
         self.decoder = Decoder(model, decoding.weight_dtype, longest)
-        self.tokenizer = GraphTokenizer(read_tokenizer(tokenizer.read_bytes(), str(tokenizer)))
+        record = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
+        self.tokenizer, self.takes_chats = GraphTokenizer(record), record.prompt.conversation is not None
         self.found = tf.function(self._found, input_signature=[IDS], autograph=False)
 
     def _found(self, source: Any) -> Found:
@@ -69,13 +70,27 @@ class Program(tf.Module):
 
     def read(self, text: Any) -> tuple[Any, Any]:
         """`encode` for a source with its prompt, whose text is not truncated; a prompt from a template has no `eos`."""
-        config, limit = self.config, self.decoding.max_input_length - 1
-        tokens, cut = self.tokenizer.encode_sources(normalized(text), limit)
+        tokens, cut = self.tokenizer.encode_sources(normalized(text), self.decoding.max_input_length - 1)
+        return self._begun(tokens), cut
+
+    def read_chats(self, text: Any) -> tuple[Any, Any]:
+        """`read` for chats, as marked texts; see `seqline.tokenizers.chats`."""
+        tokens, cut = self.tokenizer.encode_chats(text, self.decoding.max_input_length - 1)
+        return self._begun(tokens), cut
+
+    def _read(self, text: Any, rendered: Any) -> Any:
+        if rendered is False:
+            return self.read(text)
+        return tf.cond(rendered, lambda: self.read_chats(text), lambda: self.read(text))
+
+    def _begun(self, tokens: Any) -> Any:
+        """The rows of sources, padded."""
+        config = self.config
         if config.prompt_form == "seqline":
-            return self._ended(tokens), cut
+            return self._ended(tokens)
         if config.prompt_bos:
             tokens = tf.concat([tf.fill((tokens.nrows(), 1), config.start), tokens], axis=1)
-        return tokens.to_tensor(config.padding), cut
+        return tokens.to_tensor(config.padding)
 
     def _ended(self, tokens: Any) -> Any:
         """The rows, ending in `eos`, padded."""
@@ -97,15 +112,42 @@ class Program(tf.Module):
         """
         return self.tokenizer.decode(ids, complete)
 
+    def counted(self, source: Any) -> Any:
+        """Counts the tokens of sources.
+
+        Args:
+            source: int32 `[batch, length]`, padded.
+
+        Returns:
+            int32 `[batch]`.
+        """
+        return tf.math.count_nonzero(tf.not_equal(source, self.config.padding), axis=1, dtype=tf.int32)
+
+    def counts(self, ids: Any) -> dict[str, Any]:
+        """Counts the tokens of results, up to `eos` or all; a result that is missing has none.
+
+        Args:
+            ids: int32 `[batch, results, length]`, padded after `eos`.
+
+        Returns:
+            The outputs `output_tokens` and `finished` of the signature `parameters`.
+        """
+        ends = tf.equal(ids, self.config.eos_id)
+        finished = tf.reduce_any(ends, axis=2)
+        first = tf.argmax(tf.cast(ends, tf.int32), axis=2, output_type=tf.int32) + 1
+        missing = tf.reduce_all(tf.equal(ids, self.config.padding), axis=2)
+        unfinished = tf.where(missing, 0, tf.shape(ids)[2])
+        return {"output_tokens": tf.where(finished, first, unfinished), "finished": finished}
+
     def serve(self, text: Any) -> dict[str, Any]:
         """`serving_default`: text to text."""
         source, cut = self.read(text)
         found = self.found(source)
         return {"text": self.decode(found.ids[:, 0]), "score": found.scores[:, 0], "cut": cut}
 
-    def serve_with_parameters(self, text: Any, **parameters: Any) -> dict[str, Any]:
+    def serve_with_parameters(self, text: Any, rendered: Any = False, **parameters: Any) -> dict[str, Any]:
         """`parameters`: text to text, with search options from the caller."""
-        source, cut = self.read(text)
+        source, cut = self._read(text, rendered)
         options = self._search(parameters)
         options = options._replace(
             beam_size=tf.maximum(options.beam_size, 1),
@@ -117,7 +159,13 @@ class Program(tf.Module):
             found = search(self.decoder, source, options)
         batch, results, length = tf.unstack(tf.shape(found.ids))
         texts = tf.reshape(self.decode(tf.reshape(found.ids, (batch * results, length))), (batch, results))
-        return {"text": texts, "score": found.scores, "cut": cut}
+        return {
+            "text": texts,
+            "score": found.scores,
+            "cut": cut,
+            "input_tokens": self.counted(source),
+            **self.counts(found.ids),
+        }
 
     def score(self, source: Any, target: Any) -> dict[str, Any]:
         """`score`: log probabilities of given outputs."""
@@ -138,12 +186,12 @@ class Program(tf.Module):
         length = tf.reduce_max(tf.math.count_nonzero(tf.not_equal(found.ids, padding), axis=2))
         return {"ids": found.ids[:, 0, :length], "score": found.scores[:, 0], "cut": cut}
 
-    def start(self, text: Any) -> dict[str, Any]:
+    def start(self, text: Any, rendered: Any = False) -> dict[str, Any]:
         """`stream_start`: encodes the source."""
-        source, cut = self.read(text)
+        source, cut = self._read(text, rendered)
         with self.decoder.unpacked():
             stream = begin(self.decoder, source, self.decoding.max_output_length)
-        return {**stream._asdict(), "cut": cut}
+        return {**stream._asdict(), "cut": cut, "input_tokens": self.counted(source)}
 
     def proceed(self, pieces: Any, **inputs: Any) -> dict[str, Any]:
         """`stream_next`: decodes more tokens; clients know their number as `pieces`."""
@@ -151,7 +199,9 @@ class Program(tf.Module):
         with self.decoder.unpacked():
             stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
-        return {**state, "text": self.decode(stream.ids[:, 1:], stream.done)}
+        outputs = stream.ids[:, 1:]
+        ended = tf.reduce_any(tf.equal(outputs, self.config.eos_id), axis=1)
+        return {**state, "text": self.decode(outputs, stream.done), "finished": ended}
 
     def _search(self, parameters: dict[str, Any]) -> Search:
         options = Search.of(self.decoding)._replace(**parameters)
@@ -171,13 +221,14 @@ class Program(tf.Module):
         def scalars(types: dict[str, Any]) -> dict[str, tf.TensorSpec]:
             return {name: tf.TensorSpec((), dtype) for name, dtype in types.items()}
 
-        started = traced(self.start, text=TEXTS)
+        chats = {"rendered": tf.TensorSpec((), tf.bool)} if self.takes_chats else {}
+        started = traced(self.start, text=TEXTS, **chats)
         state = {name: started.structured_outputs[name] for name in Stream._fields}
         # It grows with each call.
         state["ids"] = IDS
         return {
             "serving_default": traced(self.serve, fixed=True, text=TEXTS),
-            "parameters": traced(self.serve_with_parameters, text=TEXTS, **scalars({**SEARCHING, **SAMPLING})),
+            "parameters": traced(self.serve_with_parameters, text=TEXTS, **chats, **scalars({**SEARCHING, **SAMPLING})),
             "score": traced(self.score, source=TEXTS, target=TEXTS),
             "ids": traced(self.serve_ids, fixed=True, ids=IDS),
             "stream_start": started,

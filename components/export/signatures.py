@@ -11,20 +11,25 @@ PURPOSES = {
     "parameters": "Text to text, with decoding options from the caller. They are scalars and apply to the whole batch.",
     "score": "Log probability of a target given its source; exp(-log_probability / tokens) is its perplexity.",
     "ids": "Tokens to tokens, for callers that run the tokenizer; with the decoding options of the export.",
-    "stream_start": "Encodes texts for streaming; `stream_next` takes its outputs.",
+    "stream_start": "Encodes texts for streaming; `stream_next` takes its outputs, `cut` and `input_tokens` aside.",
     "stream_next": (
-        "Decodes more tokens, greedy or sampled. Takes the outputs of `stream_start` or of the previous call (`memory` "
-        "and `memory_bias` do not change). The texts equal those of `parameters` with beam_size 1; each token costs "
-        "the same."
+        "Decodes more tokens, greedy or sampled. Its inputs are the outputs of the same names of `stream_start` or of "
+        "the previous call (`memory` and `memory_bias` do not change). The texts equal those of `parameters` with "
+        "beam_size 1; each token costs the same."
     ),
 }
 MEANINGS = {
     "text": "UTF-8",
+    "rendered": "whether the texts are chats: rendered with the template in model.json, the id of each special token "
+    "between two U+0001; never true for a user's own text",
     "source": "input, UTF-8",
     "target": "output to score, UTF-8",
     "ids": "tokens ending in `eos`, padded with `pad`; with a template, prompts have no `eos`, and padding is -1; of a "
     "stream: from the start token on",
     "score": "log probability / length ^ length_penalty, `eos` included; higher is better",
+    "input_tokens": "tokens of the input that the model reads, those of its prompt and a final `eos` included",
+    "output_tokens": "tokens of each result, `eos` included; 0 for a result that the constraints leave out",
+    "finished": "whether the output ended with `eos`, not at max_output_length",
     "cut": "whether the input was longer than the limit and was truncated",
     "log_probability": "natural logarithm, `eos` included; of a stream: of the tokens so far",
     "tokens": "tokens of the target, `eos` included",

@@ -17,6 +17,7 @@ from seqline.atomic import atomic_directory
 from seqline.components.export import card
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
 from seqline.errors import UserError
+from seqline.tokenizers.host import read_tokenizer
 
 if TYPE_CHECKING:
     from seqline.modeling.config import TransformerConfig
@@ -88,6 +89,7 @@ def export(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         tensorflow=tf.__version__,
         without_prompt=manifest.without_prompt,
+        chat=read_tokenizer(trained.tokenizer.read_bytes(), str(trained.tokenizer)).prompt.conversation,
     )
     # It imports TensorFlow while the graphs are traced.
     with fresh_process() as fresh:

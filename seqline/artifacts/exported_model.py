@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AliasChoices, Field
 
 from seqline.artifacts.record import Record, Schema
+from seqline.artifacts.text_tokenizer import ChatTemplate
 from seqline.buckets import patiently
 from seqline.errors import UserError
 
@@ -55,6 +56,7 @@ class Description(Record):
         created: Time of the export, ISO 8601.
         tensorflow: Version of TensorFlow that wrote it.
         without_prompt: Whether it generates text without a prompt: then a blank text is an input like any other.
+        chat: How a chat of several messages becomes an input; None if the model was not trained with a chat template.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -69,6 +71,7 @@ class Description(Record):
     created: str
     tensorflow: str
     without_prompt: bool = False
+    chat: ChatTemplate | None = None
 
 
 @dataclass(frozen=True)

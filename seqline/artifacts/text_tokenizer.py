@@ -22,6 +22,23 @@ FIELD = "{source}"
 
 
 @dataclass(frozen=True)
+class ChatTemplate:
+    """How a chat becomes the model's input; see `seqline.tokenizers.chats`.
+
+    Attributes:
+        template: The checkpoint's chat template, in Jinja.
+        names: Text of the special tokens that the template knows by name, such as eos_token.
+        symbols: Id of each special token by its text.
+        message: A user's message, with {source} for its text.
+    """
+
+    template: str
+    names: dict[str, str]
+    symbols: dict[str, int]
+    message: str = FIELD
+
+
+@dataclass(frozen=True)
 class Prompt:
     """What surrounds a source: `head`, the tokens of `before` + source + `after`, `tail`.
 
@@ -36,6 +53,7 @@ class Prompt:
         template: The template as the user wrote it, for the model card.
         chat: Whether the template is the message in the checkpoint's chat template.
         inside: Whether a special token of the template is before the source: then its text is not a text's beginning.
+        conversation: If `chat`: the whole chat template, for chats of several messages; None in older records.
     """
 
     head: list[int] = field(default_factory=list)
@@ -46,6 +64,7 @@ class Prompt:
     template: str = ""
     chat: bool = False
     inside: bool = False
+    conversation: ChatTemplate | None = None
 
     @property
     def tokens(self) -> int:

@@ -26,6 +26,8 @@ DEFAULTS: dict[str, float | int | bool] = {
     "seed": 0,
 }
 OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
+RENDERED = "rendered"
+"""Whether texts are chats, rendered by the server; no request sets it."""
 SIGNATURE, STREAMING = "parameters", ("stream_start", "stream_next")
 
 

@@ -11,7 +11,7 @@ import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
 
 from seqline.errors import UserError
 from seqline.serving.answers import Answer, Counts, Parameters
-from seqline.serving.decoding import SIGNATURE, STREAMING, defaults
+from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
 
 
@@ -77,10 +77,12 @@ class Model:
         start, proceed = (self._signatures[name] for name in STREAMING)
         scalars = self._scalars(proceed, parameters)
         values = {**self._defaults, **dict(parameters)}
-        state = start(text=tf.constant(texts, tf.string))
+        state = start(text=tf.constant(texts, tf.string), **self._scalars(start, parameters))
         cut = state.pop("cut").numpy().tolist()
-        # Its mask is 0 at the tokens of the input.
-        inputs = tf.math.count_nonzero(tf.equal(state["memory_bias"], 0.0), axis=(1, 2, 3)).numpy().tolist()
+        counted = state.pop("input_tokens", None)
+        if counted is None:  # of a model of before it was returned: the mask is 0 at the tokens of the input
+            counted = tf.math.count_nonzero(tf.equal(state["memory_bias"], 0.0), axis=(1, 2, 3))
+        inputs = counted.numpy().tolist()
         lengths, one, done = [0] * len(texts), tf.constant(1), not texts
         while not done:
             ended = state["done"].numpy().tolist()
@@ -94,7 +96,8 @@ class Model:
                 pairs = zip(logs, lengths, strict=True)
                 scores = [_finite(log / length ** values["length_penalty"]) for log, length in pairs]
             so_far = map(_text, outputs["text"].numpy().tolist())
-            finished = outputs["done"].numpy().tolist()
+            # `done` is also set at the largest number of tokens.
+            finished = outputs["finished" if "finished" in outputs else "done"].numpy().tolist()
             counts = [
                 Counts(of_input, (length,), (ended,))
                 for of_input, length, ended in zip(inputs, lengths, finished, strict=True)
@@ -105,7 +108,7 @@ class Model:
             ]
 
     def _scalars(self, signature: Any, parameters: Parameters) -> dict[str, Any]:
-        values = {**self._defaults, **dict(parameters)}
+        values = {RENDERED: False, **self._defaults, **dict(parameters)}
         if values["sampling"] and "seed" not in dict(parameters):
             values["seed"] = random.getrandbits(31)
         specs = signature.structured_input_signature[1]

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.tokenizers.bpe import read_bpe
+from seqline.tokenizers.chats import MARK
 from seqline.tokenizers.graph_bpe import GraphBpe
 from seqline.tokenizers.graph_sentencepiece import GraphSentencePiece
 from seqline.tokenizers.host import BPE
@@ -55,6 +56,30 @@ class GraphTokenizer(tf.Module):
             tokens = tokens[:, : max(room, 0)]
         parts = [_repeated(prompt.head, tokens.nrows()), tokens, _repeated(prompt.tail, tokens.nrows())]
         return (tf.concat(parts, axis=1) if prompt.tokens else tokens), cut
+
+    def encode_chats(self, texts: Any, limit: int) -> tuple[Any, Any]:
+        """Tokenizes chats; of a longer one than the limit, the end is cut off.
+
+        Args:
+            texts: string `[batch]`: marked texts, see `seqline.tokenizers.chats`.
+            limit: Largest number of tokens.
+
+        Returns:
+            int32 ragged `[batch, tokens]`, and whether each was cut, bool `[batch]`.
+        """
+        pieces = tf.strings.split(texts, MARK)
+        flat, owners = pieces.flat_values, pieces.value_rowids()
+        places = tf.range(tf.size(flat, tf.int64)) - tf.gather(pieces.row_starts(), owners)
+        special = tf.equal(places % 2, 1)
+        ids = tf.strings.to_number(tf.boolean_mask(flat, special), tf.int32)
+        valid = tf.strings.unicode_transcode(tf.where(special, "", flat), "UTF-8", "UTF-8", errors="replace")
+        # Behind a special token, a text is no text's beginning.
+        tokens = self.library.encode(valid, first=tf.equal(places, 0)) if self.bytewise else self.library.encode(valid)
+        given = tf.RaggedTensor.from_row_lengths(ids, tf.cast(special, tf.int64), validate=False)
+        tokens = tf.concat([given, tokens], axis=1)
+        counts = tf.math.unsorted_segment_sum(tokens.row_lengths(), owners, pieces.nrows())
+        rows = tf.RaggedTensor.from_row_lengths(tokens.flat_values, counts, validate=False)
+        return rows[:, :limit], counts > limit
 
     def encode_targets(self, texts: Any, limit: int) -> tuple[Any, Any]:
         """Tokenizes targets; longer ones than the limit are cut off.

@@ -57,18 +57,19 @@ class GraphBpe(tf.Module):
         self._make_merges()
         self._make_words(surfaces)
 
-    def encode(self, texts: Any, first: bool = True) -> Any:
+    def encode(self, texts: Any, first: Any = True) -> Any:
         """Tokenizes texts, without the ids of the post-processor.
 
         Args:
             texts: string `[batch]`, valid UTF-8.
-            first: Whether they are the beginnings of texts.
+            first: Whether they are the beginnings of texts; bool, or bool `[batch]`.
 
         Returns:
             int32 ragged `[batch, tokens]`.
         """
+        first = tf.broadcast_to(first, tf.shape(texts))
         if not self.raw and not self.late:
-            return self._encode_parts(self._normalized(texts), tf.fill(tf.shape(texts), first))
+            return self._encode_parts(self._normalized(texts), first)
         parts, ids, rows = texts, tf.fill(tf.shape(texts), -1), tf.range(tf.size(texts))
         if self.raw:
             parts, ids, rows = self.raw.split(parts, ids, rows)
@@ -77,7 +78,7 @@ class GraphBpe(tf.Module):
             parts, ids, rows = self.late.split(parts, ids, rows)
         opening = tf.concat([[True], tf.not_equal(rows[1:], rows[:-1])], axis=0)[: tf.size(rows)]
         known = ids >= 0
-        tokens = self._encode_parts(tf.where(known, "", parts), opening & first)
+        tokens = self._encode_parts(tf.where(known, "", parts), opening & tf.gather(first, rows))
         lengths = tf.cast(known, tf.int64)
         given = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, known), lengths, validate=False)
         tokens = tf.concat([tokens, given], axis=1)

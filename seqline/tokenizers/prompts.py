@@ -1,13 +1,10 @@
 """Prompts: a template for the source, and the checkpoint's chat template, rendered once for the task."""
 
-import datetime
-import json
-import re
 from dataclasses import replace
-from typing import Any
 
-from seqline.artifacts.text_tokenizer import FIELD, Prompt, TextTokenizer, check_template
+from seqline.artifacts.text_tokenizer import FIELD, ChatTemplate, Prompt, TextTokenizer, check_template
 from seqline.errors import UserError
+from seqline.tokenizers.chats import render, split_at
 from seqline.tokenizers.checkpoint_files import PretrainedTokenizer
 from seqline.tokenizers.host import HostTokenizer
 
@@ -37,7 +34,7 @@ def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) ->
         text = _render(pretrained, text)
     stripped = text.rstrip(" ") if pretrained.continues else text
     target = text[len(stripped) :]
-    parts = _split(stripped, pretrained.symbols)
+    parts = split_at(stripped, pretrained.symbols)
     place = next(number for number, part in enumerate(parts) if isinstance(part, str) and _SOURCE in part)
     before, after = str(parts[place]).split(_SOURCE)
     ids = _ids(parts, pretrained.tokenizer)
@@ -54,6 +51,9 @@ def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) ->
         template=template,
         chat=chat,
         inside=place > 0,
+        conversation=ChatTemplate(pretrained.chat_template, pretrained.names, pretrained.symbols, template)
+        if chat
+        else None,
     )
     return replace(pretrained.tokenizer, prompt=prompt)
 
@@ -73,15 +73,6 @@ def with_text(tokenizer: TextTokenizer, template: str) -> TextTokenizer:
     return replace(tokenizer, prompt=Prompt(before=before, after=after, template=template))
 
 
-def _split(text: str, symbols: dict[str, int]) -> list[str | int]:
-    """Cuts a rendered template at its special tokens, longest first."""
-    names = sorted(filter(None, symbols), key=len, reverse=True)
-    if not names:
-        return [text]
-    pieces = re.split("(" + "|".join(map(re.escape, names)) + ")", text)
-    return [symbols[piece] if number % 2 else piece for number, piece in enumerate(pieces) if piece]
-
-
 def _ids(parts: list[str | int], tokenizer: TextTokenizer) -> list[list[int]]:
     """The ids of each part; none of the part with the source."""
     first, later = (HostTokenizer(replace(tokenizer, prompt=Prompt(inside=inside))) for inside in (False, True))
@@ -97,38 +88,17 @@ def _ids(parts: list[str | int], tokenizer: TextTokenizer) -> list[list[int]]:
 
 
 def _render(pretrained: PretrainedTokenizer, message: str) -> str:
-    """Renders the chat template with one message, as `apply_chat_template` of transformers does."""
-    import jinja2
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+    """Renders the chat template with one message."""
     if not pretrained.chat_template:
         raise UserError(
             "chat: the checkpoint has no chat template (chat_template.jinja, or chat_template in "
             "tokenizer_config.json); write the template yourself and leave chat off"
         )
 
-    def refuse(message: str) -> None:
-        raise jinja2.exceptions.TemplateError(message)
-
-    def as_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
-        return json.dumps(value, ensure_ascii=ensure_ascii, **options)
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = as_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().astimezone().strftime(form)
-    names = {"bos_token": "", "eos_token": "", **pretrained.names}
     try:
-        text = environment.from_string(pretrained.chat_template).render(
-            messages=[{"role": "user", "content": message}],
-            add_generation_prompt=True,
-            tools=None,
-            documents=None,
-            **names,
-        )
-    except jinja2.exceptions.TemplateError as error:
-        raise UserError(f"chat: the checkpoint's chat template cannot be rendered: {error}") from None
+        text = render(pretrained.chat_template, pretrained.names, [{"role": "user", "content": message}])
+    except UserError as error:
+        raise UserError(f"chat: {error}") from None
     if text.count(_SOURCE) != 1:
         raise UserError(
             f"chat: the checkpoint's chat template contains the message {text.count(_SOURCE)} times, not once; write "

@@ -11,7 +11,7 @@ from seqline.serving.completions.models import choose
 from seqline.serving.completions.prompts import inputs
 from seqline.serving.completions.requests import CompletionRequest
 from seqline.serving.completions.stops import GrowingText, ended_at
-from seqline.serving.decoding import SIGNATURE, STREAMING, defaults
+from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.json_reader import invalid
 from seqline.serving.request_errors import RequestError
 from seqline.serving.service import Answered, Service
@@ -42,13 +42,14 @@ class Completion:
         if request.choices > 1 and request.options.stream:
             raise invalid("n", "a stream has one choice for each prompt; omit it")
         metadata = loaded.batcher.engine.metadata
-        self._exported = defaults(metadata["description"])
+        self._description: dict[str, Any] = metadata["description"]
+        self._exported = defaults(self._description)
         longest = int(self._exported["max_output_length"])
         parameters = request.parameters(longest)
         if SIGNATURE not in metadata["json"] and parameters == (("max_output_length", longest),):
             parameters = ()  # a model of the user's own, with serving_default only
-        self._parameters: Parameters = parameters
-        self._texts = inputs(request, metadata["description"])
+        self._texts, kind = inputs(request, metadata["description"])
+        self._parameters: Parameters = tuple(sorted((*parameters, *kind)))
         self._response = Response(request, self.version)
         self._ends_early = self._stoppable(loaded)
 
@@ -66,6 +67,7 @@ class Completion:
             RequestError: If the request fails.
         """
         answers = await self._until_stopped() if self._ends_early else await self._answered()
+        self._check_whole(answers)
         choices = [choice for answer in answers for choice in _choices(answer, self._request.stop)]
         return self._response.body(choices, _counts(answers))
 
@@ -79,7 +81,20 @@ class Completion:
         first = await anext(stream, None)
         if first is None:
             raise invalid("prompt", "there is no text to stream an answer for")
+        try:
+            self._check_whole(first.answers)
+        except RequestError:
+            await stream.aclose()
+            raise
         return self._events(first, stream)
+
+    def _check_whole(self, answers: list[Answer]) -> None:
+        """Refuses a chat that was truncated: without its end, the model does not know whose turn it is."""
+        if (RENDERED, True) in self._parameters and any(answer.cut for answer in answers):
+            limit = self._description["decoding"]["max_input_length"] - 1
+            raise invalid(
+                "messages", f"the chat has more tokens than the model takes, {limit}; omit the oldest messages"
+            )
 
     async def _events(self, first: Answered, stream: AsyncGenerator[Answered, None]) -> AsyncIterator[bytes]:
         growing = [GrowingText(self._request.stop) for _ in first.answers]

@@ -45,7 +45,9 @@ def test_the_program_decodes_as_the_trained_model_does(corpus: Path, family: str
     greedy = program.serve_with_parameters(tf.constant(TEXTS), **options, **{**searching, "length_penalty": 0.0})
     state = program.start(tf.constant(TEXTS))
     state.pop("cut")
+    assert state.pop("input_tokens").numpy().tolist() == greedy["input_tokens"].numpy().tolist()
     state.update(program.proceed(tf.constant(12), **state, **options))
+    assert state["finished"].numpy().tolist() == greedy["finished"].numpy()[:, 0].tolist()
     assert state["text"].numpy().tolist() == greedy["text"].numpy()[:, 0].tolist()
     np.testing.assert_allclose(state["log_probability"], greedy["score"][:, 0], atol=1e-3)
     for token in model.config.suppressed_ids:

@@ -111,12 +111,15 @@ def test_a_stream_ends_with_the_output_of_one_call(loaded_model: Any, parameters
     at_once = call(loaded_model, "parameters", text=TEXTS, beam_size=1, length_penalty=0.0, **parameters)
     state = call(loaded_model, "stream_start", text=TEXTS)
     assert not state.pop("cut").any()
+    assert state.pop("input_tokens").tolist() == at_once["input_tokens"].tolist()
     texts: list[list[bytes]] = []
     while not state["done"].all():
         outputs = call(loaded_model, "stream_next", pieces=3, **state, **parameters)
         texts.append(outputs.pop("text").tolist())
+        finished = outputs.pop("finished")
         state.update(outputs)
     assert texts[-1] == at_once["text"][:, 0].tolist()
+    assert finished.tolist() == at_once["finished"][:, 0].tolist()
     assert len(texts) > 1
     np.testing.assert_allclose(state["log_probability"], at_once["score"][:, 0], atol=1e-3)
 

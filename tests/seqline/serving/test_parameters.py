@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import openai
 import pytest
 
 from seqline.serving import decoding
@@ -211,3 +212,49 @@ def test_a_stream_takes_parameters_and_rejects_invalid_ones_with_a_status(export
     assert sampled[0] == sampled[1]
     body = {"instances": ["one"], "stream": True, "parameters": {"beam_size": 2}}
     assert client.post(exported.route, json=body).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def api(exported: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{exported.port}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+def streamed(api: openai.OpenAI, **fields: Any) -> tuple[str, str, Any]:
+    """Text, reason and usage of a stream."""
+    options: Any = {"include_usage": True}
+    chunks = list(api.completions.create(model="model", stream=True, stream_options=options, **fields))
+    *choices, last = chunks
+    text = "".join(chunk.choices[0].text for chunk in choices)
+    return text, str(choices[-1].choices[0].finish_reason), last.usage
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 1}, {"min_tokens": 5, "max_tokens": 5}])
+def test_a_stream_and_a_whole_answer_count_the_same_tokens(api: openai.OpenAI, fields: dict[str, Any]) -> None:
+    # With a temperature this low, sampling is greedy; without one, the whole answer would be a beam search.
+    given = {"prompt": "red tree and river", "temperature": 0.01, "seed": 1, "extra_body": {}, **fields}
+    given["extra_body"] = {"min_tokens": given.pop("min_tokens")} if "min_tokens" in given else {}
+    whole = api.completions.create(model="model", **given)
+    choice = whole.choices[0]
+    assert streamed(api, **given) == (choice.text, choice.finish_reason, whole.usage)
+    assert whole.usage is not None
+    assert whole.usage.prompt_tokens > 1
+    most = fields.get("max_tokens", 16)
+    assert whole.usage.completion_tokens <= most
+    if "min_tokens" in fields or most == 1:
+        assert (whole.usage.completion_tokens, choice.finish_reason) == (most, "length")
+
+
+@pytest.mark.e2e
+def test_a_stop_sequence_ends_an_output_early(api: openai.OpenAI) -> None:
+    given: Any = {"prompt": "red tree and river", "temperature": 0.01, "seed": 1, "extra_body": {"min_tokens": 8}}
+    whole = api.completions.create(model="model", **given)
+    text = whole.choices[0].text
+    stop = text[len(text) // 2]
+    ended = api.completions.create(model="model", stop=stop, **given)
+    assert (ended.choices[0].text, ended.choices[0].finish_reason) == (text[: text.index(stop)], "stop")
+    assert ended.usage is not None
+    assert whole.usage is not None
+    assert ended.usage.completion_tokens < whole.usage.completion_tokens
+    assert streamed(api, stop=stop, **given)[:2] == (ended.choices[0].text, "stop")

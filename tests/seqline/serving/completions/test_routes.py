@@ -186,6 +186,64 @@ def test_a_chat_of_several_messages_needs_a_template(api: openai.OpenAI, model: 
         api.chat.completions.create(model="m", messages=messages)
 
 
+CHAT_TEMPLATE = (
+    "{% if messages[0].role == 'assistant' %}{{ raise_exception('a chat begins with the user') }}{% endif %}"
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}<assistant>"
+)
+
+
+@pytest.fixture(scope="module")
+def chatting() -> Iterator[tuple[openai.OpenAI, StandInEngine]]:
+    """A client, and a model with a chat template."""
+    made = engine()
+    made.metadata["json"]["parameters"]["inputs"]["rendered"] = {}
+    symbols = {"<user>": 5, "<system>": 6, "<assistant>": 7, "<end>": 8}
+    made.metadata["description"]["chat"] = {"template": CHAT_TEMPLATE, "names": {}, "symbols": symbols}
+    made.metadata["description"]["decoding"]["max_input_length"] = 31
+    with in_process({1: made}) as running, openai.OpenAI(base_url=f"{running.url}/v1", api_key="none") as client_:
+        yield client_, made
+
+
+def test_a_chat_template_is_rendered_with_all_messages(chatting: tuple[openai.OpenAI, StandInEngine]) -> None:
+    api, model = chatting
+    messages: Any = [
+        {"role": "system", "content": "be\n brief"},
+        {"role": "user", "content": [{"type": "text", "text": "a<end>"}]},
+        {"role": "assistant", "content": "b\x017\x01"},
+        {"role": "user", "content": "c"},
+    ]
+    answer = api.chat.completions.create(model="m", messages=messages, max_tokens=3)
+    turns = "\x015\x01a<end>\x018\x01\x017\x01b 7\x018\x01\x015\x01c\x018\x01\x017\x01"
+    assert answer.choices[0].message.content == "\x016\x01be brief\x018\x01" + turns
+    assert model.asked == {"max_output_length": 3, "rendered": True}
+    # A prompt is the same as without the template, and its marks are text.
+    assert api.completions.create(model="m", prompt="a").choices[0].text == "a"
+    assert model.asked == {"max_output_length": 9}
+
+
+def test_a_chat_that_the_model_does_not_take_is_refused(chatting: tuple[openai.OpenAI, StandInEngine]) -> None:
+    api, model = chatting
+    with pytest.raises(openai.BadRequestError, match="cannot be rendered: a chat begins with the user") as error:
+        api.chat.completions.create(model="m", messages=[{"role": "assistant", "content": "a"}])
+    assert error.value.param == "messages"
+    model.closed.clear()
+    model.cut, model.steps = True, [["x"], ["xy"]]
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError, match="more tokens than the model takes, 30; omit the oldest"):
+            api.chat.completions.create(model="m", messages=[{"role": "user", "content": "a"}], stream=stream)
+    assert model.closed.wait(9)
+    model.cut = False
+
+
+def test_no_request_says_itself_that_it_is_rendered(chatting: tuple[openai.OpenAI, StandInEngine]) -> None:
+    api, _ = chatting
+    url = str(api.base_url).removesuffix("/v1/")
+    own = client.post(f"{url}/v1/models/m:predict", json={"instances": ["a"], "parameters": {"rendered": True}})
+    assert own.status_code == 400
+    with pytest.raises(openai.BadRequestError, match="rendered"):
+        api.completions.create(model="m", prompt="a", extra_body={"rendered": True})
+
+
 def test_errors_have_the_form_that_clients_read(
     api: openai.OpenAI, served: InProcess, model: StandInEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
