@@ -12,8 +12,8 @@ from seqline.components.snapshot.pretrained import pinned
 from seqline.components.train.options import Options
 from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.names import KSERVE, check_reachable
-from seqline.inputs.files import InputFile
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
+from seqline.inputs.one_file import InputFile
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 

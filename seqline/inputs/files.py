@@ -1,35 +1,10 @@
 """Finds and describes input files, local or in a bucket (gs://, s3://, minio://), and BigQuery queries."""
 
-import hashlib
-from dataclasses import dataclass
-from typing import Any
-
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
-from seqline.inputs.storage import fsspec
+from seqline.inputs.one_file import InputFile, describe_file, filesystem, reason
 from seqline.paths import expanded
 from seqline.schema.transport import is_utf8
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One input file.
-
-    Attributes:
-        path: Absolute path or URL; for a query, its text.
-        size: Bytes; for a query, rows.
-        checksum: "sha256:", "md5:" or "crc32c:" and the digest of the content; "etag:" and what S3 calls its content,
-            which depends on the sizes of the parts that it was uploaded in; for a query, "bigquery:" and the digest of
-            its rows.
-        generation: Cloud Storage generation of the object, or its version on S3; empty elsewhere.
-        parameter: The parameter that names it, such as "data" or "tokenizer".
-    """
-
-    path: str
-    size: int
-    checksum: str
-    generation: str = ""
-    parameter: str = "data"
 
 
 def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tuple[str, str]]:
@@ -91,24 +66,7 @@ def describe(path: str, parameter: str = "data") -> InputFile:
         if not rows:
             raise UserError(f"{parameter}: the query returns no rows: {path}")
         return InputFile(path, rows, checksum, parameter=parameter)
-    system = _filesystem(path)
-    try:
-        info: dict[str, Any] = system.info(path)
-        if not info["size"]:
-            raise UserError(f"{path} is empty; give a file with at least one pair")
-        for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c"), ("etag", "ETag")):
-            if value := str(info.get(name) or "").strip('"'):
-                generation = str(info.get("generation") or info.get("VersionId") or "")
-                return InputFile(path, info["size"], f"{kind}:{value}", generation, parameter)
-        digest = hashlib.sha256()
-        with system.open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except UserError:
-        raise
-    except Exception as error:  # every file system has its own errors
-        raise UserError(f"{path} cannot be read: {_reason(error)}") from error
-    return InputFile(path, info["size"], f"sha256:{digest.hexdigest()}", parameter=parameter)
+    return describe_file(path, parameter)
 
 
 def is_folder(path: str) -> bool:
@@ -118,7 +76,7 @@ def is_folder(path: str) -> bool:
         path: The path.
     """
     remote = "://" in path
-    system = _filesystem(path)
+    system = filesystem(path)
     try:
         return bool(system.isdir(path if remote else str(expanded(path).absolute())))
     except OSError:
@@ -140,12 +98,12 @@ def describe_folder(folder: str, parameter: str, endings: tuple[str, ...] = ("",
         UserError: If it does not exist, has no file, or a file cannot be read.
     """
     remote = "://" in folder
-    system = _filesystem(folder)
+    system = filesystem(folder)
     root = system._strip_protocol(folder if remote else str(expanded(folder).absolute())).rstrip("/")
     try:
         found = system.find(root)
     except Exception as error:  # every file system has its own errors
-        raise UserError(f"{parameter}: {folder} cannot be listed: {_reason(error)}") from error
+        raise UserError(f"{parameter}: {folder} cannot be listed: {reason(error)}") from error
     if not found or found == [root]:
         raise UserError(f"{parameter}: {folder} is not a folder with files; check the path")
     address = system.unstrip_protocol if remote else str
@@ -155,7 +113,7 @@ def describe_folder(folder: str, parameter: str, endings: tuple[str, ...] = ("",
 def _expand(pattern: str, parameter: str) -> list[str]:
     remote = "://" in pattern
     pattern = pattern if remote else str(expanded(pattern).absolute())
-    system = _filesystem(pattern)
+    system = filesystem(pattern)
     try:
         if system.isdir(pattern):
             raise UserError(f"{parameter}: {pattern} is a folder; give a file or a pattern such as {pattern}/*.tsv")
@@ -167,19 +125,7 @@ def _expand(pattern: str, parameter: str) -> list[str]:
     except UserError:
         raise
     except Exception as error:  # every file system has its own errors
-        raise UserError(f"{parameter}: {pattern} cannot be listed: {_reason(error)}") from error
+        raise UserError(f"{parameter}: {pattern} cannot be listed: {reason(error)}") from error
     if not found:
         raise UserError(f"{parameter}: the pattern {pattern} matches no file; check it")
     return [system.unstrip_protocol(path) if remote else path for path in found]
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def _filesystem(path: str) -> Any:
-    protocol = path.partition("://")[0] if "://" in path else "file"
-    try:
-        return fsspec.filesystem(protocol, use_listings_cache=False)
-    except (ValueError, ImportError) as error:
-        raise UserError(f"{path}: paths that begin with {protocol}:// cannot be read here ({error})") from error

@@ -5,7 +5,8 @@ import json
 
 from seqline.errors import UserError
 from seqline.inputs.bigquery import is_query
-from seqline.inputs.files import InputFile, describe, describe_folder, find_inputs, is_folder
+from seqline.inputs.files import describe, describe_folder, find_inputs, is_folder
+from seqline.inputs.one_file import InputFile
 
 TOKENIZER_FILES = (".json", ".jinja", ".model", ".spm")
 """Endings of the files that a checkpoint's tokenizer is made of."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seqline.buckets import mounted
 from seqline.errors import UserError
-from seqline.inputs.files import describe
+from seqline.inputs.one_file import describe_file
 from seqline.inputs.storage import open_folder
 from seqline.paths import expanded
 from seqline.pretrained.hub import SCHEME, Hub
@@ -56,7 +56,7 @@ def find(address: str, parameter: str = "training.pretrained") -> Found:
         return Found(pinned, {name: (listed[name].size, listed[name].checksum) for name in names})
     folder = _Folder(address, parameter)
     names = needed_files(folder.names(), folder.read, address)
-    return Found(address, {name: folder.describe(name) for name in names})
+    return Found(address, {name: folder.describe_file(name) for name in names})
 
 
 @contextmanager
@@ -133,12 +133,12 @@ class _Folder:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{self.address}/{name} cannot be read: {error}") from error
 
-    def describe(self, name: str) -> tuple[int, str]:
+    def describe_file(self, name: str) -> tuple[int, str]:
         path = f"{self.path}/{name}"
         try:
             if not self.system.info(f"{self.root}/{name}")["size"]:
                 raise UserError(f"{self.address}/{name} is empty; copy the checkpoint again")
         except OSError as error:
             raise UserError(f"{self.address}/{name} cannot be read: {error.strerror or error}") from error
-        file = describe(path, self.parameter)
+        file = describe_file(path, self.parameter)
         return file.size, file.checksum

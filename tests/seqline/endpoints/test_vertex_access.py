@@ -45,7 +45,7 @@ def live(vertex: VertexStandIn, models: SimpleNamespace, tmp_path: Path) -> Any:
         text = (decision / "decision.json").read_text()
         (decision / "decision.json").write_text(text.replace('"one"', f'"{"one" * 20}"'))
         output = tmp_path / "out"
-        deploy(models.one, decision, output, ENDPOINT, vertex.url, Options(image=IMAGE, **options), cloud)
+        deploy(models.one, decision, output, ENDPOINT, vertex.url, Options(**{"image": IMAGE, **options}), cloud)
         return resource(vertex)
 
     return live
@@ -313,7 +313,7 @@ def test_the_time_limit_of_requests_is_set_once_and_changed_by_its_own_update(ve
 def test_machines_are_those_of_the_options(vertex: VertexStandIn, live: Any) -> None:
     live(
         machine_type="g2-standard-8", accelerator_type="NVIDIA_L4", min_replicas=2, max_replicas=5,
-        target_utilization=75, spot=True,
+        target_utilization=75, spot=True, image="eu-docker.pkg.dev/p/r/serve-gpu@sha256:1",
     )  # fmt: skip
     (request,) = vertex.called("DeployModel")
     resources = request.deployed_model.dedicated_resources
