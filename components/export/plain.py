@@ -80,7 +80,8 @@ def plain_search(
         extended.sort(key=lambda hypothesis: -hypothesis[1])
         if not options.sampling:
             extended = extended[: 2 * hypotheses if hypotheses > 1 else 1]
-        ended += [(ids[:-1], normalized(score, length)) for ids, score in extended if ids[-1] == eos_id]
+        # Only candidates within the beam may end.
+        ended += [(ids[:-1], normalized(score, length)) for ids, score in extended[:hypotheses] if ids[-1] == eos_id]
         ended = sorted(ended, key=lambda result: -result[1])[: options.n_best]
         live = [hypothesis for hypothesis in extended if hypothesis[0][-1] != eos_id][:hypotheses]
         final = length if options.early_stop else options.max_output_length
