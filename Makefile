@@ -117,5 +117,5 @@ clean: ## Remove what can be rebuilt: builds and tools' caches
 # A server that does not stop keeps its files: the target ends there.
 .PHONY: delete-laptop
 delete-laptop: ## DELETE the laptop's endpoints, registered models, checkpoints, runs and caches (.seqline)
-	@test ! -d .seqline/endpoints || $(BIN)/seqline endpoint stop --all
+	@test ! -d .seqline/endpoints || $(BIN)/seqline endpoint stop --all --yes
 	rm -rf .seqline

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.cli.confirming import YesOption, confirm
 from seqline.cli.options import at_home
+from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,13 +28,20 @@ NameArgument = Annotated[
         show_default=False,
     ),
 ]
-NamedOption = Annotated[str | None, typer.Option("--endpoint", help="Name of the endpoint, as in the other commands.")]
-HomeOption = Annotated[Path, typer.Option("--home", callback=at_home, help="Folder of runs, caches and endpoints.")]
-ApiOption = Annotated[str, typer.Option("--api-endpoint", help="Host of the Vertex API; the region's own by default.")]
+NamedOption = Annotated[
+    str | None, typer.Option("--endpoint", metavar="NAME", help="Name of the endpoint, as in the other commands.")
+]
+HomeOption = Annotated[
+    Path, typer.Option("--home", callback=at_home, metavar="PATH", help="Folder of runs, caches and endpoints.")
+]
+ApiOption = Annotated[
+    str, typer.Option("--api-endpoint", metavar="HOST", help="Host of the Vertex API; the region's own by default.")
+]
 AddressOption = Annotated[
     str,
     typer.Option(
         "--address",
+        metavar="ADDRESS",
         help="IP address or DNS name of a private endpoint on Vertex, in your network; or address of KServe's ingress "
         "gateway, such as http://10.0.0.1, where the endpoint's own name does not resolve.",
     ),
@@ -130,7 +139,9 @@ def _configured(name: str, target: str, warns: bool = True) -> "tuple[Options, A
 
 @app.command("list")
 def list_(
-    on: Annotated[str, typer.Option("--on", help="projects/P/locations/L on Vertex, or kserve://NAMESPACE.")] = "",
+    on: Annotated[
+        str, typer.Option("--on", metavar="LOCATION", help="projects/P/locations/L on Vertex, or kserve://NAMESPACE.")
+    ] = "",
     as_json: JsonOption = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
@@ -150,15 +161,12 @@ def list_(
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "state", "live", "traffic", "versions", "url")
+    cells = []
     for row in rows:
-        traffic = " ".join(f"{version}:{share}%" for version, share in row["traffic"].items())
+        shares = " ".join(f"{version}:{share}%" for version, share in row["traffic"].items())
         versions = ", ".join(map(str, row["versions"]))
-        table.add_row(row["name"], row["state"], str(row["live"] or "-"), traffic or "-", versions, row["url"] or "-")
-    Console().print(table if rows else f"no endpoints in {on or home}")
+        cells.append((row["name"], row["state"], row["live"] or "-", shares or "-", versions, row["url"] or "-"))
+    print_table(("name", "state", "live", "traffic", "versions", "url"), cells, f"no endpoints in {on or home}")
 
 
 @app.command()
@@ -190,16 +198,13 @@ def describe(
     if as_json:
         print(json.dumps({**_row(name or "", chosen), "versions": rows}, indent=1))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("version", "share", "aliases", "created", "metrics", "model", title=chosen.address())
+    cells = []
     for row in rows:
         share = "-" if row["share"] is None else f"{row['share']}%"
         names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]  # type: ignore[misc]
-        cells = (row["version"], share, ", ".join(names), row["created"], row["metrics"], row["model"])  # type: ignore[arg-type]
-        table.add_row(*map(str, cells))
-    Console().print(table)
+        cells.append((row["version"], share, ", ".join(names), row["created"], row["metrics"], row["model"]))  # type: ignore[arg-type]
+    print(chosen.address())
+    print_table(("version", "share", "aliases", "created", "metrics", "model"), cells, "no versions")
 
 
 @app.command()
@@ -233,7 +238,12 @@ def traffic(
 
 
 @app.command()
-def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
+def rollback(
+    name: NameArgument = None,
+    home: HomeOption = Path(".seqline"),
+    api_endpoint: ApiOption = "",
+    yes: YesOption = False,
+) -> None:
     """Make the previous version live again.
 
     Pipelines do not deploy the model that was live again, unless `seqline endpoint allow` permits it.
@@ -241,6 +251,7 @@ def rollback(name: NameArgument = None, home: HomeOption = Path(".seqline"), api
     from seqline.endpoints.rollout import roll_back
 
     chosen = choose(home, name, api_endpoint, deploys=True)
+    confirm(f"roll back {chosen.address()}", yes)
     with chosen.locked():
         chosen.prepare()
         version = roll_back(chosen)
@@ -288,6 +299,7 @@ def stop(
     every: Annotated[bool, typer.Option("--all", help="Stop all local endpoints.")] = False,
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
+    yes: YesOption = False,
 ) -> None:
     """Stop an endpoint; registered versions remain.
 
@@ -295,6 +307,7 @@ def stop(
     """
     for known in local_names(home) if every else [name]:
         chosen = choose(home, known, api_endpoint)
+        confirm(f"stop {chosen.address()}", yes)
         stopped = chosen.stop()
         print(
             f"{known or Path(chosen.address()).name.partition(':')[0]}: {'stopped' if stopped else 'was not running'}"

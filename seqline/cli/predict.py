@@ -25,21 +25,25 @@ BATCH = 64
 def predict(
     text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", callback=at_home, help="A file with one text per line.")
+        Path | None,
+        typer.Option("--file", "-f", callback=at_home, metavar="PATH", help="A file with one text per line."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", callback=at_home, help="File for the predictions.")
+        Path | None, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="File for the predictions.")
     ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
-            help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME."
+            metavar="NAME",
+            help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME.",
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A decoding parameter, such as beam_size=8, sampling=true or temperature=0.7; repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A decoding parameter, such as beam_size=8, sampling=true or temperature=0.7; repeatable.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
