@@ -37,7 +37,7 @@ def test_clean_removes_only_what_can_be_rebuilt(checkout: Path) -> None:
 def test_models_are_deleted_after_their_servers_have_stopped(checkout: Path) -> None:
     stop_with(checkout, 0)
     assert make("delete-laptop", checkout).returncode == 0
-    assert (checkout / "arguments").read_text() == "endpoint stop --all\n"
+    assert (checkout / "arguments").read_text() == "endpoint stop --all --yes\n"
     assert not (checkout / ".seqline").exists()
 
 
