@@ -145,9 +145,9 @@ class Program(tf.Module):
         found = self.found(source)
         return {"text": self.decode(found.ids[:, 0]), "score": found.scores[:, 0], "cut": cut}
 
-    def serve_with_parameters(self, text: Any, rendered: Any = False, **parameters: Any) -> dict[str, Any]:
+    def serve_with_parameters(self, text: Any, **parameters: Any) -> dict[str, Any]:
         """`parameters`: text to text, with search options from the caller."""
-        source, cut = self._read(text, rendered)
+        source, cut = self._read(text, parameters.pop("rendered", False))
         options = self._search(parameters)
         options = options._replace(
             beam_size=tf.maximum(options.beam_size, 1),
@@ -186,9 +186,9 @@ class Program(tf.Module):
         length = tf.reduce_max(tf.math.count_nonzero(tf.not_equal(found.ids, padding), axis=2))
         return {"ids": found.ids[:, 0, :length], "score": found.scores[:, 0], "cut": cut}
 
-    def start(self, text: Any, rendered: Any = False) -> dict[str, Any]:
+    def start(self, text: Any, **chats: Any) -> dict[str, Any]:
         """`stream_start`: encodes the source."""
-        source, cut = self._read(text, rendered)
+        source, cut = self._read(text, chats.get("rendered", False))
         with self.decoder.unpacked():
             stream = begin(self.decoder, source, self.decoding.max_output_length)
         return {**stream._asdict(), "cut": cut, "input_tokens": self.counted(source)}

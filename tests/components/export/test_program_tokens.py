@@ -91,14 +91,19 @@ def test_a_rendered_chat_enters_as_its_tokens(tmp_path: Path) -> None:
     assert tokenizer.prompt.conversation
     texts = ["a house", "<|im_end|>"]
     chats = [marked(tokenizer.prompt.conversation, [("user", text)]) for text in texts]
-    start = tf.function(found.start, autograph=False).get_concrete_function(TEXTS, tf.TensorSpec((), tf.bool))
-    plain, rendered = start(tf.constant(texts), tf.constant(False)), start(tf.constant(chats), tf.constant(True))
+    traced = tf.function(found.start, autograph=False)
+    start = traced.get_concrete_function(text=TEXTS, rendered=tf.TensorSpec((), tf.bool))
+
+    def begin(rows: list[str], rendered: bool) -> dict[str, Any]:
+        return dict(start(text=tf.constant(rows), rendered=tf.constant(rendered)))
+
+    plain, rendered = begin(texts, False), begin(chats, True)
     assert plain.keys() == rendered.keys()
     for name, value in plain.items():
         np.testing.assert_array_equal(value, rendered[name], name)
     # Elsewhere marks are text.
-    assert start(tf.constant(chats), tf.constant(False))["input_tokens"][0] > plain["input_tokens"][0]
-    assert start(tf.constant(["a " * 99]), tf.constant(True))["cut"]
+    assert begin(chats, False)["input_tokens"][0] > plain["input_tokens"][0]
+    assert begin(["a " * 99], True)["cut"]
 
 
 def test_the_end_counts_where_it_is_the_padding_too(tmp_path: Path) -> None:
