@@ -34,5 +34,8 @@ def evaluate(
 
     known = Opponent.from_parameter(opponent) if opponent else Opponent(address=model.path)
     paths = known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
-    found = not opponent, known.standing, known.problem, known.files
-    console.show(stage.evaluate(*paths, Options(**options), *found), metrics, evaluation)
+    console.show(
+        stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem, known.files),
+        metrics,
+        evaluation,
+    )
