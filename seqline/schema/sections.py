@@ -94,8 +94,10 @@ class Section:
 
     @property
     def _example(self) -> str:
-        name = self.fields[0]
-        default = self.model.model_fields[name].get_default(call_default_factory=True)
+        fields = self.model.model_fields
+        defaults = {name: fields[name].get_default(call_default_factory=True) for name in self.fields}
+        # A default that is not empty is the better example.
+        name, default = next(((name, one) for name, one in defaults.items() if one), next(iter(defaults.items())))
         return f'{{"{name}": {default!r}}}'.replace("'", '"')
 
 

@@ -1,7 +1,8 @@
 """In a task's process: artifacts below the pod's root, and a process that is killed at a moment that a test chooses.
 
 The executor of the SDK finds artifacts at /gcs, /minio and /s3 (kfp/dsl/types/artifact_types.py of 2.17.0), which here
-are folders of a pod. It is imported in the process that tasks are forked from, so variables are read later.
+are folders of a pod. It is imported in the process that tasks are forked from, so variables are read later; in other
+processes, such as that of the tests, there are none, and nothing changes.
 """
 
 import os
@@ -21,11 +22,11 @@ _path, _address = artifact_types.Artifact._get_path, artifact_types.convert_loca
 
 def _local(self: artifact_types.Artifact) -> str | None:
     path = _path(self)
-    return f"{os.environ[ROOT]}{path}" if path and path.startswith(FOLDERS) else path
+    return f"{os.environ.get(ROOT, '')}{path}" if path and path.startswith(FOLDERS) else path
 
 
 def _remote(path: str) -> str:
-    return str(_address(path.removeprefix(os.environ[ROOT])))
+    return str(_address(path.removeprefix(os.environ.get(ROOT, ""))))
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
