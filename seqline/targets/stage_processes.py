@@ -48,7 +48,7 @@ class StageProcesses:
             folder: A working folder without modules.
         """
         if "source" in _parts(command):
-            self._large = self._large or _Server(LARGE, folder)
+            self._large = self._large or self._start(LARGE, folder)
 
     def run(
         self,
@@ -77,8 +77,11 @@ class StageProcesses:
         )
         if large and self._large is not None:
             return self._large.run(request)
-        self._common = self._common or _Server(COMMON, folder)
+        self._common = self._common or self._start(COMMON, folder)
         return self._common.run(request)
+
+    def _start(self, modules: Sequence[str], folder: Path) -> "_Server":
+        return _Server(modules, folder)
 
 
 class _Server:

@@ -21,8 +21,6 @@ from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Knative adds an address to a tag: knative.dev/docs/serving/configuration, `tag-template`.
-NEWEST, BEFORE = "latest", "prev"
 # For KServe's controller and Knative to change the routes.
 ROUTE_SECONDS = 300.0
 

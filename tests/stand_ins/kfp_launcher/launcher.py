@@ -50,27 +50,11 @@ class Pods(StageProcesses):
         super().__init__()
         self._folder = folder
 
-    def run(
-        self,
-        command: Sequence[str],
-        folder: Path,
-        log: Path,
-        environment: Mapping[str, str],
-        large: bool = False,
-        patience: float = 30,
-    ) -> int:
-        """Runs a task's command."""
-        if large:
-            self._large = self._large or self._server(stage_processes.LARGE)
-        else:
-            self._common = self._common or self._server(stage_processes.COMMON)
-        return super().run(command, folder, log, environment, large, patience)
-
-    def _server(self, modules: Sequence[str]) -> stage_processes._Server:
+    def _start(self, modules: Sequence[str], folder: Path) -> stage_processes._Server:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = REPOSITORY if before is None else f"{REPOSITORY}{os.pathsep}{before}"
         try:
-            return stage_processes._Server((*modules, roots.__name__), self._folder)
+            return super()._start((*modules, roots.__name__), self._folder)
         finally:
             if before is None:
                 del os.environ["PYTHONPATH"]
@@ -122,6 +106,8 @@ class Launcher:
         log = local_path(logs["uri"], pod)
         own = {roots.ROOT: str(pod), "KFP_POD_NAME": pod.name, "TMPDIR": str(pod / "tmp")}
         command = self._compiled(component, executor, words, pod)
+        if large:
+            self.pods.warm_up(command, pod)
         code = self.pods.run(command, pod, log, {**self.environment, **variables, **own}, large)
         if code != 0:
             # Only the logs of a task that failed.
