@@ -7,10 +7,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from seqline.artifacts.text_tokenizer import TextTokenizer, is_record
 from seqline.components.tokenize.normalization_rules import sentencepiece_rules
@@ -18,6 +16,7 @@ from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
 from seqline.inputs.files import is_folder
 from seqline.inputs.storage import fsspec
+from seqline.protobuf import Fields, message_classes
 from seqline.tokenizers.checkpoint_files import read_folder
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 from seqline.tokenizers.prompts import with_template, with_text
@@ -185,19 +184,11 @@ def read_model(path: str) -> bytes:
 
 def _without_path(model: bytes) -> bytes:
     """Removes the path of the rules file, which differs from run to run, from a model."""
-    file = descriptor_pb2.FileDescriptorProto(name="model.proto", package="seqline")
-    spec = file.message_type.add(name="NormalizerSpec")
-    spec.field.add(name="normalization_rule_tsv", number=6, type="TYPE_STRING", label="LABEL_OPTIONAL")
-    outer = file.message_type.add(name="Model")
-    outer.field.add(
-        name="normalizer_spec",
-        number=3,
-        type="TYPE_MESSAGE",
-        label="LABEL_OPTIONAL",
-        type_name=".seqline.NormalizerSpec",
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    parsed: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("seqline.Model")).FromString(model)
+    # All other fields are unknown here, and stay as they are.
+    messages: dict[str, Fields] = {
+        "NormalizerSpec": {"normalization_rule_tsv": (6, "string", False)},
+        "Model": {"normalizer_spec": (3, "NormalizerSpec", False)},
+    }
+    parsed = message_classes("seqline.rules", messages, syntax="proto2")["Model"].FromString(model)
     parsed.normalizer_spec.ClearField("normalization_rule_tsv")
-    return parsed.SerializeToString(deterministic=True)
+    return bytes(parsed.SerializeToString(deterministic=True))

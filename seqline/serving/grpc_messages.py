@@ -5,14 +5,9 @@ separate descriptor pool: the published package, tensorflow-serving-api, imports
 process does not need. Field numbers are those of the published files.
 """
 
-from typing import Any
+from seqline.protobuf import Fields, message_classes
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-Field = descriptor_pb2.FieldDescriptorProto
-
-# message -> field -> (number, type, repeated); a type is a scalar or the name of a message.
-MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
+MESSAGES: dict[str, Fields] = {
     "tensorflow.TensorShapeProto.Dim": {"size": (1, "int64", False)},
     "tensorflow.TensorShapeProto": {"dim": (2, "tensorflow.TensorShapeProto.Dim", True)},
     "tensorflow.TensorProto": {
@@ -71,34 +66,13 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 DT_FLOAT, DT_INT32, DT_STRING, DT_INT64, DT_BOOL = 1, 3, 7, 9, 10
 AVAILABLE, END, UNKNOWN = 30, 50, 2
 
-
-def _make() -> dict[str, Any]:
-    pool = descriptor_pool.DescriptorPool()
-    file = descriptor_pb2.FileDescriptorProto(name="seqline/serving.proto", package="seqline", syntax="proto3")
-    local = {name: name.rpartition("serving.")[2].replace(".", "") for name in MESSAGES}
-    for name, fields in MESSAGES.items():
-        message = file.message_type.add(name=local[name])
-        for field, (number, kind, repeated) in fields.items():
-            described = message.field.add(name=field, number=number)
-            described.label = Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL
-            if kind in MESSAGES:
-                described.type, described.type_name = Field.TYPE_MESSAGE, f".seqline.{local[kind]}"
-            else:
-                described.type = Field.Type.Value(f"TYPE_{kind.upper()}")
-    pool.Add(file)
-    return {
-        name.rpartition(".")[2]: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seqline.{local[name]}"))
-        for name in MESSAGES
-    }
-
-
-_CLASSES = _make()
-TensorProto = _CLASSES["TensorProto"]
-ModelSpec = _CLASSES["ModelSpec"]
-SignatureDefMap = _CLASSES["SignatureDefMap"]
-PredictRequest = _CLASSES["PredictRequest"]
-PredictResponse = _CLASSES["PredictResponse"]
-GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
-GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
-GetModelStatusRequest = _CLASSES["GetModelStatusRequest"]
-GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
+_CLASSES = message_classes("seqline.serving", MESSAGES)
+TensorProto = _CLASSES["tensorflow.TensorProto"]
+ModelSpec = _CLASSES["tensorflow.serving.ModelSpec"]
+SignatureDefMap = _CLASSES["tensorflow.serving.SignatureDefMap"]
+PredictRequest = _CLASSES["tensorflow.serving.PredictRequest"]
+PredictResponse = _CLASSES["tensorflow.serving.PredictResponse"]
+GetModelMetadataRequest = _CLASSES["tensorflow.serving.GetModelMetadataRequest"]
+GetModelMetadataResponse = _CLASSES["tensorflow.serving.GetModelMetadataResponse"]
+GetModelStatusRequest = _CLASSES["tensorflow.serving.GetModelStatusRequest"]
+GetModelStatusResponse = _CLASSES["tensorflow.serving.GetModelStatusResponse"]

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 import sentencepiece
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from seqline.artifacts.text_tokenizer import MODEL, TextTokenizer
 from seqline.errors import UserError
+from seqline.protobuf import Fields, message_classes
 from seqline.tokenizers.bpe import SPACE
 
 TARGET, VOCABULARY = "target.spm", "vocab.json"
@@ -61,21 +61,11 @@ def without_symbols(model: bytes, symbols: set[str]) -> bytes:
 @lru_cache(maxsize=1)
 def _model_type() -> Any:
     """ModelProto of sentencepiece_model.proto, as far as it is needed; the library's own needs a newer protobuf."""
-    file = descriptor_pb2.FileDescriptorProto(name="pieces.proto", package="seqline.pieces")
-    piece = file.message_type.add(name="SentencePiece")
-    piece.field.add(name="piece", number=1, type="TYPE_STRING", label="LABEL_OPTIONAL")
-    piece.field.add(name="type", number=3, type="TYPE_INT32", label="LABEL_OPTIONAL")
-    model = file.message_type.add(name="Model")
-    model.field.add(
-        name="pieces",
-        number=1,
-        type="TYPE_MESSAGE",
-        label="LABEL_REPEATED",
-        type_name=".seqline.pieces.SentencePiece",
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("seqline.pieces.Model"))
+    messages: dict[str, Fields] = {
+        "SentencePiece": {"piece": (1, "string", False), "type": (3, "int32", False)},
+        "Model": {"pieces": (1, "SentencePiece", True)},
+    }
+    return message_classes("seqline.pieces", messages, syntax="proto2")["Model"]
 
 
 class HostSentencePiece:

@@ -4,14 +4,9 @@ They are in a descriptor pool of their own, so that a process can have the publi
 entries of key and value on the wire.
 """
 
-from typing import Any
+from seqline.protobuf import Fields, message_classes
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-Field = descriptor_pb2.FieldDescriptorProto
-
-# message -> field -> (number, type, repeated); a type is a scalar or the name of a message.
-MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
+MESSAGES: dict[str, Fields] = {
     "InferParameter": {
         "bool_param": (1, "bool", False),
         "int64_param": (2, "int64", False),
@@ -78,30 +73,4 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 # Messages of which one field alone is set.
 ONE_OF = {"InferParameter": "parameter_choice"}
 
-
-def _make() -> dict[str, Any]:
-    pool = descriptor_pool.DescriptorPool()
-    file = descriptor_pb2.FileDescriptorProto(
-        name="seqline/open_inference.proto", package="seqline.inference", syntax="proto3"
-    )
-    for name, fields in MESSAGES.items():
-        message = file.message_type.add(name=name)
-        if name in ONE_OF:
-            message.oneof_decl.add(name=ONE_OF[name])
-        for field, (number, kind, repeated) in fields.items():
-            described = message.field.add(name=field, number=number)
-            described.label = Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL
-            if name in ONE_OF:
-                described.oneof_index = 0
-            if kind in MESSAGES:
-                described.type, described.type_name = Field.TYPE_MESSAGE, f".seqline.inference.{kind}"
-            else:
-                described.type = Field.Type.Value(f"TYPE_{kind.upper()}")
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seqline.inference.{name}"))
-        for name in MESSAGES
-    }
-
-
-CLASSES = _make()
+CLASSES = message_classes("seqline.inference", MESSAGES, ONE_OF)
