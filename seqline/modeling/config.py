@@ -96,7 +96,7 @@ class TransformerConfig(BaseOptions):
             logits by distance, shared by the layers of a stack).
         rope_theta: Of rotary positions: the base of the wavelengths.
         rope_scaling: Of rotary positions: see `RopeScaling`; None for none.
-        relative_buckets: Of relative positions: number of distances that are told apart.
+        relative_buckets: Of relative positions: number of distances that are distinguished.
         relative_max_distance: Of relative positions: all distances from this one on are one bucket.
         activation: relu, gelu (tanh form, as gelu_new and gelu_pytorch_tanh in other libraries), gelu_exact (with erf),
             silu (also named swish), or with a gate and a third matrix (Shazeer 2020): swiglu, geglu (gelu).

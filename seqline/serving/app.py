@@ -16,12 +16,13 @@ from starlette.requests import ClientDisconnect
 from seqline.serving.body_encoding import check_encoding
 from seqline.serving.completions.errors import error_body
 from seqline.serving.completions.models import entry
-from seqline.serving.completions.routes import GONE, ROUTES, routes
+from seqline.serving.completions.routes import ROUTES, routes
 from seqline.serving.completions.schema import ChatBody, CompletionBody
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
 from seqline.serving.open_inference import routes as open_inference
 from seqline.serving.open_inference.requests import InferenceBody
+from seqline.serving.receiving import GONE
 from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service

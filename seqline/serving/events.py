@@ -14,10 +14,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from seqline.serving.contract import response
+from seqline.serving.growing_text import GrowingText
 from seqline.serving.request_errors import RequestError
 from seqline.serving.service import Answered
-
-REPLACEMENT = "\ufffd"
 
 
 async def events(first: Answered, stream: AsyncGenerator[Answered, None], by_column: bool) -> AsyncIterator[bytes]:
@@ -28,34 +27,31 @@ async def events(first: Answered, stream: AsyncGenerator[Answered, None], by_col
         stream: The others.
         by_column: As for `response`.
     """
-    sent = [""] * len(first.answers)
+    texts = [GrowingText() for _ in first.answers]
     answered = first
     try:
-        for event in _deltas(sent, answered):
+        for event in _deltas(texts, answered):
             yield event
         async for answered in stream:
-            for event in _deltas(sent, answered):
+            for event in _deltas(texts, answered):
                 yield event
     except RequestError as error:
         yield _event({"error": str(error)}, "error")
         return
     finally:
         await stream.aclose()
-    for index, answer in enumerate(answered.answers):
-        # Sends text that was held back. If text that was already sent has changed, only the event done is correct.
-        if answer.text.startswith(sent[index]) and answer.text != sent[index]:
-            yield _event({"index": index, "delta": answer.text[len(sent[index]) :]})
+    # Sends text that was withheld. If text that was already sent has changed, only the event done is correct.
+    for event in _deltas(texts, answered, last=True):
+        yield event
     yield _event(response(answered, by_column), "done")
 
 
-def _deltas(sent: list[str], answered: Answered) -> list[bytes]:
-    """Events with the new text; an incomplete character is held back."""
+def _deltas(texts: list[GrowingText], answered: Answered, last: bool = False) -> list[bytes]:
+    """Events with the new text."""
     found = []
-    for index, answer in enumerate(answered.answers):
-        text = answer.text.rstrip(REPLACEMENT)
-        if text.startswith(sent[index]) and text != sent[index]:
-            found.append(_event({"index": index, "delta": text[len(sent[index]) :]}))
-            sent[index] = text
+    for index, (text, answer) in enumerate(zip(texts, answered.answers, strict=True)):
+        if new := text.added(answer.text, last):
+            found.append(_event({"index": index, "delta": new}))
     return found
 
 

@@ -10,8 +10,8 @@ from seqline.serving.completions.errors import error_body
 from seqline.serving.completions.models import choose
 from seqline.serving.completions.prompts import inputs
 from seqline.serving.completions.requests import CompletionRequest
-from seqline.serving.completions.stops import GrowingText, ended_at
 from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
+from seqline.serving.growing_text import GrowingText, ended_at
 from seqline.serving.json_reader import invalid
 from seqline.serving.request_errors import RequestError
 from seqline.serving.service import Answered, Service

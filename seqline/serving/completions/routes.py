@@ -1,6 +1,6 @@
 """The routes of completions and chats."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,15 +10,11 @@ from seqline.serving.completions.completing import Completion
 from seqline.serving.completions.models import listing
 from seqline.serving.completions.requests import CompletionRequest, parse_chat, parse_completion
 from seqline.serving.completions.schema import ChatBody, CompletionBody, documented
+from seqline.serving.receiving import GONE, Read, Wait
 from seqline.serving.service import Service
 
 ROUTES = ("/v1/completions", "/v1/chat/completions")
 """Whose errors have OpenAI's form."""
-
-Parse = Callable[..., CompletionRequest]
-Read = Callable[[Request, Parse], Awaitable[tuple[CompletionRequest, str] | None]]
-Wait = Callable[[Request, Coroutine[Any, Any, dict[str, Any]]], Awaitable[dict[str, Any] | None]]
-GONE = 499  # no client reads it
 
 
 def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
@@ -26,13 +22,12 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
 
     Args:
         service: The server.
-        read: Reads a request's body by a parser, and returns it with the client's id of the request; None if the client
-            disconnected.
-        wait: Awaits an answer; None if the client disconnects first.
+        read: Reads a request's body.
+        wait: Awaits an answer.
     """
     router = APIRouter()
 
-    async def answer(request: Request, parse: Parse) -> Response:
+    async def answer(request: Request, parse: Callable[..., CompletionRequest]) -> Response:
         found = await read(request, parse)
         if found is None:
             return Response(status_code=GONE)

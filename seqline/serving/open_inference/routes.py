@@ -1,7 +1,6 @@
 """The routes of the Open Inference Protocol."""
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine
 from importlib import metadata
 from typing import Any
 
@@ -12,12 +11,10 @@ from seqline.serving.contract import Problem
 from seqline.serving.json_reader import invalid
 from seqline.serving.open_inference.requests import InferenceBody, parse_inference
 from seqline.serving.open_inference.tensors import BINARY, Inference, description_of, outputs_of, version_of
+from seqline.serving.receiving import GONE, Read, Wait
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered, Service
 
-Read = Callable[[Request, Callable[..., Inference]], Awaitable[tuple[Inference, str] | None]]
-Wait = Callable[[Request, Coroutine[Any, Any, Answered]], Awaitable[Answered | None]]
-GONE = 499  # no client reads it
 # Its length is that of the JSON before the binary data.
 BINARY_HEADER = "inference-header-content-length"
 ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
@@ -43,9 +40,8 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
 
     Args:
         service: The server.
-        read: Reads a request's body by a parser, and returns it with the client's id of the request; None if the client
-            disconnected.
-        wait: Awaits an answer; None if the client disconnects first.
+        read: Reads a request's body.
+        wait: Awaits an answer.
     """
     router = APIRouter(prefix="/v2")
 

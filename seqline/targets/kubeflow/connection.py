@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.errors import UserError
+from seqline.inputs.kfp_launcher import NAMESPACE as POD_NAMESPACE
 from seqline.paths import expanded
 from seqline.targets.kubeflow.login import Login
 from seqline.targets.kubeflow.versions import Server, server_api
@@ -28,7 +28,6 @@ BRIEF = (0.5,)
 UNAVAILABLE = {429, 502, 503, 504}
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 REDIRECTS = {301, 302, 303, 307, 308}
-POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Where a pod has its namespace: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod."""
 
 

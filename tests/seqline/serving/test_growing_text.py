@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.serving.completions.stops import GrowingText, ended_at
+from seqline.serving.growing_text import GrowingText, ended_at
 
 letters = st.text("ab\n", max_size=12)
 stops = st.lists(st.text("ab\n", min_size=1, max_size=3), max_size=3).map(tuple)
