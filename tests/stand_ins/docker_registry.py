@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.stand_ins.server import on_loopback
 
 NAME = r"/v2/(?P<name>[a-z0-9._/-]+)"
 ACCEPTED = {
@@ -111,17 +112,8 @@ class DockerRegistry:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        registry.host = f"127.0.0.1:{server.server_address[1]}"
-        try:
+        with on_loopback(Handler) as registry.host:
             yield registry
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def handle(self, http: Any, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if path == "/token":

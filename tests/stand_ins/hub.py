@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.stand_ins.server import on_loopback
 
 LARGE = (".safetensors", ".bin", ".spm", ".model")
 """Files that are stored with Git LFS, as a repository's .gitattributes says."""
@@ -95,17 +96,9 @@ class Hub:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
+        with on_loopback(Handler) as address:
+            hub.endpoint = f"http://{address}"
             yield hub
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def handle(self, http: Any, path: str, query: dict[str, list[str]]) -> None:
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):

@@ -110,6 +110,28 @@ ERRORS: dict[Kind, ApiError] = {
 
 
 @contextlib.contextmanager
+def on_loopback(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serves on a free port of loopback, each connection in a thread.
+
+    Args:
+        handler: What answers a connection's requests.
+
+    Yields:
+        The address, 127.0.0.1:PORT.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
 def serving(service: Service, faults: Faults) -> Iterator[str]:
     """Serves on a free port of loopback.
 
@@ -164,13 +186,5 @@ def serving(service: Service, faults: Faults) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with on_loopback(Handler) as address:
+        yield f"http://{address}"

@@ -5,8 +5,10 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.stand_ins.server import on_loopback
 
 
 @dataclass
@@ -51,15 +53,9 @@ class Receiver:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        receiver.url = f"http://127.0.0.1:{server.server_address[1]}/services/{secret}"
-        try:
-            yield receiver
-        finally:
-            receiver.stalled.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with on_loopback(Handler) as address:
+            receiver.url = f"http://{address}/services/{secret}"
+            try:
+                yield receiver
+            finally:
+                receiver.stalled.set()

@@ -3,9 +3,8 @@
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.rollout import roll_back
 from seqline.errors import UserError
+from tests.stand_ins.server import on_loopback
 
 
 class Clock:
@@ -76,21 +76,16 @@ def back_end(tmp_path: Path, clock: Clock) -> Iterator[LocalBackEnd]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     endpoint.path.mkdir()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "saved_model.pb").touch()
         endpoint.register(tmp_path / name, f"f-{name}", {})
     aliases = {"champion": 2, "previous": 1}
-    endpoint.write(Settings("demo", "127.0.0.1", server.server_address[1], 0, {1: 0, 2: 100}, aliases))
-    endpoint.write_process(os.getpid())
-    yield LocalBackEnd(endpoint, 0)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with on_loopback(Handler) as address:
+        endpoint.write(Settings("demo", "127.0.0.1", int(address.rpartition(":")[2]), 0, {1: 0, 2: 100}, aliases))
+        endpoint.write_process(os.getpid())
+        yield LocalBackEnd(endpoint, 0)
 
 
 def test_the_latency_is_neither_the_connection_nor_reading_the_endpoints_file(

@@ -17,7 +17,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +26,7 @@ from tests.stand_ins.kserve.admission import check
 from tests.stand_ins.kserve.controller import Controller
 from tests.stand_ins.kserve.gateway import Gateway
 from tests.stand_ins.kserve.objects import ApiError, Objects
-from tests.stand_ins.server import Faults
+from tests.stand_ins.server import Faults, on_loopback
 
 Model = Callable[[str], str]
 PATH = re.compile(
@@ -75,18 +75,12 @@ class KServeStandIn:
     def running(cls) -> Iterator["KServeStandIn"]:
         """Serves on a free port of loopback."""
         cluster = cls()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), cluster._handler())
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        cluster.url = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
-            yield cluster
-        finally:
-            cluster.controller.stop()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with on_loopback(cluster._handler()) as address:
+            cluster.url = f"http://{address}"
+            try:
+                yield cluster
+            finally:
+                cluster.controller.stop()
 
     def kubeconfig(self, folder: Path) -> Path:
         """Writes a kubeconfig file."""
