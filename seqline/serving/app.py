@@ -22,6 +22,7 @@ from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictRe
 from seqline.serving.events import events
 from seqline.serving.open_inference import routes as open_inference
 from seqline.serving.open_inference.requests import InferenceBody
+from seqline.serving.openapi import describe, documented, errors, reference
 from seqline.serving.receiving import GONE
 from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import Cause, RequestError
@@ -32,32 +33,18 @@ LONGEST_ID = 128  # of a request, in the log
 T = TypeVar("T")
 Number = Annotated[int, InPath(ge=1, le=2**31 - 1, description="The version.")]
 
-ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
-PREDICT: dict[str, Any] = {
-    "responses": {
-        **ERRORS,
-        200: {
-            "description": "The answers; the header X-Model-Version is the version that answered.",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "anyOf": [
-                            {"$ref": f"#/components/schemas/{kind.__name__}"}
-                            for kind in (PredictResponse, ColumnarResponse)
-                        ]
-                    }
-                },
-                "text/event-stream": {"schema": {"type": "string", "description": "With stream; see docs/serving.md."}},
-            },
+ERRORS = errors(Problem)
+PREDICT = documented(
+    PredictRequest,
+    Problem,
+    {
+        "description": "The answers; the header X-Model-Version is the version that answered.",
+        "content": {
+            "application/json": {"schema": {"anyOf": [reference(kind) for kind in (PredictResponse, ColumnarResponse)]}}
         },
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
-        }
-    },
-}
+    streamed="With stream; see docs/serving.md.",
+)
 
 
 def make_app(service: Service, health_route: str = "/healthz", predict_route: str | None = None) -> FastAPI:
@@ -173,8 +160,8 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     app.include_router(routes(service, read, _unless_disconnected))
     app.include_router(open_inference.routes(service, read, _unless_disconnected))
-    for suffix, describe in (("", status_of), ("/metadata", metadata_of)):
-        _add_routes(app, service, suffix, describe)
+    for suffix, read_state in (("", status_of), ("/metadata", metadata_of)):
+        _add_routes(app, service, suffix, read_state)
 
     @app.get("/v1/traffic")
     async def traffic() -> dict[str, Any]:
@@ -202,7 +189,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE.read_text(encoding="utf-8").replace("{{name}}", service.name))
 
-    _describe_bodies(app)
+    describe(app, PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody, InferenceBody)
     return app
 
 
@@ -270,22 +257,6 @@ def _add_routes(app: FastAPI, service: Service, suffix: str, read: Callable[...,
     async def of_label(model: str, label: str) -> dict[str, Any]:
         service.check_name(model)
         return read(None, label)
-
-
-def _describe_bodies(app: FastAPI) -> None:
-    """Adds the bodies that FastAPI does not parse itself to the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for body in (PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody, InferenceBody):
-            schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(schema.pop("$defs", {}))
-            schemas[body.__name__] = schema
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 Scope = MutableMapping[str, Any]

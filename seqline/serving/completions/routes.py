@@ -9,12 +9,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from seqline.serving.completions.completing import Completion
 from seqline.serving.completions.models import listing
 from seqline.serving.completions.requests import CompletionRequest, parse_chat, parse_completion
-from seqline.serving.completions.schema import ChatBody, CompletionBody, documented
+from seqline.serving.completions.schema import ChatBody, CompletionBody, CompletionResponse, ErrorBody
+from seqline.serving.openapi import documented
 from seqline.serving.receiving import GONE, Read, Wait
 from seqline.serving.service import Service
 
 ROUTES = ("/v1/completions", "/v1/chat/completions")
 """Whose errors have OpenAI's form."""
+RESPONSE: dict[str, Any] = {"model": CompletionResponse}
+STREAMED = "With stream."
 
 
 def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
@@ -43,12 +46,12 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
         body = await wait(request, completion.whole())
         return Response(status_code=GONE) if body is None else JSONResponse(body, headers=headers)
 
-    @router.post(ROUTES[0], **documented(CompletionBody))
+    @router.post(ROUTES[0], **documented(CompletionBody, ErrorBody, RESPONSE, STREAMED))
     async def complete(request: Request) -> Response:
         """Continues or answers prompts, as OpenAI's completions do."""
         return await answer(request, parse_completion)
 
-    @router.post(ROUTES[1], **documented(ChatBody))
+    @router.post(ROUTES[1], **documented(ChatBody, ErrorBody, RESPONSE, STREAMED))
     async def chat(request: Request) -> Response:
         """Answers a chat, as OpenAI's chat completions do."""
         return await answer(request, parse_chat)

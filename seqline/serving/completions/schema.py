@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from seqline.serving.completions.requests import MOST_STOPS, Options
-from seqline.serving.request_errors import Cause
 
 MODEL = "The endpoint's name for its traffic split, or NAME:VERSION or NAME:ALIAS."
 STOP = "Texts at which an output ends."
@@ -68,20 +67,3 @@ class CompletionResponse(BaseModel):
     system_fingerprint: str = Field(description="The version that answered.")
     choices: list[dict[str, Any]]
     usage: Tokens | None = Field(description="Null for a model that was exported before it counted tokens.")
-
-
-def documented(body: type[BaseModel]) -> dict[str, Any]:
-    """What FastAPI's document says of a route.
-
-    Args:
-        body: The model of its body.
-    """
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}}
-    streamed = {"schema": {"type": "string", "description": "With stream."}}
-    return {
-        "responses": {
-            **{cause.value[0]: {"model": ErrorBody} for cause in Cause},
-            200: {"model": CompletionResponse, "content": {"text/event-stream": streamed}},
-        },
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
-    }

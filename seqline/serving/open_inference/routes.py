@@ -11,23 +11,15 @@ from seqline.serving.contract import Problem
 from seqline.serving.json_reader import invalid
 from seqline.serving.open_inference.requests import InferenceBody, parse_inference
 from seqline.serving.open_inference.tensors import BINARY, Inference, description_of, outputs_of, version_of
+from seqline.serving.openapi import documented, errors
 from seqline.serving.receiving import GONE, Read, Wait
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered, Service
 
 # Its length is that of the JSON before the binary data.
 BINARY_HEADER = "inference-header-content-length"
-ERRORS: dict[int | str, dict[str, Any]] = {cause.value[0]: {"model": Problem} for cause in Cause}
-KNOWN: dict[int | str, dict[str, Any]] = {status: ERRORS[status] for status in (404, 503)}
-INFER: dict[str, Any] = {
-    "responses": {**ERRORS, 200: {"description": "The output tensors.", "content": {"application/json": {}}}},
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{InferenceBody.__name__}"}}},
-        }
-    },
-}
+KNOWN: dict[int | str, dict[str, Any]] = {status: errors(Problem)[status] for status in (404, 503)}
+INFER = documented(InferenceBody, Problem, {"description": "The output tensors.", "content": {"application/json": {}}})
 
 
 def server_metadata() -> dict[str, Any]:
