@@ -8,7 +8,8 @@ from typing import Any, ClassVar, cast
 
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
-from seqline.components.snapshot.pretrained import pinned
+from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
+from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
 from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.names import KSERVE, check_reachable
@@ -65,12 +66,17 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     warm_start = parameters.get("warm_start", "")
     if "training" in resolved:
         resolved["training"] = pinned(cast("Options", resolved["training"]), warm_start)
+    tokenizer = parameters.get("tokenizer", "")
+    if "corpus" in resolved:
+        training = cast("Options", resolved.get("training", Options()))
+        corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
+        resolved["corpus"], tokenizer = corpus, corpus.tokenizer
     fingerprint = snapshot(
         parameters["data"],
         output,
         parameters.get("valid_data", ""),
         parameters.get("test_data", ""),
-        parameters.get("tokenizer", ""),
+        tokenizer,
         parameters.get("previous_corpus", ""),
     )
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
