@@ -3,8 +3,8 @@
 from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
 from seqline.errors import UserError
-from seqline.paths import expanded
 from seqline.inputs.files import is_folder
+from seqline.paths import expanded
 from seqline.pretrained.checkpoint import read_config
 from seqline.pretrained.hub import SCHEME
 from seqline.pretrained.source import find, opened
