@@ -12,7 +12,7 @@ from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
-from seqline.components.train.recommend import recommend
+from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import Pair, TrainingData, needed
 from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.modeling.config import TransformerConfig
@@ -71,6 +71,8 @@ def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Op
     recommendation = recommend(manifest, options.minutes, peak_flops)
     for reason in recommendation.reasons:
         log.info("preset auto: %s", reason)
+    for reason in recommend_start(manifest, options.minutes, peak_flops):
+        log.info("weights: %s", reason)
     return options.with_values(preset=recommendation.preset)
 
 

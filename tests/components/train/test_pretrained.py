@@ -107,7 +107,7 @@ def test_a_corpus_with_other_tokens_of_the_same_number_is_refused(
         train(corpus, tmp_path / "out", options=options_of(folder))
     (folder / "tokenizer.model").unlink()
     (folder / "tokenizer.json").write_bytes(small.byte_level())
-    with pytest.raises(UserError, match="another tokenizer than|the tokenizer has 500 tokens"):
+    with pytest.raises(UserError, match=r"another tokenizer than|the tokenizer has 500 tokens"):
         train(corpus, tmp_path / "out", options=options_of(folder))
 
 
