@@ -97,9 +97,7 @@ def training(
             opponent=live.outputs["champion_found"],
         ).set_display_name("evaluate champion")
         anchor = evaluate(
-            corpus=text,
-            options=checked["evaluation"],
-            opponent=live.outputs["best_found"],
+            corpus=text, options=checked["evaluation"], opponent=live.outputs["best_found"]
         ).set_display_name("evaluate best")
 
         start = baseline(

@@ -18,7 +18,7 @@ def baseline(
 
     Args:
         corpus: The corpus, whose tokenizer has the prompt.
-        model: The SavedModel; nothing is written where training starts from random weights.
+        model: The SavedModel; a note where training starts from random weights.
         pretrained: Address and fingerprint of the checkpoint, as snapshot found them.
         decoding: Decoding options; docs/parameters.md lists them under `decoding`.
         model_card: Licences and intended use; docs/parameters.md lists them under `model_card`.

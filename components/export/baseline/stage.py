@@ -26,7 +26,7 @@ def baseline(
     """Exports a checkpoint in Hugging Face's format without training it, with the corpus's tokenizer and prompt.
 
     Args:
-        pretrained: Its address; empty for none, and then nothing is written.
+        pretrained: Its address; empty for none, and then a note is written.
         fingerprint: The fingerprint of its files.
         corpus: The corpus folder that tokenize wrote.
         output: The model folder to write.
@@ -38,6 +38,9 @@ def baseline(
     """
     if not pretrained:
         log.info("training starts from random weights: there is no baseline")
+        output.mkdir(parents=True, exist_ok=True)
+        # An object store has no empty folders.
+        (output / "none.txt").write_text("Training starts from random weights: there is no baseline.\n")
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.pretrained.checkpoint import read_pretrained

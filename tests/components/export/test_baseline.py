@@ -47,4 +47,4 @@ def test_the_checkpoint_is_exported_with_the_corpus_s_prompt(tmp_path: Path, exp
 def test_without_a_checkpoint_nothing_is_exported(tmp_path: Path, exported: list[dict[str, Any]]) -> None:
     stage.baseline("", "", tmp_path / "corpus", tmp_path / "model")
     assert exported == []
-    assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "model" / "saved_model.pb").exists()
