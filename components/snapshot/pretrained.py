@@ -52,26 +52,30 @@ def pinned_tokenizer(corpus: CorpusOptions, given: str, training: Options) -> Co
         UserError: If the tokenizer cannot be read, or is another one than the checkpoint's.
     """
     if not training.pretrained:
-        if given.startswith(SCHEME):
-            return corpus.with_values(tokenizer=find(given, "tokenizer").address)
-        return corpus
-    if given and not _is_same(given, training.pretrained):
+        return corpus.with_values(tokenizer=_commit(given)) if given else corpus
+    theirs = _read(training.pretrained)
+    if theirs is None:
+        if not given:
+            raise UserError(
+                f"training.pretrained: {training.pretrained} has weights and no tokenizer; copy the tokenizer's files "
+                "there too, or name the tokenizer"
+            )
+        return corpus.with_values(tokenizer=_commit(given))
+    if given and not (_is_checkpoint(given) and _read(given) == theirs):
         raise UserError(
             f"tokenizer: {given} is not the tokenizer of training.pretrained {training.pretrained}, for whose weights "
             "its ids would be other tokens; leave tokenizer out"
         )
-    return corpus.with_values(tokenizer=given if given and not is_folder(given) else training.pretrained)
+    return corpus.with_values(tokenizer=training.pretrained)
 
 
-def _is_same(given: str, pretrained: str) -> bool:
-    """Whether a tokenizer is that of a checkpoint; any is, if the checkpoint comes without one."""
-    theirs = _read(pretrained)
-    if theirs is None:
-        return True
-    if not (given.startswith(SCHEME) or is_folder(given)):
-        return False
-    ours = _read(given)
-    return ours is not None and ours == theirs
+def _commit(tokenizer: str) -> str:
+    """The address of the commit that a tokenizer on the Hub is at now; any other path as it is."""
+    return find(tokenizer, "tokenizer").address if tokenizer.startswith(SCHEME) else tokenizer
+
+
+def _is_checkpoint(address: str) -> bool:
+    return address.startswith(SCHEME) or is_folder(address)
 
 
 def _read(address: str) -> PretrainedTokenizer | None:

@@ -105,3 +105,14 @@ def test_another_tokenizer_than_the_checkpoint_s_is_refused(tmp_path: Path) -> N
 def test_a_chat_template_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="chat needs a pretrained checkpoint's folder"):
         outputs(tmp_path, training={}, corpus={"chat": True})
+
+
+def test_a_checkpoint_without_a_tokenizer_needs_one(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has weights and no tokenizer; copy the tokenizer's files there too"):
+        outputs(tmp_path, training={"pretrained": str(folder)})
+    (tmp_path / "tokenizer").mkdir()
+    for name, content in small.chat_files().items():
+        (tmp_path / "tokenizer" / name).write_bytes(content)
+    given = str(tmp_path / "tokenizer")
+    found = outputs(tmp_path, training={"pretrained": str(folder)}, tokenizer=given)
+    assert found["corpus"]["tokenizer"] == given
