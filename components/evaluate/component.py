@@ -33,6 +33,9 @@ def evaluate(
     from seqline.components.evaluate.options import Options
 
     known = Opponent.from_parameter(opponent) if opponent else Opponent()
-    paths = model.path if model else known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
-    found = not opponent, known.standing, known.problem, known.files
-    console.show(stage.evaluate(*paths, Options(**options), *found), metrics, evaluation)
+    given = model.path if model else known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
+    console.show(
+        stage.evaluate(*given, Options(**options), not opponent, known.standing, known.problem, known.files),
+        metrics,
+        evaluation,
+    )
