@@ -70,7 +70,7 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.project_in.use_bias:
             projected += ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
         if self.project_in.adapter is not None:
-            projected += self.project_in.adapter(states, first, last) * ops.cast(scales, self.compute_dtype)
+            projected += self.project_in.adapter(states, first=first, last=last) * ops.cast(scales, self.compute_dtype)
         parts = ops.split(projected, (columns.stop - columns.start) // self.head_size, axis=-1)
         found = []
         for heads in (self.num_heads, self.kv_heads, self.kv_heads)[first:last]:
