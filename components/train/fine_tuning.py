@@ -20,11 +20,8 @@ def check_fine_tuning(options: Options, warm_start: str) -> None:
     Raises:
         UserError: If the weights that are not trained would be random.
     """
-    if options.fine_tuning != "full" and not (options.pretrained or warm_start):
-        raise UserError(
-            f"training.fine_tuning is {options.fine_tuning}, which leaves most weights as they are, but they would be "
-            "random: set training.pretrained or warm_start, or fine_tuning to full"
-        )
+    for fault in options.faults_in({"warm_start": warm_start}):
+        raise UserError(f"training.{fault}")
 
 
 def check_last_layers(options: Options, config: TransformerConfig) -> None:

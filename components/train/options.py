@@ -1,5 +1,6 @@
 """Options of the train stage."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
@@ -7,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from seqline.errors import UserError
 from seqline.modeling.config import Activation, Architecture, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.modeling.lora_targets import Target
-from seqline.schema.options import BaseOptions
+from seqline.schema.options import BaseOptions, Fault
 
 SHAPE = (
     "architecture",
@@ -32,6 +33,11 @@ PRETRAINED_DEFAULTS: dict[str, Any] = {"learning_rate": 0.0001, "warmup_steps": 
 """Other defaults with pretrained weights: small steps, and no average, which would be that of the start."""
 LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005}
 """Likewise with adapters, which need larger steps than whole matrices."""
+NOTHING_TO_TUNE = (
+    "is {}, which leaves most weights as they are, but they would be random: set training.pretrained or warm_start, or "
+    "fine_tuning to full"
+)
+"""Of `fine_tuning`, without a checkpoint to start from."""
 WAYS = {"lora": ("lora_rank", "lora_alpha", "lora_targets"), "last": ("last_layers",)}
 """The options that only one way of fine-tuning has."""
 DECODED = ("bleu", "rougeL", "exact_match", "token_f1")
@@ -244,6 +250,11 @@ class Options(BaseOptions):
         if self.monitor in DECODED and not self.decoded_sample:
             raise ValueError(f"monitor {self.monitor} needs a decoded_sample of at least 1, not 0")
         return self
+
+    def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yields `fine_tuning` if most of the weights would stay random."""
+        if self.fine_tuning != "full" and not (self.pretrained or run.get("warm_start")):
+            yield Fault(("fine_tuning",), NOTHING_TO_TUNE.format(self.fine_tuning))
 
     @classmethod
     def search_spaces(cls) -> dict[str, dict[str, Any]]:

@@ -48,8 +48,8 @@ def train(
 
     Raises:
         UserError: If the corpus or an option is not fit for training, the checkpoint to start from has another
-            vocabulary or shape or cannot be read, the memory or the disk is too small, or another process trains with the same data and
-            options.
+            vocabulary or shape or cannot be read, the memory or the disk is too small, or another process trains with
+            the same data and options.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.artifacts.trial_metrics import check_writable

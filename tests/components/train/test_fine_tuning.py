@@ -283,3 +283,12 @@ def test_adapters_work_on_an_earlier_training_too(
 ) -> None:
     trainer = begin(corpus, tmp_path / "out", warm_start=str(undisturbed), options=plain.with_values(**LORA))
     assert {variable.name[:2] for variable in trainer.model.trainable_variables} == {"a_", "b_"}
+
+
+def test_a_configuration_is_refused_before_the_run_starts() -> None:
+    from seqline.schema.sections import resolve
+
+    training = {"training": {"fine_tuning": "lora"}}
+    with pytest.raises(OptionsError, match="fine_tuning is lora, which .* random: set training.pretrained or warm_st"):
+        resolve({}, training)
+    resolve({"warm_start": "gs://bucket/checkpoint"}, training)
