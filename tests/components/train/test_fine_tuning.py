@@ -289,6 +289,6 @@ def test_a_configuration_is_refused_before_the_run_starts() -> None:
     from seqline.schema.sections import resolve
 
     training = {"training": {"fine_tuning": "lora"}}
-    with pytest.raises(OptionsError, match="fine_tuning is lora, which .* random: set training.pretrained or warm_st"):
+    with pytest.raises(OptionsError, match=r"fine_tuning is lora, which .* random: set training.pretrained or warm_st"):
         resolve({}, training)
     resolve({"warm_start": "gs://bucket/checkpoint"}, training)
