@@ -1,6 +1,7 @@
 """The training loop: Keras `fit`, one epoch at a time, so that it can stop and resume anywhere."""
 
 import contextlib
+import functools
 import logging
 import math
 import signal
@@ -67,7 +68,6 @@ class Trainer:
         self.model, self.train_batches, self.valid_batches, self.state = model, train, valid, state
         self.options, self.resample, self.sample, self.logs = options, resample, sample, logs
         self.chief, self.save_seconds, self.clock = chief, save_seconds, clock
-        self.frozen = frozen_checksum(model.model)
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         # The loop's time in earlier processes, its start in this one, and the longest validation so far.
@@ -298,6 +298,11 @@ class Trainer:
         self.state.save(
             groups, {**{name: getattr(self, name) for name in names}, "pace": self.pace.state(), "frozen": self.frozen}
         )
+
+    @functools.cached_property
+    def frozen(self) -> int:
+        """The checksum of the weights that are not trained."""
+        return frozen_checksum(self.model.model)
 
     def _changing(self) -> list[Any]:
         """The variables of the model that training changes: not the weights that are frozen."""

@@ -128,8 +128,8 @@ def projections(model: Any) -> Iterator[tuple[str, Projection, tuple[Target, ...
                 yield f"{path}/project_in", block.project_in, ("queries", "keys", "values"), [queries, keys, keys]
                 yield f"{path}/project_out", block.project_out, ("output",), [config.hidden_dim]
             block, path = layer.feed_forward, f"{stack}/{number}/feed_forward"
-            matrices = 2 if config.gated else 1
-            yield f"{path}/expand", block.expand, ("expand",) * matrices, [config.intermediate_dim] * matrices
+            parts: tuple[Target, ...] = ("expand", "expand") if config.gated else ("expand",)
+            yield f"{path}/expand", block.expand, parts, [config.intermediate_dim] * len(parts)
             yield f"{path}/contract", block.contract, ("contract",), [config.hidden_dim]
 
 

@@ -16,6 +16,7 @@ from seqline.components.train.fine_tuning import prepare_fine_tuning
 from seqline.components.train.memory import count_trained, count_weights
 from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.options import Options
+from seqline.components.train.precision import precision
 from seqline.components.train.stage import train
 from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
@@ -74,6 +75,22 @@ def test_adapters_start_as_the_base_and_alone_are_trained(family: str, tmp_path:
     again = make_model(base.config)
     again.load_weights(tmp_path / "merged.weights.h5")
     np.testing.assert_array_equal(again(inputs), model.model(inputs))
+
+
+def test_adapters_are_float32_also_where_bfloat16_is_computed(tmp_path: Path) -> None:
+    with precision("bfloat16"):
+        model = fine_tuned(tmp_path, "llama3", **LORA, gradient_checkpointing=True, dropout=0.25)
+    batch, first = batch_of(model.model.config), [variable.numpy() for variable in model.trainable_variables]
+    for _ in range(2):
+        model.train_step(batch)
+    assert model.model.compute_dtype == "bfloat16"
+    assert {variable.numpy().dtype.name for variable in model.trainable_variables} == {"float32"}
+    assert all(np.any(one != two.numpy()) for one, two in zip(first, model.trainable_variables, strict=True))
+    plain = fine_tuned(tmp_path, "llama3", **LORA)
+    for one, other in zip(plain.trainable_variables, model.trainable_variables, strict=True):
+        one.assign(other)
+    exact = plain.model(batch[0]).numpy()
+    assert np.abs(model.model(batch[0]).numpy() - exact).mean() < 0.02 * np.abs(exact).mean()
 
 
 def test_adapters_are_only_beside_their_targets(tmp_path: Path) -> None:
@@ -194,7 +211,7 @@ def test_a_lora_run_resumes_exactly_and_writes_its_adapter(
         patch.setattr(Trainer, "_learn", killed)
         with pytest.raises(BegunError):
             train(corpus, tmp_path / "resumed", options=options)
-    (state,) = (tmp_path / ".resumed.state").glob("*/state-*.npz")
+    *_, state = sorted((tmp_path / ".resumed.state").glob("*/state-*.npz"))
     # Neither the base nor moments of it.
     with np.load(state) as saved:
         assert not any(saved[name].shape == (size, checkpoints.SIZE) for name in saved.files)
