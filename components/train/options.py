@@ -95,7 +95,7 @@ class Options(BaseOptions):
     gradient_checkpointing: bool = Field(
         False,
         description="Whether each layer is computed again for its gradients instead of holding its activations in "
-        "memory: less memory, a third more time.",
+        "memory: one more forward pass in each step.",
     )
     architecture: Architecture = Field(
         "transformer", description="transformer (encoder and decoder) or gpt (decoder only; the source is a prompt)."
