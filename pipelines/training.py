@@ -6,6 +6,7 @@ from seqline.components.bless.component import bless
 from seqline.components.champion.component import champion
 from seqline.components.deploy.component import deploy
 from seqline.components.evaluate.component import evaluate
+from seqline.components.export.baseline.component import baseline
 from seqline.components.export.component import export
 from seqline.components.snapshot.component import snapshot
 from seqline.components.summary.component import summarize
@@ -51,10 +52,11 @@ def training(
     3. train trains the Transformer.
     4. export writes the SavedModel that takes text and returns text.
     5. champion looks up the live version and the best version so far.
-    6. evaluate measures the challenger, and both of them on the same test set.
-    7. bless decides by the gate's rules.
-    8. deploy makes the challenger live, if it was blessed.
-    9. summarize reports what the run did, whether it succeeded or failed, and notifies.
+    6. baseline exports the pretrained checkpoint that training started from, if there is one.
+    7. evaluate measures the challenger, and all of them on the same test set.
+    8. bless decides by the gate's rules.
+    9. deploy makes the challenger live, if it was blessed.
+    10. summarize reports what the run did, whether it succeeded or failed, and notifies.
 
     Tasks whose result depends on more than their inputs (the data, the endpoint, the run itself) are never cached.
     """
@@ -95,15 +97,21 @@ def training(
             opponent=live.outputs["champion_found"],
         ).set_display_name("evaluate champion")
         anchor = evaluate(
-            corpus=text,
-            options=checked["evaluation"],
-            opponent=live.outputs["best_found"],
+            corpus=text, options=checked["evaluation"], opponent=live.outputs["best_found"]
         ).set_display_name("evaluate best")
+
+        start = baseline(
+            pretrained=checked["baseline"], corpus=text, decoding=checked["decoding"], model_card=checked["model_card"]
+        )
+        untrained = evaluate(
+            model=start.outputs["model"], corpus=text, options=checked["evaluation"], opponent=checked["baseline"]
+        ).set_display_name("evaluate baseline")
 
         blessed = bless(
             challenger=measured.outputs["evaluation"],
             champion=compared.outputs["evaluation"],
             best=anchor.outputs["evaluation"],
+            baseline=untrained.outputs["evaluation"],
             gate=gate,
             human_evaluation=human_evaluation,
             opponent=live.outputs["champion_found"],

@@ -14,13 +14,19 @@ CONFIDENCE = 0.05  # of p-values that go with 95% intervals
 ROUNDING = 1e-9  # values are floating point sums: 40.0 - 39.5 must not exceed 0.5
 
 
-def check_rules(rules: Sequence[Rule], pair: EvaluationPair, best: EvaluationPair | None = None) -> list[RuleResult]:
+def check_rules(
+    rules: Sequence[Rule],
+    pair: EvaluationPair,
+    best: EvaluationPair | None = None,
+    baseline: EvaluationPair | None = None,
+) -> list[RuleResult]:
     """Checks every rule, also after one that fails.
 
     Args:
         rules: At least one.
         pair: The evaluations of challenger and champion.
         best: Those of the challenger and the best version so far; None if that is the champion.
+        baseline: Those of the challenger and the checkpoint that training started from; None for none.
 
     Returns:
         The result of each rule, in their order.
@@ -30,7 +36,8 @@ def check_rules(rules: Sequence[Rule], pair: EvaluationPair, best: EvaluationPai
     """
     metrics = [rule.metric_of(pair.challenger.task) for rule in rules]
     protected = {metric.name for rule, metric in zip(rules, metrics, strict=True) if rule.protects(metric)}
-    pairs = {"champion": pair, "best": best or pair}
+    start = baseline or replace(pair, champion=None, problem="", same=False)
+    pairs = {"champion": pair, "best": best or pair, "baseline": start}
     return [_check(rule, metric, pairs[rule.against], protected) for rule, metric in zip(rules, metrics, strict=True)]
 
 
@@ -59,6 +66,8 @@ def _against(
         return RuleResult(text, value.value, None, True, f"The challenger is itself {version}.")
     if pair.champion is None:
         reason = f"{metric.label}: there is no version to compare with yet."
+        if rule.against == "baseline":
+            reason = f"{metric.label}: training did not start from a pretrained checkpoint, so there is no baseline."
         return RuleResult(text, value.value, None, True, reason)
     if metric.name not in pair.champion.metrics:
         return _unmeasured(rule, metric, text, value, f"it has no {metric.label}", protected)

@@ -9,6 +9,7 @@ def bless(
     challenger: Input[Artifact],
     champion: Input[Artifact],
     best: Input[Artifact],
+    baseline: Input[Artifact],
     decision: Output[Artifact],
     report: Output[HTML],
     movement: Output[ClassificationMetrics],
@@ -25,10 +26,11 @@ def bless(
         challenger: The evaluation of the model that was just trained.
         champion: The evaluation of the live version; absent where there is nothing to measure.
         best: The evaluation of the best version so far; absent where that is the champion.
+        baseline: The evaluation of the checkpoint that training started from; absent where there is none.
         decision: Whether the challenger passed, every rule with value, limit and reason, both models' metrics.
         report: One page: the decision, the metrics of both models, slices, and sentences that got better and worse.
         movement: Sentences by the champion's quality and the challenger's, for the console; empty without a champion.
-        gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the three default rules.
+        gate: Rules such as {"metric": "bleu", "minimum": 20}; empty for the default rules.
         human_evaluation: Human evaluation of these two models from `seqline rate import`, local or in a bucket; empty
             for none.
         opponent: What champion found about the live version, which deploy requires to be live still.
@@ -53,6 +55,7 @@ def bless(
         Path(best.path),
         Opponent.from_parameter(opponent).version,
         rolled_back,
+        Path(baseline.path),
     )
     console.show(made, decision, movement)
     return made.blessed

@@ -82,6 +82,11 @@ class EvaluationPair:
             )
         return theirs
 
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no version to compare with."""
+        return self.champion is None and not self.problem and not self.same
+
     def slices(self, slicing: str) -> list[tuple[Slice, Slice | None]]:
         """Returns the challenger's slices of at least `min_slice_size` sentences, each with the champion's.
 

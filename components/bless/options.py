@@ -23,5 +23,5 @@ class Options(TaskOption):
     gate: list[Annotated[Rule, AfterValidator(_of_the_task)]] = Field(
         [],
         description='Rules that the challenger must meet, such as {"metric": "bleu", "minimum": 20}; empty for the '
-        "three default rules. See docs/gate.md.",
+        "default rules. See docs/gate.md.",
     )

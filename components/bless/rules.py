@@ -9,7 +9,8 @@ A rule is an object with a metric and exactly one requirement:
 
 Optional keys:
 
-- `against` (with margin or gain): the champion, or the best version so far.
+- `against` (with margin or gain): the champion, the best version so far, or the baseline: the pretrained checkpoint
+  that training started from.
 - `confident`: the worse end of the 95% interval must meet the requirement. With margin or gain it is the interval of
   the difference: a margin is then met only by a model that is shown to lose no more.
 - `significance` and `test` (with margin or gain): the p-value below which a difference counts.
@@ -33,8 +34,8 @@ from seqline.schema.options import Part, refusing
 HEADLINE = "headline"
 KINDS = ("minimum", "maximum", "margin", "gain")
 # What a margin or a gain compares with, in words.
-AGAINST = {"champion": "the champion", "best": "the best version so far"}
-ITS = {"champion": "the champion's", "best": "the best version's"}
+AGAINST = {"champion": "the champion", "best": "the best version so far", "baseline": "the pretrained baseline"}
+ITS = {"champion": "the champion's", "best": "the best version's", "baseline": "the pretrained baseline's"}
 
 
 class Rule(Part):
@@ -49,8 +50,10 @@ class Rule(Part):
     gain: float | None = Field(
         None, ge=0, description="Smallest improvement over the version compared with that passes."
     )
-    against: Literal["champion", "best"] = Field(
-        "champion", description="What margin or gain compares with: the champion, or the best version so far."
+    against: Literal["champion", "best", "baseline"] = Field(
+        "champion",
+        description="What margin or gain compares with: the champion, the best version so far, or the pretrained "
+        "checkpoint that training started from (baseline).",
     )
     significance: float = Field(
         0.0,
@@ -163,3 +166,5 @@ DEFAULT = (
     Rule(metric=HEADLINE, margin=DEFAULT_MARGIN, confident=True, against="best"),
 )
 """The rules of an empty gate: without rules every model would pass. See docs/gate.md for the choice of the margin."""
+NO_WORSE = Rule(metric=HEADLINE, margin=0.0, against="baseline")
+"""One more, where training started from a pretrained checkpoint: fine-tuning must not make it worse."""

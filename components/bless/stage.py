@@ -12,7 +12,7 @@ from seqline.components.bless.evaluation_pair import EvaluationPair, is_champion
 from seqline.components.bless.movement import movement
 from seqline.components.bless.options import Options
 from seqline.components.bless.report import write_report
-from seqline.components.bless.rules import DEFAULT
+from seqline.components.bless.rules import DEFAULT, NO_WORSE
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def bless(
     best: Path | None = None,
     champion_version: str = "",
     rolled_back: str = "",
+    baseline: Path | None = None,
 ) -> Decision:
     """Decides whether the challenger may go live.
 
@@ -49,6 +50,8 @@ def bless(
         champion_version: Number of the live version, as the champion stage found; deploy requires that it is still
             live.
         rolled_back: Why the challenger must not go live again, as the champion stage found; empty if it may.
+        baseline: The evaluation of the pretrained checkpoint that training started from; absent, or not given, where
+            there is none.
 
     Returns:
         The decision.
@@ -61,7 +64,9 @@ def bless(
     if human_evaluation:
         pair = pair.with_human_evaluation(read_human_evaluation(human_evaluation))
     anchored = None if best is None or is_champion(best) else read_pair(challenger, best)
-    results = check_rules(options.gate or DEFAULT, pair, anchored)
+    start = read_pair(challenger, baseline) if baseline else None
+    default = DEFAULT if start is None or start.is_first else (*DEFAULT, NO_WORSE)
+    results = check_rules(options.gate or default, pair, anchored, start)
     if rolled_back:
         results.append(RuleResult("not rolled back before", None, None, False, f"{_capital(rolled_back)}."))
     made = Decision(

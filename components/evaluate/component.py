@@ -21,7 +21,7 @@ def evaluate(
         evaluation: Metrics with their signatures and intervals, slices, and every test sentence with its output.
         metrics: The same metrics, for the console.
         report: One page: metrics, slices, histograms, and the best and worst outputs.
-        model: The SavedModel; none for an opponent, whose address is among what champion found.
+        model: The SavedModel; none for a version of the endpoint, whose address is among what champion found.
         options: Task and evaluation options; docs/parameters.md lists them.
         opponent: What champion found about the version to compare with, whose evaluation records why it cannot be
             measured; empty for the challenger, which must be.
@@ -32,8 +32,8 @@ def evaluate(
     from seqline.components.evaluate import console, stage
     from seqline.components.evaluate.options import Options
 
-    known = Opponent.from_parameter(opponent) if opponent else Opponent(address=model.path)
-    paths = known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
+    known = Opponent.from_parameter(opponent) if opponent else Opponent()
+    paths = model.path if model else known.address, Path(corpus.path), Path(evaluation.path), Path(report.path)
     console.show(
         stage.evaluate(*paths, Options(**options), not opponent, known.standing, known.problem, known.files),
         metrics,

@@ -40,6 +40,7 @@ def snapshot(
         ("fingerprint", str),
         ("warm_start_fingerprint", str),
         ("model", str),
+        ("baseline", dict),
         ("corpus", dict),
         ("tuning", dict),
         ("training", dict),
@@ -89,6 +90,7 @@ def snapshot(
         fingerprint: The data's fingerprint, which covers the tokenizer and the previous corpus.
         warm_start_fingerprint: The fingerprint of the checkpoint to start from; empty for none.
         model: The model's address: KFP cannot import that of an endpoint.
+        baseline: Address and fingerprint of the checkpoint that training starts from, or that there is none.
         corpus: Complete options of tokenize.
         tuning: Complete options of tune.
         training: Complete options of train.

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from seqline.artifacts.opponent import Opponent
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
-from seqline.components.snapshot.pretrained import pinned
+from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
+from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
 from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.names import KSERVE, check_reachable
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.inputs.one_file import InputFile
+from seqline.schema.options import BaseOptions
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
@@ -51,9 +54,9 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         containers: Whether each stage runs in a container of its own, so that a local endpoint would end with deploy.
 
     Returns:
-        The fingerprint, that of the checkpoint to start from (empty for none), the model's address, then each section's
-        complete options, in the order of `SECTIONS`. The gate's rules and the notifications are not returned: bless and
-        summarize take them as given, summarize because it also runs where this task failed.
+        The fingerprint, that of the checkpoint to start from (empty for none), the model's address, the baseline, then
+        each section's complete options, in the order of `SECTIONS`. The gate's rules and the notifications are not
+        returned: bless and summarize take them as given, summarize because it also runs where this task failed.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
@@ -65,12 +68,17 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     warm_start = parameters.get("warm_start", "")
     if "training" in resolved:
         resolved["training"] = pinned(cast("Options", resolved["training"]), warm_start)
+    tokenizer = parameters.get("tokenizer", "")
+    if "corpus" in resolved:
+        training = cast("Options", resolved.get("training", Options()))
+        corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
+        resolved["corpus"], tokenizer = corpus, corpus.tokenizer
     fingerprint = snapshot(
         parameters["data"],
         output,
         parameters.get("valid_data", ""),
         parameters.get("test_data", ""),
-        parameters.get("tokenizer", ""),
+        tokenizer,
         parameters.get("previous_corpus", ""),
     )
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
@@ -79,7 +87,14 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     # KFP's importer knows addresses of stores only: `ParseBucketPathToConfig` of backend/src/v2/objectstore/config.go.
     # A laptop's takes any, and infer finds the model.
     address = live_model(model) if containers and model.startswith(KSERVE) else model
-    return fingerprint, started_from, address, *sections
+    return fingerprint, started_from, address, _baseline(resolved.get("training")), *sections
+
+
+def _baseline(training: BaseOptions | None) -> dict[str, str]:
+    """The checkpoint that training starts from, as evaluate and baseline take it."""
+    if isinstance(training, Options) and training.pretrained:
+        return Opponent(fingerprint=training.pretrained_fingerprint, address=training.pretrained).to_parameter()
+    return Opponent(standing="none").to_parameter()
 
 
 def snapshot(

@@ -16,6 +16,8 @@ from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
 from seqline.inputs.files import is_folder
 from seqline.inputs.storage import fsspec
+from seqline.pretrained.hub import SCHEME
+from seqline.pretrained.source import find, opened
 from seqline.protobuf import Fields, message_classes
 from seqline.tokenizers.checkpoint_files import read_folder
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
@@ -133,9 +135,16 @@ def given_tokenizer(options: Options) -> bytes:
     """
     if not options.tokenizer:
         return b""
-    if not is_folder(options.tokenizer):
+    if options.tokenizer.startswith(SCHEME):
+        with opened(find(options.tokenizer, "tokenizer"), weights=False) as folder:
+            found = read_folder(str(folder))
+    elif is_folder(options.tokenizer):
+        found = read_folder(options.tokenizer)
+    elif options.chat:
+        raise UserError(f"chat: {options.tokenizer} is no pretrained checkpoint's folder, which has a chat template")
+    else:
         return with_prompt(read_model(options.tokenizer), options)
-    return with_template(read_folder(options.tokenizer), options.template, options.chat).to_bytes()
+    return with_template(found, options.template, options.chat).to_bytes()
 
 
 def with_prompt(model: bytes, options: Options) -> bytes:

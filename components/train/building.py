@@ -45,13 +45,15 @@ def build_model(
     options = plan.options
     keras.utils.set_random_seed(options.seed)
     compiled = options.xla == "on" or (options.xla == "auto" and bool(tf.config.list_logical_devices("TPU")))
-    with strategy.scope(), precision(hardware.precision):
-        model = make_training_model(plan.config, options, compiled)
+
+    def load(model: TrainingModel) -> None:
         if warm_start:
             start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus)
         if pretrained:
             load_weights(model.model, pretrained)
-    return model
+
+    with strategy.scope(), precision(hardware.precision):
+        return make_training_model(plan.config, options, compiled, load)
 
 
 def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: WorkingState, chief: bool) -> Trainer:

@@ -1,11 +1,13 @@
 """The training objective."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from seqline.components.train.devices import several_workers
+from seqline.components.train.fine_tuning import prepare_fine_tuning
 from seqline.components.train.loss import smoothed_cross_entropy
 from seqline.components.train.optimizer import Adam
 from seqline.components.train.options import Options
@@ -70,7 +72,7 @@ class TrainingModel(keras.Model):
             if isinstance(optimizer, Adam):
                 optimizer.weigh_batch(count)
             factors = self.model.output_factors(states)
-            loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing)
+            loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing, self._trains_output())
             # Replicas hold different numbers of tokens; their gradients are summed.
             return loss / tf.maximum(_over_replicas(count), 1.0)
         logits = self.model.logits(states)
@@ -80,6 +82,11 @@ class TrainingModel(keras.Model):
         self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
         self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
         return likelihood / tf.maximum(count, 1.0)
+
+    def _trains_output(self) -> bool:
+        return any(
+            weight is not None and weight.trainable for weight in (self.model.output_embedding, self.model.output_bias)
+        )
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Returns the metrics so far, of this replica.
@@ -95,15 +102,23 @@ class TrainingModel(keras.Model):
         """Does nothing: the model is already built, and Keras's symbolic build fails on the batches of workers."""
 
 
-def make_training_model(config: TransformerConfig, options: Options, compiled: bool) -> TrainingModel:
+def make_training_model(
+    config: TransformerConfig,
+    options: Options,
+    compiled: bool,
+    load: Callable[[TrainingModel], None] = lambda model: None,
+) -> TrainingModel:
     """Makes the compiled model with objective and optimizer; must be called in the strategy's scope.
 
     Args:
         config: The model's configuration.
         options: Options of training; the trainer sets the learning rate before each update.
         compiled: Whether XLA compiles the step.
+        load: Loads the first weights.
     """
     model = TrainingModel(make_model(config), options.label_smoothing)
+    load(model)
+    prepare_fine_tuning(model.model, options)
     optimizer = Adam(
         options.learning_rate,
         beta_2=0.98,

@@ -1,12 +1,14 @@
 """Options of the train stage."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seqline.errors import UserError
 from seqline.modeling.config import Activation, Architecture, AttentionBias, Norm, NormPlacement, Positions, Preset
-from seqline.schema.options import BaseOptions
+from seqline.modeling.lora_targets import Target
+from seqline.schema.options import BaseOptions, Fault
 
 SHAPE = (
     "architecture",
@@ -25,8 +27,19 @@ SHAPE = (
 """The options that are fields of the model's configuration too."""
 DROPPED = ("dropout", "attention_dropout", "activation_dropout")
 """Those of them that a model with pretrained weights has too: weights do not depend on them."""
+TARGETS: tuple[Target, ...] = ("queries", "keys", "values", "output", "expand", "contract")
+"""All projections that can have an adapter."""
 PRETRAINED_DEFAULTS: dict[str, Any] = {"learning_rate": 0.0001, "warmup_steps": 100, "ema_momentum": 0.0}
 """Other defaults with pretrained weights: small steps, and no average, which would be that of the start."""
+LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005}
+"""Likewise with adapters, which need larger steps than whole matrices."""
+NOTHING_TO_TUNE = (
+    "is {}, which leaves most weights as they are, but they would be random: set training.pretrained or warm_start, or "
+    "fine_tuning to full"
+)
+"""Of `fine_tuning`, without a checkpoint to start from."""
+WAYS = {"lora": ("lora_rank", "lora_alpha", "lora_targets"), "last": ("last_layers",)}
+"""The options that only one way of fine-tuning has."""
 DECODED = ("bleu", "rougeL", "exact_match", "token_f1")
 """The values of `monitor` that need decoded sentences."""
 
@@ -53,6 +66,36 @@ class Options(BaseOptions):
         "",
         description="Fingerprint of the checkpoint's files: the snapshot task fills it in, and refuses other files "
         "than those of a given one.",
+    )
+    fine_tuning: Literal["full", "lora", "last"] = Field(
+        "full",
+        description="Weights that are trained: full (all), lora (low-rank adapters beside the projections, merged into "
+        "them in the checkpoint) or last (the decoder's last layers and its final norm). lora and last need pretrained "
+        "or warm_start; with lora and pretrained, learning_rate is 0.0005 by default.",
+    )
+    lora_rank: int = Field(
+        16,
+        ge=1,
+        description="Rank of the adapters of fine_tuning lora.",
+        json_schema_extra=tunable(min=4, max=64, scale="log"),
+    )
+    lora_alpha: float = Field(
+        32.0,
+        gt=0,
+        description="The outputs of the adapters are multiplied by lora_alpha / lora_rank.",
+        json_schema_extra=tunable(min=8.0, max=64.0, scale="log"),
+    )
+    lora_targets: list[Target] = Field(
+        list(TARGETS),
+        min_length=1,
+        description="Projections with adapters: queries, keys, values and output of attention; expand (with a gate, "
+        "both matrices) and contract of the feed-forward blocks.",
+    )
+    last_layers: int = Field(2, ge=1, description="Layers that fine_tuning last trains.")
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Whether each layer is computed again for its gradients instead of holding its activations in "
+        "memory: one more forward pass in each step.",
     )
     architecture: Architecture = Field(
         "transformer", description="transformer (encoder and decoder) or gpt (decoder only; the source is a prompt)."
@@ -167,7 +210,16 @@ class Options(BaseOptions):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: Any) -> Any:
-        return {**PRETRAINED_DEFAULTS, **values} if isinstance(values, dict) and values.get("pretrained") else values
+        if not isinstance(values, dict) or not values.get("pretrained"):
+            return values
+        return {**(LORA_DEFAULTS if values.get("fine_tuning") == "lora" else PRETRAINED_DEFAULTS), **values}
+
+    @field_validator("lora_targets")
+    @classmethod
+    def _check_targets(cls, targets: list[Target]) -> list[Target]:
+        if len(set(targets)) < len(targets):
+            raise ValueError(f"names {max(targets, key=targets.count)} twice")
+        return targets
 
     @model_validator(mode="after")
     def _check_pretrained(self) -> "Options":
@@ -185,10 +237,24 @@ class Options(BaseOptions):
         return self
 
     @model_validator(mode="after")
+    def _check_fine_tuning(self) -> "Options":
+        fields = type(self).model_fields
+        for way, names in WAYS.items():
+            given = [name for name in names if getattr(self, name) != fields[name].default]
+            if given and self.fine_tuning != way:
+                raise ValueError(f"{' and '.join(given)} needs fine_tuning {way}, not {self.fine_tuning}")
+        return self
+
+    @model_validator(mode="after")
     def _check_monitor(self) -> "Options":
         if self.monitor in DECODED and not self.decoded_sample:
             raise ValueError(f"monitor {self.monitor} needs a decoded_sample of at least 1, not 0")
         return self
+
+    def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yields `fine_tuning` if most of the weights would stay random."""
+        if self.fine_tuning != "full" and not (self.pretrained or run.get("warm_start")):
+            yield Fault(("fine_tuning",), NOTHING_TO_TUNE.format(self.fine_tuning))
 
     @classmethod
     def search_spaces(cls) -> dict[str, dict[str, Any]]:

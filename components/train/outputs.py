@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seqline.artifacts.checkpoint import Checkpoint, CheckpointConfig
 from seqline.atomic import atomic_directory
+from seqline.components.train.adapter import write_adapter
 from seqline.components.train.attention_view import write_attention_view
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.hardware import Hardware
@@ -14,16 +15,21 @@ from seqline.components.train.plan import Plan
 from seqline.components.train.report import write_report
 from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
+from seqline.modeling.lora import merge_adapters
+from seqline.pretrained.checkpoint import Pretrained
 
 
-def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Options) -> None:
-    """Writes the checkpoint.
+def write_checkpoint(
+    plan: Plan, trainer: Trainer, output: Path, options: Options, pretrained: Pretrained | None = None
+) -> None:
+    """Writes the checkpoint; merges the adapters of the trainer's model into its weights.
 
     Args:
         plan: The plan of the training.
         trainer: The trainer, whose model has the best epoch's weights.
         output: The checkpoint folder.
         options: Options of training as given; the preset may be auto.
+        pretrained: The checkpoint in Hugging Face's format that training started from; None for none.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -32,8 +38,12 @@ def write_checkpoint(plan: Plan, trainer: Trainer, output: Path, options: Option
     try:
         with atomic_directory(output, Checkpoint(output).config.name) as folder:
             checkpoint = Checkpoint(folder)
+            model = trainer.model.model
+            if options.fine_tuning == "lora":
+                write_adapter(model, checkpoint.adapter, options, pretrained.recipes if pretrained else None)
+                merge_adapters(model)
             # Without the objective and the optimizer, which only training needs.
-            trainer.model.model.save_weights(checkpoint.weights)
+            model.save_weights(checkpoint.weights)
             tokenizer = plan.data.corpus.tokenizer
             shutil.copyfile(tokenizer, folder / tokenizer.name)
             checkpoint.history.write_text(json.dumps(trainer.history, indent=1), encoding="utf-8")

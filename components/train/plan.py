@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
+from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
-from seqline.components.train.recommend import recommend
+from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import Pair, TrainingData, needed
 from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.modeling.config import TransformerConfig
@@ -70,6 +71,8 @@ def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Op
     recommendation = recommend(manifest, options.minutes, peak_flops)
     for reason in recommendation.reasons:
         log.info("preset auto: %s", reason)
+    for reason in recommend_start(manifest, options.minutes, peak_flops):
+        log.info("weights: %s", reason)
     return options.with_values(preset=recommendation.preset)
 
 
@@ -115,9 +118,10 @@ def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: P
     if pretrained is None:
         config = make_config(options, size, data.max_length(options.architecture), _special(options, data))
     else:
-        check_vocabulary(pretrained, size)
+        tokenizer = _tokenizer(data)
+        check_vocabulary(pretrained, size, tokenizer)
         tokens = needed(pretrained.config.architecture, [*data.train, *data.valid])
-        config = pretrained_config(options, pretrained, tokens)
+        config = pretrained_config(options, pretrained, tokens, tokenizer)
 
     def batches(pairs: list[Pair]) -> Batches | Packs:
         return batches_kind(config, options.bucket_by == "source")(
@@ -147,9 +151,13 @@ def with_learning_rate(options: Options, config: TransformerConfig, batch_target
     return options.with_values(learning_rate=rate)
 
 
+def _tokenizer(data: TrainingData) -> TextTokenizer:
+    return read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
+
+
 def _special(options: Options, data: TrainingData) -> dict[str, Any]:
     """The fields of the configuration that the corpus's tokenizer decides."""
-    tokenizer = read_tokenizer(data.corpus.tokenizer.read_bytes(), str(data.corpus.tokenizer))
+    tokenizer = _tokenizer(data)
     ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
     found: dict[str, Any] = {name: None if id_ < 0 else id_ for name, id_ in ids.items()}
     if options.architecture == "gpt" and not tokenizer.own:

@@ -6,6 +6,15 @@ from seqline.artifacts.corpus import Manifest
 from seqline.components.train.flops import training_flops
 from seqline.modeling.config import PRESETS, TransformerConfig
 
+FAMILIES = {"translation": "marian", "summarization": "t5", "question_answering": "llama", "text_generation": "llama"}
+SMALLEST = {"marian": 77e6, "t5": 77e6, "llama": 135e6}
+"""Weights of each family's smallest usual checkpoint: an OPUS-MT model, Flan-T5 small, SmolLM2."""
+ENOUGH = 1_000_000
+"""Training pairs from which on random weights are as good a start."""
+FEW = 10_000
+"""Training pairs below which changing all weights forgets more than it learns."""
+FULL_BYTES, LORA_BYTES = 16, 5
+"""Memory for each weight: in float32 weight, gradient and two moments; with LoRA the weight, and little else."""
 COPYING = ("summarization", "question_answering")
 ORDER = ("big", "base", "small", "tiny", "demo")
 TOKENS_PER_WEIGHT = 0.1
@@ -66,6 +75,44 @@ def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommen
             reasons.append(f"{name} fits: {weights:,} weights{passes}")
             break
     return Recommendation(chosen, epochs, reasons)
+
+
+def recommend_start(manifest: Manifest, minutes: float, peak_flops: float, memory: float = 0.0) -> list[str]:
+    """Recommends random or pretrained weights, and of these the family and the way of fine-tuning.
+
+    Args:
+        manifest: The corpus's manifest, which has the task.
+        minutes: Training time; 0 for no limit.
+        peak_flops: Peak of the devices in FLOP/s.
+        memory: Of the device that trains, in bytes; 0 if it is not known.
+
+    Returns:
+        The recommendation and its reasons, one sentence each.
+    """
+    train = [shard for shard in manifest.shards if shard.file.startswith("train-")]
+    pairs = sum(shard.records for shard in train)
+    tokens = sum(shard.source_tokens + shard.target_tokens for shard in train)
+    task = str(manifest.options["task"])
+    family = FAMILIES[task]
+    weights = SMALLEST[family]
+    if pairs >= ENOUGH:
+        return [f"start from random weights: {pairs:,} pairs are enough to learn {task} from nothing"]
+    if memory and weights * LORA_BYTES > memory:
+        return [f"start from random weights: the smallest {family} checkpoint does not fit into {memory / 1e9:.1f} GB"]
+    # A pass forward and backward: 6 operations for each weight and token.
+    passes = minutes * 60 * SUSTAINED * peak_flops / (6 * weights * max(tokens, 1)) if minutes else float("inf")
+    if passes < 1:
+        return [
+            f"start from random weights: {minutes:g} minutes are {passes:.1f} passes over the corpus with the smallest "
+            f"{family} checkpoint, and less than one teaches it little"
+        ]
+    found = [f"start from a {family} checkpoint (training.pretrained): {pairs:,} pairs are few for {task}"]
+    if memory and weights * FULL_BYTES > memory:
+        needed = weights * FULL_BYTES / 1e9
+        return [*found, f"train with LoRA: all {weights / 1e6:.0f} million weights need {needed:.1f} GB"]
+    if family == "llama" and pairs < FEW:
+        return [*found, f"train with LoRA: with {pairs:,} pairs, changing all weights forgets more than it learns"]
+    return [*found, "train all weights: memory and pairs are enough"]
 
 
 def weight_count(config: TransformerConfig) -> int:

@@ -48,19 +48,22 @@ def train(
 
     Raises:
         UserError: If the corpus or an option is not fit for training, the checkpoint to start from has another
-            vocabulary or shape or cannot be read, the disk is full, or another process trains with the same data and
-            options.
+            vocabulary or shape or cannot be read, the memory or the disk is too small, or another process trains with
+            the same data and options.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from seqline.artifacts.trial_metrics import check_writable
     from seqline.components.train.devices import choose_strategy, is_chief
+    from seqline.components.train.fine_tuning import check_fine_tuning, check_last_layers
 
     check_writable()
+    check_fine_tuning(options, warm_start)
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
     options.check_replicas(strategy.num_replicas_in_sync)
     from seqline.components.train.building import build_model, build_trainer
     from seqline.components.train.hardware import measure_hardware
+    from seqline.components.train.memory import check_memory
     from seqline.components.train.outputs import write_checkpoint, write_pages
     from seqline.components.train.plan import make_plan, select_preset
     from seqline.components.train.records import read_data
@@ -74,6 +77,8 @@ def train(
         pretrained = stack.enter_context(opened_pretrained(options, warm_start))
         selected = select_preset(options, data.manifest, hardware.peak_flops)
         plan = make_plan(selected, data, hardware.replicas, pretrained)
+        check_last_layers(options, plan.config)
+        check_memory(plan.config, plan.options, plan.train.buckets, hardware.replicas, hardware.precision)
         # The options of the plan: with more minutes, the preset auto may be another one.
         identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
         state, chief = WorkingState(*stack.enter_context(folder_at(where, identity))), is_chief(strategy)
@@ -84,7 +89,7 @@ def train(
         trainer = build_trainer(model, plan, hardware, state, chief)
         history = trainer.run()
         if chief:
-            write_checkpoint(plan, trainer, output, options)
+            write_checkpoint(plan, trainer, output, options, pretrained)
             write_pages(plan, hardware, trainer, report, attention)
             # Last: a run that is killed before has all that it needs to write them again.
             state.delete()

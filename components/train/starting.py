@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.options import DROPPED, Options
 from seqline.components.train.records import SMALLEST
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained.checkpoint import Pretrained, read_pretrained
+from seqline.pretrained.fitting import fitted
 from seqline.pretrained.source import find, opened
+from seqline.tokenizers.checkpoint_files import has_tokenizer, is_of_folder
 
 
 @contextmanager
@@ -54,15 +57,16 @@ def check_fingerprint(options: Options, fingerprint: str) -> None:
         )
 
 
-def check_vocabulary(pretrained: Pretrained, vocabulary_size: int) -> None:
+def check_vocabulary(pretrained: Pretrained, vocabulary_size: int, tokenizer: TextTokenizer) -> None:
     """Checks that a corpus was tokenized with the checkpoint's tokenizer.
 
     Args:
         pretrained: The checkpoint.
         vocabulary_size: Tokens in the corpus's vocabulary.
+        tokenizer: The corpus's tokenizer.
 
     Raises:
-        UserError: If it has another number of tokens.
+        UserError: If it has another number of tokens, or other tokens.
     """
     sizes = {pretrained.config.vocabulary_size, pretrained.tokens}
     if vocabulary_size not in sizes:
@@ -71,15 +75,24 @@ def check_vocabulary(pretrained: Pretrained, vocabulary_size: int) -> None:
             f"training.pretrained: the corpus has a vocabulary of {vocabulary_size} tokens, but that of "
             f"{pretrained.folder} has {expected}: tokenize the corpus with the checkpoint's tokenizer"
         )
+    folder = str(pretrained.folder)
+    if has_tokenizer(folder) and not is_of_folder(tokenizer, folder):
+        raise UserError(
+            f"training.pretrained: the corpus has another tokenizer than {pretrained.folder}, of the same size: its "
+            "ids are other tokens; tokenize the corpus with the checkpoint's tokenizer"
+        )
 
 
-def pretrained_config(options: Options, pretrained: Pretrained, tokens: int) -> TransformerConfig:
+def pretrained_config(
+    options: Options, pretrained: Pretrained, tokens: int, tokenizer: TextTokenizer | None = None
+) -> TransformerConfig:
     """Makes the model's configuration: the checkpoint's, with the options that weights do not depend on.
 
     Args:
         options: Options of training.
         pretrained: The checkpoint.
         tokens: Longest sequence of the corpus in tokens, end of sentence included.
+        tokenizer: The corpus's tokenizer; None before there is one.
 
     Raises:
         UserError: If the checkpoint has no positions for it.
@@ -93,4 +106,5 @@ def pretrained_config(options: Options, pretrained: Pretrained, tokens: int) -> 
     usual = SMALLEST[pretrained.config.architecture]
     max_length = max(tokens, min(usual, positions) if pretrained.limited else usual)
     dropped = {name: getattr(options, name) for name in DROPPED}
-    return pretrained.config.with_values(max_length=max_length, **dropped)
+    config = fitted(pretrained.config, tokenizer) if tokenizer else pretrained.config
+    return config.with_values(max_length=max_length, **dropped)

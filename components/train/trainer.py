@@ -1,6 +1,7 @@
 """The training loop: Keras `fit`, one epoch at a time, so that it can stop and resume anywhere."""
 
 import contextlib
+import functools
 import logging
 import math
 import signal
@@ -15,6 +16,7 @@ import tensorflow as tf
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
 from seqline.components.train.devices import gather, several_workers
+from seqline.components.train.fine_tuning import frozen_checksum
 from seqline.components.train.history import best_epoch, describe, may_be_best, out_of_patience
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.options import Options
@@ -285,7 +287,7 @@ class Trainer:
         All workers must call it at the same step: the chief writes, but reading a variable may involve all of them.
         """
         groups = {
-            "model": [variable.numpy() for variable in self.model.variables],
+            "model": [variable.numpy() for variable in self._changing()],
             "optimizer": [variable.numpy() for variable in self.model.optimizer.variables],
             "metrics": [variable.numpy() for variable in self.model.metrics_variables],
             "best": self.best,
@@ -293,7 +295,19 @@ class Trainer:
         if not self.chief:
             return
         names = ("epoch", "step", "seconds", "elapsed", "validation_seconds", "history")
-        self.state.save(groups, {**{name: getattr(self, name) for name in names}, "pace": self.pace.state()})
+        self.state.save(
+            groups, {**{name: getattr(self, name) for name in names}, "pace": self.pace.state(), "frozen": self.frozen}
+        )
+
+    @functools.cached_property
+    def frozen(self) -> int:
+        """The checksum of the weights that are not trained."""
+        return frozen_checksum(self.model.model)
+
+    def _changing(self) -> list[Any]:
+        """The variables of the model that training changes: not the weights that are frozen."""
+        frozen = {id(weight) for weight in self.model.model.weights if not weight.trainable}
+        return [variable for variable in self.model.variables if id(variable) not in frozen]
 
     def _restore(self) -> None:
         saved = self.state.load()
@@ -307,7 +321,12 @@ class Trainer:
         if saved is None:
             return
         groups, progress = saved
-        for variables, name in ((self.model.variables, "model"), (self.model.optimizer.variables, "optimizer")):
+        if progress["frozen"] != self.frozen:
+            raise UserError(
+                f"the weights that are not trained differ from those of the working state in {self.state.folder}: the "
+                "checkpoint to start from was replaced; restore it, or delete the folder to train from the start"
+            )
+        for variables, name in ((self._changing(), "model"), (self.model.optimizer.variables, "optimizer")):
             for variable, value in zip(variables, groups[name], strict=True):
                 variable.assign(value)
         self.resumed_metrics, self.best = groups["metrics"], groups.get("best", [])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seqline.components.train.options import Options
+from seqline.components.train.options import WAYS, Options
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.transport import LARGEST
@@ -71,21 +71,28 @@ class Dimension:
         return {"parameter_id": self.name, name: spec, **scale}
 
 
-def default_space() -> dict[str, dict[str, Any]]:
-    """The search space if none is given, from the training schema."""
-    return {name: search for name, search in Options.search_spaces().items() if search}
+def default_space(training: Options) -> dict[str, dict[str, Any]]:
+    """The search space if none is given, from the training schema.
+
+    Args:
+        training: The training options: those of adapters are searched with fine_tuning lora only.
+    """
+    others = () if training.fine_tuning == "lora" else WAYS["lora"]
+    return {name: search for name, search in Options.search_spaces().items() if search and name not in others}
 
 
-def read_space(space: Mapping[str, Any]) -> list[Dimension]:
+def read_space(space: Mapping[str, Any], training: Options | None = None) -> list[Dimension]:
     """Checks a declaration.
 
     Args:
         space: By hyperparameter, `{"min", "max", "scale"}` or `{"values"}`; empty for `default_space`.
+        training: The training options that the values replace; None if they are not known.
 
     Raises:
         UserError: If a hyperparameter is unknown, or its values are not fit for it.
     """
-    return [_dimension(name, given) for name, given in sorted((space or default_space()).items())]
+    chosen = space or default_space(training or Options())
+    return [_dimension(name, given, training) for name, given in sorted(chosen.items())]
 
 
 def apply(options: Options, values: Mapping[str, Any]) -> Options:
@@ -101,8 +108,8 @@ def apply(options: Options, values: Mapping[str, Any]) -> Options:
     )
 
 
-def _dimension(name: str, given: Any) -> Dimension:
-    defaults = Options()
+def _dimension(name: str, given: Any, training: Options | None) -> Dimension:
+    defaults = training or Options(fine_tuning="lora" if name in WAYS["lora"] else "full")
     if name not in Options.search_spaces():
         raise UserError(f"{name!r} cannot be tuned; {nearest(name, Options.search_spaces())}")
     kind = type(getattr(defaults, name))

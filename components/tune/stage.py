@@ -59,7 +59,7 @@ def tune(
             same data and options.
     """
     require_gpu()
-    dimensions = read_space(options.space)
+    dimensions = read_space(options.space, training)
     manifest = Corpus(corpus).read_manifest()
     check_preset(training)
     search = options.model_dump(exclude={"trials"})

@@ -6,6 +6,7 @@ checkpoint/
   tokenizer.model    the corpus's tokenizer; or tokenizer.json
   history.json       one entry an epoch
   logs/              TensorBoard
+  adapter/           of fine_tuning lora: the adapter in the format of PEFT, which is merged into the weights
 """
 
 from collections.abc import Mapping
@@ -82,6 +83,11 @@ class Checkpoint:
     def tokenizer(self) -> Path:
         """The corpus's tokenizer."""
         return tokenizer_file(self.path)
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the adapter of fine_tuning lora."""
+        return self.path / "adapter"
 
     @property
     def history(self) -> Path:

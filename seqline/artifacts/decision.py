@@ -32,7 +32,7 @@ class RuleResult:
         reason: Why, as a sentence.
         champion: The value of the version that the rule compares with.
         p_value: p-value of the difference, where it was tested.
-        against: The version that the rule compares with: champion or best; empty for a limit.
+        against: The version that the rule compares with: champion, best or baseline; empty for a limit.
     """
 
     rule: str

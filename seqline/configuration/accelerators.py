@@ -9,7 +9,7 @@ Kind = Literal["GPU", "TPU"]
 
 # By stage: only these compute on the accelerator. Every other image has TensorFlow for CPUs, or none.
 IMAGES: dict[Kind, dict[str, str]] = {
-    "GPU": dict.fromkeys(("train", "tune", "export", "evaluate", "infer"), "train-gpu"),
+    "GPU": dict.fromkeys(("train", "tune", "export", "baseline", "evaluate", "infer"), "train-gpu"),
     "TPU": dict.fromkeys(("train", "tune"), "train-tpu"),
 }
 CPU_SERVING, SERVING = "serve", "serve-gpu"

@@ -40,6 +40,8 @@ def describe_all(
 
 def _describe_tokenizer(tokenizer: str) -> list[InputFile]:
     """The model; of a checkpoint's folder, the files that a tokenizer may be made of, not the weights."""
+    if tokenizer.startswith("hf://"):
+        return []  # snapshot made it the address of a commit, whose files never change
     if not is_folder(tokenizer):
         return [describe(tokenizer, "tokenizer")]
     found = [file for name, file in describe_folder(tokenizer, "tokenizer", TOKENIZER_FILES) if "/" not in name]

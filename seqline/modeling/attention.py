@@ -10,6 +10,7 @@ from keras import ops
 
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.dropout import Dropout
+from seqline.modeling.lora import Projection
 from seqline.modeling.positions import rotate
 
 
@@ -33,10 +34,8 @@ class MultiHeadAttention(keras.layers.Layer):
         heads = (self.num_heads, self.kv_heads, self.kv_heads)
         # Of queries, keys and values: the columns where each starts, and where the last ends.
         self.edges = [self.head_size * sum(heads[:number]) for number in range(4)]
-        self.project_in = keras.layers.Dense(self.edges[3], use_bias=config.attention_bias != "none", name="project_in")
-        self.project_out = keras.layers.Dense(
-            self.hidden_dim, use_bias=config.attention_bias == "all", name="project_out"
-        )
+        self.project_in = Projection(self.edges[3], use_bias=config.attention_bias != "none", name="project_in")
+        self.project_out = Projection(self.hidden_dim, use_bias=config.attention_bias == "all", name="project_out")
         self.dropout = Dropout(config.attention_dropout)
         self.watch: Callable[[Any], object] | None = None
         # Scaling the projection is cheaper than scaling the logits.
@@ -70,6 +69,8 @@ class MultiHeadAttention(keras.layers.Layer):
         projected = ops.matmul(states, ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype))
         if self.project_in.use_bias:
             projected += ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
+        if self.project_in.adapter is not None:
+            projected += self.project_in.adapter(states, first=first, last=last) * ops.cast(scales, self.compute_dtype)
         parts = ops.split(projected, (columns.stop - columns.start) // self.head_size, axis=-1)
         found = []
         for heads in (self.num_heads, self.kv_heads, self.kv_heads)[first:last]:

@@ -1,9 +1,27 @@
 """Dropout that draws a byte for each activation; Keras's draws a float."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+_seeds: list[Iterator[Any] | None] = [None]
+
+
+@contextmanager
+def seeds_from(seed: Any) -> Iterator[None]:
+    """Within the block, derives the seeds of all dropout from one, so that it can be repeated.
+
+    Args:
+        seed: int32 `[2]`; None if nothing is dropped.
+    """
+    _seeds.append(None if seed is None else (seed + tf.constant([0, number]) for number in range(1 << 30)))
+    try:
+        yield
+    finally:
+        _seeds.pop()
 
 
 class Dropout(keras.layers.Layer):
@@ -37,10 +55,15 @@ class Dropout(keras.layers.Layer):
             dtype: Their type.
         """
         count = tf.reduce_prod(shape)
-        seed = tf.cast(self.seed_generator.next(), tf.int32)  # type: ignore[union-attr]
+        given = _seeds[-1]
+        seed = self.seed() if given is None else next(given)
         numbers = tf.random.stateless_uniform([(count + 3) // 4], seed, None, None, tf.int32)
         drawn = tf.reshape(tf.reshape(tf.bitcast(numbers, tf.uint8), [-1])[:count], shape)
         return tf.cast(drawn >= self.dropped, dtype) * tf.cast(256 / (256 - self.dropped), dtype)
+
+    def seed(self) -> Any:
+        """Draws a seed, int32 `[2]`."""
+        return tf.cast(self.seed_generator.next(), tf.int32)  # type: ignore[union-attr]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -4,11 +4,13 @@ from functools import partial
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from seqline.modeling.attention import MultiHeadAttention
 from seqline.modeling.config import TransformerConfig
-from seqline.modeling.dropout import Dropout
+from seqline.modeling.dropout import Dropout, seeds_from
+from seqline.modeling.lora import Projection
 from seqline.modeling.normalization import normalization
 
 ACTIVATIONS = {
@@ -37,10 +39,8 @@ class FeedForward(keras.layers.Layer):
             config.gated,
         )
         self.activation, biased = ACTIVATIONS[config.activation], config.feed_forward_bias
-        self.expand = keras.layers.Dense(
-            self.intermediate_dim * (2 if self.gated else 1), use_bias=biased, name="expand"
-        )
-        self.contract = keras.layers.Dense(self.hidden_dim, use_bias=biased, name="contract")
+        self.expand = Projection(self.intermediate_dim * (2 if self.gated else 1), use_bias=biased, name="expand")
+        self.contract = Projection(self.hidden_dim, use_bias=biased, name="contract")
         self.dropout = Dropout(config.activation_dropout)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -70,6 +70,10 @@ class TransformerLayer(keras.layers.Layer):
     Args:
         config: The model's configuration.
         cross: Whether the layer also attends to the encoder's memory, as in a decoder.
+
+    Attributes:
+        recomputed: Whether training computes the layer again for its gradients, instead of holding its activations in
+            memory (Chen et al. 2016).
     """
 
     def __init__(self, config: TransformerConfig, cross: bool, **kwargs: Any) -> None:
@@ -84,6 +88,7 @@ class TransformerLayer(keras.layers.Layer):
         self.feed_forward_norm = normalization(config, "feed_forward_norm")
         self.feed_forward = FeedForward(config, name="feed_forward")
         self.dropout = Dropout(config.dropout)
+        self.recomputed = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights.
@@ -121,6 +126,28 @@ class TransformerLayer(keras.layers.Layer):
         Returns:
             `[batch, length, hidden_dim]`.
         """
+        if not (self.recomputed and training):
+            return self.run(states, bias, memory, memory_bias, rotations, training)
+        given = {"states": states, "bias": bias, "memory": memory, "memory_bias": memory_bias, "rotations": rotations}
+        tensors = {name: tf.convert_to_tensor(value) for name, value in given.items() if value is not None}
+        absent = {name: None for name, value in given.items() if value is None}
+        # Both passes must drop the same activations, so the seed is drawn outside of what is recomputed.
+        seed = self.dropout_seed()
+
+        def compute(*values: Any) -> Any:
+            with seeds_from(seed):
+                return self.run(**dict(zip(tensors, values, strict=True)), **absent, training=True)
+
+        return tf.recompute_grad(compute)(*tensors.values())
+
+    def dropout_seed(self) -> Any:
+        """Draws a seed for all dropout of the layer; None if it has none."""
+        attention = [self.self_attention, *([self.cross_attention] if self.has_cross else [])]
+        layers = (self.dropout, self.feed_forward.dropout, *(block.dropout for block in attention))
+        return next((layer.seed() for layer in layers if layer.dropped), None)
+
+    def run(self, states: Any, bias: Any, memory: Any, memory_bias: Any, rotations: Any, training: bool) -> Any:
+        """Computes the layer; the arguments are those of a call."""
         states = self.add(
             states, self.self_norm, lambda x: self.self_attention(x, bias, None, rotations, training=training), training
         )

@@ -132,6 +132,7 @@ def resolve(run: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Ba
         OptionsError: With every fault of every section.
     """
     resolved, faults = {}, list(_faults(RunParameters, run))
+    run = _with_implied_tokenizer(run, sections)
     for name, value in sections.items():
         try:
             resolved[name] = options = SECTIONS[name].resolve(value, run)
@@ -141,6 +142,15 @@ def resolve(run: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Ba
     if faults:
         raise OptionsError(list(dict.fromkeys(faults)))
     return resolved
+
+
+def _with_implied_tokenizer(run: Mapping[str, Any], sections: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Adds the tokenizer of the checkpoint that training starts from, where none is named."""
+    training = sections.get("training")
+    pretrained = training.get("pretrained") if isinstance(training, Mapping) else ""
+    if isinstance(pretrained, str) and pretrained and not run.get("tokenizer"):
+        return {**run, "tokenizer": pretrained}
+    return run
 
 
 def _faults(model: type[BaseOptions], values: Mapping[str, Any]) -> Iterator[Fault]:

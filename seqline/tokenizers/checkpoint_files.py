@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seqline.artifacts.text_tokenizer import MODEL, TextTokenizer, encoded
+from seqline.artifacts.text_tokenizer import MODEL, Prompt, TextTokenizer, encoded
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
 from seqline.tokenizers.bpe import KINDS, Bpe, read_bpe
@@ -47,6 +47,16 @@ class PretrainedTokenizer:
     continues: bool = False
 
 
+def has_tokenizer(folder: str) -> bool:
+    """Whether a checkpoint's folder has the file of a tokenizer.
+
+    Args:
+        folder: The folder, local or by fsspec (gs://).
+    """
+    system, root = fsspec.core.url_to_fs(folder)
+    return any(system.exists(f"{root.rstrip('/')}/{name}") for name in (BPE, MODEL, SPIECE, SOURCE))
+
+
 def read_folder(folder: str) -> PretrainedTokenizer:
     """Reads a checkpoint's tokenizer.
 
@@ -67,6 +77,30 @@ def read_folder(folder: str) -> PretrainedTokenizer:
         except OSError as error:
             raise UserError(f"tokenizer: {path} cannot be read: {error.strerror or error}") from None
     return read_files(files, folder)
+
+
+def is_of_folder(tokenizer: TextTokenizer, folder: str) -> bool:
+    """Whether a tokenizer, whatever its prompt, is that of a checkpoint.
+
+    Args:
+        tokenizer: The tokenizer.
+        folder: The checkpoint's folder, local or by fsspec (gs://).
+
+    Raises:
+        UserError: As `read_folder` does.
+    """
+    if tokenizer.kind == "bpe":
+        # The file says it all, and where a model is trained the library that reads it may be missing.
+        try:
+            with fsspec.open(f"{folder.rstrip('/')}/{BPE}", "rb") as file:
+                return bool(file.read() == tokenizer.file(BPE))
+        except FileNotFoundError:
+            return False
+    try:
+        found = read_folder(folder)
+    except ModuleNotFoundError:
+        return False  # without the library only a byte-pair encoding cannot be read
+    return replace(found.tokenizer, prompt=Prompt()) == replace(tokenizer, prompt=Prompt())
 
 
 def read_files(files: dict[str, bytes], origin: str) -> PretrainedTokenizer:

@@ -29,6 +29,8 @@ TASKS = (
     "evaluate",
     "evaluate-2",
     "evaluate-3",
+    "baseline",
+    "evaluate-4",
     "bless",
     "deploy",
 )

@@ -26,7 +26,8 @@ TRAINING = {
 }  # fmt: skip
 SMALL = {"corpus": {"vocabulary_size": 320}, "decoding": {"beam_size": 2, "max_output_length": 24}}
 ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
-CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate champion", "evaluate best")
+COMPARED = ("evaluate champion", "evaluate best", "evaluate baseline")
+CACHABLE = ("tokenize", "train", "export", "baseline", "evaluate", *COMPARED)
 HOSTILE = 'raise RuntimeError("a module of the user\'s folder was imported")\n'
 
 

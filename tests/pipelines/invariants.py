@@ -24,6 +24,7 @@ IMAGES = {
     "preflight": "preflight",
     "train": "train",
     "export": "train",
+    "baseline": "train",
     "champion": "serve",
     "evaluate": "evaluate",
     "bless": "evaluate",
@@ -58,6 +59,14 @@ BEST = {"tune.training", "best-trial.training"}
 BLESSED = "bless.Output == true"
 
 
+OPPONENTS = {
+    "champion": (None, "champion.champion_found"),
+    "best": (None, "champion.best_found"),
+    "baseline": ("baseline.model", "snapshot.baseline"),
+}
+"""What the challenger is compared with: the model, where it is an artifact, and what is known about it."""
+
+
 def cached_as_documented(spec: Spec) -> list[str]:
     """A task is cached exactly if its inputs determine its result."""
     return [
@@ -87,17 +96,18 @@ def live_only_if_blessed(spec: Spec) -> list[str]:
         if challenger.artifacts.get("model") != task.artifacts["model"]:
             found.append(f"{task.name} deploys {task.artifacts['model']}, not {challenger.artifacts.get('model')}")
         for name, other in evaluated.items():
-            # Its address is among what champion found: an artifact lies below its run's folder.
-            if "model" in other.artifacts:
-                found.append(f"the {name} is {other.artifacts['model']}")
-            parameters = {**challenger.parameters, "opponent": f"champion.{name}_found"}
+            model, opponent = OPPONENTS.get(name, (None, ""))
+            # An opponent's address is among what champion found: an artifact lies below its run's folder.
+            if other.artifacts.get("model") != model:
+                found.append(f"the {name} is {other.artifacts.get('model')}")
+            parameters = {**challenger.parameters, "opponent": opponent}
             if challenger.artifacts["corpus"] != other.artifacts["corpus"] or other.parameters != parameters:
                 found.append(f"challenger and {name} are not evaluated alike")
         if tasks["champion"].artifacts["model"] != task.artifacts["model"]:
             found.append("champion looks for another model than the challenger")
         if tasks["champion"].parameters.get("endpoint") != task.parameters.get("endpoint"):
             found.append("the champion is that of another endpoint")
-        if set(evaluated) != {"champion", "best"}:
+        if set(evaluated) != set(OPPONENTS):
             found.append(f"the challenger is compared with {sorted(evaluated)}")
     return found
 

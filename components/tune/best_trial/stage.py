@@ -44,7 +44,7 @@ def best_trial(
     Raises:
         UserError: If `gcp_resources` names no such job, or no trial finished.
     """
-    dimensions = read_space(options.space)
+    dimensions = read_space(options.space, training)
     job, location = read_job_name(gcp_resources)
     trials = [_trial(one, training) for one in _trials_of(job, location, api_endpoint)]
     best = best_of(trials)

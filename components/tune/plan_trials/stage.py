@@ -45,7 +45,7 @@ def plan_trials(
     Raises:
         UserError: If the space is not valid, or the preset is auto.
     """
-    parameters = [one.parameter(getattr(training, one.name)) for one in read_space(options.space)]
+    parameters = [one.parameter(getattr(training, one.name)) for one in read_space(options.space, training)]
     container = {
         **worker["container_spec"],
         "command": ["sh", "-c", TRAIN, "train"],

@@ -37,7 +37,10 @@ from seqline.metrics.draws import smallest_p_value
             r"gate\[0\]: confident and significance are two different tests: set one",
         ),
         ([{"metric": "bleu", "minimum": 1, "against": "best"}], "against goes with margin or gain, not with minimum"),
-        ([{"metric": "bleu", "margin": 1, "against": "worst"}], r"gate\[0\].against must be champion or best"),
+        (
+            [{"metric": "bleu", "margin": 1, "against": "worst"}],
+            r"gate\[0\].against must be champion, best or baseline",
+        ),
         (
             [{"metric": "latency_p95", "maximum": 1, "slices": "all"}],
             r"gate\[0\]: slices: latency_p95 cannot be",

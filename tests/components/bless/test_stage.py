@@ -220,6 +220,7 @@ def test_the_component_returns_the_decision(tmp_path: Path) -> None:
 
     folders = {"challenger": measured(tmp_path / "a", "new", 6), "champion": measured(tmp_path / "b", "old", 3)}
     folders["best"] = absent(tmp_path / "c", standing="champion")
+    folders["baseline"] = absent(tmp_path / "base")
     inputs = {name: Artifact(uri=str(folder)) for name, folder in folders.items()}
     outputs = {"decision": Artifact(uri=str(tmp_path / "d")), "report": HTML(uri=str(tmp_path / "page"))}
     outputs["movement"] = ClassificationMetrics(uri=str(tmp_path / "movement"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.artifacts.corpus import Counts, Manifest, Shard
-from seqline.components.train.recommend import ORDER, recommend
+from seqline.components.train.recommend import ORDER, recommend, recommend_start
 
 PEAK = 1e11
 
@@ -64,3 +64,23 @@ def test_more_time_or_a_faster_machine_never_gets_a_smaller_model(pairs: int, mi
     assert recommend(corpus(pairs), minutes, PEAK * factor).epochs == pytest.approx(
         recommend(corpus(pairs), minutes * factor, PEAK).epochs
     )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "task", "minutes", "memory", "said"),
+    [
+        (2_000_000, "translation", 0, 0, ["random weights: 2,000,000 pairs are enough"]),
+        (5_000, "translation", 0, 0, ["marian checkpoint", "all weights"]),
+        (5_000, "summarization", 0, 64e9, ["t5 checkpoint", "all weights"]),
+        (5_000, "question_answering", 0, 0, ["llama checkpoint", "LoRA: with 5,000 pairs"]),
+        (50_000, "text_generation", 0, 2e9, ["llama checkpoint", "LoRA: all 135 million weights need 2.2 GB"]),
+        (50_000, "text_generation", 0, 1e8, ["random weights: the smallest llama checkpoint does not fit into 0.1 GB"]),
+        (500_000, "translation", 12, 0, ["random weights: 12 minutes are 0.0 passes"]),
+    ],
+)
+def test_weights_are_recommended_with_reasons(
+    pairs: int, task: str, minutes: float, memory: float, said: list[str]
+) -> None:
+    found = recommend_start(corpus(pairs, task), minutes, PEAK / 10, memory)
+    assert len(found) == len(said)
+    assert all(expected in sentence for expected, sentence in zip(said, found, strict=True))

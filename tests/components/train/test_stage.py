@@ -138,8 +138,12 @@ def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: 
     options = Options()
     value = getattr(options, name)
     choices = [choice for choice in get_args(Options.model_fields[name].annotation) if choice != value]
-    another = "another" if isinstance(value, str) else value + 1
-    changed = not value if isinstance(value, bool) else (choices or [another])[0]
+    if isinstance(value, bool):
+        changed: Any = not value
+    elif isinstance(value, str | list):
+        changed = value[1:] if isinstance(value, list) else (choices or [f"{value}x"])[0]
+    else:
+        changed = value + 1
     other = options.model_copy(update={name: changed})
     assert run_identity("data", other, "") != run_identity("data", options, "")
 

@@ -88,6 +88,18 @@ def test_an_empty_space_is_the_usual_one() -> None:
     assert [one.name for one in read_space({})] == ["dropout", "learning_rate", "warmup_steps"]
 
 
+def test_the_options_of_adapters_are_searched_with_adapters_only() -> None:
+    lora = Training(fine_tuning="lora", lora_targets=["queries"])
+    assert {one.name for one in read_space({}, lora)} - {one.name for one in read_space({}, Training())} == {
+        "lora_alpha",
+        "lora_rank",
+    }
+    rank = {"lora_rank": {"values": [4, 8]}}
+    assert read_space(rank) == read_space(rank, lora)
+    with pytest.raises(UserError, match="lora_rank needs fine_tuning lora, not full"):
+        read_space(rank, Training())
+
+
 @given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
 def test_values_are_converted_to_the_type_of_their_option(steps: int, dropout: float) -> None:
     # Vertex AI returns 400.0 and "4096".

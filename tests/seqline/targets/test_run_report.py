@@ -27,7 +27,7 @@ def a_run(folder: Path) -> Run:
 def test_dependencies_go_through_groups_and_conditions(graph: list[Node]) -> None:
     after = {node.id: node.after for node in graph}
     assert after["tokenize"] == ("snapshot",)
-    assert set(after["bless"]) == {"evaluate", "evaluate-2", "evaluate-3"}
+    assert set(after["bless"]) == {"evaluate", "evaluate-2", "evaluate-3", "evaluate-4"}
     assert after["deploy"] == ("bless",)
     assert after["summarize"] == ("deploy",)
     assert [node.id for node in graph if node.conditional] == ["deploy"]

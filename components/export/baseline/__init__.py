@@ -1,0 +1,1 @@
+"""Baseline: the checkpoint that training started from, untouched, as a SavedModel."""
