@@ -179,7 +179,7 @@ def test_every_fault_is_reported_with_its_source() -> None:
 @pytest.mark.parametrize("value", ["5", "[1]", "small"])
 def test_a_section_that_is_no_object_is_refused_with_an_example(value: str) -> None:
     (problem,) = problems(f"training={value}")
-    assert 'training must be an object such as {"architecture": "transformer"}, not ' in problem
+    assert 'training must be an object such as {"fine_tuning": "full"}, not ' in problem
 
 
 def test_a_flag_that_is_wrong_below_a_value_of_a_file_is_the_source() -> None:
