@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import os
 import random
 import socket
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 
 from tests.sharing import made_once
@@ -29,6 +31,10 @@ for variable in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
 
 for variable in ("SEQLINE_CONFIG", "SEQLINE_TARGET"):
     os.environ.pop(variable, None)
+
+# The tests read hundreds of compiled pipelines, some of them inside kfp: libyaml takes a tenth of the time of PyYAML.
+yaml.safe_load = functools.partial(yaml.load, Loader=yaml.CSafeLoader)
+yaml.safe_load_all = functools.partial(yaml.load_all, Loader=yaml.CSafeLoader)
 
 DEFAULT_PORTS = (8080, 8500, 8501)
 
