@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from tests.sharing import made_once
+from tests.sharing import StageServers, made_once
 
 # No deadlines: timings depend on the machine. `make nightly` looks further, with other examples every night.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -151,6 +151,21 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
     root = made_once(tmp_path_factory, "toys", make)
     return SimpleNamespace(**{path.name: path for path in root.iterdir()})
+
+
+@pytest.fixture(scope="session")
+def stage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
+    """Servers of a laptop's stages for the runs of a whole session."""
+    servers = StageServers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def shared_stage_servers(stage_servers: StageServers) -> Iterator[None]:
+    """Runs of this process use `stage_servers`."""
+    with stage_servers.shared():
+        yield
 
 
 @pytest.fixture
