@@ -1,5 +1,6 @@
 import contextlib
 import functools
+import gc
 import os
 import random
 import socket
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from tests.sharing import StageServers, made_once
+from tests.sharing import SMALL_DEMO, StageServers, made_once
 
 # No deadlines: timings depend on the machine. `make nightly` looks further, with other examples every night.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -42,6 +43,17 @@ DEFAULT_PORTS = (8080, 8500, 8501)
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Names a parameter of bytes after its argument: compressed bytes hold the time, and workers compare names."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Spares the garbage collector the millions of objects that the tests' imports make and that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -159,6 +171,21 @@ def stage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageSer
     servers = StageServers(tmp_path_factory.mktemp("servers"))
     yield servers
     servers.close()
+
+
+@pytest.fixture(scope="session")
+def small_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
+    """Likewise; in their stages the preset `demo` is small."""
+    servers = StageServers(tmp_path_factory.mktemp("servers"), [SMALL_DEMO])
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def small_stage_servers(small_servers: StageServers) -> Iterator[None]:
+    """Runs of this process use `small_servers`."""
+    with small_servers.shared():
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,10 @@ import pytest
 from seqline.targets.replaced import replaced
 from seqline.targets.stage_processes import StageProcesses
 
+REPOSITORY = str(Path(__file__).parents[1])
+SMALL_DEMO = "tests.components.train.small_demo"
+"""A module for servers of stages, in which the preset `demo` is then small."""
+
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that is filled once in a session, however many processes pytest-xdist runs the tests in."""
@@ -73,10 +77,11 @@ class StageServers:
 
     Args:
         folder: An empty folder for them, like that of a run.
+        imports: Modules of the tests that they import too.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, imports: Sequence[str] = ()) -> None:
+        self._folder, self._imports = folder, tuple(imports)
         self._servers: dict[tuple[str, ...], Any] = {}
 
     @contextmanager
@@ -85,10 +90,12 @@ class StageServers:
         start, servers = StageProcesses._start, self._servers
 
         def one(processes: StageProcesses, modules: Sequence[str], folder: Path) -> Any:
-            key = tuple(modules)
+            key = (*modules, *self._imports)
             # An interrupted run has closed its server.
             if key not in servers or servers[key]._requests.closed or servers[key]._process.poll() is not None:
-                servers[key] = start(processes, modules, self._folder)
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("PYTHONPATH", REPOSITORY, prepend=os.pathsep)
+                    servers[key] = start(processes, key, self._folder)
             return servers[key]
 
         with replaced(StageProcesses, "_start", one), replaced(StageProcesses, "__exit__", lambda *error: None):
