@@ -1,4 +1,6 @@
 import contextlib
+import functools
+import gc
 import os
 import random
 import socket
@@ -9,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 
-from tests.sharing import made_once
+from tests.sharing import SMALL_DEMO, StageServers, made_once
 
 # No deadlines: timings depend on the machine. `make nightly` looks further, with other examples every night.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -30,12 +33,27 @@ for variable in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
 for variable in ("SEQLINE_CONFIG", "SEQLINE_TARGET"):
     os.environ.pop(variable, None)
 
+# The tests read hundreds of compiled pipelines, some of them inside kfp: libyaml takes a tenth of the time of PyYAML.
+yaml.safe_load = functools.partial(yaml.load, Loader=yaml.CSafeLoader)
+yaml.safe_load_all = functools.partial(yaml.load_all, Loader=yaml.CSafeLoader)
+
 DEFAULT_PORTS = (8080, 8500, 8501)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Names a parameter of bytes after its argument: compressed bytes hold the time, and workers compare names."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Spares the garbage collector the millions of objects that the tests' imports make and that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -145,6 +163,36 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
     root = made_once(tmp_path_factory, "toys", make)
     return SimpleNamespace(**{path.name: path for path in root.iterdir()})
+
+
+@pytest.fixture(scope="session")
+def stage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
+    """Servers of a laptop's stages for the runs of a whole session."""
+    servers = StageServers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def small_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
+    """Likewise; in their stages the preset `demo` is small."""
+    servers = StageServers(tmp_path_factory.mktemp("servers"), [SMALL_DEMO])
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def small_stage_servers(small_servers: StageServers) -> Iterator[None]:
+    """Runs of this process use `small_servers`."""
+    with small_servers.shared():
+        yield
+
+
+@pytest.fixture
+def shared_stage_servers(stage_servers: StageServers) -> Iterator[None]:
+    """Runs of this process use `stage_servers`."""
+    with stage_servers.shared():
+        yield
 
 
 @pytest.fixture

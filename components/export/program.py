@@ -1,5 +1,6 @@
 """The exported program: text to text, with the tokenizer in its graph. signatures.md describes its signatures."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ class Program(tf.Module):
         self.decoder = Decoder(model, decoding.weight_dtype, longest)
         record = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
         self.tokenizer, self.takes_chats = GraphTokenizer(record), record.prompt.conversation is not None
-        self.found = tf.function(self._found, input_signature=[IDS], autograph=False)
+        found = tf.function(self._found, input_signature=[IDS], autograph=False)
+        # The signatures hold its graph. As an attribute it would be traced again, and saved and loaded a second time.
+        self.found: Callable[[Any], Found] = lambda source: found(source)
 
     def _found(self, source: Any) -> Found:
         with self.decoder.unpacked():

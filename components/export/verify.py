@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+from seqline.lean_tensorflow import import_lean, load_text_ops
+
 
 class FreshProcess:
     """A process that imports TensorFlow while the model is traced, and then runs it; `fresh_process` makes one."""
@@ -87,9 +89,10 @@ def foreign_ops(model: Path) -> list[str]:
 
 def _main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import_lean()
     import tensorflow as tf
-    import tensorflow_text  # noqa: F401 (registers its ops)
 
+    load_text_ops()
     model, texts = json.load(sys.stdin)
     signature: Any = tf.saved_model.load(model).signatures["serving_default"]
     outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()

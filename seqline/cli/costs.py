@@ -77,12 +77,12 @@ def read_content(target: "Target", spec: str) -> dict[str, Any]:
         target: The target.
         spec: As in `Target.run`.
     """
-    import yaml
+    from seqline.schema.spec_files import read_documents
 
     if "://" in spec:
         templates = target.templates  # type: ignore[attr-defined]
-        return dict(yaml.safe_load(templates.fetch(templates.resolve(spec))))
-    return dict(next(yaml.safe_load_all(Path(spec).read_text(encoding="utf-8"))))
+        return dict(next(read_documents(templates.fetch(templates.resolve(spec)))))
+    return dict(next(read_documents(Path(spec).read_text(encoding="utf-8"))))
 
 
 def show(console: "Console", costs: "Costs", title: str) -> None:

@@ -127,8 +127,10 @@ def read_parameters(spec: Path) -> Parameters:
     """
     import yaml
 
+    from seqline.schema.spec_files import read_documents
+
     try:
-        document = next(yaml.safe_load_all(spec.read_text(encoding="utf-8")))
+        document = next(read_documents(spec.read_text(encoding="utf-8")))
         return Parameters.of(document["pipelineInfo"]["name"], document["root"])
     except FileNotFoundError:
         raise UserError(f"no compiled pipeline at {spec}; make one with `seqline compile --output {spec}`") from None

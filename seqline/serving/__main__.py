@@ -17,6 +17,7 @@ from seqline.paths import expanded, local
 from seqline.serving.limits import Limits
 from seqline.serving.logs import log_to_stderr
 from seqline.serving.supervisor import supervise
+from seqline.serving.worker_processes import one_early
 
 
 def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
@@ -64,6 +65,13 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    if not (options.endpoint or options.model or environment.get("AIP_STORAGE_URI")):
+        raise UserError("no model to serve: pass --endpoint or --model, or set AIP_STORAGE_URI")
+    with one_early():
+        return _serve_model(options, environment)
+
+
+def _serve_model(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from seqline.serving.server import Address, serve
     from seqline.serving.sources import EndpointSource, Source, StorageSource
 
@@ -77,10 +85,7 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         source = EndpointSource(endpoint)
         name, host, port, grpc_port = settings.name, settings.host, settings.port, settings.grpc_port
     else:
-        location = options.model or environment.get("AIP_STORAGE_URI")
-        if not location:
-            raise UserError("no model to serve: pass --endpoint or --model, or set AIP_STORAGE_URI")
-        source = StorageSource(location, options.version)
+        source = StorageSource(options.model or environment["AIP_STORAGE_URI"], options.version)
         # A container's port is reached from outside; a laptop's is not.
         in_container = environment.keys() & {"AIP_STORAGE_URI", "AIP_HTTP_PORT"}
         name, host = options.name or "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104

@@ -5,15 +5,14 @@ import itertools
 import json
 import logging
 import os
-import socket
 import subprocess
-import sys
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from seqline.errors import UserError
+from seqline.serving import worker_processes
 from seqline.serving.answers import LENGTH, Answer, Parameters, frame
 from seqline.serving.limits import Limits
 from seqline.serving.partial_answers import PartialAnswers
@@ -89,15 +88,10 @@ class Engine:
         Raises:
             UserError: If the model does not load or does not answer in time.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-m", "seqline.serving.worker", "--model", str(model)]
-            command += ["--socket", str(theirs.fileno())]
-            command += ["--concurrency", str(device.concurrency), "--threads", str(device.threads)]
-            environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONSAFEPATH": "1"}
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment)
+        process, ours = worker_processes.take()
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
+            writer.write(frame({"load": str(model), **asdict(device)}))
             ready = await _ready(process, reader, model, limits.load_seconds)
             return cls(process, ready, limits, reader, writer)
         except BaseException:  # also cancelled: the server is shutting down

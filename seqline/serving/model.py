@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_text  # noqa: F401 (registers the ops of an exported model)
 
 from seqline.errors import UserError
+from seqline.lean_tensorflow import load_text_ops
 from seqline.serving.answers import Answer, Counts, Parameters
 from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
+
+load_text_ops()
 
 
 class Model:

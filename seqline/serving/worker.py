@@ -4,6 +4,7 @@ Each version has its own process, so that loading a version does not delay the o
 its memory, and a crash affects only its version. It ends when the server's end of the socket closes, even if the server
 was killed. The messages, encoded by `seqline.serving.answers`:
 
+    server:  {"load": "/models/1", "concurrency": 2, "threads": 1}
     worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": message}
     server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}
     worker:  {"id": 1, "answers": [["...", -0.1, [], false, null]], "seconds": 0.02}  or  {"id": 1, "error": message}
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline.errors import UserError
+from seqline.lean_tensorflow import import_lean
 from seqline.serving.answers import LENGTH, Answer, frame
 
 log = logging.getLogger(__name__)
@@ -47,22 +49,24 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     parser = argparse.ArgumentParser(prog="python -m seqline.serving.worker")
-    parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--socket", type=int, required=True, help="file descriptor of the socket to the server")
-    parser.add_argument("--concurrency", type=int, required=True, help="number of concurrent batches")
-    parser.add_argument("--threads", type=int, required=True, help="threads of one operation")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     # Ctrl-C in a terminal reaches the whole process group, but the server decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = _Server(socket.socket(fileno=options.socket))
     try:
-        model, ready = _load(options.model, options.concurrency, options.threads)
+        _import()
+        wanted = next(server, None)
+        if wanted is None:  # the server needed no worker
+            return 0
+        concurrency = wanted["concurrency"]
+        model, ready = _load(Path(wanted["load"]), concurrency, wanted["threads"])
     except Exception as error:
         server.send({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
         return 1
     server.send({"ready": ready})
-    pool = ThreadPoolExecutor(options.concurrency, "answers")
+    pool = ThreadPoolExecutor(concurrency, "answers")
     streams: dict[int, Iterator[list[Answer]]] = {}
     for message in server:
         if message.get("cancel"):
@@ -99,6 +103,16 @@ class _Server:
             raise StopIteration
         body = self._in.read(LENGTH.unpack(prefix)[0])
         return dict(json.loads(body))
+
+
+def _import() -> None:
+    """Imports what takes seconds, while the server starts and finds the model."""
+    import_lean()
+    import tensorflow as tf
+
+    import seqline.serving.model  # noqa: F401
+
+    _ = tf.config, tf.saved_model
 
 
 def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, Any]]:

@@ -42,10 +42,9 @@ def read_graph(spec: Path) -> list[Node]:
     Returns:
         Its tasks in topological order, without dependencies that follow from others.
     """
-    import yaml
+    from seqline.schema.spec_files import read_documents
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document = next(yaml.load_all(spec.read_text(encoding="utf-8"), Loader=loader))
+    document = next(read_documents(spec.read_text(encoding="utf-8")))
     flat = _Flat()
     _flatten(document["root"]["dag"]["tasks"], document.get("components", {}), flat, set(), False)
     above: dict[str, set[str]] = {}

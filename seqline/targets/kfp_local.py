@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from seqline.targets.key_metrics import key_metric
@@ -33,6 +34,22 @@ class LocalTask(Task):
     run: Path = Path()
     log: Path = Path()
     outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def load_pipeline(spec: Path) -> Any:
+    """`kfp.components.load_component_from_file`, which parses with PyYAML's slow parser.
+
+    Args:
+        spec: The compiled YAML.
+    """
+    import yaml
+    from kfp import components
+    from kfp.dsl import structures
+
+    from seqline.schema.spec_files import read_documents
+
+    with replaced(structures, "yaml", SimpleNamespace(**{**vars(yaml), "safe_load_all": read_documents})):
+        return components.load_component_from_file(str(spec))
 
 
 def touch_metrics(outputs: Iterable[Any]) -> None:

@@ -24,7 +24,7 @@ from seqline.paths import expanded
 from seqline.problems import Problem
 from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
-from seqline.targets.kfp_local import LocalTask, observed
+from seqline.targets.kfp_local import LocalTask, load_pipeline, observed
 from seqline.targets.run_record import read_run, write_run
 from seqline.targets.run_report import copy_reports, write_report
 from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
@@ -277,7 +277,6 @@ def run(
         UserError: If the spec cannot be read or has no parameter of a given name.
     """
     import_kfp()
-    from kfp import components as kfp_components
     from kfp import local
 
     known = read_parameters(spec)
@@ -306,7 +305,7 @@ def run(
             write_run(result)
         on_change(result)
 
-    pipeline = kfp_components.load_component_from_file(str(spec))
+    pipeline = load_pipeline(spec)
     try:
         with interruptible(), observed(record):
             pipeline(**arguments)

@@ -10,6 +10,7 @@ import pytest
 
 from seqline.compiling.compiler import compile_pipeline
 from seqline.configuration.model import Configuration
+from tests.sharing import SMALL_DEMO
 from tests.stand_ins.kfp_launcher import Cluster, Kill, Run
 from tests.stand_ins.kfp_launcher.stores import s3_server
 
@@ -32,7 +33,7 @@ def cluster(pairs_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("cluster")
     with s3_server("runs", "data") as store:
         lines = pairs_file.read_text(encoding="utf-8").splitlines(keepends=True)[:150]
-        made = Cluster(folder / "pods", {"s3://": store}, "s3://runs/v2/artifacts", store.variables)
+        made = Cluster(folder / "pods", {"s3://": store}, "s3://runs/v2/artifacts", store.variables, [SMALL_DEMO])
         with made.running():
             found = SimpleNamespace(
                 run=made.run, store=store, folder=folder, lines=lines, keys=lambda prefix="": store.keys("runs", prefix)

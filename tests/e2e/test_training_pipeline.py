@@ -18,7 +18,7 @@ from seqline.targets.run_record import read_run
 from seqline.targets.target import Run
 from tests.servers import free_port
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("shared_stage_servers")]
 
 # Enough epochs for an output that is not empty.
 TRAINING = {

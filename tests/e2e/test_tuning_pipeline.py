@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
 
 @pytest.mark.e2e(seconds=80)
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("shared_stage_servers")
 def test_the_model_is_trained_with_the_options_of_the_best_trial(pairs_file: Path, tmp_path: Path) -> None:
     lines = pairs_file.read_text(encoding="utf-8").splitlines(keepends=True)[:150]
     (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")

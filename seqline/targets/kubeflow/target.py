@@ -206,9 +206,11 @@ class Kubeflow:
         """The digest of a compiled file or an uploaded version."""
         import yaml
 
+        from seqline.schema.spec_files import read_documents
+
         # The server stores the content, not the bytes.
         text = self._fetch(spec) if spec.startswith(SCHEME) else Path(spec).read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if document]
+        documents = [document for document in read_documents(text) if document]
         return hashlib.sha256(yaml.safe_dump_all(documents, sort_keys=True).encode()).hexdigest()[:32]
 
     def run_settings(self) -> dict[str, str]:

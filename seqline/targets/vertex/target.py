@@ -53,6 +53,7 @@ class Vertex:
         import_kfp()
         from seqline.atomic import atomic_write
         from seqline.compiling.compiler import compile_pipeline
+        from seqline.schema.spec_files import read_documents
         from seqline.targets.vertex.carried import carry
         from seqline.targets.vertex.placement import place
 
@@ -61,7 +62,7 @@ class Vertex:
         values = {**address, **(defaults or {})}
         path = compile_pipeline(pipeline, output, self.configuration, defaults=values, graph=graph)
         text = path.read_text(encoding="utf-8")
-        portable = yaml.safe_load(text)
+        portable = next(read_documents(text))
         placed = place(portable, self.settings, self.configuration.images)
         carry(placed, self.settings, self.configuration.images)
         if placed != portable:
@@ -188,10 +189,10 @@ class Vertex:
 
     def _read(self, spec: str) -> tuple[str, dict[str, Any]]:
         """The reference of a spec, empty for a file, and its content."""
-        import yaml
+        from seqline.schema.spec_files import read_documents
 
         if "://" not in spec:
             read_parameters(Path(spec))
-            return "", yaml.safe_load(Path(spec).read_text(encoding="utf-8"))
+            return "", next(read_documents(Path(spec).read_text(encoding="utf-8")))
         reference = self.templates.resolve(spec)
-        return reference, yaml.safe_load(self.templates.fetch(reference))
+        return reference, next(read_documents(self.templates.fetch(reference)))

@@ -88,10 +88,15 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# The tests of servers themselves are in test_stage_processes.py.
+shared = pytest.mark.usefixtures("shared_stage_servers")
+
+
 def states(result: Run) -> dict[str, str]:
     return {task.name: task.state for task in result.tasks}
 
 
+@shared
 def test_a_run_reports_every_task_and_writes_its_log(spec: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
 
@@ -113,6 +118,7 @@ def test_a_run_reports_every_task_and_writes_its_log(spec: Path, tmp_path: Path)
     assert (result.folder / "write" / "note").read_text() == "hello"
 
 
+@shared
 def test_unchanged_tasks_come_from_the_cache_and_changed_ones_run(spec: Path, tmp_path: Path) -> None:
     run(spec, {"text": "one"}, Home(tmp_path))
     again = run(spec, {"text": "one"}, Home(tmp_path))
@@ -123,6 +129,7 @@ def test_unchanged_tasks_come_from_the_cache_and_changed_ones_run(spec: Path, tm
     assert states(uncached)["write"] == "succeeded"
 
 
+@shared
 def test_an_output_with_a_problem_is_not_cached(tmp_path: Path) -> None:
     path = tmp_path / "checking.yaml"
     compiler.Compiler().compile(checking, str(path))
@@ -131,22 +138,26 @@ def test_an_output_with_a_problem_is_not_cached(tmp_path: Path) -> None:
         assert found == ["succeeded", again]
 
 
+@shared
 def test_a_condition_on_a_task_output_decides_whether_the_branch_runs(spec: Path, tmp_path: Path) -> None:
     assert "read it" not in states(run(spec, {"text": ""}, Home(tmp_path)))
 
 
+@shared
 def test_bad_input_is_one_message_and_the_exit_handler_still_runs(spec: Path, tmp_path: Path) -> None:
     result = run(spec, {"problem": "user"}, Home(tmp_path))
     assert result.error == "data.tsv, line 3: one column; give it two"
     assert states(result) == {"write": "succeeded", "read it": "failed", "close": "succeeded"}
 
 
+@shared
 def test_a_defect_shows_the_end_of_the_log_and_where_it_is(spec: Path, tmp_path: Path) -> None:
     error = run(spec, {"problem": "defect"}, Home(tmp_path)).error
     assert "ZeroDivisionError: seven by nought" in error
     assert str(tmp_path / "runs") in error
 
 
+@shared
 def test_a_failed_task_runs_again_and_the_ones_before_it_do_not(spec: Path, tmp_path: Path) -> None:
     run(spec, {"problem": "user"}, Home(tmp_path))
     assert states(run(spec, {"problem": "user"}, Home(tmp_path)))["write"] == "cached"
@@ -158,6 +169,7 @@ def test_an_unknown_parameter_names_the_nearest_one(spec: Path, tmp_path: Path) 
     assert not (tmp_path / "runs").exists()
 
 
+@shared
 def test_times_are_wall_times(spec: Path, tmp_path: Path) -> None:
     before = time.time()
     result = run(spec, {}, Home(tmp_path))
@@ -177,6 +189,7 @@ def test_stages_run_in_the_runs_folder_and_not_on_the_current_path(
     assert f"{result.folder} False wave" in (result.folder / "logs" / "where.log").read_text()
 
 
+@shared
 def test_after_an_edit_of_the_code_nothing_comes_from_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

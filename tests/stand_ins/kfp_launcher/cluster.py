@@ -73,14 +73,20 @@ class Cluster:
         stores: Object stores by scheme, such as "s3://".
         root: The pipeline root.
         environment: Variables of every pod, as from Kubernetes secrets.
+        imports: Modules of the tests that the processes of tasks import.
     """
 
     def __init__(
-        self, folder: Path, stores: Mapping[str, Objects], root: str, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        stores: Mapping[str, Objects],
+        root: str,
+        environment: Mapping[str, str] | None = None,
+        imports: Sequence[str] = (),
     ) -> None:
         self.folder, self.stores, self.root, self.environment = folder, stores, root, dict(environment or {})
         self.metadata = Store()
-        self.pods = Pods(folder)
+        self.pods = Pods(folder, imports)
 
     @contextmanager
     def running(self) -> Iterator["Cluster"]:

@@ -44,17 +44,18 @@ class Pods(StageProcesses):
 
     Args:
         folder: A folder without modules.
+        imports: Modules of the tests that the servers import too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, imports: Sequence[str] = ()) -> None:
         super().__init__()
-        self._folder = folder
+        self._folder, self._imports = folder, imports
 
     def _start(self, modules: Sequence[str], folder: Path) -> stage_processes._Server:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = REPOSITORY if before is None else f"{REPOSITORY}{os.pathsep}{before}"
         try:
-            return super()._start((*modules, roots.__name__), self._folder)
+            return super()._start((*modules, roots.__name__, *self._imports), self._folder)
         finally:
             if before is None:
                 del os.environ["PYTHONPATH"]

@@ -37,4 +37,5 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 artifact_types.Artifact._get_path = _local
 artifact_types.convert_local_path_to_remote_path = _remote
-sys.addaudithook(_watch)
+# In tasks only: a hook cannot be removed, and would be called for every import and file of the tests' own process.
+os.register_at_fork(after_in_child=lambda: sys.addaudithook(_watch))
