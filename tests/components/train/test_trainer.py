@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from seqline.components.train.batches import Batches
 from seqline.components.train.history import describe
 from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.options import Options
+from seqline.components.train.pairs import HeldPairs
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.working_state import WorkingState
 from seqline.errors import UserError
@@ -104,7 +106,7 @@ class Room:
         config = TransformerConfig(vocabulary_size=30, dropout=0.1, **SMALL)
         random = np.random.default_rng(1)
         pairs = [(ids, ids[::-1].copy()) for ids in random.integers(4, 30, (40, 3)).astype(np.int32)]
-        self.train, self.valid = Batches(pairs[:32], config, 32), Batches(pairs[32:], config, 64)
+        self.train, self.valid = Batches(HeldPairs(pairs[:32]), config, 32), Batches(HeldPairs(pairs[32:]), config, 64)
         self.model = make_training_model(config, self.options, compiled=False)
         self.variables = [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
         self.first = [variable.numpy() for variable in self.variables]
@@ -308,8 +310,8 @@ def test_sigterm_saves_and_ends_the_process(room: Room, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_a_number_ends_training_with_its_position(room: Room, tmp_path: Path) -> None:
     trainer = room.trainer(tmp_path)
 
-    def spoil(epoch: int) -> Batches:
-        if epoch == 1:
+    def spoil(windows: Sequence[int]) -> Any:
+        if trainer.epoch == 1:
             room.model.trainable_variables[0].assign(np.full_like(room.first[0], np.nan))
         return room.train
 

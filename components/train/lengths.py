@@ -1,0 +1,77 @@
+"""Lengths of pairs, counted: what planning needs to know of a corpus of any size."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ROWS = 1 << 18
+"""Pairs that are counted together."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """The distinct lengths of pairs and how many pairs have them.
+
+    Attributes:
+        source: Source tokens, without the end.
+        target: Target tokens, likewise.
+        counts: Pairs.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, lengths: np.ndarray) -> "Lengths":
+        """Counts the lengths of pairs.
+
+        Args:
+            lengths: Of source and target, `[pairs, 2]`.
+        """
+        total = cls._of_keys(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        for first in range(0, len(lengths), ROWS):
+            part = lengths[first : first + ROWS].astype(np.int64)
+            total += cls._of_keys(*np.unique(part[:, 0] << 32 | part[:, 1], return_counts=True))
+        return total
+
+    def __add__(self, other: "Lengths") -> "Lengths":
+        """The lengths of both."""
+        keys = np.concatenate((self._keys, other._keys))
+        found, places = np.unique(keys, return_inverse=True)
+        counts = np.zeros(len(found), np.int64)
+        np.add.at(counts, places, np.concatenate((self.counts, other.counts)))
+        return self._of_keys(found, counts)
+
+    @classmethod
+    def _of_keys(cls, keys: np.ndarray, counts: np.ndarray) -> "Lengths":
+        return cls(keys >> 32, keys & 0xFFFFFFFF, counts)
+
+    @property
+    def _keys(self) -> np.ndarray:
+        return self.source << 32 | self.target
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs."""
+        return int(self.counts.sum())
+
+    @property
+    def source_tokens(self) -> int:
+        """Tokens of all sources."""
+        return int((self.source * self.counts).sum())
+
+    @property
+    def target_tokens(self) -> int:
+        """Tokens of all targets."""
+        return int((self.target * self.counts).sum())
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest side."""
+        return int(max(self.source.max(initial=0), self.target.max(initial=0)))
+
+    @property
+    def longest_pair(self) -> int:
+        """Most tokens of both sides together."""
+        return int((self.source + self.target).max(initial=0))
