@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seqline.buckets import patiently
 from seqline.components.train.lengths import Lengths
 from seqline.errors import UserError
 
@@ -312,7 +313,7 @@ def check_size(file: Path, expected: int, origin: Path | None = None) -> None:
         UserError: If it has more or fewer.
     """
     try:
-        size = file.stat().st_size
+        size = patiently(file.stat, file).st_size
     except OSError as error:
         raise UserError(f"{origin or file} cannot be read ({error.strerror}); tokenize again") from None
     if size != expected:
@@ -336,7 +337,7 @@ def _read(file: Path, kind: np.dtype[Any], first: int, count: int) -> np.ndarray
     # Not mapped: a mapped file that is cut or cannot be read ends the process without a message, and its pages count as
     # the process's memory.
     try:
-        found = np.fromfile(file, kind, count, offset=first * kind.itemsize)
+        found = patiently(lambda: np.fromfile(file, kind, count, offset=first * kind.itemsize), file)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error}); the corpus must stay as it is while training runs") from None
     if len(found) != count:
