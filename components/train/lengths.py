@@ -6,6 +6,8 @@ import numpy as np
 
 ROWS = 1 << 18
 """Pairs that are counted together."""
+TABLE = 1 << 20
+"""Lengths that can occur, up to which they are counted in a table, which is faster than sorting them."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,27 @@ class Lengths:
         Args:
             lengths: Of source and target, `[pairs, 2]`.
         """
-        total = cls._of_keys(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        total = cls(*(np.zeros(0, np.int64) for _ in range(3)))
         for first in range(0, len(lengths), ROWS):
-            part = lengths[first : first + ROWS].astype(np.int64)
-            total += cls._of_keys(*np.unique(part[:, 0] << 32 | part[:, 1], return_counts=True))
+            source, target = lengths[first : first + ROWS].astype(np.int64).T
+            width = int(target.max()) + 1
+            keys = source * width + target
+            if (int(source.max()) + 1) * width <= TABLE:
+                counts = np.bincount(keys)
+                found = np.flatnonzero(counts)
+                counts = counts[found]
+            else:
+                found, counts = np.unique(keys, return_counts=True)
+            total += cls(found // width, found % width, counts)
         return total
 
     def __add__(self, other: "Lengths") -> "Lengths":
         """The lengths of both."""
-        keys = np.concatenate((self._keys, other._keys))
+        keys = np.concatenate([one.source << 32 | one.target for one in (self, other)])
         found, places = np.unique(keys, return_inverse=True)
         counts = np.zeros(len(found), np.int64)
         np.add.at(counts, places, np.concatenate((self.counts, other.counts)))
-        return self._of_keys(found, counts)
-
-    @classmethod
-    def _of_keys(cls, keys: np.ndarray, counts: np.ndarray) -> "Lengths":
-        return cls(keys >> 32, keys & 0xFFFFFFFF, counts)
-
-    @property
-    def _keys(self) -> np.ndarray:
-        return self.source << 32 | self.target
+        return Lengths(found >> 32, found & 0xFFFFFFFF, counts)
 
     @property
     def pairs(self) -> int:

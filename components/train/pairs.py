@@ -55,11 +55,12 @@ class Tokens:
         places = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
         return self.ids[places].astype(np.int32), lengths
 
-    def pair(self, row: int) -> Pair:
-        """The pair of a row that was read."""
-        source, _ = self.of(np.array([row]), 0)
-        target, _ = self.of(np.array([row]), 1)
-        return source, target
+    def pairs(self) -> Iterator[Pair]:
+        """Yields the pairs of all rows, all of which were read: parts of one array."""
+        ids = self.ids.astype(np.int32, copy=False)
+        for start, left, right in zip(self.starts.tolist(), *self.lengths.T.tolist(), strict=True):
+            middle = start + left
+            yield ids[start:middle], ids[middle : middle + right]
 
 
 class Window(ABC):
@@ -102,8 +103,7 @@ class Pairs(ABC):
         """Reads all pairs into memory."""
         found: list[Pair] = []
         for number in range(self.windows):
-            tokens = self.window(number).read()
-            found += (tokens.pair(row) for row in range(len(tokens.lengths)))
+            found += self.window(number).read().pairs()
         return found
 
 

@@ -13,8 +13,11 @@ from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
+HASH_BYTES = 8
 VALID_PAIRS = 10_000
 """Pairs that are validated on, at most: their loss is that of more pairs, to a percent or so."""
+VALID_WINDOW = 1 << 15
+"""Pairs that are read together to choose from."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def read_data(corpus: Corpus, valid_pairs: int = VALID_PAIRS) -> TrainingData:
         UserError: If the corpus cannot be read or one of the splits is empty.
     """
     manifest = corpus.read_manifest()
-    train, valid = (StoredPairs(stored(corpus, split)) for split in ("train", "valid"))
+    train = StoredPairs(stored(corpus, "train"))
+    valid = StoredPairs(stored(corpus, "valid"), VALID_WINDOW)
     for split, found in (("train", train), ("valid", valid)):
         if not len(found):
             raise UserError(f"the corpus {corpus.path} has no {split} pairs; give tokenize more data")
@@ -103,22 +107,28 @@ def sample(pairs: Pairs, count: int) -> list[Pair]:
         f"{count:,}",
         f"{len(pairs):,}",
     )
-    smallest: list[tuple[bytes, int, Pair]] = []
+    chosen: list[tuple[bytes, int, Pair]] = []
+    largest = b"\xff" * HASH_BYTES
     position = 0
     for number in range(pairs.windows):
-        tokens = pairs.window(number).read()
-        hashes = [_hash(tokens.pair(row)) for row in range(len(tokens.lengths))]
-        rows = sorted(range(len(hashes)), key=hashes.__getitem__)[:count]
-        smallest += ((hashes[row], position + row, tokens.pair(row)) for row in rows)
-        smallest = sorted(smallest, key=lambda one: one[:2])[:count]
-        position += len(hashes)
+        for source, target in pairs.window(number).read().pairs():
+            hashed = _hash(source, target)
+            if hashed <= largest:
+                # Copies: a pair is a part of its window's array.
+                chosen.append((hashed, position, (source.copy(), target.copy())))
+            if len(chosen) == 2 * count:
+                chosen = sorted(chosen)[:count]
+                largest = chosen[-1][0]
+            position += 1
     # In the order of the corpus, as all pairs are.
-    return [pair for _, _, pair in sorted(smallest, key=lambda one: one[1])]
+    return [pair for _, _, pair in sorted(sorted(chosen)[:count], key=lambda one: one[1])]
 
 
-def _hash(pair: Pair) -> bytes:
-    content = b"".join(np.ascontiguousarray(side, "<i4").tobytes() for side in pair)
-    return hashlib.blake2b(content, digest_size=8).digest()
+def _hash(source: np.ndarray, target: np.ndarray) -> bytes:
+    found = hashlib.blake2b(source, digest_size=HASH_BYTES)
+    found.update(target)
+    found.update(b"%d" % len(source))
+    return found.digest()
 
 
 SMALLEST = {"transformer": 128, "gpt": 256}

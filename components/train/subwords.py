@@ -17,7 +17,7 @@ from seqline.errors import UserError
 from seqline.tokenizers.host import read_tokenizer
 from seqline.tokenizers.sentencepiece_files import processor
 
-SAMPLED_PAIRS = 1 << 16
+SAMPLED_PAIRS = 1 << 15
 """Pairs that are segmented together, at most about."""
 ROWS = 1 << 12
 

@@ -19,6 +19,7 @@ corpus/
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -179,8 +180,12 @@ class Corpus:
                 self._existing(self.path / name)
         return found
 
-    def read_text(self, split: Split) -> list[dict[str, str]]:
+    def read_text(self, split: Split, count: int | None = None) -> list[dict[str, str]]:
         """The cleaned text of the validation or test pairs: objects with "source", "target" and maybe "slice".
+
+        Args:
+            split: valid or test.
+            count: Number of pairs from the first on; None for all.
 
         Raises:
             UserError: If the corpus is incomplete.
@@ -190,7 +195,7 @@ class Corpus:
 
         def read() -> list[dict[str, str]]:
             with file.open(encoding="utf-8") as lines:
-                return [json.loads(line) for line in lines]
+                return [json.loads(line) for line in islice(lines, count)]
 
         return patiently(read, file)
 

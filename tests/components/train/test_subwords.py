@@ -28,8 +28,7 @@ def subwords(corpus: Path, pairs: StoredPairs) -> Subwords:
 
 def targets(window: Window) -> list[list[int]]:
     """The targets of a window's pairs."""
-    tokens = window.read()
-    return [tokens.pair(row)[1].tolist() for row in range(len(window.lengths))]
+    return [right.tolist() for _, right in window.read().pairs()]
 
 
 def test_every_epoch_has_other_tokens_of_the_same_texts_reproducibly(
