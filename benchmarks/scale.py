@@ -26,7 +26,11 @@ from benchmarks.scaling import corpora
 from benchmarks.tokenizing.measuring import measure
 from seqline.errors import UserError
 
-OPTIONS = {"preset": "demo", "epochs": 1, "batch_tokens": 4096, "decoded_sample": 0, "precision": "float32"}
+# An epoch of the small corpora is shorter than the measurement.
+OPTIONS = {
+    "preset": "demo", "epochs": 1000, "batch_tokens": 4096, "decoded_sample": 0, "patience": 0, "precision": "float32"
+}  # fmt: skip
+QUICK = {"encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 32, "intermediate_dim": 64, "num_heads": 2}
 EMPTY, SMALL = 2000, 20_000
 GIB = 1 << 30
 
@@ -38,13 +42,13 @@ def main() -> None:
     args = flags.parse_args()
     sizes = (50_000, 200_000) if args.quick else (5_000_000, 20_000_000)
     paths = {pairs: corpora.make(args.folder.resolve(), pairs) for pairs in (EMPTY, SMALL, *sizes)}
-    seconds = 2 if args.quick else 60
+    limits = {"seconds": 1, "shape": QUICK} if args.quick else {"seconds": 60, "shape": {}}
     found: dict[str, dict[str, Any]] = {}
     for name, pairs in (("empty", EMPTY), ("small", SMALL), ("5m", sizes[0]), ("20m", sizes[1])):
-        found[name] = trained(paths[pairs], seconds)
+        found[name] = trained(paths[pairs], limits)
     for name, pairs in (("small, subwords", SMALL), ("20m, subwords", sizes[1])):
-        found[name] = trained(paths[pairs], seconds, subword_sampling=0.1)
-    found["20m, resumed"] = trained(paths[sizes[1]], 0, resumed=True)
+        found[name] = trained(paths[pairs], limits, subword_sampling=0.1)
+    found["20m, resumed"] = trained(paths[sizes[1]], limits, resumed=True)
     columns = ["first_step_s", "rate", "plain_rate", "window_s", "rss", "anonymous"]
     rows = [[name, *(one[column] / GIB if column in columns[4:] else one[column] for column in columns)]
             for name, one in found.items()]  # fmt: skip
@@ -69,12 +73,12 @@ def main() -> None:
     )
 
 
-def trained(corpus: Path, seconds: float, resumed: bool = False, **options: Any) -> dict[str, Any]:
+def trained(corpus: Path, limits: dict[str, Any], resumed: bool = False, **options: Any) -> dict[str, Any]:
     """Trains in a process of its own.
 
     Args:
         corpus: The corpus folder.
-        seconds: Seconds in which the rate is measured.
+        limits: `seconds` in which the rate is measured, and a smaller `shape` of the model.
         resumed: Whether to measure a process that resumes in the middle of the epoch.
         **options: Options of training that differ.
 
@@ -82,9 +86,7 @@ def trained(corpus: Path, seconds: float, resumed: bool = False, **options: Any)
         The measurements.
     """
     with tempfile.TemporaryDirectory() as folder:
-        task = {"corpus": str(corpus), "folder": folder, "seconds": seconds, "options": OPTIONS | options}
-        # An epoch of the small corpora is shorter than the measurement.
-        task["options"] |= {"epochs": 1000}
+        task = {"corpus": str(corpus), "folder": folder, "options": OPTIONS | options, **limits}
         if resumed:
             _run({**task, "stop_at": 0.6})
         return dict(_run(task).output)

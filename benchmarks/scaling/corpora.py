@@ -18,7 +18,7 @@ WORDS, TEXTS, SHARDS, CHUNK, VOCABULARY = 20_000, 20_000, 4, 1 << 16, 8000
 MAX_TOKENS = 128
 
 
-def make(folder: Path, pairs: int, valid_pairs: int = 2000) -> Path:
+def make(folder: Path, pairs: int, valid_pairs: int = 500) -> Path:
     """Writes a corpus, unless it is there: sentences of made-up words, most of 10 to 40 tokens and some of 128.
 
     Args:

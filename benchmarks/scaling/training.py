@@ -1,8 +1,8 @@
 """One training in a process of its own: `python -m benchmarks.scaling.training TASK` prints its measurements as JSON.
 
 TASK is a JSON object: `corpus`, `folder` (of the checkpoint and the working state), `started` (the time of the
-process's start), `seconds` to measure after every shape of batch was seen, `options` of training, and `stop_at`, a
-share of the epoch: the process saves its state as if it were there, and ends.
+process's start), `seconds` to measure after every shape of batch was seen, `options` of training, `shape`, fields of
+the preset that differ, and `stop_at`, a share of the epoch: the process saves its state as if it were there, and ends.
 """
 
 import json
@@ -24,7 +24,9 @@ def main() -> None:
     from seqline.components.train.options import Options
     from seqline.components.train.progress import Progress
     from seqline.components.train.stage import train
+    from seqline.modeling.config import PRESETS
 
+    PRESETS[task["options"]["preset"]].update(task["shape"])
     found: dict[str, Any] = {}
     meter = Meter(task["seconds"])
     after = Progress.on_train_batch_end
@@ -43,6 +45,9 @@ def main() -> None:
             found["plain_rate"] = meter.tokens / meter.seconds
             # A window is planned, segmented and read once for its tokens.
             found["rate"] = 1 / (1 / found["plain_rate"] + found["window_s"] / found["window_tokens"])
+            # Small corpora were validated on after each epoch, large ones not yet.
+            valid = trainer.valid_batches
+            trainer.model.evaluate(valid.dataset(1, 0), steps=len(valid), verbose=0)
             watch.stop()
             print(json.dumps({**found, "rss": watch.peak["VmRSS"], "anonymous": watch.peak["RssAnon"]}), flush=True)
             os._exit(0)
