@@ -25,7 +25,7 @@ from benchmarks.training.task import SHAPE
 from seqline.artifacts.corpus import Corpus
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
-from seqline.components.train.records import read_pairs
+from seqline.components.train.records import read_data
 from seqline.modeling.config import TransformerConfig
 
 BATCH_TOKENS = 4096
@@ -103,7 +103,7 @@ def prepare(pairs: Path, folder: Path, kind: str = "translation") -> dict[str, A
     tokens = [processor.id_to_piece(token) for token in range(processor.vocab_size())]
     lines = ["<blank>", "<s>", "</s>", *tokens[4:]]
     (folder / "vocabulary.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    encoded = read_pairs(Corpus(corpus).shards("train"))
+    encoded = read_data(Corpus(corpus)).train.listed()
     for side, name in enumerate(("source", "target")):
         with (folder / f"train.{name}").open("w", encoding="utf-8") as file:
             file.writelines(" ".join(tokens[token] for token in pair[side]) + "\n" for pair in encoded)

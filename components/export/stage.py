@@ -95,7 +95,7 @@ def export(
     with fresh_process() as fresh:
         program = Program(model, trained.tokenizer, decoding)
         signatures = program.signatures()
-        texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:VERIFIED_TEXTS]]
+        texts = [pair["source"] for pair in Corpus(corpus).read_text("valid", VERIFIED_TEXTS)]
         if decoding.weight_dtype == "float32":  # other types change the weights
             check_agreement(model, program, signatures["parameters"], texts[:COMPARED_TEXTS])
         with atomic_directory(output, ExportedModel(output).description_file.name) as folder:

@@ -22,7 +22,7 @@ def tokenize(
         data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
             pattern, or several with commas; or a BigQuery query.
         fingerprint: The data's fingerprint from the snapshot task, which makes changed data a changed input.
-        corpus: Sharded TFRecords of token ids, validation and test set, tokenizer, manifest and statistics.
+        corpus: Sharded arrays of token ids, validation and test set, tokenizer, manifest and statistics.
         report: One page: rows kept and rejected, lengths, tokens, drift and examples.
         valid_data: Validation files in the same form; empty to split by a hash of the source.
         test_data: Test files in the same form; empty to split by a hash of the source.

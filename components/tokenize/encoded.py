@@ -7,8 +7,6 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from seqline.components.tokenize.content import Mask, cut
-
 Ids = npt.NDArray[np.int32]
 
 
@@ -71,23 +69,6 @@ class Ragged:
         """
         return Ragged(np.concatenate((self.ids, other.ids)), np.concatenate((self.lengths, other.lengths)))
 
-    def packed(self) -> list[bytes]:
-        """Each list as packed varints of protobuf."""
-        ids = self.ids
-        width = next(size for size in (1, 2, 3) if int(ids.max(initial=0)) < 1 << 7 * size)
-        groups = np.empty((len(ids), width), np.uint8)
-        sizes = np.ones(len(ids), np.uint8)
-        used = np.ones((len(ids), width), bool)
-        for group in range(width):
-            more = ids >= 1 << 7 * (group + 1)
-            sizes += more
-            groups[:, group] = (ids >> 7 * group & 0x7F) | more.view(np.uint8) << 7
-            if group + 1 < width:
-                used[:, group + 1] = more
-        ends = np.cumsum(sizes, dtype=np.int64)
-        edges = np.concatenate(([0], ends))[np.concatenate(([0], self.ends))]
-        return cut(groups[used].tobytes(), edges)
-
 
 @dataclass
 class Encoded:
@@ -96,12 +77,10 @@ class Encoded:
     Attributes:
         source: One list a pair.
         target: One list a pair.
-        augmented: Which pairs are augmented copies; None if there are none.
     """
 
     source: Ragged
     target: Ragged
-    augmented: Mask | None = None
 
     @property
     def longest(self) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sentencepiece
 
+from seqline.artifacts.corpus import id_type
 from seqline.artifacts.text_tokenizer import MODEL, Prompt
 from seqline.components.tokenize.encoded import Ragged
 from seqline.components.tokenize.vocabulary import load
@@ -31,6 +32,7 @@ class Encoder:
         by_word: Whether words are encoded, since no token spans a space; otherwise whole texts.
         prompt_tokens: Tokens of a prompt without a source.
         ending: Tokens of a prompt behind a source that is truncated.
+        id_type: Type of the ids in the corpus's files.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -41,6 +43,7 @@ class Encoder:
         self._cached = Ragged.of([])
         self.prompt_tokens = len(self.tokenizer.encode_sources([""])[0])
         self.ending = self.tokenizer.ending()
+        self.id_type = id_type(description.vocabulary_size)
 
     def encode_sources(self, texts: pa.Array) -> Ragged:
         """Returns the token ids of sources with their prompt, without begin and end.

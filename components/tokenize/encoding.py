@@ -65,7 +65,8 @@ class EncodeSplit(beam.DoFn):
         augmenting = split == "train" and self.augmenter.active
         held_out = _source_hashes(path for other, (_, path) in splits if augmenting and not other.startswith("train-"))
         with ExitStack() as stack:
-            shards = ShardWriter(self.folder, self.options, split, int(part or 0), stack)
+            number, count = (int(part), self.options.shards) if split == "train" else (0, 1)
+            shards = ShardWriter(self.folder, f"{split}-{number:05}-of-{count:05}", encoder.id_type, stack)
             texts = None if split == "train" else stack.enter_context(_text(f"{self.folder}/{split}.jsonl"))
             for _, path in sorted(files):
                 for batch in read_tables(path):
@@ -137,9 +138,7 @@ class EncodeSplit(beam.DoFn):
         originals = np.array([copies[row].row for row in rows.tolist()], np.int64)
         order = np.argsort(np.concatenate((np.arange(len(table)), originals)), kind="stable")
         return Encoded(
-            encoded.source.followed_by(made.source).take(order),
-            encoded.target.followed_by(made.target).take(order),
-            augmented=order >= len(table),
+            encoded.source.followed_by(made.source).take(order), encoded.target.followed_by(made.target).take(order)
         )
 
     def _count(self, table: pa.Table, encoded: Encoded, tally: Tally) -> None:

@@ -1,67 +1,64 @@
-"""Writing TFRecord shards, by length."""
+"""Writing pairs as arrays of token ids that training reads at any position."""
 
 from contextlib import ExitStack
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
-from seqline.artifacts.corpus import Shard, bucket_edges
+from seqline.artifacts.corpus import Shard
 from seqline.components.tokenize.encoded import Encoded
-from seqline.components.tokenize.examples import tfrecords
-from seqline.components.tokenize.options import Options
 from seqline.inputs.storage import fsspec
 
 
 class ShardWriter:
-    """Writes pairs to TFRecord files: training pairs to one file for each length bucket.
+    """Writes the two files of a shard; `seqline.artifacts.corpus` has their layout.
 
     Args:
         folder: Folder of the files.
-        options: The stage's options.
-        split: "train" or "valid".
-        part: The part's number.
+        name: The shard's name, such as train-00000-of-00004.
+        id_type: uint16 or uint32.
         stack: Closes the files.
     """
 
-    def __init__(self, folder: str, options: Options, split: str, part: int, stack: ExitStack) -> None:
-        self.folder, self.options, self.split, self.part, self.stack = folder, options, split, part, stack
-        edges = bucket_edges(options.max_tokens)
-        self.edges = np.array(edges if split == "train" else edges[-1:])
-        self._files: dict[int, Any] = {}
-        self._counts: dict[int, list[int]] = {}
+    def __init__(self, folder: str, name: str, id_type: str, stack: ExitStack) -> None:
+        self.folder, self.name, self.stack = folder, name, stack
+        self.id_type = np.dtype(id_type).newbyteorder("<")
+        self._files: list[Any] = []
+        self._checksums = [0, 0]
+        self._pairs = self._source = self._target = self._longest = 0
 
     def write(self, encoded: Encoded) -> None:
-        """Writes pairs, each to its bucket's file.
+        """Writes pairs.
 
         Args:
-            encoded: The pairs. Only with a single bucket may they be longer than its edge.
+            encoded: The pairs.
+
+        Raises:
+            RuntimeError: If the type is too small for an id.
         """
-        source, target = encoded.source.lengths, encoded.target.lengths
-        buckets = np.minimum(np.searchsorted(self.edges, encoded.longest), len(self.edges) - 1)
-        records = list(tfrecords(encoded.source, encoded.target, encoded.augmented))
-        for bucket in np.unique(buckets).tolist():
-            rows = np.flatnonzero(buckets == bucket)
-            self._file(bucket).write(b"".join(records[row] for row in rows.tolist()))
-            counts = self._counts[bucket]
-            counts[0] += len(rows)
-            counts[1] += int(source[rows].sum())
-            counts[2] += int(target[rows].sum())
+        if not len(encoded.source):
+            return
+        source, target = encoded.source, encoded.target
+        if max(source.ids.max(initial=0), target.ids.max(initial=0)) > np.iinfo(self.id_type).max:
+            raise RuntimeError(f"{self.name}: a token's id is outside the vocabulary")
+        pairs = np.arange(2 * len(source)).reshape(2, -1).T.ravel()
+        sides = source.followed_by(target).take(pairs)
+        if not self._files:
+            paths = (f"{self.folder}/{self.name}.{suffix}" for suffix in ("ids", "lengths"))
+            self._files = [self.stack.enter_context(fsspec.open(path, "wb")) for path in paths]
+        for number, array in enumerate((sides.ids.astype(self.id_type), sides.lengths.astype("<u4"))):
+            content = array.tobytes()
+            self._files[number].write(content)
+            self._checksums[number] = google_crc32c.extend(self._checksums[number], content)
+        self._pairs += len(source)
+        self._source += int(source.lengths.sum())
+        self._target += int(target.lengths.sum())
+        self._longest = max(self._longest, int(encoded.longest.max()))
 
     def written(self) -> list[Shard]:
-        """Returns the manifest's entries."""
-        return [
-            Shard(self._name(bucket), records, source, target, int(self.edges[bucket]))
-            for bucket, (records, source, target) in sorted(self._counts.items())
-        ]
-
-    def _file(self, bucket: int) -> Any:
-        if bucket not in self._files:
-            file = fsspec.open(f"{self.folder}/{self._name(bucket)}", "wb")
-            self._files[bucket] = self.stack.enter_context(file)
-            self._counts[bucket] = [0, 0, 0]
-        return self._files[bucket]
-
-    def _name(self, bucket: int) -> str:
-        if self.split != "train":
-            return f"{self.split}-00000-of-00001.tfrecord"
-        return f"train-{self.edges[bucket]:05}-{self.part:05}-of-{self.options.shards:05}.tfrecord"
+        """Returns the manifest's entry; none without pairs."""
+        if not self._pairs:
+            return []
+        checksums = (f"{checksum:08x}" for checksum in self._checksums)
+        return [Shard(f"{self.name}.ids", self._pairs, self._source, self._target, self._longest, *checksums)]

@@ -51,13 +51,19 @@ class SplitPairs(beam.DoFn):
             part: Its number, and the files of its pairs, in any order.
         """
         number, found = part
-        readers = [(open_batches(path), batches) for path, batches in sorted(filter(None, found))]
+        files = sorted(filter(None, found))
+        # To open a URL again is another request; a local file is closed again, since a process may not open many.
+        readers = {path: open_batches(path) for path, _ in files if "://" in path}
         tally = Tally()
         paths = {split: f"{self.work}/{split}-{number:05}" for split in SPLITS}
         writers: dict[str, Any] = {}
         with ExitStack() as stack:
             for section in range(self.sections):
-                batches = [reader.get_batch(numbers[section]) for reader, numbers in readers if section in numbers]
+                batches = [
+                    (readers.get(path) or open_batches(path)).get_batch(numbers[section])
+                    for path, numbers in files
+                    if section in numbers
+                ]
                 if not batches:
                     continue
                 table = _sorted(pa.Table.from_batches(batches).combine_chunks())

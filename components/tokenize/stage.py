@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqline.artifacts.corpus import Corpus, Counts, Manifest
+from seqline.artifacts.corpus import Corpus, Counts, Manifest, id_type
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
@@ -45,8 +45,9 @@ def tokenize(
     corpus/
       manifest.json                        counts (read = kept + rejected by reason), shards, options, fingerprint
       tokenizer.model, tokenizer.vocab     SentencePiece with byte fallback, one vocabulary; or tokenizer.json
-      train-00016-00000-of-00004.tfrecord  tf.train.Example with the int64 lists "source" and "target"; by length
-      valid-00000-of-00001.tfrecord        the same for validation
+      train-00000-of-00004.ids             token ids of a part of the training pairs, as an array
+      train-00000-of-00004.lengths         number of ids of the source and the target of each pair
+      valid-00000-of-00001.ids, .lengths   the same for validation
       valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
       statistics.json                      lengths, ratios, tokens, slices
       rejected.jsonl                       a sample of the rejected rows: {"reason", "where", "source", "target"}
@@ -193,4 +194,5 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         vocabulary_size=vocabulary_size,
         source_language=options.source_language,
         target_language=options.target_language,
+        id_type=id_type(vocabulary_size),
     )

@@ -64,7 +64,7 @@ class Tally:
         kept: Pairs of each split.
         augmented: Copies of training pairs, by method.
         truncated: Pairs whose source was truncated, by split.
-        shards: TFRecord files written.
+        shards: Files of token ids written.
         lengths: Training pairs by length in tokens, for "source" and for "target".
         ratios: Training pairs by twice the binary logarithm, rounded, of the ratio of target length to source length.
         tokens: Occurrences of each token in the training pairs, both sides, by id.

@@ -13,7 +13,7 @@ import numpy as np
 
 from seqline.atomic import atomic_write
 from seqline.components.train.detokenizer import Detokenizer
-from seqline.components.train.records import Pair
+from seqline.components.train.pairs import Pair
 from seqline.html_report.page import render
 from seqline.modeling.attention import MultiHeadAttention
 from seqline.modeling.gpt import Gpt

@@ -1,127 +1,148 @@
 """Batches of static shape and about equal token count, in an order that depends on the seed and the epoch only."""
 
-from typing import Any
+import math
 
 import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, overflow_buckets
+from seqline.components.train.epochs import EpochBatches
 from seqline.components.train.flops import training_flops
-from seqline.components.train.records import Pair, without_autotuning
+from seqline.components.train.lengths import Lengths
+from seqline.components.train.pairs import Pairs, Tokens
 from seqline.modeling.config import TransformerConfig
 
+STRIPS = 8
+"""Equal parts of a window, from each of which a batch has equally many pairs where it can: a replica's pairs are near
+each other, and 1, 2, 4 or 8 replicas share the same batches."""
+IDS = tf.TensorSpec((None, None), tf.int32)
 
-class Batches:
+Planned = tuple[int, np.ndarray]
+"""A batch: its bucket's number, and its rows of the window; -1 for a row without a pair."""
+
+
+class Batches(EpochBatches[Planned]):
     """The batches of a set of pairs; a pair goes to the cheapest bucket that holds it.
 
+    An array of a batch is int32: `((source, target in), target out)`, `[rows, source]`, `[rows, target]`,
+    `[rows, target]`. Rows without a pair hold only padding, which the loss ignores.
+
     Args:
-        pairs: Source and target token ids, without `bos` and `eos`.
+        pairs: The pairs.
         config: The model's configuration.
         batch_tokens: Padded tokens in a batch, at most, on the longer side.
         buckets: Number of shapes, at most.
         replicas: Devices that share a batch; its rows are a multiple of them, and of eight where there is room.
-        like: Batches whose buckets to reuse; they must hold the pairs.
         by_source: Whether only the source's length decides a pair's bucket; all buckets hold the longest target.
     """
 
+    signature = ((IDS, IDS), IDS)
+
     def __init__(
         self,
-        pairs: list[Pair],
+        pairs: Pairs,
         config: TransformerConfig,
         batch_tokens: int,
         buckets: int = 16,
         replicas: int = 1,
-        like: "Batches | None" = None,
         by_source: bool = False,
     ) -> None:
-        self.config, self.replicas = config, replicas
-        bos, eos = (np.array([token], np.int32) for token in (config.start, config.eos_id))
-        # The last, empty row pads batches that have too few.
-        self.source = _ragged([*(np.concatenate([left, eos]) for left, _ in pairs), eos[:0]])
-        self.target = _ragged([*(np.concatenate([bos, right, eos]) for _, right in pairs), eos[:0]])
-        source = np.array([len(pair[0]) + 1 for pair in pairs])
-        target = np.array([len(pair[1]) + 1 for pair in pairs])
-        self.tokens = int(target.sum())
-        if by_source:
-            target[:] = target.max()
+        self.pairs, self.config, self.replicas = pairs, config, replicas
+        table = pairs.table
+        self.tokens = table.target_tokens + table.pairs
+        self._target = int(table.target.max()) if by_source else None
         costs = training_flops(config, 1, 0, 1), training_flops(config, 0, 1, 1)
-        self.buckets: list[Bucket] = (
-            like.buckets if like else choose_buckets(source, target, batch_tokens, buckets, costs, replicas)
+        self.buckets: list[Bucket] = choose_buckets(
+            *self._sides(table.source, table.target), batch_tokens, buckets, costs, replicas, table.counts
         )
-        self.assignment = assign(source, target, self.buckets)
         self.overflow = list(overflow_buckets(self.buckets))
-        self.counts = count_batches(np.bincount(self.assignment, minlength=len(self.buckets)), self.buckets)
+        self.window_counts = np.array(
+            [
+                self._count(table if pairs.windows == 1 else Lengths.of(pairs.window(number).lengths))
+                for number in range(pairs.windows)
+            ]
+        )
 
     @property
-    def padding_share(self) -> float:
-        """Share of an epoch's target positions that are padding."""
-        area = sum(count * bucket.rows * bucket.target for count, bucket in zip(self.counts, self.buckets, strict=True))
-        return 1 - self.tokens / area
+    def areas(self) -> list[int]:
+        """See `EpochBatches`: target positions."""
+        return [bucket.rows * bucket.target for bucket in self.buckets]
 
-    @property
-    def shapes(self) -> str:
-        """The buckets, for a log line."""
-        return ", ".join(map(str, self.buckets))
+    def filled(self, lengths: np.ndarray, counts: np.ndarray | int = 1) -> int:
+        """See `EpochBatches`."""
+        return int(((lengths[:, 1] + 1) * counts).sum(dtype=np.int64))
 
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return sum(self.counts)
+    def area(self, plans: list[Planned]) -> int:
+        """See `EpochBatches`."""
+        areas = self.areas
+        return sum(areas[number] for number, _ in plans)
 
-    def dataset(self, seed: int, epoch: int, skip: int = 0, first: int = 0, count: int | None = None) -> Any:
-        """The batches of one epoch.
+    def assignment(self, lengths: np.ndarray) -> np.ndarray:
+        """The number of each pair's bucket.
 
         Args:
-            seed: Seed of the order, together with the epoch.
-            epoch: Number of the epoch.
-            skip: Batches to skip at the start, when training resumes.
-            first: First of the replicas whose parts of a batch are yielded.
-            count: Number of replicas whose parts are yielded, one after the other; all of them by default.
-
-        Returns:
-            A dataset of `((source, target in), target out)`, int32: `[rows, source]`, `[rows, target]`,
-            `[rows, target]`. Rows without a pair hold only padding, which the loss ignores.
+            lengths: Lengths of pairs, `[pairs, 2]`.
         """
-        random = np.random.default_rng((seed, epoch))
-        plan: list[tuple[int, np.ndarray]] = []
-        waiting = [[random.permutation(np.flatnonzero(self.assignment == n))] for n in range(len(self.buckets))]
-        for number, (bucket, batches) in enumerate(zip(self.buckets, self.counts, strict=True)):
-            members = np.concatenate(waiting[number])
-            plan += [(number, members[i * bucket.rows : (i + 1) * bucket.rows]) for i in range(batches)]
-            if number < len(self.overflow):
-                waiting[self.overflow[number]].insert(0, members[batches * bucket.rows :])
-        order = random.permutation(len(plan))[skip:]
-        parts = range(first, first + (self.replicas if count is None else count))
-        max_rows = max(bucket.rows for bucket in self.buckets) // self.replicas
-        chosen = np.full((len(order) * len(parts), max_rows), -1, np.int32)
-        shapes = np.zeros((len(order) * len(parts), 3), np.int32)
-        for position, index in enumerate(order):
-            number, members = plan[index]
-            bucket = self.buckets[number]
-            rows = bucket.rows // self.replicas
-            for offset, part in enumerate(parts):
-                part_members = members[part * rows : (part + 1) * rows]
-                chosen[position * len(parts) + offset, : len(part_members)] = part_members
-                shapes[position * len(parts) + offset] = (rows, bucket.source, bucket.target)
-        planned = tf.data.Dataset.from_tensor_slices((chosen, shapes))
-        return without_autotuning(planned.map(self._fill, num_parallel_calls=2, deterministic=True).prefetch(4))
+        return assign(*self._sides(lengths[:, 0], lengths[:, 1]), self.buckets)
 
-    @tf.function
-    def _fill(self, chosen: Any, shape: Any) -> Any:
-        rows = chosen[: shape[0]]
-        rows = tf.where(rows < 0, tf.cast(self.source.nrows() - 1, tf.int32), rows)
-        source = tf.gather(self.source, rows).to_tensor(self.config.padding)
-        whole = tf.gather(self.target, rows).to_tensor(self.config.padding)
-        source = _widen(source, shape[1], self.config.padding)
-        whole = _widen(whole, shape[2] + 1, self.config.padding)
-        expected = whole[:, 1:]
-        # The last token of a target, eos, predicts nothing.
-        entered = tf.where(tf.equal(expected, self.config.padding), self.config.padding, whole[:, :-1])
+    def plan(self, lengths: np.ndarray, random: np.random.Generator) -> list[Planned]:
+        """See `EpochBatches`."""
+        assignment = self.assignment(lengths)
+        counts = count_batches(np.bincount(assignment, minlength=len(self.buckets)), self.buckets)
+        waiting = [[np.flatnonzero(assignment == number)] for number in range(len(self.buckets))]
+        plans: list[Planned] = []
+        for number, (bucket, batches) in enumerate(zip(self.buckets, counts, strict=True)):
+            members = random.permutation(np.concatenate(waiting[number]))
+            taken, rest = np.split(members, [batches * bucket.rows])
+            if number < len(self.overflow):
+                waiting[self.overflow[number]].append(rest)
+            if not batches:
+                continue
+            taken = np.append(np.sort(taken), np.full(batches * bucket.rows - len(taken), -1))
+            strips = math.lcm(math.gcd(bucket.rows, STRIPS), self.replicas)
+            shuffled = random.permuted(taken.reshape(strips, -1), axis=1).reshape(strips, batches, -1)
+            plans += ((number, rows) for rows in shuffled.transpose(1, 0, 2).reshape(batches, bucket.rows))
+        return [plans[index] for index in random.permutation(len(plans))]
+
+    def part(self, plan: Planned, replica: int) -> tuple[Planned, np.ndarray]:
+        """See `EpochBatches`."""
+        number, rows = plan
+        size = len(rows) // self.replicas
+        own = rows[replica * size : (replica + 1) * size]
+        return (number, own), own[own >= 0]
+
+    def fill(self, plan: Planned, tokens: Tokens) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """See `EpochBatches`."""
+        number, rows = plan
+        bucket, config = self.buckets[number], self.config
+        source, entered, expected = (
+            np.full((len(rows), width), config.padding, np.int32)
+            for width in (bucket.source, bucket.target, bucket.target)
+        )
+        (real,) = np.nonzero(rows >= 0)
+        left, left_lengths = tokens.of(rows[real], 0)
+        right, right_lengths = tokens.of(rows[real], 1)
+        _place(source, real, left, left_lengths)
+        source[real, left_lengths] = config.eos_id
+        entered[real, 0] = config.start
+        _place(entered[:, 1:], real, right, right_lengths)
+        _place(expected, real, right, right_lengths)
+        expected[real, right_lengths] = config.eos_id
         return (source, entered), expected
 
+    def _sides(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens that decide a pair's bucket, ends included."""
+        target = target if self._target is None else np.full_like(target, self._target)
+        return source + 1, target + 1
 
-def _ragged(rows: list[np.ndarray]) -> Any:
-    return tf.RaggedTensor.from_row_lengths(np.concatenate(rows), np.array([len(row) for row in rows], np.int64))
+    def _count(self, table: Lengths) -> list[int]:
+        assignment = assign(*self._sides(table.source, table.target), self.buckets)
+        sizes = np.zeros(len(self.buckets), np.int64)
+        np.add.at(sizes, assignment, table.counts)
+        return count_batches(sizes, self.buckets)
 
 
-def _widen(rows: Any, width: Any, pad_id: int) -> Any:
-    return tf.pad(rows, [[0, 0], [0, width - tf.shape(rows)[1]]], constant_values=pad_id)
+def _place(array: np.ndarray, rows: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> None:
+    """Writes ids to the starts of rows."""
+    places = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    array[np.repeat(rows, lengths), places] = ids

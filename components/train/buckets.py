@@ -45,6 +45,7 @@ def choose_buckets(
     count: int,
     costs: tuple[float, float] = (1.0, 1.0),
     replicas: int = 1,
+    counts: np.ndarray | None = None,
 ) -> list[Bucket]:
     """Chooses shapes for pairs of these lengths; each pair goes to the cheapest shape that holds it.
 
@@ -54,19 +55,21 @@ def choose_buckets(
     targets have separate lengths because in some tasks, such as question answering, one is long and the other short.
 
     Args:
-        source: Source tokens of each pair, end of sentence included.
+        source: Source tokens of pairs, end of sentence included.
         target: Target tokens of each, likewise.
         batch_tokens: Padded tokens of a batch, at most, on the longer side.
         count: Number of shapes, at most.
         costs: Cost of computing a source position, and of a target position.
         replicas: Devices that share a batch.
+        counts: Pairs that have each of the lengths; one by default.
 
     Returns:
         The buckets, from the cheapest pair to the most expensive; the last holds every pair.
     """
-    lefts, rights = _steps(source), _steps(target)
+    counts = np.ones(len(source), np.int64) if counts is None else counts
+    lefts, rights = _steps(source, counts), _steps(target, counts)
     pairs = np.zeros((len(lefts), len(rights)))
-    np.add.at(pairs, (np.searchsorted(lefts, source), np.searchsorted(rights, target)), 1)
+    np.add.at(pairs, (np.searchsorted(lefts, source), np.searchsorted(rights, target)), counts)
     sources, targets = (lengths.ravel() for lengths in np.meshgrid(lefts, rights, indexing="ij"))
 
     def price(left: Any, right: Any) -> Any:
@@ -148,13 +151,15 @@ def rows_of(max_rows: int, replicas: int) -> int:
     return max(replicas, whole // replicas * replicas)
 
 
-def _steps(lengths: np.ndarray) -> np.ndarray:
+def _steps(lengths: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The candidate lengths of buckets: all that occur, or enough of them for a nearly equal choice."""
-    values = np.unique(lengths)
+    values, places = np.unique(lengths, return_inverse=True)
     if len(values) <= STEPS:
         return values
     # Half by frequency; half evenly spaced, for the few pairs that are long.
-    frequent = np.quantile(lengths, np.linspace(0, 1, STEPS // 2 + 1)[1:], method="higher")
+    ends = np.cumsum(np.bincount(places, counts))
+    ranks = np.ceil(np.linspace(0, 1, STEPS // 2 + 1)[1:] * (ends[-1] - 1))
+    frequent = values[np.searchsorted(ends, ranks, "right")]
     even = values[np.linspace(0, len(values) - 1, STEPS // 2).round().astype(int)]
     return np.unique(np.concatenate([frequent, even]))
 

@@ -1,7 +1,8 @@
 """Building the model and its trainer."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,14 @@ import keras
 import tensorflow as tf
 
 from seqline.artifacts.checkpoint import Checkpoint
-from seqline.components.train.batches import Batches
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.flops import training_flops
 from seqline.components.train.hardware import Hardware
 from seqline.components.train.objective import TrainingModel, make_training_model
-from seqline.components.train.packing import Packs
-from seqline.components.train.plan import Plan, batches_kind
+from seqline.components.train.plan import Plan
 from seqline.components.train.precision import precision
 from seqline.components.train.sample import Sample, names_of
-from seqline.components.train.subwords import Subwords
+from seqline.components.train.subwords import SampledBatches, Subwords
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.warm_start import start_from
 from seqline.components.train.working_state import WorkingState
@@ -67,8 +66,8 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
         chief: Whether this process writes.
     """
     options, data = plan.options, plan.data
-    source_tokens = float(sum(len(source) + 1 for source, _ in data.train))
-    flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
+    table = data.train.table
+    flops = training_flops(plan.config, float(table.source_tokens + table.pairs), plan.train.tokens, table.pairs)
     sample = None
     if options.decoded_sample:
         sample = Sample(
@@ -95,20 +94,14 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     )
 
 
-def _resampled_batches(plan: Plan) -> Callable[[int], Batches | Packs] | None:
+def _resampled_batches(plan: Plan) -> Callable[[Sequence[int]], SampledBatches] | None:
     """Returns the function that makes an epoch's training batches with subword regularization; None without it.
 
     Args:
         plan: The plan; the new batches have the shapes of its training batches.
     """
-    options, data, first = plan.options, plan.data, plan.train
-    make = batches_kind(plan.config, options.bucket_by == "source")
+    options, data = plan.options, plan.data
     if not options.subword_sampling:
         return None
-    subwords = Subwords(data.train, data.corpus.tokenizer, options.subword_sampling, options.seed)
-
-    def resample(epoch: int) -> Batches | Packs:
-        sampled = subwords.sample(epoch)
-        return make(sampled, plan.config, options.batch_tokens, replicas=first.replicas, like=first)
-
-    return resample
+    subwords = Subwords(data.corpus.tokenizer, data.train.table, options.subword_sampling)
+    return partial(SampledBatches, plan.train, subwords)

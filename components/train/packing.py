@@ -1,140 +1,206 @@
 """Batches for a decoder-only model: several examples in each row, packed with little padding."""
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket, rows_of
-from seqline.components.train.records import Pair, without_autotuning
+from seqline.components.train.epochs import EpochBatches
+from seqline.components.train.lengths import Lengths
+from seqline.components.train.pairs import Pairs, Tokens
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.gpt import prompt
 
+IDS = tf.TensorSpec((None, None), tf.int32)
 
-class Packs:
+Planned = tuple[int, np.ndarray, np.ndarray]
+"""A batch: its rows, and of each example in it the pair's row in the window and the row of the batch, ascending."""
+Group = tuple[int, tuple[int, ...]]
+"""Rows that hold examples of the same lengths: their number, and the lengths."""
+
+
+class Packs(EpochBatches[Planned]):
     """The batches of a set of pairs, all of one shape.
 
     An example is one sequence: the prompt (see `seqline.modeling.gpt.prompt`) and the target. The model predicts the
-    target and a final `eos` only.
+    target and a final `eos` only. The arrays of a batch are `((ids, segments, positions), expected)`, each int32
+    `[rows, length]`.
 
     Args:
-        pairs: Source and target token ids, without `bos` and `eos`.
+        pairs: The pairs.
         config: The model's configuration.
         batch_tokens: Positions in a batch, at most.
         multiple: The rows' length is rounded up to a multiple of it.
         replicas: Devices that share a batch; its rows are a multiple of them, and of eight where there is room.
-        like: Packs whose shape to reuse; it must hold every pair.
+
+    Raises:
+        UserError: If a prompt has no tokens.
     """
 
+    signature = ((IDS, IDS, IDS), IDS)
+
     def __init__(
-        self,
-        pairs: list[Pair],
-        config: TransformerConfig,
-        batch_tokens: int,
-        multiple: int = 8,
-        replicas: int = 1,
-        like: "Packs | None" = None,
+        self, pairs: Pairs, config: TransformerConfig, batch_tokens: int, multiple: int = 8, replicas: int = 1
     ) -> None:
-        self.config, self.replicas = config, replicas
-        around = len(prompt(config, [0])) - 1
-        lengths = np.array([len(left) + len(right) + around for left, right in pairs])
+        self.pairs, self.config, self.replicas = pairs, config, replicas
+        table = pairs.table
+        if not table.source.min():
+            prompt(config, [])
+        self.around = len(prompt(config, [0])) - 1
+        longest = table.longest_pair + self.around
         # Rows of several average examples pack well; longer rows only make attention expensive.
-        needed = max(int(lengths.max()), 4 * int(lengths.mean()))
-        self.length = min(-(-needed // multiple) * multiple, max(config.max_length, int(lengths.max())))
-        if like:
-            self.length = like.length
+        mean = (table.source_tokens + table.target_tokens) // table.pairs + self.around
+        needed = max(longest, 4 * mean)
+        self.length = min(-(-needed // multiple) * multiple, max(config.max_length, longest))
         self.rows = rows_of(batch_tokens // self.length, replicas)
-        packs = pack(lengths, self.length)
-        shape = (len(packs) + 1, self.length)
-        # The last, empty row pads the last batch.
-        self.ids, self.segments, self.positions, self.expected = (np.zeros(shape, np.int32) for _ in range(4))
-        self.ids[:], self.expected[:] = config.filler, config.padding
-        for row, members in enumerate(packs):
-            start = 0
-            for segment, index in enumerate(members):
-                left, right = pairs[index]
-                end = start + lengths[index]
-                before = prompt(config, left.tolist())
-                self.ids[row, start:end] = np.concatenate([before, right])
-                self.expected[row, start + len(before) - 1 : end] = np.concatenate([right, [config.eos_id]])
-                self.segments[row, start:end] = segment + 1
-                self.positions[row, start:end] = np.arange(end - start)
-                start = end
-        self.tokens = int(sum(len(right) + 1 for _, right in pairs))
-        self.positions_filled = int(lengths.sum())
+        self.tokens = table.target_tokens + table.pairs
+        tables = (
+            table if pairs.windows == 1 else Lengths.of(pairs.window(number).lengths) for number in range(pairs.windows)
+        )
+        self.window_counts = np.array([[self._count(one)] for one in tables])
 
     @property
-    def padding_share(self) -> float:
-        """Share of an epoch's positions that are padding."""
-        return 1 - self.positions_filled / (len(self) * self.rows * self.length)
+    def areas(self) -> list[int]:
+        """See `EpochBatches`."""
+        return [self.rows * self.length]
+
+    def filled(self, lengths: np.ndarray, counts: np.ndarray | int = 1) -> int:
+        """See `EpochBatches`."""
+        return int(((lengths.sum(axis=1, dtype=np.int64) + self.around) * counts).sum())
+
+    def area(self, plans: list[Planned]) -> int:
+        """See `EpochBatches`."""
+        return len(plans) * self.rows * self.length
 
     @property
-    def buckets(self) -> list[Bucket]:
+    def buckets(self) -> list[Bucket]:  # type: ignore[override]
         """The one shape of all batches."""
         return [Bucket(self.rows, self.length, self.length)]
 
-    @property
-    def counts(self) -> list[int]:
-        """Batches of an epoch by bucket."""
-        return [len(self)]
+    def plan(self, lengths: np.ndarray, random: np.random.Generator) -> list[Planned]:
+        """See `EpochBatches`."""
+        sizes = lengths.sum(axis=1, dtype=np.int64) + self.around
+        members, ends = pack(sizes, self.length, random)
+        starts = np.append(0, ends[:-1])
+        order = random.permutation(len(ends))
+        plans = []
+        for first in range(0, len(order), self.rows):
+            chosen = order[first : first + self.rows]
+            counts = ends[chosen] - starts[chosen]
+            places = np.repeat(starts[chosen] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+            plans.append((self.rows, members[places], np.repeat(np.arange(len(chosen)), counts)))
+        return plans
 
-    @property
-    def shapes(self) -> str:
-        """The shape, for a log line."""
-        return str(self.buckets[0])
+    def part(self, plan: Planned, replica: int) -> tuple[Planned, np.ndarray]:
+        """See `EpochBatches`."""
+        rows, members, places = plan
+        size = rows // self.replicas
+        inside = np.s_[np.searchsorted(places, replica * size) : np.searchsorted(places, (replica + 1) * size)]
+        return (size, members[inside], places[inside] - replica * size), members[inside]
 
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return -(-(len(self.ids) - 1) // self.rows)
+    def fill(self, plan: Planned, tokens: Tokens) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+        """See `EpochBatches`."""
+        rows, members, places = plan
+        config, size = self.config, rows * self.length
+        ids, segments, positions, expected = (
+            np.full(size, filler, np.int32) for filler in (config.filler, 0, 0, config.padding)
+        )
+        left, left_lengths = tokens.of(members, 0)
+        right, right_lengths = tokens.of(members, 1)
+        sizes = left_lengths + right_lengths + self.around
+        # Where each example begins: behind those before it in its row.
+        begins = np.cumsum(sizes) - sizes
+        first_of_row = np.searchsorted(places, places)
+        starts = places * self.length + begins - begins[first_of_row]
+        inside = _spans(starts, sizes)
+        segments[inside] = np.repeat(np.arange(len(members)) - first_of_row + 1, sizes)
+        positions[inside] = _spans(np.zeros_like(sizes), sizes)
+        seqline = config.prompt_form == "seqline"
+        ahead = 0 if seqline else self.around
+        if ahead:
+            ids[starts] = config.start
+        ids[_spans(starts + ahead, left_lengths)] = left
+        if seqline:
+            ids[starts + left_lengths], ids[starts + left_lengths + 1] = config.eos_id, config.start
+        targets = starts + left_lengths + self.around
+        ids[_spans(targets, right_lengths)] = right
+        expected[_spans(targets - 1, right_lengths)] = right
+        expected[targets - 1 + right_lengths] = config.eos_id
+        ids, segments, positions, expected = (
+            field.reshape(rows, self.length) for field in (ids, segments, positions, expected)
+        )
+        return (ids, segments, positions), expected
 
-    def dataset(self, seed: int, epoch: int, skip: int = 0, first: int = 0, count: int | None = None) -> Any:
-        """The batches of one epoch; see `Batches.dataset`.
-
-        Args:
-            seed: Seed of the order, together with the epoch.
-            epoch: Number of the epoch.
-            skip: Batches to skip at the start, when training resumes.
-            first: First of the replicas whose parts of a batch are yielded.
-            count: Number of replicas whose parts are yielded; all of them by default.
-
-        Returns:
-            A dataset of `((ids, segments, positions), expected)`, each int32 `[rows, length]`.
-        """
-        real = len(self.ids) - 1
-        order = np.full(len(self) * self.rows, real)
-        order[:real] = np.random.default_rng((seed, epoch)).permutation(real)
-        count = self.replicas if count is None else count
-        chosen = order.reshape(len(self), self.replicas, self.rows // self.replicas)[skip:, first : first + count]
-        chosen = chosen.reshape(-1, self.rows // self.replicas)
-        fields = [tf.constant(field) for field in (self.ids, self.segments, self.positions, self.expected)]
-
-        def fill(rows: Any) -> Any:
-            ids, segments, positions, expected = (tf.gather(field, rows) for field in fields)
-            return (ids, segments, positions), expected
-
-        return without_autotuning(tf.data.Dataset.from_tensor_slices(chosen).map(fill).prefetch(4))
+    def _count(self, table: Lengths) -> int:
+        sizes = table.source + table.target + self.around
+        counts = np.bincount(sizes, table.counts, self.length + 1).astype(np.int64)
+        return -(-sum(count for count, _ in groups(counts, self.length)) // self.rows)
 
 
-def pack(lengths: np.ndarray, capacity: int) -> list[list[int]]:
+def pack(lengths: np.ndarray, capacity: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Packs items into rows by best fit: the longest first, each into the row where it leaves the least room.
 
     Args:
         lengths: Lengths of the items; none exceeds the capacity.
         capacity: Capacity of a row.
+        random: Decides which items of a length come together.
 
     Returns:
-        Indices of the items in each row.
+        The items row by row, and where each row ends.
     """
-    with_room: list[list[list[int]]] = [[] for _ in range(capacity + 1)]
-    packs: list[list[int]] = []
-    for index in np.argsort(-lengths, kind="stable"):
-        length = int(lengths[index])
-        room = next((room for room in range(length, capacity) if with_room[room]), capacity)
-        if room < capacity:
-            members = with_room[room].pop()
-        else:
-            members = []
-            packs.append(members)
-        members.append(int(index))
-        with_room[room - length].append(members)
-    return packs
+    shuffled = random.permutation(len(lengths))
+    by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]
+    counts = np.bincount(lengths, minlength=capacity + 1)
+    taken = np.cumsum(counts) - counts
+    members, sizes = [], []
+    for count, composition in groups(counts, capacity):
+        columns = []
+        for length in composition:
+            columns.append(by_length[taken[length] : taken[length] + count])
+            taken[length] += count
+        members.append(np.stack(columns, axis=1).ravel())
+        sizes.append(np.full(count, len(composition)))
+    return np.concatenate(members), np.cumsum(np.concatenate(sizes))
+
+
+def groups(counts: np.ndarray, capacity: int) -> list[Group]:
+    """Finds the rows that best fit makes, by the lengths in them: there are few of these, whatever the number of items.
+
+    Args:
+        counts: Items by length.
+        capacity: Capacity of a row.
+    """
+    # By the room that they have left: rows of the same lengths, and how many there are.
+    with_room: list[list[Group]] = [[] for _ in range(capacity + 1)]
+    for length in range(capacity, 0, -1):
+        remaining = int(counts[length])
+        room = length
+        while remaining:
+            room = next((one for one in range(room, capacity) if with_room[one]), capacity)
+            rows, composition = with_room[room].pop() if room < capacity else (remaining, ())
+            # An item leaves less room than there was: the next one of this length fits best into the same row.
+            each = room // length
+            used = min(rows, remaining // each)
+            if used < rows and room < capacity:
+                with_room[room].append((rows - used, composition))
+            if used:
+                with_room[room - each * length].append((used, (*composition, *[length] * each)))
+                remaining -= used * each
+            elif remaining:
+                _split_last(with_room, room, (composition, length, remaining))
+                remaining = 0
+    return [group for found in with_room for group in found]
+
+
+def _split_last(with_room: list[list[Group]], room: int, last: tuple[tuple[int, ...], int, int]) -> None:
+    """Puts the last items of a length, too few to fill a row with, into one row of the room."""
+    composition, length, items = last
+    if with_room[room]:
+        rows, _ = with_room[room].pop()
+        if rows > 1:
+            with_room[room].append((rows - 1, composition))
+    with_room[room - items * length].append((1, (*composition, *[length] * items)))
+
+
+def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The places of spans, concatenated."""
+    return np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))

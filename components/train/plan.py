@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,9 +11,11 @@ from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
+from seqline.components.train.pairs import HeldPairs, Pairs
 from seqline.components.train.recommend import recommend, recommend_start
-from seqline.components.train.records import Pair, TrainingData, needed
+from seqline.components.train.records import TrainingData, needed
 from seqline.components.train.starting import check_vocabulary, pretrained_config
+from seqline.components.train.subwords import SAMPLED_PAIRS
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained.checkpoint import Pretrained
 from seqline.tokenizers.host import read_tokenizer
@@ -120,15 +121,17 @@ def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: P
     else:
         tokenizer = _tokenizer(data)
         check_vocabulary(pretrained, size, tokenizer)
-        tokens = needed(pretrained.config.architecture, [*data.train, *data.valid])
+        tokens = needed(pretrained.config.architecture, data.lengths)
         config = pretrained_config(options, pretrained, tokens, tokenizer)
 
-    def batches(pairs: list[Pair]) -> Batches | Packs:
-        return batches_kind(config, options.bucket_by == "source")(
-            pairs, config, options.batch_tokens, replicas=replicas
-        )
+    def batches(pairs: Pairs) -> Batches | Packs:
+        if config.architecture == "gpt":
+            return Packs(pairs, config, options.batch_tokens, replicas=replicas)
+        by_source = options.bucket_by == "source"
+        return Batches(pairs, config, options.batch_tokens, replicas=replicas, by_source=by_source)
 
-    train, valid = batches(data.train), batches(data.valid)
+    pairs = data.train.in_windows(SAMPLED_PAIRS) if options.subword_sampling else data.train
+    train, valid = batches(pairs), batches(HeldPairs(data.valid))
     return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
 
 
@@ -163,13 +166,3 @@ def _special(options: Options, data: TrainingData) -> dict[str, Any]:
     if options.architecture == "gpt" and not tokenizer.own:
         found["prompt_form"] = "template"  # the tokenizer puts all of a prompt around the source
     return found
-
-
-def batches_kind(config: TransformerConfig, by_source: bool = False) -> Any:
-    """Returns what makes the batches: packs for a gpt.
-
-    Args:
-        config: The model's configuration.
-        by_source: Whether an encoder-decoder's batches are by the lengths of the sources only.
-    """
-    return Packs if config.architecture == "gpt" else partial(Batches, by_source=by_source)

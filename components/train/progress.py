@@ -80,8 +80,8 @@ class Progress(keras.callbacks.Callback):
         tokens = float(logs.get("tokens", 0.0)) * self.model.distribute_strategy.num_replicas_in_sync
         ends = over or trainer.step == len(trainer.train_batches)
         self._show(loss, (tokens - self.first_tokens) / max(now - self.began, 1e-9), now, ends)
-        if over:
-            trainer.finished = True
+        trainer.finished |= over
+        if over or ends:
             self.model.stop_training = True
 
     def _show(self, loss: float, rate: float, now: float, ends: bool) -> None:

@@ -1,122 +1,148 @@
-"""Reading the corpus's TFRecords back into token ids."""
+"""What training reads of a corpus."""
 
-from collections.abc import Iterable
+import hashlib
+import logging
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.artifacts.corpus import Corpus, Manifest, Split
+from seqline.components.train.lengths import Lengths
+from seqline.components.train.pairs import Pair, Pairs, Stored, StoredPairs
 from seqline.errors import UserError
 
-FEATURES = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in ("source", "target")}
-Pair = tuple[np.ndarray, np.ndarray]
+log = logging.getLogger(__name__)
+
+HASH_BYTES = 8
+VALID_PAIRS = 10_000
+"""Pairs that are validated on, at most: their loss is that of more pairs, to a percent or so."""
+VALID_WINDOW = 1 << 15
+"""Pairs that are read together to choose from."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training reads of a corpus; a pair is source and target token ids, int32, without `bos` and `eos`.
+    """What training reads of a corpus.
 
     Attributes:
         corpus: The corpus.
         manifest: Its manifest.
-        train: Pairs to learn from.
-        valid: Pairs to evaluate on.
+        train: Pairs to learn from, on disk.
+        valid: Pairs to evaluate on: all of the corpus, or a sample of them.
+        lengths: Lengths of all pairs of the corpus.
     """
 
     corpus: Corpus
     manifest: Manifest
-    train: list[Pair]
+    train: StoredPairs
     valid: list[Pair]
+    lengths: Lengths
 
     def max_length(self, architecture: str) -> int:
-        """The sequence length that a model needs for all pairs.
+        """The sequence length that a model has for all pairs; preflight and train must agree on it.
 
         Args:
             architecture: transformer or gpt.
+
+        Returns:
+            What `needed` returns, `SMALLEST` at least.
         """
-        return longest(architecture, [*self.train, *self.valid])
+        return max(SMALLEST[architecture], needed(architecture, self.lengths))
 
 
-def read_data(corpus: Corpus) -> TrainingData:
-    """Reads the train and valid pairs of a corpus into memory.
+def read_data(corpus: Corpus, valid_pairs: int = VALID_PAIRS) -> TrainingData:
+    """Opens the train pairs of a corpus, and reads the valid pairs.
 
     Args:
         corpus: The corpus.
+        valid_pairs: Valid pairs that are read, at most.
 
     Raises:
         UserError: If the corpus cannot be read or one of the splits is empty.
     """
     manifest = corpus.read_manifest()
-    pairs = {split: read_pairs(corpus.shards(split)) for split in ("train", "valid")}
-    for split, found in pairs.items():
-        if not found:
+    train = StoredPairs(stored(corpus, "train"))
+    valid = StoredPairs(stored(corpus, "valid"), VALID_WINDOW)
+    for split, found in (("train", train), ("valid", valid)):
+        if not len(found):
             raise UserError(f"the corpus {corpus.path} has no {split} pairs; give tokenize more data")
-    return TrainingData(corpus, manifest, **pairs)
+    lengths = train.table + valid.table
+    return TrainingData(corpus, manifest, train, sample(valid, valid_pairs), lengths)
 
 
-def read_pairs(shards: list[Path]) -> list[Pair]:
-    """Reads all pairs of some shards into memory, in the order written.
-
-    Args:
-        shards: TFRecord files of `tf.train.Example` with the int64 lists `source` and `target`.
-
-    Returns:
-        Source and target token ids, int32.
-    """
-    pairs: list[Pair] = []
-    for examples in without_autotuning(tf.data.TFRecordDataset([str(shard) for shard in shards]).batch(4096)):
-        parsed = tf.io.parse_example(examples, FEATURES)
-        sides = [
-            np.split(parsed[name].values.numpy().astype(np.int32), parsed[name].row_splits.numpy()[1:-1])
-            for name in ("source", "target")
-        ]
-        pairs += zip(*sides, strict=True)
-    return pairs
-
-
-def without_autotuning(dataset: Any) -> Any:
-    """Turns off the autotuning of a dataset, whose sizes of buffers and pools are constants here.
-
-    The destructor of an iterator waits for the autotuning thread, which sleeps for up to 41 s between its rounds.
+def stored(corpus: Corpus, split: Split) -> list[Stored]:
+    """Finds the files of a split.
 
     Args:
-        dataset: A `tf.data.Dataset`.
+        corpus: The corpus.
+        split: train or valid.
+
+    Raises:
+        UserError: If the corpus is incomplete.
     """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+    manifest = corpus.read_manifest()
+    return [
+        Stored(
+            corpus.path / shard.file,
+            corpus.path / shard.lengths_file,
+            shard.records,
+            shard.source_tokens + shard.target_tokens,
+            manifest.id_type,
+        )
+        for shard in corpus.shards(split)
+    ]
+
+
+def sample(pairs: Pairs, count: int) -> list[Pair]:
+    """Reads pairs into memory: all of them, or those with the smallest hashes of their tokens.
+
+    Args:
+        pairs: The pairs.
+        count: Pairs that are read, at most. The same pairs give the same sample, and pairs that are added replace few.
+    """
+    if len(pairs) <= count:
+        return pairs.listed()
+    log.info(
+        "validating on %s of %s pairs, the same in every run: those with the smallest hashes",
+        f"{count:,}",
+        f"{len(pairs):,}",
+    )
+    chosen: list[tuple[bytes, int, Pair]] = []
+    largest = b"\xff" * HASH_BYTES
+    position = 0
+    for number in range(pairs.windows):
+        for source, target in pairs.window(number).read().pairs():
+            hashed = _hash(source, target)
+            if hashed <= largest:
+                # Copies: a pair is a part of its window's array.
+                chosen.append((hashed, position, (source.copy(), target.copy())))
+            if len(chosen) == 2 * count:
+                chosen = sorted(chosen)[:count]
+                largest = chosen[-1][0]
+            position += 1
+    # In the order of the corpus, as all pairs are.
+    return [pair for _, _, pair in sorted(sorted(chosen)[:count], key=lambda one: one[1])]
+
+
+def _hash(source: np.ndarray, target: np.ndarray) -> bytes:
+    found = hashlib.blake2b(source, digest_size=HASH_BYTES)
+    found.update(target)
+    found.update(b"%d" % len(source))
+    return found.digest()
 
 
 SMALLEST = {"transformer": 128, "gpt": 256}
 """The smallest sequence length of each architecture: a model trained on short texts still takes longer ones."""
 
 
-def longest(architecture: str, pairs: Iterable[Pair]) -> int:
-    """The sequence length that a model has for pairs; preflight and train must agree on it.
-
-    Args:
-        architecture: transformer or gpt.
-        pairs: Source and target token ids.
-
-    Returns:
-        What `needed` returns, `SMALLEST` at least.
-    """
-    return max(SMALLEST[architecture], needed(architecture, pairs))
-
-
-def needed(architecture: str, pairs: Iterable[Pair]) -> int:
+def needed(architecture: str, lengths: Lengths) -> int:
     """The sequence length that pairs need.
 
     Args:
         architecture: transformer or gpt.
-        pairs: Source and target token ids.
+        lengths: Lengths of the pairs.
 
     Returns:
         Tokens of the longest side and its end; of a gpt, tokens of both sides and their ends.
     """
-    if architecture == "gpt":
-        return max((len(left) + len(right) + 2 for left, right in pairs), default=0)
-    return max((max(len(left), len(right)) + 1 for left, right in pairs), default=0)
+    return lengths.longest_pair + 2 if architecture == "gpt" else lengths.longest + 1

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.flops import training_flops
-from seqline.components.train.records import Pair
+from seqline.components.train.pairs import Pair
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 from seqline.modeling.config import TransformerConfig

@@ -62,6 +62,7 @@ def train(
     strategy = choose_strategy(options.devices)
     options.check_replicas(strategy.num_replicas_in_sync)
     from seqline.components.train.building import build_model, build_trainer
+    from seqline.components.train.corpus_files import local_corpus
     from seqline.components.train.hardware import measure_hardware
     from seqline.components.train.memory import check_memory
     from seqline.components.train.outputs import write_checkpoint, write_pages
@@ -70,10 +71,10 @@ def train(
     from seqline.components.train.starting import opened_pretrained
     from seqline.components.train.working_state import WorkingState, run_identity
 
-    data = read_data(Corpus(corpus))
     hardware = measure_hardware(strategy, options.precision)
     where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
     with ExitStack() as stack:
+        data = read_data(stack.enter_context(local_corpus(Corpus(corpus))))
         pretrained = stack.enter_context(opened_pretrained(options, warm_start))
         selected = select_preset(options, data.manifest, hardware.peak_flops)
         plan = make_plan(selected, data, hardware.replicas, pretrained)

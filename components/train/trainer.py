@@ -24,6 +24,7 @@ from seqline.components.train.pace import Pace
 from seqline.components.train.packing import Packs
 from seqline.components.train.progress import Progress
 from seqline.components.train.sample import Sample
+from seqline.components.train.subwords import SampledBatches
 from seqline.components.train.working_state import WorkingState
 from seqline.errors import UserError
 
@@ -39,7 +40,8 @@ class Trainer:
         valid: Batches to evaluate on after every epoch.
         state: The working state.
         options: Options of training.
-        resample: Makes the training batches of an epoch; None if all epochs have the same.
+        resample: Makes the training batches of an epoch, given the ends of the windows that an earlier process reached;
+            None if all epochs have the same.
         sample: The sample that is decoded after every epoch; None for none.
         logs: A TensorBoard folder to write while training; empty for none.
         flops_per_token: FLOP to learn from one target token, for the utilization.
@@ -56,7 +58,7 @@ class Trainer:
         valid: Batches | Packs,
         state: WorkingState,
         options: Options,
-        resample: Callable[[int], Batches | Packs] | None = None,
+        resample: Callable[[Sequence[int]], SampledBatches] | None = None,
         sample: Sample | None = None,
         logs: str = "",
         flops_per_token: float = 0.0,
@@ -65,7 +67,8 @@ class Trainer:
         save_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.model, self.train_batches, self.valid_batches, self.state = model, train, valid, state
+        self.model, self.valid_batches, self.state = model, valid, state
+        self.train_batches: Batches | Packs | SampledBatches = train
         self.options, self.resample, self.sample, self.logs = options, resample, sample, logs
         self.chief, self.save_seconds, self.clock = chief, save_seconds, clock
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
@@ -77,6 +80,7 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
         self.resumed_metrics: list[np.ndarray] = []
+        self.resumed_windows: list[int] = []
         self.terminated = self.finished = False
 
     def run(self) -> list[dict[str, float]]:
@@ -99,6 +103,8 @@ class Trainer:
                 try:
                     self._run_epoch()
                 except tf.errors.OpError as error:
+                    if problem := self.train_batches.problem:
+                        raise problem from None
                     if not several_workers(self.model.distribute_strategy):
                         raise
                     reason = error.message.strip().partition("\n")[0]
@@ -132,7 +138,8 @@ class Trainer:
 
     def _run_epoch(self) -> None:
         if self.resample:
-            self.train_batches = self.resample(self.epoch)
+            self.train_batches = self.resample(self.resumed_windows)
+            self.resumed_windows = []
         learned = self._learn()
         if self.finished and self.step < len(self.train_batches):
             log.info("the %g minutes are used up in the middle of epoch %d", self.options.minutes, self.epoch + 1)
@@ -183,7 +190,8 @@ class Trainer:
         self.set_learning_rate()
         fitted = self.model.fit(
             self._dataset(self.train_batches, self.epoch, self.step),
-            steps_per_epoch=len(self.train_batches) - self.step,
+            # `Progress` ends an epoch whose length is known only at its end.
+            steps_per_epoch=self.train_batches.limit - self.step,
             initial_epoch=self.epoch,
             epochs=self.epoch + 1,
             verbose=0,
@@ -216,7 +224,7 @@ class Trainer:
             for variable, value in zip(variables, trained, strict=True):
                 variable.assign(value)
 
-    def _dataset(self, batches: Batches | Packs, epoch: int, skip: int) -> Any:
+    def _dataset(self, batches: Batches | Packs | SampledBatches, epoch: int, skip: int) -> Any:
         strategy = self.model.distribute_strategy
         if strategy.num_replicas_in_sync == 1:
             return batches.dataset(self.options.seed, epoch, skip)
@@ -295,8 +303,11 @@ class Trainer:
         if not self.chief:
             return
         names = ("epoch", "step", "seconds", "elapsed", "validation_seconds", "history")
+        progress = {name: getattr(self, name) for name in names}
+        # Behind the end of an epoch, the next one has reached none.
+        windows = self.train_batches.ends if isinstance(self.train_batches, SampledBatches) and self.step else []
         self.state.save(
-            groups, {**{name: getattr(self, name) for name in names}, "pace": self.pace.state(), "frozen": self.frozen}
+            groups, {**progress, "windows": list(windows), "pace": self.pace.state(), "frozen": self.frozen}
         )
 
     @functools.cached_property
@@ -333,5 +344,6 @@ class Trainer:
         self.epoch, self.step = progress["epoch"], progress["step"]
         self.seconds, self.history = progress["seconds"], progress["history"]
         self.earlier, self.validation_seconds = progress["elapsed"], progress["validation_seconds"]
+        self.resumed_windows = progress["windows"]
         self.pace.restore(progress["pace"])
         log.info("continuing at epoch %d, batch %d", self.epoch + 1, self.step + 1)

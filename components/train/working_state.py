@@ -23,7 +23,7 @@ from seqline.inputs.mirror import Mirror
 
 log = logging.getLogger(__name__)
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """To be raised when the batches or the parts of a working state change: a run does not resume from older states."""
 FILES = 2
 """Files that are held; older ones are deleted."""

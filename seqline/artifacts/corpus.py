@@ -5,12 +5,13 @@ corpus/
   tokenizer.model                   SentencePiece; pad 0, unknown 1, begin 2, end 3; one joint vocabulary
   tokenizer.json                    instead, a pretrained checkpoint's tokenizer or one with a prompt: TextTokenizer
   tokenizer.vocab                   the tokens and their scores, one a line
-  train-00016-00000-of-00004.tfrecord
-                                    tf.train.Example with the int64 lists "source" and "target": token ids without
-                                    begin and end, with those of the prompt; pairs of up to 16 tokens a side, longer
-                                    pairs in other files;
-                                    "augmented": [1] marks copies made by augmentation
-  valid-00000-of-00001.tfrecord     the same for validation, of all lengths
+  train-00000-of-00004.ids          token ids of a part of the training pairs, pair by pair: of the source, then of the
+                                    target, without begin and end, with those of the prompt; little-endian, of the type
+                                    that the manifest names: uint16 up to 65,536 tokens, else uint32. Copies made by
+                                    augmentation are pairs like others
+  train-00000-of-00004.lengths      number of ids of the source and of the target of each pair; little-endian uint32
+  valid-00000-of-00001.ids, valid-00000-of-00001.lengths
+                                    the same for validation
   valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, "slice" if there is one
   statistics.json                   lengths, ratios, tokens and slices, for comparison with the next corpus
   rejected.jsonl                    a sample of the rejected rows: {"reason", "where", "source", "target"}
@@ -18,6 +19,7 @@ corpus/
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -58,14 +60,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Shard:
-    """One TFRecord file.
+    """The two files of some pairs.
 
     Attributes:
-        file: Its name in the corpus folder.
+        file: Name of the file of token ids in the corpus folder.
         records: Number of pairs.
         source_tokens: Tokens of all sources.
         target_tokens: Tokens of all targets.
         longest: Most tokens on one side of a pair; 0 if unknown.
+        crc32c: CRC-32C of that file, as eight hexadecimal digits.
+        lengths_crc32c: CRC-32C of the file of lengths.
     """
 
     file: str
@@ -73,6 +77,13 @@ class Shard:
     source_tokens: int
     target_tokens: int
     longest: int = 0
+    crc32c: str = ""
+    lengths_crc32c: str = ""
+
+    @property
+    def lengths_file(self) -> str:
+        """Name of the file of lengths."""
+        return f"{self.file.removesuffix('.ids')}.lengths"
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,14 @@ class Manifest(Record):
         fingerprint: The same for the same data, options and schema version.
         options: Options of the stage that decide the corpus's content.
         counts: Row counts.
-        shards: The TFRecord files, training first.
+        shards: The files of token ids, training first.
         vocabulary_size: Tokens in the vocabulary.
         source_language: Language code of the sources.
         target_language: Language code of the targets.
+        id_type: Type of the ids in the files, uint16 or uint32; empty before version 4, which has other files.
     """
 
-    SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="tokenize again")
+    SCHEMA: ClassVar[Schema] = Schema(version=4, oldest=2, remedy="tokenize again")
 
     fingerprint: str
     options: dict[str, Any]
@@ -98,6 +110,7 @@ class Manifest(Record):
     vocabulary_size: int
     source_language: str
     target_language: str
+    id_type: str = ""
 
     @property
     def truncates_sources(self) -> bool:
@@ -111,17 +124,13 @@ class Manifest(Record):
         return self.options.get("task") == "text_generation" and not self.options.get("source_field")
 
 
-def bucket_edges(max_tokens: int) -> list[int]:
-    """The longest side, in tokens, of the pairs of each bucket: 8, 16, 24, 32, 48, 64, 96, …, up to max_tokens.
+def id_type(vocabulary_size: int) -> str:
+    """Returns the type of token ids in a corpus's files.
 
     Args:
-        max_tokens: Longest side of all pairs.
+        vocabulary_size: Tokens in the vocabulary.
     """
-    edges, edge = [8, 16, 24], 32
-    while edge < max_tokens:
-        edges += [edge, edge * 3 // 2]
-        edge *= 2
-    return [*(edge for edge in edges if edge < max_tokens), max_tokens]
+    return "uint16" if vocabulary_size <= 1 << 16 else "uint32"
 
 
 @dataclass(frozen=True)
@@ -153,17 +162,30 @@ class Corpus:
         """The cleaned text of the validation or test pairs."""
         return self.path / f"{split}.jsonl"
 
-    def shards(self, split: Split) -> list[Path]:
-        """The TFRecord files of the training or validation pairs, in order.
+    def shards(self, split: Split) -> list[Shard]:
+        """The files of the training or validation pairs, in order.
 
         Raises:
-            UserError: If the corpus is incomplete.
+            UserError: If the corpus is incomplete, or has the files of an older version.
         """
-        files = [shard.file for shard in self.read_manifest().shards if shard.file.startswith(f"{split}-")]
-        return [self._existing(self.path / file) for file in files]
+        manifest = self.read_manifest()
+        if not manifest.id_type:
+            raise UserError(
+                f"the corpus {self.path} is of an older Seqline: its pairs are TFRecords, which training no longer "
+                "reads; tokenize again"
+            )
+        found = [shard for shard in manifest.shards if shard.file.startswith(f"{split}-")]
+        for shard in found:
+            for name in (shard.file, shard.lengths_file):
+                self._existing(self.path / name)
+        return found
 
-    def read_text(self, split: Split) -> list[dict[str, str]]:
+    def read_text(self, split: Split, count: int | None = None) -> list[dict[str, str]]:
         """The cleaned text of the validation or test pairs: objects with "source", "target" and maybe "slice".
+
+        Args:
+            split: valid or test.
+            count: Number of pairs from the first on; None for all.
 
         Raises:
             UserError: If the corpus is incomplete.
@@ -173,7 +195,7 @@ class Corpus:
 
         def read() -> list[dict[str, str]]:
             with file.open(encoding="utf-8") as lines:
-                return [json.loads(line) for line in lines]
+                return [json.loads(line) for line in islice(lines, count)]
 
         return patiently(read, file)
 

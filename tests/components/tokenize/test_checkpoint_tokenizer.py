@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from seqline.artifacts.corpus import Corpus
@@ -11,6 +10,7 @@ from seqline.components.tokenize.options import Options
 from seqline.errors import UserError
 from seqline.inputs.fingerprint import describe_all, fingerprint_of
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
+from tests.components.tokenize.ids import read_ids
 from tests.components.tokenize.test_stage import run
 from tests.seqline.tokenizers import small
 
@@ -39,13 +39,11 @@ def test_a_corpus_gets_the_prompts_and_ids_of_a_checkpoint(tmp_path: Path) -> No
     # Short sources are not rejected for their long prompt.
     assert manifest.counts.kept == len(ROWS)
     host, pairs = HostTokenizer(tokenizer), corpus.read_text("valid")
-    from seqline.components.train.records import read_pairs
-
-    found = read_pairs(corpus.shards("valid"))
+    found = read_ids(corpus, "valid")
     sources = host.encode_sources([pair["source"] for pair in pairs])
     targets = host.encode_targets([pair["target"] for pair in pairs])
-    assert [(left.tolist(), right.tolist()) for left, right in found] == list(zip(sources, targets, strict=True))
-    assert all(tokenizer.end not in np.asarray(right) for _, right in found)
+    assert found == list(zip(sources, targets, strict=True))
+    assert all(tokenizer.end not in right for _, right in found)
 
 
 def test_the_fingerprint_covers_a_checkpoint_s_tokenizer_and_not_its_weights(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Splitting by source: no source in two splits, no dependence on order, no move when data is added."""
 
 import random
+import resource
 import tempfile
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def split(options: Options = OPTIONS, sections: int = 3, **given_rows: list[str]
                 pairs = table.select(columns).to_pylist()
                 splits[name.partition("-")[0]] = ["\t".join(filter(None, pair.values())) for pair in pairs]
         return splits, Tally.total(tallies)
+
+
+def test_a_part_of_more_files_than_a_process_may_open_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 20 million pairs are some hundred blocks, and each leaves a file.
+    monkeypatch.setattr("seqline.components.tokenize.blocks.BLOCK_BYTES", 16)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 40, hard))
+    try:
+        splits, _ = split(data=[f"source {number}\ttarget" for number in range(80)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sum(map(len, splits.values())) == 80
 
 
 def sources(found: list[str]) -> set[str]:

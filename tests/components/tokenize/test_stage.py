@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.artifacts.corpus import Corpus, Manifest, Split
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.errors import UserError
 from seqline.inputs.fingerprint import describe_all, fingerprint_of
+from tests.components.tokenize.ids import read_ids
 
+SPLITS: tuple[Split, ...] = ("train", "valid")
 OPTIONS = Options(
     valid_share=0.1, test_share=0.1, vocabulary_size=400, shards=2, rules={"length_ratio": 4}, max_tokens=40
 )
@@ -54,12 +56,13 @@ def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
     corpus = Corpus(made / "corpus")
     manifest = corpus.read_manifest()
     names = {path.name for path in corpus.path.iterdir()}
-    assert names - {shard.file for shard in manifest.shards} == {
+    assert names - {name for shard in manifest.shards for name in (shard.file, shard.lengths_file)} == {
         "manifest.json", "rejected.jsonl", "statistics.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab",
         "valid.jsonl",
     }  # fmt: skip
     assert {shard.file[:5] for shard in manifest.shards} == {"train", "valid"}
-    assert {path.name for path in [*corpus.shards("train"), *corpus.shards("valid")]} < names
+    assert manifest.shards == [*corpus.shards("train"), *corpus.shards("valid")]
+    assert manifest.id_type == "uint16"
     counts = manifest.counts
     assert counts.read == 104
     assert counts.rejected == {"duplicate": 1, "empty": 1, "length_ratio": 1, "too_long": 1}
@@ -79,15 +82,11 @@ def test_held_out_text_is_unchanged(made: Path) -> None:
 
 
 def test_training_ids_decode_to_the_training_pairs(made: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
     from seqline.components.tokenize.vocabulary import load
 
     corpus = Corpus(made / "corpus")
     processor = load(corpus.tokenizer.read_bytes())
-    decoded = set()
-    for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards("train")]):
-        features = tf.train.Example.FromString(record.numpy()).features.feature
-        decoded.add(tuple(processor.decode(list(features[side].int64_list.value)) for side in ("source", "target")))
+    decoded = {tuple(map(processor.decode, pair)) for pair in read_ids(corpus, "train")}
     held_out = {(pair["source"], pair["target"]) for split in ("valid", "test") for pair in corpus.read_text(split)}
     assert decoded | held_out == {tuple(row.split("\t")) for row in rows(100)}
     assert not decoded & held_out
@@ -300,7 +299,6 @@ def test_documents_that_are_too_long_are_counted_with_advice(tmp_path: Path) -> 
 
 
 def test_long_sources_of_summaries_are_truncated_as_serving_does(tmp_path: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
     from seqline.components.tokenize.vocabulary import load
 
     def document(number: int) -> str:
@@ -318,11 +316,7 @@ def test_long_sources_of_summaries_are_truncated_as_serving_does(tmp_path: Path)
     assert all(pair["source"].endswith("cats") for pair in corpus.read_text("valid"))
     processor = load(corpus.tokenizer.read_bytes())
     given = {tuple(processor.encode(line.split("\t")[0])[:40]) for line in lines[:100]}
-    found = set()
-    for split in ("train", "valid"):
-        for record in tf.data.TFRecordDataset([str(path) for path in corpus.shards(split)]):
-            features = tf.train.Example.FromString(record.numpy()).features.feature
-            found.add(tuple(features["source"].int64_list.value))
+    found = {tuple(left) for split in SPLITS for left, _ in read_ids(corpus, split)}
     assert found <= given
     assert len(found) == counts.train + counts.valid
     assert json.loads((corpus.path / "statistics.json").read_text())["lengths"]["source"] == {"40": counts.train}

@@ -7,6 +7,7 @@ import tensorflow as tf
 from seqline.components.train.batches import Batches
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.optimizer import Adam
+from seqline.components.train.pairs import HeldPairs
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 
@@ -37,7 +38,7 @@ class Traced(TrainingModel):
 def test_the_step_is_traced_in_the_first_pass_over_the_buckets_and_never_again(compiled: bool) -> None:
     tf.keras.utils.set_random_seed(1)
     pairs = [(np.full(length, 5, np.int32), np.full(length, 9, np.int32)) for length in (3, 3, 3, 6, 6)]
-    batches = Batches(pairs, CONFIG, batch_tokens=16, buckets=2)
+    batches = Batches(HeldPairs(pairs), CONFIG, batch_tokens=16, buckets=2)
     assert len({(bucket.rows, bucket.target) for bucket in batches.buckets}) == 2
     model = Traced(make_model(CONFIG))
     model.compile(optimizer=Adam(0.01), jit_compile=compiled)

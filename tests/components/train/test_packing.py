@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train.packing import Packs, pack
+from seqline.components.train.pairs import HeldPairs, Pair
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.gpt import Gpt
@@ -22,7 +23,7 @@ CONFIG = TransformerConfig(
 )
 
 
-def pairs_of(lengths: list[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def pairs_of(lengths: list[tuple[int, int]]) -> list[Pair]:
     return [
         (np.full(left, 5, np.int32), np.array([10 + number] + [9] * (right - 1), np.int32))
         for number, (left, right) in enumerate(lengths)
@@ -31,9 +32,22 @@ def pairs_of(lengths: list[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarra
 
 @given(lengths=st.lists(st.integers(1, 10), min_size=1, max_size=40))
 def test_every_item_is_in_one_row_and_no_row_is_too_full(lengths: list[int]) -> None:
-    packs = pack(np.array(lengths), 10)
-    assert sorted(index for members in packs for index in members) == list(range(len(lengths)))
-    assert all(sum(lengths[index] for index in members) <= 10 for members in packs)
+    members, ends = pack(np.array(lengths), 10, np.random.default_rng(0))
+    rows = np.split(members, ends[:-1])
+    assert sorted(members.tolist()) == list(range(len(lengths)))
+    assert all(0 < sum(lengths[index] for index in row) <= 10 for row in rows)
+    assert len(rows) == best_fit_rows(lengths, 10)
+
+
+def best_fit_rows(lengths: list[int], capacity: int) -> int:
+    """The rows that best fit makes of items, one after the other, the longest first."""
+    room: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        fitting = [one for one in room if one >= length]
+        if fitting:
+            room.remove(min(fitting))
+        room.append((min(fitting) if fitting else capacity) - length)
+    return len(room)
 
 
 # The end of a target is learned, although it is the padding token too.
@@ -49,7 +63,7 @@ CONFIGS = [CONFIG, TEMPLATE, TEMPLATE.with_values(prompt_bos=True)]
 def test_every_target_is_predicted_once_an_epoch_and_no_source(
     lengths: list[tuple[int, int]], config: TransformerConfig
 ) -> None:
-    packs = Packs(pairs_of(lengths), config, 128)
+    packs = Packs(HeldPairs(pairs_of(lengths)), config, 128)
     expected = np.concatenate([batch.ravel() for _, batch in packs.dataset(1, 0).as_numpy_iterator()])
     targets = [token for _, target in pairs_of(lengths) for token in (*target, config.eos_id)]
     assert sorted(expected[expected != config.padding]) == sorted(targets)
@@ -65,23 +79,24 @@ def test_every_target_is_predicted_once_an_epoch_and_no_source(
     ids=["seqline", "template", "template with bos"],
 )
 def test_a_prompt_has_the_form_of_the_model(config: TransformerConfig, ids: list[int], expected: list[int]) -> None:
-    packs = Packs([(np.array([7, 8], np.int32), np.array([9], np.int32))], config, 64)
-    assert packs.ids[0, : len(ids)].tolist() == ids
-    assert packs.expected[0, : len(ids)].tolist() == expected
+    packs = Packs(HeldPairs([(np.array([7, 8], np.int32), np.array([9], np.int32))]), config, 64)
+    (((found, _, _), predicted),) = packs.dataset(1, 0).as_numpy_iterator()
+    assert found[0, : len(ids)].tolist() == ids
+    assert predicted[0, : len(ids)].tolist() == expected
     (_, rows), (start,) = Gpt(config).prompts([([7, 8], [])], room=2)
     assert rows[0, : start + 1].tolist() == ids[:-1]
 
 
 def test_a_prompt_without_tokens_is_refused() -> None:
     with pytest.raises(UserError, match="a prompt has no tokens: the template must have some text"):
-        Packs([(np.array([], np.int32), np.array([9], np.int32))], TEMPLATE, 64)
+        Packs(HeldPairs([(np.array([], np.int32), np.array([9], np.int32))]), TEMPLATE, 64)
 
 
 @pytest.mark.parametrize("config", [CONFIG, TEMPLATE], ids=["seqline", "template"])
 def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone(config: TransformerConfig) -> None:
     model = Gpt(config)
-    packs = Packs(pairs_of([(3, 4), (2, 5)]), config, 64)
-    rows = [field[0] for field in (packs.ids, packs.segments, packs.positions)]
+    ((fields, _),) = Packs(HeldPairs(pairs_of([(3, 4), (2, 5)])), config, 64).dataset(1, 0).as_numpy_iterator()
+    rows = [field[0] for field in fields]
     packed = model(tuple(row[None] for row in rows)).numpy()[0]
     assert set(rows[1]) >= {1, 2}
     for segment in (1, 2):
@@ -91,4 +106,4 @@ def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone(config: Transfo
 
 
 def test_no_iterator_waits_for_a_tuning_thread_when_it_ends() -> None:
-    assert Packs(pairs_of([(3, 4), (5, 6)]), CONFIG, 256).dataset(1, 0).options().autotune.enabled is False
+    assert Packs(HeldPairs(pairs_of([(3, 4), (5, 6)])), CONFIG, 256).dataset(1, 0).options().autotune.enabled is False

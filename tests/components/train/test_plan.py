@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.corpus import Corpus
+from seqline.artifacts.corpus import Corpus, Split
 from seqline.components.train.options import Options
 from seqline.components.train.plan import make_config, make_plan, with_learning_rate
 from seqline.components.train.preflight.plan import plan_of
@@ -20,11 +20,8 @@ from tests.components.train.shards import write_pairs
 def long_valid_pair(corpus: Path, tmp_path: Path) -> Path:
     """A corpus whose longest pair, 300 and 20 tokens, is in valid."""
     copy = shutil.copytree(corpus, tmp_path / "corpus")
-    for split, pairs in (("train", [(5, 6)] * 40), ("valid", [(4, 4), (300, 20)])):
-        first, *others = Corpus(copy).shards(split)
-        write_pairs(first, pairs)
-        for shard in others:
-            write_pairs(shard, [])
+    write_pairs(copy, "train", [(5, 6)] * 40)
+    write_pairs(copy, "valid", [(4, 4), (300, 20)])
     return copy
 
 
@@ -51,8 +48,8 @@ def test_train_makes_the_model_that_preflight_compiles(
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
-def test_a_corpus_without_pairs_in_a_split_is_refused(long_valid_pair: Path, split: str) -> None:
-    write_pairs(Corpus(long_valid_pair).shards(split)[0], [])
+def test_a_corpus_without_pairs_in_a_split_is_refused(long_valid_pair: Path, split: Split) -> None:
+    write_pairs(long_valid_pair, split)
     with pytest.raises(UserError, match=f"has no {split} pairs; give tokenize more data"):
         plan_of(Corpus(long_valid_pair), Options(preset="demo"), 1)
 

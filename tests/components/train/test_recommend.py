@@ -15,11 +15,9 @@ PEAK = 1e11
 
 def corpus(pairs: int, task: str = "translation") -> Manifest:
     shards = [
-        Shard("train-00000-of-00002.tfrecord", pairs // 2, 14 * (pairs // 2), 15 * (pairs // 2)),
-        Shard(
-            "train-00001-of-00002.tfrecord", pairs - pairs // 2, 14 * (pairs - pairs // 2), 15 * (pairs - pairs // 2)
-        ),
-        Shard("test-00000-of-00001.tfrecord", 10**9, 10**11, 10**11),
+        Shard("train-00000-of-00002.ids", pairs // 2, 14 * (pairs // 2), 15 * (pairs // 2)),
+        Shard("train-00001-of-00002.ids", pairs - pairs // 2, 14 * (pairs - pairs // 2), 15 * (pairs - pairs // 2)),
+        Shard("test-00000-of-00001.ids", 10**9, 10**11, 10**11),
     ]
     return Manifest("", {"task": task}, Counts(pairs, pairs, {}, pairs, 0, 0), shards, 8000, "en", "de")
 

@@ -227,11 +227,8 @@ def test_training_selects_preset_and_devices_and_ends_with_the_minutes(
 @pytest.mark.e2e(seconds=30)
 def test_accumulated_batches_train_like_one_batch_of_their_size(corpus: Path, small_demo: None, tmp_path: Path) -> None:
     copy = shutil.copytree(corpus, tmp_path / "corpus")
-    for split in ("train", "valid"):
-        first, *others = Corpus(copy).shards(split)
-        write_pairs(first, [(5, 6)] * 32)
-        for shard in others:
-            write_pairs(shard, [])
+    write_pairs(copy, "train", [(5, 6)] * 32)
+    write_pairs(copy, "valid", [(5, 6)] * 32)
     weights = []
     for steps, batch_tokens in ((2, 112), (1, 224)):
         options = Options(

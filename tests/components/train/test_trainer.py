@@ -1,19 +1,26 @@
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqline.artifacts.corpus import Corpus
 from seqline.components.train.batches import Batches
 from seqline.components.train.history import describe
 from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.options import Options
+from seqline.components.train.pairs import HeldPairs, StoredPairs, Window
+from seqline.components.train.records import stored
+from seqline.components.train.subwords import SampledBatches
 from seqline.components.train.trainer import Trainer
 from seqline.components.train.working_state import WorkingState
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
+from tests.components.train.shards import empty_corpus, write_tokens
 from tests.components.train.small import SMALL
 
 HISTORY = [
@@ -104,7 +111,7 @@ class Room:
         config = TransformerConfig(vocabulary_size=30, dropout=0.1, **SMALL)
         random = np.random.default_rng(1)
         pairs = [(ids, ids[::-1].copy()) for ids in random.integers(4, 30, (40, 3)).astype(np.int32)]
-        self.train, self.valid = Batches(pairs[:32], config, 32), Batches(pairs[32:], config, 64)
+        self.train, self.valid = Batches(HeldPairs(pairs[:32]), config, 32), Batches(HeldPairs(pairs[32:]), config, 64)
         self.model = make_training_model(config, self.options, compiled=False)
         self.variables = [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
         self.first = [variable.numpy() for variable in self.variables]
@@ -198,6 +205,35 @@ def test_training_that_is_killed_anywhere_ends_with_the_same_weights(
     for entry, expected in zip(again.run(), history, strict=True):
         assert entry == pytest.approx(expected, rel=1e-4)
     check_equal(room.weights(), weights)
+
+
+def test_an_epoch_of_sampled_segmentations_that_is_killed_continues_in_its_window(room: Room, tmp_path: Path) -> None:
+    corpus = empty_corpus(tmp_path / "corpus")
+    write_tokens(corpus, "train", room.train.pairs.listed())
+    pairs = StoredPairs(stored(Corpus(corpus), "train"), window_pairs=12)
+    sampled: list[tuple[int, ...]] = []
+
+    class Best:
+        def sample(self, window: Window, seed: tuple[int, ...]) -> Window:
+            sampled.append(seed)
+            return window
+
+    def begun(folder: str, **options: Any) -> Trainer:
+        trainer, subwords = room.trainer(tmp_path / folder, epochs=2, **options), cast("Any", Best())
+        trainer.resample = partial(SampledBatches, Batches(pairs, room.train.config, 32), subwords)
+        return trainer
+
+    history = begun("undisturbed").run()
+    weights, order = room.weights(), sampled[:]
+    assert [entry["target_tokens"] for entry in history] == [128, 128]
+    assert len(order) == 2 * pairs.windows == 6
+    killed(begun("killed", kill=(2, 3)))
+    sampled.clear()
+    for entry, expected in zip(begun("killed", scores={2: 2.0}).run(), history, strict=True):
+        assert entry["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    check_equal(room.weights(), weights)
+    # Of the three windows of the second epoch, the first two batches were the first.
+    assert sampled == order[4:]
 
 
 def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(room: Room, tmp_path: Path) -> None:
@@ -308,8 +344,8 @@ def test_sigterm_saves_and_ends_the_process(room: Room, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_a_number_ends_training_with_its_position(room: Room, tmp_path: Path) -> None:
     trainer = room.trainer(tmp_path)
 
-    def spoil(epoch: int) -> Batches:
-        if epoch == 1:
+    def spoil(windows: Sequence[int]) -> Any:
+        if trainer.epoch == 1:
             room.model.trainable_variables[0].assign(np.full_like(room.first[0], np.nan))
         return room.train
 

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.corpus import Corpus, Counts, Manifest, Shard, bucket_edges
+from seqline.artifacts.corpus import Corpus, Counts, Manifest, Shard, id_type
 from seqline.errors import UserError
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
     counts = Counts(read=5, kept=4, rejected={"empty": 1}, train=2, valid=1, test=1)
-    shards = [Shard("train-00000-of-00001.tfrecord", 2, 7, 8), Shard("valid-00000-of-00001.tfrecord", 1, 3, 4)]
-    Manifest("f00d", {"shards": 1}, counts, shards, 300, "en", "de").write(tmp_path / "manifest.json")
+    shards = [Shard("train-00000-of-00001.ids", 2, 7, 8), Shard("valid-00000-of-00001.ids", 1, 3, 4)]
+    Manifest("f00d", {"shards": 1}, counts, shards, 300, "en", "de", "uint16").write(tmp_path / "manifest.json")
     for shard in shards:
         (tmp_path / shard.file).touch()
+        (tmp_path / shard.lengths_file).touch()
     (tmp_path / "test.jsonl").write_text('{"source": "a", "target": "ä"}\n', encoding="utf-8")
     return Corpus(tmp_path)
 
@@ -28,7 +29,7 @@ def test_the_manifest_reads_back_as_written(corpus: Corpus) -> None:
     assert next(iter(json.loads(manifest.to_json()))) == "schema_version"
 
 
-def test_a_manifest_of_an_earlier_release_is_read(corpus: Corpus) -> None:
+def test_a_manifest_of_an_earlier_release_is_read_and_its_pairs_are_refused(corpus: Corpus) -> None:
     # As release a643b4f wrote it; without "augmented" and "longest", as the first of schema version 2.
     corpus.manifest.write_text(
         '{\n  "schema_version": 2,\n  "fingerprint": "f00d",\n  "options": {"rules": {"identical": false}},'
@@ -40,20 +41,24 @@ def test_a_manifest_of_an_earlier_release_is_read(corpus: Corpus) -> None:
     assert manifest.options == {"rules": {"identical": False}}
     assert manifest.counts == Counts(5, 4, {"empty": 1}, 2, 1, 1, {})
     assert manifest.shards == [Shard("train-00000-of-00001.tfrecord", 2, 7, 8, 0)]
+    assert corpus.read_text("test") == [{"source": "a", "target": "ä"}]
+    with pytest.raises(UserError, match="of an older Seqline: its pairs are TFRecords, which training no longer"):
+        corpus.shards("train")
 
 
 def test_shards_and_text_are_found_by_split(corpus: Corpus) -> None:
-    assert [path.name for path in corpus.shards("train")] == ["train-00000-of-00001.tfrecord"]
-    assert [path.name for path in corpus.shards("valid")] == ["valid-00000-of-00001.tfrecord"]
+    assert [shard.file for shard in corpus.shards("train")] == ["train-00000-of-00001.ids"]
+    assert [shard.lengths_file for shard in corpus.shards("valid")] == ["valid-00000-of-00001.lengths"]
     assert corpus.read_text("test") == [{"source": "a", "target": "ä"}]
 
 
 def test_a_missing_file_is_reported_by_name(corpus: Corpus) -> None:
     with pytest.raises(UserError, match=r"valid.jsonl is missing"):
         corpus.read_text("valid")
-    corpus.shards("train")[0].unlink()
-    with pytest.raises(UserError, match=r"train-00000-of-00001.tfrecord is missing"):
-        corpus.shards("train")
+    for name in ("train-00000-of-00001.lengths", "train-00000-of-00001.ids"):
+        (corpus.path / name).unlink()
+        with pytest.raises(UserError, match=f"{name} is missing"):
+            corpus.shards("train")
     with pytest.raises(UserError, match=r"manifest.json is missing; tokenize again"):
         Corpus(corpus.path / "elsewhere").read_manifest()
 
@@ -62,8 +67,8 @@ def test_a_missing_file_is_reported_by_name(corpus: Corpus) -> None:
     ("text", "message"),
     [
         ("{", "is no JSON object; tokenize again"),
-        ("{}", r"has schema version 1, and this Seqline reads 2 to 3; tokenize again"),
-        ('{"schema_version": 9}', "schema version 9, and this Seqline reads 2 to 3; tokenize again"),
+        ("{}", r"has schema version 1, and this Seqline reads 2 to 4; tokenize again"),
+        ('{"schema_version": 9}', "schema version 9, and this Seqline reads 2 to 4; tokenize again"),
         ('{"schema_version": 2}', r"cannot be read \(fingerprint: field required\); tokenize again"),
     ],
 )
@@ -73,9 +78,5 @@ def test_an_unreadable_manifest_is_refused(text: str, message: str, corpus: Corp
         corpus.read_manifest()
 
 
-@pytest.mark.parametrize(
-    ("max_tokens", "edges"),
-    [(4, [4]), (8, [8]), (33, [8, 16, 24, 32, 33]), (128, [8, 16, 24, 32, 48, 64, 96, 128])],
-)
-def test_buckets_end_at_the_longest_side(max_tokens: int, edges: list[int]) -> None:
-    assert bucket_edges(max_tokens) == edges
+def test_ids_take_as_few_bytes_as_the_vocabulary_allows() -> None:
+    assert [id_type(size) for size in (300, 1 << 16, (1 << 16) + 1)] == ["uint16", "uint16", "uint32"]

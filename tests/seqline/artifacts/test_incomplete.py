@@ -17,7 +17,7 @@ from seqline.artifacts.tuning import read_trials
 from seqline.errors import UserError
 
 READERS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
-    "corpus": ("train-00000-of-00001.tfrecord", "manifest.json", lambda path: Corpus(path).read_manifest()),
+    "corpus": ("train-00000-of-00001.ids", "manifest.json", lambda path: Corpus(path).read_manifest()),
     "text of a corpus": ("valid.jsonl", "manifest.json", lambda path: Corpus(path).read_text("valid")),
     "shards of a corpus": ("valid.jsonl", "manifest.json", lambda path: Corpus(path).shards("train")),
     "checkpoint": ("model.weights.h5", "config.json", lambda path: Checkpoint(path).read_config()),

@@ -37,7 +37,8 @@ def test_a_query_s_rows_become_a_corpus(bigquery: BigQuery, tmp_path: Path) -> N
     assert manifest.counts.read == manifest.counts.kept == 100
     assert manifest.fingerprint != json.loads((tmp_path / "files" / "manifest.json").read_text())["fingerprint"]
     for shard in manifest.shards:
-        assert (tmp_path / "corpus" / shard.file).read_bytes() == (tmp_path / "files" / shard.file).read_bytes()
+        for name in (shard.file, shard.lengths_file):
+            assert (tmp_path / "corpus" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
 
 
 def test_the_fingerprint_follows_the_rows_and_fetches_none(bigquery: BigQuery, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Corpora of any size, and one training of them in a process of its own."""
