@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
+from seqline.artifacts.text_tokenizer import is_unknown
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
@@ -138,8 +139,3 @@ def distance(before: Mapping[Any, int], after: Mapping[Any, int]) -> float:
         middle = (one + other) / 2
         divergence += sum(share * math.log2(share / middle) / 2 for share in (one, other) if share)
     return math.sqrt(min(1.0, max(0.0, divergence)))
-
-
-def is_unknown(text: str) -> bool:
-    """Whether a token is the unknown one, or one byte of a character without a token: "<0x41>"."""
-    return text == "<unk>" or (len(text) == 6 and text.startswith("<0x") and text.endswith(">"))

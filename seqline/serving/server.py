@@ -79,6 +79,7 @@ async def _serve(
             await grpc_server.stop(limits.drain_seconds)
     finally:
         await versions.stop()
+        service.close()
     log.info("stopped; all requests were completed")
 
 
