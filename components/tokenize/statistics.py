@@ -26,6 +26,7 @@ class Statistics(Record):
         slices: Pairs of each slice, by split; empty without a slice field.
         unknown_share: Share of the tokens that are unknown, or bytes of characters that have no token.
         rejected_share: Share of all rows that were rejected.
+        feedback_share: Share of the training pairs that are corrections from feedback.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -38,6 +39,7 @@ class Statistics(Record):
     slices: dict[str, dict[str, int]]
     unknown_share: float
     rejected_share: float
+    feedback_share: float = 0.0
 
     @classmethod
     def of(cls, tally: Tally, vocabulary: list[str]) -> "Statistics":
@@ -56,6 +58,7 @@ class Statistics(Record):
             slices={split: dict(sorted(slices.items())) for split, slices in sorted(tally.slices.items())},
             unknown_share=unknown / max(1, tally.tokens.total()),
             rejected_share=tally.rejected.total() / max(1, tally.read),
+            feedback_share=tally.feedback / max(1, tally.kept["train"]),
         )
 
     def quantile(self, side: str, share: float) -> int:
