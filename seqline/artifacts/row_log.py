@@ -101,7 +101,7 @@ class RowLog:
             return f"{str(folder).rstrip('/')}/{name}"
         place = expanded(str(folder))
         make_private(place)
-        _write_whole(place / name, content)
+        write_private(place / name, content)
         return str(place / name)
 
     def files(self, address: str | Path) -> list[str]:
@@ -229,8 +229,18 @@ def make_private(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under another name, then renames it; a mounted bucket gets a copy of a file of this machine."""
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a file that its owner alone reads, and that appears whole.
+
+    A mounted bucket gets a copy of a file of this machine.
+
+    Args:
+        path: The file; its folder must be there.
+        content: Its content.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     remote = in_bucket(path)
     descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=None if remote else path.parent)  # 0600
     try:

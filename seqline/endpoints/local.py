@@ -21,7 +21,7 @@ from seqline.endpoints.events import deltas
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
-from seqline.endpoints.sampling import Sampling
+from seqline.endpoints.sampling import FOLDER, Sampling
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -175,6 +175,12 @@ class LocalBackEnd:
     def address(self) -> str:
         """The predict address."""
         return self._settings().predict_url
+
+    def samples(self) -> str:
+        """The folder of endpoint.json, or the endpoint's own, which stays when sampling ends."""
+        settings = self.endpoint.read()
+        own = self.endpoint.path / FOLDER
+        return (settings.sampling.folder if settings else "") or (str(own) if own.is_dir() else "")
 
     def runs(self) -> bool:
         """Whether the server runs."""

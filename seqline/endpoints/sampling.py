@@ -1,9 +1,12 @@
 """How a server samples its requests: in endpoint.json of a local endpoint, and as flags on KServe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FOLDER = "samples"
 """Folder of the samples in that of a local endpoint."""
+
+FOLDER_FLAG = "--sample-folder"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,17 @@ class Sampling:
         """The server's flags; none if it samples nothing."""
         if not self.share:
             return []
-        flags = ["--sample-requests", str(self.share), "--sample-folder", self.folder]
+        flags = ["--sample-requests", str(self.share), FOLDER_FLAG, self.folder]
         flags += ["--sample-megabytes", str(self.megabytes)]
         flags += ["--sample-texts"] if self.texts else []
         return [*flags, *(["--redact", self.redact] if self.redact else [])]
+
+
+def folder_in(flags: Sequence[str]) -> str:
+    """Returns the folder in a server's flags; empty if there is none.
+
+    Args:
+        flags: The flags.
+    """
+    at = flags.index(FOLDER_FLAG) + 1 if FOLDER_FLAG in flags else len(flags)
+    return flags[at] if at < len(flags) else ""
