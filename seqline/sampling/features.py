@@ -105,6 +105,7 @@ class Features:
 
     Args:
         tokens_of: Returns the tokenizer of a version; None if there is none.
+        language_of: Identifies the language of a text; None if it is not known.
         languages_a_second: Texts whose language is identified in a second.
         clock: Seconds that only rise.
     """
@@ -112,10 +113,11 @@ class Features:
     def __init__(
         self,
         tokens_of: Callable[[str], Tokens | None],
+        language_of: Callable[[str], str | None] = language_of_text,
         languages_a_second: float = LANGUAGES_A_SECOND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tokens_of, self._clock = tokens_of, clock
+        self._tokens_of, self._language_of, self._clock = tokens_of, language_of, clock
         self._most = self._allowed = languages_a_second
         self._since = clock()
 
@@ -154,7 +156,7 @@ class Features:
         self._allowed -= count
         step = len(texts) / count if count else 1.0
         chosen = {int(number * step) for number in range(count)}
-        return [language_of_text(text) if row in chosen else None for row, text in enumerate(texts)]
+        return [self._language_of(text) if row in chosen else None for row, text in enumerate(texts)]
 
 
 def _row(sample: Sample, tokens: tuple[int, int, list[int]], script: str, language: str | None) -> SampledRequest:

@@ -1,5 +1,7 @@
 """The script and the language of a text."""
 
+import logging
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -9,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqline.languages import SCRIPTS
+
+log = logging.getLogger(__name__)
 
 COMMON = "Common"
 """The script of a text without letters of a script: digits, punctuation, emoji."""
@@ -59,6 +63,30 @@ def language_of_text(text: str) -> str | None:
         return None
     language, probability = _identifier().classify(text)
     return str(language) if probability >= CONFIDENT else None
+
+
+class Languages:
+    """Identifies languages once their model is read, which a thread of its own does: nothing waits for it."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        threading.Thread(target=self._read, name="languages", daemon=True).start()
+
+    def identify(self, text: str) -> str | None:
+        """Identifies the language of a text; None also as long as the model is not read.
+
+        Args:
+            text: The text.
+        """
+        return language_of_text(text) if self._ready.is_set() else None
+
+    def _read(self) -> None:
+        try:
+            _identifier()
+        except Exception as error:  # the other columns are computed without it
+            log.warning("languages are not identified: %s: %s", type(error).__name__, error)
+            return
+        self._ready.set()
 
 
 def _counts(texts: pa.Array, script: str) -> Any:

@@ -62,7 +62,7 @@ def rows_of(
     for one in logged:
         try:
             samples += _samples(one)
-        except _OtherFormError as error:
+        except _OtherFormError as error:  # noqa: PERF203 (a request is a batch of texts)
             problems.append(f"request {one.request_id} was skipped: {error}")
     rows = features.rows(samples)
     if texts:
@@ -98,7 +98,7 @@ def _samples(logged: Logged) -> list[Sample]:
                 answer["text"],
                 truncated=answer.get("cut") is True,
                 score=score if isinstance(score, float | int) else None,
-            )  # fmt: skip
+            )
         )
     return samples
 

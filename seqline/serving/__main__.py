@@ -113,6 +113,12 @@ def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _sampling(options: argparse.Namespace) -> Sampling:
     """What is sampled, checked before anything is served."""
     if not options.sample_requests:
+        for name in ("sample_texts", "redact", "sample_folder"):
+            if getattr(options, name):
+                flag = "--" + name.replace("_", "-")
+                raise UserError(
+                    f"{flag} has no effect without --sample-requests; set the share of the answers to sample"
+                )
         return Sampling()
     if not options.sample_folder:
         raise UserError("--sample-requests needs --sample-folder: a folder, or an address such as gs://bucket/samples")

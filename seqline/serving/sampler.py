@@ -15,7 +15,7 @@ from seqline.artifacts.request_log import REQUESTS, SampledRequest
 from seqline.artifacts.row_log import now
 from seqline.endpoints.sampling import Sampling
 from seqline.sampling.features import Features, Sample, Tokens
-from seqline.sampling.identification import language_of_text
+from seqline.sampling.identification import Languages
 from seqline.sampling.recent import Recent
 from seqline.sampling.redaction import Redaction
 from seqline.sampling.rotating import RotatingLog, Rotation, prepare
@@ -64,7 +64,7 @@ class Sampler:
         # Each is written by one thread alone: characters that were queued, and that were handled.
         self._queued = self._handled = 0
         self._tokens: dict[str, Tokens | None] = {}
-        self._features = Features(self._tokens_of)
+        self._features = Features(self._tokens_of, Languages().identify)
         rotation = replace(rotation, total_bytes=settings.megabytes * 1_000_000)
         self._samples: RotatingLog[SampledRequest] = RotatingLog(
             REQUESTS, request_log.table_of, settings.folder, rotation, self._lost_samples
@@ -184,7 +184,6 @@ class Sampler:
         return None not in found
 
     def _run(self) -> None:
-        language_of_text("The model of languages is read now, before there is a request.")
         while True:
             try:
                 if not self.work(wait=1.0):

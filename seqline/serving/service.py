@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from seqline.errors import UserError
 from seqline.serving.answer_ids import Ids
 from seqline.serving.answers import Answer, Parameters
 from seqline.serving.batching import BusyError
@@ -70,6 +71,11 @@ class Service:
     def sampler(self) -> "Sampler | None":
         """Samples the answers; None where nothing is sampled."""
         return self._samplers.of(self.versions.applied.sampling)
+
+    def start(self) -> None:
+        """Starts to sample: what that needs is read before there is an answer."""
+        with contextlib.suppress(UserError):  # the versions report it
+            self._samplers.of(self.versions.source.desired().sampling)
 
     def close(self) -> None:
         """Writes the samples that are left."""

@@ -69,7 +69,7 @@ def test_each_version_has_its_own_tokenizer(model: bytes) -> None:
 
 def test_languages_are_identified_for_so_many_texts_a_second() -> None:
     now = 0.0
-    features = Features(lambda version: None, 3, lambda: now)
+    features = Features(lambda version: None, languages_a_second=3, clock=lambda: now)
     texts = [sample("Ein Hund rennt über die grüne Wiese.")] * 6
 
     def identified() -> list[bool]:
