@@ -216,11 +216,11 @@ def _ratings(chosen: "BackEnd") -> dict[str, dict[str, float]]:
         return {}
     from dataclasses import asdict
 
-    from seqline.sampling.corrections import ratings
-
     try:
+        from seqline.sampling.corrections import ratings
+
         return {version: asdict(rating) for version, rating in ratings(address).items()}
-    except UserError as error:  # the versions are there without them
+    except (UserError, ImportError) as error:  # the versions are there without them
         print(f"warning: no ratings: {error}", file=sys.stderr)
         return {}
 

@@ -2,8 +2,8 @@
 
 Vertex writes a row for each request that it logs, with the columns endpoint, deployed_model_id, logging_time,
 request_id, and request_payload and response_payload, lists of strings of JSON:
-https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging. Of `predict` the elements are the
-instances and the predictions; of `rawPredict`, the whole bodies. Both forms are read.
+https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging. That is not verified (docs/vertex.md), so
+both forms are read: elements that are instances and predictions, and elements that are whole bodies.
 
 What the log does not have: the version and interface of the server, latency, and slices; the reader says the version.
 """
