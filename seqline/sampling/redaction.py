@@ -74,6 +74,11 @@ class Redaction:
         if not isinstance(found, str):
             self._fail(f"redact: {self.name} returned a {type(found).__name__}, not a str")
             return None
+        try:
+            found.encode()
+        except UnicodeEncodeError:
+            self._fail(f"redact: {self.name} returned half of a surrogate pair")
+            return None
         return found
 
     def _fail(self, message: str) -> None:

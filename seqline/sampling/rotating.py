@@ -106,7 +106,11 @@ class RotatingLog(Generic[Row]):
 
     def _close_file(self) -> None:
         rows, self._rows, self._characters = self._rows, [], 0
-        self._waiting.append((len(rows), self._table_of(rows)))
+        try:
+            self._waiting.append((len(rows), self._table_of(rows)))
+        except Exception:  # the thread must go on
+            log.exception("%d rows of %s are no table", len(rows), self.kind.kind)
+            self._dropped(len(rows))
         if len(self._waiting) > self.rotation.waiting:
             count, _ = self._waiting.popleft()
             self._dropped(count)

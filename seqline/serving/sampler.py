@@ -1,6 +1,7 @@
 """Samples answers: the event loop puts them on a bounded queue, and one thread computes their rows and writes files."""
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -63,6 +64,7 @@ class Sampler:
         self._queue: queue.Queue[Sample | Feedback | None] = queue.Queue()
         # Each is written by one thread alone: characters that were queued, and that were handled.
         self._queued = self._handled = 0
+        self._ended = False
         self._tokens: dict[str, Tokens | None] = {}
         self._features = Features(self._tokens_of, Languages().identify)
         rotation = replace(rotation, total_bytes=settings.megabytes * 1_000_000)
@@ -73,6 +75,8 @@ class Sampler:
         self._feedback: RotatingLog[Feedback] = RotatingLog(
             FEEDBACK, feedback_log.table_of, settings.folder, rotation, self._lost_feedback
         )
+        # Otherwise tokenizers takes all cores, which the model needs.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         prepare(settings.folder)
         self._redaction: Redaction | None = None
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True) if thread else None
@@ -159,20 +163,18 @@ class Sampler:
         else:
             self._finish()
 
-    def work(self, wait: float = 0.0) -> bool:
+    def work(self, wait: float = 0.0) -> None:
         """Handles what is queued, and writes the files that are due.
 
         Args:
             wait: Seconds to wait for something.
-
-        Returns:
-            Whether the server goes on.
         """
         found: list[Sample | Feedback | None] = []
         with suppress(queue.Empty):
             found.append(self._queue.get(timeout=wait) if wait else self._queue.get_nowait())
             while len(found) < BATCH:
                 found.append(self._queue.get_nowait())
+        self._ended |= None in found
         samples = [one for one in found if isinstance(one, Sample)]
         if samples:
             self._add(samples)
@@ -181,16 +183,12 @@ class Sampler:
                 self._add_feedback(one)
         self._samples.tick()
         self._feedback.tick()
-        return None not in found
 
     def _run(self) -> None:
-        while True:
-            try:
-                if not self.work(wait=1.0):
-                    break
-            except Exception:  # without this loop nothing would be sampled any more
-                log.exception("sampled answers could not be handled")
-            time.sleep(PAUSE)
+        while not self._ended:
+            self.work(wait=1.0)
+            if self._queue.qsize() < BATCH:
+                time.sleep(PAUSE)
         self._finish()
 
     def _finish(self) -> None:
@@ -204,9 +202,10 @@ class Sampler:
         self._handled += sum(len(sample.source) + len(sample.output) for sample in samples)
         try:
             rows = self._features.rows(samples)
-        except Exception:
+        except Exception:  # the thread must go on
+            log.exception("the features of %d answers could not be computed", len(samples))
             self._lost_samples(len(samples))
-            raise
+            return
         characters = 0
         if self.settings.texts:
             for number, sample in enumerate(samples):

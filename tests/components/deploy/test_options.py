@@ -8,6 +8,7 @@ from google.cloud.aiplatform_v1.types import AcceleratorType
 from seqline.accelerators import MACHINES
 from seqline.components.deploy.hosting import kserve_hosting_of, sampling_of
 from seqline.components.deploy.options import Options
+from seqline.endpoints.sampling import folder_in
 from seqline.endpoints.vertex_hosting import Machine
 from seqline.schema.options import OptionsError
 
@@ -149,5 +150,7 @@ def test_a_server_on_kserve_gets_the_options_as_its_flags() -> None:
     options = Options(sample_requests=0.1, sample_texts=True, redact="json:dumps", sample_folder="s3://b/samples")
     (container,) = kserve_hosting_of(options).predictor("m", 3, "s3://b/model")["containers"]
     assert _sampling(command_line().parse_args(container["args"])) == sampling_of(options)
+    assert folder_in(container["args"]) == "s3://b/samples"
     (container,) = kserve_hosting_of(Options()).predictor("m", 3, "s3://b/model")["containers"]
     assert not _sampling(command_line().parse_args(container["args"])).share
+    assert folder_in(container["args"]) == ""

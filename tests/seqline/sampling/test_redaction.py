@@ -20,6 +20,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     module.stars = lambda text: "*" * len(text)  # type: ignore[attr-defined]
     module.none = lambda text: None  # type: ignore[attr-defined]
     module.fail = fail  # type: ignore[attr-defined]
+    module.half = lambda text: "\ud800"  # type: ignore[attr-defined]
     module.number = 3  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "own_hooks", module)
 
@@ -30,7 +31,9 @@ def test_a_text_is_stored_as_the_function_returns_it() -> None:
     assert Redaction()("secret") == "secret"
 
 
-@pytest.mark.parametrize("name", ["own_hooks:fail", "own_hooks:none", "own_hooks:missing", "no_such_module:x"])
+@pytest.mark.parametrize(
+    "name", ["own_hooks:fail", "own_hooks:none", "own_hooks:half", "own_hooks:missing", "no_such_module:x"]
+)
 def test_a_function_that_fails_drops_the_text_and_says_so_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
     redaction = Redaction(name)
     assert [redaction("secret"), redaction("secret")] == [None, None]

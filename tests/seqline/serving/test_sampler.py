@@ -111,8 +111,7 @@ def test_samples_whose_features_cannot_be_computed_are_counted_and_the_next_ones
     take(sampler, "a", "b")
     with monkeypatch.context() as patch:
         patch.setattr(sampler._features, "rows", lambda samples: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            sampler.work()
+        sampler.work()
     take(sampler, "c")
     sampler.close()
     assert counted(sampler, "seqline_sample_drops_total", reason="write") == 2
