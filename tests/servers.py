@@ -245,6 +245,7 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     grpc_port, draining = free_port(), threading.Event()
 
     async def serve() -> None:
+        service.start()
         versions.start()
         grpc_server = await start_grpc(service, "127.0.0.1", grpc_port, draining.is_set)
         await server.serve(sockets=[listener])

@@ -29,40 +29,67 @@ class Samplers:
         self._model_of, self._metrics = model_of, metrics
         self._settings = OFF
         self._sampler: Sampler | None = None
+        self._lock = threading.Lock()
+
+    def start(self, settings: Sampling) -> None:
+        """Makes the first sampler; returns when it is there.
+
+        Args:
+            settings: The settings at the start of the server.
+        """
+        self._settings = settings
+        if settings.share:
+            self._make(settings)
 
     def of(self, settings: Sampling) -> "Sampler | None":
-        """Returns the sampler; None where nothing is sampled.
+        """Returns the sampler; None where nothing is sampled, or not yet after a change.
 
         Args:
             settings: The current settings.
         """
-        if settings is not self._settings and settings != self._settings:
-            self._change(settings)
-        self._settings = settings
+        if settings is not self._settings:
+            if settings != self._settings:
+                self._change(settings)
+            self._settings = settings
         return self._sampler
 
     def close(self) -> None:
         """Writes what is left, and ends the sampler."""
-        if self._sampler:
-            self._sampler.close()
-            self._sampler = None
+        with self._lock:
+            sampler, self._sampler, self._settings = self._sampler, None, OFF
+        if sampler:
+            sampler.close()
 
     def _change(self, settings: Sampling) -> None:
-        before, self._sampler = self._sampler, None
+        with self._lock:
+            before, self._sampler, self._settings = self._sampler, None, settings
         if before:
             threading.Thread(target=before.close, name="samples-end").start()
-        if not settings.share:
+        if settings.share:
+            # In a thread: what is imported takes a second, and requests are answered meanwhile.
+            threading.Thread(target=self._make, args=[settings], name="samples-start").start()
+        else:
             log.info("answers are not sampled")
-            return
+
+    def _make(self, settings: Sampling) -> None:
         # What it needs, such as Arrow, a server that samples nothing does without.
         from seqline.serving.sampler import Sampler
 
         try:
-            self._sampler = Sampler(settings, self._model_of, self._metrics)
+            made = Sampler(settings, self._model_of, self._metrics)
         except OSError as error:
             log.error("answers are not sampled: %s cannot be made (%s)", settings.folder, error.strerror or error)
             return
+        with self._lock:
+            wanted = settings == self._settings
+            if wanted:
+                self._sampler = made
+        if not wanted:  # the settings have changed meanwhile, or the server ends
+            made.close()
+            return
         log.info(
             "%g%% of the answers are sampled to %s%s",
-            100 * settings.share, settings.folder, ", with their texts" if settings.texts else "",
-        )  # fmt: skip
+            100 * settings.share,
+            settings.folder,
+            ", with their texts" if settings.texts else "",
+        )

@@ -75,7 +75,7 @@ class Service:
     def start(self) -> None:
         """Starts to sample: what that needs is read before there is an answer."""
         with contextlib.suppress(UserError):  # the versions report it
-            self._samplers.of(self.versions.source.desired().sampling)
+            self._samplers.start(self.versions.source.desired().sampling)
 
     def close(self) -> None:
         """Writes the samples that are left."""

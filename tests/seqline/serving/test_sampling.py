@@ -59,6 +59,11 @@ def feedback(server: InProcess, **fields: Any) -> Any:
     return client.post(f"{server.url}/v1/feedback", json=fields)
 
 
+def switched(server: InProcess, sampling: Sampling) -> None:
+    wanted = server.versions.source.wanted = replace(server.versions.source.wanted, sampling=sampling)
+    until(lambda: server.versions.applied == wanted)
+
+
 def test_answers_of_all_interfaces_are_sampled_with_their_ids(tmp_path: Path) -> None:
     from seqline.serving.open_inference.messages import CLASSES
 
@@ -109,13 +114,14 @@ def test_without_the_second_switch_no_text_is_stored(quiet: InProcess) -> None:
     answer = quiet.predict("confidential").json()["predictions"][0]
     folder = Path(quiet.versions.applied.sampling.folder)
     assert feedback(quiet, id=answer["id"], rating=1).status_code == 200
-    quiet.versions.source.wanted = replace(quiet.versions.source.wanted, sampling=Sampling())
+    switched(quiet, Sampling())
     # Sampling that is switched off while the server runs writes what it has.
-    until(lambda: quiet.versions.applied == quiet.versions.source.wanted)
     until(lambda: quiet.predict("more") and any(folder.glob("requests-*")) and any(folder.glob("feedback-*")))
     assert b"confidential" not in b"".join(path.read_bytes() for path in folder.iterdir())
     assert [(row["source"], row["output"], row["source_characters"]) for row in rows_of(folder)] == [(None, None, 12)]
     assert "id" not in quiet.predict("more").json()["predictions"][0]
+    switched(quiet, Sampling(1.0, folder=str(folder)))
+    until(lambda: "id" in quiet.predict("more").json()["predictions"][0])
 
 
 def test_a_share_of_the_answers_is_sampled_as_their_ids_decide(tmp_path: Path) -> None:
