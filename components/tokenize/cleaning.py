@@ -63,8 +63,8 @@ class CleanBlocks(beam.DoFn):
         parameter, path = self.files[block.file][:2]
         options = self.options.of(parameter)
         columns = dict(zip(options.fields, map(clean_column, rows.columns), strict=True))
-        sides = self._sides(columns, len(rows.lines), options)
-        table = pa.table({**sides, "line": pa.array(np.asarray(rows.lines, np.int64))})
+        named = self._sides(columns, len(rows.lines), options)
+        table = pa.table({**named, "line": pa.array(np.asarray(rows.lines, np.int64))})
         again = self._header_again(columns, block)
         table = self._filter(table, again, path, parameter, tally)
         sides = [table[side].combine_chunks() for side in ("source", "target")]

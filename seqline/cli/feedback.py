@@ -42,10 +42,10 @@ def export(
     home: HomeOption = Path(".seqline"),
     api_endpoint: ApiOption = "",
 ) -> None:
-    """Write the corrections as pairs that the parameter feedback of a run takes.
+    """Write the corrections as pairs for the next run.
 
-    Of several corrections of an answer the last one counts. Corrections of answers whose texts are not known are left
-    out.
+    The parameter feedback of a run takes the file. Of several corrections of an answer the last one counts; corrections
+    of answers whose texts are not known are left out.
     """
     from seqline.sampling.corrections import FORMATS, corrections, write_pairs
 

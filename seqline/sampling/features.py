@@ -128,12 +128,8 @@ class Features:
             samples: The samples.
         """
         sources = [sample.source for sample in samples]
-        tokens = self._tokens(samples)
-        languages = self._languages(sources)
-        return [
-            _row(sample, *of_source)
-            for sample, *of_source in zip(samples, tokens, scripts_of(sources), languages, strict=True)
-        ]
+        columns = self._tokens(samples), scripts_of(sources), self._languages(sources)
+        return [_row(*row) for row in zip(samples, *columns, strict=True)]
 
     def _tokens(self, samples: Sequence[Sample]) -> "list[tuple[int, int, list[int]]]":
         """The number of tokens, of unknown tokens, and the buckets of each."""
