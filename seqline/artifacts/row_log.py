@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -154,6 +155,26 @@ class RowLog:
                 continue
             tables.append(table)
         return Found(pa.concat_tables(tables), tuple(unread))
+
+    def find(self, address: str | Path, id_: str, columns: Sequence[str], newest: int) -> dict[str, Any] | None:
+        """Returns the row with an id in the newest files; None if there is none. Files that cannot be read are skipped.
+
+        Args:
+            address: The folder's path or address.
+            id_: The value of the column id.
+            columns: The columns to return.
+            newest: The number of files to look in.
+
+        Raises:
+            UserError: If the folder cannot be listed.
+        """
+        for name in reversed(self.files(address)[-newest:]):
+            with suppress(FileNotFoundError, UserError):
+                table = self._read_file(str(address), name, None, None, ["id", *columns])
+                found = table.filter(pc.equal(table["id"], id_))
+                if found.num_rows:
+                    return dict(found.select(list(columns)).to_pylist()[0])
+        return None
 
     def _read_file(
         self, address: str, name: str, start: datetime | None, end: datetime | None, wanted: list[str]

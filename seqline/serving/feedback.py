@@ -1,5 +1,6 @@
 """`POST /v1/feedback`: what somebody says of an answer that was sampled."""
 
+import asyncio
 import math
 import re
 from dataclasses import dataclass
@@ -90,13 +91,13 @@ def routes(service: Service, read: Read) -> APIRouter:
         found = await read(request, parse_feedback)
         if found is None:
             return Response(status_code=GONE)
-        version = take(service, sampler, found[0])
+        version = await take(service, sampler, found[0])
         return JSONResponse({"id": found[0].id, "version": version})
 
     return router
 
 
-def take(service: Service, sampler: "Sampler", given: Given) -> str:
+async def take(service: Service, sampler: "Sampler", given: Given) -> str:
     """Stores feedback.
 
     Args:
@@ -115,10 +116,15 @@ def take(service: Service, sampler: "Sampler", given: Given) -> str:
 
     known = sampler.recent.find(given.id)
     if known is None:
+        # Another server's answer, or one of before this server started, is in a file.
+        if not sampler.may_look():
+            raise RequestError(Cause.BUSY, f"id: answer {given.id} cannot be looked for now; try again in 1 s", 1)
+        known = await asyncio.get_running_loop().run_in_executor(None, sampler.look, given.id)
+    if known is None:
         raise RequestError(
             Cause.UNKNOWN,
-            f"id: no answer {given.id} is known; it is the id of no sampled answer, or older than the answers that "
-            "this server remembers",
+            f"id: no answer {given.id} is known; it is the id of no sampled answer, of one too old, or of another "
+            "server's whose file is not written yet",
         )
     if not sampler.recent.count_feedback(given.id):
         raise RequestError(Cause.BUSY, f"id: there is too much feedback on answer {given.id}; it is not stored", 3600)

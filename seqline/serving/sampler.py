@@ -15,9 +15,10 @@ from seqline.artifacts.feedback_log import FEEDBACK, Feedback
 from seqline.artifacts.request_log import REQUESTS, SampledRequest
 from seqline.artifacts.row_log import now
 from seqline.endpoints.sampling import Sampling
+from seqline.errors import UserError
 from seqline.sampling.features import Features, Sample, Tokens
 from seqline.sampling.identification import Languages
-from seqline.sampling.recent import Recent
+from seqline.sampling.recent import Known, Recent
 from seqline.sampling.redaction import Redaction
 from seqline.sampling.rotating import RotatingLog, Rotation, prepare
 from seqline.serving.answer_ids import Ids
@@ -36,6 +37,10 @@ BATCH = 256
 """Most answers that the thread works on at once."""
 FEEDBACK_SECONDS = 5.0
 """Longest time that feedback waits for its file: people export what they have just corrected."""
+LOOKED_IN = 16
+"""Newest files that an answer of another server, or of before this one started, is looked for in."""
+LOOK_SECONDS = 1.0
+"""Least time between two such looks: whoever makes up ids must not keep the server busy."""
 END_SECONDS = 10.0
 """Time for the thread to write what is left when the server ends."""
 
@@ -65,6 +70,7 @@ class Sampler:
         # Each is written by one thread alone: characters that were queued, and that were handled.
         self._queued = self._handled = 0
         self._ended = False
+        self._look_at = 0.0
         self._tokens: dict[str, Tokens | None] = {}
         self._features = Features(self._tokens_of, Languages().identify)
         rotation = replace(rotation, total_bytes=settings.megabytes * 1_000_000)
@@ -129,6 +135,30 @@ class Sampler:
                 )
             )
             self.recent.add(id_, str(version))
+
+    def may_look(self) -> bool:
+        """Whether the files may be looked in now; then they may not be again for a while."""
+        now_ = time.monotonic()
+        if now_ < self._look_at:
+            return False
+        self._look_at = now_ + LOOK_SECONDS
+        return True
+
+    def look(self, id_: str) -> Known | None:
+        """Looks for an answer in the newest files, of this server and of others, and remembers it. Takes a while.
+
+        Args:
+            id_: The answer's id.
+        """
+        try:
+            row = REQUESTS.find(self.settings.folder, id_, ["version", "source", "output"], LOOKED_IN)
+        except UserError as error:
+            log.warning("%s", error)
+            return None
+        if row:
+            self.recent.add(id_, row["version"])
+            self.recent.keep(id_, row["source"], row["output"])
+        return self.recent.find(id_)
 
     def take_feedback(self, feedback: Feedback) -> bool:
         """Hands feedback to the thread.

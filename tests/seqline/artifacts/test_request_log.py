@@ -115,6 +115,14 @@ def test_files_that_are_being_written_and_files_of_others_are_ignored(tmp_path: 
     assert read_requests(tmp_path).unread == ()
 
 
+def test_a_row_is_found_by_its_id_in_the_newest_files(place: str) -> None:
+    write_requests(place, [replace(ROW, id="old", version="1")])
+    write_requests(place, [replace(ROW, id="new", version="2", time=NOON + timedelta(hours=1))])
+    assert REQUESTS.find(place, "new", ["version"], newest=1) == {"version": "2"}
+    assert REQUESTS.find(place, "old", ["version"], newest=1) is None
+    assert REQUESTS.find(place, "old", ["version"], newest=2) == {"version": "1"}
+
+
 def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
     path = Path(write_requests(tmp_path / "log", [ROW]))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

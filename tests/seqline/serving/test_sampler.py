@@ -12,6 +12,7 @@ from seqline.artifacts.feedback_log import Feedback, read_feedback
 from seqline.artifacts.request_log import read_requests
 from seqline.artifacts.row_log import now
 from seqline.endpoints.sampling import Sampling
+from seqline.sampling.recent import Known
 from seqline.serving import sampler as module
 from seqline.serving.answer_ids import Ids
 from seqline.serving.answers import Answer
@@ -116,6 +117,23 @@ def test_samples_whose_features_cannot_be_computed_are_counted_and_the_next_ones
     sampler.close()
     assert counted(sampler, "seqline_sample_drops_total", reason="write") == 2
     assert read_requests(tmp_path).table.num_rows == 1
+
+
+def test_an_answer_of_another_server_is_found_once_its_file_is_written(make: Make) -> None:
+    other, sampler = make(texts=True), make(texts=True)
+    (id_,) = take(other, "dog").sampled
+    assert sampler.look(id_) is None
+    other.close()
+    assert sampler.look(id_) == Known("3", "dog", "of dog")
+    assert sampler.recent.find(id_) == Known("3", "dog", "of dog")
+
+
+def test_files_are_looked_in_once_a_second(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler, now_ = make(), 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now_)
+    assert [sampler.may_look(), sampler.may_look()] == [True, False]
+    now_ = 101.0
+    assert sampler.may_look()
 
 
 def test_a_folder_that_cannot_be_written_costs_counted_rows(make: Make, tmp_path: Path) -> None:
