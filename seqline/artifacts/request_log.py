@@ -35,7 +35,8 @@ class SampledRequest:
         source_characters: Characters of the text.
         source_tokens: Tokens of the text, without the end of sentence; -1 where the model has no tokenizer on the host.
         output_characters: Characters of the output.
-        output_tokens: Tokens of the output, without the end of sentence; -1 where they are not known.
+        output_tokens: Tokens of the output, without the end of sentence: as the model returned them, else those of the
+            tokenizer on the host; -1 without both.
         unknown_tokens: Tokens of the text that are unknown, or bytes of characters that have no token; -1 as above.
         script: The Unicode script of most of its letters, such as Latin, Han or Cyrillic; Common without letters.
         language: The language that the text is likely in, by ISO 639-1; null where it was not identified: a text

@@ -34,7 +34,7 @@ class Sample:
         seconds: Time to answer the request.
         source: The text, as the model got it.
         output: The answer.
-        output_tokens: Tokens of the output; -1 where they are not known.
+        output_tokens: Tokens of the output, as the model returned them; -1 if it did not.
         truncated: Whether the text was truncated.
         score: The answer's score.
         slice: The client's label.
@@ -91,6 +91,14 @@ class Tokens:
         texts = [" ".join(text.split(MARK)[::2]) if MARK in text else text for text in sources]
         return self._tokenizer.encode_sources([clean(text) for text in texts])
 
+    def of_outputs(self, outputs: Sequence[str]) -> list[int]:
+        """Returns the number of tokens of each output.
+
+        Args:
+            outputs: The outputs.
+        """
+        return list(map(len, self._tokenizer.encode_targets(list(outputs))))
+
     def unknown(self, tokens: Sequence[int]) -> int:
         """The number of tokens that are unknown, or bytes of characters without a token.
 
@@ -98,6 +106,9 @@ class Tokens:
             tokens: Token ids.
         """
         return sum(id_ in self._unknown for id_ in tokens)
+
+
+_Tokens = tuple[int, int, list[int], int]
 
 
 class Features:
@@ -131,16 +142,20 @@ class Features:
         columns = self._tokens(samples), scripts_of(sources), self._languages(sources)
         return [_row(*row) for row in zip(samples, *columns, strict=True)]
 
-    def _tokens(self, samples: Sequence[Sample]) -> "list[tuple[int, int, list[int]]]":
-        """The number of tokens, of unknown tokens, and the buckets of each."""
-        found: list[tuple[int, int, list[int]]] = [(-1, -1, [])] * len(samples)
+    def _tokens(self, samples: Sequence[Sample]) -> list[_Tokens]:
+        """The number of tokens, of unknown tokens, the buckets of each, and the number of tokens of the output."""
+        found: list[_Tokens] = [(-1, -1, [], sample.output_tokens) for sample in samples]
         for version in dict.fromkeys(sample.version for sample in samples):
             tokens = self._tokens_of(version)
             if tokens is None:
                 continue
             rows = [row for row, sample in enumerate(samples) if sample.version == version]
-            for row, ids in zip(rows, tokens.of([samples[row].source for row in rows]), strict=True):
-                found[row] = (len(ids), tokens.unknown(ids), sorted(id_ % TOKEN_BUCKETS for id_ in ids))
+            sources = tokens.of([samples[row].source for row in rows])
+            outputs = tokens.of_outputs([samples[row].output for row in rows])
+            for row, ids, of_output in zip(rows, sources, outputs, strict=True):
+                known = samples[row].output_tokens
+                buckets = sorted(id_ % TOKEN_BUCKETS for id_ in ids)
+                found[row] = (len(ids), tokens.unknown(ids), buckets, of_output if known < 0 else known)
         return found
 
     def _languages(self, texts: Sequence[str]) -> list[str | None]:
@@ -155,7 +170,7 @@ class Features:
         return [self._language_of(text) if row in chosen else None for row, text in enumerate(texts)]
 
 
-def _row(sample: Sample, tokens: tuple[int, int, list[int]], script: str, language: str | None) -> SampledRequest:
+def _row(sample: Sample, tokens: _Tokens, script: str, language: str | None) -> SampledRequest:
     source, output = sample.source.strip(), sample.output.strip()
     return SampledRequest(
         id=sample.id,
@@ -166,7 +181,7 @@ def _row(sample: Sample, tokens: tuple[int, int, list[int]], script: str, langua
         source_characters=len(sample.source),
         source_tokens=tokens[0],
         output_characters=len(sample.output),
-        output_tokens=sample.output_tokens,
+        output_tokens=tokens[3],
         unknown_tokens=tokens[1],
         script=script,
         language=language,

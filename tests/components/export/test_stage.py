@@ -94,7 +94,7 @@ def test_the_tokenizer_beside_the_graph_gives_its_tokens(exported_model: Path, l
     tokens = Tokens.of_model(exported_model)
     assert tokens is not None
     texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:4]] + [" a\tb\u200bc ", "犬"]
-    counted = loaded_model.signatures["serving_default"](text=tf.constant(texts))["input_tokens"].numpy().tolist()
+    counted = loaded_model.signatures["stream_start"](text=tf.constant(texts))["input_tokens"].numpy().tolist()
     # The graph counts the end of the text too.
     assert [len(row) + 1 for row in tokens.of(texts)] == counted
 

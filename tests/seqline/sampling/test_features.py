@@ -49,6 +49,13 @@ def test_a_row_has_the_features_of_text_and_answer(model: bytes) -> None:
     assert (row.source, row.output) == (None, None)
 
 
+def test_the_tokens_of_an_output_are_the_models_or_else_those_of_its_text(model: bytes) -> None:
+    features = Features(lambda version: tokens(model))
+    returned, unknown = features.rows([sample("a", "a dog runs", output_tokens=9), sample("a", "a dog runs")])
+    assert returned.output_tokens == 9
+    assert unknown.output_tokens == len(tokens(model).of(["a dog runs"])[0])
+
+
 def test_bytes_of_characters_without_a_token_are_unknown(model: bytes) -> None:
     (row,) = Features(lambda version: tokens(model)).rows([sample("a 犬")])
     assert row.unknown_tokens == len("犬".encode())
