@@ -44,12 +44,12 @@ def main() -> int:
     model = args.run / "export" / "model"
     direct = _run_module("benchmarks.serving.direct", model=model, texts=args.texts, seconds=seconds)
     with server(model) as url:
-        _load(url, args.texts, seconds=3)
-        batched = _load(url, args.texts, seconds=seconds)
-        steady = _load(url, args.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
+        run_load(url, args.texts, seconds=3)
+        batched = run_load(url, args.texts, seconds=seconds)
+        steady = run_load(url, args.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
     with server(model, "--max-batch", "1") as url:
-        _load(url, args.texts, seconds=3)
-        unbatched = _load(url, args.texts, seconds=seconds)
+        run_load(url, args.texts, seconds=3)
+        unbatched = run_load(url, args.texts, seconds=seconds)
     rows = [
         ["SavedModel, batches of 64", direct["per_second"], "", ""],
         [f"server, {CLIENTS} clients", *_row(batched)],
@@ -122,8 +122,8 @@ def hugging_face(
         command = [str(python), "-m", "uvicorn", "hugging_face:app", "--port", str(port), "--log-level", "warning"]
         command += ["--workers", str(workers), "--app-dir", str(Path(__file__).parent / "serving")]
         with _running(command, f"http://127.0.0.1:{port}/docs", variables):
-            _load(f"http://127.0.0.1:{port}/predict", texts, seconds=3)
-            load = _load(f"http://127.0.0.1:{port}/predict", texts, seconds=seconds)
+            run_load(f"http://127.0.0.1:{port}/predict", texts, seconds=3)
+            load = run_load(f"http://127.0.0.1:{port}/predict", texts, seconds=seconds)
         found[f"FastAPI and Hugging Face, {workers} processes"] = load
     return found
 
@@ -151,7 +151,18 @@ def _healthy(url: str) -> bool:
         return False
 
 
-def _load(url: str, texts: Path, seconds: float, rate: float | None = None) -> dict[str, Any]:
+def run_load(url: str, texts: Path, seconds: float, rate: float | None = None) -> dict[str, Any]:
+    """Runs the load generator.
+
+    Args:
+        url: URL of the predict method.
+        texts: Corpus whose sources are sent.
+        seconds: Its duration.
+        rate: Requests a second; None for the highest load.
+
+    Returns:
+        What it prints.
+    """
     paced = {} if rate is None else {"rate": rate}
     return _run_module("benchmarks.serving.load", url=url, texts=texts, clients=CLIENTS, seconds=seconds, **paced)
 

@@ -21,6 +21,7 @@ def training(
     data: str = "",
     valid_data: str = "",
     test_data: str = "",
+    feedback: str = "",
     task: str = "translation",
     source_language: str = "en",
     target_language: str = "de",
@@ -65,17 +66,18 @@ def training(
     )
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="retraining"):
         checked = snapshot(
-            data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
-            target_language=target_language, source_field=source_field, target_field=target_field,
-            context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
+            data=data, valid_data=valid_data, test_data=test_data, feedback=feedback, task=task,
+            source_language=source_language, target_language=target_language, source_field=source_field,
+            target_field=target_field, context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
             previous_corpus=previous_corpus, warm_start=warm_start, endpoint=endpoint, corpus=corpus, training=training,
             decoding=decoding, model_card=model_card, evaluation=evaluation, gate=gate, serving=serving,
             notification=notification,
         ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
         text = tokenize(
-            data=data, valid_data=valid_data, test_data=test_data, fingerprint=checked["fingerprint"],
-            options=checked["corpus"], previous_corpus=previous_corpus, beam_options=beam_options,
+            data=data, valid_data=valid_data, test_data=test_data, feedback=feedback,
+            fingerprint=checked["fingerprint"], options=checked["corpus"], previous_corpus=previous_corpus,
+            beam_options=beam_options,
         ).outputs["corpus"]  # fmt: skip
         checkpoint = train(
             corpus=text,

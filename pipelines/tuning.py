@@ -27,6 +27,7 @@ def make_tuning(search: Any) -> Any:
         data: str = "",
         valid_data: str = "",
         test_data: str = "",
+        feedback: str = "",
         task: str = "translation",
         source_language: str = "en",
         target_language: str = "de",
@@ -64,17 +65,18 @@ def make_tuning(search: Any) -> Any:
         )
         with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="tuning"):
             checked = snapshot(
-                data=data, valid_data=valid_data, test_data=test_data, task=task, source_language=source_language,
-                target_language=target_language, source_field=source_field, target_field=target_field,
-                context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
+                data=data, valid_data=valid_data, test_data=test_data, feedback=feedback, task=task,
+                source_language=source_language, target_language=target_language, source_field=source_field,
+                target_field=target_field, context_field=context_field, slice_field=slice_field, tokenizer=tokenizer,
                 previous_corpus=previous_corpus, warm_start=warm_start, corpus=corpus, tuning=tuning,
                 training=training, decoding=decoding, model_card=model_card, evaluation=evaluation,
                 notification=notification,
             ).set_caching_options(enable_caching=False).outputs  # fmt: skip
 
             text = tokenize(
-                data=data, valid_data=valid_data, test_data=test_data, fingerprint=checked["fingerprint"],
-                options=checked["corpus"], previous_corpus=previous_corpus, beam_options=beam_options,
+                data=data, valid_data=valid_data, test_data=test_data, feedback=feedback,
+                fingerprint=checked["fingerprint"], options=checked["corpus"], previous_corpus=previous_corpus,
+                beam_options=beam_options,
             ).outputs["corpus"]  # fmt: skip
             best = search(
                 corpus=text,

@@ -39,6 +39,8 @@ _PROPERTIES = {
     "Syrc": "Syriac", "Tale": "Tai_Le", "Talu": "New_Tai_Lue", "Taml": "Tamil", "Tavt": "Tai_Viet", "Telu": "Telugu",
     "Tfng": "Tifinagh", "Thaa": "Thaana", "Thai": "Thai", "Tibt": "Tibetan", "Vaii": "Vai", "Yiii": "Yi",
 }  # fmt: skip
+SCRIPTS = tuple(sorted(set(_PROPERTIES.values())))
+"""The scripts that are known, by the name of their Unicode property."""
 _CLASSES = {
     **{code: rf"\p{{{name}}}" for code, name in _PROPERTIES.items()},
     "Hanb": r"\p{Han}\p{Bopomofo}",

@@ -205,12 +205,13 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     Args:
         engines: The workers, by version.
         concurrency: Batches in flight of each.
-        options: Limits, and log_texts.
+        options: Limits, log_texts and sampling.
     """
     import pytest
     import uvicorn
     import uvloop
 
+    from seqline.endpoints.sampling import Sampling
     from seqline.serving import versions as module
     from seqline.serving.engine import Device
     from seqline.serving.grpc_service import start_grpc
@@ -220,8 +221,10 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     from seqline.serving.service import Service
     from seqline.serving.sources import Desired
 
+    sampling = options.pop("sampling", Sampling())
+
     class Engines:
-        wanted = Desired({min(engines): 100})
+        wanted = Desired({min(engines): 100}, sampling=sampling)
 
         def desired(self) -> Desired:
             return self.wanted
@@ -242,11 +245,13 @@ def in_process(engines: dict[int, StandInEngine], concurrency: int = 2, **option
     grpc_port, draining = free_port(), threading.Event()
 
     async def serve() -> None:
+        service.start()
         versions.start()
         grpc_server = await start_grpc(service, "127.0.0.1", grpc_port, draining.is_set)
         await server.serve(sockets=[listener])
         await grpc_server.stop(0)
         await versions.stop()
+        service.close()
 
     with socket.socket() as listener, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.Engine, "start", start)

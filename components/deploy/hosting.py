@@ -2,7 +2,9 @@
 
 from seqline.components.deploy.options import Cloud, Options
 from seqline.endpoints.kserve.hosting import Hosting as KServeHosting
+from seqline.endpoints.sampling import Sampling
 from seqline.endpoints.vertex_hosting import Access, Hosting, Machine
+from seqline.paths import local
 
 
 def hosting_of(options: Options, cloud: Cloud) -> Hosting:
@@ -57,4 +59,20 @@ def kserve_hosting_of(options: Options) -> KServeHosting:
         service_account=options.service_account,
         timeout=options.request_timeout,
         gateway=options.gateway,
+        sampling=sampling_of(options),
+    )
+
+
+def sampling_of(options: Options) -> Sampling:
+    """Returns what a server samples of its requests.
+
+    Args:
+        options: Serving options.
+    """
+    return Sampling(
+        share=options.sample_requests,
+        texts=options.sample_texts,
+        redact=options.redact,
+        folder=local(options.sample_folder),
+        megabytes=options.sample_megabytes,
     )

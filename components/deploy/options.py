@@ -23,6 +23,7 @@ ON_VERTEX = {
     "private_address": "set gateway",
 }
 ON_KSERVE = ("deployment_mode", "cpu", "memory", "scale_metric", "scale_target", "gateway")
+SAMPLING = ("sample_texts", "redact", "sample_folder", "sample_megabytes")
 # pkg/apis/serving/v1beta1/inference_service_validation.go of KServe: the metrics of its two autoscalers.
 METRICS = {"standard": ("cpu", "memory"), "serverless": ("concurrency", "rps")}
 
@@ -122,6 +123,28 @@ class Options(BaseOptions):
         pattern=r"^(bq://[a-z][a-z0-9.:-]*[a-z0-9]\.\w+(\.\w+)?)?$",
         description="BigQuery table of this log, as bq://PROJECT.DATASET.TABLE; empty for a new data set.",
     )
+    sample_requests: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the answers that the server samples for monitoring, on a laptop and on KServe; 0 for "
+        "none.",
+    )
+    sample_texts: bool = Field(False, description="Whether the texts of sampled requests are stored too.")
+    redact: str = Field(
+        "",
+        pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$",
+        description="Function that texts pass before they are stored, as my_package.module:function, from str to str; "
+        "empty for none.",
+    )
+    sample_folder: str = Field(
+        "",
+        description="Folder or bucket address of the samples and of feedback; empty for the folder of a local "
+        "endpoint.",
+    )
+    sample_megabytes: int = Field(
+        1000, ge=1, description="Largest size of the samples in MB, and of the feedback; the oldest files are deleted."
+    )
     private_projects: list[str] = Field(
         [], description="Projects that may connect to a private endpoint, besides its own."
     )
@@ -217,6 +240,11 @@ class Options(BaseOptions):
                 yield Fault((name,), f"has no effect on KServe; {instead + ', and ' if instead else ''}leave it out")
         if self.accelerator_type not in ("", KUBERNETES_GPU):
             yield Fault(("accelerator_type",), f"is a GPU of Vertex AI; on KServe write {KUBERNETES_GPU}")
+        if self.sample_requests and "://" not in self.sample_folder:
+            yield Fault(
+                ("sample_folder",),
+                f"is {self.sample_folder!r}; on KServe write the address of a bucket, such as s3://bucket/samples",
+            )
         if self.deployment_mode == "standard" and self.min_replicas == 0:
             yield Fault(("min_replicas",), "is 0, which needs deployment_mode: serverless on KServe; write 1 or more")
         if self.deployment_mode == "serverless" and self._is_set("target_utilization"):
@@ -226,6 +254,8 @@ class Options(BaseOptions):
         for name in ON_KSERVE:
             if self._is_set(name):
                 yield Fault((name,), "is an option of KServe and has no effect on Vertex AI; leave it out")
+        if self.sample_requests:
+            yield Fault(("sample_requests",), "has no effect on Vertex AI; set log_requests")
         if self.accelerator_type == KUBERNETES_GPU:
             yield Fault(("accelerator_type",), "is Kubernetes' name of a GPU; on Vertex AI write one such as NVIDIA_L4")
         if self.min_replicas == 0:
@@ -248,6 +278,11 @@ class Options(BaseOptions):
             raise ValueError(
                 "request_timeout: requests to a shared endpoint have a time limit of 60 s; use endpoint_type: dedicated"
             )
+        for name in SAMPLING:
+            if self._is_set(name) and not self.sample_requests:
+                raise ValueError(
+                    f"{name} is set, but sample_requests is 0; set the share of the answers to sample, such as 0.1"
+                )
         if self.log_table and not self.log_requests:
             raise ValueError(
                 "log_table is set, but log_requests is 0; set the share of the requests to log, such as 0.1"

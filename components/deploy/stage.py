@@ -7,7 +7,7 @@ from pathlib import Path
 from seqline.artifacts.decision import Decision, Judged, read_decision
 from seqline.artifacts.deployment import FILE, Deployment, Smoke
 from seqline.artifacts.exported_model import ExportedModel
-from seqline.components.deploy.hosting import hosting_of, kserve_hosting_of
+from seqline.components.deploy.hosting import hosting_of, kserve_hosting_of, sampling_of
 from seqline.components.deploy.options import Cloud, Options
 from seqline.endpoints.back_end import BackEnd, State, is_of
 from seqline.endpoints.opening import open_back_end
@@ -64,7 +64,8 @@ def deploy(
         return deployment
     options.check_on(endpoint)
     hosting = hosting_of(options, cloud)
-    back_end = open_back_end(endpoint, options.port, hosting, api_endpoint, kserve_hosting_of(options))
+    on_kserve, sampling = kserve_hosting_of(options), sampling_of(options)
+    back_end = open_back_end(endpoint, options.port, hosting, api_endpoint, on_kserve, sampling)
     texts = [sample.source for sample in decided.samples[:SMOKE_TEXTS]] or ["1"]
     metrics = {name: metric.value for name, metric in decided.challenger.items()}
     with back_end.locked():

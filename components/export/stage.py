@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from seqline.accelerators import require_gpu
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus, Manifest
-from seqline.artifacts.exported_model import Decoding, Description, ExportedModel
+from seqline.artifacts.exported_model import EXTRA, Decoding, Description, ExportedModel
 from seqline.atomic import atomic_directory
 from seqline.components.export import card
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
@@ -109,6 +110,7 @@ def export(
                 card.write_card(description, trained, Corpus(corpus), model_card), encoding="utf-8"
             )
             write_warmup(folder, texts[:WARM_UP_TEXTS] or [""])
+            shutil.copyfile(trained.tokenizer, folder / EXTRA / trained.tokenizer.name)
             foreign = foreign_ops(folder)
             if foreign:
                 raise RuntimeError(f"the graph has ops that a model server does not provide: {', '.join(foreign)}")

@@ -12,6 +12,7 @@ def snapshot(
     snapshot: Output[Artifact],
     valid_data: str = "",
     test_data: str = "",
+    feedback: str = "",
     task: str = "translation",
     source_language: str = "en",
     target_language: str = "de",
@@ -63,6 +64,7 @@ def snapshot(
         snapshot: snapshot.json, with path, size and checksum of each file.
         valid_data: Validation files in the same form; empty for none.
         test_data: Test files in the same form; empty for none.
+        feedback: Files of corrections in the same form, for training alone; empty for none.
         task: Task of the model.
         source_language: Language code of the sources.
         target_language: Language code of the targets.

@@ -34,6 +34,7 @@ class Snapshot(Record):
         test_data: The parameter, as given.
         fingerprint: 64 hexadecimal digits.
         files: The input files.
+        feedback: The parameter, as given.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="run the snapshot stage again")
@@ -43,6 +44,7 @@ class Snapshot(Record):
     test_data: str
     fingerprint: str
     files: list[InputFile]
+    feedback: str = ""
 
 
 def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: bool = False) -> tuple[Any, ...]:
@@ -80,6 +82,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         parameters.get("test_data", ""),
         tokenizer,
         parameters.get("previous_corpus", ""),
+        parameters.get("feedback", ""),
     )
     started_from = folder_fingerprint(warm_start, "warm_start") if warm_start else ""
     sections = (options.model_dump(mode="json") for name, options in resolved.items() if name not in UNCHANGED)
@@ -104,12 +107,13 @@ def snapshot(
     test_data: str = "",
     tokenizer: str = "",
     previous_corpus: str = "",
+    feedback: str = "",
 ) -> str:
     """Lists the input files and fingerprints their content.
 
     Writes into the output folder:
 
-        snapshot.json   {"schema_version", "data", "valid_data", "test_data", "fingerprint",
+        snapshot.json   {"schema_version", "data", "valid_data", "test_data", "feedback", "fingerprint",
                          "files": [{"path", "size", "checksum", "generation", "parameter"}]}
 
     The fingerprint depends only on each file's base name, size, checksum and parameter: the same files in another
@@ -126,6 +130,7 @@ def snapshot(
         test_data: Test files in the same form; empty for none.
         tokenizer: The SentencePiece model that the corpus will use; empty for none.
         previous_corpus: The corpus folder that drift will be measured against; empty for none.
+        feedback: Files of corrections in the same form; empty for none.
 
     Returns:
         The fingerprint, 64 hexadecimal digits.
@@ -134,10 +139,10 @@ def snapshot(
         UserError: `data` is empty, or a parameter names a missing, empty or unreadable file or a folder, or a query
             that BigQuery refuses.
     """
-    files = describe_all(data, valid_data, test_data, tokenizer, previous_corpus)
+    files = describe_all(data, valid_data, test_data, tokenizer, previous_corpus, feedback)
     fingerprint = fingerprint_of(files)
     with atomic_directory(output, "snapshot.json") as folder:
-        Snapshot(data, valid_data, test_data, fingerprint, files).write(folder / "snapshot.json")
+        Snapshot(data, valid_data, test_data, fingerprint, files, feedback).write(folder / "snapshot.json")
     size = sum(file.size for file in files)
     logging.getLogger(__name__).info("%d file(s), %d bytes, fingerprint %s", len(files), size, fingerprint)
     return fingerprint

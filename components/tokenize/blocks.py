@@ -91,10 +91,13 @@ class CutFiles(beam.DoFn):
             problem = f"{path} cannot be read after line {line}: {error}; is the file complete?"
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[problem]))
 
+    def _fields(self, file: int) -> tuple[str, ...]:
+        return self.options.of(self.files[file].parameter).fields
+
     def _text(self, file: int, path: str, form: str, compression: str) -> Iterator[Block]:
         with fsspec.open(path, "rb") as packed, decompressed(packed, compression) as stream:
             start = _start(stream)
-            header = read_header(start, path, form, self.options.fields)
+            header = read_header(start, path, form, self._fields(file))
             offset, line = header.size, 1 + header.lines
             records = _whole_records(start[offset:], stream, path, form, header.delimiter, line)
             for number, (block, lines) in enumerate(records):
@@ -120,7 +123,7 @@ class CutFiles(beam.DoFn):
                 shutil.copyfileobj(stream, target, BLOCK_BYTES)
         with fsspec.open(where, "rb") as stream:
             parquet = pq.ParquetFile(stream)
-            check_columns(parquet.schema_arrow, self.options.fields, path)
+            check_columns(parquet.schema_arrow, self._fields(file), path)
             row = 1
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows

@@ -16,7 +16,7 @@ from seqline.components.tokenize.formats import Input
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.rows import Rows, parse
 from seqline.components.tokenize.rules import check, thresholds
-from seqline.components.tokenize.segments import PARAMETERS, Segments, hashed, mixed
+from seqline.components.tokenize.segments import OURS, PARAMETERS, Segments, hashed, mixed
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean_column, folded_column
 from seqline.inputs.storage import fsspec
@@ -51,7 +51,7 @@ class CleanBlocks(beam.DoFn):
         tally = Tally()
         path = self.files[block.file].path
         try:
-            rows = parse(block, path, self.options, tally)
+            rows = parse(block, path, self.options.of(self.files[block.file].parameter), tally)
             table = self._clean(rows, block, tally)
             if table.num_rows:
                 yield from self._write(table, f"{self.work}/clean-{block.file:05}-{block.offset}-{block.first}")
@@ -61,8 +61,10 @@ class CleanBlocks(beam.DoFn):
 
     def _clean(self, rows: Rows, block: Block, tally: Tally) -> pa.Table:
         parameter, path = self.files[block.file][:2]
-        columns = dict(zip(self.options.fields, map(clean_column, rows.columns), strict=True))
-        table = pa.table({**self._sides(columns, len(rows.lines)), "line": pa.array(np.asarray(rows.lines, np.int64))})
+        options = self.options.of(parameter)
+        columns = dict(zip(options.fields, map(clean_column, rows.columns), strict=True))
+        named = self._sides(columns, len(rows.lines), options)
+        table = pa.table({**named, "line": pa.array(np.asarray(rows.lines, np.int64))})
         again = self._header_again(columns, block)
         table = self._filter(table, again, path, parameter, tally)
         sides = [table[side].combine_chunks() for side in ("source", "target")]
@@ -78,9 +80,8 @@ class CleanBlocks(beam.DoFn):
             table = table.append_column(name, pa.array(values))
         return table
 
-    def _sides(self, columns: dict[str, pa.Array], count: int) -> dict[str, pa.Array]:
-        """The columns that all tasks share: source, target and slice."""
-        options = self.options
+    def _sides(self, columns: dict[str, pa.Array], count: int, options: Options) -> dict[str, pa.Array]:
+        """The columns that all tasks share: source, target and slice, which of feedback is `feedback`."""
         source = columns[options.source_field] if options.source_field else pa.array([""] * count, pa.string())
         if options.context_field:
             # The form of T5: Raffel et al., 2020, appendix D.
@@ -89,7 +90,10 @@ class CleanBlocks(beam.DoFn):
             some = pc.and_(pc.not_equal(source, ""), pc.not_equal(context, ""))
             source = pc.if_else(some, joined, "")
         sides = {"source": source, "target": columns[options.target_field]}
-        return {**sides, "slice": columns[options.slice_field]} if options.slice_field else sides
+        if not self.options.slice_field:
+            return sides
+        slices = columns[options.slice_field] if options.slice_field else pa.array(["feedback"] * count, pa.string())
+        return {**sides, "slice": slices}
 
     def _header_again(self, columns: dict[str, pa.Array], block: Block) -> Mask:
         """The rows that are the header once more, as files that were joined with cat have them."""
@@ -113,8 +117,7 @@ class CleanBlocks(beam.DoFn):
             long = pc.or_(pc.greater(pc.utf8_length(source), most), long)
         found = (("empty", empty), ("too_long", long))
         masks = [("header", again), *((name, mask.to_numpy(zero_copy_only=False)) for name, mask in found)]
-        # Validation and test files are the user's own choice of pairs: no rule changes them.
-        if parameter == "data":
+        if parameter in OURS:
             pairs = Pairs(source, target, (self.options.source_language, self.options.target_language))
             masks += check(pairs, self.thresholds)
         accepted = tally.reject_matches(masks, table, [path])

@@ -15,6 +15,7 @@ def tokenize(
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     previous_corpus: str = "",
     beam_options: str = "",
+    feedback: str = "",
 ) -> None:
     """Cleans, splits and tokenizes raw text pairs with Apache Beam.
 
@@ -29,6 +30,7 @@ def tokenize(
         options: Task, languages, fields and corpus options; docs/parameters.md lists them.
         previous_corpus: Corpus folder to measure drift against, local or in a bucket; empty for none.
         beam_options: Flags of Apache Beam, such as --runner=...; all cores of the task by default.
+        feedback: Files of corrections from `seqline feedback export`, for training alone; empty for none.
     """
     from pathlib import Path
 
@@ -36,7 +38,7 @@ def tokenize(
     from seqline.components.tokenize.stage import tokenize as run
 
     inputs = data, Path(corpus.path), Path(report.path), fingerprint, valid_data, test_data
-    manifest = run(*inputs, beam_options, previous_corpus, Options(**options))
+    manifest = run(*inputs, beam_options, previous_corpus, Options(**options), feedback)
     # Strings: kfp.local reads a number back as another type, and then misses its own cache.
     corpus.metadata.update(
         fingerprint=manifest.fingerprint,

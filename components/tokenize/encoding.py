@@ -19,13 +19,14 @@ from seqline.components.tokenize.formats import Input
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.repetition import repeated
 from seqline.components.tokenize.rules import thresholds
-from seqline.components.tokenize.segments import PARAMETERS, Hashes, hashed, read_tables
+from seqline.components.tokenize.segments import OURS, PARAMETERS, Hashes, hashed, read_tables
 from seqline.components.tokenize.shards import ShardWriter
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import folded_column
 from seqline.inputs.storage import fsspec
 
-_DATA = PARAMETERS.index("data")
+_OURS = [PARAMETERS.index(name) for name in OURS]
+_FEEDBACK = PARAMETERS.index("feedback")
 
 
 class EncodeSplit(beam.DoFn):
@@ -72,6 +73,7 @@ class EncodeSplit(beam.DoFn):
                 for batch in read_tables(path):
                     table, encoded = self._filter(batch, split, encoder, tally)
                     tally.kept[split] += len(table)
+                    tally.feedback += int((table["parameter"].to_numpy() == _FEEDBACK).sum())
                     if "slice" in table.column_names:
                         tally.slices.setdefault(split, Counter()).update(table["slice"].to_pylist())
                     if texts:
@@ -94,7 +96,7 @@ class EncodeSplit(beam.DoFn):
         source = np.maximum(encoded.source.lengths - encoder.prompt_tokens, 0)
         shorter, longer = (chosen(source, encoded.target.lengths) for chosen in (np.minimum, np.maximum))
         # Validation and test files are the user's own choice of pairs: no rule may change a published test set.
-        from_data = table["parameter"].to_numpy() == _DATA
+        from_data = np.isin(table["parameter"].to_numpy(), _OURS)
         # A text of U+2581 alone, which SentencePiece takes for a space, has no tokens.
         empty = encoded.target.lengths == 0
         if self.options.source_field:

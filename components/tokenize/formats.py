@@ -12,7 +12,7 @@ class Input(NamedTuple):
     """One input file.
 
     Attributes:
-        parameter: The parameter that names it: "data", "valid_data" or "test_data".
+        parameter: The parameter that names it: "data", "valid_data", "test_data" or "feedback".
         path: Absolute path or URL; for a query, its name in messages.
         copy: Path of the Parquet file with a query's rows; empty for files.
     """

@@ -130,6 +130,18 @@ class Options(PairOptions):
         names = (self.source_field, self.context_field, self.target_field, self.slice_field)
         return tuple(name for name in names if name)
 
+    def of(self, parameter: str) -> "Options":
+        """The options for the files of a parameter: feedback has its own fields, whatever those of the data are.
+
+        Args:
+            parameter: Such as data or feedback.
+        """
+        if parameter != "feedback":
+            return self
+        source = "source" if self.source_field else ""
+        fields = {"source_field": source, "target_field": "target", "context_field": "", "slice_field": ""}
+        return self.model_copy(update=fields)
+
     @property
     def truncates_sources(self) -> bool:
         """Whether sources longer than `max_tokens` are truncated; otherwise their pairs are dropped."""

@@ -16,7 +16,9 @@ from xxhash import xxh3_64_intdigest
 
 from seqline.inputs.storage import fsspec
 
-PARAMETERS = ("data", "valid_data", "test_data")
+PARAMETERS = ("data", "valid_data", "test_data", "feedback")
+OURS = ("data", "feedback")
+"""The parameters whose pairs are held to the rules; validation and test files are the user's own choice of pairs."""
 
 Hashes = npt.NDArray[np.uint64]
 Segments = tuple[str, dict[int, int]]

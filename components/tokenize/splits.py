@@ -17,7 +17,7 @@ from seqline.components.tokenize.tally import Tally
 from seqline.inputs.storage import fsspec
 
 SPLITS = ("train", "valid", "test")
-_DATA, _VALID, _TEST = range(len(PARAMETERS))
+_DATA, _VALID, _TEST, _FEEDBACK = range(len(PARAMETERS))
 _ROWS = 1 << 15
 
 
@@ -88,12 +88,19 @@ class SplitPairs(beam.DoFn):
         share = source / 2.0**64
         splits = np.where(share < self.test_share, 2, np.where(share < self.test_share + self.valid_share, 1, 0))
         splits = np.where(data, splits, parameter).astype(np.int8)
+        # What people corrected is for training alone: whoever writes it must not choose what the gate measures.
+        feedback = parameter == _FEEDBACK
+        splits[feedback] = 0
         again = np.zeros(len(table), bool)
         # The table is sorted: equal pairs are neighbours, and exact duplicates are neighbours among near ones.
-        again[1:] = (source[1:] == source[:-1]) & (pair[1:] == pair[:-1]) & data[1:] & data[:-1]
-        exact = again & (row == np.roll(row, 1))
+        again[1:] = (source[1:] == source[:-1]) & (pair[1:] == pair[:-1]) & (parameter[1:] == parameter[:-1])
+        again &= data | feedback
+        exact = again & (row == np.roll(row, 1)) | feedback & np.isin(row, row[data])
+        again |= feedback & np.isin(pair, pair[data])
         in_test = np.isin(source, source[parameter == _TEST]) & (parameter != _TEST)
-        in_valid = np.isin(source, source[(parameter == _VALID) & ~in_test]) & data
+        in_test |= feedback & np.isin(source, source[data & (splits == 2)])
+        in_valid = np.isin(source, source[(parameter == _VALID) & ~in_test]) & (data | feedback)
+        in_valid |= feedback & np.isin(source, source[data & (splits == 1)])
         masks = {"duplicate": exact, "near_duplicate": again & ~exact, "in_test": in_test, "in_valid": in_valid}
         applied = [(name, mask) for name, mask in masks.items() if name in self.thresholds]
         return np.where(tally.reject_matches(applied, table, self.paths), splits, -1).astype(np.int8)

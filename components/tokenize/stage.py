@@ -39,6 +39,7 @@ def tokenize(
     beam_options: str = "",
     previous_corpus: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
+    feedback: str = "",
 ) -> Manifest:
     """Makes a corpus of token ids from raw text pairs.
 
@@ -68,6 +69,8 @@ def tokenize(
         beam_options: Flags of Apache Beam, such as --runner=...; all cores of this machine by default.
         previous_corpus: Corpus folder to measure drift against, local or in a bucket; empty for none.
         options: Options of the stage.
+        feedback: Files of corrections from `seqline feedback export`, in the same form, with source and target;
+            training pairs only, held to the same rules. Empty for none.
 
     Returns:
         The manifest.
@@ -79,9 +82,9 @@ def tokenize(
     check_flags(beam_options)
     given_tokenizer(options)
     check_drift(options.expectations, previous_corpus)
-    files = [Input(*file) for file in find_inputs(data, valid_data, test_data)]
+    files = [Input(*file) for file in find_inputs(data, valid_data, test_data, feedback)]
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
-    inputs = data, valid_data, test_data, options.tokenizer, previous_corpus
+    inputs = data, valid_data, test_data, options.tokenizer, previous_corpus, feedback
     fingerprint = fingerprint or fingerprint_of(describe_all(*inputs))
     with atomic_directory(corpus, Corpus(corpus).manifest.name) as folder:
         tally = _run(files, folder, beam_options, options)
@@ -179,9 +182,12 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         test=kept["test"],
         augmented=dict(sorted(tally.augmented.items())),
         truncated=dict(sorted(tally.truncated.items())),
+        feedback=tally.feedback,
     )
     splits = ", ".join(f"{split} {kept[split]}" for split in ("train", "valid", "test"))
     log.info("read %d rows, kept %d: %s", counts.read, counts.kept, splits)
+    if counts.feedback:
+        log.info("%d training pairs are corrections from feedback", counts.feedback)
     if truncated := sum(counts.truncated.values()):
         log.info("truncated the sources of %d pairs to max_tokens=%d", truncated, options.max_tokens)
     if counts.read != counts.kept + sum(counts.rejected.values()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
+from seqline.artifacts.text_tokenizer import is_unknown
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
@@ -25,6 +26,7 @@ class Statistics(Record):
         slices: Pairs of each slice, by split; empty without a slice field.
         unknown_share: Share of the tokens that are unknown, or bytes of characters that have no token.
         rejected_share: Share of all rows that were rejected.
+        feedback_share: Share of the training pairs that are corrections from feedback.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -37,6 +39,7 @@ class Statistics(Record):
     slices: dict[str, dict[str, int]]
     unknown_share: float
     rejected_share: float
+    feedback_share: float = 0.0
 
     @classmethod
     def of(cls, tally: Tally, vocabulary: list[str]) -> "Statistics":
@@ -55,6 +58,7 @@ class Statistics(Record):
             slices={split: dict(sorted(slices.items())) for split, slices in sorted(tally.slices.items())},
             unknown_share=unknown / max(1, tally.tokens.total()),
             rejected_share=tally.rejected.total() / max(1, tally.read),
+            feedback_share=tally.feedback / max(1, tally.kept["train"]),
         )
 
     def quantile(self, side: str, share: float) -> int:
@@ -138,8 +142,3 @@ def distance(before: Mapping[Any, int], after: Mapping[Any, int]) -> float:
         middle = (one + other) / 2
         divergence += sum(share * math.log2(share / middle) / 2 for share in (one, other) if share)
     return math.sqrt(min(1.0, max(0.0, divergence)))
-
-
-def is_unknown(text: str) -> bool:
-    """Whether a token is the unknown one, or one byte of a character without a token: "<0x41>"."""
-    return text == "<unk>" or (len(text) == 6 and text.startswith("<0x") and text.endswith(">"))

@@ -62,6 +62,7 @@ class Tally:
         rejected: Rejected rows, malformed ones included, by reason.
         candidates: Pairs of each split before the checks of their length in tokens.
         kept: Pairs of each split.
+        feedback: Training pairs that are feedback.
         augmented: Copies of training pairs, by method.
         truncated: Pairs whose source was truncated, by split.
         shards: Files of token ids written.
@@ -79,6 +80,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     candidates: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
+    feedback: int = 0
     augmented: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
@@ -152,6 +154,7 @@ class Tally:
         for tally in tallies:
             total.read += tally.read
             total.malformed += tally.malformed
+            total.feedback += tally.feedback
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
             for name in ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens"):
                 getattr(total, name).update(getattr(tally, name))
@@ -180,6 +183,7 @@ class Tally:
             rejected=Counter(record["rejected"]),
             candidates=Counter(record["candidates"]),
             kept=Counter(record["kept"]),
+            feedback=record["feedback"],
             augmented=Counter(record["augmented"]),
             truncated=Counter(record["truncated"]),
             shards=[Shard(**shard) for shard in record["shards"]],

@@ -46,6 +46,7 @@ class Counts:
         test: Test pairs, which only evaluation reads.
         augmented: Copies made by augmentation, by method; the training shards hold them in addition.
         truncated: Pairs whose source was truncated to `max_tokens`, by split.
+        feedback: Training pairs, of those in `train`, that are corrections from feedback.
     """
 
     read: int
@@ -56,6 +57,7 @@ class Counts:
     test: int
     augmented: dict[str, int] = field(default_factory=dict)
     truncated: dict[str, int] = field(default_factory=dict)
+    feedback: int = 0
 
 
 @dataclass(frozen=True)

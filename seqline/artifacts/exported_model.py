@@ -5,7 +5,8 @@ model/
   model.json                            fingerprint, languages and decoding options
   signatures.md                         names, types and meaning of inputs and outputs
   model_card.md                         data, options, metrics, licences, use, known biases
-  assets.extra/                         warm-up requests for TensorFlow Serving
+  assets.extra/                         warm-up requests for TensorFlow Serving, and the tokenizer for programs that
+                                        compute tokens without the graph
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from typing import Annotated, ClassVar
 from pydantic import AliasChoices, Field
 
 from seqline.artifacts.record import Record, Schema
-from seqline.artifacts.text_tokenizer import ChatTemplate
+from seqline.artifacts.text_tokenizer import ChatTemplate, tokenizer_file
 from seqline.buckets import patiently
 from seqline.errors import UserError
+
+EXTRA = "assets.extra"
+"""The folder in which TensorFlow Serving expects what is no part of the SavedModel."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ class ExportedModel:
     def description_file(self) -> Path:
         """The file model.json."""
         return self.path / "model.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer, also in the graph; missing in models of before it was written beside it."""
+        return tokenizer_file(self.path / EXTRA)
 
     def write_description(self, description: Description) -> None:
         """Writes model.json.

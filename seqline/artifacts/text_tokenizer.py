@@ -141,6 +141,15 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
+def is_unknown(piece: str) -> bool:
+    """Whether a piece is the unknown one, or one byte of a character without a token: "<0x41>".
+
+    Args:
+        piece: A piece of a vocabulary.
+    """
+    return piece == "<unk>" or (len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"))
+
+
 def tokenizer_file(folder: Path) -> Path:
     """Returns the tokenizer's file in the folder of a corpus or a checkpoint: tokenizer.json, else tokenizer.model.
 

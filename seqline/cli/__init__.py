@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli import endpoint, images, rate, runs, schedule, trigger
+from seqline.cli import endpoint, feedback, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
@@ -48,6 +48,7 @@ app.add_typer(trigger.app, name="trigger")
 app.command()(preflight)
 app.command()(predict)
 app.add_typer(endpoint.app, name="endpoint")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(images.app, name="images")
 app.add_typer(rate.app, name="rate")
 app.command()(sample)

@@ -181,14 +181,15 @@ def describe(
     Lists their traffic shares, aliases, metrics and model folders.
     """
     chosen = choose(home, name, api_endpoint)
-    state = chosen.state()
-    rows = [
+    state, rated = chosen.state(), _ratings(chosen)
+    rows: list[dict[str, Any]] = [
         {
             "version": known.version,
             "share": state.traffic.get(known.version),
             "aliases": [alias for alias, version in state.aliases.items() if version == known.version],
             "created": known.created,
             "metrics": known.metrics,
+            "rating": rated.get(str(known.version)),
             "fingerprint": known.fingerprint,
             "rolled_back": state.when_rolled_back(known.fingerprint),
             "model": known.model,
@@ -201,10 +202,27 @@ def describe(
     cells = []
     for row in rows:
         share = "-" if row["share"] is None else f"{row['share']}%"
-        names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]  # type: ignore[misc]
-        cells.append((row["version"], share, ", ".join(names), row["created"], row["metrics"], row["model"]))  # type: ignore[arg-type]
+        names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]
+        rating = f"{row['rating']['mean']:.2f} of {row['rating']['count']}" if row["rating"] else ""
+        cells.append((row["version"], share, ", ".join(names), row["created"], row["metrics"], rating, row["model"]))
     print(chosen.address())
-    print_table(("version", "share", "aliases", "created", "metrics", "model"), cells, "no versions")
+    print_table(("version", "share", "aliases", "created", "metrics", "rating", "model"), cells, "no versions")
+
+
+def _ratings(chosen: "BackEnd") -> dict[str, dict[str, float]]:
+    """The mean and number of the ratings of each version's answers, where there is feedback."""
+    address = chosen.samples()
+    if not address:
+        return {}
+    from dataclasses import asdict
+
+    try:
+        from seqline.sampling.corrections import ratings
+
+        return {version: asdict(rating) for version, rating in ratings(address).items()}
+    except (UserError, ImportError) as error:  # the versions are there without them
+        print(f"warning: no ratings: {error}", file=sys.stderr)
+        return {}
 
 
 @app.command()

@@ -195,6 +195,9 @@ class BackEnd(Protocol):
     def address(self) -> str:
         """Returns the address of the predict method."""
 
+    def samples(self) -> str:
+        """Returns the folder or address of the samples and of feedback; empty if the server has sampled nothing."""
+
     def runs(self) -> bool:
         """Whether it answers requests."""
 

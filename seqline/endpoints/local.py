@@ -21,6 +21,7 @@ from seqline.endpoints.events import deltas
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
+from seqline.endpoints.sampling import FOLDER, Sampling
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -38,14 +39,15 @@ class LocalBackEnd:
         endpoint: The folder.
         port: Port for a server that is not running yet; 0 for its previous one.
         seconds: Time limit for the server to start, and for a version to load or answer.
+        sampling: What the server samples of its requests; None for what it samples already.
     """
 
     needs_share = False
     exclusive = True
     most_served = None
 
-    def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0) -> None:
-        self.endpoint, self.port, self.seconds = endpoint, port, seconds
+    def __init__(self, endpoint: Endpoint, port: int, seconds: float = 180.0, sampling: Sampling | None = None) -> None:
+        self.endpoint, self.port, self.seconds, self.sampling = endpoint, port, seconds, sampling
 
     def locked(self) -> AbstractContextManager[None]:
         """Makes a second deployment wait, also one of another process."""
@@ -72,12 +74,16 @@ class LocalBackEnd:
     def prepare(self) -> None:
         """Starts the server unless it runs; a running server keeps its port."""
         known = self.endpoint.read()
+        if known and self.sampling is not None and self.sampling != known.sampling:
+            known = replace(known, sampling=self.sampling)
+            self.endpoint.write(known)  # a running server follows it
         if known and self.endpoint.process():
             if self.port not in (0, known.port):
                 log.info("the server keeps running on port %d", known.port)
             return
         port = known.port if known and self.port == 0 else self.port
-        settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port)
+        sampling = self.sampling or (known.sampling if known else Sampling())
+        settings = replace(known or Settings(self.endpoint.path.name, "127.0.0.1", port), port=port, sampling=sampling)
         # A server without its supervisor answers the requests in flight and ends.
         _await_free(settings.host, settings.port, FORMER_SECONDS if self.endpoint.was_started() else 0)
         self.endpoint.write(settings)
@@ -169,6 +175,12 @@ class LocalBackEnd:
     def address(self) -> str:
         """The predict address."""
         return self._settings().predict_url
+
+    def samples(self) -> str:
+        """The folder of endpoint.json, or the endpoint's own, which stays when sampling ends."""
+        settings = self.endpoint.read()
+        own = self.endpoint.path / FOLDER
+        return (settings.sampling.folder if settings else "") or (str(own) if own.is_dir() else "")
 
     def runs(self) -> bool:
         """Whether the server runs."""

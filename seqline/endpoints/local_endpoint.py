@@ -2,13 +2,14 @@
 
     <endpoint>/
       endpoint.json     {"schema_version", "name", "host", "port", "grpc_port", "traffic": {"1": 0, "2": 100},
-                        "aliases": {"champion": 2}, "rolled_back": {"<fingerprint>": "2026-01-31"}}: what to serve; a
-                        version in traffic is deployed
+                        "aliases": {"champion": 2}, "rolled_back": {"<fingerprint>": "2026-01-31"},
+                        "sampling": {...}}: what to serve; a version in traffic is deployed
       versions/2/       the exported model, in the layout of TensorFlow Serving
       versions/2.json   {"schema_version", "version", "fingerprint", "created", "source", "metrics"}; written after the
                         folder: a folder without it is not a version
       server.pid        the server's supervisor process
       server.log        the server's output
+      samples/          sampled requests and feedback, if the server samples: `seqline.artifacts.request_log`
 
 Files are replaced atomically and version folders appear by renaming, so readers never see a part.
 """
@@ -29,6 +30,7 @@ from seqline.atomic import atomic_directory
 from seqline.endpoints import process
 from seqline.endpoints.back_end import State
 from seqline.endpoints.ports import is_free
+from seqline.endpoints.sampling import Sampling
 from seqline.errors import UserError
 from seqline.paths import expanded
 
@@ -49,6 +51,7 @@ class Settings(Record):
         traffic: Share of the requests, in percent, by version; a version with 0 is loaded and answers by its number.
         aliases: Names of versions, such as champion; TensorFlow Serving calls them labels.
         rolled_back: Dates of rollbacks by the model's fingerprint; also of versions that are removed.
+        sampling: What the server samples of its requests; by default nothing.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="correct or delete it")
@@ -60,6 +63,7 @@ class Settings(Record):
     traffic: dict[int, int] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
     rolled_back: dict[str, str] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def state(self) -> State:

@@ -6,6 +6,7 @@ from seqline.endpoints.kserve.hosting import Hosting as KServeHosting
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import local_endpoint
 from seqline.endpoints.names import ENDPOINT, KSERVE, parts_of_kserve
+from seqline.endpoints.sampling import Sampling
 from seqline.endpoints.vertex import VertexBackEnd
 from seqline.endpoints.vertex_hosting import Hosting
 from seqline.errors import UserError
@@ -37,6 +38,7 @@ def open_back_end(
     hosting: Hosting = Hosting(),  # noqa: B008 (frozen)
     api_endpoint: str = "",
     on_kserve: KServeHosting | None = None,
+    sampling: Sampling | None = None,
 ) -> BackEnd:
     """Opens the back end that serves an endpoint.
 
@@ -46,6 +48,7 @@ def open_back_end(
         hosting: How Vertex hosts the versions.
         api_endpoint: Host of the Vertex API; empty for the region's own.
         on_kserve: How KServe hosts the versions; None for the predictors that they were registered with.
+        sampling: What a local endpoint's server samples; None for what it samples already.
 
     Raises:
         UserError: If it is no endpoint's name.
@@ -54,4 +57,4 @@ def open_back_end(
         return VertexBackEnd(endpoint, hosting, api_endpoint)
     if endpoint.startswith(KSERVE):
         return KServeBackEnd(endpoint, on_kserve)
-    return LocalBackEnd(local_endpoint(endpoint), port)
+    return LocalBackEnd(local_endpoint(endpoint), port, sampling=sampling)

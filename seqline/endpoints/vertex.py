@@ -191,6 +191,10 @@ class VertexBackEnd:
         except UserError:
             return str(found.name)
 
+    def samples(self) -> str:
+        """None: Vertex logs requests to BigQuery, and has no route for feedback."""
+        return ""
+
     def runs(self) -> bool:
         """Whether a version is deployed."""
         return bool(self.state().traffic)

@@ -7,13 +7,14 @@ from seqline.paths import expanded
 from seqline.schema.transport import is_utf8
 
 
-def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tuple[str, str]]:
+def find_inputs(data: str, valid_data: str = "", test_data: str = "", feedback: str = "") -> list[tuple[str, str]]:
     """Lists a corpus's input files.
 
     Args:
         data: Files of all pairs, or of the training pairs, in the form that `find_files` accepts.
         valid_data: Validation files; empty for none.
         test_data: Test files; empty for none.
+        feedback: Files of corrections; empty for none.
 
     Returns:
         (parameter, path) of each file.
@@ -22,7 +23,7 @@ def find_inputs(data: str, valid_data: str = "", test_data: str = "") -> list[tu
         UserError: As for `find_files`.
     """
     inputs = [("data", path) for path in find_files(data, "data")]
-    for parameter, given in (("valid_data", valid_data), ("test_data", test_data)):
+    for parameter, given in (("valid_data", valid_data), ("test_data", test_data), ("feedback", feedback)):
         inputs += [(parameter, path) for path in (find_files(given, parameter) if given.strip(" ,") else ())]
     return inputs
 

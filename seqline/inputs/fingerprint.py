@@ -15,7 +15,12 @@ STATISTICS = "statistics.json"
 
 
 def describe_all(
-    data: str, valid_data: str = "", test_data: str = "", tokenizer: str = "", previous_corpus: str = ""
+    data: str,
+    valid_data: str = "",
+    test_data: str = "",
+    tokenizer: str = "",
+    previous_corpus: str = "",
+    feedback: str = "",
 ) -> list[InputFile]:
     """Describes all that a corpus is made of.
 
@@ -25,11 +30,12 @@ def describe_all(
         test_data: Test files.
         tokenizer: The SentencePiece model or checkpoint's folder that the corpus uses; empty for none.
         previous_corpus: The corpus folder that drift is measured against; empty for none.
+        feedback: Files of corrections; empty for none.
 
     Raises:
         UserError: As `find_inputs` and `describe` do.
     """
-    files = [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data)]
+    files = [describe(path, parameter) for parameter, path in find_inputs(data, valid_data, test_data, feedback)]
     if tokenizer:
         # Another model at the same path makes another corpus.
         files += _describe_tokenizer(tokenizer)
@@ -71,6 +77,7 @@ def require_unchanged(
     test_data: str = "",
     tokenizer: str = "",
     previous_corpus: str = "",
+    feedback: str = "",
 ) -> None:
     """Checks after reading that the input files are those of a fingerprint.
 
@@ -83,13 +90,14 @@ def require_unchanged(
         test_data: Test files.
         tokenizer: The SentencePiece model, if it is part of the fingerprint.
         previous_corpus: The corpus that drift is measured against, if it is part of the fingerprint.
+        feedback: Files of corrections.
 
     Raises:
         UserError: If a file was changed, added or removed meanwhile.
     """
-    if any(is_query(one) for one in (data, valid_data, test_data)):
+    if any(is_query(one) for one in (data, valid_data, test_data, feedback)):
         return
-    if fingerprint_of(describe_all(data, valid_data, test_data, tokenizer, previous_corpus)) != fingerprint:
+    if fingerprint_of(describe_all(data, valid_data, test_data, tokenizer, previous_corpus, feedback)) != fingerprint:
         raise UserError(
             "the input files changed between the fingerprint of the data and the end of reading: what was read may be "
             "a mixture, so nothing was written; run again when nothing writes them"

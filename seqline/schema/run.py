@@ -63,6 +63,11 @@ class RunParameters(PairOptions):
     )
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")
+    feedback: str = Field(
+        "",
+        description="Corrections from `seqline feedback export`, in the form of data with source and target: pairs "
+        "for training alone, never for validation or test; empty for none.",
+    )
     previous_corpus: str = Field(
         "", description="Corpus folder to measure drift against, local or in a bucket; empty for none."
     )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from seqline.endpoints.local_endpoint import NAME, Endpoint
+from seqline.endpoints.sampling import Sampling
 from seqline.errors import UserError
 from seqline.paths import expanded, local
 from seqline.serving.limits import Limits
@@ -58,6 +59,17 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--grpc-port", type=_port, help="port of the gRPC service; default: the endpoint's, or none")
     parser.add_argument("--keep", action="store_true", help="restart the server when a signal kills it")
     parser.add_argument("--log-texts", action="store_true", help="write the texts of requests to the log")
+    parser.add_argument(
+        "--sample-requests", type=_share, default=0.0, help="share of the answers to sample, from 0 to 1; default 0"
+    )
+    parser.add_argument("--sample-folder", type=local, help="folder or bucket address of the samples")
+    parser.add_argument("--sample-texts", action="store_true", help="store the texts of sampled requests too")
+    parser.add_argument(
+        "--redact", default="", metavar="MODULE:FUNCTION", help="function that texts pass before they are stored"
+    )
+    parser.add_argument(
+        "--sample-megabytes", type=_above_0(int), default=1000, help="largest size of the samples; default 1000"
+    )
     for limit in dataclasses.fields(Limits):
         flag = "--max-" + limit.name.replace("_", "-")
         parser.add_argument(flag, type=_above_0(type(limit.default)), default=limit.default, help="default %(default)s")
@@ -82,10 +94,13 @@ def _serve_model(options: argparse.Namespace, environment: Mapping[str, str]) ->
         settings = endpoint.read()
         if settings is None:
             raise UserError(f"there is no endpoint at {options.endpoint}; `seqline run` creates one")
+        if options.sample_requests:
+            raise UserError("an endpoint's own settings say what is sampled; set serving.sample_requests and deploy")
         source = EndpointSource(endpoint)
         name, host, port, grpc_port = settings.name, settings.host, settings.port, settings.grpc_port
     else:
-        source = StorageSource(options.model or environment["AIP_STORAGE_URI"], options.version)
+        location = options.model or environment["AIP_STORAGE_URI"]
+        source = StorageSource(location, options.version, _sampling(options))
         # A container's port is reached from outside; a laptop's is not.
         in_container = environment.keys() & {"AIP_STORAGE_URI", "AIP_HTTP_PORT"}
         name, host = options.name or "model", "0.0.0.0" if in_container else "127.0.0.1"  # noqa: S104
@@ -99,6 +114,41 @@ def _serve_model(options: argparse.Namespace, environment: Mapping[str, str]) ->
     )
     serve(name, source, address, limits, options.log_texts)
     return 0
+
+
+def _sampling(options: argparse.Namespace) -> Sampling:
+    """What is sampled, checked before anything is served."""
+    if not options.sample_requests:
+        for name in ("sample_texts", "redact", "sample_folder"):
+            if getattr(options, name):
+                flag = "--" + name.replace("_", "-")
+                raise UserError(
+                    f"{flag} has no effect without --sample-requests; set the share of the answers to sample"
+                )
+        return Sampling()
+    if not options.sample_folder:
+        raise UserError("--sample-requests needs --sample-folder: a folder, or an address such as gs://bucket/samples")
+    if options.redact:
+        from seqline.sampling.redaction import find_hook
+
+        find_hook(options.redact)
+    return Sampling(
+        options.sample_requests,
+        options.sample_texts,
+        options.redact,
+        options.sample_folder,
+        int(options.sample_megabytes),
+    )
+
+
+def _share(given: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {given!r}")
+    return value
 
 
 def _port_of(environment: Mapping[str, str]) -> int:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from seqline.serving import feedback
 from seqline.serving.body_encoding import check_encoding
 from seqline.serving.completions.errors import error_body
 from seqline.serving.completions.models import entry
@@ -20,6 +21,7 @@ from seqline.serving.completions.routes import ROUTES, routes
 from seqline.serving.completions.schema import ChatBody, CompletionBody
 from seqline.serving.contract import ColumnarResponse, PredictRequest, PredictResponse, Problem, response
 from seqline.serving.events import events
+from seqline.serving.feedback import FeedbackBody, FeedbackTaken
 from seqline.serving.open_inference import routes as open_inference
 from seqline.serving.open_inference.requests import InferenceBody
 from seqline.serving.openapi import describe, documented, errors, reference
@@ -27,6 +29,7 @@ from seqline.serving.receiving import GONE
 from seqline.serving.request_body import parse_body, read_body
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
+from seqline.serving.tracking import ID, LABEL, track
 
 PAGE = Path(__file__).with_name("page.html")
 LONGEST_ID = 128  # of a request, in the log
@@ -58,6 +61,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     app = FastAPI(title=f"Seqline endpoint {service.name}", docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limit=service.limits.body_bytes)
     app.add_middleware(UsualForms)
+    app.add_middleware(Tracking)
     health_route = _without_slash(health_route)
     versions = service.versions
 
@@ -160,6 +164,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
 
     app.include_router(routes(service, read, _unless_disconnected))
     app.include_router(open_inference.routes(service, read, _unless_disconnected))
+    app.include_router(feedback.routes(service, read))
     for suffix, read_state in (("", status_of), ("/metadata", metadata_of)):
         _add_routes(app, service, suffix, read_state)
 
@@ -189,7 +194,8 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE.read_text(encoding="utf-8").replace("{{name}}", service.name))
 
-    describe(app, PredictRequest, PredictResponse, ColumnarResponse, CompletionBody, ChatBody, InferenceBody)
+    bodies = (CompletionBody, ChatBody, InferenceBody, FeedbackBody, FeedbackTaken)
+    describe(app, PredictRequest, PredictResponse, ColumnarResponse, *bodies)
     return app
 
 
@@ -280,6 +286,33 @@ class UsualForms:
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             scope = {**scope, "method": method, "path": _without_slash(scope["path"])}
         await self.app(scope, receive, send)
+
+
+class Tracking:
+    """Reads the client's label of a request, and adds the answer's id to the headers of the response.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        name = LABEL.encode()
+        label = next((value for header, value in scope["headers"] if header == name), b"")
+        tracked = track(label.decode("latin-1"))
+
+        async def with_id(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and tracked.answer_id:
+                message["headers"] = [*message["headers"], (ID.encode(), tracked.answer_id.encode())]
+            await send(message)
+
+        await self.app(scope, receive, with_id)
 
 
 def _without_slash(path: str) -> str:

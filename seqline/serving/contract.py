@@ -114,6 +114,7 @@ class Prediction(BaseModel):
     score: float | None = Field(description="Log probability, normalised by length; higher is better.")
     alternatives: list[Alternative] = Field(default=[], description="Further outputs, with n_best above 1.")
     cut: bool = Field(default=False, description="Whether the text exceeded the model's limit and was truncated.")
+    id: str = Field(default="", description="The answer's id for feedback, if the server has sampled it.")
 
 
 class PredictResponse(BaseModel):
@@ -129,6 +130,7 @@ class PredictedColumns(BaseModel):
     score: list[float | None]
     alternatives: list[list[Alternative]] = []
     cut: list[bool] = []
+    id: list[str] = []
 
 
 class ColumnarResponse(BaseModel):
@@ -168,7 +170,8 @@ def response(answered: Answered, by_column: bool) -> dict[str, Any]:
         by_column: Whether to return TensorFlow Serving's columns instead of rows.
     """
     if not by_column:
-        return {"predictions": [_prediction(answer) for answer in answered.answers]}
+        ids = answered.ids.sampled or ("",) * len(answered.answers)
+        return {"predictions": [_prediction(*one) for one in zip(answered.answers, ids, strict=True)]}
     columns: dict[str, list[Any]] = {
         "text": [answer.text for answer in answered.answers],
         "score": [answer.score for answer in answered.answers],
@@ -177,16 +180,20 @@ def response(answered: Answered, by_column: bool) -> dict[str, Any]:
         columns["alternatives"] = [_alternatives(answer) for answer in answered.answers]
     if any(answer.cut for answer in answered.answers):
         columns["cut"] = [answer.cut for answer in answered.answers]
+    if answered.ids.request:
+        columns["id"] = list(answered.ids.sampled)
     return {"outputs": columns}
 
 
-def _prediction(answer: Answer) -> dict[str, Any]:
+def _prediction(answer: Answer, id_: str) -> dict[str, Any]:
     """Omits fields that have their default."""
     fields: dict[str, Any] = {"text": answer.text, "score": answer.score}
     if answer.alternatives:
         fields["alternatives"] = _alternatives(answer)
     if answer.cut:
         fields["cut"] = True
+    if id_:
+        fields["id"] = id_
     return fields
 
 

@@ -20,6 +20,7 @@ from seqline.serving.open_inference.grpc_service import SERVICE as INFERENCE
 from seqline.serving.open_inference.grpc_service import inference_service
 from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
+from seqline.serving.tracking import ID, LABEL, track
 from seqline.serving.versions import Loaded
 
 SIGNATURE_DEF, SERVING_DEFAULT = "signature_def", "serving_default"
@@ -230,10 +231,14 @@ def _reader(message: Any, limits: Limits) -> Callable[[bytes], Any]:
 
 def _aborting(behaviour: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[bytes]]:
     async def call(request: Any, context: Any) -> bytes:
+        metadata = dict(context.invocation_metadata() or ())
+        tracked = track(str(metadata.get(LABEL, "")))
         try:
             if isinstance(request, RequestError):
                 raise request
             answer = await behaviour(request)
+            if tracked.answer_id:
+                context.set_trailing_metadata(((ID, tracked.answer_id),))
         except RequestError as error:
             if error.retry_after:
                 context.set_trailing_metadata((("retry-after", str(error.retry_after)),))

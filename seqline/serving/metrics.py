@@ -1,6 +1,6 @@
 """A server's metrics, in Prometheus' format."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 
 from seqline.serving.versions import Versions
 
@@ -37,6 +37,17 @@ class Metrics:
         )
         self.waiting = Gauge("seqline_queue_texts", "Queued texts.", ["version"], registry=registry)
         self.share = Gauge("seqline_traffic_percent", "Traffic share.", ["version"], registry=registry)
+        self.sampled = Counter("seqline_sampled_texts", "Sampled answers.", ["version"], registry=registry)
+        self.sample_drops = Counter(
+            "seqline_sample_drops",
+            "Rows that were dropped: queue (no room), write (samples) and feedback (the folder cannot be written).",
+            ["reason"],
+            registry=registry,
+        )
+        self.rating = Summary("seqline_feedback_rating", "Ratings of answers.", ["version"], registry=registry)
+        self.corrections = Counter(
+            "seqline_feedback_corrections", "Corrections of answers.", ["version"], registry=registry
+        )
         self.restarts = Gauge("seqline_worker_restarts", "Workers that crashed and were restarted.", registry=registry)
 
     def on_batch(self, version: int, size: int, seconds: float, waited: float) -> None:

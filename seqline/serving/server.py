@@ -68,6 +68,7 @@ async def _serve(
     versions = Versions(source, limits, Device.here(), on_batch=metrics.on_batch)
     service = Service(name, versions, limits, metrics, log_texts)
     log.info("listening on http://%s:%d; loading the model", address.host, address.port)
+    service.start()
     versions.start()
     try:
         server, grpc_server = uvicorn.Server(http_config(service, address)), None
@@ -79,6 +80,7 @@ async def _serve(
             await grpc_server.stop(limits.drain_seconds)
     finally:
         await versions.stop()
+        service.close()
     log.info("stopped; all requests were completed")
 
 

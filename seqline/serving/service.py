@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from seqline.errors import UserError
+from seqline.serving.answer_ids import Ids
 from seqline.serving.answers import Answer, Parameters
 from seqline.serving.batching import BusyError
 from seqline.serving.blank_texts import Asked
@@ -16,9 +19,17 @@ from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
 from seqline.serving.partial_answers import PartialAnswers
 from seqline.serving.request_errors import Cause, RequestError
+from seqline.serving.samplers import Samplers
+from seqline.serving.tracking import tracked
 from seqline.serving.versions import Loaded, Versions
 
+if TYPE_CHECKING:
+    from seqline.serving.sampler import Sampler
+
 log = logging.getLogger("seqline.serving.requests")
+
+NAMES = {"http": "predict"}
+"""What samples call an interface otherwise than metrics and logs do."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +40,13 @@ class Answered:
         version: The version that answered.
         answers: One for each text, in order.
         seconds: Time from the start of the request to the last answer.
+        ids: The ids of the answers that are sampled.
     """
 
     version: int
     answers: list[Answer]
     seconds: float
+    ids: Ids = field(default_factory=Ids)
 
 
 class Service:
@@ -52,6 +65,21 @@ class Service:
     ) -> None:
         self.name, self.versions, self.limits, self.metrics = name, versions, limits, metrics
         self.log_texts = log_texts
+        self._samplers = Samplers(versions.source.model, metrics)
+
+    @property
+    def sampler(self) -> "Sampler | None":
+        """Samples the answers; None where nothing is sampled."""
+        return self._samplers.of(self.versions.applied.sampling)
+
+    def start(self) -> None:
+        """Starts to sample: what that needs is read before there is an answer."""
+        with contextlib.suppress(UserError):  # the versions report it
+            self._samplers.start(self.versions.source.desired().sampling)
+
+    def close(self) -> None:
+        """Writes the samples that are left."""
+        self._samplers.close()
 
     async def answer(
         self,
@@ -89,7 +117,12 @@ class Service:
             self._record(interface, "gone", started, texts, chosen, request_id, "the client disconnected")
             raise
         seconds = self._record(interface, "ok", started, texts, chosen, request_id)
-        return Answered(chosen.version, answers, seconds)
+        sampler = self.sampler
+        if sampler is None:
+            return Answered(chosen.version, answers, seconds)
+        ids = _begun(sampler, len(texts))
+        sampler.take(ids, chosen.version, NAMES.get(interface, interface), seconds, texts, answers, tracked().label)
+        return Answered(chosen.version, answers, seconds, ids)
 
     async def stream(
         self,
@@ -98,6 +131,7 @@ class Service:
         version: int | None = None,
         alias: str | None = None,
         request_id: str = "",
+        over: Callable[[list[Answer]], bool] = lambda answers: False,
     ) -> AsyncGenerator[Answered, None]:
         """Answers a request token by token.
 
@@ -107,6 +141,7 @@ class Service:
             version: Number of the version; None for the traffic split.
             alias: Alias of the version.
             request_id: The client's id of the request, for the log.
+            over: Whether the stream ends with these answers, such as at a stop sequence.
 
         Yields:
             The answers so far.
@@ -124,9 +159,13 @@ class Service:
             # The model does not wait for the reader: one that stalls occupies none of the streams.
             found: PartialAnswers[list[Answer]] = PartialAnswers()
             reading = asyncio.create_task(self._read_stream(chosen, texts, parameters, found))
+            sampler, answers = self.sampler, []
+            ids = _begun(sampler, len(texts)) if sampler else Ids()
             try:
                 async for answers in found:
-                    yield Answered(chosen.version, answers, time.perf_counter() - started)
+                    yield Answered(chosen.version, answers, time.perf_counter() - started, ids)
+                    if over(answers):
+                        break
             finally:
                 reading.cancel()
                 await asyncio.wait([reading])
@@ -136,7 +175,9 @@ class Service:
         except (asyncio.CancelledError, GeneratorExit):
             self._record("stream", "gone", started, texts, chosen, request_id, "the client disconnected")
             raise
-        self._record("stream", "ok", started, texts, chosen, request_id)
+        seconds = self._record("stream", "ok", started, texts, chosen, request_id)
+        if sampler and answers:
+            sampler.take(ids, chosen.version, "stream", seconds, texts, answers, tracked().label)
 
     @contextlib.contextmanager
     def recording(self, request_id: str) -> Iterator[None]:
@@ -261,6 +302,12 @@ class Service:
             fields["inputs"] = texts
         log.info(message or "answered", extra={"fields": fields})
         return seconds
+
+
+def _begun(sampler: "Sampler", texts: int) -> Ids:
+    ids = Ids.draw(texts, sampler.settings.share)
+    tracked().answer_id = ids.request
+    return ids
 
 
 @contextlib.contextmanager

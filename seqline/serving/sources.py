@@ -2,11 +2,12 @@
 
 import logging
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from seqline.endpoints.local_endpoint import Endpoint
+from seqline.endpoints.sampling import FOLDER, Sampling
 from seqline.errors import UserError
 from seqline.inputs.downloads import download_model
 
@@ -20,10 +21,12 @@ class Desired:
     Attributes:
         traffic: Traffic share in percent, by version; a version with 0 answers only by its number.
         aliases: Version numbers by alias.
+        sampling: What is sampled of the requests.
     """
 
     traffic: dict[int, int] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 class Source(Protocol):
@@ -49,7 +52,12 @@ class EndpointSource:
     def desired(self) -> Desired:
         """The deployed versions of endpoint.json."""
         settings = self.endpoint.read()
-        return Desired(settings.traffic, settings.aliases) if settings else Desired()
+        if settings is None:
+            return Desired()
+        sampling = settings.sampling
+        if not sampling.folder:
+            sampling = replace(sampling, folder=str(self.endpoint.path / FOLDER))
+        return Desired(settings.traffic, settings.aliases, sampling)
 
     def model(self, version: int) -> Path | None:
         """A registered version's folder."""
@@ -62,20 +70,21 @@ class StorageSource:
     Args:
         location: The exported model: a folder, or a URL such as gs://bucket/model.
         version: The number of its version.
+        sampling: What is sampled of the requests.
 
     Raises:
         UserError: If it is a local folder without a SavedModel.
     """
 
-    def __init__(self, location: str, version: int = 1) -> None:
-        self.location, self.version = location, version
+    def __init__(self, location: str, version: int = 1, sampling: Sampling = Sampling()) -> None:  # noqa: B008 (frozen)
+        self.location, self.version, self.sampling = location, version, sampling
         self._downloaded: tempfile.TemporaryDirectory[str] | None = None
         if "://" not in location and not (Path(location) / "saved_model.pb").is_file():
             raise UserError(f"{location} holds no SavedModel: saved_model.pb is missing")
 
     def desired(self) -> Desired:
         """All traffic to the version."""
-        return Desired({self.version: 100})
+        return Desired({self.version: 100}, sampling=self.sampling)
 
     def model(self, version: int) -> Path | None:
         """The version's folder."""

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seqline.errors import UserError
 from seqline.serving.batching import Batcher
@@ -161,7 +161,8 @@ class Versions:
                 await self._load(version)
             if not self._serves(self.applied.traffic):
                 # At the start, the versions loaded so far take all requests.
-                self.applied = Desired({v: s for v, s in desired.traffic.items() if v in self._loaded}, desired.aliases)
+                loaded = {v: s for v, s in desired.traffic.items() if v in self._loaded}
+                self.applied = replace(desired, traffic=loaded)
         missing = [version for version, share in desired.traffic.items() if share and version not in self._loaded]
         if desired == self.applied or missing:
             return

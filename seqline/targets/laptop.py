@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
 # Parameters with input files and folders, several with commas.
-DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human_evaluation")
+DATA = ("data", "valid_data", "test_data", "feedback", "tokenizer", "previous_corpus", "human_evaluation")
 # Parameters with one folder.
 FOLDERS = ("warm_start", "checkpoints", "endpoint", "model")
 

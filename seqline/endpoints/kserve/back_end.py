@@ -18,6 +18,7 @@ from seqline.endpoints.kserve.requests import Requests
 from seqline.endpoints.kserve.serverless import Serverless
 from seqline.endpoints.kserve.standard import Standard, address
 from seqline.endpoints.names import parts_of_kserve
+from seqline.endpoints.sampling import folder_in
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,14 @@ class KServeBackEnd:
             return self.requests.method(self._address)
         except UserError:
             return self.endpoint
+
+    def samples(self) -> str:
+        """The address in the flags of the live version, or else of a deployed one."""
+        state = self.state()
+        for version in (state.champion, *state.traffic):
+            if version is not None and (found := folder_in(self._version(version).predictor["containers"][0]["args"])):
+                return found
+        return ""
 
     def runs(self) -> bool:
         """Whether a version is deployed."""

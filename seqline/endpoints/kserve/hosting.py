@@ -5,10 +5,11 @@ pkg/webhook/admission/pod/storage_initializer_injector.go for the model, which a
 for the container named kserve-container with the variable STORAGE_URI.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seqline.endpoints.kserve.cluster import INFERENCE_SERVICE, Object
+from seqline.endpoints.sampling import Sampling
 
 Mode = Literal["standard", "serverless"]
 
@@ -40,6 +41,7 @@ class Hosting:
         service_account: Kubernetes service account of the pods, which may read the model.
         timeout: Time limit of a request in seconds; 0 for the cluster's own.
         gateway: Address of the ingress gateway, such as http://10.0.0.1; empty for the endpoint's own address.
+        sampling: What the server samples of its requests.
     """
 
     image: str = ""
@@ -54,6 +56,7 @@ class Hosting:
     service_account: str = ""
     timeout: int = 0
     gateway: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
 
     def predictor(self, name: str, version: int, model: str) -> Object:
         """Returns the predictor of a version.
@@ -86,7 +89,10 @@ class Hosting:
         return {
             "name": CONTAINER,
             "image": self.image,
-            "args": ["--model", MODELS, "--name", name, "--version", str(version), "--host", "0.0.0.0"],  # noqa: S104
+            "args": [
+                *("--model", MODELS, "--name", name, "--version", str(version), "--host", "0.0.0.0"),  # noqa: S104
+                *self.sampling.flags,
+            ],
             "env": [{"name": "STORAGE_URI", "value": model}],
             "ports": [{"containerPort": PORT, "protocol": "TCP"}],
             # The server answers 200 there once the model has loaded and answered.

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from seqline.serving.answers import Answer, Counts, Parameters
@@ -86,6 +87,7 @@ class Completion:
         except RequestError:
             await stream.aclose()
             raise
+        self._answered_as(first)
         return self._events(first, stream)
 
     def _check_whole(self, answers: list[Answer]) -> None:
@@ -116,7 +118,7 @@ class Completion:
                             yield response.chunk(index, new)
                         if text.stopped:
                             yield response.chunk(index, None, "stop")
-                    following = None if all(text.stopped for text in growing) else await anext(stream, None)
+                    following = await anext(stream, None)
                     if following is None:
                         break
                     answered = following
@@ -137,24 +139,32 @@ class Completion:
     async def _answered(self) -> list[Answer]:
         interface = "chat" if self._response.chat else "completions"
         answer = self._service.answer(self._texts, self._parameters, self.version, None, interface, self._id)
-        return (await answer).answers
+        answered = await answer
+        self._answered_as(answered)
+        return answered.answers
 
     async def _until_stopped(self) -> list[Answer]:
         found: list[Answer] = []
-
-        def over(answer: Answer) -> bool:
-            return ended_at(answer.text, self._request.stop) >= 0
-
         async with contextlib.aclosing(self._stream()) as stream:
             async for answered in stream:
+                self._answered_as(answered)
                 before = found or answered.answers
-                found = [one if over(one) else now for one, now in zip(before, answered.answers, strict=True)]
-                if all(map(over, found)):
-                    break
+                found = [one if self._ended(one) else now for one, now in zip(before, answered.answers, strict=True)]
         return found
 
     def _stream(self) -> AsyncGenerator[Answered, None]:
-        return self._service.stream(self._texts, self._parameters, self.version, None, self._id)
+        return self._service.stream(
+            self._texts, self._parameters, self.version, None, self._id, lambda answers: all(map(self._ended, answers))
+        )
+
+    def _ended(self, answer: Answer) -> bool:
+        """Whether an answer has a stop sequence: what follows is not for the client."""
+        return ended_at(answer.text, self._request.stop) >= 0
+
+    def _answered_as(self, answered: Answered) -> None:
+        """The response has the id of its answer, if it is sampled."""
+        if answered.ids.request:
+            self._response = replace(self._response, id=answered.ids.request)
 
 
 def _choices(answer: Answer, stop: tuple[str, ...]) -> list[Choice]:

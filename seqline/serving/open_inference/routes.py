@@ -49,7 +49,7 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
         inference, request_id = found
         if inference.model not in ("", model):
             raise invalid("model_name", "is another model than the address has")
-        answer = service.answer(inference.texts, inference.parameters, number, alias, "http", request_id)
+        answer = service.answer(inference.texts, inference.parameters, number, alias, "v2", request_id)
         answered = await wait(request, answer)
         if answered is None:
             return Response(status_code=GONE)

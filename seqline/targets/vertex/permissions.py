@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seqline.configuration import Configuration
 
 CALLER = "schedule"
-DATA = ("data", "valid_data", "test_data")
+DATA = ("data", "valid_data", "test_data", "feedback")
 DOCKER = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
 KFP = re.compile(r"^https://(?P<location>[a-z0-9-]+)-kfp\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
 LOG = re.compile(r"^bq://([^.]+)\.(\w+)")

@@ -6,7 +6,9 @@ import pytest
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
 from seqline.accelerators import MACHINES
+from seqline.components.deploy.hosting import kserve_hosting_of, sampling_of
 from seqline.components.deploy.options import Options
+from seqline.endpoints.sampling import folder_in
 from seqline.endpoints.vertex_hosting import Machine
 from seqline.schema.options import OptionsError
 
@@ -46,6 +48,11 @@ NETWORK = "projects/p/global/networks/n"
         ({"log_requests": 1.5}, "at most 1, not 1.5"),
         ({"log_requests": 0.1, "log_table": "my-table"}, "log_table"),
         ({"private_network": "serving"}, "private_network"),
+        ({"sample_texts": True}, "sample_texts is set, but sample_requests is 0; set the share of the answers"),
+        ({"redact": "a:b"}, "redact is set, but sample_requests is 0"),
+        ({"sample_folder": "x"}, "sample_folder is set, but sample_requests is 0"),
+        ({"sample_requests": 2}, "at most 1, not 2"),
+        ({"sample_requests": 0.1, "redact": "system('x')"}, "redact"),
         ({"target_utilization": 0}, "target_utilization must be at least 1 and"),
     ],
 )
@@ -121,3 +128,29 @@ def test_an_option_that_the_endpoints_service_does_not_have_is_refused_by_name(
 def test_the_defaults_fit_every_service() -> None:
     for endpoint in ("kserve://ns/a", "projects/p/locations/l/endpoints/a", "/folder", ""):
         Options().check_on(endpoint)
+
+
+def test_each_service_says_how_it_samples() -> None:
+    def faults(endpoint: str, **options: Any) -> list[str]:
+        return [f"{one.path[0]} {one.message}" for one in Options(**options).faults_in({"endpoint": endpoint})]
+
+    assert faults("projects/p/locations/l/endpoints/m", sample_requests=0.1) == [
+        "sample_requests has no effect on Vertex AI; set log_requests"
+    ]
+    assert faults("kserve://n/m", sample_requests=0.1) == [
+        "sample_folder is ''; on KServe write the address of a bucket, such as s3://bucket/samples"
+    ]
+    assert faults("kserve://n/m", sample_requests=0.1, sample_folder="s3://b/samples") == []
+    assert faults("endpoints/m", sample_requests=0.1) == []
+
+
+def test_a_server_on_kserve_gets_the_options_as_its_flags() -> None:
+    from seqline.serving.__main__ import _sampling, command_line
+
+    options = Options(sample_requests=0.1, sample_texts=True, redact="json:dumps", sample_folder="s3://b/samples")
+    (container,) = kserve_hosting_of(options).predictor("m", 3, "s3://b/model")["containers"]
+    assert _sampling(command_line().parse_args(container["args"])) == sampling_of(options)
+    assert folder_in(container["args"]) == "s3://b/samples"
+    (container,) = kserve_hosting_of(Options()).predictor("m", 3, "s3://b/model")["containers"]
+    assert not _sampling(command_line().parse_args(container["args"])).share
+    assert folder_in(container["args"]) == ""

@@ -20,6 +20,7 @@ from seqline.components.export.verify import foreign_ops
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
+from seqline.sampling.features import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,15 @@ def test_warm_up_requests_have_the_format_of_tensorflow_serving(exported_model: 
         assert request.model_spec.signature_name == "serving_default"
         texts = tf.make_ndarray(request.inputs["text"])
         assert loaded_model.signatures["serving_default"](text=tf.constant(texts))["text"].shape == (size,)
+
+
+def test_the_tokenizer_beside_the_graph_gives_its_tokens(exported_model: Path, loaded_model: Any, corpus: Path) -> None:
+    tokens = Tokens.of_model(exported_model)
+    assert tokens is not None
+    texts = [pair["source"] for pair in Corpus(corpus).read_text("valid")[:4]] + [" a\tb\u200bc ", "犬"]
+    counted = loaded_model.signatures["stream_start"](text=tf.constant(texts))["input_tokens"].numpy().tolist()
+    # The graph counts the end of the text too.
+    assert [len(row) + 1 for row in tokens.of(texts)] == counted
 
 
 def test_the_card_has_the_known_facts_and_names_missing_ones(

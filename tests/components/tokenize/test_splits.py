@@ -188,6 +188,38 @@ def test_rows_of_given_files_are_no_duplicates_and_leave_the_training_data() -> 
     assert tally.candidates == {"train": 1, "valid": 2, "test": 2}
 
 
+def test_feedback_is_trained_on_and_never_held_out() -> None:
+    corrected = [f"number {number}\tx" for number in range(50)]
+    splits, tally = split(OPTIONS, feedback=corrected)
+    assert len(splits["train"]) == 50
+    assert (splits["valid"], splits["test"], tally.rejected) == ([], [], {})
+
+
+@few
+@given(rows, rows)
+def test_feedback_changes_no_held_out_pair_and_has_none_of_their_sources(data: list[str], feedback: list[str]) -> None:
+    before, _ = split(data=data)
+    after, tally = split(data=data, feedback=feedback)
+    assert (after["valid"], after["test"]) == (before["valid"], before["test"])
+    assert not sources(after["train"]) & (sources(after["valid"]) | sources(after["test"]))
+    assert set(before["train"]) <= set(after["train"])
+    assert tally.read == sum(map(len, after.values())) + tally.rejected.total()
+
+
+def test_feedback_that_the_data_has_is_a_duplicate() -> None:
+    options = Options(valid_share=0, test_share=0, shards=1)
+    splits, tally = split(options, data=["Hello.\tHallo."], feedback=["Hello.\tHallo.", "hello\tHallo", "Hello.\tHi."])
+    assert tally.rejected == {"duplicate": 1, "near_duplicate": 1}
+    assert splits["train"] == ["Hello.\tHallo.", "Hello.\tHi."]
+
+
+def test_feedback_has_its_own_fields_and_slice() -> None:
+    named = {"source_field": "en", "target_field": "de", "slice_field": "domain"}
+    options = Options(valid_share=0, test_share=0, shards=1, **named)
+    data, feedback = ["en\tde\tdomain", "a\tx\tlaw"], ["id\ttarget\tsource", "1\ty\tb"]
+    assert sorted(split(options, data=data, feedback=feedback)[0]["train"]) == ["a\tx\tlaw", "b\ty\tfeedback"]
+
+
 def test_a_given_file_takes_the_place_of_its_share_alone() -> None:
     data = [f"number {number}\tx" for number in range(200)]
     options = Options(valid_share=0.3, test_share=0.3, shards=1)

@@ -133,10 +133,17 @@ def test_official_splits_are_used_as_given(tmp_path: Path) -> None:
     valid, test = rows(6, first=200), [*rows(2, first=300), "0\t" + "weiter " * 60]
     (tmp_path / "valid.tsv").write_text("\n".join(valid))
     (tmp_path / "test.tsv").write_text("\n".join([*test, test[0]]))
-    more = {"valid_data": str(tmp_path / "valid.tsv"), "test_data": str(tmp_path / "test.tsv")}
+    # Corrections are for training alone, have fields of their own, and leave it like any pair of a test source.
+    corrected = [rows(1, first=400)[0], f"{test[0].partition(chr(9))[0]}\tbesser", rows(1)[0]]
+    records = [{"id": "1", **dict(zip(("source", "target"), row.split("\t"), strict=True))} for row in corrected]
+    (tmp_path / "feedback.jsonl").write_text("\n".join(map(json.dumps, records)))
+    more = {name: str(tmp_path / f"{name.partition('_')[0]}.tsv") for name in ("valid_data", "test_data")}
+    more["feedback"] = str(tmp_path / "feedback.jsonl")
     counts = run(tmp_path, [*rows(40), test[0]], **more).counts
-    assert (counts.read, counts.train, counts.valid, counts.test) == (51, 40, 6, 4)
-    assert counts.rejected == {"in_test": 1}
+    assert (counts.read, counts.train, counts.valid, counts.test) == (54, 41, 6, 4)
+    assert counts.rejected == {"in_test": 2, "duplicate": 1}
+    assert counts.feedback == 1
+    assert json.loads((tmp_path / "corpus" / "statistics.json").read_text())["feedback_share"] == 1 / 41
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,11 @@ def test_options_become_fields_of_the_predictor(kserve: KServe) -> None:
         "max_replicas": 4,
         "service_account": "models",
         "request_timeout": 30,
+        "sample_requests": 0.1,
+        "sample_folder": "s3://bucket/samples",
     }
     kserve.deploy(kserve.model("one"), **values, **scaling)
+    assert kserve.back_end().samples() == "s3://bucket/samples"
     predictor = kserve.cluster.service()["spec"]["predictor"]
     assert predictor["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
     assert (predictor["minReplicas"], predictor["maxReplicas"]) == (1, 4)

@@ -14,8 +14,23 @@ from seqline.endpoints.back_end import RefusedError
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.rollout import roll_back
+from seqline.endpoints.sampling import Sampling
 from seqline.errors import UserError
+from seqline.serving.sources import EndpointSource
 from tests.stand_ins.server import on_loopback
+
+
+def test_a_deployment_changes_what_a_running_server_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(tmp_path / "demo")
+    endpoint.write(Settings("demo", "127.0.0.1", 8501, sampling=Sampling(0.5)))
+    monkeypatch.setattr(Endpoint, "process", lambda self: 1)
+    LocalBackEnd(endpoint, 0).prepare()
+    before = EndpointSource(endpoint).desired().sampling
+    assert before == Sampling(0.5, folder=str(tmp_path / "demo" / "samples"))
+    LocalBackEnd(endpoint, 0, sampling=Sampling(0.1, texts=True, folder="elsewhere")).prepare()
+    assert EndpointSource(endpoint).desired().sampling == Sampling(0.1, texts=True, folder="elsewhere")
+    LocalBackEnd(endpoint, 0, sampling=Sampling()).prepare()
+    assert not EndpointSource(endpoint).desired().sampling.share
 
 
 class Clock:

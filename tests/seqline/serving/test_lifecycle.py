@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from seqline.artifacts.request_log import read_requests
 from tests import light_models
 from tests.servers import Server, client, running, until
 
@@ -57,7 +58,8 @@ def test_the_log_has_requests_but_no_texts(light: Server) -> None:
 
 def test_on_sigterm_requests_in_flight_are_completed_and_new_ones_are_refused(tmp_path: Path) -> None:
     model = light_models.save(tmp_path / "slow", "gated")
-    flags = ("--max-batch", "1")
+    samples = tmp_path / "samples"
+    flags = ("--max-batch", "1", "--sample-requests", "1", "--sample-folder", str(samples))
     with (
         running(tmp_path, str(model), *flags, **light_models.environment()) as server,
         ThreadPoolExecutor(6) as clients,
@@ -82,3 +84,5 @@ def test_on_sigterm_requests_in_flight_are_completed_and_new_ones_are_refused(tm
             f"slow {number}" for number in range(6)
         ]
     assert "all requests were completed" in server.read_log()
+    ids = {answer.result().json()["predictions"][0]["id"] for answer in requests}
+    assert set(read_requests(samples, columns=["id"]).table["id"].to_pylist()) == ids

@@ -47,6 +47,10 @@ def test_a_model_is_served_on_this_machine_only_unless_told_otherwise(
         ("--max-texts", "1.5"),
         ("--max-body-bytes", "many"),
         ("--port", "70000"),
+        ("--sample-requests", "1.5"),
+        ("--sample-requests", "nan"),
+        ("--sample-requests", "many"),
+        ("--sample-megabytes", "0"),
         ("--port", "-1"),
         ("--grpc-port", "x"),
     ],
@@ -66,3 +70,27 @@ def test_a_wrong_port_in_the_environment_is_named(
     model = light_models.save(tmp_path / "model", "upper")
     assert command.main(["--model", str(model)], {"AIP_HTTP_PORT": port}) == 1
     assert f"error: AIP_HTTP_PORT must be a port up to 65535, not {port!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--sample-requests", "0.1"],
+            "--sample-requests needs --sample-folder: a folder, or an address such as gs://",
+        ),
+        (
+            ["--sample-requests", "0.1", "--sample-folder", "x", "--redact", "no_such_module:redact"],
+            "redact: no_such_module:redact cannot be imported (ModuleNotFoundError",
+        ),
+        (["--sample-requests", "0.1", "--sample-folder", "x", "--redact", "redact"], "write module:function"),
+        (["--sample-texts"], "--sample-texts has no effect without --sample-requests"),
+    ],
+)
+def test_sampling_that_cannot_work_is_refused_before_anything_is_served(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "log_to_stderr", lambda rotated: None)
+    model = light_models.save(tmp_path / "model", "upper")
+    assert command.main(["--model", str(model), *flags], {}) == 1
+    assert message in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""The user's function that texts pass: whatever it does, the raw text is not stored instead."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from seqline.errors import UserError
+from seqline.sampling.recent import FEEDBACK, Known, Recent
+from seqline.sampling.redaction import Redaction, find_hook
+
+
+@pytest.fixture(autouse=True)
+def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("own_hooks")
+
+    def fail(text: str) -> str:
+        raise ValueError(f"cannot redact {text}")
+
+    module.stars = lambda text: "*" * len(text)  # type: ignore[attr-defined]
+    module.none = lambda text: None  # type: ignore[attr-defined]
+    module.fail = fail  # type: ignore[attr-defined]
+    module.half = lambda text: "\ud800"  # type: ignore[attr-defined]
+    module.number = 3  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_hooks", module)
+
+
+def test_a_text_is_stored_as_the_function_returns_it() -> None:
+    assert Redaction("own_hooks:stars")("secret") == "******"
+    assert Redaction("own_hooks:stars")(None) is None
+    assert Redaction()("secret") == "secret"
+
+
+@pytest.mark.parametrize(
+    "name", ["own_hooks:fail", "own_hooks:none", "own_hooks:half", "own_hooks:missing", "no_such_module:x"]
+)
+def test_a_function_that_fails_drops_the_text_and_says_so_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    redaction = Redaction(name)
+    assert [redaction("secret"), redaction("secret")] == [None, None]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"redact: {name} ")
+    assert record.getMessage().endswith("; such texts are not stored")
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_hooks", "'own_hooks' names no function; write module:function, as in my_package.privacy:redact"),
+        ("os;own_hooks:stars", "names no function"),
+        ("own_hooks:number", "own_hooks:number is no function, but a int"),
+        ("own_hooks:missing", "cannot be imported (AttributeError"),
+        ("no_such_module:x", "install its package where the server runs"),
+    ],
+)
+def test_a_function_that_is_not_there_is_refused_before_anything_is_served(name: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        find_hook(name)
+    assert message in str(error.value)
+
+
+def test_the_oldest_answers_are_forgotten() -> None:
+    recent = Recent(answers=2, characters=10)
+    for id_ in "abc":
+        recent.add(id_, "1")
+    assert [recent.find(id_) for id_ in "abc"] == [None, Known("1"), Known("1")]
+    recent.keep("b", "12345", "")
+    recent.keep("c", "123456", "")
+    assert [recent.find(id_) for id_ in "bc"] == [None, Known("1", "123456", "")]
+    recent.keep("a", "of an answer that is forgotten", "")
+    assert recent.find("a") is None
+
+
+def test_feedback_on_an_answer_is_counted() -> None:
+    recent = Recent()
+    recent.add("a", "1")
+    assert [recent.count_feedback("a") for _ in range(FEEDBACK + 1)] == [True] * FEEDBACK + [False]
+    assert not recent.count_feedback("b")
