@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 from seqline.artifacts.opponent import Opponent
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
+from seqline.components.snapshot.added import with_plugins
 from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
 from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
@@ -16,6 +17,7 @@ from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.names import KSERVE, check_reachable
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.inputs.one_file import InputFile
+from seqline.plugins.registry import check_installed
 from seqline.schema.options import BaseOptions
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
@@ -61,6 +63,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
     """
+    check_installed()
     if containers:
         check_reachable(parameters.get("endpoint", ""))
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
@@ -73,6 +76,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         training = cast("Options", resolved.get("training", Options()))
         corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
         resolved["corpus"], tokenizer = corpus, corpus.tokenizer
+    resolved = with_plugins(resolved)
     fingerprint = snapshot(
         parameters["data"],
         output,

@@ -1,11 +1,12 @@
 """Options of the summary stage."""
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from seqline.schema.options import BaseOptions
+from seqline.plugins.registry import NOTIFIERS
+from seqline.schema.options import BaseOptions, refusing
 
 # Where the address of a webhook is: an environment variable, a file, or a secret of Secret Manager.
 SECRET = re.compile(r"^(env:[A-Za-z_]\w*|file:[/~]\S*|projects/[^/\s]+/secrets/[\w-]+(/versions/(latest|\d+))?)$")
@@ -24,6 +25,10 @@ STATES = {
     "NEW": OPEN,
     "UNKNOWN": OPEN,
 }
+
+
+FORMATS = ("auto", "slack", "teams", "json")
+"""Forms of a webhook's message."""
 
 
 class RunStatus(BaseOptions):
@@ -52,7 +57,18 @@ class NotificationOptions(BaseOptions):
     format: Literal["auto", "slack", "teams", "json"] = Field(
         "auto", description="Form of the message; auto chooses by the address, with JSON for any other service."
     )
+    notifiers: dict[str, dict[str, Any]] = Field(
+        {}, description='Notifiers of plugins with their options by name, such as {"pager": {"team": "translation"}}.'
+    )
     only_failures: bool = Field(False, description="Whether only failed runs are notified about.")
+
+    @field_validator("notifiers")
+    @classmethod
+    def _check_notifiers(cls, notifiers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in notifiers:
+            with refusing():
+                NOTIFIERS.find(name)
+        return notifiers
 
     @field_validator("webhooks")
     @classmethod
