@@ -109,7 +109,7 @@ def measure(
         metrics=metrics,
         seconds=round(seconds, 3),
         counting_seconds=round(waited, 3),
-        decoding=asdict(description.decoding),
+        decoding=asdict(description.decoding) if description.decoding else {},
         slices=sliced,
         warnings=warnings,
     )

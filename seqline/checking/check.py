@@ -9,6 +9,7 @@ from typing import Any
 
 from seqline.checking import kubeflow, preflight
 from seqline.compiling.compiler import stages
+from seqline.compiling.sources import find_pipeline, known_pipelines
 from seqline.configuration import Loaded
 from seqline.configuration.accelerators import accelerated_images
 from seqline.configuration.cron_warnings import cron_warnings
@@ -17,6 +18,7 @@ from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.pipelines import PIPELINES
+from seqline.plugins.registry import check_installed
 from seqline.problems import Problem
 from seqline.targets import TARGETS, open_target
 from seqline.targets.laptop import DATA
@@ -42,6 +44,11 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
         Every problem, in the order of the configuration.
     """
     configuration = loaded.configuration
+    try:
+        check_installed()
+        known_pipelines()
+    except UserError as error:
+        return [Problem(str(error))]
     chosen = targets or [name for name in TARGETS if getattr(configuration.targets, name) is not None]
     problems = list(_pipelines(loaded))
     if problems:
@@ -102,9 +109,11 @@ def _pipelines(loaded: Loaded) -> Iterator[Problem]:
     names = [configuration.pipeline, *(one.pipeline for one in configuration.schedules.values())]
     names += [one.pipeline for one in configuration.triggers.values()]
     for key, name in zip(keys, names, strict=True):
-        if name and name not in PIPELINES:
-            message = f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}"
-            yield Problem(message, loaded.where(*key), ".".join(key))
+        try:
+            if name and name not in PIPELINES:
+                find_pipeline(name)
+        except UserError as error:  # noqa: PERF203
+            yield Problem(str(error), loaded.where(*key), ".".join(key))
 
 
 def _names(loaded: Loaded) -> Iterator[Problem]:

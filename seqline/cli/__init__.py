@@ -14,6 +14,7 @@ from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
+from seqline.cli.eject import eject
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.explain import explain
 from seqline.cli.init import init
@@ -39,6 +40,7 @@ app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command(name="compile")(compile_)
+app.command()(eject)
 app.command()(run)
 app.command()(upload)
 app.command()(promote)

@@ -54,7 +54,10 @@ TargetOption = Annotated[
 PipelineOption = Annotated[
     str | None,
     typer.Option(
-        "--pipeline", "-p", metavar="PIPELINE", help="training, batch or tuning; the configuration's by default."
+        "--pipeline",
+        "-p",
+        metavar="PIPELINE",
+        help="training, batch, tuning, release, a plugin's, MODULE:NAME or FILE.py; the configuration's by default.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -14,7 +14,7 @@ def schema() -> dict[str, Any]:
     made = Configuration.model_json_schema()
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "seqline.yaml"
-    made["properties"]["pipeline"]["enum"] = list(PIPELINES)
+    made["properties"]["pipeline"]["anyOf"] = [{"enum": list(PIPELINES)}, {"type": "string", "pattern": "[:.]"}]
     definitions = made["$defs"]
     properties = dict(RunParameters.model_json_schema()["properties"])
     for name, section in SECTIONS.items():

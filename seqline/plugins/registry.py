@@ -106,7 +106,7 @@ class Registry(Generic[Kind]):
         Raises:
             UserError: If two have the same name, or one has the name of a built-in.
         """
-        return _unique(self.group, self.word, frozenset(_names(self._built_in)))
+        return named(self.group, self.word, _names(self._built_in))
 
     def find(self, name: str, others: Iterable[str] = ()) -> Kind:
         """Imports a plugin and checks it against its contract.
@@ -229,6 +229,20 @@ def _names(place: str) -> Iterable[str]:
     module, _, name = place.partition(":")
     found: Iterable[str] = getattr(importlib.import_module(module), name)
     return found
+
+
+def named(group: str, word: str, built_in: Iterable[str]) -> dict[str, Source]:
+    """The entry points of a group by name.
+
+    Args:
+        group: The group.
+        word: What one is called in messages.
+        built_in: Seqline's own names, which none may have.
+
+    Raises:
+        UserError: If two have the same name, or one has a name of Seqline's own.
+    """
+    return _unique(group, word, frozenset(built_in))
 
 
 METRICS = Registry("seqline.metrics", MetricPlugin, "seqline.metrics.metrics:METRICS")

@@ -110,7 +110,7 @@ def test_the_gate_refuses_a_rule_whose_plugin_is_missing(package: Path, tmp_path
     measured(tmp_path / "ours", "new", 3, added=["kept"])
     (package / "my_metrics-1.2.dist-info" / "entry_points.txt").unlink()
     forget()
-    with pytest.raises(UserError, match="no metric 'kept'.*images build --with PACKAGE"):
+    with pytest.raises(UserError, match=r"no metric 'kept'.*images build --with PACKAGE"):
         bless(tmp_path / "ours", tmp_path / "ours", tmp_path / "d", tmp_path / "r", options=Gate(gate=[
             {"metric": "kept", "minimum": 1}
         ]))  # fmt: skip

@@ -124,7 +124,9 @@ def test_a_stage_without_the_plugin_says_which_one_and_how_to_add_it(site: Path)
         METRICS.require("evaluate", fingerprints)
     (site / "my_metrics-1.2.dist-info" / "entry_points.txt").unlink()
     forget()
-    with pytest.raises(UserError, match="evaluate needs the metric 'kept' of my-metrics==1.2, .* --with my-metrics==1"):
+    with pytest.raises(
+        UserError, match=r"evaluate needs the metric 'kept' of my-metrics==1.2, .* --with my-metrics==1"
+    ):
         METRICS.require("evaluate", fingerprints)
 
 

@@ -52,9 +52,9 @@ def test_it_rejects_what_no_rule_before_it_rejected() -> None:
 
 def test_its_threshold_can_be_changed() -> None:
     assert rejected(loud=0.1) == {"markup": [3], "loud": [1, 2]}
-    with pytest.raises(UserError, match="named must be true or false, not 0.5"):
+    with pytest.raises(UserError, match=r"named must be true or false, not 0.5"):
         Options(rules={"named": 0.5})
-    with pytest.raises(UserError, match="no rule 'lout'; did you mean 'loud'"):
+    with pytest.raises(UserError, match=r"no rule 'lout'; did you mean 'loud'"):
         Options(rules={"lout": True})
 
 
@@ -67,7 +67,7 @@ def test_reports_say_in_words_which_rows_it_rejects() -> None:
 def test_what_it_returns_is_checked(body: str, tmp_path: Path) -> None:
     code = f"from seqline.plugins import rule\n@rule('odd', about='x')\ndef odd(targets):\n  {body}\n"
     write_package(tmp_path / "odd", "odd-rules", "1", code, {"rules:odd": "odd"})
-    with installed(tmp_path / "odd"), pytest.raises(UserError, match="the rule 'odd' (must return|fails)"):
+    with installed(tmp_path / "odd"), pytest.raises(UserError, match=r"the rule 'odd' (must return|fails)"):
         rejected(odd=True)
 
 
