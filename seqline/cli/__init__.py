@@ -11,6 +11,7 @@ import typer
 
 from seqline.cli import endpoint, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
+from seqline.cli.check_artifact import check_artifact
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
@@ -41,6 +42,7 @@ app.command()(check)
 app.command()(explain)
 app.command(name="compile")(compile_)
 app.command()(eject)
+app.command(name="check-artifact")(check_artifact)
 app.command()(run)
 app.command()(upload)
 app.command()(promote)
