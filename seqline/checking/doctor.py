@@ -14,7 +14,7 @@ from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
 from seqline.errors import UserError
 from seqline.paths import expanded
-from seqline.targets import TARGETS, open_target
+from seqline.targets import open_target
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.laptop import Laptop
 
@@ -38,7 +38,7 @@ def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) ->
         A finding for each check.
     """
     yield from _versions()
-    chosen = targets or [name for name in TARGETS if getattr(loaded.configuration.targets, name) is not None]
+    chosen = targets or loaded.configuration.targets.configured
     if "laptop" in chosen:
         laptop = Laptop(loaded.configuration)
         yield from _machine(laptop.home.path)

@@ -48,7 +48,7 @@ TargetOption = Annotated[
         "-t",
         envvar="SEQLINE_TARGET",
         metavar="TARGET",
-        help="laptop, kubeflow or vertex; the configuration's by default.",
+        help="laptop, kubeflow, vertex or a plugin's; the configuration's by default.",
     ),
 ]
 PipelineOption = Annotated[

@@ -89,10 +89,11 @@ class Registry(Generic[Kind]):
         group: The group of entry points.
         contract: What its plugins declare.
         built_in: Where the names of Seqline's own are, as `module:name`, which no plugin may take.
+        in_images: Whether stages use them.
     """
 
-    def __init__(self, group: str, contract: type[Kind], built_in: str) -> None:
-        self.group, self.contract, self._built_in = group, contract, built_in
+    def __init__(self, group: str, contract: type[Kind], built_in: str, in_images: bool = True) -> None:
+        self.group, self.contract, self._built_in, self._in_images = group, contract, built_in, in_images
         self._loaded: dict[EntryPoint, Kind] = {}
 
     @property
@@ -136,9 +137,10 @@ class Registry(Generic[Kind]):
         """
         found = self.sources()
         if name not in found:
+            images = ", and in the images: `seqline images build --with PACKAGE`" if self._in_images else ""
             raise UserError(
                 f"there is no {self.word} {name!r}; {nearest(name, [*others, *found])} (a plugin's package must be "
-                "installed here, and in the images: `seqline images build --with PACKAGE`)"
+                f"installed here{images})"
             )
         return found[name]
 
@@ -249,7 +251,7 @@ METRICS = Registry("seqline.metrics", MetricPlugin, "seqline.metrics.metrics:MET
 RULES = Registry("seqline.rules", RulePlugin, "seqline.components.tokenize.rules:RULES")
 ARCHITECTURES = Registry("seqline.architectures", ArchitecturePlugin, "seqline.modeling.config:ARCHITECTURES")
 NOTIFIERS = Registry("seqline.notifiers", NotifierPlugin, "seqline.components.summary.options:FORMATS")
-TARGETS = Registry("seqline.targets", TargetPlugin, "seqline.targets:TARGETS")
+TARGETS = Registry("seqline.targets", TargetPlugin, "seqline.targets:TARGETS", in_images=False)
 REGISTRIES: tuple[Registry[Any], ...] = (METRICS, RULES, ARCHITECTURES, NOTIFIERS, TARGETS)
 
 
