@@ -44,6 +44,7 @@ def installed(site: Path) -> Iterator[None]:
 
 def forget() -> None:
     """Lets the next look-up read the installed packages again."""
+    registry._installed.cache_clear()
     registry._unique.cache_clear()
     for kind in registry.REGISTRIES:
         kind._loaded.clear()

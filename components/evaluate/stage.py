@@ -14,9 +14,9 @@ from seqline.components.evaluate.options import Options
 from seqline.components.evaluate.report import write_report
 from seqline.errors import UserError
 from seqline.inputs.storage import local_copy
-from seqline.metrics.metrics import PLUGINS
 from seqline.metrics.slices import find_slices
 from seqline.metrics.test_set import TestSet
+from seqline.plugins.registry import METRICS
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def evaluate(
             lacks a source or a reference, or files in a bucket cannot be read or are others than those.
     """
     require_gpu()
-    PLUGINS.require("evaluate", options.plugins)
+    METRICS.require("evaluate", options.plugins)
     manifest = Corpus(corpus).read_manifest()
     direction = f"{manifest.source_language} → {manifest.target_language}"
     absent = Evaluation(

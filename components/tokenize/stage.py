@@ -13,7 +13,6 @@ from seqline.components.tokenize.expectations import check_drift, evaluate, requ
 from seqline.components.tokenize.formats import Input, form_of
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
-from seqline.components.tokenize.rules import PLUGINS
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
@@ -23,6 +22,7 @@ from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 from seqline.inputs.storage import fsspec
+from seqline.plugins.registry import RULES
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def tokenize(
         UserError: Files are missing or broken, or change while they are read; too many rows are malformed, too few
             pairs remain, or an expectation is not met. In the last case the report is still written.
     """
-    PLUGINS.require("tokenize", options.plugins)
+    RULES.require("tokenize", options.plugins)
     check_flags(beam_options)
     given_tokenizer(options)
     check_drift(options.expectations, previous_corpus)

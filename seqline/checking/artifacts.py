@@ -6,7 +6,7 @@ docs/extending.md has the contracts.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -193,7 +193,7 @@ def _shard(file: Path, shard: Shard, vocabulary_size: int) -> Iterator[str]:
             yield f"{file} has the {name} token {largest}, which is no token of a vocabulary of {vocabulary_size}"
 
 
-def _tokenizer(file: Path) -> Iterator[str]:
+def _tokenizer(file: Path) -> Generator[str, None, int | None]:
     """Yields what is wrong with a tokenizer; returns its number of tokens, or None."""
     from seqline.tokenizers.host import read_tokenizer
 
@@ -215,7 +215,7 @@ def _languages(codes: dict[str, str], file: Path) -> Iterator[str]:
             yield f"{file}: {name}: {error}"
 
 
-def _read(read: Callable[[], Read]) -> Iterator[str]:
+def _read(read: Callable[[], Read]) -> Generator[str, None, Read | None]:
     """Yields why a record cannot be read; returns it, or None."""
     try:
         return read()

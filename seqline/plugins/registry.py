@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -172,8 +172,8 @@ class Registry(Generic[Kind]):
         Raises:
             UserError: If a plugin is missing here, or is other code.
         """
-        found = self.sources()
         for name, wanted in fingerprints.items():
+            found = self.sources()
             package = wanted.partition(" ")[0]
             if name not in found:
                 raise UserError(
@@ -211,9 +211,14 @@ class Registry(Generic[Kind]):
 
 
 @cache
+def _installed() -> EntryPoints:
+    return entry_points()
+
+
+@cache
 def _unique(group: str, word: str, built_in: frozenset[str]) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for source in map(Source, entry_points(group=group)):
+    for source in map(Source, _installed().select(group=group)):
         name = source.entry.name
         if name in built_in:
             raise UserError(
