@@ -130,5 +130,16 @@ def test_a_stage_without_the_plugin_says_which_one_and_how_to_add_it(site: Path)
         METRICS.require("evaluate", fingerprints)
 
 
+def test_doctor_lists_the_plugins_that_fit_and_what_is_wrong_with_the_others(site: Path) -> None:
+    from seqline.checking.doctor import _plugins
+
+    entries = {"metrics:kept": "kept", "rules:loud": "loud"}
+    write_package(site, "my-metrics", "1.2", METRIC, entries)
+    good, bad = _plugins()
+    assert (good.state, good.message) == ("ok", "metric kept, my-metrics==1.2")
+    assert (bad.state, bad.message) == ("error", "rule loud")
+    assert "module 'my_metrics' has no attribute 'loud'" in bad.advice
+
+
 def test_names_of_built_ins_need_no_fingerprint() -> None:
     assert RULES.fingerprints(["identical", "markup"]) == {}
