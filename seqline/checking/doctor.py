@@ -75,7 +75,7 @@ def _plugins() -> Iterator[Finding]:
             try:
                 registry.find(name)
                 yield Finding("plugins", "ok", f"{registry.word} {name}, {registry.source(name).distribution}")
-            except UserError as error:
+            except UserError as error:  # noqa: PERF203
                 yield Finding("plugins", "error", f"{registry.word} {name}", str(error))
 
 
