@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -211,7 +211,7 @@ class Registry(Generic[Kind]):
 
 
 @cache
-def _installed() -> EntryPoints:
+def _installed() -> Any:
     return entry_points()
 
 
