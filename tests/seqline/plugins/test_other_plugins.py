@@ -129,8 +129,15 @@ def test_a_notifier_gets_the_outcome_and_its_options() -> None:
 def test_a_notifier_that_fails_is_a_note_without_what_it_said() -> None:
     options = NotificationOptions(notifiers={"pager": {"broken": True}})
     assert notify(Summary("run", "FAILED"), "", options) == ["Notifier pager failed: ValueError"]
-    with pytest.raises(UserError, match="notifiers: there is no notifier 'pagr'; did you mean 'pager'"):
+
+
+def test_a_notifier_that_is_not_installed_is_refused_before_the_run_and_a_note_at_its_end() -> None:
+    with pytest.raises(
+        UserError, match=r"notification.notifiers.pagr: there is no notifier 'pagr'; did you mean 'pager'"
+    ):
         resolve({}, {"notification": {"notifiers": {"pagr": {}}}})
+    (note,) = notify(Summary("run", "FAILED"), "", NotificationOptions(notifiers={"pagr": {}}))
+    assert note.startswith("Notifier pagr was not called: there is no notifier 'pagr'")
 
 
 def test_an_architecture_arranges_the_layers_of_its_family() -> None:
