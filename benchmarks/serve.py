@@ -109,6 +109,8 @@ def hugging_face(
     config = checkpoint.read_config().model
     cores = len(os.sched_getaffinity(0))
     found = {}
+    decoding = model.read_description().decoding
+    assert decoding is not None
     for workers in sorted({1, cores}):
         port = free_port()
         variables = {
@@ -117,7 +119,7 @@ def hugging_face(
             "TOKENIZER": str(checkpoint.tokenizer),
             "THREADS": str(cores // workers),
             "LENGTH": str(round(1.3 * words) + 1),
-            "BEAMS": str(model.read_description().decoding.beam_size),
+            "BEAMS": str(decoding.beam_size),
         }
         command = [str(python), "-m", "uvicorn", "hugging_face:app", "--port", str(port), "--log-level", "warning"]
         command += ["--workers", str(workers), "--app-dir", str(Path(__file__).parent / "serving")]

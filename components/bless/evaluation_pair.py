@@ -9,7 +9,7 @@ import numpy as np
 from seqline.artifacts.evaluation import Comparison, Evaluation, MetricValue, Slice, read_evaluation
 from seqline.artifacts.human_evaluation import HUMAN_METRICS, HumanEvaluation
 from seqline.errors import UserError
-from seqline.metrics.metrics import METRICS, RANKINGS
+from seqline.metrics.metrics import METRICS, RANKINGS, find_metric
 from seqline.metrics.resampling import bootstrap, compare, interval
 from seqline.metrics.statistics import SLICES, read_statistics, sentence_scores
 
@@ -77,8 +77,8 @@ class EvaluationPair:
         ours, theirs = _value(self.challenger, metric), _value(self.champion, metric)
         if ours.signature != theirs.signature:
             raise UserError(
-                f"{METRICS[metric].label} of challenger and champion were measured differently ({ours.signature} and "
-                f"{theirs.signature}): evaluate both with the same version of Seqline"
+                f"{find_metric(metric).label} of challenger and champion were measured differently ({ours.signature} "
+                f"and {theirs.signature}): evaluate both with the same version of Seqline"
             )
         return theirs
 
@@ -141,7 +141,7 @@ class EvaluationPair:
             return None
         rows = read_statistics(self.folder, SLICES)[:, self.challenger.slices.index(one)]
         counts = read_statistics(self.folder, metric)[rows]
-        return interval(METRICS[metric].counts(self.challenger.language).score(bootstrap([counts])[0]))
+        return interval(find_metric(metric).counts(self.challenger.language).score(bootstrap([counts])[0]))
 
     def with_human_evaluation(self, human: HumanEvaluation) -> "EvaluationPair":
         """Adds the metrics of a human evaluation, if it compares these two models.
@@ -170,7 +170,7 @@ class EvaluationPair:
         return [
             name
             for name, value in ours.items()
-            if METRICS[name].counter and name in theirs and theirs[name].signature == value.signature
+            if find_metric(name).counter and name in theirs and theirs[name].signature == value.signature
         ]
 
     def _compare(self, metrics: list[str], index: int | None) -> dict[str, Comparison]:
@@ -180,7 +180,7 @@ class EvaluationPair:
         # A slice fits into memory; the counts of the whole test set stay memory-mapped.
         rows = slice(None) if index is None else read_statistics(self.folders[1], SLICES)[:, index]
         before, after = ([read_statistics(folder, metric)[rows] for metric in metrics] for folder in self.folders)
-        counters = [METRICS[metric].counts(self.challenger.language) for metric in metrics]
+        counters = [find_metric(metric).counts(self.challenger.language) for metric in metrics]
         return dict(zip(metrics, compare(counters, before, after), strict=True))
 
 

@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from seqline.components.bless.rules import HEADLINE, Rule
-from seqline.metrics.metrics import METRICS
+from seqline.metrics.metrics import find_metric
 from seqline.schema.run import TaskOption
 
 
 def _of_the_task(rule: Rule, info: ValidationInfo) -> Rule:
     """Refuses a metric that is not measured for the task, before anything is trained."""
     task = info.data.get("task")
-    if task and rule.metric != HEADLINE and task not in METRICS[rule.metric].tasks:
+    if task and rule.metric != HEADLINE and task not in find_metric(rule.metric).tasks:
         raise ValueError(f"{rule.metric} is not measured for task {task}; {HEADLINE} is the task's own metric")
     return rule
 

@@ -14,7 +14,7 @@ from seqline.components.bless.movement import BANDS
 from seqline.html_report.differences import Segment, differences
 from seqline.html_report.page import render
 from seqline.metrics.histogram import Histogram, histogram
-from seqline.metrics.metrics import HEADLINES, METRICS, RANKINGS, Metric
+from seqline.metrics.metrics import HEADLINES, METRICS, RANKINGS, Labels, Metric, find_metric
 
 SHOWN = 8  # sentences with gains, and as many with losses
 
@@ -93,7 +93,7 @@ def write_report(report: Path, decision: Decision, pair: EvaluationPair, best: E
         rows=rows,
         anchor_rows=anchor_rows,
         decoding_differences=_decoding_differences(pair),
-        labels={metric.name: metric.label for metric in METRICS.values()},
+        labels=Labels(),
         headline=METRICS[HEADLINES[task]],
         ranking=METRICS[RANKINGS[task]].label,
         slicings=_by_slicing(slices),
@@ -118,7 +118,7 @@ def _score_row(
     champion = (other or {}).get(name)
     if champion is not None and champion.signature != value.signature:
         champion = None
-    return ScoreRow(METRICS[name], value, champion, comparisons.get(name) if champion else None)
+    return ScoreRow(find_metric(name), value, champion, comparisons.get(name) if champion else None)
 
 
 def _decoding_differences(pair: EvaluationPair) -> list[str]:

@@ -28,7 +28,7 @@ from pydantic import Field, model_validator
 
 from seqline.artifacts.human_evaluation import HUMAN_METRICS
 from seqline.metrics.draws import DRAWS, smallest_p_value
-from seqline.metrics.metrics import HEADLINES, METRICS, Metric, find_metric
+from seqline.metrics.metrics import HEADLINES, Metric, find_metric
 from seqline.schema.options import Part, refusing
 
 HEADLINE = "headline"
@@ -126,7 +126,7 @@ class Rule(Part):
         Args:
             task: The task that the challenger was trained for.
         """
-        return METRICS[HEADLINES[task] if self.metric == HEADLINE else self.metric]
+        return find_metric(HEADLINES[task] if self.metric == HEADLINE else self.metric)
 
     def describe(self, metric: Metric) -> str:
         """Returns the rule in words.

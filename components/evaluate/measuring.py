@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from seqline.artifacts.evaluation import Evaluation, MetricValue, Sentence, appe
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.components.evaluate.gaps import gaps
 from seqline.metrics.batch import Batch
-from seqline.metrics.metrics import METRICS, RANKINGS
+from seqline.metrics.metrics import RANKINGS, find_metric
 from seqline.metrics.slices import Membership
 from seqline.metrics.test_set import TestSet
 
@@ -25,7 +26,13 @@ CHUNK_SIZE = 4096  # sentences in memory at a time
 
 
 def measure(
-    model: Path, test_set: TestSet, slices: list[Membership], folder: Path, absent: Evaluation, batch_size: int
+    model: Path,
+    test_set: TestSet,
+    slices: list[Membership],
+    folder: Path,
+    absent: Evaluation,
+    batch_size: int,
+    added: Sequence[str] = (),
 ) -> tuple[Evaluation, "np.ndarray"]:
     """Measures a model on the test set.
 
@@ -36,6 +43,7 @@ def measure(
         folder: Where sentences and statistics are written.
         absent: The evaluation without metrics.
         batch_size: Sentences decoded at a time.
+        added: Metrics of plugins.
 
     Returns:
         The evaluation, and the sentence-level scores by the task's ranking metric, of shape (sentences,).
@@ -53,7 +61,7 @@ def measure(
     signature = load(model)
     score = scoring(signature)
     sentences = sum(1 for _ in test_set)
-    tally = Tally(folder, absent.task, absent.language, sentences, slices)
+    tally = Tally(folder, absent.task, absent.language, sentences, slices, added)
     progress = Progress(sentences)
     log.info("decoding %d sentences in batches of %d", sentences, batch_size)
     start, decoding, waited = time.monotonic(), 0.0, 0.0
@@ -89,7 +97,7 @@ def measure(
         log.warning("%s", warning)
     metrics |= _model_metrics(model, times, sentences / decoding)
     for name, metric in metrics.items():
-        log.info("%-29s %9.2f", METRICS[name].label, metric.value)
+        log.info("%-29s %9.2f", find_metric(name).label, metric.value)
     seconds = time.monotonic() - start
     log.info("%.1f s, of which %.1f s were spent on scoring alone", seconds, waited)
     measured = replace(
@@ -101,7 +109,7 @@ def measure(
         metrics=metrics,
         seconds=round(seconds, 3),
         counting_seconds=round(waited, 3),
-        decoding=asdict(description.decoding),
+        decoding=asdict(description.decoding) if description.decoding else {},
         slices=sliced,
         warnings=warnings,
     )

@@ -1,9 +1,10 @@
 """Options of the evaluate stage."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from seqline.metrics.metrics import find_metric
 from seqline.schema.options import refusing
-from seqline.schema.run import TaskOption
+from seqline.schema.run import FINGERPRINTS, TaskOption
 
 
 class Options(TaskOption):
@@ -18,6 +19,20 @@ class Options(TaskOption):
     min_slice_size: int = Field(
         20, ge=1, description="Smaller slices are reported but excluded from gap metrics and gate rules."
     )
+
+    metrics: list[str] = Field(
+        [], description="Metrics of plugins to measure; those that the gate's rules name are added by themselves."
+    )
+    plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> "Options":
+        for name in self.metrics:
+            with refusing():
+                metric = find_metric(name)
+            if not metric.counter or self.task not in metric.tasks:
+                raise ValueError(f"metrics: {name} is not measured for task {self.task}")
+        return self
 
     @field_validator("terms")
     @classmethod

@@ -11,7 +11,7 @@ from seqline.atomic import atomic_write
 from seqline.html_report.differences import differences
 from seqline.html_report.page import render
 from seqline.metrics.histogram import Histogram, histogram
-from seqline.metrics.metrics import METRICS, RANKINGS
+from seqline.metrics.metrics import METRICS, RANKINGS, Labels
 
 SAMPLES = 6
 
@@ -31,7 +31,7 @@ def write_report(report: Path, folder: Path, measured: Evaluation, direction: st
         Path(__file__).with_name("report.html"),
         evaluation=measured,
         direction=direction,
-        labels={metric.name: metric.label for metric in METRICS.values()},
+        labels=Labels(),
         ranking=METRICS[RANKINGS[measured.task]].label,
         slicings={name: list(group) for name, group in groupby(measured.slices, key=lambda one: one.slicing)},
         groups=groups,

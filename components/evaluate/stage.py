@@ -16,6 +16,7 @@ from seqline.errors import UserError
 from seqline.inputs.storage import local_copy
 from seqline.metrics.slices import find_slices
 from seqline.metrics.test_set import TestSet
+from seqline.plugins.registry import METRICS
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def evaluate(
             lacks a source or a reference, or files in a bucket cannot be read or are others than those.
     """
     require_gpu()
+    METRICS.require("evaluate", options.plugins)
     manifest = Corpus(corpus).read_manifest()
     direction = f"{manifest.source_language} → {manifest.target_language}"
     absent = Evaluation(
@@ -87,7 +89,7 @@ def evaluate(
         slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
         try:
             with atomic_directory(evaluation, FILE) as folder:
-                measured, scores = measure(local, test_set, slices, folder, absent, options.batch_size)
+                measured, scores = measure(local, test_set, slices, folder, absent, options.batch_size, options.metrics)
                 write_evaluation(folder, measured)
                 write_report(report, folder, measured, direction, scores)
             return measured

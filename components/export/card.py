@@ -36,6 +36,8 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         biases = f"The data has slices: {listed}. The evaluation reports each slice and the largest gap between them."
     else:
         biases = "The data has no slices: differences in quality between kinds of input have not been measured."
+    decoding = description.decoding
+    assert decoding is not None  # noqa: S101 (export sets it)
     lines = [
         f"# Model card: {description.source_language} to {description.target_language}",
         "",
@@ -71,12 +73,12 @@ def write_card(description: Description, checkpoint: Checkpoint, corpus: Corpus,
         "",
         "## Decoding",
         "",
-        *_list(vars(description.decoding)),
+        *_list(vars(decoding)),
         "",
         "## Known biases and limits",
         "",
         f"- {biases}",
-        f"- Inputs longer than {description.decoding.max_input_length} tokens are truncated.",
+        f"- Inputs longer than {decoding.max_input_length} tokens are truncated.",
         "- The model reproduces errors and biases of its data, and outputs can contain claims that the input does not.",
     ]
     return "\n".join(lines) + "\n"

@@ -64,6 +64,7 @@ def describe(signatures: dict[str, Any], description: Description) -> str:
         Markdown.
     """
     decoding = description.decoding
+    assert decoding is not None  # noqa: S101 (export sets it)
     search = "greedy" if decoding.beam_size == 1 else f"a beam search of {decoding.beam_size}"
     lines = [
         "# Signatures",

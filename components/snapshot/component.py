@@ -25,6 +25,7 @@ def snapshot(
     warm_start: str = "",
     endpoint: str = "",
     model: str = "",
+    release: bool = False,
     corpus: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     tuning: dict = {},  # noqa: B006
     training: dict = {},  # noqa: B006
@@ -41,6 +42,7 @@ def snapshot(
         ("fingerprint", str),
         ("warm_start_fingerprint", str),
         ("model", str),
+        ("model_fingerprint", str),
         ("baseline", dict),
         ("corpus", dict),
         ("tuning", dict),
@@ -77,6 +79,7 @@ def snapshot(
         warm_start: Checkpoint folder that training starts from; empty for random weights.
         endpoint: Endpoint that the model goes live on; empty for none.
         model: Exported model to use, or an endpoint for its live version; empty for none.
+        release: Whether the model is to be released: then its files are fingerprinted.
         corpus: Options of tokenize; docs/parameters.md lists the fields of all objects.
         tuning: Options of tune.
         training: Options of train.
@@ -92,6 +95,7 @@ def snapshot(
         fingerprint: The data's fingerprint, which covers the tokenizer and the previous corpus.
         warm_start_fingerprint: The fingerprint of the checkpoint to start from; empty for none.
         model: The model's address: KFP cannot import that of an endpoint.
+        model_fingerprint: The fingerprint of the model to release; empty for none.
         baseline: Address and fingerprint of the checkpoint that training starts from, or that there is none.
         corpus: Complete options of tokenize.
         tuning: Complete options of tune.

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, cast
 from seqline.artifacts.opponent import Opponent
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
+from seqline.components.snapshot.added import with_plugins
 from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
 from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
 from seqline.endpoints.kserve.live import live_model
 from seqline.endpoints.names import KSERVE, check_reachable
+from seqline.errors import UserError
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 from seqline.inputs.one_file import InputFile
+from seqline.plugins.registry import check_installed
 from seqline.schema.options import BaseOptions
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
@@ -56,13 +59,15 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         containers: Whether each stage runs in a container of its own, so that a local endpoint would end with deploy.
 
     Returns:
-        The fingerprint, that of the checkpoint to start from (empty for none), the model's address, the baseline, then
-        each section's complete options, in the order of `SECTIONS`. The gate's rules and the notifications are not
-        returned: bless and summarize take them as given, summarize because it also runs where this task failed.
+        The fingerprint, that of the checkpoint to start from (empty for none), the model's address, the fingerprint of
+        a model to release (empty for none), the baseline, then each section's complete options, in the order of
+        `SECTIONS`. The gate's rules and the notifications are not returned: bless and summarize take them as given,
+        summarize because it also runs where this task failed.
 
     Raises:
         UserError: If a later stage would refuse a value, with a line for each; or as `snapshot` does.
     """
+    check_installed()
     if containers:
         check_reachable(parameters.get("endpoint", ""))
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
@@ -75,6 +80,7 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
         training = cast("Options", resolved.get("training", Options()))
         corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
         resolved["corpus"], tokenizer = corpus, corpus.tokenizer
+    resolved = with_plugins(resolved)
     fingerprint = snapshot(
         parameters["data"],
         output,
@@ -90,7 +96,15 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     # KFP's importer knows addresses of stores only: `ParseBucketPathToConfig` of backend/src/v2/objectstore/config.go.
     # A laptop's takes any, and infer finds the model.
     address = live_model(model) if containers and model.startswith(KSERVE) else model
-    return fingerprint, started_from, address, _baseline(resolved.get("training")), *sections
+    released = _released(model) if parameters.get("release") else ""
+    return fingerprint, started_from, address, released, _baseline(resolved.get("training")), *sections
+
+
+def _released(model: str) -> str:
+    """The fingerprint of a model to release."""
+    if not model:
+        raise UserError("model is empty: name the SavedModel to release, a folder here or in a bucket")
+    return folder_fingerprint(model, "model")
 
 
 def _baseline(training: BaseOptions | None) -> dict[str, str]:

@@ -17,6 +17,8 @@ from seqline.components.summary.options import NotificationOptions
 from seqline.components.summary.secret import read_secret
 from seqline.components.summary.webhook import Undelivered, post
 from seqline.errors import UserError
+from seqline.plugins.contracts import accepted
+from seqline.plugins.registry import NOTIFIERS
 
 log = logging.getLogger(__name__)
 
@@ -33,56 +35,76 @@ Form = Literal["slack", "teams", "json"]
 
 
 def notify(summary: Summary, resource: str, options: NotificationOptions, seconds: float = SECONDS) -> list[str]:
-    """Sends the outcome of a run to every webhook.
+    """Sends the outcome of a run to every webhook, and calls every notifier of a plugin.
 
     Args:
         summary: The outcome.
         resource: Resource name of the run on Vertex AI; elsewhere anything.
-        options: The webhooks.
+        options: The webhooks and notifiers.
         seconds: Time limit for all of them.
 
     Returns:
-        A sentence for each webhook that was not notified; without its address.
+        A sentence for each that was not notified; without a webhook's address.
     """
     if options.only_failures and summary.state == "SUCCEEDED":
         return []
-    notes: dict[int, str] = {}
+    notes: dict[str, str] = {}
     deadline = time.monotonic() + seconds
     # A server that answers byte by byte keeps a connection open beyond any timeout of a socket, so each is a thread.
-    threads = [
-        threading.Thread(target=_one, args=(number, where, summary, resource, options, deadline, notes), daemon=True)
-        for number, where in enumerate(options.webhooks, start=1)
-    ]
-    for thread in threads:
+    threads: dict[str, threading.Thread] = {}
+    for number, where in enumerate(options.webhooks, start=1):
+        name = f"Webhook {number}"
+        arguments: tuple[Any, ...] = (name, where, summary, resource, options, deadline, notes)
+        threads[name] = threading.Thread(target=_one, args=arguments, daemon=True)
+    for plugin, given in options.notifiers.items():
+        name = f"Notifier {plugin}"
+        arguments = (name, plugin, summary, _page(resource), given, notes)
+        threads[name] = threading.Thread(target=_plugin, args=arguments, daemon=True)
+    for thread in threads.values():
         thread.start()
-    for number, thread in enumerate(threads, start=1):
+    for name, thread in threads.items():
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            notes[number] = f"Webhook {number} did not answer within {seconds:g} s."
-    for number in sorted(notes):
-        log.warning("%s", notes[number])
-    return [notes[number] for number in sorted(notes)]
+            notes[name] = f"{name} did not answer within {seconds:g} s."
+    found = [notes[name] for name in threads if name in notes]
+    for note in found:
+        log.warning("%s", note)
+    return found
+
+
+def _plugin(
+    name: str, plugin: str, summary: Summary, page: str, options: dict[str, Any], notes: dict[str, str]
+) -> None:
+    try:
+        notifier = NOTIFIERS.find(plugin).implementation
+        notifier(**accepted(notifier, {"summary": summary, "page": page, "options": options}))
+        log.info("the notifier %s was called", plugin)
+    except UserError as error:
+        notes[name] = f"{name} was not called: {error}"
+    except Exception as error:
+        # Any other message may hold a secret of the receiver.
+        notes[name] = f"{name} failed: {type(error).__name__}"
 
 
 def _one(
-    number: int,
+    name: str,
     where: str,
     summary: Summary,
     resource: str,
     options: NotificationOptions,
     deadline: float,
-    notes: dict[int, str],
+    notes: dict[str, str],
 ) -> None:
     try:
         address = read_secret(where)
         form = _form(address) if options.format == "auto" else options.format
         post(address, MESSAGES[form](summary, _page(resource)), deadline, key=summary.run)
-        log.info("webhook %d was notified", number)
+        log.info("%s was notified", name)
     except (UserError, Undelivered) as error:
-        notes[number] = f"Webhook {number} was not notified: {error}"
+        notes[name] = f"{name} was not notified: {error}"
     except Exception as error:
         # Any other message may hold the address.
-        notes[number] = f"Webhook {number} was not notified: {type(error).__name__}"
+        notes[name] = f"{name} was not notified: {type(error).__name__}"
 
 
 def _form(address: str) -> Form:

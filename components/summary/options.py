@@ -1,11 +1,14 @@
 """Options of the summary stage."""
 
 import re
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from seqline.schema.options import BaseOptions
+from seqline.errors import UserError
+from seqline.plugins.registry import NOTIFIERS
+from seqline.schema.options import BaseOptions, Fault
 
 # Where the address of a webhook is: an environment variable, a file, or a secret of Secret Manager.
 SECRET = re.compile(r"^(env:[A-Za-z_]\w*|file:[/~]\S*|projects/[^/\s]+/secrets/[\w-]+(/versions/(latest|\d+))?)$")
@@ -24,6 +27,10 @@ STATES = {
     "NEW": OPEN,
     "UNKNOWN": OPEN,
 }
+
+
+FORMATS = ("auto", "slack", "teams", "json")
+"""Forms of a webhook's message."""
 
 
 class RunStatus(BaseOptions):
@@ -52,7 +59,18 @@ class NotificationOptions(BaseOptions):
     format: Literal["auto", "slack", "teams", "json"] = Field(
         "auto", description="Form of the message; auto chooses by the address, with JSON for any other service."
     )
+    notifiers: dict[str, dict[str, Any]] = Field(
+        {}, description='Notifiers of plugins with their options by name, such as {"pager": {"team": "translation"}}.'
+    )
     only_failures: bool = Field(False, description="Whether only failed runs are notified about.")
+
+    def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yields notifiers that are not installed; summarize, which must not fail, notes them instead."""
+        for name in self.notifiers:
+            try:
+                NOTIFIERS.find(name)
+            except UserError as error:  # noqa: PERF203
+                yield Fault(("notifiers", name), str(error), predicate=False)
 
     @field_validator("webhooks")
     @classmethod

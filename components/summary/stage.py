@@ -15,7 +15,7 @@ from seqline.components.summary.notify import notify
 from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
-from seqline.metrics.metrics import METRICS
+from seqline.metrics.metrics import Labels
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,7 @@ def summarize(
     found = replace(found, notes=[*notes, *notify(found, status.resource, notification)])
     with atomic_directory(summary, FILE) as folder:
         write_summary(folder, found)
-    labels = {metric.name: metric.label for metric in METRICS.values()}
-    atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))
+    atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=Labels()))
     return found
 
 

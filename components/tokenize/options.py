@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from seqline.artifacts.corpus import TRUNCATED_TASKS
 from seqline.artifacts.text_tokenizer import check_template
 from seqline.schema.options import refusing
-from seqline.schema.run import PairOptions
+from seqline.schema.run import FINGERPRINTS, PairOptions
 
 
 class Options(PairOptions):
@@ -31,6 +31,7 @@ class Options(PairOptions):
     rules: dict[str, Any] = Field(
         {}, description='Cleaning rules to switch or set, by name, such as {"identical": false, "length_ratio": 4}.'
     )
+    plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
     template: str = Field(
         "",
         description='Text around each source, with {source} in it, such as "summarize: {source}"; empty for none.',
@@ -149,4 +150,4 @@ class Options(PairOptions):
 
     def content(self) -> dict[str, Any]:
         """Returns the options that decide the corpus's content: all but its expectations."""
-        return self.model_dump(exclude={"expectations"})
+        return self.model_dump(exclude={"expectations"} | (set() if self.plugins else {"plugins"}))

@@ -5,13 +5,10 @@ from pathlib import Path
 
 from seqline.artifacts.corpus import Manifest
 from seqline.components.tokenize.expectations import NAMES, ExpectationResult
-from seqline.components.tokenize.rules import MALFORMED, RULES
+from seqline.components.tokenize.rules import reasons
 from seqline.components.tokenize.statistics import QUANTILES, Drift, Statistics
 from seqline.components.tokenize.tally import Example
 from seqline.html_report.page import render
-
-REASONS = MALFORMED | {name: rule.about for name, rule in RULES.items()}
-"""Reasons for rejecting a row, in the order of the checks."""
 
 _BINS = 16
 _TOKENS = 40
@@ -41,7 +38,7 @@ def render_report(
         manifest=manifest,
         counts=manifest.counts,
         funnel=_funnel(manifest),
-        names=REASONS,
+        names=reasons(manifest.counts.rejected),
         examples={reason: rows[:_EXAMPLES] for reason, rows in examples.items()},
         lengths=[
             (f"{side} ({language})", [statistics.quantile(side, share) for share in QUANTILES])
@@ -63,7 +60,7 @@ def render_report(
 def _funnel(manifest: Manifest) -> list[tuple[str, int, int]]:
     """(reason, rows rejected, rows remaining) in the order of the rules that applied."""
     remaining, steps = manifest.counts.read, []
-    for reason in REASONS:
+    for reason in reasons(manifest.counts.rejected):
         if rejected := manifest.counts.rejected.get(reason, 0):
             remaining -= rejected
             steps.append((reason, rejected, remaining))

@@ -4,17 +4,16 @@ They are the usual rules of OpusFilter, bicleaner-hardrules and Moses. A row is 
 it, in the order below: rules for single rows, then rules that compare rows, then rules that need tokens.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from seqline.components.tokenize import filters
-from seqline.components.tokenize.content import Mask
-from seqline.components.tokenize.filters import Pairs
 from seqline.errors import UserError
-from seqline.names import nearest
+from seqline.plugins.registry import RULES as PLUGINS
+
+if TYPE_CHECKING:
+    from seqline.components.tokenize.content import Mask
+    from seqline.components.tokenize.filters import Pairs
 
 _PARALLEL = ("translation",)
 _WRITTEN = ("translation", "summarization", "question_answering")
@@ -29,26 +28,27 @@ class Rule:
         about: The rows that it rejects, for reports.
         default: Its threshold if it is on; True if it has none.
         tasks: The tasks for which it is on by default.
-        rejects: Returns a mask of the pairs that it rejects; None for rules that other modules of the stage apply.
+        rejects: The function of `filters` that returns a mask of the pairs that it rejects; empty for rules that other
+            modules of the stage apply.
     """
 
     about: str
     default: float | bool
     tasks: tuple[str, ...]
-    rejects: Callable[[Pairs, float], Mask] | None = None
+    rejects: str = ""
 
 
 RULES = {
-    "broken_encoding": Rule("text that was decoded wrongly", True, _ALL, filters.broken_encoding),
-    "markup": Rule("HTML or XML", True, _WRITTEN, filters.markup),
-    "url": Rule("a side that is only addresses", True, _WRITTEN, filters.url),
-    "too_few_characters": Rule("a side with fewer characters than this", 2, (), filters.too_few_characters),
-    "long_word": Rule("a word with more characters than this", 100, _WRITTEN, filters.long_word),
-    "symbols": Rule("a larger share of symbols than this", 0.6, _PARALLEL, filters.symbols),
-    "digits": Rule("a larger share of digits than this, in 20 characters or more", 0.8, _PARALLEL, filters.digits),
-    "numbers_differ": Rule("different numbers on the two sides", True, (), filters.numbers_differ),
-    "identical": Rule("both sides the same, with this many words or more", 3, _PARALLEL, filters.identical),
-    "wrong_script": Rule("a smaller share of letters in the language's script", 0.5, _PARALLEL, filters.wrong_script),
+    "broken_encoding": Rule("text that was decoded wrongly", True, _ALL, "broken_encoding"),
+    "markup": Rule("HTML or XML", True, _WRITTEN, "markup"),
+    "url": Rule("a side that is only addresses", True, _WRITTEN, "url"),
+    "too_few_characters": Rule("a side with fewer characters than this", 2, (), "too_few_characters"),
+    "long_word": Rule("a word with more characters than this", 100, _WRITTEN, "long_word"),
+    "symbols": Rule("a larger share of symbols than this", 0.6, _PARALLEL, "symbols"),
+    "digits": Rule("a larger share of digits than this, in 20 characters or more", 0.8, _PARALLEL, "digits"),
+    "numbers_differ": Rule("different numbers on the two sides", True, (), "numbers_differ"),
+    "identical": Rule("both sides the same, with this many words or more", 3, _PARALLEL, "identical"),
+    "wrong_script": Rule("a smaller share of letters in the language's script", 0.5, _PARALLEL, "wrong_script"),
     "duplicate": Rule("the same pair again", True, _ALL),
     "near_duplicate": Rule("the same pair but for case, punctuation and spacing", True, _ALL),
     "in_test": Rule("the source is in the test set", True, _ALL),
@@ -72,6 +72,31 @@ MALFORMED = {
 _ALWAYS = ("in_test", "in_valid", "too_long")
 
 
+def find_rule(name: str) -> Rule:
+    """Looks up a rule, of a plugin too; a plugin's is on where a run names it.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        UserError: If there is no such rule.
+    """
+    if name in RULES:
+        return RULES[name]
+    plugin = PLUGINS.find(name, RULES)
+    return Rule(plugin.about, True if plugin.threshold is None else plugin.threshold, ())
+
+
+def reasons(rejected: Iterable[str]) -> dict[str, str]:
+    """The reasons for rejecting a row in the order of the checks, in words.
+
+    Args:
+        rejected: Reasons that have rejected rows, or may have; those of plugins come after our own.
+    """
+    known = MALFORMED | {name: rule.about for name, rule in RULES.items()}
+    return known | {name: find_rule(name).about for name in rejected if name not in known}
+
+
 def check_changes(changes: Mapping[str, Any]) -> None:
     """Checks changes of the rules.
 
@@ -82,14 +107,13 @@ def check_changes(changes: Mapping[str, Any]) -> None:
         UserError: A rule is unknown, cannot be switched off, or its value is no threshold.
     """
     for name, value in changes.items():
-        if name not in RULES:
-            raise UserError(f"there is no rule {name!r}; {nearest(name, RULES)}")
+        rule = find_rule(name)
         if name in _ALWAYS and value is not True:
             raise UserError(f"{name} cannot be changed; the test set must stay out of training")
         if isinstance(value, bool):
             continue
-        if not isinstance(value, int | float) or not value > 0 or RULES[name].default is True:
-            kind = "true or false" if RULES[name].default is True else "true, false or a number above 0"
+        if not isinstance(value, int | float) or not value > 0 or rule.default is True:
+            kind = "true or false" if rule.default is True else "true, false or a number above 0"
             raise UserError(f"{name} must be {kind}, not {value!r}")
 
 
@@ -101,27 +125,35 @@ def thresholds(task: str, changes: Mapping[str, Any]) -> dict[str, float]:
         changes: As in `check_changes`.
     """
     chosen = {}
-    for name, rule in RULES.items():
+    added = {name: find_rule(name) for name in changes if name not in RULES}
+    for name, rule in {**RULES, **added}.items():
         value = changes.get(name, task in rule.tasks)
         if value is not False:
             chosen[name] = float(rule.default if value is True else value)
     return chosen
 
 
-def check(pairs: Pairs, chosen: Mapping[str, float]) -> list[tuple[str, Mask]]:
+def check(pairs: "Pairs", chosen: Mapping[str, float]) -> list[tuple[str, "Mask"]]:
     """Applies the rules for single rows; each row is in the mask of the first rule that rejects it.
 
     Args:
         pairs: Cleaned pairs.
         chosen: The rules that apply, from `thresholds`.
     """
+    import numpy as np
+
+    from seqline.components.tokenize import added, filters
+
     accepted = np.ones(len(pairs), bool)
     found = []
     for name, threshold in chosen.items():
-        rejects = RULES[name].rejects
-        if rejects is None:
+        if name not in RULES:
+            # Only what is still accepted: a plugin's function gets lists of texts, which are slow to make.
+            rejected = added.rejected(PLUGINS.find(name), pairs, threshold, accepted)
+        elif rejects := RULES[name].rejects:
+            rejected = getattr(filters, rejects)(pairs, threshold) & accepted
+        else:
             continue
-        rejected = rejects(pairs, threshold) & accepted
         if rejected.any():
             accepted &= ~rejected
             found.append((name, rejected))

@@ -22,6 +22,7 @@ from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 from seqline.inputs.storage import fsspec
+from seqline.plugins.registry import RULES
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def tokenize(
         UserError: Files are missing or broken, or change while they are read; too many rows are malformed, too few
             pairs remain, or an expectation is not met. In the last case the report is still written.
     """
+    RULES.require("tokenize", options.plugins)
     check_flags(beam_options)
     given_tokenizer(options)
     check_drift(options.expectations, previous_corpus)

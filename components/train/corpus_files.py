@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import google_crc32c
+import numpy as np
 
 from seqline.artifacts.corpus import Corpus, Shard
 from seqline.buckets import in_bucket, on_network, patiently
@@ -59,27 +60,40 @@ def verify(corpus: Corpus, origin: Path | None = None) -> None:
     Raises:
         UserError: If a file is damaged.
     """
-    manifest = corpus.read_manifest()
-    expected = []
-    for shard in _shards(corpus):
-        tokens = shard.source_tokens + shard.target_tokens
-        size = tokens * (2 if manifest.id_type == "uint16" else 4)
-        expected.append((shard.file, size, shard.crc32c))
-        expected.append((shard.lengths_file, shard.records * 2 * LENGTH.itemsize, shard.lengths_crc32c))
+    kind = corpus.read_manifest().id_type
 
-    def check(file: tuple[str, int, str]) -> None:
-        name, size, checksum = file
-        shown = (origin or corpus.path) / name
-        check_size(corpus.path / name, size, shown)
-        found = _checksum(corpus.path / name)
+    def check(shard: Shard) -> None:
+        verify_shard(corpus.path, shard, kind, origin)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(check, _shards(corpus)))
+
+
+def verify_shard(folder: Path, shard: Shard, kind: str, origin: Path | None = None) -> None:
+    """Verifies sizes and checksums of a shard's two files.
+
+    Args:
+        folder: The corpus folder.
+        shard: The shard.
+        kind: Type of a token id in the files.
+        origin: The folder to name in messages; the corpus's own by default.
+
+    Raises:
+        UserError: If a file is damaged.
+    """
+    tokens = shard.source_tokens + shard.target_tokens
+    for name, size, checksum in (
+        (shard.file, tokens * np.dtype(kind).itemsize, shard.crc32c),
+        (shard.lengths_file, shard.records * 2 * LENGTH.itemsize, shard.lengths_crc32c),
+    ):
+        shown = (origin or folder) / name
+        check_size(folder / name, size, shown)
+        found = _checksum(folder / name)
         if found != checksum:
             raise UserError(
                 f"{shown} is damaged: its CRC-32C is {found}, and manifest.json says "
                 f"{checksum}; tokenize again, or copy the corpus again"
             )
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(check, expected))
 
 
 def _shards(corpus: Corpus) -> list[Shard]:

@@ -6,9 +6,11 @@ from typing import Any, Literal, cast
 from pydantic import Field, field_validator, model_validator
 
 from seqline.errors import UserError
-from seqline.modeling.config import Activation, Architecture, AttentionBias, Norm, NormPlacement, Positions, Preset
+from seqline.modeling.config import ARCHITECTURES, Activation, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.modeling.lora_targets import Target
-from seqline.schema.options import BaseOptions, Fault
+from seqline.plugins.registry import ARCHITECTURES as PLUGINS
+from seqline.schema.options import BaseOptions, Fault, refusing
+from seqline.schema.run import FINGERPRINTS
 
 SHAPE = (
     "architecture",
@@ -97,9 +99,11 @@ class Options(BaseOptions):
         description="Whether each layer is computed again for its gradients instead of holding its activations in "
         "memory: one more forward pass in each step.",
     )
-    architecture: Architecture = Field(
-        "transformer", description="transformer (encoder and decoder) or gpt (decoder only; the source is a prompt)."
+    architecture: str = Field(
+        "transformer",
+        description="transformer (encoder and decoder), gpt (decoder only; the source is a prompt) or a plugin's.",
     )
+    plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
     preset: Literal[Preset, "auto"] = Field(
         "tiny",
         description="Size of the model; auto selects it by the size of the corpus and the training time.",
@@ -256,6 +260,19 @@ class Options(BaseOptions):
         if self.fine_tuning != "full" and not (self.pretrained or run.get("warm_start")):
             yield Fault(("fine_tuning",), NOTHING_TO_TUNE.format(self.fine_tuning))
 
+    @field_validator("architecture")
+    @classmethod
+    def _check_architecture(cls, value: str) -> str:
+        if value not in ARCHITECTURES:
+            with refusing():
+                PLUGINS.find(value, ARCHITECTURES)
+        return value
+
+    @property
+    def family(self) -> str:
+        """The built-in architecture whose layers a plugin's arranges; otherwise the architecture itself."""
+        return self.architecture if self.architecture in ARCHITECTURES else PLUGINS.find(self.architecture).family
+
     @classmethod
     def search_spaces(cls) -> dict[str, dict[str, Any]]:
         """The options that tuning may vary, each with what is searched by default; empty if it is not."""
@@ -285,4 +302,5 @@ class Options(BaseOptions):
     @property
     def shape(self) -> dict[str, Any]:
         """The options that are fields of the model's configuration too, by name."""
-        return {**{name: getattr(self, name) for name in SHAPE}, "num_kv_heads": self.num_kv_heads or None}
+        values = {name: getattr(self, name) for name in SHAPE}
+        return {**values, "architecture": self.family, "num_kv_heads": self.num_kv_heads or None}

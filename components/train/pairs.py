@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seqline.artifacts.corpus import Shard
 from seqline.buckets import patiently
 from seqline.components.train.lengths import Lengths
 from seqline.errors import UserError
@@ -163,6 +164,18 @@ class Stored:
     records: int
     tokens: int
     kind: str
+
+    @classmethod
+    def of(cls, folder: Path, shard: Shard, kind: str) -> "Stored":
+        """Returns the two files of a shard of the manifest.
+
+        Args:
+            folder: The corpus folder.
+            shard: The shard.
+            kind: Type of an id.
+        """
+        tokens = shard.source_tokens + shard.target_tokens
+        return cls(folder / shard.file, folder / shard.lengths_file, shard.records, tokens, kind)
 
     @property
     def id_type(self) -> np.dtype[Any]:

@@ -16,6 +16,7 @@ from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData, needed
 from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.components.train.subwords import SAMPLED_PAIRS
+from seqline.modeling.arranging import arranged
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained.checkpoint import Pretrained
 from seqline.tokenizers.host import read_tokenizer
@@ -93,7 +94,7 @@ def make_config(
     ids = {name: TransformerConfig.model_fields[name].default for name in names} | dict(special)
     # No text has them; the padding may be the end.
     suppressed = tuple(sorted({ids[name] for name in names} - {None, ids.get("eos_id")}))
-    return TransformerConfig.preset(
+    config = TransformerConfig.preset(
         options.preset,
         vocabulary_size=vocabulary_size,
         max_length=max_length,
@@ -101,6 +102,7 @@ def make_config(
         **ids,
         **options.shape,
     )
+    return arranged(config, options.architecture)
 
 
 def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: Pretrained | None = None) -> Plan:
@@ -117,7 +119,7 @@ def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: P
     """
     size = data.manifest.vocabulary_size
     if pretrained is None:
-        config = make_config(options, size, data.max_length(options.architecture), _special(options, data))
+        config = make_config(options, size, data.max_length(options.family), _special(options, data))
     else:
         tokenizer = _tokenizer(data)
         check_vocabulary(pretrained, size, tokenizer)
@@ -163,6 +165,6 @@ def _special(options: Options, data: TrainingData) -> dict[str, Any]:
     tokenizer = _tokenizer(data)
     ids = {"pad_id": tokenizer.pad, "unk_id": tokenizer.unknown, "bos_id": tokenizer.start, "eos_id": tokenizer.end}
     found: dict[str, Any] = {name: None if id_ < 0 else id_ for name, id_ in ids.items()}
-    if options.architecture == "gpt" and not tokenizer.own:
+    if options.family == "gpt" and not tokenizer.own:
         found["prompt_form"] = "template"  # the tokenizer puts all of a prompt around the source
     return found

@@ -80,17 +80,8 @@ def stored(corpus: Corpus, split: Split) -> list[Stored]:
     Raises:
         UserError: If the corpus is incomplete.
     """
-    manifest = corpus.read_manifest()
-    return [
-        Stored(
-            corpus.path / shard.file,
-            corpus.path / shard.lengths_file,
-            shard.records,
-            shard.source_tokens + shard.target_tokens,
-            manifest.id_type,
-        )
-        for shard in corpus.shards(split)
-    ]
+    kind = corpus.read_manifest().id_type
+    return [Stored.of(corpus.path, shard, kind) for shard in corpus.shards(split)]
 
 
 def sample(pairs: Pairs, count: int) -> list[Pair]:

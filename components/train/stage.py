@@ -11,6 +11,7 @@ from seqline.buckets import mounted
 from seqline.components.train.options import Options
 from seqline.inputs.mirror import folder_at
 from seqline.inputs.storage import local_copy
+from seqline.plugins.registry import ARCHITECTURES
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def train(
     from seqline.components.train.devices import choose_strategy, is_chief
     from seqline.components.train.fine_tuning import check_fine_tuning, check_last_layers
 
+    ARCHITECTURES.require("train", options.plugins)
     check_writable()
     check_fine_tuning(options, warm_start)
     # The cluster must be joined before TensorFlow does anything else.

@@ -126,13 +126,17 @@ class Manifest(Record):
         return self.options.get("task") == "text_generation" and not self.options.get("source_field")
 
 
+ID_TYPES = ("uint16", "uint32")
+"""Types of the token ids in a corpus's files."""
+
+
 def id_type(vocabulary_size: int) -> str:
     """Returns the type of token ids in a corpus's files.
 
     Args:
         vocabulary_size: Tokens in the vocabulary.
     """
-    return "uint16" if vocabulary_size <= 1 << 16 else "uint32"
+    return ID_TYPES[vocabulary_size > 1 << 16]
 
 
 @dataclass(frozen=True)

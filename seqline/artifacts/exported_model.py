@@ -55,7 +55,7 @@ class Description(Record):
         fingerprint: SHA-256 over weights, shape, tokenizer and decoding: the same model, the same fingerprint.
         source_language: Language of the input.
         target_language: Language of the output.
-        decoding: How it decodes.
+        decoding: How it decodes; None for a model that Seqline did not export.
         corpus_fingerprint: Fingerprint of the corpus that it was trained on.
         created: Time of the export, ISO 8601.
         tensorflow: Version of TensorFlow that wrote it.
@@ -70,7 +70,7 @@ class Description(Record):
     fingerprint: str
     source_language: str
     target_language: str
-    decoding: Decoding
+    decoding: Decoding | None
     corpus_fingerprint: str
     created: str
     tensorflow: str

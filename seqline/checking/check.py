@@ -9,6 +9,7 @@ from typing import Any
 
 from seqline.checking import kubeflow, preflight
 from seqline.compiling.compiler import stages
+from seqline.compiling.sources import find_pipeline, known_pipelines
 from seqline.configuration import Loaded
 from seqline.configuration.accelerators import accelerated_images
 from seqline.configuration.cron_warnings import cron_warnings
@@ -17,8 +18,9 @@ from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.pipelines import PIPELINES
+from seqline.plugins.registry import check_installed
 from seqline.problems import Problem
-from seqline.targets import TARGETS, open_target
+from seqline.targets import open_target
 from seqline.targets.laptop import DATA
 
 # The Kubeflow server rejects more characters of parameters in total; on Vertex this is a safe limit too.
@@ -42,7 +44,12 @@ def check(loaded: Loaded, targets: list[str] | None = None, online: bool = True,
         Every problem, in the order of the configuration.
     """
     configuration = loaded.configuration
-    chosen = targets or [name for name in TARGETS if getattr(configuration.targets, name) is not None]
+    try:
+        check_installed()
+        known_pipelines()
+    except UserError as error:
+        return [Problem(str(error))]
+    chosen = targets or configuration.targets.configured
     problems = list(_pipelines(loaded))
     if problems:
         return problems
@@ -102,9 +109,11 @@ def _pipelines(loaded: Loaded) -> Iterator[Problem]:
     names = [configuration.pipeline, *(one.pipeline for one in configuration.schedules.values())]
     names += [one.pipeline for one in configuration.triggers.values()]
     for key, name in zip(keys, names, strict=True):
-        if name and name not in PIPELINES:
-            message = f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}"
-            yield Problem(message, loaded.where(*key), ".".join(key))
+        try:
+            if name and name not in PIPELINES:
+                find_pipeline(name)
+        except UserError as error:  # noqa: PERF203
+            yield Problem(str(error), loaded.where(*key), ".".join(key))
 
 
 def _names(loaded: Loaded) -> Iterator[Problem]:
@@ -174,8 +183,8 @@ def _unpinned(loaded: Loaded, text: str) -> Iterator[Problem]:
 def _images(loaded: Loaded, target: str) -> Iterator[Problem]:
     """Yields images that a cluster cannot pull, and tags that may move."""
     images = loaded.configuration.images
-    if target == "laptop":
-        return
+    if target not in ("kubeflow", "vertex"):
+        return  # a plugin's target checks itself what it pulls
     if not images.registry:
         message = f"{target} pulls images from a registry; write its host in front of {images.repository}"
         yield Problem(message, loaded.where("images", "repository"), "images.repository")

@@ -14,7 +14,8 @@ from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
 from seqline.errors import UserError
 from seqline.paths import expanded
-from seqline.targets import TARGETS, open_target
+from seqline.plugins.registry import REGISTRIES
+from seqline.targets import open_target
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.laptop import Laptop
 
@@ -38,7 +39,8 @@ def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) ->
         A finding for each check.
     """
     yield from _versions()
-    chosen = targets or [name for name in TARGETS if getattr(loaded.configuration.targets, name) is not None]
+    yield from _plugins()
+    chosen = targets or loaded.configuration.targets.configured
     if "laptop" in chosen:
         laptop = Laptop(loaded.configuration)
         yield from _machine(laptop.home.path)
@@ -59,6 +61,22 @@ def examine(loaded: Loaded, online: bool = True, targets: Sequence[str] = ()) ->
             yield from _roles(loaded)
         if isinstance(opened, Kubeflow) and not problems:
             yield from kubeflow.findings(opened.checked, loaded)
+
+
+def _plugins() -> Iterator[Finding]:
+    """Yields the plugins of installed packages, each imported and checked."""
+    for registry in REGISTRIES:
+        try:
+            names = list(registry.sources())
+        except UserError as error:
+            yield Finding("plugins", "error", f"seqline.{registry.word}s", str(error))
+            continue
+        for name in names:
+            try:
+                registry.find(name)
+                yield Finding("plugins", "ok", f"{registry.word} {name}, {registry.source(name).distribution}")
+            except UserError as error:  # noqa: PERF203
+                yield Finding("plugins", "error", f"{registry.word} {name}", str(error))
 
 
 def _versions() -> Iterator[Finding]:

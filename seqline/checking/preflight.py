@@ -76,7 +76,7 @@ def problems(loaded: Loaded) -> list[Problem]:
 
     wanted = training_plan(loaded)
     slice_ = read_slice(tpu)
-    longest = (wanted.max_tokens + 1,) if wanted.options.architecture != "gpt" else ()
+    longest = (wanted.max_tokens + 1,) if wanted.options.family != "gpt" else ()
     plan = plan_without_corpus(wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, longest)
     report = compile_plan(slice_, plan, wanted.options, compiled_buckets=1, search=False)
     field = "targets.vertex.training.tpu" if loaded.configuration.targets.vertex.training else "resources.train"  # type: ignore[union-attr]

@@ -11,9 +11,11 @@ import typer
 
 from seqline.cli import endpoint, feedback, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
+from seqline.cli.check_artifact import check_artifact
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
+from seqline.cli.eject import eject
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.explain import explain
 from seqline.cli.init import init
@@ -39,6 +41,8 @@ app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command(name="compile")(compile_)
+app.command()(eject)
+app.command(name="check-artifact")(check_artifact)
 app.command()(run)
 app.command()(upload)
 app.command()(promote)

@@ -44,6 +44,14 @@ def build(
     containers: Annotated[
         Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the Dockerfiles.")
     ] = Path("containers"),
+    packages: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PACKAGE",
+            help="A package with plugins for the images: a requirement, a wheel or a project's folder; repeatable.",
+        ),
+    ] = None,
     sbom: Annotated[
         Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the software bills of materials.")
     ] = Path("build/sbom"),
@@ -60,6 +68,7 @@ def build(
 ) -> None:
     """Build images, write their contents, and print their sizes."""
     from seqline.images.build import Engine, find_images, revision, write_pins
+    from seqline.images.packages import add_packages, gathered
     from seqline.images.sbom import write_sbom
     from seqline.images.workers import check_beam_image
 
@@ -72,13 +81,16 @@ def build(
         check_beam_image(beam_image, containers)
         arguments["BEAM_IMAGE"] = beam_image
     sizes = {}
-    for name in found:
-        tag = f"{repository}/{name}:{version('seqline')}"
-        builder.build(containers, name, tag, arguments, option or [])
-        sizes[tag] = builder.size(tag)
-        write_sbom(sbom / f"{name}.cdx.json", tag, builder)
-        if push:
-            write_pins(digests, repository, {name: builder.push(tag, push_option or [])})
+    with gathered(packages or []) as context:
+        for name in found:
+            tag = f"{repository}/{name}:{version('seqline')}"
+            builder.build(containers, name, tag, arguments, option or [])
+            if packages:
+                add_packages(builder, containers, name, tag, context, arguments)
+            sizes[tag] = builder.size(tag)
+            write_sbom(sbom / f"{name}.cdx.json", tag, builder)
+            if push:
+                write_pins(digests, repository, {name: builder.push(tag, push_option or [])})
     for tag, size in sizes.items():
         print(f"{size / 1e6:8.0f} MB  {tag}")
     print(f"Software bills of materials: {sbom}")

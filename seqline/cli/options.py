@@ -48,13 +48,16 @@ TargetOption = Annotated[
         "-t",
         envvar="SEQLINE_TARGET",
         metavar="TARGET",
-        help="laptop, kubeflow or vertex; the configuration's by default.",
+        help="laptop, kubeflow, vertex or a plugin's; the configuration's by default.",
     ),
 ]
 PipelineOption = Annotated[
     str | None,
     typer.Option(
-        "--pipeline", "-p", metavar="PIPELINE", help="training, batch or tuning; the configuration's by default."
+        "--pipeline",
+        "-p",
+        metavar="PIPELINE",
+        help="training, batch, tuning, release, a plugin's, MODULE:NAME or FILE.py; the configuration's by default.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -118,7 +118,9 @@ def _settings(
 
 def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:
     """Returns the path of a run's spec."""
-    name = pipeline if target == "laptop" else f"{pipeline}-{target}"
+    from seqline.compiling.sources import spec_name
+
+    name = spec_name(pipeline) if target == "laptop" else f"{spec_name(pipeline)}-{target}"
     return expanded(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
 
 

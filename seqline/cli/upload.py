@@ -46,7 +46,7 @@ def upload(
     with tempfile.TemporaryDirectory() as folder:
         name = pipeline or configuration.pipeline
         path = spec or opened.compile(
-            name, Path(folder) / f"{name}.yaml", pipeline_arguments(loaded, name, opened.name)
+            name, Path(folder) / "pipeline.yaml", pipeline_arguments(loaded, name, opened.name)
         )
         template = opened.upload(path, tag or ())
     if as_json:

@@ -1,19 +1,16 @@
 """From a pipeline function to the compiled spec that every target runs."""
 
 import functools
-import importlib
 import inspect
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqline.compiling.kfp_import import import_kfp
+from seqline.compiling.sources import find_pipeline
 from seqline.configuration.accelerators import image_with, kind_of, serving_image
 from seqline.configuration.parameters import Parameters, merge
 from seqline.errors import UserError
-from seqline.names import nearest
-from seqline.pipelines import PIPELINES
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -39,7 +36,7 @@ def compile_pipeline(
     The same arguments give the same bytes everywhere: nothing is read from the environment.
 
     Args:
-        name: The pipeline's name: a key of `PIPELINES`.
+        name: The pipeline, as in `find_pipeline`.
         output: The YAML file to write.
         configuration: Says where the images are and what each stage asks for; without one, the contracts' own images.
         place: Called with every task (a `dsl.PipelineTask`) after that, for what one target alone needs.
@@ -53,7 +50,7 @@ def compile_pipeline(
     Raises:
         UserError: If there is no such pipeline, or the file's ending is not `.yaml`.
     """
-    pipeline = graph or load_pipeline(name)
+    pipeline = graph or find_pipeline(name)
     if output.suffix not in {".yaml", ".yml"}:
         raise UserError(f"a compiled pipeline is a YAML file, so {output} must end in .yaml")
     from kfp import compiler
@@ -73,30 +70,15 @@ def compile_pipeline(
     return output
 
 
-def load_pipeline(name: str) -> Any:
-    """Imports a pipeline.
-
-    Args:
-        name: A key of `PIPELINES`.
-
-    Raises:
-        UserError: If there is none of that name.
-    """
-    if name not in PIPELINES:
-        raise UserError(f"no pipeline is called {name!r}; {nearest(name, PIPELINES)}")
-    import_kfp()
-    return getattr(importlib.import_module(PIPELINES[name]), name)
-
-
 def parameters_of(name: str) -> Parameters:
     """The parameters of a pipeline, without compiling it to a file.
 
     Args:
-        name: A key of `PIPELINES`.
+        name: As in `find_pipeline`.
     """
     from google.protobuf import json_format
 
-    spec = load_pipeline(name).pipeline_spec
+    spec = find_pipeline(name).pipeline_spec
     return Parameters.of(spec.pipeline_info.name, json_format.MessageToDict(spec.root))
 
 
@@ -104,7 +86,7 @@ def stages(name: str) -> dict[str, str]:
     """The stages of a pipeline, by the names that the configuration gives resources to, with their images.
 
     Args:
-        name: A key of `PIPELINES`.
+        name: As in `find_pipeline`.
     """
     found: dict[str, str] = {}
 
@@ -113,7 +95,7 @@ def stages(name: str) -> dict[str, str]:
             if task.container_spec is not None:
                 found[stage_of(task)] = task.container_spec.image
 
-    _trace_again(load_pipeline(name), note)
+    _trace_again(find_pipeline(name), note)
     return found
 
 

@@ -1,10 +1,10 @@
 """The model of `seqline.yaml`."""
 
-from typing import Literal
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from seqline.configuration.base import Model, Name, ParameterValues
+from seqline.configuration.base import Model, Name, ParameterValues, Written
 from seqline.configuration.images import Images
 from seqline.configuration.kubeflow import KubeflowTarget
 from seqline.configuration.laptop import LaptopTarget
@@ -12,12 +12,27 @@ from seqline.configuration.resources import Resources
 from seqline.configuration.schedule import ScheduleSettings
 from seqline.configuration.trigger import TriggerName, TriggerSettings
 from seqline.configuration.vertex import VertexTarget
+from seqline.plugins.registry import TARGETS
+from seqline.schema.messages import explain
+from seqline.schema.options import refusing
 
-TargetName = Literal["laptop", "kubeflow", "vertex"]
+BUILT_IN = ("laptop", "kubeflow", "vertex")
+
+
+def _known_target(name: str) -> str:
+    if name not in BUILT_IN:
+        with refusing():
+            TARGETS.source(name, BUILT_IN)
+    return name
+
+
+TargetName = Annotated[str, AfterValidator(_known_target)]
 
 
 class Targets(Model):
     """Where pipelines can run; only configured targets can be used."""
+
+    model_config = ConfigDict(extra="allow")  # the settings of plugins' targets
 
     laptop: LaptopTarget = LaptopTarget()
     """This machine; it needs no settings."""
@@ -26,14 +41,54 @@ class Targets(Model):
     vertex: VertexTarget | None = None
     """Vertex AI Pipelines in one project and region."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_plugins(cls, values: Any) -> Any:
+        """Reads the settings of plugins' targets with their own models."""
+        if not isinstance(values, dict):
+            return values
+        return {name: one if name in cls.model_fields else _settings(str(name), one) for name, one in values.items()}
+
+    def settings(self, name: str) -> Any:
+        """The settings of a target; None if it is not configured.
+
+        Args:
+            name: The target's name.
+        """
+        return getattr(self, name, None)
+
+    @property
+    def configured(self) -> list[str]:
+        """The names of the targets that are configured."""
+        return [name for name in (*BUILT_IN, *(self.model_extra or {})) if self.settings(name) is not None]
+
+
+def _settings(name: str, value: Any) -> Any:
+    with refusing():
+        model = TARGETS.find(name, BUILT_IN).settings
+    try:
+        return model.model_validate(_plain(value) or {})
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, one['loc']))}: {explain(one, model)}" for one in error.errors(include_url=False))
+        raise ValueError(f"{name}: {'; '.join(faults)}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Values without their text in the file, which only models of the configuration read."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, Written) else value
+
 
 class Configuration(Model):
     """Pipeline, target, parameters and schedules."""
 
     pipeline: str = "training"
-    """The pipeline: training, batch or tuning."""
+    """The pipeline: training, batch, tuning, a plugin's, MODULE:NAME or a file such as path/to/dag.py."""
     target: TargetName = "laptop"
-    """The target that `seqline run` uses without --target."""
+    """The target that `seqline run` uses without --target: laptop, kubeflow, vertex or a plugin's."""
     parameters: ParameterValues = Field(default_factory=dict)
     """Parameters of the pipeline: those of the run by name, and an object of options for each section."""
     images: Images = Images()

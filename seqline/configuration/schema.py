@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seqline.configuration.model import Configuration
+from seqline.configuration.model import BUILT_IN, Configuration
 from seqline.pipelines import PIPELINES
 from seqline.schema.descriptions import describe
 from seqline.schema.run import RunParameters
@@ -14,8 +14,9 @@ def schema() -> dict[str, Any]:
     made = Configuration.model_json_schema()
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "seqline.yaml"
-    made["properties"]["pipeline"]["enum"] = list(PIPELINES)
+    made["properties"]["pipeline"]["anyOf"] = [{"enum": list(PIPELINES)}, {"type": "string", "pattern": "[:.]"}]
     definitions = made["$defs"]
+    made["properties"]["target"]["examples"] = list(BUILT_IN)
     properties = dict(RunParameters.model_json_schema()["properties"])
     for name, section in SECTIONS.items():
         stage = section.model.model_json_schema()

@@ -195,6 +195,24 @@ class Engine:
         if subprocess.run([*command, str(containers.parent)], check=False).returncode:
             raise UserError(f"building {tag} failed; the reason is in the output above")
 
+    def build_file(self, dockerfile: Path, context: Path, tag: str, arguments: Mapping[str, str]) -> None:
+        """Builds an image of a Dockerfile with one target.
+
+        Args:
+            dockerfile: The file.
+            context: The folder that it copies from.
+            tag: The image's name and tag.
+            arguments: The Dockerfile's `ARG` values.
+
+        Raises:
+            UserError: If the build fails.
+        """
+        command = [*self.command, "build", f"--file={dockerfile}", f"--tag={tag}"]
+        command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        command += ["--format=docker"] if self.kind == "buildah" else []
+        if subprocess.run([*command, str(context)], check=False).returncode:
+            raise UserError(f"building {tag} with {dockerfile} failed; the reason is in the output above")
+
     def settings(self, image: str) -> dict[str, Any]:
         """Returns the settings that an image has for its containers: Entrypoint, Env, Labels, User and so on.
 

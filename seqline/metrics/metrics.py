@@ -1,14 +1,15 @@
-"""The registry of metrics: name, label, direction and tasks of each.
+"""The registry of metrics: name, label, direction and tasks of each; its own, and those of plugins.
 
 Reference libraries are imported only when a metric is counted: stages that only compare values do not need them.
 """
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from seqline.errors import UserError
-from seqline.names import nearest
+from seqline.plugins import MetricPlugin
+from seqline.plugins.registry import METRICS as PLUGINS
 
 if TYPE_CHECKING:
     from seqline.metrics.counters import Counter
@@ -57,6 +58,33 @@ class Metric:
         return getattr(importlib.import_module(f"seqline.metrics.{module}"), name)(*arguments, language)
 
 
+@dataclass(frozen=True)
+class AddedMetric(Metric):
+    """A metric of a plugin, which is measured where a run names it.
+
+    Attributes:
+        plugin: Its declaration.
+        package: Name and version of its package.
+    """
+
+    plugin: MetricPlugin | None = None
+    package: str = ""
+
+    def counts(self, language: str) -> "Counter":
+        """Creates its counter.
+
+        Args:
+            language: Code of the target language.
+
+        Raises:
+            UserError: If it does not fit its contract.
+        """
+        from seqline.metrics.added import counter_of
+
+        assert self.plugin is not None  # noqa: S101 (find_metric sets it)
+        return counter_of(self.plugin, self.package, language)
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -98,7 +126,7 @@ def counted(task: str) -> list[Metric]:
 
 
 def find_metric(name: str) -> Metric:
-    """Looks up a metric.
+    """Looks up a metric, of a plugin too.
 
     Args:
         name: The metric's name.
@@ -106,6 +134,22 @@ def find_metric(name: str) -> Metric:
     Raises:
         UserError: If there is no such metric.
     """
-    if name not in METRICS:
-        raise UserError(f"there is no metric {name!r}; {nearest(name, METRICS)}")
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    plugin = PLUGINS.find(name, METRICS)
+    tasks = cast("frozenset[Task]", frozenset(plugin.tasks))
+    package = PLUGINS.source(name).distribution
+    return AddedMetric(name, plugin.label, plugin.higher_is_better, tasks, ("plugin",), plugin, package)
+
+
+class Labels(dict[str, str]):
+    """Labels by the metric's name; a metric whose plugin is not installed here has its name."""
+
+    def __init__(self) -> None:
+        super().__init__({metric.name: metric.label for metric in METRICS.values()})
+
+    def __missing__(self, name: str) -> str:
+        try:
+            return find_metric(name).label
+        except UserError:
+            return name

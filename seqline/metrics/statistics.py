@@ -7,6 +7,7 @@ evaluation/statistics/
 With them *bless* compares two models on the same sentences without their texts.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.lib.format import open_memmap
 from seqline.artifacts.evaluation import MetricValue, Slice
 from seqline.metrics.batch import Batch
 from seqline.metrics.counters import Counter
-from seqline.metrics.metrics import HEADLINES, Metric, counted
+from seqline.metrics.metrics import HEADLINES, Metric, counted, find_metric
 from seqline.metrics.resampling import bootstrap, interval
 from seqline.metrics.slices import Membership
 from seqline.metrics.test_set import Row
@@ -27,7 +28,15 @@ SLICES = "slices"
 class Tally:
     """The counts of one evaluation, in memory-mapped files."""
 
-    def __init__(self, evaluation: Path, task: str, language: str, sentences: int, slices: list[Membership]) -> None:
+    def __init__(
+        self,
+        evaluation: Path,
+        task: str,
+        language: str,
+        sentences: int,
+        slices: list[Membership],
+        added: Sequence[str] = (),
+    ) -> None:
         """Creates the files.
 
         Args:
@@ -36,12 +45,13 @@ class Tally:
             language: Code of the target language.
             sentences: Pairs in the test set.
             slices: Its slices.
+            added: Metrics of plugins, which are counted besides the task's own.
         """
         self.task, self.slices, self.done = task, slices, 0
         self._folder = evaluation / FOLDER
         self._folder.mkdir()
         self._sentences = sentences
-        self._language = language
+        self._language, self._added = language, [find_metric(name) for name in dict.fromkeys(added)]
         self._metrics: list[tuple[Metric, Counter]] = []
         self._statistics: list[np.ndarray] = []
         self._members = self._file(SLICES, np.dtype(bool), len(slices))
@@ -55,7 +65,9 @@ class Tally:
         """
         if not self._metrics:
             left_out = "perplexity" if batch.log_probabilities is None else ""
-            metrics = [metric for metric in counted(self.task) if metric.name != left_out]
+            own = counted(self.task)
+            metrics = [metric for metric in own if metric.name != left_out]
+            metrics += [metric for metric in self._added if metric not in own]
             self._metrics = [(metric, metric.counts(self._language)) for metric in metrics]
         end = self.done + len(rows)
         for index, (metric, counter) in enumerate(self._metrics):

@@ -1,7 +1,7 @@
 """The configuration of a model."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from seqline.names import nearest
 from seqline.schema.options import BaseOptions, Part
 
 Architecture = Literal["transformer", "gpt"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 Preset = Literal["demo", "tiny", "small", "base", "big"]
 NormPlacement = Literal["pre", "post"]
 Norm = Literal["rms", "layer"]

@@ -15,10 +15,15 @@ def described(pipeline: Function) -> Function:
     """Adds an `Args:` section to a pipeline function's docstring; apply it below `dsl.pipeline`.
 
     Args:
-        pipeline: The function; each of its parameters is a parameter of the run or a section.
+        pipeline: The function; each of its parameters is a parameter of the run, a section, or one of its own, which
+            its docstring describes in `Args:`.
     """
-    lines = [f"    {name}: {describe(name)}" for name in inspect.signature(pipeline).parameters]
-    pipeline.__doc__ = "\n".join([inspect.cleandoc(pipeline.__doc__ or ""), "", "Args:", *lines])
+    text, _, own = inspect.cleandoc(pipeline.__doc__ or "").partition("\nArgs:\n")
+    known = [
+        name for name in inspect.signature(pipeline).parameters if name in (*RunParameters.model_fields, *SECTIONS)
+    ]
+    lines = [f"    {name}: {describe(name)}" for name in known]
+    pipeline.__doc__ = "\n".join([text.rstrip(), "", "Args:", *lines, *own.splitlines()])
     return pipeline
 
 

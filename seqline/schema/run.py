@@ -9,6 +9,9 @@ from seqline.schema.options import BaseOptions, refusing
 Task = Literal["translation", "summarization", "question_answering", "text_generation"]
 
 
+FINGERPRINTS = "Package, version and digest of each plugin that the stage uses, by name; snapshot sets it."
+
+
 class TaskOption(BaseOptions):
     """What the model is for."""
 

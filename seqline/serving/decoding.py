@@ -37,7 +37,7 @@ def defaults(description: dict[str, Any]) -> dict[str, float | int | bool]:
     Args:
         description: The content of model.json; empty if there is none.
     """
-    values = description.get("decoding", {})
+    values = description.get("decoding") or {}
     return {name: values.get(name, value) for name, value in DEFAULTS.items()}
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from seqline.errors import UserError
+from seqline.plugins.registry import TARGETS as PLUGINS
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -20,18 +21,20 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
     """Opens a target without connecting; only its own module is imported.
 
     Args:
-        name: A key of `TARGETS`.
+        name: A key of `TARGETS`, or the name of a plugin's target.
         configuration: The argument of its constructor.
 
     Raises:
         UserError: If there is no such target, the configuration does not describe it, or its libraries are missing.
     """
     if name not in TARGETS:
-        from seqline.names import nearest
-
-        raise UserError(f"no target is called {name!r}; {nearest(name, TARGETS)}")
+        plugin = PLUGINS.find(name, TARGETS)
+        if configuration.targets.settings(name) is None:
+            raise UserError(f"the configuration has no targets.{name}; write {name}: {{}} there, or its settings")
+        made: Target = plugin.implementation(configuration=configuration)
+        return made
     module, kind = TARGETS[name]
-    if getattr(configuration.targets, name) is None:
+    if configuration.targets.settings(name) is None:
         raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
     try:
         target: Target = getattr(import_module(module), kind)(configuration)

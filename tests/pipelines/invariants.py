@@ -26,6 +26,7 @@ IMAGES = {
     "export": "train",
     "baseline": "train",
     "champion": "serve",
+    "adopt": "evaluate",
     "evaluate": "evaluate",
     "bless": "evaluate",
     "deploy": "serve",
@@ -97,6 +98,8 @@ def live_only_if_blessed(spec: Spec) -> list[str]:
             found.append(f"{task.name} deploys {task.artifacts['model']}, not {challenger.artifacts.get('model')}")
         for name, other in evaluated.items():
             model, opponent = OPPONENTS.get(name, (None, ""))
+            # What was not trained here did not start from a pretrained checkpoint.
+            model = model if "train" in stages else None
             # An opponent's address is among what champion found: an artifact lies below its run's folder.
             if other.artifacts.get("model") != model:
                 found.append(f"the {name} is {other.artifacts.get('model')}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import seqline.pipelines
-from seqline.compiling.compiler import load_pipeline
+from seqline.compiling.sources import find_pipeline
 from seqline.configuration.accelerators import accelerated_images
 from seqline.pipelines import PIPELINES
 from seqline.schema.sections import SECTIONS
@@ -93,7 +93,7 @@ def test_a_file_holds_the_dag_and_nothing_else(path: Path) -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_docstring_is_the_numbered_list_of_the_steps(name: str) -> None:
-    text = inspect.getdoc(load_pipeline(name).pipeline_func) or ""
+    text = inspect.getdoc(find_pipeline(name).pipeline_func) or ""
     steps = [line for line in text.partition("Args:")[0].splitlines() if line[:1].isdigit()]
     assert [step.partition(".")[0] for step in steps] == [str(number) for number in range(1, len(steps) + 1)]
     assert len(steps) >= 3

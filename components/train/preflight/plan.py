@@ -69,7 +69,7 @@ def plan_without_corpus(
     from seqline.components.train.starting import opened_pretrained, pretrained_config
 
     with opened_pretrained(options) as pretrained:
-        architecture = pretrained.config.architecture if pretrained else options.architecture
+        architecture = pretrained.config.architecture if pretrained else options.family
         tokens = (2 if architecture == "gpt" else 1) * (max_tokens + 1)
         if pretrained:
             config = pretrained_config(options, pretrained, tokens)

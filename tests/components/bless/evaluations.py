@@ -1,6 +1,6 @@
 """Evaluations for the tests of the gate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +54,13 @@ def measured(
     task: str = "translation",
     terms: Mapping[str, list[str]] = {},
     log_probabilities: np.ndarray | None = None,
+    added: Sequence[str] = (),
 ) -> Path:
     """An evaluation of real texts, in which every output whose number `wrong` divides has wrong words."""
     folder.mkdir(parents=True)
     outputs = [row.reference if n % wrong else f"wrong words {n}" for n, row in enumerate(ROWS)]
     slices = find_slices(ROWS, terms)
-    tally = Tally(folder, task, "de", len(ROWS), slices)
+    tally = Tally(folder, task, "de", len(ROWS), slices, added)
     sources, references = [row.source for row in ROWS], [row.reference for row in ROWS]
     tally.add(ROWS, Batch(sources, references, outputs, log_probabilities))
     pairs = zip(ROWS, outputs, strict=True)

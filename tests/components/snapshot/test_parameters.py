@@ -100,7 +100,7 @@ def test_values_that_are_wrong_together_are_reported(data: str, tmp_path: Path) 
 
 def test_the_outputs_are_the_declared_ones_in_order() -> None:
     sections = [name for name in SECTIONS if name not in UNCHANGED]
-    declared = ["fingerprint", "warm_start_fingerprint", "model", "baseline", *sections]
+    declared = ["fingerprint", "warm_start_fingerprint", "model", "model_fingerprint", "baseline", *sections]
     assert list(FIELDS) == declared
     assert [name for name in component.component_spec.outputs if name != "snapshot"] == declared
     assert set(component.component_spec.inputs) >= set(SECTIONS)

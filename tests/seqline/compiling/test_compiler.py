@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqline.compiling.compiler import compile_pipeline, load_pipeline, parameters_of
+from seqline.compiling.compiler import compile_pipeline, parameters_of
+from seqline.compiling.sources import find_pipeline
 from seqline.configuration import Configuration
 from seqline.configuration.parameters import read_parameters
 from seqline.errors import UserError
@@ -77,6 +78,6 @@ def test_the_parameters_of_a_pipeline_are_those_of_its_compiled_file(tmp_path: P
 def test_a_pipeline_compiles_with_kfp_alone_to_the_same_spec(tmp_path: Path) -> None:
     from kfp import compiler
 
-    compiler.Compiler().compile(load_pipeline("training"), str(tmp_path / "kfp.yaml"))
+    compiler.Compiler().compile(find_pipeline("training"), str(tmp_path / "kfp.yaml"))
     ours = compile_pipeline("training", tmp_path / "ours.yaml")
     assert (tmp_path / "kfp.yaml").read_text() == ours.read_text()

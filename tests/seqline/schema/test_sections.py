@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seqline.compiling.compiler import load_pipeline
+from seqline.compiling.sources import find_pipeline
 from seqline.errors import UserError
 from seqline.pipelines import PIPELINES
 from seqline.schema.descriptions import describe
@@ -123,7 +123,7 @@ def test_every_renamed_option_names_one_that_exists() -> None:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_pipeline_takes_parameters_of_the_run_with_their_defaults_and_sections(name: str) -> None:
-    for parameter, one in inspect.signature(load_pipeline(name).pipeline_func).parameters.items():
+    for parameter, one in inspect.signature(find_pipeline(name).pipeline_func).parameters.items():
         if parameter in SECTIONS:
             assert one.default == EMPTY[parameter], parameter
         else:
@@ -132,7 +132,7 @@ def test_a_pipeline_takes_parameters_of_the_run_with_their_defaults_and_sections
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_pipeline_takes_about_twenty_parameters_besides_its_sections(name: str) -> None:
-    flat = [one for one in inspect.signature(load_pipeline(name).pipeline_func).parameters if one not in SECTIONS]
+    flat = [one for one in inspect.signature(find_pipeline(name).pipeline_func).parameters if one not in SECTIONS]
     assert len(flat) <= 20
 
 

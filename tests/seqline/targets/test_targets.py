@@ -42,7 +42,7 @@ def spec(tmp_path: Path) -> str:
 
 
 def test_an_unknown_target_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="no target is called 'vertx'; did you mean 'vertex'"):
+    with pytest.raises(UserError, match="there is no target 'vertx'; did you mean 'vertex'"):
         open_target("vertx", load().configuration)
 
 

@@ -1,0 +1,1 @@
+"""Adopt: takes a SavedModel that Seqline did not train into a release."""

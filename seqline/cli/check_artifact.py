@@ -1,0 +1,37 @@
+"""`seqline check-artifact`: checks what another program wrote against Seqline's contracts."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqline.cli.options import at_home
+from seqline.errors import UserError
+
+
+class Kind(str, Enum):
+    """A kind of artifact."""
+
+    model = "model"
+    checkpoint = "checkpoint"
+    corpus = "corpus"
+
+
+def check_artifact(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="model, checkpoint or corpus.")],
+    folder: Annotated[Path, typer.Argument(callback=at_home, metavar="DIR", help="The artifact's folder.")],
+) -> None:
+    """List what is wrong with a model, a checkpoint or a corpus, a line each.
+
+    A model is a SavedModel from text to text; it is loaded and called in a fresh process.
+    """
+    from seqline.checking.artifacts import check_artifact as find
+
+    problems = find(kind.value, folder)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise UserError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    print(f"{folder}: a {kind.value} that Seqline can use")

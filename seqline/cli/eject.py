@@ -1,0 +1,35 @@
+"""`seqline eject`: writes one of our own pipelines as a file to change."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqline.cli.options import at_home
+
+
+def eject(
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="training, batch, tuning and so on.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(callback=at_home, metavar="FILE", help="The file to write; PIPELINE.py by default."),
+    ] = None,
+) -> None:
+    """Write one of Seqline's pipelines as a Python file, ready to change.
+
+    It compiles to the same spec: `seqline run --pipeline FILE`.
+    """
+    from seqline.atomic import atomic_write
+    from seqline.compiling.sources import source_of
+    from seqline.errors import UserError
+
+    text = source_of(pipeline)
+    path = file or Path(f"{pipeline}.py")
+    if path.suffix != ".py":
+        raise UserError(f"a pipeline is a Python file, so {path} must end in .py")
+    if path.exists():
+        raise UserError(f"{path} exists; write another file, or delete it")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to write {path.name} into; create it")
+    atomic_write(path, text)
+    print(f"{path}: run it with `seqline run --pipeline {path}`")
