@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
+from seqline.artifacts.reference import SOURCES, Sources
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
@@ -14,7 +15,7 @@ from seqline.components.tokenize.formats import Input, form_of
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
-from seqline.components.tokenize.statistics import Drift, Statistics
+from seqline.components.tokenize.statistics import Drift, Statistics, is_unknown
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.vocabulary import given_tokenizer
 from seqline.errors import UserError
@@ -50,6 +51,7 @@ def tokenize(
       valid-00000-of-00001.tfrecord        the same for validation
       valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
       statistics.json                      lengths, ratios, tokens, slices
+      sources.json                         the sources alone, for the monitoring of live traffic
       rejected.jsonl                       a sample of the rejected rows: {"reason", "where", "source", "target"}
 
     Text is normalized (NFC, spaces, control characters), rows are cleaned by the rules of components/tokenize/rules.py,
@@ -101,6 +103,8 @@ def tokenize(
         atomic_write(report, render_report(manifest, statistics, tally.examples, drift, results))
         require_met(results)
         statistics.write(folder / "statistics.json")
+        unknown = frozenset(token for token, text in enumerate(vocabulary) if is_unknown(text))
+        Sources.of(tally.source_weights, unknown, tally.lengths, tally.read).write(folder / SOURCES)
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
         manifest.write(folder / "manifest.json")
     return manifest

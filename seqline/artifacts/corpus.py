@@ -13,6 +13,7 @@ corpus/
   valid-00000-of-00001.tfrecord     the same for validation, of all lengths
   valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, "slice" if there is one
   statistics.json                   lengths, ratios, tokens and slices, for comparison with the next corpus
+  sources.json                      the training sources in figures, which export passes on for monitoring: Sources
   rejected.jsonl                    a sample of the rejected rows: {"reason", "where", "source", "target"}
 """
 
