@@ -1,5 +1,7 @@
 """The KFP contract of collect."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 from kfp.dsl import Artifact, Output
 
@@ -8,10 +10,10 @@ from kfp.dsl import Artifact, Output
 def collect(
     endpoint: str,
     window: Output[Artifact],
-    options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    monitoring: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     retraining: dict = {},  # noqa: B006
     api_endpoint: str = "",
-) -> None:
+) -> NamedTuple("Outputs", monitoring=dict, retraining=dict):  # type: ignore[valid-type]
     """Collects the sampled requests of a window, and what the live version's traffic is compared with.
 
     Never cache this task: the requests and the live version change behind the same addresses. As the first task it
@@ -21,16 +23,18 @@ def collect(
         endpoint: The endpoint whose traffic is monitored: a local folder, projects/P/locations/L/endpoints/NAME on
             Vertex AI, or kserve://NAMESPACE/NAME on KServe.
         window: The requests of the window and of the one before, the feedback, and the reference of the live version.
-        options: Options of monitoring; docs/parameters.md lists them under `monitoring`.
-        retraining: Options of retraining, which are only checked.
+        monitoring: Options of monitoring; docs/parameters.md lists them.
+        retraining: Options of retrain, which are checked here.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
+
+    Returns:
+        monitoring: Complete options of monitor.
+        retraining: Complete options of retrain.
     """
     from pathlib import Path
 
-    from seqline.components.collect.stage import collect as run
-    from seqline.components.monitor.options import Options
-    from seqline.components.retrain.options import Options as Retraining
+    from seqline.components.collect.stage import check_and_collect
 
-    Retraining(**retraining)
-    found = run(endpoint, Path(window.path), api_endpoint, options=Options(**options))
+    found, *sections = check_and_collect(endpoint, Path(window.path), monitoring, retraining, api_endpoint)
     window.metadata.update(requests=found.found, version=found.version, start=found.start, end=found.end)
+    return tuple(sections)  # type: ignore[return-value]

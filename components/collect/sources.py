@@ -107,17 +107,15 @@ class BigQuery:
 
         project, dataset, table = table_of(self.address)
         # Columns: https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging#table-schema
-        query = (
+        query = (  # noqa: S608 (the names were checked)
             "SELECT deployed_model_id, logging_time, request_payload, response_payload "
-            f"FROM `{project}.{dataset}.{table}` WHERE logging_time >= @start AND logging_time < @end"  # noqa: S608
+            f"FROM `{project}.{dataset}.{table}` WHERE logging_time >= @start AND logging_time < @end"
         )
         span = [
             bigquery.ScalarQueryParameter(name, "TIMESTAMP", value) for name, value in (("start", start), ("end", end))
         ]
         try:
-            rows = bigquery.Client().query_and_wait(
-                query, job_config=bigquery.QueryJobConfig(query_parameters=span)
-            )
+            rows = bigquery.Client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span))
             return self.convert(rows), []
         except (GoogleAPICallError, GoogleAuthError, OSError) as error:
             raise UserError(f"requests: {self.address} cannot be read: {error}") from None

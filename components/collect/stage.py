@@ -1,9 +1,10 @@
 """The collect stage: a window of sampled requests."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from seqline.artifacts import monitoring as layout
 from seqline.artifacts.monitoring import Window
@@ -11,8 +12,9 @@ from seqline.artifacts.monitoring_state import State, Windows
 from seqline.artifacts.reference import REFERENCE
 from seqline.atomic import atomic_directory
 from seqline.components.collect.live import find_live
-from seqline.components.collect.sources import Log, log_of
+from seqline.components.collect.sources import log_of
 from seqline.components.monitor.options import Options
+from seqline.schema.sections import resolve
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +22,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST = timedelta(days=366)
+
+
+def check_and_collect(
+    endpoint: str,
+    window: Path,
+    monitoring: Mapping[str, Any],
+    retraining: Mapping[str, Any],
+    api_endpoint: str = "",
+) -> tuple[Window, dict[str, Any], dict[str, Any]]:
+    """Checks the options of all stages, then collects.
+
+    Args:
+        endpoint: The endpoint whose traffic is monitored.
+        window: The folder to write.
+        monitoring: Options of monitoring.
+        retraining: Options of retrain.
+        api_endpoint: Host of the Vertex API; empty for the region's own.
+
+    Returns:
+        The content of window.json, and the complete options of both sections.
+
+    Raises:
+        UserError: If a later stage would refuse an option, with a line for each; or as `collect` does.
+    """
+    resolved = resolve({"endpoint": endpoint}, {"monitoring": monitoring, "retraining": retraining})
+    options = cast("Options", resolved["monitoring"])
+    found = collect(endpoint, window, api_endpoint, options=options)
+    return found, options.model_dump(mode="json"), resolved["retraining"].model_dump(mode="json")
 
 
 def collect(

@@ -7,7 +7,7 @@ from kfp.dsl import HTML, Artifact, Input, Metrics, Output
 @dsl.component(base_image="seqline/serve:0.1.0", install_kfp_package=False)
 def monitor(
     window: Input[Artifact],
-    monitoring: Output[Artifact],
+    monitored: Output[Artifact],
     report: Output[HTML],
     figures: Output[Metrics],
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
@@ -18,7 +18,7 @@ def monitor(
 
     Args:
         window: The requests, from collect.
-        monitoring: The figures with their intervals, what each rule found, and the file for Prometheus.
+        monitored: The figures with their intervals, what each rule found, and the file for Prometheus.
         report: The same as an HTML page, with the texts that are furthest from training where texts are stored.
         figures: The figures, for the console.
         options: Options of monitoring; docs/parameters.md lists them under `monitoring`.
@@ -32,6 +32,6 @@ def monitor(
     from seqline.components.monitor.options import Options
     from seqline.components.monitor.stage import monitor as run
 
-    found = run(Path(window.path), Path(monitoring.path), Path(report.path), Options(**options))
+    found = run(Path(window.path), Path(monitored.path), Path(report.path), Options(**options))
     figures.metadata.update({one.figure: one.value for one in found.figures if not one.slice})
     return found.retrains

@@ -33,16 +33,21 @@ def _measured(figure: Figure, traffic: Traffic, before: Traffic | None, slice_: 
         return None
     earlier = before.values(figure) if before else np.zeros(0)
     if figure.kind == "percentile":
-        found, past = percentile(values, error), float(np.quantile(earlier, 0.95)) if len(earlier) else None
+        found, past = percentile(values, error), np.quantile(earlier, 0.95) if len(earlier) else None
     else:
-        found, past = interval(values, figure.least, figure.most, error), float(earlier.mean()) if len(earlier) else None
+        found, past = (
+            interval(values, figure.least, figure.most, error),
+            earlier.mean() if len(earlier) else None,
+        )
     training = training_value(figure, traffic.reference)
-    return Measured(figure.name, slice_, len(values), found.value, found.low, found.high, training, past)
+    return Measured(figure.name, slice_, len(values), found.value, found.low, found.high, training, _plain(past))
 
 
-def _distance(
-    figure: Figure, traffic: Traffic, before: Traffic | None, slice_: str, error: float
-) -> Measured | None:
+def _plain(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _distance(figure: Figure, traffic: Traffic, before: Traffic | None, slice_: str, error: float) -> Measured | None:
     values = traffic.distribution(figure)
     if len(values) < 2:
         return None

@@ -45,7 +45,10 @@ def to_prometheus(found: Monitoring) -> str:
     lines += _gauge(
         "seqline_monitoring_alarm",
         "1 if the rule is in alarm, otherwise 0.",
-        [({**own, "rule": one.rule, "slice": one.slice, "then": one.then}, float(bool(one.since))) for one in found.rules],
+        [
+            ({**own, "rule": one.rule, "slice": one.slice, "then": one.then}, float(bool(one.since)))
+            for one in found.rules
+        ],
     )
     end = datetime.fromisoformat(found.window.end).timestamp()
     lines += _gauge("seqline_monitoring_window_end_seconds", "End of the window, seconds since 1970.", [(own, end)])

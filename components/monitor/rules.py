@@ -67,7 +67,9 @@ class Rule(Part):
     @property
     def key(self) -> str:
         """What tells its evidence from that of other rules."""
-        return f"{self.figure} {self.against or 'itself'} {'above' if self.above is not None else 'below'} {self.limit!r}"
+        return (
+            f"{self.figure} {self.against or 'itself'} {'above' if self.above is not None else 'below'} {self.limit!r}"
+        )
 
     def describe(self) -> str:
         """Returns the rule in words."""
@@ -88,4 +90,4 @@ DEFAULT = (
     Rule(figure="score", against="previous", below=-0.1),
     Rule(figure="rating", below=-0.2),
 )
-"""The rules of an empty list. `python -m benchmarks.monitoring` measures what they find, and how often they are wrong."""
+"""The rules of an empty list; `python -m benchmarks.monitoring` measures what they find and how often they are wrong."""

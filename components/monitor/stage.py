@@ -90,7 +90,5 @@ def _judged(
         by_name = {one.figure: one for one in measured}
         for rule in rules:
             compared = before if len(before.requests) else None
-            states.append(
-                evidence.judge(rule, name, ours, compared, by_name.get(rule.figure), limit, window.end)
-            )
+            states.append(evidence.judge(rule, name, ours, compared, by_name.get(rule.figure), limit, window.end))
     return Monitoring(window, figures, states, options.false_alarms_per_year, notes)

@@ -15,6 +15,7 @@ from seqline.artifacts.corpus import Shard
 from seqline.components.tokenize.content import Mask
 from seqline.components.tokenize.formats import place
 
+_COUNTERS = ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens", "source_weights")
 _EXAMPLES = 20
 _EXAMPLE_CHARACTERS = 300
 
@@ -159,7 +160,7 @@ class Tally:
             total.malformed += tally.malformed
             total.feedback += tally.feedback
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
-            for name in ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens", "source_weights"):
+            for name in _COUNTERS:
                 getattr(total, name).update(getattr(tally, name))
             for name in ("lengths", "slices"):
                 for key, counts in getattr(tally, name).items():

@@ -31,7 +31,7 @@ class Configuration(Model):
     """Pipeline, target, parameters and schedules."""
 
     pipeline: str = "training"
-    """The pipeline: training, batch or tuning."""
+    """The pipeline: training, batch, tuning or monitoring."""
     target: TargetName = "laptop"
     """The target that `seqline run` uses without --target."""
     parameters: ParameterValues = Field(default_factory=dict)

@@ -4,9 +4,9 @@ A figure's limit is a hypothesis: its mean is at most the limit, at all times. A
 wealth on every request; if the hypothesis holds, the wealth does not grow on average, whatever happened before, so its
 growth is evidence (Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2024,
 arXiv:2010.09686). A change may begin at any time, so a new bet begins with every window, and the sum of all is an
-e-detector: with the limit 1/a for the sum, a false alarm comes once in 1/a windows on average, or less (Shin, Ramdas and
-Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", 2023, arXiv:2203.03532, Theorem 2.4).
-Rates of false alarms add up, whatever the dependence, so many detectors share a yearly number of them.
+e-detector: with the limit 1/a for the sum, a false alarm comes once in 1/a windows on average, or less (Shin, Ramdas
+and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", arXiv:2203.03532). Rates of false
+alarms add up, whatever the dependence, so many detectors share a yearly number of them.
 
 Intervals are the empirical Bernstein confidence sequences of Waudby-Smith and Ramdas (Theorem 2), which hold for all
 sizes at once, as those of Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence
@@ -23,8 +23,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 STAKES = (0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
-"""Shares of the wealth that bets stake, of the most that cannot bankrupt them: small effects need small stakes. The mean
-of several bets is a bet."""
+"""Shares of the wealth that bets stake, of the most that cannot bankrupt them: small effects need small stakes. The
+mean of several bets is a bet."""
 HOURS_A_YEAR = 24 * 365
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqline.artifacts.reference import SOURCES, TOKEN_BUCKETS, Sources
 from seqline.artifacts.corpus import Corpus, Manifest
+from seqline.artifacts.reference import SOURCES, TOKEN_BUCKETS, Sources
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.errors import UserError
@@ -58,8 +58,8 @@ def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
     manifest = corpus.read_manifest()
     names = {path.name for path in corpus.path.iterdir()}
     assert names - {shard.file for shard in manifest.shards} == {
-        "manifest.json", "rejected.jsonl", "sources.json", "statistics.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab",
-        "valid.jsonl",
+        "manifest.json", "rejected.jsonl", "sources.json", "statistics.json", "test.jsonl", "tokenizer.model",
+        "tokenizer.vocab", "valid.jsonl",
     }  # fmt: skip
     assert {shard.file[:5] for shard in manifest.shards} == {"train", "valid"}
     assert {path.name for path in [*corpus.shards("train"), *corpus.shards("valid")]} < names
