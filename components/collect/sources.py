@@ -107,8 +107,8 @@ class BigQuery:
 
         project, dataset, table = table_of(self.address)
         # Columns: https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging#table-schema
-        query = (  # noqa: S608 (the names were checked)
-            "SELECT deployed_model_id, logging_time, request_payload, response_payload "
+        query = (
+            "SELECT deployed_model_id, logging_time, request_payload, response_payload "  # noqa: S608 (checked names)
             f"FROM `{project}.{dataset}.{table}` WHERE logging_time >= @start AND logging_time < @end"
         )
         span = [

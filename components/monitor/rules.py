@@ -90,4 +90,4 @@ DEFAULT = (
     Rule(figure="score", against="previous", below=-0.1),
     Rule(figure="rating", below=-0.2),
 )
-"""The rules of an empty list; `python -m benchmarks.monitoring` measures what they find and how often they are wrong."""
+"""The rules of an empty list; `python -m benchmarks.monitoring` measures what they find, and their false alarms."""
