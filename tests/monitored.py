@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -39,9 +40,8 @@ def reference(tokenizer: str = "t" * 64, fewest: int = 4000) -> Reference:
             weights[token] += (1 << 20) // len(ids)
     lengths = Counter(map(len, trained))
     sources = Sources.of(weights, frozenset(), {"source": lengths, "target": lengths}, rows=fewest)
-    return Reference(
-        "corpus", tokenizer, "en", sources, 9.0, 0.0, {"Latin": 1.0}, {"en": 0.98, "de": 0.02}, held_out=1000
-    )
+    sources = replace(sources, scripts={"Latin": 1.0}, languages={"de": 0.02, "en": 0.98})
+    return Reference("corpus", tokenizer, "en", sources, surprise=9.0, unusual=0.01, held_out=1000)
 
 
 def endpoint(folder: Path, found: Reference | None, version: int = 1) -> Path:

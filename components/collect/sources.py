@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seqline.artifacts.reference import Reference
+from seqline.endpoints.local_endpoint import local_endpoint
 from seqline.endpoints.names import is_remote
+from seqline.endpoints.sampling import FOLDER
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = re.compile(r"bq://([\w.:-]+)\.(\w+)\.(\w+)")
-LOCAL = "samples"
-"""Folder of the sampled requests in that of a local endpoint."""
 HINT = "docs/monitoring.md says how to sample requests"
 
 
@@ -167,7 +167,9 @@ def log_of(endpoint: str, requests: str, reference: Reference | None) -> Log:
             f"requests is empty, and {endpoint} has no folder of its own: set monitoring.requests to the folder or the "
             f"table that its requests are sampled to; {HINT}"
         )
-    return Files(f"{endpoint.rstrip('/')}/{LOCAL}")
+    local = local_endpoint(endpoint)
+    settings = local.read()
+    return Files((settings.sampling.folder if settings else "") or str(local.path / FOLDER))
 
 
 def _conversion(reference: Reference | None) -> Convert:

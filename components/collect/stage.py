@@ -91,7 +91,7 @@ def collect(
         notes += unread
         ours = _of_version(table, live.version)
         counts[name] = len(ours), len(table) - len(ours)
-        tables[name] = _part(ours, options.max_requests)
+        tables[name] = shuffled(ours).slice(0, options.max_requests)
     for name, since, until in ((layout.FEEDBACK, start, end), (layout.PREVIOUS_FEEDBACK, start - length, start)):
         table, unread = requests.feedback(since, until)
         notes += unread
@@ -145,8 +145,14 @@ def _of_version(table: "pa.Table", version: str) -> "pa.Table":
     return table.filter(pc.equal(table["version"], version))
 
 
-def _part(table: "pa.Table", most: int) -> "pa.Table":
-    """The requests in random order, the same for every run: by a digest of their ids."""
+def shuffled(table: "pa.Table") -> "pa.Table":
+    """The requests in random order, the same for every run: by a digest of their ids.
+
+    So that a burst of alike requests weighs as much as its share, wherever in the window it was.
+
+    Args:
+        table: Requests of a window.
+    """
     import zlib
 
     import numpy as np
@@ -156,7 +162,7 @@ def _part(table: "pa.Table", most: int) -> "pa.Table":
         return table
     digests = np.array([zlib.crc32(one.encode()) for one in table["id"].to_pylist()], np.uint32)
     order = np.lexsort((table["time"].to_numpy().astype("int64"), digests))
-    return table.take(pa.array(order[:most]))
+    return table.take(pa.array(order))
 
 
 def _write(path: Path, table: "pa.Table") -> None:

@@ -68,7 +68,7 @@ class Evidence:
             detector = old.after(gains) if len(gains) else old
             evidence = detector.evidence
             since = self.before.alarms.get(key, "") if self.before else ""
-            if since and _is_over(rule, measured, traffic):
+            if since and _is_over(rule, measured, value):
                 since, detector, evidence = "", Detector(), 0.0
             if np.isfinite(detector.wealth).all():
                 self.wealth[key] = list(detector.wealth)
@@ -156,16 +156,19 @@ def _value(rule: Rule, figure: Figure, measured: Measured | None, traffic: Traff
     if measured is None:
         return None
     if figure.kind == "distance":
-        return measured.previous if rule.against == "previous" else measured.value
+        if rule.against == "previous":
+            return measured.previous
+        # Without training figures the value is the distance from the previous window.
+        return None if training_shares(figure, traffic.reference) is None else measured.value
     if not rule.against:
         return measured.value
     other = measured.previous if rule.against == "previous" else measured.training
     return None if other is None else measured.value - other
 
 
-def _is_over(rule: Rule, measured: Measured | None, traffic: Traffic) -> bool:
+def _is_over(rule: Rule, measured: Measured | None, value: float | None) -> bool:
     """Whether an alarm ends: the whole interval is within the limit again."""
-    if measured is None:
+    if measured is None or value is None:
         return False
     compared = (measured.training or 0.0) if rule.against == "training" and measured.training is not None else 0.0
     limit = compared + rule.limit

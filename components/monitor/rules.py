@@ -83,7 +83,7 @@ DEFAULT = (
     Rule(figure="unusual_texts", against="training", above=0.03, then="retrain"),
     Rule(figure="unknown_share", against="training", above=0.02),
     Rule(figure="other_script", against="training", above=0.02),
-    Rule(figure="other_language", against="training", above=0.05),
+    Rule(figure="other_language", against="training", above=0.03),
     Rule(figure="empty", above=0.02),
     Rule(figure="truncated", above=0.05),
     Rule(figure="copied", against="previous", above=0.1),

@@ -124,16 +124,18 @@ class Traffic:
         return unknown[some] / total[some]
 
     def _other_script(self) -> Floats:
-        known = {name for name, share in (self.reference.scripts if self.reference else {}).items() if share >= RARE}
+        known = {
+            name for name, share in (self.reference.sources.scripts if self.reference else {}).items() if share >= RARE
+        }
         if not known:
             return np.zeros(0)
         found = [script not in known for script in self.requests["script"].to_pylist() if script != "Common"]
         return np.array(found, float)
 
     def _other_language(self) -> Floats:
-        if self.reference is None or not self.reference.languages:
+        if self.reference is None or not self.reference.sources.languages or not _own(self.reference):
             return np.zeros(0)
-        own = find_language(self.reference.source_language).code
+        own = _own(self.reference)
         return np.array([one != own for one in self.requests["language"].to_pylist() if one is not None], float)
 
     def _truncated(self) -> Floats:
@@ -180,10 +182,10 @@ def training_value(figure: Figure, reference: Reference | None) -> float | None:
     if figure.name == "unknown_share":
         return reference.sources.unknown_share
     if figure.name == "other_script":
-        others = [share for share in reference.scripts.values() if share < RARE]
-        return sum(others) if reference.scripts else None
-    own = find_language(reference.source_language).code
-    return 1 - reference.languages.get(own, 0.0) if reference.languages else None
+        others = [share for share in reference.sources.scripts.values() if share < RARE]
+        return sum(others) if reference.sources.scripts else None
+    own = _own(reference)
+    return 1 - reference.sources.languages.get(own, 0.0) if reference.sources.languages and own else None
 
 
 def training_shares(figure: Figure, reference: Reference | None) -> Floats | None:
@@ -221,6 +223,12 @@ def lengths_as_values(lengths: Floats) -> Values:
         lengths: From 0 on.
     """
     return Values(_bins(lengths), np.ones(len(lengths), np.int64), LENGTH_BINS)
+
+
+def _own(reference: Reference) -> str:
+    """The language of the training sources, as it is identified; empty if they are in no one language."""
+    code = reference.source_language.strip()
+    return find_language(code).code if code else ""
 
 
 def _bins(lengths: npt.NDArray[np.number]) -> npt.NDArray[np.int64]:

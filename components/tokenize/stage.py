@@ -4,18 +4,21 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus, Counts, Manifest
 from seqline.artifacts.reference import SOURCES, Sources
+from seqline.artifacts.text_tokenizer import is_unknown
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
 from seqline.components.tokenize.formats import Input, form_of
+from seqline.components.tokenize.identified import identified
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
-from seqline.components.tokenize.statistics import Drift, Statistics, is_unknown
+from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.vocabulary import given_tokenizer
 from seqline.errors import UserError
@@ -104,7 +107,8 @@ def tokenize(
         require_met(results)
         statistics.write(folder / "statistics.json")
         unknown = frozenset(token for token, text in enumerate(vocabulary) if is_unknown(text))
-        Sources.of(tally.source_weights, unknown, tally.lengths, tally.read).write(folder / SOURCES)
+        sources = Sources.of(tally.source_weights, unknown, tally.lengths, tally.read)
+        replace(sources, **identified(folder)).write(folder / SOURCES)
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
         manifest.write(folder / "manifest.json")
     return manifest

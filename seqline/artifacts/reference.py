@@ -30,6 +30,8 @@ class Sources(Record):
         source_lengths: Pairs by length of the source, in tokens.
         target_lengths: Pairs by length of the target, in tokens.
         rows: Rows that were read for the corpus, rejected ones included.
+        scripts: Share of a sample of the held-out texts by script.
+        languages: Share of those of them whose language was identified, by language; empty if they were too few.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="tokenize again")
@@ -39,6 +41,8 @@ class Sources(Record):
     source_lengths: dict[int, int]
     target_lengths: dict[int, int]
     rows: int
+    scripts: dict[str, float] = field(default_factory=dict)
+    languages: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -81,8 +85,6 @@ class Reference(Record):
         surprise: The surprise (`seqline.metrics.surprise`) that the most surprising held-out texts exceed, in bits per
             token; None if there were too few.
         unusual: Share of the held-out texts that exceed it.
-        scripts: Share of the held-out texts by script.
-        languages: Share of the held-out texts whose language was identified, by language.
         held_out: Number of held-out texts.
     """
 
@@ -94,6 +96,4 @@ class Reference(Record):
     sources: Sources
     surprise: float | None = None
     unusual: float = 0.0
-    scripts: dict[str, float] = field(default_factory=dict)
-    languages: dict[str, float] = field(default_factory=dict)
     held_out: int = 0
