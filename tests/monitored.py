@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def texts(count: int, seed: int, first: int = 0) -> list[list[int]]:
     ]
 
 
+@lru_cache
 def reference(tokenizer: str = "t" * 64, fewest: int = 4000) -> Reference:
     """The training figures of texts from `texts`."""
     trained = texts(fewest, seed=0)

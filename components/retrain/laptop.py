@@ -39,7 +39,7 @@ class Laptop:
             return attempt
         with output:
             started = subprocess.Popen(
-                [sys.executable, "-m", "seqline.cli", *arguments(attempt, options, self.home)],
+                command(attempt, options, self.home),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -59,6 +59,17 @@ class Laptop:
         return self.home / "retrainings" / f"{attempt.run}.pid"
 
 
+def command(attempt: Attempt, options: Options, home: Path) -> list[str]:
+    """The program and its arguments.
+
+    Args:
+        attempt: The attempt.
+        options: Options of retraining.
+        home: The home folder.
+    """
+    return [sys.executable, "-m", "seqline.cli", *arguments(attempt, options, home)]
+
+
 def arguments(attempt: Attempt, options: Options, home: Path) -> list[str]:
     """The command line of the run.
 
@@ -68,12 +79,12 @@ def arguments(attempt: Attempt, options: Options, home: Path) -> list[str]:
         home: The home folder.
     """
     values = {**options.parameters, "reason": attempt.reason}
-    command = ["run", "--target", "laptop", "--home", str(home)]
-    command += ["--from-template", str(expanded(options.template))] if options.template else ["--pipeline", "training"]
+    words = ["run", "--target", "laptop", "--home", str(home)]
+    words += ["--from-template", str(expanded(options.template))] if options.template else ["--pipeline", "training"]
     for name, value in values.items():
         # A text is passed as it is: what --set parses is a number, an object or a list.
-        command += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return command
+        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return words
 
 
 def home_of(home: str, address: str) -> Path:

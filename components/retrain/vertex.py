@@ -107,7 +107,7 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (GoogleAPIError, GoogleAuthError, *transient_errors()) as error:
-        message = getattr(error, "message", "") or error or type(error).__name__
+        message = re.sub(r"^[A-Z]+ \S+: ", "", str(getattr(error, "message", "") or error or type(error).__name__))
         raise UserError(f"cannot {what}: {message}") from None
 
 
