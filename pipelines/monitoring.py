@@ -39,7 +39,6 @@ def monitoring(
             retrain(
                 window=found["window"],
                 monitored=judged.outputs["monitored"],
-                run=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
                 options=found["retraining"],
                 api_endpoint=api_endpoint,
             ).set_caching_options(enable_caching=False)

@@ -91,13 +91,19 @@ class BigQuery:
 
     Attributes:
         address: bq://PROJECT.DATASET.TABLE.
-        state: The folder of the state; there is none beside a table.
         convert: Makes requests of the table's rows.
     """
 
     address: str
     convert: Convert
-    default_state: str = ""
+
+    @property
+    def default_state(self) -> str:
+        """There is none beside a table."""
+        raise UserError(
+            f"state is empty, and there is no folder beside the table {self.address}: set monitoring.state to a folder "
+            "in a bucket"
+        )
 
     def requests(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
         """The requests of a window."""

@@ -1,5 +1,6 @@
 """The collect stage: a window of sampled requests."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -80,7 +81,7 @@ def collect(
     """
     live = find_live(endpoint, api_endpoint)
     requests = log_of(endpoint, options.requests, live.reference)
-    state = options.state or requests.default_state
+    state = _state(endpoint, options.state) or requests.default_state
     end = _end(now)
     start = _start(end, Windows(state).before(end), options)
     length = end - start
@@ -123,6 +124,12 @@ def collect(
     for note in found.notes:
         log.warning("%s", note)
     return found
+
+
+def _state(endpoint: str, folder: str) -> str:
+    """The folder of an endpoint's state in one that several may share; empty for none."""
+    digest = hashlib.sha256(endpoint.encode()).hexdigest()[:8]
+    return f"{folder.rstrip('/')}/{endpoint.rstrip('/').rpartition('/')[2]}-{digest}" if folder else ""
 
 
 def _end(now: str) -> datetime:

@@ -17,7 +17,7 @@ class Options(BaseOptions):
     state: str = Field(
         "",
         description="Folder of what one run leaves to the next, local or in a bucket; empty for `monitoring` in the "
-        "folder of the requests.",
+        "folder of the requests. Endpoints may share a folder.",
     )
     hours: float = Field(24.0, ge=1, le=24 * 366, description="Length of a window in hours, which ends at a full hour.")
     since_previous: bool = Field(

@@ -9,9 +9,9 @@ def retrain(
     window: Input[Artifact],
     monitored: Input[Artifact],
     retraining: Output[Artifact],
-    run: str,
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     api_endpoint: str = "",
+    run: str = "",
 ) -> None:
     """Starts a run of the training pipeline, unless one runs, was started lately, or has nothing new to learn from.
 
@@ -21,9 +21,10 @@ def retrain(
         window: The window, from collect.
         monitored: The alarms, from monitor.
         retraining: The run that was started, or why none was.
-        run: The name of this run: dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER.
         options: Options of retraining; docs/parameters.md lists them under `retraining`.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
+        run: On Vertex AI this run, projects/P/locations/L/pipelineJobs/ID, whose settings the new run gets; the target
+            sets it, because a laptop does not know the placeholder.
     """
     from pathlib import Path
 

@@ -44,7 +44,7 @@ class Laptop:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.home.parent,
-                env=process.isolated(os.environ),
+                env=_environment(),
                 start_new_session=True,
             )
         process.record(self._process(attempt), started.pid)
@@ -57,6 +57,11 @@ class Laptop:
 
     def _process(self, attempt: Attempt) -> Path:
         return self.home / "retrainings" / f"{attempt.run}.pid"
+
+
+def _environment() -> dict[str, str]:
+    # kfp sets it in a stage (kfp/dsl/executor_main.py), where kfp/__init__.py then leaves out what compiles pipelines.
+    return process.isolated({name: value for name, value in os.environ.items() if name != "_KFP_RUNTIME"})
 
 
 def command(attempt: Attempt, options: Options, home: Path) -> list[str]:

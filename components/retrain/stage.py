@@ -72,6 +72,8 @@ def retrain(
 def _decided(
     found: Monitoring, window: Window, reference: Reference | None, options: Options, now: datetime, starter: Starter
 ) -> Retraining:
+    # By default the new version goes live where the alarm came from.
+    options = options.with_values(parameters={"endpoint": window.endpoint, **options.parameters})
     reason = reason_of(found)
     if not reason:
         return Retraining(False, "", "", "No alarm asks for a retraining.")
@@ -90,6 +92,8 @@ def _decided(
             f"No run was started: there are {pairs} new pairs since version {window.version} was trained, fewer than "
             f"min_new_pairs {options.min_new_pairs}."
         )
+        if not options.parameters.get("data"):
+            outcome += " retraining.parameters names no data, in which rows are counted."
         return Retraining(False, "", reason, outcome, pairs)
     number = max((one.number for one in known), default=0) + 1
     run = run_name(window.endpoint, window.state, number)

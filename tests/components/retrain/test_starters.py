@@ -130,8 +130,9 @@ def test_kubeflow_starts_the_version_once(server: KfpServer, spec: Path, fault: 
 
 def test_a_laptop_starts_seqline_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = tmp_path / "written"
-    code = f"import pathlib; pathlib.Path({str(written)!r}).open('a').write('started\\n')"
-    monkeypatch.setattr(laptop, "command", lambda *_: [sys.executable, "-c", code])
+    monkeypatch.setenv("_KFP_RUNTIME", "true")
+    code = "import os, sys; open(sys.argv[1], 'a').write(os.environ.get('_KFP_RUNTIME', 'unset') + '\\n')"
+    monkeypatch.setattr(laptop, "command", lambda *_: [sys.executable, "-c", code, str(written)])
     home = tmp_path / ".seqline"
     home.mkdir()
     starter = Laptop(home)
@@ -140,7 +141,7 @@ def test_a_laptop_starts_seqline_run_once(tmp_path: Path, monkeypatch: pytest.Mo
         assert starter.start(ATTEMPT, Options()) == ATTEMPT
     while starter.runs(ATTEMPT):
         pass
-    assert written.read_text() == "started\n"
+    assert written.read_text() == "unset\n"
     assert (home / "retrainings" / f"{ATTEMPT.run}.log").is_file()
 
 
