@@ -1,11 +1,18 @@
-"""The live version of an endpoint, and what its traffic is compared with."""
+"""The live version of an endpoint, what its traffic is compared with, and where its requests are sampled to."""
 
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from seqline.artifacts.exported_model import EXTRA
 from seqline.artifacts.reference import REFERENCE, Reference
 from seqline.endpoints.opening import open_back_end
+from seqline.endpoints.vertex import VertexBackEnd
 from seqline.errors import UserError
-from seqline.inputs.storage import list_files, open_folder
+from seqline.inputs.storage import download, list_files, open_folder
+from seqline.sampling.features import Tokens
 
 
 @dataclass(frozen=True)
@@ -16,15 +23,35 @@ class Live:
         version: Its number.
         fingerprint: Its fingerprint, as it is registered.
         created: When it was registered.
+        model: The address of its files.
         reference: What its traffic is compared with; None if its model has nothing.
         problem: Why it has nothing; empty otherwise.
+        samples: Where its requests are sampled to: a folder, or a table of BigQuery; empty for nowhere.
+        deployed: On Vertex AI, versions by the ids of their deployed models.
     """
 
     version: str
     fingerprint: str
     created: str
+    model: str
     reference: Reference | None
     problem: str = ""
+    samples: str = ""
+    deployed: Mapping[str, str] = field(default_factory=dict)
+
+    def tokens(self) -> Tokens | None:
+        """Reads the tokenizer beside the model; None if there is none."""
+        with tempfile.TemporaryDirectory(prefix="tokenizer.") as folder:
+            try:
+                files, root = open_folder(self.model)
+                inside = f"{root}/{EXTRA}/tokenizer."
+                found = {path: one for path, one in list_files(files, root).items() if path.startswith(inside)}
+                download(files, root, found, Path(folder))
+            except UserError:
+                raise
+            except Exception as error:  # every file system has its own errors
+                raise UserError(f"{self.model} cannot be read: {error or type(error).__name__}") from error
+            return Tokens.of_model(Path(folder))
 
 
 def find_live(endpoint: str, api_endpoint: str = "") -> Live:
@@ -45,19 +72,34 @@ def find_live(endpoint: str, api_endpoint: str = "") -> Live:
         back_end = open_back_end(endpoint, api_endpoint=api_endpoint)
         number = back_end.state().champion
         found = next((known for known in back_end.versions() if known.version == number), None)
+        samples, deployed = _sampled(back_end)
     except GoogleAPIError as error:
         raise UserError(f"the endpoint {endpoint} does not answer: {error}") from error
     if number is None or found is None:
         raise UserError(f"no version is live at the endpoint {endpoint}; deploy one, then monitor its traffic")
+    reference, problem = None, ""
     try:
         reference = read_reference(found.model)
-        problem = "" if reference else (
+    except UserError as error:
+        problem = f"version {number} is compared with the previous window only: {error}"
+    if reference is None and not problem:
+        problem = (
             f"version {number} has no {REFERENCE}: its model was exported by an earlier Seqline, so its traffic is "
             "compared with the previous window only; retrain it, or export it again"
-        )  # fmt: skip
-    except UserError as error:
-        reference, problem = None, f"version {number} is compared with the previous window only: {error}"
-    return Live(str(number), found.fingerprint, found.created, reference, problem)
+        )
+    return Live(
+        str(number), found.fingerprint, found.created, found.model, reference, problem, samples, deployed
+    )  # fmt: skip
+
+
+def _sampled(back_end: Any) -> tuple[str, dict[str, str]]:
+    """Where requests are sampled to, and on Vertex AI the versions by their deployed models."""
+    if not isinstance(back_end, VertexBackEnd):
+        return back_end.samples(), {}
+    found = back_end.resource.find()
+    deployed = {id_: str(version) for version, id_ in back_end.resource.deployed(found).items()}
+    logging = found.predict_request_response_logging_config if found is not None else None
+    return (logging.bigquery_destination.output_uri if logging and logging.enabled else ""), deployed
 
 
 def read_reference(model: str) -> Reference | None:

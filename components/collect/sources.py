@@ -1,21 +1,20 @@
 """Where the sampled requests of an endpoint are: a folder of files, or a table of BigQuery."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seqline.artifacts.reference import Reference
-from seqline.endpoints.local_endpoint import local_endpoint
-from seqline.endpoints.names import is_remote
-from seqline.endpoints.sampling import FOLDER
+from seqline.components.collect.live import Live
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = re.compile(r"bq://([\w.:-]+)\.(\w+)\.(\w+)")
+LANGUAGES = 20_000
+"""Texts of a table whose language is identified, which takes about a millisecond."""
 HINT = "docs/monitoring.md says how to sample requests"
 
 
@@ -81,21 +80,19 @@ class Files:
             raise UserError(f"there are no sampled requests in {self.address}: turn sampling on ({HINT})")
 
 
-Convert = Callable[[Any], "pa.Table"]
-"""From rows of the table of requests and responses to rows of the log of requests."""
-
-
 @dataclass(frozen=True)
 class BigQuery:
     """The table that Vertex AI logs requests and responses to.
 
     Attributes:
         address: bq://PROJECT.DATASET.TABLE.
-        convert: Makes requests of the table's rows.
+        live: The live version, with whose tokenizer the rows are completed.
+        query: Runs a query on a window; replaced in tests.
     """
 
     address: str
-    convert: Convert
+    live: Live
+    query: "Callable[[str, datetime, datetime], Iterable[Mapping[str, Any]]]"
 
     @property
     def default_state(self) -> str:
@@ -106,25 +103,33 @@ class BigQuery:
         )
 
     def requests(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
-        """The requests of a window."""
-        from google.api_core.exceptions import GoogleAPICallError
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud import bigquery
+        """The requests of a window, with their texts where Vertex has them."""
+        from seqline.artifacts.request_log import table_of as as_table
+        from seqline.sampling.features import Features
+        from seqline.sampling.vertex_log import Logged, rows_of
 
         project, dataset, table = table_of(self.address)
         # Columns: https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging#table-schema
         query = (
-            "SELECT deployed_model_id, logging_time, request_payload, response_payload "  # noqa: S608 (checked names)
+            "SELECT deployed_model_id, request_id, logging_time, request_payload, response_payload "  # noqa: S608
             f"FROM `{project}.{dataset}.{table}` WHERE logging_time >= @start AND logging_time < @end"
         )
-        span = [
-            bigquery.ScalarQueryParameter(name, "TIMESTAMP", value) for name, value in (("start", start), ("end", end))
+        logged = [
+            Logged(
+                row["logging_time"],
+                str(row["request_id"]),
+                self.live.deployed.get(str(row["deployed_model_id"]), "another"),
+                row["request_payload"] or [],
+                row["response_payload"] or [],
+            )
+            for row in self.query(query, start, end)
         ]
-        try:
-            rows = bigquery.Client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span))
-            return self.convert(rows), []
-        except (GoogleAPICallError, GoogleAuthError, OSError) as error:
-            raise UserError(f"requests: {self.address} cannot be read: {error}") from None
+        tokens = self.live.tokens() if logged else None
+        version = self.live.version
+        features = Features(lambda one: tokens if one == version else None, languages_a_second=LANGUAGES)
+        rows, problems = rows_of(logged, features, texts=True)
+        shown = problems[:1] + ([f"{len(problems) - 1} more requests were skipped"] if len(problems) > 1 else [])
+        return as_table(rows), shown
 
     def feedback(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
         """None: the table has no feedback."""
@@ -134,6 +139,29 @@ class BigQuery:
 
     def require_any(self) -> None:
         """Nothing: a query has checked the table."""
+
+
+def run_query(query: str, start: datetime, end: datetime) -> "Iterable[Mapping[str, Any]]":
+    """Runs a query on BigQuery.
+
+    Args:
+        query: GoogleSQL with the parameters start and end.
+        start: Start of the window.
+        end: End of the window.
+
+    Raises:
+        UserError: If BigQuery cannot be reached, or refuses the query.
+    """
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import bigquery
+
+    span = [bigquery.ScalarQueryParameter(name, "TIMESTAMP", value) for name, value in (("start", start), ("end", end))]
+    try:
+        return list(bigquery.Client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span)))
+    except (GoogleAPICallError, GoogleAuthError, OSError) as error:
+        message = getattr(error, "message", "") or error
+        raise UserError(f"requests: BigQuery refuses the query, or cannot be reached: {message}") from None
 
 
 def table_of(address: str) -> tuple[str, str, str]:
@@ -152,31 +180,21 @@ def table_of(address: str) -> tuple[str, str, str]:
     return project, dataset, table
 
 
-def log_of(endpoint: str, requests: str, reference: Reference | None) -> Log:
+def log_of(endpoint: str, requests: str, live: Live) -> Log:
     """Finds the log of an endpoint's requests.
 
     Args:
         endpoint: The endpoint.
         requests: Address of the log; empty for the endpoint's own.
-        reference: Of the live version, with which rows of a table are completed.
+        live: The live version.
 
     Raises:
         UserError: If the endpoint has no log of its own.
     """
-    if requests.startswith("bq://"):
-        table_of(requests)
-        return BigQuery(requests, _conversion(reference))
-    if requests:
-        return Files(requests)
-    if is_remote(endpoint):
-        raise UserError(
-            f"requests is empty, and {endpoint} has no folder of its own: set monitoring.requests to the folder or the "
-            f"table that its requests are sampled to; {HINT}"
-        )
-    local = local_endpoint(endpoint)
-    settings = local.read()
-    return Files((settings.sampling.folder if settings else "") or str(local.path / FOLDER))
-
-
-def _conversion(reference: Reference | None) -> Convert:
-    raise UserError("requests: this version of Seqline does not read a table of BigQuery yet; sample to a folder")
+    address = requests or live.samples
+    if address.startswith("bq://"):
+        table_of(address)
+        return BigQuery(address, live, run_query)
+    if address:
+        return Files(address)
+    raise UserError(f"the requests of {endpoint} are not sampled: turn sampling on, or set monitoring.requests; {HINT}")

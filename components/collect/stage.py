@@ -80,7 +80,7 @@ def collect(
         UserError: If no version is live, or the requests cannot be found.
     """
     live = find_live(endpoint, api_endpoint)
-    requests = log_of(endpoint, options.requests, live.reference)
+    requests = log_of(endpoint, options.requests, live)
     state = _state(endpoint, options.state) or requests.default_state
     end = _end(now)
     start = _start(end, Windows(state).before(end), options)

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from seqline.artifacts.monitoring import Window
+from seqline.artifacts.monitoring_state import Folder
 from seqline.artifacts.reference import Reference
 from seqline.errors import UserError
 from seqline.inputs.bigquery import fingerprint, is_query
 from seqline.inputs.compression import DAMAGED, compression_of, decompressed
 from seqline.inputs.files import find_files
 from seqline.inputs.storage import fsspec
+from seqline.paths import expanded
 
 CHUNK = 1 << 20
 
@@ -71,6 +73,38 @@ def _lines(content: Any) -> int:
     while chunk := content.read(CHUNK):
         count, last = count + chunk.count(b"\n"), chunk[-1:]
     return count + (last != b"\n")
+
+
+def with_feedback(parameters: Mapping[str, Any], window: Window, name: str) -> dict[str, Any]:
+    """Adds the corrections to the parameters of the new run, unless they name a file of feedback themselves.
+
+    Args:
+        parameters: Parameters of the new run.
+        window: The window, which says where the corrections are.
+        name: The new run, by which the file of the corrections is named.
+
+    Returns:
+        The parameters; `feedback` is a file beside the state, where there are corrections.
+    """
+    from seqline.sampling.corrections import corrections, lines_of
+
+    if parameters.get("feedback") or window.requests.startswith("bq://"):
+        return dict(parameters)
+    pairs = corrections(window.requests, None, datetime.fromisoformat(window.end)).pairs
+    if not pairs:
+        return dict(parameters)
+    folder = Folder(f"{window.state.rstrip('/')}/feedback")
+    folder.write(f"{name}.jsonl", "".join(lines_of(pairs)))
+    return {**parameters, "feedback": absolute(f"{folder.address}/{name}.jsonl")}
+
+
+def absolute(address: str) -> str:
+    """An address that means the same in another folder.
+
+    Args:
+        address: A path, or a URL such as gs://.
+    """
+    return address if "://" in address else str(expanded(address).absolute())
 
 
 def _corrections(window: Window) -> int:

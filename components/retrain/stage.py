@@ -12,7 +12,7 @@ from seqline.artifacts.monitoring_state import Folder
 from seqline.artifacts.reference import REFERENCE, Reference
 from seqline.artifacts.retraining import FILE, Attempt, Retraining
 from seqline.atomic import atomic_directory
-from seqline.components.retrain.new_pairs import count_new_pairs
+from seqline.components.retrain.new_pairs import count_new_pairs, with_feedback
 from seqline.components.retrain.options import Options
 from seqline.components.retrain.starters import Starter, starter_of
 from seqline.errors import UserError
@@ -72,8 +72,6 @@ def retrain(
 def _decided(
     found: Monitoring, window: Window, reference: Reference | None, options: Options, now: datetime, starter: Starter
 ) -> Retraining:
-    # By default the new version goes live where the alarm came from.
-    options = options.with_values(parameters={"endpoint": window.endpoint, **options.parameters})
     reason = reason_of(found)
     if not reason:
         return Retraining(False, "", "", "No alarm asks for a retraining.")
@@ -81,7 +79,7 @@ def _decided(
     known = attempts.read()
     same = next((one for one in known if one.window == window.end), None)
     if same is not None:
-        attempts.write(starter.start(same, options))
+        attempts.write(starter.start(same, _complete(options, window, same.run)))
         return Retraining(True, same.run, same.reason, f"The run {same.run} was started for this window before.")
     refusal = _refusal(known, options, now, starter)
     if refusal:
@@ -99,8 +97,14 @@ def _decided(
     run = run_name(window.endpoint, window.state, number)
     attempt = Attempt(number, window.end, run, now.isoformat(timespec="seconds"), reason, options.template)
     attempts.write(attempt)
-    attempts.write(starter.start(attempt, options))
+    attempts.write(starter.start(attempt, _complete(options, window, run)))
     return Retraining(True, run, reason, f"The run {run} was started.", pairs)
+
+
+def _complete(options: Options, window: Window, run: str) -> Options:
+    """The options with the parameters of the run: it learns from corrections, and goes live where its alarm is from."""
+    parameters = {"endpoint": window.endpoint, **with_feedback(options.parameters, window, run)}
+    return options.with_values(parameters=parameters)
 
 
 def run_name(endpoint: str, state: str, number: int) -> str:

@@ -1,7 +1,8 @@
 """Collect: which requests belong to a window, and what they are compared with."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,8 @@ from seqline.artifacts.monitoring import FEEDBACK, PREVIOUS, REQUESTS
 from seqline.artifacts.monitoring_state import State, Windows
 from seqline.artifacts.reference import REFERENCE, TOKEN_BUCKETS, Reference
 from seqline.artifacts.request_log import TOKEN_BUCKETS as OF_THE_LOG
-from seqline.components.collect.sources import table_of
+from seqline.components.collect.live import Live
+from seqline.components.collect.sources import BigQuery, table_of
 from seqline.components.collect.stage import check_and_collect, collect
 from seqline.components.monitor.options import Options
 from seqline.errors import UserError
@@ -110,6 +112,9 @@ def test_a_log_file_that_is_cut_short_is_named_and_the_others_count(live: Path, 
 
 
 def test_without_any_sampled_request_it_says_how_to_sample(live: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the requests of .*/demo are not sampled: turn sampling on"):
+        collect(str(live), tmp_path / "window", now=end_of(0))
+    (live / "samples").mkdir()
     with pytest.raises(UserError, match=r"there are no sampled requests in .*demo/samples: turn sampling on"):
         collect(str(live), tmp_path / "window", now=end_of(0))
     log(live, 0, texts(5, seed=1))
@@ -130,6 +135,30 @@ def test_what_cannot_be_monitored_is_named(
     with pytest.raises(UserError, match=message):
         collect(str(tmp_path / name) if name else "", tmp_path / "window", now=end_of(0), options=Options(**options))
     assert not (tmp_path / "window").exists()
+
+
+def test_requests_that_vertex_logged_are_read_from_its_table(live: Path) -> None:
+    version = Live("3", "f3", "", str(live / "versions" / "1"), None, deployed={"901": "3"})
+    seen = []
+
+    def query(text: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        seen.append(text)
+        payload = {"request_payload": ['{"text": "hello"}'], "response_payload": ['{"text": "hallo"}']}
+        broken = {"request_payload": ["a", "b"], "response_payload": ['{"text": "hallo"}']}
+        return [
+            {"deployed_model_id": id_, "request_id": f"r{id_}", "logging_time": START, **one}
+            for id_, one in (("901", payload), ("7", payload), ("901", broken))
+        ]
+
+    log_of_vertex = BigQuery("bq://my-project.logs.requests", version, query)
+    table, problems = log_of_vertex.requests(START, START + HOUR)
+    assert table["version"].to_pylist() == ["3", "another"]
+    assert table["source"].to_pylist() == ["hello", "hello"]
+    assert problems == ["request r901 was skipped: it has 2 texts and 1 answers"]
+    assert "FROM `my-project.logs.requests` WHERE logging_time >= @start AND logging_time < @end" in seen[0]
+    assert len(log_of_vertex.feedback(START, START + HOUR)[0]) == 0
+    with pytest.raises(UserError, match="state is empty, and there is no folder beside the table"):
+        _ = log_of_vertex.default_state
 
 
 def test_a_table_has_a_project_that_may_have_a_domain() -> None:

@@ -1,6 +1,7 @@
 """Retrain: when an alarm starts a run, when it does not, and that it starts one only."""
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ class Started:
     def __init__(self, lost: int = 0) -> None:
         self.names: list[str] = []
         self.lost = lost
+        self.parameters: dict[str, Any] = {}
         self.running = False
 
     def start(self, attempt: Attempt, options: Options) -> Attempt:
+        self.parameters = dict(options.parameters)
         if attempt.run not in self.names:
             self.names.append(attempt.run)
         if self.lost:
@@ -146,7 +149,24 @@ def test_corrections_are_new_pairs_too(artifacts: Path, service: Started) -> Non
     replace(window, created="2026-11-01T00:30:00+00:00").write(artifacts / "window" / WINDOW)
     rate(artifacts, 0, [0.0] * 20, correction="better")
     rate(artifacts, -1, [0.0] * 5, correction="before the version was live")
-    assert start(artifacts, service, min_new_pairs=0).new_pairs == 170
+    made = start(artifacts, service)
+    assert made.new_pairs == 170
+    # They have no texts, and so are no pairs for the run.
+    assert service.parameters == {"data": str(artifacts / "pairs.tsv"), "endpoint": "demo"}
+
+
+def test_the_run_learns_from_corrections_and_goes_live_where_its_alarm_is_from(
+    artifacts: Path, service: Started
+) -> None:
+    rate(artifacts, 0, [0.0], correction="Der Hund.", source="The dog.")
+    made = start(artifacts, service)
+    file = artifacts / "state" / "feedback" / f"{made.run}.jsonl"
+    assert service.parameters == {"data": str(artifacts / "pairs.tsv"), "endpoint": "demo", "feedback": str(file)}
+    (pair,) = map(json.loads, file.read_text().splitlines())
+    assert (pair["source"], pair["target"]) == ("The dog.", "Der Hund.")
+    own = {"data": str(artifacts / "pairs.tsv"), "endpoint": "", "feedback": "mine.jsonl"}
+    start(artifacts, service, parameters=own)
+    assert service.parameters == own
 
 
 def test_without_an_alarm_that_asks_for_it_nothing_is_started(artifacts: Path, service: Started) -> None:
