@@ -19,15 +19,15 @@ HINT = "docs/monitoring.md says how to sample requests"
 
 
 class Log(Protocol):
-    """Sampled requests and feedback, by time.
+    """Sampled requests and feedback, by time."""
 
-    Attributes:
-        address: Where they are.
-        default_state: The folder of the state of monitoring, unless the options name another.
-    """
+    @property
+    def address(self) -> str:
+        """Where they are."""
 
-    address: str
-    default_state: str
+    @property
+    def default_state(self) -> str:
+        """The folder of the state of monitoring, unless the options name another."""
 
     def requests(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
         """The requests of a window, and why some could not be read."""

@@ -110,15 +110,15 @@ class Evidence:
             return _against_previous(rule, figure, traffic, earlier)
         if figure.kind == "distance":
             expected = training_shares(figure, traffic.reference)
-            values = traffic.distribution(figure)
-            if expected is None or not len(values):
+            drawn = traffic.distribution(figure)
+            if expected is None or not len(drawn):
                 self._keep(key)
                 return none
             past = self.before.learned.get(key) if self.before else None
-            learned = FORGETTING * np.array(past) if past else np.zeros(values.size)
-            gains, _, weights = judged(values, expected, learned, rule.limit**2)
+            learned = FORGETTING * np.array(past) if past else np.zeros(drawn.size)
+            gains, _, weights = judged(drawn, expected, learned, rule.limit**2)
             self.learned[key] = [round(float(one), 3) for one in weights]
-            return gains, len(values)
+            return gains, len(drawn)
         values = traffic.values(figure)
         if figure.kind == "percentile":
             exceeds = (values > rule.limit).astype(float)

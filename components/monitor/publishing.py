@@ -161,7 +161,7 @@ def _series(found: Monitoring, project: str) -> Iterator[dict[str, Any]]:
     # window an hour: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/TimeInterval.
     interval = {"endTime": found.window.end.replace("+00:00", "Z")}
     own = {"endpoint": found.window.endpoint, "version": found.window.version}
-    points = [("requests", {}, float(found.window.found))]
+    points: list[tuple[str, dict[str, str], float]] = [("requests", {}, float(found.window.found))]
     points += [(one.figure, {"slice": one.slice}, one.value) for one in found.figures]
     points += [("alarm", {"rule": one.rule, "slice": one.slice}, float(bool(one.since))) for one in found.rules]
     for name, labels, value in points:

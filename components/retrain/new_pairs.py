@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from seqline.artifacts.monitoring import Window
@@ -86,16 +87,19 @@ def with_feedback(parameters: Mapping[str, Any], window: Window, name: str) -> d
     Returns:
         The parameters; `feedback` is a file beside the state, where there are corrections.
     """
-    from seqline.sampling.corrections import corrections, lines_of
+    from seqline.sampling.corrections import corrections, lines_of, write_pairs
 
     if parameters.get("feedback") or window.requests.startswith("bq://"):
         return dict(parameters)
     pairs = corrections(window.requests, None, datetime.fromisoformat(window.end)).pairs
     if not pairs:
         return dict(parameters)
-    folder = Folder(f"{window.state.rstrip('/')}/feedback")
-    folder.write(f"{name}.jsonl", "".join(lines_of(pairs)))
-    return {**parameters, "feedback": absolute(f"{folder.address}/{name}.jsonl")}
+    file = absolute(f"{window.state.rstrip('/')}/feedback/{name}.jsonl")
+    if "://" in file:
+        Folder(file.rpartition("/")[0]).write(f"{name}.jsonl", "".join(lines_of(pairs)))
+    else:
+        write_pairs(Path(file), pairs)  # its owner alone reads it
+    return {**parameters, "feedback": file}
 
 
 def absolute(address: str) -> str:

@@ -12,7 +12,7 @@ FEWEST = 300
 """With fewer, their languages are not identified: the shares would say little."""
 
 
-def identified(corpus: Path) -> dict[str, dict[str, float]]:
+def identified(corpus: Path) -> tuple[dict[str, float], dict[str, float]]:
     """Identifies the scripts and the languages of held-out sources, in the way that the server does for requests.
 
     Args:
@@ -29,7 +29,7 @@ def identified(corpus: Path) -> dict[str, dict[str, float]]:
             texts += [json.loads(line)["source"] for line in itertools.islice(lines, TEXTS // 2)]
     scripts = _shares(script for script in scripts_of(texts) if script != COMMON)
     languages = _shares(filter(None, map(language_of_text, texts))) if len(texts) >= FEWEST else {}
-    return {"scripts": scripts, "languages": languages}
+    return scripts, languages
 
 
 def _shares(names: Iterable[str]) -> dict[str, float]:

@@ -108,7 +108,8 @@ def tokenize(
         statistics.write(folder / "statistics.json")
         unknown = frozenset(token for token, text in enumerate(vocabulary) if is_unknown(text))
         sources = Sources.of(tally.source_weights, unknown, tally.lengths, tally.read)
-        replace(sources, **identified(folder)).write(folder / SOURCES)
+        scripts, languages = identified(folder)
+        replace(sources, scripts=scripts, languages=languages).write(folder / SOURCES)
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
         manifest.write(folder / "manifest.json")
     return manifest

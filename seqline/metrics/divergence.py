@@ -13,6 +13,7 @@ below the divergence on average, so its mean over later ones is a lower bound, w
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +59,7 @@ class Values:
 
     def weights(self) -> Floats:
         """How often each value occurs, where the values of a request count 1 together."""
-        found: Floats = np.bincount(self.ids, np.repeat(1 / self.counts, self.counts), self.size)
-        return found
+        return np.bincount(self.ids, np.repeat(1 / self.counts, self.counts), self.size).astype(np.float64)
 
     def means(self, scores: Floats) -> Floats:
         """The mean score of each request.
@@ -74,7 +74,7 @@ class Values:
         return means
 
 
-def shares(weights: Floats) -> Floats:
+def shares(weights: npt.NDArray[Any]) -> Floats:
     """Weights that sum to 1; all equal where there are none.
 
     Args:

@@ -59,8 +59,8 @@ def test_scripts_and_languages_are_those_of_the_held_out_texts(tmp_path: Path) -
     russian = ["Старый дом стоит в конце улицы."] * 50
     for split, texts in (("valid", english), ("test", [*english[:50], *russian])):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"source": text}) + "\n" for text in texts))
-    found = identified(tmp_path)
-    assert found["scripts"] == {"Cyrillic": pytest.approx(1 / 6, abs=1e-5), "Latin": pytest.approx(5 / 6, abs=1e-5)}
-    assert found["languages"]["en"] > 0.8
+    scripts, languages = identified(tmp_path)
+    assert scripts == {"Cyrillic": pytest.approx(1 / 6, abs=1e-5), "Latin": pytest.approx(5 / 6, abs=1e-5)}
+    assert languages["en"] > 0.8
     (tmp_path / "valid.jsonl").write_text("")
-    assert identified(tmp_path)["languages"] == {}
+    assert identified(tmp_path)[1] == {}
