@@ -37,6 +37,7 @@ def training(
     checkpoints: str = "",
     beam_options: str = "",
     api_endpoint: str = "",
+    reason: str = "",
     corpus: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
     training: dict = {},  # noqa: B006
     decoding: dict = {},  # noqa: B006
@@ -61,9 +62,8 @@ def training(
 
     Tasks whose result depends on more than their inputs (the data, the endpoint, the run itself) are never cached.
     """
-    summary = summarize(
-        run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, notification=notification
-    )
+    ids = {"run_name": dsl.PIPELINE_JOB_NAME_PLACEHOLDER, "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
+    summary = summarize(**ids, reason=reason, notification=notification)
     with dsl.ExitHandler(summary.set_caching_options(enable_caching=False), name="retraining"):
         checked = snapshot(
             data=data, valid_data=valid_data, test_data=test_data, feedback=feedback, task=task,

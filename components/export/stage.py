@@ -17,6 +17,7 @@ from seqline.artifacts.exported_model import EXTRA, Decoding, Description, Expor
 from seqline.atomic import atomic_directory
 from seqline.components.export import card
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
+from seqline.components.export.reference import write_reference
 from seqline.errors import UserError
 from seqline.tokenizers.host import read_tokenizer
 
@@ -109,6 +110,7 @@ def export(
             (folder / card.FILE).write_text(
                 card.write_card(description, trained, Corpus(corpus), model_card), encoding="utf-8"
             )
+            write_reference(folder, Corpus(corpus), trained.tokenizer.read_bytes())
             write_warmup(folder, texts[:WARM_UP_TEXTS] or [""])
             shutil.copyfile(trained.tokenizer, folder / EXTRA / trained.tokenizer.name)
             foreign = foreign_ops(folder)

@@ -23,8 +23,8 @@ from seqline.schema.options import BaseOptions
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, resolve
 
-# Sections that their stages take as given.
-UNCHANGED = ("gate", "notification")
+# Sections that their stages take as given, and those of monitoring, which collect completes.
+UNCHANGED = ("gate", "notification", "monitoring", "retraining")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ def summarize(
     run_id: str,
     summary: Output[Artifact],
     report: Output[HTML],
+    reason: str = "",
     notification: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
 ) -> None:
     """Writes the outcome of the run, whether it succeeded or failed.
@@ -21,6 +22,7 @@ def summarize(
         run_id: The run's id: dsl.PIPELINE_JOB_ID_PLACEHOLDER. The run's folder has one of the two names.
         summary: State, error, metrics, decision, deployment and samples of the run.
         report: The same as an HTML page.
+        reason: Why the run was started; empty if nobody said it.
         notification: Options of notifications.
     """
     from pathlib import Path
@@ -35,5 +37,5 @@ def summarize(
         resource=status.pipeline_job_resource_name or "",
     )
     paths = Path(summary.path), Path(report.path)
-    found = stage.summarize(summary.uri, run_name, run_id, *paths, final, NotificationOptions(**notification))
+    found = stage.summarize(summary.uri, run_name, run_id, *paths, final, NotificationOptions(**notification), reason)
     summary.metadata.update(state=found.state, headline=found.headline())

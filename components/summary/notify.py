@@ -46,7 +46,7 @@ def notify(summary: Summary, resource: str, options: NotificationOptions, second
     Returns:
         A sentence for each that was not notified; without a webhook's address.
     """
-    if options.only_failures and summary.state == "SUCCEEDED":
+    if summary.quiet or (options.only_failures and summary.state == "SUCCEEDED" and not summary.monitoring):
         return []
     notes: dict[str, str] = {}
     deadline = time.monotonic() + seconds
@@ -130,6 +130,7 @@ def _lines(summary: Summary, page: str) -> list[str]:
     """The message: what, the outcome, why, the first metrics, where."""
     metrics = [f"{name} {metric.value:.2f}" for name, metric in list(summary.metrics.items())[:3]]
     lines = [f"Seqline run {summary.run}: {summary.state}", summary.headline(), summary.error[:TEXT_LIMIT]]
+    lines += [f"Started because: {summary.reason[:TEXT_LIMIT]}" if summary.reason else ""]
     lines += [", ".join(metrics), f"Data: {summary.data}" if summary.data else "", page]
     return [line for line in lines if line]
 

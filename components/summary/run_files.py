@@ -81,7 +81,7 @@ class RunFiles:
             return not blessed or bool(self.find("deployment.json"))
         if self.find("opponents.json"):
             return False
-        return bool(self.find("counts.json") or self.find("evaluation.json"))
+        return any(map(self.find, ("counts.json", "evaluation.json", "monitoring.json")))
 
     def _outputs(self, task: str) -> list[str]:
         files = (path for path in self.paths if path.startswith(f"{self.folder}/{task}/"))

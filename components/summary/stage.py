@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 
 from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
-from seqline.artifacts.run_summary import FILE, DecisionSummary, Summary, write_summary
+from seqline.artifacts.monitoring import MONITORING, Monitoring
+from seqline.artifacts.retraining import FILE as RETRAINING
+from seqline.artifacts.retraining import Retraining
+from seqline.artifacts.run_summary import FILE, DecisionSummary, MonitoringSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.summary.notify import notify
 from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
@@ -30,6 +33,7 @@ def summarize(
     report: Path,
     status: RunStatus = RunStatus(),  # noqa: B008 (frozen)
     notification: NotificationOptions = NotificationOptions(),  # noqa: B008
+    reason: str = "",
 ) -> Summary:
     """Writes the outcome of a run, and sends it to webhooks.
 
@@ -48,6 +52,7 @@ def summarize(
         report: The HTML page to write.
         status: The run's final status.
         notification: Who is notified; what fails of it is reported in the notes, and does not fail the run.
+        reason: Why the run was started; empty if nobody said it.
 
     Returns:
         The summary.
@@ -74,6 +79,8 @@ def summarize(
         decision=_decided(decision) if decision else None,
         deployment=load("deployment.json", _object),
         samples=decision.samples if decision else [],
+        reason=reason,
+        monitoring=_monitored(load(MONITORING, Monitoring.from_json), load(RETRAINING, Retraining.from_json)),
         notes=notes,
     )
     log.info("%s", found.headline())
@@ -86,6 +93,19 @@ def summarize(
 
 def _decided(decision: Decision) -> DecisionSummary:
     return DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules, decision.anchor.reason)
+
+
+def _monitored(found: Monitoring | None, retraining: Retraining | None) -> MonitoringSummary | None:
+    if found is None:
+        return None
+    alarms = found.alarms
+    return MonitoringSummary(
+        found.headline(),
+        [alarm.reason for alarm in alarms if alarm.new],
+        [alarm.reason for alarm in alarms if not alarm.new],
+        retraining.outcome if retraining else "",
+        found.notes,
+    )
 
 
 def _state(files: RunFiles | None, status: RunStatus, failed: bool) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from seqline.artifacts.reference import WHOLE
 from seqline.components.tokenize.augmentation import Augmenter
 from seqline.components.tokenize.content import Mask
 from seqline.components.tokenize.encoded import Encoded
@@ -148,6 +149,8 @@ class EncodeSplit(beam.DoFn):
         for name, side in (("source", source), ("target", target)):
             tally.lengths.setdefault(name, Counter()).update(_occurrences(side.lengths))
             tally.tokens.update(_occurrences(side.ids))
+        weights = np.repeat(WHOLE // np.maximum(source.lengths, 1), source.lengths)
+        tally.source_weights.update(_sums(source.ids, weights))
         ratios = np.round(2 * np.log2(np.maximum(target.lengths, 1) / np.maximum(source.lengths, 1))).astype(int)
         steps, counts = np.unique(ratios, return_counts=True)
         tally.ratios.update(dict(zip(steps.tolist(), counts.tolist(), strict=True)))
@@ -163,6 +166,11 @@ def _source_hashes(paths: Iterable[str]) -> Hashes:
 def _occurrences(numbers: npt.NDArray[np.integer]) -> dict[int, int]:
     counts = np.bincount(numbers)
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
+
+
+def _sums(numbers: npt.NDArray[np.integer], weights: npt.NDArray[np.integer]) -> dict[int, int]:
+    sums = np.bincount(numbers, weights)  # in float64, which is exact for them
+    return {int(number): int(sums[number]) for number in np.flatnonzero(sums)}
 
 
 def _text(path: str) -> Any:

@@ -4,13 +4,17 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus, Counts, Manifest, id_type
+from seqline.artifacts.reference import SOURCES, Sources
+from seqline.artifacts.text_tokenizer import is_unknown
 from seqline.atomic import atomic_directory, atomic_write
 from seqline.components.tokenize.corpus_checks import check_counts
 from seqline.components.tokenize.expectations import check_drift, evaluate, require_met
 from seqline.components.tokenize.formats import Input, form_of
+from seqline.components.tokenize.identified import identified
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
@@ -52,6 +56,7 @@ def tokenize(
       valid-00000-of-00001.ids, .lengths   the same for validation
       valid.jsonl, test.jsonl              cleaned text: {"source": ..., "target": ...} one a line, maybe "slice"
       statistics.json                      lengths, ratios, tokens, slices
+      sources.json                         the sources alone, for the monitoring of live traffic
       rejected.jsonl                       a sample of the rejected rows: {"reason", "where", "source", "target"}
 
     Text is normalized (NFC, spaces, control characters), rows are cleaned by the rules of components/tokenize/rules.py,
@@ -104,6 +109,10 @@ def tokenize(
         atomic_write(report, render_report(manifest, statistics, tally.examples, drift, results))
         require_met(results)
         statistics.write(folder / "statistics.json")
+        unknown = frozenset(token for token, text in enumerate(vocabulary) if is_unknown(text))
+        sources = Sources.of(tally.source_weights, unknown, tally.lengths, tally.read)
+        scripts, languages = identified(folder)
+        replace(sources, scripts=scripts, languages=languages).write(folder / SOURCES)
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))
         manifest.write(folder / "manifest.json")
     return manifest

@@ -15,6 +15,7 @@ from seqline.artifacts.corpus import Shard
 from seqline.components.tokenize.content import Mask
 from seqline.components.tokenize.formats import place
 
+_COUNTERS = ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens", "source_weights")
 _EXAMPLES = 20
 _EXAMPLE_CHARACTERS = 300
 
@@ -69,6 +70,8 @@ class Tally:
         lengths: Training pairs by length in tokens, for "source" and for "target".
         ratios: Training pairs by twice the binary logarithm, rounded, of the ratio of target length to source length.
         tokens: Occurrences of each token in the training pairs, both sides, by id.
+        source_weights: Of each token in the sources of the training pairs, by id: `WHOLE` divided by the number of
+            tokens of the source, summed.
         slices: Pairs of each slice, by split.
         examples: A few rows by reason, and a few kept ones as "kept".
         problems: Why the corpus cannot be made.
@@ -87,6 +90,7 @@ class Tally:
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
     ratios: Counter[int] = field(default_factory=Counter)
     tokens: Counter[int] = field(default_factory=Counter)
+    source_weights: Counter[int] = field(default_factory=Counter)
     slices: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -156,7 +160,7 @@ class Tally:
             total.malformed += tally.malformed
             total.feedback += tally.feedback
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
-            for name in ("rejected", "candidates", "kept", "augmented", "truncated", "ratios", "tokens"):
+            for name in _COUNTERS:
                 getattr(total, name).update(getattr(tally, name))
             for name in ("lengths", "slices"):
                 for key, counts in getattr(tally, name).items():
@@ -190,6 +194,7 @@ class Tally:
             lengths={side: _by_number(lengths) for side, lengths in record["lengths"].items()},
             ratios=_by_number(record["ratios"]),
             tokens=_by_number(record["tokens"]),
+            source_weights=_by_number(record["source_weights"]),
             slices={split: Counter(slices) for split, slices in record["slices"].items()},
             examples={reason: [Example(**row) for row in rows] for reason, rows in record["examples"].items()},
             problems=record["problems"],

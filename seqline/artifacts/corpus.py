@@ -14,6 +14,7 @@ corpus/
                                     the same for validation
   valid.jsonl, test.jsonl           cleaned text: {"source": ..., "target": ...} one a line, "slice" if there is one
   statistics.json                   lengths, ratios, tokens and slices, for comparison with the next corpus
+  sources.json                      the training sources in figures, which export passes on for monitoring: Sources
   rejected.jsonl                    a sample of the rejected rows: {"reason", "where", "source", "target"}
 """
 

@@ -4,6 +4,7 @@ model/
   saved_model.pb, variables/, assets/   a SavedModel with the tokenizer in its graph
   model.json                            fingerprint, languages and decoding options
   signatures.md                         names, types and meaning of inputs and outputs
+  reference.json                        the training sources in figures, with which live traffic is compared
   model_card.md                         data, options, metrics, licences, use, known biases
   assets.extra/                         warm-up requests for TensorFlow Serving, and the tokenizer for programs that
                                         compute tokens without the graph

@@ -33,6 +33,25 @@ class DecisionSummary:
 
 
 @dataclass(frozen=True)
+class MonitoringSummary:
+    """What a run of the pipeline `monitoring` found.
+
+    Attributes:
+        headline: The outcome in one or two sentences.
+        new: The alarms of this window, each a sentence.
+        standing: Earlier alarms that still stand.
+        retraining: What retrain did; empty if no rule asked for it.
+        notes: What could not be compared, and why.
+    """
+
+    headline: str
+    new: list[str] = field(default_factory=list)
+    standing: list[str] = field(default_factory=list)
+    retraining: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Summary(Record):
     """The outcome of a run.
 
@@ -49,6 +68,8 @@ class Summary(Record):
         deployment: Content of deployment.json; None if nothing was deployed.
         samples: The first test sentences with the challenger's outputs.
         notes: Problems of writing the summary itself.
+        reason: Why the run was started; empty if nobody said it.
+        monitoring: What monitoring found; None if the run is of another pipeline.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=2, remedy="run the pipeline with this version of Seqline")
@@ -65,6 +86,14 @@ class Summary(Record):
     deployment: dict[str, Any] | None = None
     samples: list[Sentence] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reason: str = ""
+    monitoring: MonitoringSummary | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody needs to know: a run of monitoring that found no new alarm and started nothing."""
+        found = self.monitoring
+        return self.state == "SUCCEEDED" and found is not None and not (found.new or found.retraining)
 
     def headline(self) -> str:
         """Returns the outcome of the run in one or two sentences."""
@@ -75,6 +104,8 @@ class Summary(Record):
         if self.state != "SUCCEEDED":
             where = f" in {self.failed_task}" if self.failed_task else ""
             return f"The run failed{where}."
+        if self.monitoring is not None:
+            return f"{self.monitoring.headline} {self.monitoring.retraining}".strip()
         if self.decision is None:
             return "The run succeeded, without a decision to deploy."
         if not self.decision.blessed:

@@ -128,7 +128,7 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     """
     if path.suffix not in FORMATS:
         raise UserError(f"{path} must end in {' or '.join(FORMATS)}: corrections are lines of JSON or of a table")
-    lines = _jsonl(pairs) if path.suffix == ".jsonl" else _tsv(pairs)
+    lines = lines_of(pairs) if path.suffix == ".jsonl" else _tsv(pairs)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, "".join(lines).encode())
 
@@ -139,7 +139,12 @@ def _sources(address: str, ids: set[str]) -> tuple[dict[str, str], tuple[str, ..
     return {row["id"]: row["source"] for row in table.to_pylist() if row["source"] is not None}, found.unread
 
 
-def _jsonl(pairs: Sequence[Pair]) -> Iterator[str]:
+def lines_of(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yields pairs as lines of JSON, with the id, the time and the version of each.
+
+    Args:
+        pairs: The pairs.
+    """
     for pair in pairs:
         times = {"id": pair.id, "time": pair.time.isoformat(), "version": pair.version}
         yield json.dumps({"source": pair.source, "target": pair.target, **times}, ensure_ascii=False) + "\n"

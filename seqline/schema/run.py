@@ -93,6 +93,7 @@ class RunParameters(PairOptions):
         description="Folder of the working state that a killed run resumes from, local or in a bucket; empty for one "
         "beside the output, which ends with the pod on Kubeflow.",
     )
+    reason: str = Field("", description="Why the run was started, for its report; monitoring writes it.")
     beam_options: str = Field("", description="Flags of Apache Beam, such as --runner=DataflowRunner.")
     api_endpoint: str = Field(
         "", description="Host of the Vertex API, for Private Service Connect; empty for the region's own."

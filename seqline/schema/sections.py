@@ -113,6 +113,8 @@ SECTIONS = {
         Section("gate", "bless", "seqline.components.bless.options:Options", field="gate"),
         Section("serving", "deploy", "seqline.components.deploy.options:Options"),
         Section("inference", "infer", "seqline.components.infer.options:Options"),
+        Section("monitoring", "monitor", "seqline.components.monitor.options:Options"),
+        Section("retraining", "retrain", "seqline.components.retrain.options:Options"),
         Section("notification", "summarize", "seqline.components.summary.options:NotificationOptions"),
     )
 }

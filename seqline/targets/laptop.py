@@ -140,6 +140,8 @@ class Laptop:
         # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
         values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
         values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
+        if "retraining" in known.sections:
+            values |= _monitoring_here(values, known.defaults, self.home)
         endpoint = values.get("endpoint", "")
         if endpoint.startswith(KSERVE):
             raise UserError(
@@ -229,6 +231,19 @@ class Laptop:
     def resume_schedule(self, schedule: Schedule) -> Schedule:
         """Not supported: a laptop has no schedules."""
         return self.save_schedule(schedule)
+
+
+def _monitoring_here(values: Mapping[str, Any], defaults: Mapping[str, Any], home: Home) -> dict[str, Any]:
+    """The sections of monitoring with absolute paths: its stages, and the run that it starts, are in other folders."""
+    monitoring = {**(values.get("monitoring", defaults.get("monitoring")) or {})}
+    retraining = {"home": str(home.path), **(values.get("retraining", defaults.get("retraining")) or {})}
+    of_run = {**(retraining.get("parameters") or {})}
+    of_run |= {name: absolute(of_run[name]) for name in DATA if isinstance(of_run.get(name), str) and of_run[name]}
+    paths = [name for name in ("requests", "state", "metrics_file") if monitoring.get(name)]
+    monitoring |= {name: absolute_folder(monitoring[name]) for name in paths}
+    if retraining.get("template"):
+        retraining["template"] = absolute_folder(retraining["template"])
+    return {"monitoring": monitoring, "retraining": {**retraining, "parameters": of_run} if of_run else retraining}
 
 
 def absolute(paths: str) -> str:

@@ -66,6 +66,7 @@ VARIANTS = {
     "training": Variant("training"),
     "batch": Variant("batch"),
     "tuning": Variant("tuning"),
+    "monitoring": Variant("monitoring"),
     "training-kubeflow": Variant("training", "kubeflow", KUBEFLOW),
     "training-vertex": Variant("training", "vertex", VERTEX),
     "tuning-vertex": Variant("tuning", "vertex", VERTEX),

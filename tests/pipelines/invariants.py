@@ -14,6 +14,9 @@ NEVER_CACHED = {
     "deploy",
     "summarize",
     "infer",
+    "collect",
+    "monitor",
+    "retrain",
     "experiment",
     "notify",
     "model-evaluation-import",
@@ -32,6 +35,9 @@ IMAGES = {
     "deploy": "serve",
     "summarize": "evaluate",
     "infer": "infer",
+    "collect": "serve",
+    "monitor": "serve",
+    "retrain": "serve",
     "experiment": "serve",
     "tune": "train",
     "plan-trials": "train",
@@ -39,7 +45,8 @@ IMAGES = {
 }
 LAUNCHER = re.compile(r"^gcr\.io/ml-pipeline/google-cloud-pipeline-components:VERSION$")
 LAUNCHED = {"train", "hyperparameter-tuning-job", "model-evaluation-import", "notify"}
-# Sections by the input that takes their options, which snapshot has completed.
+# Sections by the input that takes their options, which the first task has completed.
+FIRST = {"snapshot", "collect"}
 OPTIONS = {
     ("tokenize", "options"): "snapshot.corpus",
     ("preflight", "options"): "snapshot.training",
@@ -49,6 +56,8 @@ OPTIONS = {
     ("evaluate", "options"): "snapshot.evaluation",
     ("deploy", "options"): "snapshot.serving",
     ("infer", "options"): "snapshot.inference",
+    ("monitor", "options"): "collect.monitoring",
+    ("retrain", "options"): "collect.retraining",
     ("tune", "options"): "snapshot.tuning",
     ("tune", "training"): "snapshot.training",
     ("plan-trials", "options"): "snapshot.tuning",
@@ -143,7 +152,7 @@ def options_come_from_snapshot(spec: Spec) -> list[str]:
     found = []
     for task in tasks.values():
         for key, source in task.parameters.items():
-            if source in set(SECTIONS) - {"gate", "notification"} and task.stage != "snapshot":
+            if source in set(SECTIONS) - {"gate", "notification"} and task.stage not in FIRST:
                 found.append(f"{task.name}.{key} has the section {source} as it was given")
         for (stage, key), expected in OPTIONS.items():
             wanted = BEST if tuned and (stage, key) in {("train", "options"), ("preflight", "options")} else {expected}

@@ -39,6 +39,8 @@ def carry(spec: Spec, target: VertexTarget, images: Images) -> None:
     if any(cloud.values()):
         for task in _tasks(spec, "comp-deploy"):
             task.setdefault("inputs", {}).setdefault("parameters", {})["cloud"] = {"runtimeValue": {"constant": cloud}}
+    for task in _tasks(spec, "comp-retrain"):
+        task.setdefault("inputs", {}).setdefault("parameters", {})["run"] = {"runtimeValue": {"constant": RUN}}
     if target.experiment:
         _enter_experiment(spec, target, images)
 

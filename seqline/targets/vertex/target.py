@@ -59,7 +59,9 @@ class Vertex:
 
         address = {"api_endpoint": self.settings.api_address} if self.settings.api_address else {}
         graph = self._tuning() if pipeline == "tuning" else None
-        values = {**address, **(defaults or {})}
+        # What one run of monitoring leaves to the next: beside a table of BigQuery there is no folder.
+        state = {"monitoring": {"state": f"{self.settings.pipeline_root.rstrip('/')}/monitoring"}}
+        values = {**address, **(state if pipeline == "monitoring" else {}), **(defaults or {})}
         path = compile_pipeline(pipeline, output, self.configuration, defaults=values, graph=graph)
         text = path.read_text(encoding="utf-8")
         portable = next(read_documents(text))

@@ -5,11 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqline.artifacts.corpus import Corpus, Manifest, Split
+from seqline.artifacts.reference import SOURCES, TOKEN_BUCKETS, Sources
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.errors import UserError
@@ -57,8 +60,8 @@ def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:
     manifest = corpus.read_manifest()
     names = {path.name for path in corpus.path.iterdir()}
     assert names - {name for shard in manifest.shards for name in (shard.file, shard.lengths_file)} == {
-        "manifest.json", "rejected.jsonl", "statistics.json", "test.jsonl", "tokenizer.model", "tokenizer.vocab",
-        "valid.jsonl",
+        "manifest.json", "rejected.jsonl", "sources.json", "statistics.json", "test.jsonl", "tokenizer.model",
+        "tokenizer.vocab", "valid.jsonl",
     }  # fmt: skip
     assert {shard.file[:5] for shard in manifest.shards} == {"train", "valid"}
     assert manifest.shards == [*corpus.shards("train"), *corpus.shards("valid")]
@@ -79,6 +82,22 @@ def test_held_out_text_is_unchanged(made: Path) -> None:
         found = {(pair["source"], pair["target"]) for pair in Corpus(made / "corpus").read_text(split)}
         assert found
         assert found <= given
+
+
+def test_the_sources_are_counted_for_monitoring(made: Path) -> None:
+    from seqline.components.tokenize.vocabulary import load
+
+    corpus = Corpus(made / "corpus")
+    held_out = {pair["source"] for split in ("valid", "test") for pair in corpus.read_text(split)}
+    trained = [row.split("\t")[0] for row in rows(100) if row.split("\t")[0] not in held_out]
+    encoded = load(corpus.tokenizer.read_bytes()).encode(trained)
+    expected = np.zeros(TOKEN_BUCKETS)
+    for ids in encoded:
+        np.add.at(expected, np.array(ids) % TOKEN_BUCKETS, 1 / len(ids) / len(encoded))
+    found = Sources.read(corpus.path / SOURCES)
+    np.testing.assert_allclose(found.tokens, expected, atol=1e-5)
+    assert found.source_lengths == dict(sorted(Counter(map(len, encoded)).items()))
+    assert found.rows == 104
 
 
 def test_training_ids_decode_to_the_training_pairs(made: Path) -> None:

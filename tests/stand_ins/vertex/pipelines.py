@@ -39,6 +39,7 @@ class Pipelines:
         failing: Error messages by the names of tasks that fail.
         cached: Names of tasks that are to be cache hits.
         logs: By custom job id, what the task printed; the logging service answers with it.
+        templates: Uploaded specs by their addresses in Artifact Registry.
         contexts: Contexts in the metadata store: every run has one (aiplatform/pipeline_jobs.py, _get_context).
     """
 
@@ -47,6 +48,7 @@ class Pipelines:
     failing: dict[str, str] = field(default_factory=dict)
     cached: set[str] = field(default_factory=set)
     logs: dict[str, list[str]] = field(default_factory=dict)
+    templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     resources: Collection = field(default_factory=lambda: Collection("pipelineJobs", FILTERABLE))
     contexts: Collection = field(default_factory=lambda: Collection("contexts"))
     ids: Any = field(default_factory=lambda: itertools.count(7001))
@@ -58,6 +60,9 @@ class Pipelines:
             raise ApiError(400, f"Invalid pipeline_job_id {request.pipeline_job_id!r}")
         if not job.runtime_config.gcs_output_directory.startswith("gs://"):
             raise ApiError(400, "runtime_config.gcs_output_directory must be a Cloud Storage path")
+        if job.template_uri in self.templates and not types.PipelineJob.pb(job).HasField("pipeline_spec"):
+            # `PipelineJob.template_uri` of google.cloud.aiplatform_v1: the spec, if empty, is downloaded from there.
+            job.pipeline_spec = self.templates[job.template_uri]
         spec = read_spec(job)
         _check_parameters(spec, types.PipelineJob.RuntimeConfig.pb(job.runtime_config))
         self.resources.add(

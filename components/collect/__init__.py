@@ -1,0 +1,1 @@
+"""Collect: the sampled requests of a window, and what they are compared with."""

@@ -1,0 +1,1 @@
+"""Retrain: starts a run of the training pipeline because an alarm asks for it."""

@@ -1,0 +1,225 @@
+"""Retrain: when an alarm starts a run, when it does not, and that it starts one only."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqline.artifacts.monitoring import MONITORING, WINDOW, Monitoring, RuleState, Window
+from seqline.artifacts.reference import REFERENCE
+from seqline.artifacts.retraining import Attempt, Retraining
+from seqline.components.retrain.new_pairs import count_rows
+from seqline.components.retrain.options import Options
+from seqline.components.retrain.stage import Attempts, retrain, run_name
+from seqline.components.retrain.starters import starter_of
+from seqline.errors import UserError
+from tests.monitored import end_of, rate, reference
+
+END = "2026-11-02T00:00:00+00:00"
+ALARM = RuleState("rule", "key", "", 20.0, 9.0, 0.4, 0.2, END, new=True, then="retrain", reason="It is 0.4.")
+RUN = "projects/p/locations/us-central1/pipelineJobs/one"
+
+
+class Started:
+    """A service that starts runs, whose first answers may be lost."""
+
+    def __init__(self, lost: int = 0) -> None:
+        self.names: list[str] = []
+        self.lost = lost
+        self.parameters: dict[str, Any] = {}
+        self.running = False
+
+    def start(self, attempt: Attempt, options: Options) -> Attempt:
+        self.parameters = dict(options.parameters)
+        if attempt.run not in self.names:
+            self.names.append(attempt.run)
+        if self.lost:
+            self.lost -= 1
+            raise UserError("the answer was lost")
+        return replace(attempt, id="7")
+
+    def runs(self, attempt: Attempt) -> bool:
+        return self.running and attempt.run in self.names
+
+
+@pytest.fixture
+def service() -> Started:
+    return Started()
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    """What collect and monitor wrote: an alarm, and a corpus of 4000 rows."""
+    window = Window(
+        "demo", "2026-11-01T00:00:00+00:00", END, 24, "1", "f1", "2026-10-01T00:00:00+00:00",
+        str(tmp_path / "samples"), str(tmp_path / "state"), 100,
+    )  # fmt: skip
+    (tmp_path / "window").mkdir()
+    window.write(tmp_path / "window" / WINDOW)
+    reference().write(tmp_path / "window" / REFERENCE)
+    (tmp_path / "monitored").mkdir()
+    Monitoring(window, rules=[ALARM]).write(tmp_path / "monitored" / MONITORING)
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" * 4150)
+    return tmp_path
+
+
+def start(artifacts: Path, service: Started, day: int = 1, end: str = "", **options: Any) -> Retraining:
+    if end:
+        content = Monitoring.read(artifacts / "monitored" / MONITORING)
+        window = replace(content.window, end=end)
+        window.write(artifacts / "window" / WINDOW)
+        replace(content, window=window).write(artifacts / "monitored" / MONITORING)
+    chosen = Options(**{"parameters": {"data": str(artifacts / "pairs.tsv")}, **options})
+    paths = artifacts / "window", artifacts / "monitored", artifacts / "retraining"
+    return retrain(*paths, options=chosen, now=end_of(day), starter=service)
+
+
+def test_an_alarm_starts_one_run_with_its_reason(artifacts: Path, service: Started) -> None:
+    made = start(artifacts, service)
+    assert made.started
+    assert service.names == [made.run]
+    assert made.reason == f"Monitoring of demo, 2026-11-01T00:00:00+00:00 to {END}: It is 0.4."
+    assert made.new_pairs == 150
+    assert Retraining.read(artifacts / "retraining" / "retraining.json") == made
+    (attempt,) = Attempts(str(artifacts / "state")).read()
+    assert (attempt.run, attempt.id, attempt.reason) == (made.run, "7", made.reason)
+
+
+def test_the_same_window_again_starts_no_second_run(artifacts: Path, service: Started) -> None:
+    first, again = start(artifacts, service), start(artifacts, service, day=2)
+    assert service.names == [first.run] == [again.run]
+    assert again.outcome == f"The run {first.run} was started for this window before."
+
+
+def test_a_lost_answer_starts_no_second_run(artifacts: Path) -> None:
+    service = Started(lost=1)
+    with pytest.raises(UserError, match="lost"):
+        start(artifacts, service)
+    made = start(artifacts, service)
+    assert made.started
+    assert service.names == [made.run]
+
+
+def test_two_runs_of_monitoring_that_count_alike_name_one_run() -> None:
+    assert run_name("demo", "state", 3) == run_name("demo", "state", 3)
+    assert len({run_name("demo", "state", 3), run_name("demo", "state", 4), run_name("other", "state", 3)}) == 3
+    assert run_name("demo", "state", 3).islower()
+
+
+def test_another_run_of_monitoring_that_was_faster_is_noticed(artifacts: Path) -> None:
+    attempts = Attempts(str(artifacts / "state"))
+    one = Attempt(1, END, "one", end_of(1), "because")
+    attempts.write(one)
+    with pytest.raises(UserError, match="another run of monitoring started one meanwhile; nothing was started twice"):
+        attempts.write(replace(one, run="two"))
+
+
+@pytest.mark.parametrize(
+    ("options", "days", "outcome"),
+    [
+        ({"cooling_days": 7.0}, 5, "was started at 2026-11-03T00:07:00+00:00, less than cooling_days 7 ago."),
+        ({"cooling_days": 0, "monthly_budget": 1}, 5, "1 retrainings were started in the last 30 days, and monthly"),
+        ({"cooling_days": 3, "min_new_pairs": 151}, 5, "150 new pairs since version 1 was trained, fewer than min_new"),
+        ({"cooling_days": 3}, 5, "was started."),
+        ({"cooling_days": 3, "monthly_budget": 1}, 40, "was started."),
+    ],
+)
+def test_a_second_run_waits_for_its_time_its_budget_and_new_pairs(
+    artifacts: Path, service: Started, options: dict[str, Any], days: int, outcome: str
+) -> None:
+    start(artifacts, service)
+    made = start(artifacts, service, day=1 + days, end="2026-11-07T00:00:00+00:00", **options)
+    assert outcome in made.outcome
+    assert len(service.names) == 1 + made.started == 1 + (outcome == "was started.")
+
+
+def test_never_two_run_at_once(artifacts: Path, service: Started) -> None:
+    first = start(artifacts, service)
+    service.running = True
+    made = start(artifacts, service, day=20, end="2026-11-21T00:00:00+00:00")
+    assert made.outcome == f"No run was started: the retraining {first.run} still runs."
+    assert service.names == [first.run]
+
+
+def test_corrections_are_new_pairs_too(artifacts: Path, service: Started) -> None:
+    window = Window.read(artifacts / "window" / WINDOW)
+    replace(window, created="2026-11-01T00:30:00+00:00").write(artifacts / "window" / WINDOW)
+    rate(artifacts, 0, [0.0] * 20, correction="better")
+    rate(artifacts, -1, [0.0] * 5, correction="before the version was live")
+    made = start(artifacts, service)
+    assert made.new_pairs == 170
+    # They have no texts, and so are no pairs for the run.
+    assert service.parameters == {"data": str(artifacts / "pairs.tsv"), "endpoint": "demo"}
+
+
+def test_the_run_learns_from_corrections_and_goes_live_where_its_alarm_is_from(
+    artifacts: Path, service: Started
+) -> None:
+    rate(artifacts, 0, [0.0], correction="Der Hund.", source="The dog.")
+    made = start(artifacts, service)
+    file = artifacts / "state" / "feedback" / f"{made.run}.jsonl"
+    assert service.parameters == {"data": str(artifacts / "pairs.tsv"), "endpoint": "demo", "feedback": str(file)}
+    (pair,) = map(json.loads, file.read_text().splitlines())
+    assert (pair["source"], pair["target"]) == ("The dog.", "Der Hund.")
+    own = {"data": str(artifacts / "pairs.tsv"), "endpoint": "", "feedback": "mine.jsonl"}
+    start(artifacts, service, parameters=own)
+    assert service.parameters == own
+
+
+def test_without_an_alarm_that_asks_for_it_nothing_is_started(artifacts: Path, service: Started) -> None:
+    found = Monitoring.read(artifacts / "monitored" / MONITORING)
+    replace(found, rules=[replace(ALARM, then="notify")]).write(artifacts / "monitored" / MONITORING)
+    assert start(artifacts, service).outcome == "No alarm asks for a retraining."
+    assert service.names == []
+
+
+def test_data_that_cannot_be_read_is_named_and_starts_nothing(artifacts: Path, service: Started) -> None:
+    with pytest.raises(UserError, match=r"data: no such file: .*/none.tsv; check the path"):
+        start(artifacts, service, parameters={"data": str(artifacts / "none.tsv")})
+    (artifacts / "broken.tsv.gz").write_bytes(gzip.compress(b"a\tb\n" * 5000)[:30])
+    with pytest.raises(UserError, match=r"data: .*/broken.tsv.gz cannot be read"):
+        start(artifacts, service, parameters={"data": str(artifacts / "broken.tsv.gz")})
+    assert service.names == []
+
+
+def test_rows_are_counted_in_every_form(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("a\tb\nc\td")
+    (tmp_path / "b.csv").write_text('source,target\n"a\nb",c\n')
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(b"{}\n{}\n{}\n"))
+    assert [count_rows(str(tmp_path / name), "data") for name in ("a.tsv", "b.csv", "c.jsonl.gz")] == [2, 1, 3]
+    assert count_rows("", "valid_data") == 0
+
+
+@pytest.mark.parametrize(
+    ("template", "run", "address", "message"),
+    [
+        ("", RUN, "gs://b/root", "which `seqline upload training --target vertex` prints"),
+        ("kfp://a/b", RUN, "gs://b/root", "which `seqline upload training --target vertex` prints"),
+        ("", "one", "minio://b/root", "which `seqline upload training --target kubeflow` prints"),
+        (
+            "kfp://a/b",
+            "one",
+            "/home/me/.seqline/runs/one/retrain/retraining",
+            "this run is on a laptop; leave it empty",
+        ),
+        ("", "one", "/home/me/other", "is in no folder of runs: set retraining.home"),
+    ],
+)
+def test_a_template_of_another_target_is_refused(template: str, run: str, address: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        starter_of(Options(template=template), run, "http://127.0.0.1:9", address)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"template": "https://europe-west4-kfp.pkg.dev/p/r/seqline-training/latest"}, "template has the wrong form"),
+        ({"parameters": {"reason": "mine"}}, "reason is written by monitoring: leave it out"),
+    ],
+)
+def test_options_that_could_start_something_else_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Options(**options)
