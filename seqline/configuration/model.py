@@ -86,7 +86,7 @@ class Configuration(Model):
     """Pipeline, target, parameters and schedules."""
 
     pipeline: str = "training"
-    """The pipeline: one of ours, such as training or batch, a plugin's, MODULE:NAME or a file such as path/to/dag.py."""
+    """The pipeline: one of ours, such as training, a plugin's, MODULE:NAME or a file such as path/to/dag.py."""
     target: TargetName = "laptop"
     """The target that `seqline run` uses without --target: laptop, kubeflow, vertex or a plugin's."""
     parameters: ParameterValues = Field(default_factory=dict)
