@@ -1,9 +1,12 @@
 """Packages with plugins, installed for a test as pip installs them: modules beside a folder of metadata."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import tomllib
 
 from seqline.plugins import registry
 
@@ -14,16 +17,41 @@ def write_package(site: Path, name: str, version: str, code: str, plugins: Mappi
     (site / module).mkdir(parents=True, exist_ok=True)
     file = site / module / "__init__.py"
     file.write_text(code, encoding="utf-8")
-    metadata = site / f"{module}-{version}.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, dict[str, str]] = {}
     for key, value in plugins.items():
         group, _, plugin = key.partition(":")
-        groups.setdefault(group, []).append(f"{plugin} = {module}:{value}")
-    text = "".join(f"[seqline.{group}]\n" + "".join(f"{line}\n" for line in lines) for group, lines in groups.items())
-    (metadata / "entry_points.txt").write_text(text)
+        groups.setdefault(f"seqline.{group}", {})[plugin] = f"{module}:{value}"
+    _write_metadata(site, name, version, groups)
     return file
+
+
+def files_of_the_page() -> dict[str, str]:
+    """The files of the project in docs/extending.md, by name."""
+    page = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    return dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
+
+
+def write_project_of_the_page(site: Path) -> None:
+    """Writes that project as pip installs it."""
+    files = files_of_the_page()
+    for name, content in files.items():
+        if name.startswith("my_plugin/"):
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            (site / name).write_text(content, encoding="utf-8")
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    _write_metadata(site, project["name"], project["version"], project["entry-points"])
+
+
+def _write_metadata(site: Path, name: str, version: str, groups: Mapping[str, Mapping[str, str]]) -> None:
+    metadata = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    lines = [
+        line
+        for group, plugins in groups.items()
+        for line in (f"[{group}]", *(f"{key} = {value}" for key, value in plugins.items()))
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 @contextmanager

@@ -23,9 +23,10 @@ def check_artifact(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="model, checkpoint or corpus.")],
     folder: Annotated[Path, typer.Argument(callback=at_home, metavar="DIR", help="The artifact's folder.")],
 ) -> None:
-    """List what is wrong with a model, a checkpoint or a corpus, a line each.
+    """List what is wrong with an artifact.
 
-    A model is a SavedModel from text to text; it is loaded and called in a fresh process.
+    An artifact is a model, a checkpoint or a corpus. A model is a SavedModel from text to text, which is loaded and
+    called in a fresh process.
     """
     from seqline.checking.artifacts import check_artifact as find
 

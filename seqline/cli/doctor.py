@@ -24,7 +24,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not contact any service.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine this machine and the services, and advise on problems.
+    """Examine this machine and the services.
 
     On Vertex it also asks for each role of each identity, and names those that are missing.
     """

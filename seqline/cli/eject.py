@@ -15,7 +15,7 @@ def eject(
         typer.Argument(callback=at_home, metavar="FILE", help="The file to write; PIPELINE.py by default."),
     ] = None,
 ) -> None:
-    """Write one of Seqline's pipelines as a Python file, ready to change.
+    """Write a pipeline as a Python file to change.
 
     It compiles to the same spec: `seqline run --pipeline FILE`.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
     from seqline.endpoints.vertex_hosting import Hosting
 
-app = typer.Typer(help="Manage local endpoints, and endpoints on Vertex and KServe.", no_args_is_help=True)
+app = typer.Typer(help="Manage endpoints here, on Vertex and on KServe.", no_args_is_help=True)
 
 NameArgument = Annotated[
     str | None,

@@ -137,10 +137,11 @@ class Registry(Generic[Kind]):
         """
         found = self.sources()
         if name not in found:
+            known = [*others, *found]
+            hint = nearest(name, known) if known else "no installed package has one"
             images = ", and in the images: `seqline images build --with PACKAGE`" if self._in_images else ""
             raise UserError(
-                f"there is no {self.word} {name!r}; {nearest(name, [*others, *found])} (a plugin's package must be "
-                f"installed here{images})"
+                f"there is no {self.word} {name!r}; {hint} (a plugin's package must be installed here{images})"
             )
         return found[name]
 

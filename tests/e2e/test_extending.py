@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -11,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.plugin_packages import files_of_the_page
 from tests.sharing import made_once
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 GATE = [
     {"metric": "numbers_kept", "minimum": 90, "slices": "length"},
     {"metric": "length_gap", "maximum": 50, "confident": True},
@@ -34,9 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the page's files in project/, and both wheels installed in site/."""
 
     def make(folder: Path) -> None:
-        files = re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL)
-        assert len(files) >= 9
-        for name, content in files:
+        for name, content in files_of_the_page().items():
             path = folder / "project" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from seqline.configuration.arguments import read_arguments
 from seqline.schema.renamed import RENAMED
 from seqline.schema.sections import SECTIONS
 from seqline.targets.kubeflow.versions import FEATURES, shown
+from tests.plugin_packages import installed, write_project_of_the_page
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,9 +100,18 @@ def settings() -> list[Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def extensions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The project of docs/extending.md, installed."""
+    site = tmp_path_factory.mktemp("site")
+    write_project_of_the_page(site)
+    with installed(site):
+        yield
+
+
 @pytest.mark.parametrize(("pipeline", "given"), settings())
 def test_a_command_sets_valid_options(
-    pipeline: str, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: str, given: list[str], extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     parameters = [setting for setting in given if not setting.startswith("targets.vertex.")]
