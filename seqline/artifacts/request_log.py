@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from seqline.artifacts.row_log import TIME, Found, RowLog
@@ -68,7 +70,7 @@ class SampledRequest:
     empty: bool
     copied: bool
     score: float | None
-    token_buckets: Sequence[int]
+    token_buckets: Sequence[int] | npt.NDArray[np.int16]
     source: str | None = None
     output: str | None = None
     slice: str | None = None

@@ -5,7 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.request_log import TOKEN_BUCKETS, SampledRequest
@@ -17,6 +21,8 @@ from seqline.tokenizers.chats import MARK
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 
 log = logging.getLogger(__name__)
+
+Buckets = npt.NDArray[np.int16]
 
 LANGUAGES_A_SECOND = 50
 """Texts whose language is identified in a second, of all that are sampled: it takes longer than all else together."""
@@ -62,8 +68,8 @@ class Tokens:
 
     def __init__(self, tokenizer: HostTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._unknown = {id_ for id_, piece in enumerate(tokenizer.pieces()) if is_unknown(piece)}
-        self._unknown.add(tokenizer.tokenizer.unknown)
+        unknown = {id_ for id_, piece in enumerate(tokenizer.pieces()) if is_unknown(piece)}
+        self._unknown = np.array(sorted(unknown | {tokenizer.tokenizer.unknown}))
 
     @classmethod
     def of_model(cls, model: Path | None) -> "Tokens | None":
@@ -99,16 +105,23 @@ class Tokens:
         """
         return list(map(len, self._tokenizer.encode_targets(list(outputs))))
 
-    def unknown(self, tokens: Sequence[int]) -> int:
-        """The number of tokens that are unknown, or bytes of characters without a token.
+    def counted(self, rows: Sequence[Sequence[int]]) -> tuple[list[int], list[Buckets]]:
+        """Counts the tokens of each row that are unknown, or bytes of characters without a token; and their buckets.
 
         Args:
-            tokens: Token ids.
+            rows: Token ids.
         """
-        return sum(id_ in self._unknown for id_ in tokens)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
+        row_of = np.repeat(np.arange(len(rows)), lengths)
+        unknown = np.bincount(row_of, np.isin(ids, self._unknown), len(rows)).astype(int).tolist()
+        # Sorted within each row: the rows of all texts at once.
+        buckets = (ids % TOKEN_BUCKETS).astype(np.int16)
+        buckets = buckets[np.lexsort((buckets, row_of))]
+        return unknown, np.split(buckets, np.cumsum(lengths)[:-1]) if rows else []
 
 
-_Tokens = tuple[int, int, list[int], int]
+_Tokens = tuple[int, int, Sequence[int] | Buckets, int]
 
 
 class Features:
@@ -152,10 +165,10 @@ class Features:
             rows = [row for row, sample in enumerate(samples) if sample.version == version]
             sources = tokens.of([samples[row].source for row in rows])
             outputs = tokens.of_outputs([samples[row].output for row in rows])
-            for row, ids, of_output in zip(rows, sources, outputs, strict=True):
+            counted = map(len, sources), *tokens.counted(sources), outputs
+            for row, length, unknown, buckets, of_output in zip(rows, *counted, strict=True):
                 known = samples[row].output_tokens
-                buckets = sorted(id_ % TOKEN_BUCKETS for id_ in ids)
-                found[row] = (len(ids), tokens.unknown(ids), buckets, of_output if known < 0 else known)
+                found[row] = (length, unknown, buckets, of_output if known < 0 else known)
         return found
 
     def _languages(self, texts: Sequence[str]) -> list[str | None]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -72,6 +73,15 @@ def test_each_version_has_its_own_tokenizer(model: bytes) -> None:
     found = Features({"3": known, "4": None}.get).rows([sample("a dog"), other])
     assert [row.source_tokens for row in found] == [len(found[0].token_buckets), -1]
     assert (found[1].unknown_tokens, found[1].token_buckets, found[1].empty) == (-1, [], True)
+
+
+@given(st.lists(st.lists(st.integers(0, 5000), max_size=6), max_size=4))
+def test_buckets_and_unknown_tokens_are_counted_for_each_row(rows: list[list[int]]) -> None:
+    known = Tokens.__new__(Tokens)
+    known._unknown = np.array([1, 300])
+    unknown, buckets = known.counted(rows)
+    assert unknown == [sum(id_ in (1, 300) for id_ in row) for row in rows]
+    assert [row.tolist() for row in buckets] == [sorted(id_ % 1024 for id_ in row) for row in rows]
 
 
 def test_languages_are_identified_for_so_many_texts_a_second() -> None:
