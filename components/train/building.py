@@ -68,7 +68,7 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     """
     options, data = plan.options, plan.data
     source_tokens = float(sum(len(source) + 1 for source, _ in data.train))
-    flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train))
+    flops = training_flops(plan.config, source_tokens, plan.train.tokens, len(data.train), options)
     sample = None
     if options.decoded_sample:
         sample = Sample(
