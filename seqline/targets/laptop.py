@@ -137,9 +137,10 @@ class Laptop:
         if "serving" in known.sections:
             given = values.get("serving", known.defaults.get("serving") or {})
             values["serving"] = {"port": self.settings.port, **given}
-        # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
-        values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
-        values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
+        by_default = known.defaults.get("training") or {}
+        if "training" in known.sections and by_default.get("pretrained"):
+            values.setdefault("training", by_default)
+        values = with_absolute_paths(values)
         if "retraining" in known.sections:
             values |= _monitoring_here(values, known.defaults, self.home)
         endpoint = values.get("endpoint", "")
@@ -244,6 +245,23 @@ def _monitoring_here(values: Mapping[str, Any], defaults: Mapping[str, Any], hom
     if retraining.get("template"):
         retraining["template"] = absolute_folder(retraining["template"])
     return {"monitoring": monitoring, "retraining": {**retraining, "parameters": of_run} if of_run else retraining}
+
+
+def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes the local paths of parameters absolute: stages run in another folder.
+
+    The cache identifies the data by its fingerprint, not by its path.
+
+    Args:
+        values: The parameters.
+    """
+    found = dict(values)
+    found |= {name: absolute(found[name]) for name in DATA if found.get(name)}
+    found |= {name: absolute_folder(found[name]) for name in FOLDERS if found.get(name)}
+    training = found.get("training") or {}
+    if training.get("pretrained"):
+        found["training"] = {**training, "pretrained": absolute_folder(training["pretrained"])}
+    return found
 
 
 def absolute(paths: str) -> str:
