@@ -24,6 +24,7 @@ from seqline.components.tokenize.shards import ShardWriter
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import folded_column
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 _DATA = PARAMETERS.index("data")
 
@@ -70,6 +71,7 @@ class EncodeSplit(beam.DoFn):
             for _, path in sorted(files):
                 for batch in read_tables(path):
                     table, encoded = self._filter(batch, split, encoder, tally)
+                    count(encoded_pairs=len(batch))
                     tally.kept[split] += len(table)
                     if "slice" in table.column_names:
                         tally.slices.setdefault(split, Counter()).update(table["slice"].to_pylist())

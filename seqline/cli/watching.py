@@ -9,9 +9,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from seqline.cli.verbosity import verbosity
+from seqline.targets.local_progress import update
 from seqline.targets.target import ENDED, Run, Task
 
 MARKS = {
@@ -70,6 +72,8 @@ class Watch:
         """Returns the table of all tasks."""
         if self.run is None:
             return Table(box=None)
+        if self.run.target == "laptop":
+            update(self.run)  # between two changes of the run, too
         known = {task.name for task in self.run.tasks}
         waiting = [] if self.run.ended else [Task(name) for name in self.names if name not in known]
         return tasks_table(replace(self.run, tasks=[*self.run.tasks, *waiting]))
@@ -85,7 +89,8 @@ def tasks_table(run: Run) -> Table:
     for task in run.tasks:
         seconds = task.seconds or (time.time() - task.started if task.started and task.state == "running" else 0)
         shown = f"{seconds:.1f} s" if task.started else ""
-        table.add_row(MARKS[task.state], task.name, task.state, shown, task.metric)
+        said = task.metric or str(task.progress or "")
+        table.add_row(MARKS[task.state], task.name, task.state, shown, escape(said))
     return table
 
 

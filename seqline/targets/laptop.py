@@ -25,6 +25,7 @@ from seqline.problems import Problem
 from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
 from seqline.targets.kfp_local import LocalTask, observed
+from seqline.targets.local_progress import update
 from seqline.targets.run_record import read_run, write_run
 from seqline.targets.run_report import copy_reports, write_report
 from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
@@ -166,7 +167,9 @@ class Laptop:
         if run not in names:
             hint = nearest(run, names) if names else "`seqline run --data FILE` starts one"
             raise UserError(f"there is no run {run!r} in {self.home.runs}; {hint}")
-        return read_run(self.home.runs / run)
+        found = read_run(self.home.runs / run)
+        update(found)
+        return found
 
     def watch(self, run: str, on_change: OnChange) -> Run:
         """Watches a run of another process to its end."""
