@@ -25,6 +25,7 @@ from seqline.cli.sample import sample
 from seqline.cli.upload import upload
 from seqline.cli.verbosity import set_verbosity, without_flags
 from seqline.errors import UserError
+from seqline.vertex_api.first_contact import COMMAND_SECONDS, first_contact
 
 app = typer.Typer(
     name="seqline",
@@ -89,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     verbosity, arguments = without_flags(sys.argv[1:] if arguments is None else arguments)
     set_verbosity(verbosity)
+    first_contact.seconds, first_contact.answered = COMMAND_SECONDS, False
     try:
         app(arguments, prog_name="seqline")
     except UserError as error:

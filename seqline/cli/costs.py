@@ -25,7 +25,7 @@ def show_estimate(
     """
     from seqline.components.train.options import Options as Training
     from seqline.components.tune.options import Options as Tuning
-    from seqline.targets.target import UnreachableError
+    from seqline.errors import UnreachableError
     from seqline.targets.vertex.costs import Limits, Times, estimate, history, machines, read_prices
 
     content = read_content(target, spec)

@@ -14,7 +14,7 @@ import typer
 from seqline.cli.endpoint import AddressOption, ApiOption, HomeOption, choose
 from seqline.cli.options import at_home
 from seqline.cli.texts import Text, answered, read_texts
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
@@ -62,7 +62,7 @@ def predict(
         raise UserError("--stream prints the answers as they arrive; leave out --json and --output")
     chosen = choose(home, endpoint, api_endpoint, address)
     if not chosen.runs():
-        raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
+        raise UnreachableError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
     texts, parameters = read_texts(text, file), dict(_parameter(given) for given in set_ or [])
     failed = 0
     if stream:

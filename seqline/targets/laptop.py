@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import signal
 import threading
 import time
@@ -18,7 +17,7 @@ from seqline.endpoints.local_endpoint import can_listen
 from seqline.endpoints.names import KSERVE
 from seqline.endpoints.ports import in_use
 from seqline.endpoints.process import interrupt, start_of
-from seqline.errors import UserError
+from seqline.errors import LOGGED, UserError
 from seqline.names import nearest
 from seqline.paths import expanded
 from seqline.problems import Problem
@@ -32,8 +31,6 @@ from seqline.targets.target import OnChange, Run, Schedule, Template, Unsupporte
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
-
-USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
 # Parameters with input files and folders, several with commas.
 DATA = ("data", "valid_data", "test_data", "tokenizer", "previous_corpus", "human_evaluation")
@@ -353,7 +350,7 @@ def interruptible() -> Iterator[None]:
 def _reason(task: LocalTask) -> str:
     """Why a stage failed: its message for the user, or else the end of its log."""
     log = task.log.read_text(encoding="utf-8", errors="replace") if task.log.exists() else ""
-    messages = USER_ERROR.findall(log)
+    messages = LOGGED.findall(log)
     if messages:
         return str(messages[-1]).strip()
     end = "\n".join(f"  {line}" for line in log.strip().splitlines()[-5:])

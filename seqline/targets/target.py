@@ -37,10 +37,6 @@ State = Literal["pending", "running", "succeeded", "cached", "skipped", "failed"
 ENDED = frozenset({"succeeded", "cached", "skipped", "failed", "cancelled"})
 
 
-class UnreachableError(UserError):
-    """The service does not respond, or rejects this caller. The command ends with exit code 4."""
-
-
 class RunFailedError(UserError):
     """A run failed or was cancelled. The command ends with exit code 3."""
 

@@ -17,9 +17,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.paths import expanded
-from seqline.targets.target import UnreachableError
 
 POD_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 (a path)
 POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 (a name)

@@ -16,8 +16,8 @@ from seqline.cli import app, main
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.options import at_home
 from seqline.cli.verbosity import Verbosity, without_flags
-from seqline.errors import UserError
-from seqline.targets.target import RunFailedError, UnreachableError
+from seqline.errors import UnreachableError, UserError
+from seqline.targets.target import RunFailedError
 
 HEAVY = {"kfp", "tensorflow", "keras", "yaml", "apache_beam", "numpy", "fastapi", "jinja2", "rich"}
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from seqline.cli.costs import show, show_estimate, show_taken
 from seqline.components.train.preflight.slices import TPUS
 from seqline.configuration import Configuration
-from seqline.errors import UserError
-from seqline.targets.target import Run, Task, UnreachableError
+from seqline.errors import UnreachableError, UserError
+from seqline.targets.target import Run, Task
 from seqline.targets.vertex import Vertex
 from seqline.targets.vertex.costs import Limits, Machine, Times, estimate, history, machines, read_prices, taken
 from tests.sharing import made_once
