@@ -8,12 +8,14 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from seqline.cli import endpoint, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
 from seqline.cli.doctor import doctor
+from seqline.cli.examples import show_examples
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.explain import explain
 from seqline.cli.init import init
@@ -70,10 +72,22 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show stack traces and debug messages; anywhere on the line.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            envvar="SEQLINE_VERBOSE",
+            help="Show stack traces and debug messages; anywhere on the line.",
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show results and errors only, no progress; anywhere on the line.")
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            envvar="SEQLINE_QUIET",
+            help="Show results and errors only, no progress; anywhere on the line.",
+        ),
     ] = False,
 ) -> None:
     """From raw text pairs to a live text-in text-out endpoint, retrained on a schedule."""
@@ -92,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     set_verbosity(verbosity)
     first_contact.seconds, first_contact.answered = COMMAND_SECONDS, False
     try:
-        app(arguments, prog_name="seqline")
+        show_examples(get_command(app))(arguments, prog_name="seqline")
     except UserError as error:
         if verbosity.verbose:
             raise
@@ -103,4 +117,6 @@ def main(arguments: list[str] | None = None) -> int:
         if done.code == ExitCode.INTERRUPTED:
             print("interrupted; run the same command again to resume from the cached stages", file=sys.stderr)
         return int(done.code or ExitCode.DONE)
+    finally:
+        first_contact.seconds = 0.0
     return ExitCode.DONE
