@@ -14,6 +14,7 @@ from seqline.cli import endpoint, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
+from seqline.cli.demo import demo
 from seqline.cli.doctor import doctor
 from seqline.cli.examples import show_examples
 from seqline.cli.exit_codes import ExitCode, exit_code
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.command()(explain)

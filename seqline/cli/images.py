@@ -48,8 +48,13 @@ def build(
         list[str] | None, typer.Option(metavar="OPTION", help="An option for the engine's build command; repeatable.")
     ] = None,
     containers: Annotated[
-        Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the Dockerfiles.")
-    ] = Path("containers"),
+        Path | None,
+        typer.Option(
+            callback=at_home,
+            metavar="PATH",
+            help="Folder of the Dockerfile; by default ./containers, or else what Seqline was installed with.",
+        ),
+    ] = None,
     sbom: Annotated[
         Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the software bills of materials.")
     ] = Path("build/sbom"),
@@ -67,26 +72,28 @@ def build(
 ) -> None:
     """Build images, write their contents, and print their sizes."""
     from seqline.images.build import Engine, find_images, revision, write_pins
+    from seqline.images.packaged import containers_of
     from seqline.images.sbom import write_sbom
     from seqline.images.workers import check_beam_image
 
-    found = find_images(containers, names or [])
-    builder = Engine.find(engine)
-    arguments = {"VERSION": version("seqline"), "REVISION": revision(containers)}
-    if base_image:
-        arguments["BASE_IMAGE"] = base_image
-    if beam_image:
-        check_beam_image(beam_image, containers)
-        arguments["BEAM_IMAGE"] = beam_image
     sizes, pushed = {}, {}
-    for name in found:
-        tag = f"{repository}/{name}:{version('seqline')}"
-        builder.build(containers, name, tag, arguments, option or [])
-        sizes[tag] = builder.size(tag)
-        write_sbom(sbom / f"{name}.cdx.json", tag, builder)
-        if push:
-            pushed[tag] = builder.push(tag, push_option or [])
-            write_pins(digests, repository, {name: pushed[tag]})
+    with containers_of(containers) as folder:
+        found = find_images(folder, names or [])
+        builder = Engine.find(engine)
+        arguments = {"VERSION": version("seqline"), "REVISION": revision(folder)}
+        if base_image:
+            arguments["BASE_IMAGE"] = base_image
+        if beam_image:
+            check_beam_image(beam_image, folder)
+            arguments["BEAM_IMAGE"] = beam_image
+        for name in found:
+            tag = f"{repository}/{name}:{version('seqline')}"
+            builder.build(folder, name, tag, arguments, option or [])
+            sizes[tag] = builder.size(tag)
+            write_sbom(sbom / f"{name}.cdx.json", tag, builder)
+            if push:
+                pushed[tag] = builder.push(tag, push_option or [])
+                write_pins(digests, repository, {name: pushed[tag]})
     if as_json:
         print_json([{"image": tag, "bytes": size, "digest": pushed.get(tag, "")} for tag, size in sizes.items()])
         return

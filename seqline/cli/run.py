@@ -81,6 +81,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a pipeline and follow it to its end."""
+    from seqline.checking.installed import require_installed
     from seqline.cli.costs import read_content, show_estimate, show_taken
     from seqline.cli.watching import Watch, run_content, show_run, show_summary
     from seqline.targets import open_target
@@ -91,6 +92,8 @@ def run(
     loaded = read_configuration(config, settings)
     chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
     opened = open_target(chosen, loaded.configuration)
+    if chosen == "laptop":
+        require_installed()
     spec = local(spec) if spec else str(opened.compile(name, _compiled(loaded, chosen, name)))
     others = name != loaded.configuration.pipeline
     arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from seqline.documentation import page
 from seqline.errors import UnreachableError, UserError
 from seqline.vertex_api.first_contact import first_contact, reason_of
 from seqline.vertex_api.retries import Retries
@@ -295,7 +296,7 @@ def _explained(what: str) -> Iterator[None]:
         message = _status(error).get("message") or error.reason or error.body
         hint = {
             401: "; the credentials are not valid or have expired",
-            403: "; docs/kserve.md has the role that it needs",
+            403: f"; {page('kserve.md')} has the role that it needs",
         }.get(error.status, "")
         raise (UnreachableError if hint else UserError)(f"cannot {what}: {message}{hint}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
+from seqline.documentation import page
 from seqline.errors import UnreachableError, UserError
 from seqline.paths import expanded
 
@@ -268,7 +269,7 @@ class Login:
         if not failed:
             wants = next((key for mark, key in MARKS.items() if mark in answer), ".token_file, .dex or .iap_client_id")
             said = f" ({answer})" if answer else ""
-            advice = f"set {FIELD}{wants} (docs/kubeflow.md, Login)"
+            advice = f"set {FIELD}{wants}; see {page('kubeflow.md', 'Login')}"
             return f"{self.settings.host} wants a login{said}, and none is set; {advice}"
         tried = "; ".join(f"{number}. {one.way}: {one.reason}" for number, one in enumerate(failed, start=1))
         return f"cannot log in to {self.settings.host}; tried {tried}"
