@@ -75,6 +75,8 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	  --output-file requirements-build.txt
 	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:mutants) --constraints requirements.txt \
 	  --output-file requirements-mutants.txt
+	echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra laptop --extra cpu --override - \
+	  --constraints requirements.txt --output-file requirements-laptop.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
 	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \

@@ -18,8 +18,8 @@ SETTINGS = (
     "training.learning_rate=0.003",
     "training.warmup_steps=200",
     "training.ema_momentum=0.98",
-    "vocabulary_size=2000",
-    "max_output_length=64",
+    "corpus.vocabulary_size=2000",
+    "decoding.max_output_length=64",
 )
 NAME = "demo"
 

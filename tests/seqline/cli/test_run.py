@@ -1,5 +1,6 @@
 """The flags of `seqline run`, and what commands print as JSON."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,11 @@ import pytest
 
 from seqline.cli import main
 from seqline.cli.run import _settings
+from seqline.compiling.compiler import compile_pipeline, parameters_of
 from seqline.configuration import load
+from seqline.targets import laptop
+
+demo = importlib.import_module("seqline.cli.demo")
 
 
 def settings(endpoint: str | None, target: str) -> list[str]:
@@ -25,9 +30,6 @@ def test_the_endpoint_none_deploys_to_no_endpoint() -> None:
 
 
 def test_without_an_endpoint_a_laptop_needs_no_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from seqline.compiling.compiler import compile_pipeline
-    from seqline.targets import laptop
-
     monkeypatch.chdir(tmp_path)
     given: dict[str, Any] = {}
     monkeypatch.setattr(laptop, "run", lambda spec, values, *rest: given.update(values))
@@ -84,3 +86,15 @@ def test_what_a_run_costs_is_whole_in_a_pipe(tmp_path: Path) -> None:
     assert lines[0].split() == ["STAGE", "MACHINE", "HOURS", "HOURS", "FROM"]
     assert any(line.split()[0] == "tokenize" for line in lines)
     assert "…" not in done.stdout
+
+
+def test_the_demo_is_a_run_with_options_that_its_stages_accept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(demo, "run", lambda **more: given.update(more))
+    assert main(["demo", "--set", "training.epochs=2", "--port", "8600"]) == 0
+    assert Path(given["data"]).read_text(encoding="utf-8").count("\n") > 10_000
+    assert (given["endpoint"], given["port"], given["target"]) == ("demo", 8600, "laptop")
+    arguments = load((), [f"data={given['data']}", *given["set_"]]).arguments(parameters_of("training"), "laptop")
+    assert (arguments["training"]["preset"], arguments["training"]["epochs"]) == ("demo", 2)
+    assert arguments["corpus"]["vocabulary_size"] == 2000
