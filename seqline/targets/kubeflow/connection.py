@@ -128,6 +128,17 @@ class Connection:
         """
         return self._retries.read(what, lambda: self._call(call))
 
+    def once(self, call: Callable[[Any], T]) -> T:
+        """Calls something that is not worth a second attempt.
+
+        Args:
+            call: Takes the client.
+
+        Raises:
+            ApiException: Of kfp's client, as it is.
+        """
+        return self._call(call)
+
     def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
         """Creates something once, even when the response is lost: it is looked up before every attempt.
 

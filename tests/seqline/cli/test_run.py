@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from seqline.cli import main
+from seqline.cli.exit_codes import ExitCode
 from seqline.cli.run import _settings
 from seqline.compiling.compiler import compile_pipeline, parameters_of
 from seqline.configuration import load
@@ -98,3 +100,20 @@ def test_the_demo_is_a_run_with_options_that_its_stages_accept(tmp_path: Path, m
     arguments = load((), [f"data={given['data']}", *given["set_"]]).arguments(parameters_of("training"), "laptop")
     assert (arguments["training"]["preset"], arguments["training"]["epochs"]) == ("demo", 2)
     assert arguments["corpus"]["vocabulary_size"] == 2000
+
+
+def test_an_unreachable_server_is_named_after_two_attempts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seqline.vertex_api.retries.time.sleep", lambda seconds: None)
+    with socket.socket() as bound:  # not listening: refuses
+        bound.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        Path("seqline.yaml").write_text(f"targets: {{kubeflow: {{host: '{host}'}}}}\n", encoding="utf-8")
+        assert main(["runs", "list", "--target", "kubeflow"]) == ExitCode.UNREACHABLE == 4
+    assert capsys.readouterr().err.endswith(f"{host} does not answer: Connection refused\n")
+    assert [one.levelname for one in caplog.records if "trying again" in one.message] == ["WARNING"]
