@@ -161,16 +161,16 @@ def _show_metrics(console: Console, summary: dict[str, Any]) -> None:
     ]
     print_table(columns, rows, "no metrics", "Test set")
     for sentence in (summary.get("samples") or [])[:5]:
-        console.print(f"  {sentence['source']}\n  [green]→ {sentence['output']}[/]")
+        console.print(f"  {escape(sentence['source'])}\n  [green]→ {escape(sentence['output'])}[/]", soft_wrap=True)
     decision, deployment = summary.get("decision") or {}, summary.get("deployment") or {}
     if not decision.get("blessed"):
-        console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate")
+        console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate", soft_wrap=True)
         for rule in decision.get("rules", []):
             if not rule["passed"]:
-                console.print(f"  {rule['reason']}")
+                console.print(f"  {rule['reason']}", soft_wrap=True, markup=False)
     elif deployment.get("live"):
         url = deployment["url"]
-        console.print(f"\nLive: version {deployment['version']} at {url}")
+        console.print(f"\nLive: version {deployment['version']} at {url}", soft_wrap=True)
         text = summary["samples"][0]["source"].replace("'", "")
         body = json.dumps({"instances": [text]}, ensure_ascii=False)
         console.print(f"  curl -d '{body}' {url}", soft_wrap=True, markup=False)
