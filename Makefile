@@ -3,9 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 IMAGES := tokenize train train-gpu train-tpu preflight evaluate serve serve-gpu infer
-# Small and quick: the sample is learned in a few minutes on two cores.
-DEMO := preset=demo vocabulary_size=2000 epochs=7 minutes=5 batch_tokens=2048 learning_rate=0.003 \
-  warmup_steps=200 ema_momentum=0.98 max_output_length=64
 # What builds images: the first of docker and buildah that answers.
 ENGINE ?=
 REPOSITORY ?= seqline
@@ -33,9 +30,7 @@ install: .venv/ready ## Make .venv and install the locked requirements and Seqli
 
 .PHONY: demo
 demo: install ## The whole pipeline on the built-in sample, up to a live endpoint
-	@test -f build/sample.tsv || $(BIN)/seqline sample build/sample.tsv
-	$(BIN)/seqline compile --output build/training.yaml
-	$(BIN)/seqline run --spec build/training.yaml --data build/sample.tsv --endpoint demo $(DEMO:%=--set %)
+	$(BIN)/seqline demo
 
 .PHONY: test
 test: install ## All tests, on two cores
@@ -80,6 +75,8 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	  --output-file requirements-build.txt
 	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:mutants) --constraints requirements.txt \
 	  --output-file requirements-mutants.txt
+	echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra laptop --extra cpu --override - \
+	  --constraints requirements.txt --output-file requirements-laptop.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
 	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \

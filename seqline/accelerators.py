@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from seqline.errors import UserError
 
@@ -64,6 +65,17 @@ def check_machine(machine_type: str, gpu: str, count: int) -> None:
             f"accelerator_count: {machine_type} has {known} {gpu}, not {count}; leave it out, or choose another "
             "machine_type"
         )
+
+
+def api_name(given: Any) -> Any:
+    """Returns an accelerator by the name of Vertex's API, whose spelling is not that of gcloud and the console.
+
+    Args:
+        given: Such as NVIDIA_L4, nvidia-l4, Nvidia-Tesla-T4 or tpu-v3; anything else is returned unchanged.
+    """
+    if isinstance(given, str) and re.fullmatch(r"(?:nvidia|tpu)[-_][\w-]+", given, re.IGNORECASE):
+        return given.upper().replace("-", "_")
+    return given
 
 
 def required_accelerator() -> str:

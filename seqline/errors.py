@@ -1,4 +1,9 @@
-"""The one kind of error that the user can fix."""
+"""The kinds of errors that the user can fix."""
+
+import re
+
+LOGGED = re.compile(r"^seqline(?:\.\w+)+\.[A-Z]\w*Error: (.*)", re.MULTILINE | re.DOTALL)
+"""The message of an error in the log of a stage; its class may be one of a module's own."""
 
 
 class UserError(Exception):
@@ -6,3 +11,7 @@ class UserError(Exception):
 
     Anything else that is raised is a defect of Seqline and keeps its stack trace.
     """
+
+
+class UnreachableError(UserError):
+    """A service does not respond, or denies access. A command ends with exit code 4."""

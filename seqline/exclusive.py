@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from seqline.atomic import atomic_write
 from seqline.buckets import in_bucket, on_network, patiently
+from seqline.documentation import page
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def make_folder(folder: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> UserError:
     return UserError(
         f"user {os.getuid()} cannot write in {folder} ({error.strerror}): give the folder to this user, or choose "
-        "another one; on Kubeflow see docs/kubeflow.md, Training that survives its pod"
+        f"another one; on Kubeflow see {page('kubeflow.md', 'Training that survives its pod')}"
     )
 
 

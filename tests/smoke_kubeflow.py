@@ -179,7 +179,7 @@ def steps(host: str, namespace: str, repository: str, endpoint: str) -> list[Ste
             "for wait in $(seq 120); do sleep 15; "
             f'state=$(seqline runs describe $run --json {files} | python -c "{STATE}"); '
             "case $state in succeeded) exit 0;; failed|cancelled) exit 1;; esac; done; exit 1",
-            f"test ! -f {FOLDER}/run || seqline runs cancel $(cat {FOLDER}/run) {files}",
+            f"test ! -f {FOLDER}/run || seqline runs cancel $(cat {FOLDER}/run) --yes {files}",
         ),
         Step(
             "a schedule is accepted, and unchanged the second time",

@@ -126,7 +126,7 @@ def steps(project: str, location: str) -> list[Step]:
             # A cancelled run is over at once; its tasks are over some minutes later.
             f"for run in $({runs} | python -c 'import json, sys; "
             'print(*(one["id"] for one in json.load(sys.stdin) if one["state"] in ("pending", "running")))\'); do '
-            f"seqline runs cancel $run {files}; done; sleep 300",
+            f"seqline runs cancel $run --yes {files}; done; sleep 300",
         ),
     ]
 

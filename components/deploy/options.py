@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from seqline.accelerators import MACHINES, check_machine
+from seqline.accelerators import MACHINES, api_name, check_machine
 from seqline.schema.options import BaseOptions, Fault, OptionsError, refusing
 
 # Kubernetes' name of NVIDIA's GPUs, and its quantities: kubernetes.io/docs/reference/kubernetes-api/common-definitions.
@@ -160,6 +160,8 @@ class Options(BaseOptions):
         description="IP address or DNS name of a private endpoint's forwarding rule; empty for the one in "
         "private_network.",
     )
+
+    _spelling = field_validator("accelerator_type", mode="before")(api_name)
 
     @field_validator("traffic_steps")
     @classmethod

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from seqline.errors import UserError
+from seqline.progress import Progress as Record
+from seqline.progress import report
 
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LOGS = 10.0
@@ -202,6 +204,7 @@ class Progress:
         """
         self.done += sentences
         now = time.monotonic()
+        report(lambda: Record.of_amount("decoding", self.done, self.total, "sentences", now - self.start))
         if self.bar is not None:
             self.bar.update(self.done)
         elif self.done == self.total or now - self.logged >= SECONDS_BETWEEN_LOGS:

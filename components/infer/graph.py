@@ -10,6 +10,7 @@ from apache_beam.ml.inference.base import RunInference
 from seqline.components.infer.handler import Lines, Predicted, SignatureHandler
 from seqline.components.infer.options import Options
 from seqline.components.infer.shards import Shard, Work
+from seqline.progress import count
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class WriteShard(beam.DoFn):
             self.folder.write_problem(done.problem)
             return
         self.folder.write(done.shard.number, done.counts, done.lines)
+        count(written_shards=1, written_bytes=done.shard.size)
         now = time.monotonic()
         rate = done.counts.lines / max(now - self.last, 1e-9)
         self.last = now

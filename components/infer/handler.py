@@ -14,6 +14,7 @@ from seqline.artifacts.predictions import Counts
 from seqline.components.infer.lines import Line
 from seqline.components.infer.shards import Shard
 from seqline.errors import UserError
+from seqline.progress import count
 
 
 class Lines(NamedTuple):
@@ -125,5 +126,6 @@ class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
         for start in range(0, len(ordered), self.batch_size):
             chosen = ordered[start : start + self.batch_size]
             outputs = signature(text=tf.constant(chosen))
+            count(predicted_texts=len(chosen))
             for text, output, score in zip(chosen, outputs["text"].numpy(), outputs["score"].numpy(), strict=True):
                 yield text, (output.decode("utf-8", "replace"), float(score))

@@ -26,6 +26,7 @@ from seqline.inputs.downloads import download_model
 from seqline.inputs.files import find_files
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 from seqline.inputs.storage import local_copy
+from seqline.progress import counting
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
 
     from seqline.components.infer.graph import build
     from seqline.components.infer.handler import load
+    from seqline.components.infer.position import Position
 
     load(model)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -173,7 +175,8 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
     # stages to a folder of Dataflow, where the user of our images may not: without the experiment, a list of this
     # process's packages (apache_beam/runners/portability/stager.py).
     flags = ["--runner=FnApiRunner", "--experiments=disable_logging_submission_environment", *shlex.split(beam_options)]
-    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+    position = Position(len(shards), total, sum(shard.size for shard in shards))
+    with counting(position), beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         build(pipeline, shards, total, model, work, options)
 
 

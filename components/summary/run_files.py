@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
+from seqline.errors import LOGGED
 from seqline.inputs.storage import list_files, open_folder
 
-USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 LAUNCHER_LOG = re.compile(r"^executor-logs(-\d+)?$")
 # The status message of Vertex when a run's exit task starts.
 VERTEX_FAILED_TASKS = re.compile(r"failed tasks? (?:is|are): \[([^\]]+)\]")
@@ -96,5 +96,5 @@ def failed_on_vertex(message: str) -> str:
 
 def _error_message(log: str) -> str:
     """Returns the last user error in a log; without one its last lines, where a traceback names the error."""
-    messages = USER_ERROR.findall(log)
+    messages = LOGGED.findall(log)
     return messages[-1].strip() if messages else "\n".join(log.strip().splitlines()[-5:])

@@ -17,6 +17,7 @@ from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.compression import DAMAGED, decompressed
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 BLOCK_BYTES = 8 << 20
 LONGEST_RECORD = 64 << 20
@@ -84,6 +85,7 @@ class CutFiles(beam.DoFn):
         try:
             for block in (self._parquet if form == "parquet" else self._text)(file, path, form, compression):
                 line = block.first
+                count(blocks=1)
                 yield block
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))

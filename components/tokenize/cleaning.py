@@ -20,6 +20,7 @@ from seqline.components.tokenize.segments import OURS, PARAMETERS, Segments, has
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import clean_column, folded_column
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 # No token of a learned tokenizer has more than 16 characters, hardly one of a given tokenizer more than 64.
 _CHARACTERS_PER_TOKEN = 64
@@ -53,6 +54,7 @@ class CleanBlocks(beam.DoFn):
         try:
             rows = parse(block, path, self.options.of(self.files[block.file].parameter), tally)
             table = self._clean(rows, block, tally)
+            count(clean_blocks=1, rows=len(rows.lines), clean_pairs=table.num_rows)
             if table.num_rows:
                 yield from self._write(table, f"{self.work}/clean-{block.file:05}-{block.offset}-{block.first}")
         except (OSError, pa.ArrowException) as error:

@@ -67,12 +67,13 @@ class EncodeSplit(beam.DoFn):
         augmenting = split == "train" and self.augmenter.active
         held_out = _source_hashes(path for other, (_, path) in splits if augmenting and not other.startswith("train-"))
         with ExitStack() as stack:
-            number, count = (int(part), self.options.shards) if split == "train" else (0, 1)
-            shards = ShardWriter(self.folder, f"{split}-{number:05}-of-{count:05}", encoder.id_type, stack)
+            number, parts = (int(part), self.options.shards) if split == "train" else (0, 1)
+            shards = ShardWriter(self.folder, f"{split}-{number:05}-of-{parts:05}", encoder.id_type, stack)
             texts = None if split == "train" else stack.enter_context(_text(f"{self.folder}/{split}.jsonl"))
             for _, path in sorted(files):
                 for batch in read_tables(path):
                     table, encoded = self._filter(batch, split, encoder, tally)
+                    count(encoded_pairs=len(batch))
                     tally.kept[split] += len(table)
                     tally.feedback += int((table["parameter"].to_numpy() == _FEEDBACK).sum())
                     if "slice" in table.column_names:

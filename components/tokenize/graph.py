@@ -19,6 +19,7 @@ from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 TALLY = "tally.json"
 
@@ -112,6 +113,7 @@ class TrainTokenizer(beam.DoFn):
         if tally.problems:
             yield b""
             return
+        count(tokenizers=1)
         try:
             check_counts(tally, self.options, tally.candidates)
             paths = sorted(path for name, (_, path) in files if name.startswith("train-"))

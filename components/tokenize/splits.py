@@ -15,6 +15,7 @@ from seqline.components.tokenize.rules import thresholds
 from seqline.components.tokenize.segments import PARAMETERS, Segments, open_batches
 from seqline.components.tokenize.tally import Tally
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 SPLITS = ("train", "valid", "test")
 _DATA, _VALID, _TEST, _FEEDBACK = range(len(PARAMETERS))
@@ -78,6 +79,7 @@ class SplitPairs(beam.DoFn):
                         writers[split].write_table(table.take(pa.array(rows)), max_chunksize=_ROWS)
         for split in writers:
             yield (f"train-{number:05}" if split == "train" else split), (number, paths[split])
+        count(split_pairs=tally.candidates.total())
         yield beam.pvalue.TaggedOutput("tally", tally)
 
     def _assign(self, table: pa.Table, tally: Tally) -> npt.NDArray[np.int8]:

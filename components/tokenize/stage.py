@@ -27,6 +27,7 @@ from seqline.inputs.files import find_inputs
 from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unchanged
 from seqline.inputs.storage import fsspec
 from seqline.plugins.registry import RULES
+from seqline.progress import counting
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from seqline.components.tokenize.graph import TALLY, build
+    from seqline.components.tokenize.position import Position
 
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -132,7 +134,7 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
     with shared_folder(folder, beam_options) as (shared, work):
         files = [_copied(file, f"{work}/query-{number}.parquet") for number, file in enumerate(files)]
         size = sum(_text_size(file.stored) for file in files)
-        with beam.Pipeline(options=PipelineOptions(flags(beam_options, size))) as pipeline:
+        with counting(Position()), beam.Pipeline(options=PipelineOptions(flags(beam_options, size))) as pipeline:
             build(pipeline, files, -(-size // (options.shards * SECTION_BYTES)), shared, work, options)
     try:
         tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from seqline import progress
+from seqline.components.train.position import position
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class Progress(keras.callbacks.Callback):
 
     def _show(self, loss: float, rate: float, now: float, ends: bool) -> None:
         trainer, batches = self.trainer, len(self.trainer.train_batches)
+        if trainer.chief:
+            progress.report(lambda: position(trainer, loss, rate))
         if self.bar is not None:
             self.bar.update(trainer.step, [("loss", loss), ("tokens/s", rate)], finalize=ends)
         elif now - self.logged > LOG_SECONDS:

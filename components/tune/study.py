@@ -27,6 +27,7 @@ from seqline.components.tune.space import Dimension, apply
 from seqline.components.tune.trial import flags
 from seqline.errors import UserError
 from seqline.inputs.mirror import Mirror
+from seqline.progress import VARIABLE, Progress, newest, report
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +170,7 @@ class Study:
         ]
         # The current folder must not shadow a module.
         environment = {**os.environ, "PYTHONSAFEPATH": "1", FILE: str(metrics), TRIAL: str(trial.number)}
+        environment[VARIABLE] = str(folder)  # the trial's own; this stage reports the search
         with (folder / "log.txt").open("w", encoding="utf-8") as log_file:
             process = subprocess.Popen(
                 command,
@@ -186,6 +188,7 @@ class Study:
                         if epoch not in losses and math.isfinite(value):
                             losses[epoch] = value
                             trial.report(value, epoch)
+                    report(lambda: self._position(folder))
                     if ended:
                         complete = process.returncode == 0 and losses
                         return (TrialState.COMPLETE if complete else TrialState.FAIL), losses
@@ -195,6 +198,17 @@ class Study:
             finally:
                 process.kill()
                 process.wait()
+
+    def _position(self, folder: Path) -> Progress:
+        """How far the search is, of which the trial in a folder runs."""
+        done, trial = self._done(), newest(folder)
+        losses = [trial.value for trial in done if trial.value is not None]
+        share = (len(done) + (trial.share or 0.0 if trial else 0.0)) / self.options.trials
+        return Progress(
+            f"trial {len(done) + 1} of {self.options.trials}{f', {trial.text}' if trial else ''}",
+            min(share, 1.0),
+            {**(trial.values if trial else {}), **({"best loss": min(losses)} if losses else {})},
+        )
 
     def _folder(self, number: int) -> Path:
         return self.folder / f"trial-{number:04}"

@@ -4,12 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from seqline.checking import kubeflow
 from seqline.checking.finding import Finding
+from seqline.checking.installed import INSTALL, installed
 from seqline.configuration import Loaded
 from seqline.endpoints.local_endpoint import Endpoint, is_running
 from seqline.errors import UserError
@@ -19,11 +20,10 @@ from seqline.targets import open_target
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.laptop import Laptop
 
+TESTED = (3, 11)
 # A run on a million pairs stores less: a corpus, a checkpoint and two models.
 FREE_BYTES = 5e9
 MEMORY_BYTES = 4e9
-# The libraries that a laptop needs, one of each extra of pyproject.toml or more.
-LIBRARIES = ("kfp", "apache-beam", "tensorflow", "tensorflow-text", "keras", "sentencepiece", "sacrebleu", "fastapi")
 CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
@@ -81,17 +81,13 @@ def _plugins() -> Iterator[Finding]:
 
 def _versions() -> Iterator[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
-    fit = sys.version_info >= (3, 10)
-    yield Finding("python", "ok" if fit else "error", python, "" if fit else "install Python 3.10 or later")
-    found, missing = [], []
-    for library in LIBRARIES:
-        try:
-            found.append(f"{library} {version(library)}")
-        except PackageNotFoundError:  # noqa: PERF203
-            missing.append(library)
+    tested = sys.version_info[:2] == TESTED
+    advice = f"Seqline is tested on Python {'.'.join(map(str, TESTED))}"
+    yield Finding("python", "ok" if tested else "warning", python, "" if tested else advice)
+    found, missing = installed()
     yield Finding("seqline", "ok", f"{version('seqline')} with {', '.join(found)}")
     if missing:
-        advice = 'pip install "seqline[laptop]" for runs on this machine; other targets do not need it'
+        advice = f"{INSTALL} for runs on this machine; other targets do not need it"
         yield Finding("libraries", "warning", f"not installed: {', '.join(missing)}", advice)
 
 

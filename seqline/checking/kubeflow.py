@@ -8,6 +8,7 @@ from seqline.checking.finding import Finding
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
 from seqline.configuration.kubeflow import DEFAULT, KubeflowTarget
+from seqline.documentation import page
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.problems import Problem
@@ -71,7 +72,7 @@ def checkpoint_problems(loaded: Loaded, arguments: Mapping[str, Any], pipeline: 
             keys = loaded.source("checkpoints", "kubeflow")
             message = (
                 f"{folder} is in {stage}'s pod and ends with it: write an address in a bucket, or a folder in a claim "
-                f"that {FIELD}.pods.{stage}.claims mounts (docs/kubeflow.md, Training that survives its pod)"
+                f"that {FIELD}.pods.{stage}.claims mounts; see {page('kubeflow.md', 'Training that survives its pod')}"
             )
             yield Problem(message, loaded.where(*keys), ".".join(keys))
 
@@ -97,7 +98,7 @@ def findings(connection: Connection, loaded: Loaded) -> Iterator[Finding]:
     way = f"logged in by {connection.login.used}" if connection.login.used else "without a login"
     if server.version is None:
         said = f"does not say its version ({server.tag})" if server.tag else "does not say its version"
-        advice = "compare its version with the table in docs/kubeflow.md, What a server must have"
+        advice = f"compare its version with the table in {page('kubeflow.md', 'What a server must have')}"
         yield Finding(SERVER, "warning", f"{said}; {users}; {way}", advice)
         return
     yield Finding(SERVER, "ok", f"KFP {server.tag}; {users}; {way}")

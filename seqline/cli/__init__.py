@@ -8,14 +8,17 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from seqline.cli import endpoint, feedback, images, rate, runs, schedule, trigger
 from seqline.cli.check import check
 from seqline.cli.check_artifact import check_artifact
 from seqline.cli.compile import compile_
 from seqline.cli.completion import completion
+from seqline.cli.demo import demo
 from seqline.cli.doctor import doctor
 from seqline.cli.eject import eject
+from seqline.cli.examples import show_examples
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.explain import explain
 from seqline.cli.init import init
@@ -27,6 +30,7 @@ from seqline.cli.sample import sample
 from seqline.cli.upload import upload
 from seqline.cli.verbosity import set_verbosity, without_flags
 from seqline.errors import UserError
+from seqline.vertex_api.first_contact import COMMAND_SECONDS, first_contact
 
 app = typer.Typer(
     name="seqline",
@@ -37,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+app.command()(demo)
 app.command()(init)
 app.command()(check)
 app.command()(explain)
@@ -74,10 +79,22 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show stack traces and debug messages; anywhere on the line.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            envvar="SEQLINE_VERBOSE",
+            help="Show stack traces and debug messages; anywhere on the line.",
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show results and errors only, no progress; anywhere on the line.")
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            envvar="SEQLINE_QUIET",
+            help="Show results and errors only, no progress; anywhere on the line.",
+        ),
     ] = False,
 ) -> None:
     """From raw text pairs to a live text-in text-out endpoint, retrained on a schedule."""
@@ -94,8 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     verbosity, arguments = without_flags(sys.argv[1:] if arguments is None else arguments)
     set_verbosity(verbosity)
+    first_contact.seconds, first_contact.answered = COMMAND_SECONDS, False
     try:
-        app(arguments, prog_name="seqline")
+        show_examples(get_command(app))(arguments, prog_name="seqline")
     except UserError as error:
         if verbosity.verbose:
             raise
@@ -106,4 +124,6 @@ def main(arguments: list[str] | None = None) -> int:
         if done.code == ExitCode.INTERRUPTED:
             print("interrupted; run the same command again to resume from the cached stages", file=sys.stderr)
         return int(done.code or ExitCode.DONE)
+    finally:
+        first_contact.seconds = 0.0
     return ExitCode.DONE

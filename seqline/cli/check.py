@@ -1,21 +1,26 @@
 """`seqline check`: lists all problems before anything is sent."""
 
-import json
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
 from seqline.errors import UserError
 
 
+@examples("seqline check", "seqline check --offline --set training.epochs=5", "seqline check --target vertex --json")
 def check(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            "--target", "-t", metavar="TARGET", help="Only this target; repeatable. All configured targets by default."
+            "--target",
+            "-t",
+            envvar="SEQLINE_TARGET",
+            metavar="TARGET",
+            help="Only this target; repeatable. All configured targets by default.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -39,7 +44,7 @@ def check(
     except ConfigurationError as error:
         problems = error.problems
     if as_json:
-        print(json.dumps([asdict(problem) for problem in problems], indent=1))
+        print_json(problems)
     else:
         for problem in problems:
             print(f"{'warning' if problem.warning else 'error'}: {problem}", file=sys.stderr)

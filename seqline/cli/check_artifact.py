@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli.options import at_home
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import JsonOption, at_home
 from seqline.errors import UserError
 
 
@@ -19,9 +21,11 @@ class Kind(str, Enum):
     corpus = "corpus"
 
 
+@examples("seqline check-artifact model my_model", "seqline check-artifact corpus my_corpus --json")
 def check_artifact(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="model, checkpoint or corpus.")],
     folder: Annotated[Path, typer.Argument(callback=at_home, metavar="DIR", help="The artifact's folder.")],
+    as_json: JsonOption = False,
 ) -> None:
     """List what is wrong with an artifact.
 
@@ -31,8 +35,11 @@ def check_artifact(
     from seqline.checking.artifacts import check_artifact as find
 
     problems = find(kind.value, folder)
-    for problem in problems:
+    if as_json:
+        print_json({"kind": kind.value, "folder": str(folder), "problems": problems})
+    for problem in [] if as_json else problems:
         print(f"error: {problem}", file=sys.stderr)
     if problems:
         raise UserError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
-    print(f"{folder}: a {kind.value} that Seqline can use")
+    if not as_json:
+        print(f"{folder}: a {kind.value} that Seqline can use")

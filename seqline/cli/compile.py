@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import (
     ConfigOption,
+    JsonOption,
     PipelineOption,
     SetOption,
     TargetOption,
@@ -16,6 +19,10 @@ from seqline.cli.options import (
 )
 
 
+@examples(
+    "seqline compile --output training.yaml",
+    "seqline compile --target vertex --output training.yaml --set training.preset=small --set training.epochs=3",
+)
 def compile_(
     output: Annotated[
         Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The YAML file to write.")
@@ -24,6 +31,7 @@ def compile_(
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the spec that a target runs.
 
@@ -34,4 +42,8 @@ def compile_(
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
     opened, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
-    print(opened.compile(name, output, pipeline_arguments(loaded, name, opened.name)))
+    path = opened.compile(name, output, pipeline_arguments(loaded, name, opened.name))
+    if as_json:
+        print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": opened.digest(str(path))})
+    else:
+        print(path)

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; without a terminal, nothing is asked.")]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", envvar="SEQLINE_YES", help="Do not ask; without a terminal, nothing is asked.")
+]
 
 
 def confirm(action: str, yes: bool) -> None:

@@ -1,31 +1,33 @@
 """Shows what a run costs: before it, from earlier runs, and after it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from seqline.cli.json_output import print_json
+from seqline.cli.tables import print_table
 
+if TYPE_CHECKING:
     from seqline.targets.target import Run, Target
     from seqline.targets.vertex.costs import Costs
 
 
 def show_estimate(
-    console: "Console", target: "Target", spec: str, arguments: Mapping[str, Any], file: Path | None
+    target: "Target", spec: str, arguments: Mapping[str, Any], file: Path | None, as_json: bool = False
 ) -> None:
     """Prints what a run would cost if no stage were cached.
 
     Args:
-        console: The console to print to.
         target: The target.
         spec: As in `Target.run`.
         arguments: Values of its parameters.
         file: The prices; Seqline's own by default.
+        as_json: Whether to print JSON.
     """
     from seqline.components.train.options import Options as Training
     from seqline.components.tune.options import Options as Tuning
-    from seqline.targets.target import UnreachableError
+    from seqline.errors import UnreachableError
     from seqline.targets.vertex.costs import Limits, Times, estimate, history, machines, read_prices
 
     content = read_content(target, spec)
@@ -43,20 +45,22 @@ def show_estimate(
         # Before the first run, or the first login, there is none to read anyway.
         unreachable = str(error)
     costs = estimate(machines(content), times, prices, limits)
-    show(console, costs, "estimate")
+    if as_json:
+        print_json(content_of(costs))
+    else:
+        show(costs, "estimate")
     if unreachable:
-        console.print(f"earlier runs cannot be read: {unreachable}", soft_wrap=True, markup=False)
+        print(f"earlier runs cannot be read: {unreachable}", file=sys.stderr)
     if prices is None:
-        console.print(f"on target {target.name} a run has no price", markup=False)
+        print(f"on target {target.name} a run has no price", file=sys.stderr)
     elif not costs.complete:
-        console.print("what is unknown is not in the total; a run fills it in", markup=False)
+        print("what is unknown is not in the total; a run fills it in", file=sys.stderr)
 
 
-def show_taken(console: "Console", content: Mapping[str, Any], run: "Run", file: Path | None = None) -> None:
+def show_taken(content: Mapping[str, Any], run: "Run", file: Path | None = None) -> None:
     """Prints what a run on Vertex took.
 
     Args:
-        console: The console to print to.
         content: Its compiled pipeline.
         run: The run.
         file: The prices; Seqline's own by default.
@@ -67,7 +71,7 @@ def show_taken(console: "Console", content: Mapping[str, Any], run: "Run", file:
     costs = taken(machines(content), run, prices)
     amount = f"about {costs.amount:.2f} {prices.currency} at the prices of {prices.date}"
     doubt = f"; price unverified: {', '.join(costs.unverified)}" if costs.unverified else ""
-    console.print(f"took {costs.hours:.2f} machine hours, {amount}{doubt}", soft_wrap=True, markup=False)
+    print(f"took {costs.hours:.2f} machine hours, {amount}{doubt}")
 
 
 def read_content(target: "Target", spec: str) -> dict[str, Any]:
@@ -85,30 +89,54 @@ def read_content(target: "Target", spec: str) -> dict[str, Any]:
     return dict(next(read_documents(Path(spec).read_text(encoding="utf-8"))))
 
 
-def show(console: "Console", costs: "Costs", title: str) -> None:
+def content_of(costs: "Costs") -> dict[str, Any]:
+    """Returns the costs of each stage, and the total, for JSON.
+
+    Args:
+        costs: The costs.
+    """
+    prices = costs.prices
+    stages = [
+        {
+            "stage": cost.task,
+            "machine": str(cost.machine or ""),
+            "hours": cost.hours,
+            "amount": cost.amount,
+            "source": cost.source,
+        }
+        for cost in costs.stages
+    ]
+    return {
+        "stages": stages,
+        "hours": costs.hours,
+        "amount": costs.amount if prices else None,
+        "currency": prices.currency if prices else "",
+        "complete": costs.complete,
+        "unverified": costs.unverified,
+    }
+
+
+def show(costs: "Costs", title: str) -> None:
     """Prints the costs of each stage, and the total.
 
     Args:
-        console: The console to print to.
         costs: The costs.
         title: The table's title.
     """
-    from rich.table import Table
-
     prices = costs.prices
     columns = ["stage", "machine", "hours", *([prices.currency] if prices else []), "hours from"]
-    table = Table(*columns, title=title, title_justify="left", box=None, header_style="dim")
+    rows = []
     for cost in costs.stages:
         hours = "unknown" if cost.hours is None else f"{cost.hours:.2f}"
         amount = "unknown" if cost.amount is None else f"{cost.amount:.2f}"
         amount += "*" if prices and cost.amount and cost.machine and prices.doubtful(cost.machine) else ""
-        table.add_row(cost.task, str(cost.machine or ""), hours, *([amount] if prices else []), cost.source)
-    console.print(table)
+        rows.append([cost.task, str(cost.machine or ""), hours, *([amount] if prices else []), cost.source])
+    print_table(columns, rows, "no stage takes time", title)
     total = f"total: {costs.hours:.2f} machine hours"
     if prices:
         least = "" if costs.complete else "at least "
         total += f", {least}{costs.amount:.2f} {prices.currency} at the prices of {prices.date} in {prices.region}"
-    console.print(total, soft_wrap=True, markup=False)
+    print(total)
     if costs.unverified:
         line = f"* estimate; price unverified: {', '.join(costs.unverified)}"
-        console.print(line, soft_wrap=True, markup=False)
+        print(line)

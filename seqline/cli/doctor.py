@@ -1,22 +1,27 @@
 """`seqline doctor`: examines this machine and the services."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
 from seqline.errors import UserError
 
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
+@examples("seqline doctor", "seqline doctor --target vertex --config project.yaml")
 def doctor(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            "--target", "-t", metavar="TARGET", help="Only this target; repeatable. All configured targets by default."
+            "--target",
+            "-t",
+            envvar="SEQLINE_TARGET",
+            metavar="TARGET",
+            help="Only this target; repeatable. All configured targets by default.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -35,7 +40,7 @@ def doctor(
 
     findings = list(examine(read_configuration(config, set_), online=not offline, targets=target or ()))
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print_json(findings)
     else:
         # No table: it would cut the commands of the advice, which are to be copied.
         console, width = Console(highlight=False), max(len(finding.subject) for finding in findings)

@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli.options import at_home
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import JsonOption, at_home
 
 
+@examples("seqline eject training", "seqline eject batch my_batch.py")
 def eject(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="training, batch, tuning and so on.")],
     file: Annotated[
         Path | None,
         typer.Argument(callback=at_home, metavar="FILE", help="The file to write; PIPELINE.py by default."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a pipeline as a Python file to change.
 
@@ -32,4 +36,7 @@ def eject(
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent} to write {path.name} into; create it")
     atomic_write(path, text)
+    if as_json:
+        print_json({"pipeline": pipeline, "file": str(path)})
+        return
     print(f"{path}: run it with `seqline run --pipeline {path}`")

@@ -1,152 +1,56 @@
 """`seqline endpoint`: local endpoints, and endpoints on Vertex and KServe."""
 
-import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.cli.choosing import choose, configured, home_of, local_names, location_of
 from seqline.cli.confirming import YesOption, confirm
-from seqline.cli.options import at_home
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import ApiOption, ConfigOption, EndpointOption, HomeOption, JsonOption, TargetOption
 from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
-    from seqline.components.deploy.options import Options
     from seqline.endpoints.back_end import BackEnd
-    from seqline.endpoints.vertex_hosting import Hosting
 
 app = typer.Typer(help="Manage endpoints here, on Vertex and on KServe.", no_args_is_help=True)
 
 NameArgument = Annotated[
     str | None,
     typer.Argument(
-        help="Name of a local endpoint, optional if there is only one; or projects/P/locations/L/endpoints/NAME on "
-        "Vertex, or kserve://NAMESPACE/NAME on KServe.",
+        envvar="SEQLINE_ENDPOINT",
+        help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME on Vertex, or kserve://NAMESPACE/NAME; "
+        "by default the configuration's, or the only local one.",
         show_default=False,
     ),
 ]
-NamedOption = Annotated[
-    str | None, typer.Option("--endpoint", metavar="NAME", help="Name of the endpoint, as in the other commands.")
-]
-HomeOption = Annotated[
-    Path, typer.Option("--home", callback=at_home, metavar="PATH", help="Folder of runs, caches and endpoints.")
-]
-ApiOption = Annotated[
-    str, typer.Option("--api-endpoint", metavar="HOST", help="Host of the Vertex API; the region's own by default.")
-]
-AddressOption = Annotated[
-    str,
-    typer.Option(
-        "--address",
-        metavar="ADDRESS",
-        help="IP address or DNS name of a private endpoint on Vertex, in your network; or address of KServe's ingress "
-        "gateway, such as http://10.0.0.1, where the endpoint's own name does not resolve.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def local_names(home: Path) -> list[str]:
-    """Returns the names of the local endpoints.
-
-    Args:
-        home: The laptop's folder, `.seqline` by default.
-    """
-    return [found.parent.name for found in sorted((home / "endpoints").glob("*/endpoint.json"))]
-
-
-def choose(home: Path, name: str | None, api_endpoint: str = "", address: str = "", deploys: bool = False) -> "BackEnd":
-    """Finds one endpoint.
-
-    Args:
-        home: The laptop's folder.
-        name: A local endpoint's name, or one on Vertex or KServe; optional if there is one local endpoint.
-        api_endpoint: Host of the Vertex API; empty for the region's own.
-        address: Address of a private endpoint on Vertex, or of KServe's gateway; empty for the endpoint's own.
-        deploys: Whether the command may deploy a version on Vertex or KServe, on the machines of the configuration.
-
-    Raises:
-        UserError: If there is no such endpoint, or there are several and no name is given.
-    """
-    from seqline.endpoints.names import KSERVE
-    from seqline.endpoints.opening import open_back_end
-    from seqline.endpoints.vertex_hosting import Hosting
-
-    if name and name.startswith(KSERVE):
-        return open_back_end(name, on_kserve=_on_kserve(name, address, deploys))
-    if name and name.startswith("projects/"):
-        hosting = _hosting(name) if deploys else Hosting()
-        access = replace(hosting.access, address=address or hosting.access.address)
-        return open_back_end(name, hosting=replace(hosting, access=access), api_endpoint=api_endpoint)
-    known = local_names(home)
-    if not known:
-        raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` creates one")
-    if name is None and len(known) > 1:
-        raise UserError(f"there are several endpoints: {', '.join(known)}; name one")
-    if name is not None and name not in known:
-        raise UserError(f"there is no endpoint {name!r}; there are: {', '.join(known)}")
-    return open_back_end(str(home.resolve() / "endpoints" / (name or known[0])))
-
-
-def _hosting(name: str) -> "Hosting":
-    """How the configuration hosts an endpoint on Vertex, if it is the configuration's own."""
-    from seqline.components.deploy.hosting import hosting_of
-    from seqline.components.deploy.options import Cloud
-    from seqline.endpoints.vertex_hosting import Hosting
-
-    found = _configured(name, "vertex")
-    if found is None:
-        return Hosting()
-    options, vertex = found
-    return hosting_of(options, Cloud(encryption_key=vertex.encryption_key, labels=dict(vertex.labels)))
-
-
-def _on_kserve(name: str, address: str, deploys: bool) -> Any:
-    """How the configuration hosts an endpoint on KServe; None for the machines that its versions had."""
-    from seqline.components.deploy.hosting import kserve_hosting_of
-    from seqline.endpoints.kserve.hosting import Hosting
-
-    targets = ("kubeflow", "vertex")
-    found = next(filter(None, (_configured(name, target, warns=deploys) for target in targets)), None)
-    if found is None:
-        return Hosting(gateway=address) if address else None
-    hosting = kserve_hosting_of(found[0])
-    # Without an image the versions' own predictors count.
-    return replace(hosting, gateway=address or hosting.gateway, image=hosting.image if deploys else "")
-
-
-def _configured(name: str, target: str, warns: bool = True) -> "tuple[Options, Any] | None":
-    """The serving options of a target and the target, if the endpoint is the configuration's own."""
-    from seqline.cli.options import pipeline_arguments, read_configuration
-    from seqline.components.deploy.options import Options
-
-    try:
-        loaded = read_configuration(None, None)
-        settings = getattr(loaded.configuration.targets, target)
-        arguments = pipeline_arguments(loaded, "training", target) if settings is not None else {}
-    except UserError as error:
-        # A rollback must not fail for that.
-        if warns:
-            print(f"warning: a version that is not deployed yet gets the default machines: {error}", file=sys.stderr)
-        return None
-    if settings is None or arguments.get("endpoint") != name:
-        return None
-    return Options(**arguments.get("serving", {})), settings
 
 
 @app.command("list")
+@examples("seqline endpoint list", "seqline endpoint list --on projects/my-project/locations/europe-west4 --json")
 def list_(
     on: Annotated[
-        str, typer.Option("--on", metavar="LOCATION", help="projects/P/locations/L on Vertex, or kserve://NAMESPACE.")
+        str,
+        typer.Option(
+            "--on",
+            metavar="LOCATION",
+            help="projects/P/locations/L on Vertex, or kserve://NAMESPACE; by default those of the configured target.",
+        ),
     ] = "",
+    target: TargetOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = Path(".seqline"),
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """List endpoints with their state, live version and address."""
+    if not on and home is None:
+        configuration = configured(config)
+        on = location_of(configuration, target or configuration.target)
     if on.startswith("kserve://"):
         from seqline.endpoints.kserve.listing import list_endpoints as list_on_kserve
 
@@ -154,12 +58,13 @@ def list_(
     elif on:
         from seqline.endpoints.vertex_listing import list_endpoints
 
-        names = list_endpoints(on, api_endpoint)
+        names = list_endpoints(on, api_endpoint or _api(config))
     else:
+        home = home_of(home, config)
         names = local_names(home)
-    rows = [_row(name, choose(home, name, api_endpoint)) for name in names]
+    rows = [_row(name, choose(name, home, config, api_endpoint=api_endpoint)) for name in names]
     if as_json:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     cells = []
     for row in rows:
@@ -170,17 +75,20 @@ def list_(
 
 
 @app.command()
+@examples("seqline endpoint describe translate", "seqline endpoint describe kserve://team/translate --json")
 def describe(
     name: NameArgument = None,
+    target: TargetOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = Path(".seqline"),
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """Show an endpoint's versions.
 
     Lists their traffic shares, aliases, metrics and model folders.
     """
-    chosen = choose(home, name, api_endpoint)
+    chosen = choose(name, home, config, target, api_endpoint)
     state, rated = chosen.state(), _ratings(chosen)
     rows: list[dict[str, Any]] = [
         {
@@ -197,7 +105,7 @@ def describe(
         for known in chosen.versions()
     ]
     if as_json:
-        print(json.dumps({**_row(name or "", chosen), "versions": rows}, indent=1))
+        print_json({**_row(name or "", chosen), "versions": rows})
         return
     cells = []
     for row in rows:
@@ -226,19 +134,26 @@ def _ratings(chosen: "BackEnd") -> dict[str, dict[str, float]]:
 
 
 @app.command()
+@examples("seqline endpoint traffic 2=90 3=10", "seqline endpoint traffic 3=100 --endpoint translate")
 def traffic(
     shares: Annotated[
-        list[str], typer.Argument(help="Shares in percent by version, such as 2=90 3=10; their sum must be 100.")
+        list[str],
+        typer.Argument(
+            metavar="VERSION=PERCENT", help="Shares in percent by version, such as 2=90 3=10; their sum must be 100."
+        ),
     ],
-    name: NamedOption = None,
-    home: HomeOption = Path(".seqline"),
+    name: EndpointOption = None,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """Split the traffic between versions.
 
     Deploys the versions that are only registered.
     """
-    chosen = choose(home, name, api_endpoint, deploys=True)
+    chosen = choose(name, home, config, target, api_endpoint, deploys=True)
     wanted = dict(_share(share) for share in shares)
     if sum(wanted.values()) != 100:
         raise UserError(f"the sum of the shares must be 100%, not {sum(wanted.values())}%")
@@ -252,13 +167,18 @@ def traffic(
             chosen.add(version)
         others = dict.fromkeys(chosen.state().traffic, 0)
         chosen.split({**others, **wanted})
-    print(" ".join(f"{version}:{share}%" for version, share in chosen.state().traffic.items()))
+    text = " ".join(f"{version}:{share}%" for version, share in chosen.state().traffic.items())
+    _report(name, chosen, text, as_json)
 
 
 @app.command()
+@examples("seqline endpoint rollback translate", "seqline endpoint rollback translate --yes")
 def rollback(
     name: NameArgument = None,
-    home: HomeOption = Path(".seqline"),
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
     yes: YesOption = False,
 ) -> None:
@@ -268,23 +188,27 @@ def rollback(
     """
     from seqline.endpoints.rollout import roll_back
 
-    chosen = choose(home, name, api_endpoint, deploys=True)
+    chosen = choose(name, home, config, target, api_endpoint, deploys=True)
     confirm(f"roll back {chosen.address()}", yes)
     with chosen.locked():
         chosen.prepare()
         version = roll_back(chosen)
-    print(f"version {version} is live")
+    _report(name, chosen, f"version {version} is live", as_json)
 
 
 @app.command()
+@examples("seqline endpoint allow 3f9c2a --endpoint translate")
 def allow(
     fingerprint: Annotated[str, typer.Argument(help="The model's fingerprint, or its beginning.")],
-    name: NamedOption = None,
-    home: HomeOption = Path(".seqline"),
+    name: EndpointOption = None,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """Allow pipelines to deploy a model again that was rolled back."""
-    chosen = choose(home, name, api_endpoint)
+    chosen = choose(name, home, config, target, api_endpoint)
     with chosen.locked():
         known = chosen.state().rolled_back
         found = [one for one in known if one.startswith(fingerprint.lower()) or one.startswith(fingerprint)]
@@ -294,13 +218,21 @@ def allow(
                 f"{fingerprint!r} is not the beginning of exactly one model that was rolled back; there are: {listed}"
             )
         chosen.mark_rolled_back(found[0], "")
-    print(f"{found[0][:12]} may be deployed again; run the pipeline to deploy it")
+    _report(name, chosen, f"{found[0][:12]} may be deployed again; run the pipeline to deploy it", as_json)
 
 
 @app.command()
-def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_endpoint: ApiOption = "") -> None:
+@examples("seqline endpoint start translate")
+def start(
+    name: NameArgument = None,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+    api_endpoint: ApiOption = "",
+) -> None:
     """Start a stopped endpoint with its last traffic split."""
-    chosen = choose(home, name, api_endpoint, deploys=True)
+    chosen = choose(name, home, config, target, api_endpoint, deploys=True)
     with chosen.locked():
         state = chosen.state()  # under the lock: a deployment may just have ended
         if state.champion is None:
@@ -308,14 +240,18 @@ def start(name: NameArgument = None, home: HomeOption = Path(".seqline"), api_en
         chosen.prepare()
         chosen.add(state.champion)
         chosen.split(state.traffic or {state.champion: 100})
-    print(f"version {state.champion} is live at {chosen.address()}")
+    _report(name, chosen, f"version {state.champion} is live at {chosen.address()}", as_json)
 
 
 @app.command()
+@examples("seqline endpoint stop translate", "seqline endpoint stop --all --yes")
 def stop(
     name: NameArgument = None,
     every: Annotated[bool, typer.Option("--all", help="Stop all local endpoints.")] = False,
-    home: HomeOption = Path(".seqline"),
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
     yes: YesOption = False,
 ) -> None:
@@ -323,13 +259,29 @@ def stop(
 
     Stops the server of a local endpoint, and undeploys the versions of one on Vertex or KServe.
     """
-    for known in local_names(home) if every else [name]:
-        chosen = choose(home, known, api_endpoint)
+    rows = []
+    for known in local_names(home_of(home, config)) if every else [name]:
+        chosen = choose(known, home, config, target, api_endpoint)
         confirm(f"stop {chosen.address()}", yes)
         stopped = chosen.stop()
-        print(
-            f"{known or Path(chosen.address()).name.partition(':')[0]}: {'stopped' if stopped else 'was not running'}"
-        )
+        rows.append({"name": known or Path(chosen.address()).name.partition(":")[0], "stopped": stopped})
+        if not as_json:
+            print(f"{rows[-1]['name']}: {'stopped' if stopped else 'was not running'}")
+    if as_json:
+        print_json(rows)
+
+
+def _api(config: Any) -> str:
+    vertex = configured(config).targets.vertex
+    return vertex.api_address if vertex else ""
+
+
+def _report(name: str | None, chosen: "BackEnd", text: str, as_json: bool) -> None:
+    """Prints what a command has done: a sentence, or the endpoint as `list` shows it."""
+    if as_json:
+        print_json(_row(name or "", chosen))
+    else:
+        print(text)
 
 
 def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 
 
 class ExitCode(IntEnum):
@@ -31,7 +31,7 @@ def exit_code(error: UserError) -> ExitCode:
     Args:
         error: The error that ended the command.
     """
-    from seqline.targets.target import RunFailedError, UnreachableError
+    from seqline.targets.target import RunFailedError
 
     if isinstance(error, RunFailedError):
         return ExitCode.RUN_FAILED

@@ -1,14 +1,16 @@
 """`seqline explain`: says what a key, a parameter or an option means."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import JsonOption
+from seqline.cli.tables import print_table
 
 
+@examples("seqline explain training.learning_rate", "seqline explain targets.vertex")
 def explain(
     key: Annotated[
         str,
@@ -20,18 +22,12 @@ def explain(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Explain a key of seqline.yaml, a parameter or an option.
-
-    Examples:
-      seqline explain training.learning_rate
-
-      seqline explain targets.vertex
-    """
+    """Explain a key of seqline.yaml, a parameter or an option."""
     from seqline.configuration.explaining import explain as find
 
     found = find(key)
     if as_json:
-        print(json.dumps(asdict(found), indent=1))
+        print_json(found)
         return
     print(found.path)
     if found.description:
@@ -41,8 +37,6 @@ def explain(
         if value:
             print(f"  {name}: {value}")
     if found.keys:
-        from seqline.cli.tables import print_table
-
         print()
         print_table(
             ("key", "accepts", "default", "description"),

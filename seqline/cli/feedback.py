@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqline.cli.endpoint import ApiOption, HomeOption, choose
-from seqline.cli.options import at_home
+from seqline.cli.choosing import choose
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import ApiOption, ConfigOption, EndpointOption, HomeOption, JsonOption, TargetOption, at_home
 from seqline.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,16 +24,12 @@ def _group() -> None:
 
 
 @app.command()
+@examples("seqline feedback export corrections.tsv", "seqline feedback export corrections.jsonl --since 2026-01-31")
 def export(
     output: Annotated[
         Path, typer.Argument(callback=at_home, help="File to write: .jsonl, with ids and versions, or .tsv.")
     ],
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Name of a local endpoint, optional if there is only one; or kserve://NAMESPACE/NAME."
-        ),
-    ] = None,
+    endpoint: EndpointOption = None,
     folder: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="Folder or bucket address of the samples; by default the endpoint's own."),
@@ -39,7 +37,10 @@ def export(
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Only corrections from this time on, such as 2026-01-31.")
     ] = "",
-    home: HomeOption = Path(".seqline"),
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """Write the corrections as pairs for the next run.
@@ -51,7 +52,7 @@ def export(
 
     if output.suffix not in FORMATS:
         raise UserError(f"{output} must end in {' or '.join(FORMATS)}")
-    address = folder or choose(home, endpoint, api_endpoint).samples()
+    address = folder or choose(endpoint, home, config, target, api_endpoint).samples()
     if not address:
         raise UserError(
             "the endpoint's server takes no feedback: set serving.sample_requests and deploy, or name the samples with "
@@ -65,6 +66,9 @@ def export(
     if not found.pairs:
         raise UserError(f"there is no correction in {address}, so nothing was written")
     write_pairs(output, found.pairs)
+    if as_json:
+        print_json({"file": str(output), "pairs": len(found.pairs), "left_out": dict(found.left_out)})
+        return
     print(f"{output}: {len(found.pairs)} pairs")
     print(f"Train on them: seqline run --set feedback={output}")
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from seqline.cli.options import at_home
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import JsonOption, at_home
 
 app = typer.Typer(help="Build the images and run the pipelines in them.", no_args_is_help=True)
 
@@ -22,6 +24,10 @@ EngineOption = Annotated[
 
 
 @app.command()
+@examples(
+    "seqline images build train serve",
+    "seqline images build --repository europe-docker.pkg.dev/my-project/seqline --push",
+)
 def build(
     names: Annotated[list[str] | None, typer.Argument(help="Names of images; all by default.")] = None,
     engine: EngineOption = "",
@@ -42,8 +48,13 @@ def build(
         list[str] | None, typer.Option(metavar="OPTION", help="An option for the engine's build command; repeatable.")
     ] = None,
     containers: Annotated[
-        Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the Dockerfiles.")
-    ] = Path("containers"),
+        Path | None,
+        typer.Option(
+            callback=at_home,
+            metavar="PATH",
+            help="Folder of the Dockerfile; by default ./containers, or else what Seqline was installed with.",
+        ),
+    ] = None,
     packages: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,32 +76,38 @@ def build(
             callback=at_home, metavar="PATH", help="Configuration file to write, with the digests of the pushed images."
         ),
     ] = Path("build/images.yaml"),
+    as_json: JsonOption = False,
 ) -> None:
     """Build images, write their contents, and print their sizes."""
     from seqline.images.build import Engine, find_images, revision, write_pins
+    from seqline.images.packaged import containers_of
     from seqline.images.packages import add_packages, gathered
     from seqline.images.sbom import write_sbom
     from seqline.images.workers import check_beam_image
 
-    found = find_images(containers, names or [])
-    builder = Engine.find(engine)
-    arguments = {"VERSION": version("seqline"), "REVISION": revision(containers)}
-    if base_image:
-        arguments["BASE_IMAGE"] = base_image
-    if beam_image:
-        check_beam_image(beam_image, containers)
-        arguments["BEAM_IMAGE"] = beam_image
-    sizes = {}
-    with gathered(packages or []) as context:
+    sizes, pushed = {}, {}
+    with containers_of(containers) as folder, gathered(packages or []) as context:
+        found = find_images(folder, names or [])
+        builder = Engine.find(engine)
+        arguments = {"VERSION": version("seqline"), "REVISION": revision(folder)}
+        if base_image:
+            arguments["BASE_IMAGE"] = base_image
+        if beam_image:
+            check_beam_image(beam_image, folder)
+            arguments["BEAM_IMAGE"] = beam_image
         for name in found:
             tag = f"{repository}/{name}:{version('seqline')}"
-            builder.build(containers, name, tag, arguments, option or [])
+            builder.build(folder, name, tag, arguments, option or [])
             if packages:
-                add_packages(builder, containers, name, tag, context, arguments)
+                add_packages(builder, folder, name, tag, context, arguments)
             sizes[tag] = builder.size(tag)
             write_sbom(sbom / f"{name}.cdx.json", tag, builder)
             if push:
-                write_pins(digests, repository, {name: builder.push(tag, push_option or [])})
+                pushed[tag] = builder.push(tag, push_option or [])
+                write_pins(digests, repository, {name: pushed[tag]})
+    if as_json:
+        print_json([{"image": tag, "bytes": size, "digest": pushed.get(tag, "")} for tag, size in sizes.items()])
+        return
     for tag, size in sizes.items():
         print(f"{size / 1e6:8.0f} MB  {tag}")
     print(f"Software bills of materials: {sbom}")
@@ -99,6 +116,7 @@ def build(
 
 
 @app.command("test")
+@examples("seqline images test --engine buildah --pairs 1000")
 def run_inside(
     engine: EngineOption = "",
     spec: Annotated[
@@ -112,6 +130,7 @@ def run_inside(
     home: Annotated[Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the run.")] = Path(
         "build/images"
     ),
+    as_json: JsonOption = False,
 ) -> None:
     """Run the pipelines on the sample, each stage in its image.
 
@@ -139,7 +158,7 @@ def run_inside(
     folders.path.mkdir(parents=True, exist_ok=True)
 
     def run(compiled: Path, arguments: dict[str, Any]) -> Path:
-        with Watch(Console(file=sys.stdout, highlight=False)) as watch:
+        with Watch(Console(file=sys.stderr if as_json else sys.stdout, highlight=False)) as watch:
             result = run_in_containers(compiled, arguments, folders, runner, watch.show)
         if result.error:
             raise UserError(f"{result.error}\nlogs of the run: {result.folder / 'logs'}")
@@ -160,6 +179,10 @@ def run_inside(
     batch = compile_pipeline("batch", folders.path / "batch.yaml")
     predicted = run(batch, {"data": str(data), "model": str(model)}) / "infer" / "predictions"
     counts = Predictions(predicted).read_counts()
-    print(f"the infer image predicted {counts.predicted} of {counts.lines} lines")
+    if not as_json:
+        print(f"the infer image predicted {counts.predicted} of {counts.lines} lines")
     answer = serve_in_container(model, runner, f"seqline/serve:{version('seqline')}")
+    if as_json:
+        print_json({"lines": counts.lines, "predicted": counts.predicted, "answer": answer})
+        return
     print(f"the serving image responds: {answer}")

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from seqline.progress import is_record
+
 if TYPE_CHECKING:
     from seqline.targets.target import Target
 
@@ -16,13 +18,15 @@ POLL_SECONDS = 2.0
 
 
 def of_stages(lines: Iterable[str]) -> Iterator[str]:
-    """Leaves out what KFP's executor logs of its own input.
+    """Leaves out what KFP's executor logs of its own input, and the records of progress.
 
     Args:
         lines: The lines of a log; each may begin with its task's name.
     """
     lines = iter(lines)
     for line in lines:
+        if is_record(line):
+            continue
         if not EXECUTOR.search(line):
             yield line
             continue

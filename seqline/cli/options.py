@@ -1,5 +1,6 @@
-"""Options that several commands share."""
+"""Options that several commands share; docs/cli.md lists their variables."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,26 +57,69 @@ PipelineOption = Annotated[
     typer.Option(
         "--pipeline",
         "-p",
+        envvar="SEQLINE_PIPELINE",
         metavar="PIPELINE",
-        help="training, batch, tuning, release, a plugin's, MODULE:NAME or FILE.py; the configuration's by default.",
+        help="training, batch, tuning, release, monitoring, a plugin's, MODULE:NAME or FILE.py; the configuration's by "
+        "default.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        envvar="SEQLINE_HOME",
+        callback=at_home,
+        metavar="PATH",
+        help="Folder of runs, caches and endpoints on a laptop; the configuration's by default.",
+    ),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        envvar="SEQLINE_ENDPOINT",
+        metavar="NAME",
+        help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME on Vertex, or kserve://NAMESPACE/NAME; "
+        "by default the configuration's, or the only local one.",
+    ),
+]
+ApiOption = Annotated[
+    str,
+    typer.Option(
+        "--api-endpoint",
+        envvar="SEQLINE_API_ENDPOINT",
+        metavar="HOST",
+        help="Host of the Vertex API; the region's own by default.",
+    ),
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="SEQLINE_ADDRESS",
+        metavar="ADDRESS",
+        help="IP address or DNS name of a private endpoint on Vertex, in your network; or address of KServe's ingress "
+        "gateway, such as http://10.0.0.1, where the endpoint's own name does not resolve.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", envvar="SEQLINE_JSON", help="Print JSON.")]
 
 
-def read_configuration(files: list[Path] | None, settings: list[str] | None) -> "Loaded":
-    """Reads the configuration that `--config` and `--set` select.
+def read_configuration(files: list[Path] | None, settings: list[str] | None, home: Path | None = None) -> "Loaded":
+    """Reads the configuration that `--config`, `--set` and `--home` select.
 
     Args:
         files: From `ConfigOption`.
         settings: From `SetOption`.
+        home: From `HomeOption`.
 
     Raises:
         ConfigurationError: With every problem.
     """
     from seqline.configuration import load
 
-    return load(files or (), settings or ())
+    flags = [] if home is None else [f"targets.laptop.home={json.dumps(str(home))}"]
+    return load(files or (), [*flags, *(settings or [])])
 
 
 def pipeline_arguments(loaded: "Loaded", pipeline: str, target: str) -> dict[str, Any]:

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqline.cli.endpoint import AddressOption, ApiOption, HomeOption, choose
-from seqline.cli.options import at_home
+from seqline.cli.choosing import choose
+from seqline.cli.examples import examples
+from seqline.cli.options import (
+    AddressOption,
+    ApiOption,
+    ConfigOption,
+    EndpointOption,
+    HomeOption,
+    TargetOption,
+    at_home,
+)
 from seqline.cli.texts import Text, answered, read_texts
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
@@ -22,6 +31,11 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
+@examples(
+    'seqline predict "Good morning"',
+    "seqline predict --file texts.txt --output translations.txt --endpoint translate",
+    'seqline predict "Good morning" --set beam_size=8 --json',
+)
 def predict(
     text: Annotated[list[str] | None, typer.Argument(help="Texts; lines of standard input by default.")] = None,
     file: Annotated[
@@ -31,13 +45,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="File for the predictions.")
     ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Name of a local endpoint, projects/P/locations/L/endpoints/NAME, or kserve://NAMESPACE/NAME.",
-        ),
-    ] = None,
+    endpoint: EndpointOption = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,12 +54,16 @@ def predict(
             help="A decoding parameter, such as beam_size=8, sampling=true or temperature=0.7; repeatable.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with scores.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", envvar="SEQLINE_JSON", help="Print JSON with scores, an object a line.")
+    ] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Print each answer while the model writes it, greedy or sampled.")
     ] = False,
     address: AddressOption = "",
-    home: HomeOption = Path(".seqline"),
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    home: HomeOption = None,
     api_endpoint: ApiOption = "",
 ) -> None:
     """Send texts to a live endpoint and print the predictions.
@@ -60,9 +72,9 @@ def predict(
     """
     if stream and (as_json or output):
         raise UserError("--stream prints the answers as they arrive; leave out --json and --output")
-    chosen = choose(home, endpoint, api_endpoint, address)
+    chosen = choose(endpoint, home, config, target, api_endpoint, address)
     if not chosen.runs():
-        raise UserError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
+        raise UnreachableError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
     texts, parameters = read_texts(text, file), dict(_parameter(given) for given in set_ or [])
     failed = 0
     if stream:

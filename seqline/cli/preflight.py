@@ -1,17 +1,21 @@
 """`seqline preflight`: checks training on a TPU before renting one."""
 
-import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, at_home, read_configuration
 from seqline.errors import UserError
 
 
+@examples(
+    "seqline preflight --tpu v5e:2x2 --bucket 64 --bucket 256",
+    "seqline preflight --corpus .seqline/runs/RUN/tokenize/corpus",
+)
 def preflight(
     tpu: Annotated[
         str,
@@ -75,6 +79,9 @@ def preflight(
             wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, tuple(bucket or ())
         )
     report = compile_plan(slice_, plan, wanted.options, compiled_buckets, search, decode)
-    print(json.dumps(asdict(report), indent=1) if as_json else "\n".join(report.lines()))
+    if as_json:
+        print_json(report)
+    else:
+        print("\n".join(report.lines()))
     if report.faults:
         raise UserError("\n".join(report.faults))

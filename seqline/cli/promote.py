@@ -1,16 +1,21 @@
 """`seqline promote`: what was tested in one project goes to another, template and images by digest."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import JsonOption, PipelineOption, at_home
 from seqline.errors import UserError
 
 
+@examples(
+    "seqline promote --from staging.yaml --to production.yaml --dry-run",
+    "seqline promote --from staging.yaml --to production.yaml --tag live",
+)
 def promote(
     from_: Annotated[
         list[Path],
@@ -84,7 +89,7 @@ def promote(
         made = upload(promotion, target, tag or ())
     if as_json:
         shown = {key: value for key, value in asdict(promotion).items() if key != "text"}
-        print(json.dumps({**shown, "digest": promotion.digest, "reference": made, "copied": copied}, indent=1))
+        print_json({**shown, "digest": promotion.digest, "reference": made, "copied": copied})
         return
     same = "the tested bytes" if not promotion.replaced else "the tested bytes but for these addresses:"
     print(f"{reference}\n  {f'run {run} succeeded with it' if run else 'untested'}")

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from seqline.cli.endpoint import HomeOption
-from seqline.cli.options import at_home
+from seqline.cli.choosing import home_of
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import ConfigOption, HomeOption, JsonOption, at_home
 from seqline.errors import UserError
 from seqline.paths import expanded
 
@@ -16,6 +18,10 @@ app = typer.Typer(help="Compare challenger and champion by blind human evaluatio
 
 
 @app.command()
+@examples(
+    "seqline rate sheet --output sheet.html",
+    "seqline rate sheet gs://my-bucket/runs/RUN/bless/decision --sentences 200",
+)
 def sheet(
     decision: Annotated[
         str, typer.Argument(help="Folder or gs:// address of a run's decision; by default the newest local run's.")
@@ -32,7 +38,9 @@ def sheet(
     ] = Path("sheet.html"),
     sentences: Annotated[int, typer.Option(metavar="N", help="Maximum number of pairs.", min=1)] = 100,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sample, its order, and the sides.")] = 1,
-    home: HomeOption = Path(".seqline"),
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a page for raters, and the key to their ratings."""
     from seqline.artifacts.decision import read_decision
@@ -40,19 +48,23 @@ def sheet(
 
     if output.suffix != ".html":
         raise UserError(f"{output} must end in .html: a sheet is an HTML page")
-    with _local(decision or str(_newest(home)), ["decision.json"]) as folder:
+    with _local(decision or str(_newest(home_of(home, config))), ["decision.json"]) as folder:
         found = read_decision(folder)
     if found.champion is None:
         raise UserError("the decision compares with no champion: " + (found.problem or "no other version was live"))
     files = ["evaluation.json", "sentences.jsonl"]
     with _local(found.evaluations[0], files) as challenger, _local(found.evaluations[1], files) as champion:
         key = write_sheet(challenger, champion, output, sentences, seed)
+    if as_json:
+        print_json({"sheet": output, "key": key_of(output), "pairs": len(key.sides), "identical_share": key.identical})
+        return
     print(f"{output}: {len(key.sides)} pairs; the models agree on {key.identical:.0%} of the test sentences")
     print(f"Send raters {output.name} only: {key_of(output)} reveals which side is the challenger's.")
     print(f"Then: seqline rate import ratings-*.json --key {key_of(output)}")
 
 
 @app.command(name="import")
+@examples("seqline rate import ratings-anna.json ratings-ben.json --key sheet.key.json")
 def import_(
     ratings: Annotated[
         list[Path], typer.Argument(callback=at_home, help="Files that raters downloaded, one per rater.")
@@ -63,6 +75,7 @@ def import_(
     output: Annotated[
         Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The file to write.")
     ] = Path("human.json"),
+    as_json: JsonOption = False,
 ) -> None:
     """Compute raters' preference, with an interval, and their agreement."""
     from seqline.human_evaluation.ratings import import_ratings
@@ -71,6 +84,9 @@ def import_(
 
     found = import_ratings(ratings, Key.read(key))
     found.write(output)
+    if as_json:
+        print_json(found)
+        return
     outcome = f"{found.won} won, {found.equal} equal, {found.lost} lost"
     print(f"Raters: {len(found.raters)}. Sentences: {found.sentences}. Comparisons: {outcome}.")
     for name, metric in found.metrics.items():

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqline.cli.options import ConfigOption, PipelineOption, SetOption, TargetOption, at_home, read_configuration
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
+from seqline.cli.options import (
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    PipelineOption,
+    SetOption,
+    TargetOption,
+    at_home,
+    read_configuration,
+)
 from seqline.paths import expanded, local
 
 if TYPE_CHECKING:
@@ -15,7 +26,15 @@ if TYPE_CHECKING:
 
     from seqline.configuration import Loaded
 
+NO_ENDPOINT = "none"
 
+
+@examples(
+    "seqline run --data pairs.tsv --endpoint translate",
+    "seqline run --data pairs.tsv --endpoint none --set training.preset=small --set training.minutes=30",
+    "seqline run --target vertex --estimate",
+    "seqline run --pipeline batch --data texts.txt --set model=.seqline/endpoints/translate",
+)
 def run(
     data: Annotated[
         str | None,
@@ -28,7 +47,9 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Endpoint of the model: a name on a laptop, elsewhere the value of the parameter endpoint.",
+            envvar="SEQLINE_ENDPOINT",
+            help="Endpoint of the model: a name on a laptop, elsewhere the value of the parameter endpoint; none to "
+            "deploy to no endpoint.",
         ),
     ] = None,
     port: Annotated[int | None, typer.Option(metavar="N", help="Port of the local endpoint.")] = None,
@@ -45,10 +66,7 @@ def run(
             help="A compiled file or an uploaded version to run unchanged.",
         ),
     ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(callback=at_home, metavar="PATH", help="Folder of runs, caches and endpoints on a laptop."),
-    ] = None,
+    home: HomeOption = None,
     cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
     estimate: Annotated[
@@ -60,10 +78,12 @@ def run(
             callback=at_home, metavar="PATH", help="File of prices; by default Seqline's own, which has a date."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a pipeline and follow it to its end."""
+    from seqline.checking.installed import require_installed
     from seqline.cli.costs import read_content, show_estimate, show_taken
-    from seqline.cli.watching import Watch, show_run, show_summary
+    from seqline.cli.watching import Watch, run_content, show_run, show_summary
     from seqline.targets import open_target
     from seqline.targets.graph import read_graph
     from seqline.targets.target import RunFailedError
@@ -72,29 +92,34 @@ def run(
     loaded = read_configuration(config, settings)
     chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
     opened = open_target(chosen, loaded.configuration)
+    if chosen == "laptop":
+        require_installed()
     spec = local(spec) if spec else str(opened.compile(name, _compiled(loaded, chosen, name)))
     others = name != loaded.configuration.pipeline
     arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)
     # Bound to this stdout: while the stages run, kfp's own output on sys.stdout is discarded.
-    console = _console()
+    console = _console(as_json)
     if estimate:
-        show_estimate(console, opened, spec, arguments, prices)
+        show_estimate(opened, spec, arguments, prices, as_json)
         return
     if not watch and chosen != "laptop":
-        show_run(console, opened.run(spec, arguments, cache))
+        result = opened.run(spec, arguments, cache)
+        print_json(run_content(result)) if as_json else show_run(result)
         return
     names = [node.name for node in read_graph(Path(spec))] if Path(spec).is_file() else []
     with Watch(console, names) as watching:
         result = opened.run(spec, arguments, cache, watching.show)
-    if chosen == "vertex":
-        show_taken(console, read_content(opened, spec), result, prices)
+    if as_json:
+        print_json(run_content(result))
+    elif chosen == "vertex":
+        show_taken(read_content(opened, spec), result, prices)
     if result.state != "succeeded":
         logs = f"\nreport of the run: {result.folder / 'report.html'}" if chosen == "laptop" else f"\n{result.console}"
         raise RunFailedError(f"{result.error or f'the run was {result.state}'}{logs}")
-    if chosen == "laptop":
+    if chosen == "laptop" and not as_json:
         show_summary(console, result.folder)
-    else:
-        show_run(console, result)
+    elif not as_json:
+        show_run(result)
 
 
 def _settings(
@@ -110,7 +135,9 @@ def _settings(
     chosen = target or read_configuration(config, set_).configuration.target
     local = {"port": port, "home": None if home is None else str(home)}
     flags = {f"targets.laptop.{name}": value for name, value in local.items() if value is not None}
-    if endpoint is not None:
+    if endpoint == NO_ENDPOINT:
+        flags["endpoint"] = ""
+    elif endpoint is not None:
         flags["targets.laptop.endpoint" if chosen == "laptop" else "endpoint"] = endpoint
     texts = [f"{name}={value if name == 'endpoint' else json.dumps(value)}" for name, value in flags.items()]
     return texts + ([] if data is None else [f"data={data}"]) + (set_ or [])
@@ -124,7 +151,7 @@ def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:
     return expanded(loaded.configuration.targets.laptop.home) / "specs" / f"{name}.yaml"
 
 
-def _console() -> "Console":
+def _console(as_json: bool) -> "Console":
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False)
+    return Console(file=sys.stderr if as_json else sys.stdout, highlight=False)

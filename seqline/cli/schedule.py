@@ -1,6 +1,5 @@
 """`seqline schedule`: applies the schedules of the configuration."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqline.cli.confirming import YesOption, confirm
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, TargetOption, read_configuration
-from seqline.cli.steps import plain_content, print_steps, step_content
+from seqline.cli.steps import confirm_deletions, print_steps, step_content
 from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
@@ -26,6 +27,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
 
 @app.command()
+@examples("seqline schedule plan", "seqline schedule plan --target vertex --prune")
 def plan(
     prune: PruneOption = False,
     target: TargetOption = None,
@@ -38,23 +40,26 @@ def plan(
 
 
 @app.command()
+@examples("seqline schedule apply", "seqline schedule apply --prune --yes")
 def apply(
     prune: PruneOption = False,
     target: TargetOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Create and update the configured schedules; idempotent."""
-    _run(target, config, set_, prune, as_json, apply_too=True)
+    _run(target, config, set_, prune, as_json, apply_too=True, yes=yes)
 
 
 @app.command("list")
+@examples("seqline schedule list", "seqline schedule list --json")
 def list_(target: TargetOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List Seqline's schedules."""
     found = _open(target, read_configuration(config, None)).schedules()
     if as_json:
-        print(json.dumps([plain_content(schedule) for schedule in found], indent=1))
+        print_json(found)
         return
     rows = []
     for one in found:
@@ -64,32 +69,45 @@ def list_(target: TargetOption = None, config: ConfigOption = None, as_json: Jso
 
 
 @app.command()
-def pause(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
+@examples("seqline schedule pause nightly")
+def pause(
+    name: NameArgument, target: TargetOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Pause a schedule."""
     opened = _open(target, read_configuration(config, None))
-    _show(opened.pause_schedule(_find(opened, name)))
+    _show(opened.pause_schedule(_find(opened, name)), as_json)
 
 
 @app.command()
-def resume(name: NameArgument, target: TargetOption = None, config: ConfigOption = None) -> None:
+@examples("seqline schedule resume nightly")
+def resume(
+    name: NameArgument, target: TargetOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Resume a paused schedule; missed runs are not started."""
     opened = _open(target, read_configuration(config, None))
-    _show(opened.resume_schedule(_find(opened, name)))
+    _show(opened.resume_schedule(_find(opened, name)), as_json)
 
 
 @app.command()
+@examples("seqline schedule delete nightly", "seqline schedule delete nightly --target vertex --yes")
 def delete(
-    name: NameArgument, target: TargetOption = None, config: ConfigOption = None, yes: YesOption = False
+    name: NameArgument,
+    target: TargetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a schedule; its runs remain."""
     opened = _open(target, read_configuration(config, None))
     found = _find(opened, name)
     confirm(f"delete the schedule {name}", yes)
     opened.delete_schedule(found)
-    print(f"{name}: deleted")
+    print_json({"name": name, "deleted": True}) if as_json else print(f"{name}: deleted")
 
 
-def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool) -> None:
+def _run(
+    target: str | None, config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool, yes: bool = False
+) -> None:
     import tempfile
 
     from seqline.checking.check import schedule_warnings
@@ -106,6 +124,8 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
         done: dict[str, Schedule | None] = {}
         if not as_json:
             print_steps(steps)
+        if apply_too:
+            confirm_deletions(steps, yes)
         references: dict[str, str] = {}
         # Everything that can fail before the first change of a schedule does so here.
         for step in steps if apply_too else []:
@@ -117,7 +137,7 @@ def _run(target: str | None, config: Any, settings: Any, prune: bool, as_json: b
             if not as_json and (made := done[step.name]):
                 _show(made)
     if as_json:
-        print(json.dumps([step_content(step, done.get(step.name)) for step in steps], indent=1))
+        print_json([step_content(step, done.get(step.name)) for step in steps])
 
 
 def _names(loaded: "Loaded", opened: "Target") -> list[str]:
@@ -168,7 +188,10 @@ def _find(opened: "Target", name: str) -> "Schedule":
     return found[name]
 
 
-def _show(schedule: "Schedule") -> None:
+def _show(schedule: "Schedule", as_json: bool = False) -> None:
+    if as_json:
+        print_json(schedule)
+        return
     print(f"{schedule.name}: {schedule.state}")
     if schedule.console:
         print(schedule.console)

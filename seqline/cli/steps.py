@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from seqline.cli.confirming import confirm
+
 if TYPE_CHECKING:
     from seqline.targets.schedule_plan import Step
 
@@ -21,6 +23,20 @@ def print_steps(steps: Sequence["Step[Any]"]) -> None:
             print(f"    {difference}")
 
 
+def confirm_deletions(steps: Sequence["Step[Any]"], yes: bool) -> None:
+    """Asks whether to go on, if steps delete something.
+
+    Args:
+        steps: The steps.
+        yes: Whether the user has agreed already.
+
+    Raises:
+        typer.Abort: If the answer is no.
+    """
+    if names := [step.name for step in steps if step.action == "delete"]:
+        confirm(f"delete {', '.join(names)}", yes)
+
+
 def step_content(step: "Step[Any]", made: Any, kind: str = "schedule") -> dict[str, Any]:
     """Returns a step as JSON values.
 
@@ -29,21 +45,5 @@ def step_content(step: "Step[Any]", made: Any, kind: str = "schedule") -> dict[s
         made: The new state of what it changed; None if it changed nothing.
         kind: The key of the new state.
     """
-    changes = [{"field": one.field, "old": _plain(one.old), "new": _plain(one.new)} for one in step.differences]
-    content = plain_content(made) if made else None
-    return {"name": step.name, "action": step.action, "differences": changes, kind: content}
-
-
-def plain_content(found: Any) -> dict[str, Any]:
-    """Returns a dataclass as JSON values.
-
-    Args:
-        found: A schedule or a trigger.
-    """
-    from dataclasses import asdict
-
-    return {name: _plain(value) for name, value in asdict(found).items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    changes = [{"field": one.field, "old": one.old, "new": one.new} for one in step.differences]
+    return {"name": step.name, "action": step.action, "differences": changes, kind: made}

@@ -1,14 +1,15 @@
 """`seqline trigger`: applies the triggers of the configuration, with which new data starts runs on Vertex."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqline.cli.confirming import YesOption, confirm
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import ConfigOption, JsonOption, SetOption, read_configuration
-from seqline.cli.steps import plain_content, print_steps, step_content
+from seqline.cli.steps import confirm_deletions, print_steps, step_content
 from seqline.cli.tables import print_table
 from seqline.errors import UserError
 
@@ -26,6 +27,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the trigger.")]
 
 
 @app.command()
+@examples("seqline trigger plan")
 def plan(
     prune: PruneOption = False, config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False
 ) -> None:
@@ -34,20 +36,26 @@ def plan(
 
 
 @app.command()
+@examples("seqline trigger apply", "seqline trigger apply --prune --yes")
 def apply(
-    prune: PruneOption = False, config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False
+    prune: PruneOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Create and update the configured triggers; idempotent."""
-    _run(config, set_, prune, as_json, apply_too=True)
+    _run(config, set_, prune, as_json, apply_too=True, yes=yes)
 
 
 @app.command("list")
+@examples("seqline trigger list", "seqline trigger list --json")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List Seqline's triggers."""
     _, triggers = _open(read_configuration(config, None))
     found = triggers.found()
     if as_json:
-        print(json.dumps([plain_content(trigger) for trigger in found], indent=1))
+        print_json(found)
         return
     rows = [
         (one.name, one.state, f"gs://{one.bucket}/{one.pattern}", f"{one.quiet_seconds} s", one.template[-19:])
@@ -57,7 +65,10 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def delete(name: NameArgument, config: ConfigOption = None, yes: YesOption = False) -> None:
+@examples("seqline trigger delete new-data")
+def delete(
+    name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False, yes: YesOption = False
+) -> None:
     """Delete a trigger; its runs remain."""
     from seqline.names import nearest
 
@@ -68,10 +79,10 @@ def delete(name: NameArgument, config: ConfigOption = None, yes: YesOption = Fal
         raise UserError(f"there is no trigger {name!r}; {hint}")
     confirm(f"delete the trigger {name}", yes)
     triggers.delete(found[name])
-    print(f"{name}: deleted")
+    print_json({"name": name, "deleted": True}) if as_json else print(f"{name}: deleted")
 
 
-def _run(config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool) -> None:
+def _run(config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool, yes: bool = False) -> None:
     import tempfile
 
     from seqline.targets.schedule_plan import steps as make_steps
@@ -87,6 +98,8 @@ def _run(config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool
         steps = make_steps(wanted, triggers.found(), differences, triggers.updatable, prune)
         if not as_json:
             print_steps(steps)
+        if apply_too:
+            confirm_deletions(steps, yes)
         changed = [step for step in steps if apply_too and step.action in {"create", "update", "replace"}]
         # Everything that can fail before the first change of a trigger does so here.
         for name in {step.name for step in changed} & set(files):
@@ -100,7 +113,7 @@ def _run(config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool
                 if not as_json:
                     print(f"{made.name}: {made.state}\n{made.console}")
     if as_json:
-        print(json.dumps([step_content(step, done.get(step.name), "trigger") for step in steps], indent=1))
+        print_json([step_content(step, done.get(step.name), "trigger") for step in steps])
 
 
 def _wanted(

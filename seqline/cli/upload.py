@@ -1,11 +1,12 @@
 """`seqline upload`: uploads a compiled pipeline for the console and for schedules."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqline.cli.examples import examples
+from seqline.cli.json_output import print_json
 from seqline.cli.options import (
     ConfigOption,
     JsonOption,
@@ -18,6 +19,7 @@ from seqline.cli.options import (
 )
 
 
+@examples("seqline upload --target vertex --tag live", "seqline upload --spec training.yaml --json")
 def upload(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="A tag to move to this version; repeatable.")
@@ -36,7 +38,6 @@ def upload(
     The defaults of its parameters are the configuration's values and --set.
     """
     import tempfile
-    from dataclasses import asdict
 
     from seqline.targets import open_target
 
@@ -50,7 +51,7 @@ def upload(
         )
         template = opened.upload(path, tag or ())
     if as_json:
-        print(json.dumps(asdict(template), indent=1))
+        print_json(template)
         return
     print(template.reference)
     for name in template.tags:

@@ -1,8 +1,11 @@
 """The flags --verbose and --quiet, which may stand anywhere on the command line."""
 
 import logging
+import os
 from dataclasses import dataclass
 
+# As click reads a variable of a flag.
+TRUE = {"1", "true", "t", "yes", "y", "on"}
 FLAGS = {"-v": "verbose", "--verbose": "verbose", "-q": "quiet", "--quiet": "quiet"}
 
 
@@ -34,6 +37,7 @@ def without_flags(arguments: list[str]) -> tuple[Verbosity, list[str]]:
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     found = {FLAGS[one] for one in arguments[:end] if one in FLAGS}
+    found |= {name for name in FLAGS.values() if os.environ.get(f"SEQLINE_{name.upper()}", "").lower() in TRUE}
     rest = [one for one in arguments[:end] if one not in FLAGS]
     return Verbosity("verbose" in found, "quiet" in found), [*rest, *arguments[end:]]
 
@@ -45,6 +49,8 @@ def set_verbosity(wanted: Verbosity) -> None:
         wanted: From `without_flags`.
     """
     verbosity.verbose, verbosity.quiet = wanted.verbose, wanted.quiet
+    # It shows that a service does not answer yet.
+    logging.getLogger("seqline").setLevel(logging.ERROR if wanted.quiet else logging.NOTSET)
     if wanted.verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
         logging.getLogger("seqline").setLevel(logging.DEBUG)

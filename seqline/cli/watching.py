@@ -1,17 +1,21 @@
 """Shows a run: its tasks while it runs, and its result."""
 
 import json
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
+from seqline.cli.tables import print_table
 from seqline.cli.verbosity import verbosity
+from seqline.targets.local_progress import update
 from seqline.targets.target import ENDED, Run, Task
 
 MARKS = {
@@ -70,6 +74,8 @@ class Watch:
         """Returns the table of all tasks."""
         if self.run is None:
             return Table(box=None)
+        if self.run.target == "laptop":
+            update(self.run)  # between two changes of the run, too
         known = {task.name for task in self.run.tasks}
         waiting = [] if self.run.ended else [Task(name) for name in self.names if name not in known]
         return tasks_table(replace(self.run, tasks=[*self.run.tasks, *waiting]))
@@ -83,24 +89,45 @@ def tasks_table(run: Run) -> Table:
     """
     table = Table("", "stage", "state", "time", "", box=None, header_style="dim")
     for task in run.tasks:
-        seconds = task.seconds or (time.time() - task.started if task.started and task.state == "running" else 0)
-        shown = f"{seconds:.1f} s" if task.started else ""
-        table.add_row(MARKS[task.state], task.name, task.state, shown, task.metric)
+        said = task.metric or str(task.progress or "")
+        table.add_row(MARKS[task.state], task.name, task.state, shown_time(task), escape(said))
     return table
 
 
-def show_run(console: Console, run: Run) -> None:
+def shown_time(task: Task) -> str:
+    """Returns how long a task took, or takes until now; empty if it has not started.
+
+    Args:
+        task: The task.
+    """
+    seconds = task.seconds or (time.time() - task.started if task.started and task.state == "running" else 0)
+    return f"{seconds:.1f} s" if task.started else ""
+
+
+def run_content(run: Run) -> dict[str, Any]:
+    """Returns a run for JSON; on a laptop its tasks have fields of their own.
+
+    Args:
+        run: The run.
+    """
+    tasks = [{field.name: getattr(task, field.name) for field in fields(Task)} for task in run.tasks]
+    return {**{field.name: getattr(run, field.name) for field in fields(Run)}, "tasks": tasks}
+
+
+def show_run(run: Run) -> None:
     """Prints a run's state, tasks and addresses.
 
     Args:
-        console: The console to print to.
         run: The run.
     """
-    console.print(f"{run.id}: {run.state}", soft_wrap=True, markup=False)
-    if run.tasks:
-        console.print(tasks_table(run))
+    print(f"{run.id}: {run.state}")
+    if run.tasks and sys.stdout.isatty():
+        Console(file=sys.stdout, highlight=False).print(tasks_table(run))
+    elif run.tasks:
+        rows = [(task.name, task.state, shown_time(task), task.metric or task.progress or "") for task in run.tasks]
+        print_table(("stage", "state", "time", "metric"), rows, "")
     for address in filter(None, (run.error, run.console, run.root)):
-        console.print(address, soft_wrap=True, markup=False)
+        print(address)
 
 
 def show_summary(console: Console, folder: Path) -> None:
@@ -120,24 +147,30 @@ def show_summary(console: Console, folder: Path) -> None:
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
+def _value(metric: Mapping[str, Any] | None) -> str:
+    return f"{metric['value']:.2f}" if metric else "-"
+
+
 def _show_metrics(console: Console, summary: dict[str, Any]) -> None:
     """Prints the summary of a training run."""
     challenger, champion = summary.get("metrics") or {}, summary.get("champion_metrics") or {}
-    table = Table("metric", "challenger", *(["champion"] if champion else []), title="Test set", title_justify="left")
-    for name, metric in challenger.items():
-        table.add_row(name, f"{metric['value']:.2f}", *([f"{champion[name]['value']:.2f}"] if name in champion else []))
-    console.print(table)
+    columns = ("metric", "challenger", *(["champion"] if champion else []))
+    rows = [
+        (name, f"{metric['value']:.2f}", *([_value(champion.get(name))] if champion else []))
+        for name, metric in challenger.items()
+    ]
+    print_table(columns, rows, "no metrics", "Test set")
     for sentence in (summary.get("samples") or [])[:5]:
-        console.print(f"  {sentence['source']}\n  [green]→ {sentence['output']}[/]")
+        console.print(f"  {escape(sentence['source'])}\n  [green]→ {escape(sentence['output'])}[/]", soft_wrap=True)
     decision, deployment = summary.get("decision") or {}, summary.get("deployment") or {}
     if not decision.get("blessed"):
-        console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate")
+        console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate", soft_wrap=True)
         for rule in decision.get("rules", []):
             if not rule["passed"]:
-                console.print(f"  {rule['reason']}")
+                console.print(f"  {rule['reason']}", soft_wrap=True, markup=False)
     elif deployment.get("live"):
         url = deployment["url"]
-        console.print(f"\nLive: version {deployment['version']} at {url}")
+        console.print(f"\nLive: version {deployment['version']} at {url}", soft_wrap=True)
         text = summary["samples"][0]["source"].replace("'", "")
         body = json.dumps({"instances": [text]}, ensure_ascii=False)
         console.print(f"  curl -d '{body}' {url}", soft_wrap=True, markup=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seqline.configuration.cron import Cron, read_cron
 from seqline.configuration.schedule import ScheduleSettings
+from seqline.documentation import page
 
 MINUTE, HOUR = datetime.timedelta(minutes=1), datetime.timedelta(hours=1)
 YEAR_OF_HOURS = 24 * 366
@@ -55,7 +56,7 @@ def _clock_changes(cron: Cron, timezone: str, now: datetime.datetime) -> Iterato
         hit = next((minute for minute in minutes if cron.matches(minute)), None)
         if hit:
             problem = "does not exist" if after > before else "comes twice"
-            yield f"in {timezone}, {hit:%H:%M} {problem} on {hit:%Y-%m-%d}; see docs/schedules.md"
+            yield f"in {timezone}, {hit:%H:%M} {problem} on {hit:%Y-%m-%d}; see {page('schedules.md')}"
 
 
 def _offset(moment: datetime.datetime, zone: zoneinfo.ZoneInfo) -> datetime.timedelta:

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
+from seqline.accelerators import api_name
 from seqline.configuration.base import NUMBER, Duration, Model
 
 
@@ -14,7 +15,7 @@ class Resources(Model):
     """Cores, such as 8 or 500m; empty for the target's default."""
     memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$"), NUMBER] = ""
     """Memory, such as 32G or 16Gi; empty for the target's default."""
-    accelerator: str = ""
+    accelerator: Annotated[str, BeforeValidator(api_name)] = ""
     """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow. The
     stage runs in the image with libraries for it."""
     accelerators: Annotated[int, Field(ge=1, le=16)] = 1

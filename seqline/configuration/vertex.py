@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from seqline.accelerators import api_name
 from seqline.configuration.base import Duration, Labels, Model, ParameterValues
 
 WEEK = 7 * 24 * 3600
@@ -30,7 +31,7 @@ class TrainingJob(Model):
 
     machine_type: str = "n1-standard-8"
     """Machine type of each replica; ignored with a TPU slice."""
-    accelerator_type: str = ""
+    accelerator_type: Annotated[str, BeforeValidator(api_name)] = ""
     """Accelerator type, such as NVIDIA_TESLA_T4 or NVIDIA_L4; empty for none."""
     accelerator_count: Annotated[int, Field(ge=0, le=16)] = 0
     """Number of accelerators of each replica; 0 for those of the machine type."""

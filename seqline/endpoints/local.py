@@ -22,7 +22,7 @@ from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.endpoints.ports import DIRECT, in_use, is_free
 from seqline.endpoints.process import isolated
 from seqline.endpoints.sampling import FOLDER, Sampling
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +256,7 @@ class LocalBackEnd:
                 raise RefusedError(message) from None
             raise UserError(f"{settings.predict_url} refuses: {message}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise UserError(f"{settings.predict_url} does not answer: {error}") from None
+            raise UnreachableError(f"{settings.predict_url} does not answer: {error}") from None
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
         with self._open(path, body) as response:

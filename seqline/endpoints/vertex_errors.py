@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.vertex_api.errors import transient_errors
 
 
@@ -36,6 +36,7 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except exceptions.PermissionDenied as error:
-        raise UserError(f"Vertex does not let this caller {what}: {error}") from error
+        raise UnreachableError(f"Vertex does not let this caller {what}: {error}") from error
     except (exceptions.GoogleAPIError, *transient_errors()) as error:
-        raise UserError(f"Vertex did not {what}: {error}") from error
+        kind = UnreachableError if isinstance(error, transient_errors()) else UserError
+        raise kind(f"Vertex did not {what}: {error}") from error

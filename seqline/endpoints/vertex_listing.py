@@ -3,7 +3,7 @@
 from typing import Any
 
 from seqline.endpoints.names import model_id
-from seqline.errors import UserError
+from seqline.endpoints.vertex_errors import explained
 from seqline.vertex_api.clients import connect
 
 
@@ -20,14 +20,11 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
     Raises:
         UserError: If Vertex does not answer.
     """
-    from google.api_core.exceptions import GoogleAPIError
     from google.cloud import aiplatform_v1
 
-    try:
+    with explained(f"list the endpoints of {parent}"):
         client = connect(aiplatform_v1.EndpointServiceClient, parent.rpartition("/")[2], api_endpoint)
         found = list(client.list_endpoints(parent=parent))
-    except GoogleAPIError as error:
-        raise UserError(f"the endpoints of {parent} cannot be listed: {error}") from error
     return sorted(
         endpoint.name
         for endpoint in found

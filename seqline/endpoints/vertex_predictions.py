@@ -17,7 +17,7 @@ from typing import Any
 from seqline.endpoints.back_end import NONE, RefusedError
 from seqline.endpoints.events import deltas
 from seqline.endpoints.vertex_hosting import Access, kind_of
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
 from seqline.vertex_api.sessions import authorized_session
@@ -238,10 +238,10 @@ def _explained(endpoint: Any) -> Iterator[None]:
     except GoogleAPICallError as error:
         if error.code in REFUSALS:
             raise RefusedError(str(error.message)) from error
-        raise UserError(f"{endpoint.name} does not answer: {error}") from error
+        raise UnreachableError(f"{endpoint.name} does not answer: {error}") from error
     except (GoogleAPIError, requests.RequestException, *transient_errors()) as error:
         hint = "; only machines in its network reach it" if kind_of(endpoint) == "private" else ""
-        raise UserError(f"{endpoint.name} does not answer: {error}{hint}") from error
+        raise UnreachableError(f"{endpoint.name} does not answer: {error}{hint}") from error
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def find_images(containers: Path, names: Sequence[str]) -> list[str]:
     """
     known = sorted(path.parent.name for path in containers.glob("*/requirements.txt"))
     if not known or not (containers / "Dockerfile").is_file():
-        raise UserError(f"there is no Dockerfile in {containers}; run this in Seqline's repository")
+        raise UserError(f"there is no Dockerfile in {containers}; give the folder of one with --containers")
     for name in names:
         if name not in known:
             raise UserError(f"there is no image {name!r} in {containers}; {nearest(name, known)}")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
+from seqline.documentation import page
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.options import BaseOptions, Fault, OptionsError
 from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
 
-DOCUMENTATION = "https://github.com/seqline/seqline/blob/main/docs/parameters.md"
+DOCUMENTATION = page("parameters.md")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import seqline
 
-EXTRAS = ("laptop",)
+# With cpu, tensorflow-cpu takes the place of tensorflow.
+EXTRAS = ("laptop", "cpu")
+# What images are built of is not the code of a stage.
+OTHERS = {"__pycache__", "context"}
 
 
 def code_key() -> str:
@@ -26,7 +29,8 @@ def code_digest(root: Path) -> str:
     """
     code = hashlib.sha256()
     # Path.rglob follows links on some versions of Python only.
-    folders = (Path(folder) for folder, _, _ in os.walk(root, followlinks=True) if Path(folder).name != "__pycache__")
+    folders = [Path(folder) for folder, _, _ in os.walk(root, followlinks=True)]
+    folders = [folder for folder in folders if not OTHERS & set(folder.relative_to(root).parts)]
     for path in sorted(file for folder in folders for file in folder.iterdir() if file.is_file()):
         code.update(path.relative_to(root).as_posix().encode())
         code.update(path.read_bytes())

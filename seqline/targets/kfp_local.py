@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from seqline.progress import VARIABLE
+from seqline.targets import local_progress
 from seqline.targets.key_metrics import key_metric
 from seqline.targets.replaced import replaced
 from seqline.targets.stage_processes import StageProcesses
@@ -128,6 +130,7 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         finally:
             task.seconds = time.time() - task.started
             running.remove(task)
+            local_progress.remove(run, task.id)
             on_change(task)
 
     def get(self: Any, key: str) -> Any:
@@ -148,7 +151,8 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         task.log.parent.mkdir(parents=True, exist_ok=True)
         if warm_up:
             processes.warm_up(full_command, task.run)
-        return processes.run(full_command, task.run, task.log, env_vars or {}, large)
+        variables = {VARIABLE: str(local_progress.folder_of(task.run, task.id)), **(env_vars or {})}
+        return processes.run(full_command, task.run, task.log, variables, large)
 
     with (
         StageProcesses() as processes,

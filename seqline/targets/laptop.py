@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import signal
 import threading
 import time
@@ -18,21 +17,20 @@ from seqline.endpoints.local_endpoint import can_listen
 from seqline.endpoints.names import KSERVE
 from seqline.endpoints.ports import in_use
 from seqline.endpoints.process import interrupt, start_of
-from seqline.errors import UserError
+from seqline.errors import LOGGED, UserError
 from seqline.names import nearest
 from seqline.paths import expanded
 from seqline.problems import Problem
 from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
 from seqline.targets.kfp_local import LocalTask, load_pipeline, observed
+from seqline.targets.local_progress import update
 from seqline.targets.run_record import read_run, write_run
 from seqline.targets.run_report import copy_reports, write_report
 from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
-
-USER_ERROR = re.compile(r"^seqline\.errors\.UserError: (.*)", re.MULTILINE | re.DOTALL)
 
 # Parameters with input files and folders, several with commas.
 DATA = ("data", "valid_data", "test_data", "feedback", "tokenizer", "previous_corpus", "human_evaluation")
@@ -169,7 +167,9 @@ class Laptop:
         if run not in names:
             hint = nearest(run, names) if names else "`seqline run --data FILE` starts one"
             raise UserError(f"there is no run {run!r} in {self.home.runs}; {hint}")
-        return read_run(self.home.runs / run)
+        found = read_run(self.home.runs / run)
+        update(found)
+        return found
 
     def watch(self, run: str, on_change: OnChange) -> Run:
         """Watches a run of another process to its end."""
@@ -382,7 +382,7 @@ def interruptible() -> Iterator[None]:
 def _reason(task: LocalTask) -> str:
     """Why a stage failed: its message for the user, or else the end of its log."""
     log = task.log.read_text(encoding="utf-8", errors="replace") if task.log.exists() else ""
-    messages = USER_ERROR.findall(log)
+    messages = LOGGED.findall(log)
     if messages:
         return str(messages[-1]).strip()
     end = "\n".join(f"  {line}" for line in log.strip().splitlines()[-5:])

@@ -18,7 +18,8 @@ SCHEMA_VERSION = 2
 # Names of version 1.
 RENAMED = {"place": "root", "figure": "metric"}
 FILE = "run.json"
-TASK_FIELDS = [field.name for field in fields(Task)]
+# The stage itself writes how far it is (targets/local_progress.py).
+TASK_FIELDS = [field.name for field in fields(Task) if field.name != "progress"]
 
 
 def write_run(run: Run) -> None:

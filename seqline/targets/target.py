@@ -31,13 +31,10 @@ from typing import Any, Literal, Protocol
 from seqline.configuration.parameters import Parameters
 from seqline.errors import UserError
 from seqline.problems import Problem
+from seqline.progress import Progress
 
 State = Literal["pending", "running", "succeeded", "cached", "skipped", "failed", "cancelled"]
 ENDED = frozenset({"succeeded", "cached", "skipped", "failed", "cancelled"})
-
-
-class UnreachableError(UserError):
-    """The service does not respond, or rejects this caller. The command ends with exit code 4."""
 
 
 class RunFailedError(UserError):
@@ -60,6 +57,7 @@ class Task:
         metric: The key metric in its artifacts' metadata, such as "BLEU 31.2"; empty if there is none.
         error: Why it failed; empty otherwise.
         id: The argument of `logs`.
+        progress: How far it is, while it runs and if it says so.
     """
 
     name: str
@@ -69,6 +67,7 @@ class Task:
     metric: str = ""
     error: str = ""
     id: str = ""
+    progress: Progress | None = None
 
 
 @dataclass

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from seqline.errors import UserError
+from seqline.vertex_api.first_contact import first_contact
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,18 @@ class Retries:
             UserError: As `explained` does.
         """
         with self.explained(what):
-            for pause in self.pauses:
+            for number, pause in enumerate((*self.pauses, None), start=1):
                 try:
-                    return call()
+                    answer = call()
                 except Exception as error:  # noqa: PERF203 (a call over the network is slower)
-                    if not self.transient(error):
+                    gives_up = first_contact.gives_up(error, number)
+                    if pause is None or gives_up or not self.transient(error):
                         raise
                     self.pause(what, error, pause)
-            return call()
+                else:
+                    first_contact.answered = True
+                    return answer
+            raise AssertionError  # the last attempt returns or raises
 
     def write(self, what: str, look: Callable[[], T | None], call: Callable[[], T]) -> T:
         """Creates something once, even when the response is lost: it is looked up before every attempt.
@@ -86,5 +91,6 @@ class Retries:
             error: Why it failed.
             pause: Seconds.
         """
-        log.info("cannot %s yet (%s); retrying in %g s", what, error, pause)
+        log.info("cannot %s yet: %s", what, error)
+        log.warning("cannot %s yet; trying again in %g s", what, pause)
         self.sleep(pause)

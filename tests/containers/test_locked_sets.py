@@ -151,6 +151,15 @@ def test_an_image_holds_all_that_its_stages_import(image: str, stages: set[str])
     assert not missing
 
 
+def test_the_small_set_of_a_laptop_has_the_tested_versions_and_one_tensorflow() -> None:
+    small, whole = locked_in(ROOT / "requirements-laptop.txt"), locked("")
+    assert small.pop("tensorflow-cpu") == whole["tensorflow"]
+    assert "tensorflow" not in small
+    assert small.items() <= whole.items()
+    needed = {canonicalize_name(requirement.name) for requirement in required("laptop")}
+    assert needed - {"tensorflow"} <= small.keys()
+
+
 def test_the_build_tools_are_locked_and_agree_with_the_laptops_set() -> None:
     tools, laptop = locked_in(ROOT / "requirements-build.txt"), locked("")
     backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]

@@ -8,7 +8,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from seqline import accelerators
-from seqline.accelerators import REQUIRED, require_gpu
+from seqline.accelerators import MACHINES, REQUIRED, require_gpu
+from seqline.components.deploy.options import Options
+from seqline.configuration.resources import Resources
+from seqline.configuration.vertex import TrainingJob
 from seqline.errors import UserError
 
 
@@ -82,3 +85,24 @@ def test_without_a_gpu_the_error_says_why(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     with pytest.raises(UserError, match=f"this image is for GPUs, but {reason}"):
         require_gpu()
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("nvidia-l4", "NVIDIA_L4"),
+        ("NVIDIA_TESLA_T4", "NVIDIA_TESLA_T4"),
+        ("Nvidia-Tesla-T4", "NVIDIA_TESLA_T4"),
+        ("tpu-v3", "TPU_V3"),
+        ("nvidia.com/gpu", "nvidia.com/gpu"),
+        ("google.com/tpu", "google.com/tpu"),
+        ("", ""),
+    ],
+)
+def test_an_accelerator_has_one_spelling_wherever_it_is_written(given: str, name: str) -> None:
+    assert Resources(accelerator=given).accelerator == name
+    if not name.startswith("google"):
+        assert TrainingJob(accelerator_type=given).accelerator_type == name
+    if name in MACHINES or "/gpu" in name:
+        machine = {"NVIDIA_L4": "g2-standard-8"}.get(name, "n1-standard-8")
+        assert Options(accelerator_type=given, machine_type=machine).accelerator_type == name

@@ -28,6 +28,7 @@ from tests.stand_ins.server import Answer, ApiError, Faults, Request, serving
 from tests.stand_ins.vertex.pipelines import tasks
 
 BASE = "/apis/v2beta1/"
+POD_LOG = re.compile(r"/apis/v1alpha1/runs/[^/]+/nodes/([^/]+)/log")
 ENDED = {"SUCCEEDED", "FAILED", "CANCELED"}
 KINDS = re.compile(r"(?:dict\(str, (\w+)\)|list\[(\w+)\]|(\w+))")
 
@@ -67,6 +68,7 @@ class KfpServer:
         failing: Error messages by the names of tasks that fail.
         pace: The time that passes after each request; enabled recurring runs start their runs meanwhile.
         started: The recurring run's name and the minute of each run that a recurring run started.
+        logs: By the name of a pod, what it printed.
         tag: Its version.
         multi_user: Whether users have namespaces of their own.
         gate: What logs callers in; without one everybody may do everything.
@@ -86,6 +88,7 @@ class KfpServer:
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     recurring: dict[str, dict[str, Any]] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
     now: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc))
 
     @classmethod
@@ -134,6 +137,11 @@ class KfpServer:
         self.now = max(self.now, until)
 
     def _answer(self, request: Request) -> Answer:
+        if wanted := POD_LOG.fullmatch(request.path):
+            # ReadRunLogV1 in backend/src/apiserver/server/run_log_server.go.
+            if wanted[1] not in self.logs:
+                raise ApiError(500, f'pods "{wanted[1]}" not found')
+            return Answer(self.logs[wanted[1]].encode(), content_type="text/plain")
         path, query = request.path.removeprefix(BASE), dict(request.query)
         if path == "healthz":
             # newHealthzResponse in backend/src/apiserver/main.go; kfp's client leaves out the first two.

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from seqline.errors import UserError
+from seqline.documentation import page
+from seqline.errors import UnreachableError, UserError
+from seqline.vertex_api.first_contact import first_contact, reason_of
 from seqline.vertex_api.retries import Retries
 
 log = logging.getLogger(__name__)
@@ -255,7 +257,7 @@ class Cluster:
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
             _preload_content=not stream,
-            _request_timeout=TIMEOUT,
+            _request_timeout=(first_contact.connect_seconds(TIMEOUT[0]), TIMEOUT[1]),
         )
 
 
@@ -294,8 +296,8 @@ def _explained(what: str) -> Iterator[None]:
         message = _status(error).get("message") or error.reason or error.body
         hint = {
             401: "; the credentials are not valid or have expired",
-            403: "; docs/kserve.md has the role that it needs",
+            403: f"; {page('kserve.md')} has the role that it needs",
         }.get(error.status, "")
-        raise UserError(f"cannot {what}: {message}{hint}") from error
+        raise (UnreachableError if hint else UserError)(f"cannot {what}: {message}{hint}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise UserError(f"cannot {what}: the cluster does not answer: {error}") from error
+        raise UnreachableError(f"cannot {what}: the cluster does not answer: {reason_of(error)}") from error

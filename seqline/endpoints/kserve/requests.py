@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from seqline.endpoints.back_end import NONE, RefusedError, Reply
 from seqline.endpoints.events import deltas
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 
 TIMEOUT = (10.0, 600.0)
 # Statuses of a request that fails because of what it holds; it fails again.
@@ -138,7 +138,7 @@ class Requests:
         if response.status_code in REFUSALS and response.headers.get("Content-Type", "").startswith("application/json"):
             raise RefusedError(message)
         if response.status_code in (301, 302, 303, 307, 308, 401, 403):
-            raise UserError(
+            raise UnreachableError(
                 f"{address} asks for a login (status {response.status_code}): set {TOKEN_FILE} to a file with a bearer "
                 "token" + (" that is valid" if token else "")
             )
@@ -163,7 +163,7 @@ class Requests:
             yield
         except requests.RequestException as error:
             hint = "" if self.gateway else "; where its name does not resolve, give the address of the ingress gateway"
-            raise UserError(f"{address} does not answer: {error}{hint}") from error
+            raise UnreachableError(f"{address} does not answer: {error}{hint}") from error
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise UserError(f"{address} does not answer as Seqline's server does: {error!r}") from error
 

@@ -13,18 +13,19 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.inputs.kfp_launcher import NAMESPACE as POD_NAMESPACE
 from seqline.paths import expanded
 from seqline.targets.kubeflow.login import Login
 from seqline.targets.kubeflow.versions import Server, server_api
-from seqline.targets.target import UnreachableError
+from seqline.vertex_api.first_contact import first_contact, reason_of
 from seqline.vertex_api.retries import Retries
 
 T = TypeVar("T")
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 BRIEF = (0.5,)
 """Pauses of a check, which a person waits for."""
+CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
 UNAVAILABLE = {429, 502, 503, 504}
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -76,7 +77,9 @@ class Connection:
             )
         pool = client._run_api.api_client.rest_client.pool_manager.connection_pool_kw
         # A redirect leads to a login page, which is not an answer.
-        pool["retries"] = Retry(3, redirect=0, raise_on_redirect=False)
+        # Where nobody answers, `Retries` tries again.
+        pool["retries"] = Retry(3, connect=0, redirect=0, raise_on_redirect=False)
+        _limit(client._run_api.api_client.rest_client)
         return client
 
     @cached_property
@@ -124,6 +127,17 @@ class Connection:
             UnreachableError: If there is no response, or this caller has no permission.
         """
         return self._retries.read(what, lambda: self._call(call))
+
+    def once(self, call: Callable[[Any], T]) -> T:
+        """Calls something that is not worth a second attempt.
+
+        Args:
+            call: Takes the client.
+
+        Raises:
+            ApiException: Of kfp's client, as it is.
+        """
+        return self._call(call)
 
     def write(self, what: str, look: Callable[[Any], T | None], call: Callable[[Any], T]) -> T:
         """Creates something once, even when the response is lost: it is looked up before every attempt.
@@ -211,7 +225,22 @@ class Connection:
                     f"cannot {what}: the certificate of {host} is not trusted; set targets.kubeflow.ca_file to the "
                     f"file with its authority ({error})"
                 ) from None
-            raise UnreachableError(f"cannot {what}: {host} does not answer: {error}") from None
+            raise UnreachableError(f"cannot {what}: {host} does not answer: {reason_of(error)}") from None
+
+
+def _limit(rest: Any) -> None:
+    """Gives every request a time limit: kfp's client has none, and a host that drops packets would hold it for minutes.
+
+    Args:
+        rest: The REST client of kfp, which all of its APIs share.
+    """
+    request = rest.request
+
+    def limited(*words: Any, **more: Any) -> Any:
+        limits = first_contact.connect_seconds(CONNECT_SECONDS), READ_SECONDS
+        return request(*words, **{**more, "_request_timeout": more.get("_request_timeout") or limits})
+
+    rest.request = limited
 
 
 def _refusal(error: Any, host: str) -> str:

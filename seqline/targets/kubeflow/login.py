@@ -17,9 +17,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from seqline.configuration.kubeflow import KubeflowTarget
-from seqline.errors import UserError
+from seqline.documentation import page
+from seqline.errors import UnreachableError, UserError
 from seqline.paths import expanded
-from seqline.targets.target import UnreachableError
 
 POD_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 (a path)
 POD_TOKEN_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 (a name)
@@ -269,7 +269,7 @@ class Login:
         if not failed:
             wants = next((key for mark, key in MARKS.items() if mark in answer), ".token_file, .dex or .iap_client_id")
             said = f" ({answer})" if answer else ""
-            advice = f"set {FIELD}{wants} (docs/kubeflow.md, Login)"
+            advice = f"set {FIELD}{wants}; see {page('kubeflow.md', 'Login')}"
             return f"{self.settings.host} wants a login{said}, and none is set; {advice}"
         tried = "; ".join(f"{number}. {one.way}: {one.reason}" for number, one in enumerate(failed, start=1))
         return f"cannot log in to {self.settings.host}; tried {tried}"

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,13 @@ from seqline.configuration.parameters import Parameters, read_parameters
 from seqline.errors import UserError
 from seqline.problems import Problem
 from seqline.targets.kubeflow.connection import BRIEF, Connection
+from seqline.targets.kubeflow.progress import SECONDS, newest_record
 from seqline.targets.kubeflow.schedules import UPDATABLE, Schedules
 from seqline.targets.kubeflow.tags import move, require, resolve
 from seqline.targets.kubeflow.tpu import check_resource, check_slice
 from seqline.targets.schedule_plan import changed_fields
 from seqline.targets.target import OnChange, Run, Schedule, State, Task, Template, UnsupportedError
+from seqline.targets.task_progress import TaskProgress
 
 if TYPE_CHECKING:
     from seqline.configuration import Configuration
@@ -61,6 +63,7 @@ class Kubeflow:
         self.settings = settings
         self.connection = Connection(settings, sleep)
         self.plans = Schedules(self.connection)
+        self.progress = TaskProgress(partial(newest_record, self.connection), SECONDS)
 
     @cached_property
     def checked(self) -> Connection:
@@ -172,7 +175,8 @@ class Kubeflow:
             if not newest:
                 raise UserError("there is no run on this server; `seqline run --target kubeflow` starts one")
             run = newest[0].id
-        return self._shown(self.connection.read(f"look up run {run}", lambda client: client.get_run(run)))
+        found = self._shown(self.connection.read(f"look up run {run}", lambda client: client.get_run(run)))
+        return self.progress.update(found)
 
     def watch(self, run: str, on_change: OnChange) -> Run:
         """Watches a run to its end."""

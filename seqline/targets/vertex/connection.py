@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from seqline.configuration.vertex import VertexTarget
-from seqline.errors import UserError
-from seqline.targets.target import UnreachableError
+from seqline.errors import UnreachableError, UserError
 from seqline.targets.vertex.roles import role_of
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
+from seqline.vertex_api.first_contact import is_silence, reason_of
 from seqline.vertex_api.retries import Retries
 
 T = TypeVar("T")
@@ -149,7 +149,8 @@ class Connection:
             raise UserError(f"cannot {what}: {_message(error)}") from None
         except (*transient_errors(), exceptions.GoogleAPICallError, GoogleAuthError) as error:
             where = self.settings.api_endpoint or scope
-            raise UnreachableError(f"cannot {what}: {where} does not answer: {_message(error)}") from None
+            said = reason_of(error) if is_silence(error) else _message(error)
+            raise UnreachableError(f"cannot {what}: {where} does not answer: {said}") from None
 
     def _hint(self, message: str) -> str:
         """Names the role of a permission that is missing, as far as the service's message names the permission."""

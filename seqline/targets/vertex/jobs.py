@@ -15,6 +15,7 @@ from seqline.targets.target import Run, State, Task
 from seqline.targets.vertex.carried import require_carried
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.console import run_page
+from seqline.targets.vertex.progress import LOGGING, line_of, log_query
 
 MANAGED = {"managed-by": "seqline"}
 JOB_STATES: dict[str, State] = {
@@ -39,7 +40,6 @@ TASK_STATES: dict[str, State] = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
-LOGGING = "https://logging.googleapis.com"
 
 
 def new_id(pipeline: str) -> str:
@@ -195,16 +195,11 @@ class Jobs:
 
     def _lines(self, job: str) -> Iterator[str]:
         base = self.settings.api_endpoint.rstrip("/") if self.connection.plain else LOGGING
-        query = {
-            "resourceNames": [f"projects/{self.settings.project}"],
-            "filter": f'resource.type="ml_job" AND resource.labels.job_id="{job}"',
-            "orderBy": "timestamp asc",
-            "pageSize": 1000,
-        }
+        query = log_query(self.settings.project, job)
         while True:
             answer = self.connection.read("read the logs", lambda: self._entries(f"{base}/v2/entries:list", query))
             for entry in answer.get("entries", []):
-                yield entry.get("textPayload") or entry.get("jsonPayload", {}).get("message", "")
+                yield line_of(entry)
             if not answer.get("nextPageToken"):
                 return
             query["pageToken"] = answer["nextPageToken"]

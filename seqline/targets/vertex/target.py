@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from seqline.errors import UserError
 from seqline.problems import Problem
 from seqline.targets.schedule_plan import changed_fields
 from seqline.targets.target import OnChange, Run, Schedule, Template
+from seqline.targets.task_progress import TaskProgress
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.jobs import Jobs, new_id, pipeline_job
+from seqline.targets.vertex.progress import SECONDS, newest_record
 from seqline.targets.vertex.schedules import UPDATABLE, Schedules
 from seqline.targets.vertex.templates import Templates, digest
 
@@ -45,6 +48,7 @@ class Vertex:
         self.jobs = Jobs(self.connection)
         self.templates = Templates(self.connection)
         self.plans = Schedules(self.connection)
+        self.progress = TaskProgress(partial(newest_record, self.connection), SECONDS)
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         """Writes the portable spec with the configuration's placement on Vertex."""
@@ -134,7 +138,7 @@ class Vertex:
 
     def describe(self, run: str) -> Run:
         """Looks a run up; `latest` is the newest."""
-        return self.jobs.find(run)
+        return self.progress.update(self.jobs.find(run))
 
     def watch(self, run: str, on_change: OnChange) -> Run:
         """Watches a run to its end."""

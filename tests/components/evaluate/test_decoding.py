@@ -3,15 +3,18 @@
 import logging
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tensorflow as tf
 
+import seqline.progress
 from seqline.components.evaluate import decoding
 from seqline.components.evaluate.decoding import Progress, decode, latencies, score_references, scoring
 from seqline.errors import UserError
+from seqline.progress import VARIABLE, newest
 
 
 class Model:
@@ -142,9 +145,12 @@ def test_progress_is_logged_every_ten_seconds_and_at_the_end(
     ]
 
 
-def test_progress_is_told_of_every_batch() -> None:
+def test_progress_is_told_of_every_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seqline.progress, "FILE_SECONDS", 0.0)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     progress = Progress(50)
     done = []
     monitored = SimpleNamespace(advance=lambda sentences: (progress.advance(sentences), done.append(progress.done)))
     decode(Model(), TEXTS, 16, monitored)
     assert done == [16, 32, 48, 50]
+    assert str(newest(tmp_path)).startswith("decoding 50 of 50 sentences")

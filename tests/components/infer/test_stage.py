@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
 
+from seqline import progress
 from seqline.artifacts.predictions import Predictions
 from seqline.components.infer import stage
 from seqline.components.infer.options import Options
@@ -20,7 +21,11 @@ from seqline.endpoints.local_endpoint import Endpoint
 from seqline.errors import UserError
 
 
-def test_every_line_has_its_prediction_in_the_order_of_the_input(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_every_line_has_its_prediction_in_the_order_of_the_input(
+    toy_models: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "FILE_SECONDS", 0.0)
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
     lines = [f"line {number} {'x' * (number * 7 % 50)}" for number in range(57)]
     (tmp_path / "in.txt").write_text("\n".join(lines))
     counts = infer(
@@ -29,7 +34,8 @@ def test_every_line_has_its_prediction_in_the_order_of_the_input(toy_models: Sim
     assert (counts.lines, counts.predicted) == (57, 57)
     rows = list(Predictions(tmp_path / "out").read())
     assert rows == [{"instance": line, "prediction": {"text": line.upper(), "score": 0.0}} for line in lines]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out", "progress"]
+    assert str(progress.newest(tmp_path / "progress")).startswith("6 of 6 shards")
 
 
 def test_malformed_lines_are_counted_and_keep_their_position(toy_models: SimpleNamespace, tmp_path: Path) -> None:

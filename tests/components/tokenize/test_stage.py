@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqline import progress
 from seqline.artifacts.corpus import Corpus, Manifest, Split
 from seqline.artifacts.reference import SOURCES, TOKEN_BUCKETS, Sources
 from seqline.components.tokenize.options import Options
@@ -51,8 +52,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "x\t" + "immer weiter und hier noch vieles andere mehr",
         "lang " * 60 + "\t" + "lange " * 60,
     ]
-    run(folder, [*rows(100), *odd])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "FILE_SECONDS", 0.0)
+        patch.setenv(progress.VARIABLE, str(folder / "progress"))
+        run(folder, [*rows(100), *odd])
     return folder
+
+
+def test_the_stage_says_how_far_it_is(made: Path) -> None:
+    assert str(progress.newest(made / "progress")).startswith("encoding 102 of 102 pairs")
 
 
 def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:

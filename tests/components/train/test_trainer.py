@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqline import progress
 from seqline.artifacts.corpus import Corpus
 from seqline.components.train.batches import Batches
 from seqline.components.train.history import describe
@@ -236,9 +237,18 @@ def test_an_epoch_of_sampled_segmentations_that_is_killed_continues_in_its_windo
     assert sampled == order[4:]
 
 
-def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(room: Room, tmp_path: Path) -> None:
+def test_the_weights_of_the_best_epoch_are_those_of_before_the_kill(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "FILE_SECONDS", 0.0)
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
     first = room.trainer(tmp_path, kill=(2, 2), scores={1: 90.0})
     killed(first)
+    said = progress.newest(tmp_path / "progress")
+    assert said is not None
+    assert said.text.startswith("epoch 2 of")
+    assert said.values["valid BLEU"] == 90.0
+    monkeypatch.delenv(progress.VARIABLE)
     again = room.trainer(tmp_path, epochs=2, scores={2: 10.0})
     again.run()
     assert again.best_epoch == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from seqline import progress
 from seqline.artifacts.tuning import Trial, best_of, read_trials
 from seqline.compiling.compiler import parameters_of
 from seqline.components.train.options import Options as Training
@@ -46,6 +47,8 @@ with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w") as file:
         loss = abs(math.log(rate / 0.003)) + 1 / epoch
         print(json.dumps({"valid_loss": str(loss), "global_step": str(epoch)}), file=file, flush=True)
         state.write_text(str(epoch))
+        record = {"text": f"epoch {epoch} of {flags['epochs']}", "share": 1.0, "values": {"loss": 1.5}}
+        Path(os.environ["SEQLINE_PROGRESS"], "progress.json").write_text(json.dumps(record))
         if f"{trial}.{epoch}" == os.environ.get("WAIT_AT"):
             Path(os.environ["WAITING"]).write_text("here")
             signal.pause()
@@ -98,6 +101,14 @@ def test_the_first_trial_has_the_given_options_and_the_best_is_no_worse(tmp_path
     assert best.value is not None
     assert best.value <= trials[0].value
     assert len(trials) == 8
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_search_says_which_trial_runs_and_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FILE_SECONDS", 0.0)
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
+    study(tmp_path, trials=1).run()
+    assert str(progress.newest(tmp_path / "progress")) == "trial 1 of 1, epoch 2 of 2, loss 1.5"
 
 
 @pytest.mark.usefixtures("quick")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from seqline.cli import main
+from seqline.cli.exit_codes import ExitCode
 from seqline.cli.predict import _parameter
 from seqline.endpoints.local import LocalBackEnd
 from seqline.endpoints.local_endpoint import Endpoint, Settings
@@ -54,7 +55,6 @@ def test_describe_shows_shares_aliases_and_metrics(home: Path, capsys: pytest.Ca
         (["endpoint", "traffic", "1=50"], "the sum of the shares must be 100%, not 50%"),
         (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; there are: 1, 2"),
         (["endpoint", "traffic", "half"], "'half' is not a share"),
-        (["predict", "Hello"], "is not running; `seqline endpoint start` starts it"),
     ],
 )
 def test_a_wrong_command_is_one_message(
@@ -62,6 +62,71 @@ def test_a_wrong_command_is_one_message(
 ) -> None:
     assert main([*words, "--home", str(home)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_stopped_endpoint_is_unreachable(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "Hello", "--home", str(home)]) == ExitCode.UNREACHABLE == 4
+    assert "is not running; `seqline endpoint start` starts it" in capsys.readouterr().err
+
+
+def second(home: Path, name: str) -> None:
+    """Adds an endpoint without versions."""
+    Endpoint(home / "endpoints" / name).write(Settings(name, "127.0.0.1", 8502))
+
+
+def test_the_configuration_names_the_folder_and_the_endpoint(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second(home, "other")
+    monkeypatch.chdir(tmp_path)
+    laptop = f"targets: {{laptop: {{home: {home}, endpoint: demo}}}}\n"
+    Path("seqline.yaml").write_text(laptop, encoding="utf-8")
+    assert main(["endpoint", "describe", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "demo"
+    assert main(["endpoint", "list", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["demo", "other"]
+    assert main(["endpoint", "describe", "other", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "other"
+    Path("seqline.yaml").write_text(laptop.replace("demo", "gone"), encoding="utf-8")
+    assert main(["endpoint", "rollback", "--yes"]) == 1
+    assert "there is no endpoint 'gone'; there are: demo, other" in capsys.readouterr().err
+
+
+def test_another_target_s_endpoint_is_its_parameter(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    vertex = "{project: a-project, location: europe-west4, pipeline_root: gs://a-bucket/root%s}"
+    Path("seqline.yaml").write_text(f"targets: {{vertex: {vertex % ''}}}\n", encoding="utf-8")
+    assert main(["endpoint", "describe", "--target", "vertex"]) == 1
+    assert "the configuration names no endpoint for vertex: set parameters.endpoint" in capsys.readouterr().err
+    own = vertex % ", parameters: {endpoint: projects/a-project/locations/europe-west4/endpoints/mt}"
+    Path("seqline.yaml").write_text(f"target: vertex\ntargets: {{vertex: {own}}}\n", encoding="utf-8")
+    found = []
+    monkeypatch.setattr("seqline.endpoints.opening.open_back_end", lambda name, **rest: found.append(name) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["endpoint", "traffic", "1=100"])
+    assert found == ["projects/a-project/locations/europe-west4/endpoints/mt"]
+
+
+def test_a_broken_configuration_does_not_keep_from_stopping(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seqline.yaml").write_text("targts: {}\n", encoding="utf-8")
+    assert main(["endpoint", "stop", "--home", str(home), "--yes"]) == 0
+    assert "warning: the configuration is not used: seqline.yaml" in capsys.readouterr().err
+    assert main(["endpoint", "stop", "--config", "seqline.yaml", "--yes"]) == 1
+
+
+def test_variables_name_the_folder_and_the_endpoint(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second(home, "other")
+    for name, value in {"HOME": str(home), "ENDPOINT": "demo", "JSON": "1", "YES": "1"}.items():
+        monkeypatch.setenv(f"SEQLINE_{name}", value)
+    assert main(["endpoint", "stop"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "demo", "stopped": False}]
 
 
 def test_stopping_a_stopped_endpoint_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

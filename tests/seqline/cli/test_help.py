@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import typer
 from typer.main import get_command
 
 from seqline.cli import app, main
+from seqline.cli.examples import commands
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.options import at_home
 from seqline.cli.verbosity import Verbosity, without_flags
-from seqline.errors import UserError
-from seqline.targets.target import RunFailedError, UnreachableError
+from seqline.errors import UnreachableError, UserError
+from seqline.targets.target import RunFailedError
 
 HEAVY = {"kfp", "tensorflow", "keras", "yaml", "apache_beam", "numpy", "fastapi", "jinja2", "rich"}
 
@@ -143,3 +145,56 @@ def test_options_name_what_they_take() -> None:
                 assert parameter.metavar, f"{command.name} {parameter.name}"
 
     check(get_command(app))
+
+
+COMMANDS = dict(commands(get_command(app)))
+PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_help_ends_with_examples_that_the_command_accepts(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == 0
+    shown = capsys.readouterr().out.partition("Examples:\n")[2].splitlines()
+    assert shown
+    for line in shown:
+        _, *arguments = shlex.split(line.partition(" > ")[0])
+        assert tuple(arguments[: len(words)]) == words
+        # Parsing checks flags, choices and the number of arguments; nothing runs.
+        COMMANDS[words].make_context("seqline", arguments[len(words) :], resilient_parsing=False)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_prints_json_and_the_documentation_has_its_shape(words: tuple[str, ...]) -> None:
+    assert any("--json" in parameter.opts for parameter in COMMANDS[words].params)
+    shapes = re.findall(r"(?m)^\| `([^`]+)` \| (object|array|object a line)\b", PAGE.partition("## JSON")[2])
+    assert " ".join(words) in dict(shapes)
+
+
+def test_the_documentation_lists_every_variable_with_its_option() -> None:
+    rows = dict(re.findall(r"(?m)^\| `(SEQLINE_[A-Z_]+)` \| `([a-z-]+)`", PAGE))
+    parameters = [*get_command(app).params, *(one for command in COMMANDS.values() for one in command.params)]
+    known = {
+        str(one.envvar): f"--{'endpoint' if one.param_type_name == 'argument' else max(one.opts, key=len)[2:]}"
+        for one in parameters
+        if one.envvar
+    }
+    assert rows == known
+
+
+def test_a_shared_option_has_a_variable() -> None:
+    shared = {"config", "target", "pipeline", "home", "endpoint", "address", "api_endpoint", "as_json", "yes"}
+    for words, command in COMMANDS.items():
+        for one in command.params:
+            # The target of a corpus is a language, the pipeline of a run its name in a spec, and images have a folder.
+            others = {"target": ("sample",), "pipeline": ("runs",), "home": ("images",)}
+            repeats = words[0] in others.get(one.name, ())
+            if one.name in shared and not repeats:
+                assert one.envvar, (words, one.name)
+
+
+@pytest.mark.parametrize(("value", "verbose"), [("1", True), ("true", True), ("0", False), ("", False)])
+def test_a_variable_sets_a_flag(value: str, verbose: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQLINE_VERBOSE", value)
+    assert without_flags(["check"])[0].verbose == verbose

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from seqline.cli.watching import Watch, show_summary
+from seqline.cli.json_output import plain
+from seqline.cli.watching import Watch, run_content, show_run, show_summary
+from seqline.progress import Progress
 from seqline.targets.target import Run, Task
 
 RULE = {"passed": False, "reason": "BLEU 3.00 is below 20."}
@@ -42,3 +44,34 @@ def test_every_task_from_the_cache_has_a_line_though_it_has_no_job(capsys: pytes
     for _ in range(2):
         watch.show(Run("r", "p", "vertex", tasks=[Task("tokenize", "cached"), Task("train", "cached")]))
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["tokenize", "train"]
+
+
+def test_sentences_are_whole_in_a_pipe_and_their_brackets_are_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = {"source": "[bold]a", "output": "word " * 60 + "[/]"}
+    shown_lines = shown(
+        tmp_path,
+        capsys,
+        decision={"blessed": False, "rules": [RULE]},
+        metrics={"bleu": {"value": 3.0}, "chrf": {"value": 4.0}},
+        champion_metrics={"bleu": {"value": 2.0}},
+        samples=[sample],
+    ).splitlines()
+    assert shown_lines[:3] == ["METRIC  CHALLENGER  CHAMPION", "bleu    3.00        2.00", "chrf    4.00        -"]
+    assert f"  → {sample['output']}" in shown_lines
+    assert "  [bold]a" in shown_lines
+
+
+def test_the_tasks_of_a_run_are_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("epoch 3 of 7", values={"loss": 2.0})
+    tasks = [Task("tokenize", "succeeded", 1.0, 12.3, "x" * 200), Task("train", "running", 2.0, 1.0, progress=progress)]
+    show_run(Run("r", "p", "vertex", "running", tasks=tasks))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "r: running"
+    assert lines[1].split() == ["STAGE", "STATE", "TIME", "METRIC"]
+    assert lines[2].split() == ["tokenize", "succeeded", "12.3", "s", "x" * 200]
+    assert lines[3].endswith("epoch 3 of 7, loss 2")
+    assert json.loads(json.dumps(plain(run_content(Run("r", "p", "vertex", tasks=tasks)))))["tasks"][1]["progress"][
+        "text"
+    ] == ("epoch 3 of 7")

@@ -12,13 +12,18 @@ from seqline.targets.target import Run
 
 @dsl.component(base_image="anything:1", install_kfp_package=False)
 def write(text: str, note: Output[Artifact], metrics: Output[Metrics]) -> bool:
+    import os
     from pathlib import Path
+
+    from seqline import progress
 
     metrics.log_metric("letters", len(text))  # metadata only, without a file
 
     Path(note.path).parent.mkdir(parents=True, exist_ok=True)
     Path(note.path).write_text(text)
     print("wrote", text)
+    progress.report(lambda: progress.Progress(f"letter {len(text)}"))
+    print("said", progress.newest(Path(os.environ["SEQLINE_PROGRESS"])))
     return bool(text)
 
 
@@ -116,6 +121,8 @@ def test_a_run_reports_every_task_and_writes_its_log(spec: Path, tmp_path: Path)
     ]
     assert "read hello" in (result.folder / "logs" / "read.log").read_text()
     assert (result.folder / "write" / "note").read_text() == "hello"
+    assert "said letter 5" in (result.folder / "logs" / "write.log").read_text()
+    assert not (result.folder / "progress").exists()
 
 
 @shared

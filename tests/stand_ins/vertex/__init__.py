@@ -24,7 +24,11 @@ from tests.stand_ins.vertex.state import NUMBER, PROJECT, Clock, Operations
 
 OPERATION = re.compile(r"/(?:v1|ui)/(projects/[^:]*/operations/[^/:]+)(?::(wait|cancel))?")
 OPERATIONS = re.compile(r"/(?:v1|ui)/(projects/[^:]*)/operations")
-LOG_FILTER = re.compile(r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)"')
+LOG_FILTER = re.compile(
+    r'resource\.type="ml_job" AND resource\.labels\.job_id="([^"]+)"'
+    # A part of a field: cloud.google.com/logging/docs/view/logging-query-language#comparisons.
+    r'(?: AND \(textPayload:"([^"]+)" OR jsonPayload\.message:"\2"\))?'
+)
 PREDICTIONS = ("Predict", "RawPredict", "StreamRawPredict")
 
 __all__ = ["NUMBER", "PROJECT", "VertexStandIn"]
@@ -102,10 +106,12 @@ class VertexStandIn:
 
     def _logs(self, query: dict[str, Any]) -> Answer:
         """Cloud Logging's entries of one custom job, one in a page."""
-        wanted = LOG_FILTER.search(query["filter"])
+        wanted = LOG_FILTER.fullmatch(query["filter"])
         if set(query) - {"resourceNames", "filter", "orderBy", "pageSize", "pageToken"} or not wanted:
             raise ApiError(400, f"Invalid query {query}")
         lines, start = self.pipelines.logs.get(wanted[1], []), int(query.get("pageToken") or 0)
+        lines = [line for line in lines if not wanted[2] or wanted[2] in line]
+        lines = lines[::-1] if query.get("orderBy") == "timestamp desc" else lines
         page = [{"textPayload": line, "severity": "INFO"} for line in lines[start : start + 1]]
         more = {"nextPageToken": str(start + 1)} if start + 1 < len(lines) else {}
         return Answer(json.dumps({"entries": page, **more}).encode())

@@ -11,10 +11,10 @@ import yaml
 from urllib3.exceptions import HTTPError
 
 from seqline.configuration import Configuration
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.schedule_plan import carry_out, plan
-from seqline.targets.target import Schedule, UnreachableError, UnsupportedError
+from seqline.targets.target import Schedule, UnsupportedError
 from tests.stand_ins.kfp_server import KfpServer
 
 FAULTS = [None, *(pytest.param(kind, marks=pytest.mark.e2e) for kind in ("lost answer", "503"))]

@@ -12,12 +12,11 @@ import yaml
 
 from seqline.configuration import Configuration
 from seqline.configuration.kubeflow import KubeflowTarget
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.kubeflow.connection import Connection
 from seqline.targets.kubeflow.dex import DexWay
 from seqline.targets.kubeflow.login import Login, require_safe
-from seqline.targets.target import UnreachableError
 from tests.seqline.targets.kubeflow.test_kubeflow import SPEC
 from tests.stand_ins.kfp_gate import AUDIENCE, CLIENT_ID, Gate, Identity, key_file, signed
 from tests.stand_ins.kfp_server import KfpServer

@@ -9,13 +9,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
-from seqline.cli.costs import show, show_estimate, show_taken
+from seqline.cli.costs import content_of, show, show_estimate, show_taken
 from seqline.components.train.preflight.slices import TPUS
 from seqline.configuration import Configuration
-from seqline.errors import UserError
-from seqline.targets.target import Run, Task, UnreachableError
+from seqline.errors import UnreachableError, UserError
+from seqline.targets.target import Run, Task
 from seqline.targets.vertex import Vertex
 from seqline.targets.vertex.costs import Limits, Machine, Times, estimate, history, machines, read_prices, taken
 from tests.sharing import made_once
@@ -87,7 +86,7 @@ def test_trials_that_never_ran_take_their_limit(trials: int, hours: float) -> No
 
 def test_the_options_of_a_run_limit_its_estimate(tuning: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = {"tuning": {"trials": 4, "trial_minutes": 30}}
-    show_estimate(Console(width=200), target({}), str(tuning), arguments, None)
+    show_estimate(target({}), str(tuning), arguments, None)
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "hyperparameter-tuning-job" in one]
     assert "2 x n1-standard-8 with 2 x NVIDIA_TESLA_T4  2.00" in line
 
@@ -174,8 +173,7 @@ def test_what_a_run_took_leaves_out_what_was_cached() -> None:
 def test_an_estimate_is_shown_with_its_date_and_what_is_unknown(
     spec: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    console = Console(width=200)
-    show_estimate(console, target(RUNS), str(spec), {}, None)
+    show_estimate(target(RUNS), str(spec), {}, None)
     shown = capsys.readouterr().out
     assert "2 x n1-standard-8 with 2 x NVIDIA_TESLA_T4, spot" in shown
     assert "tokenize on Dataflow, at most" in shown
@@ -188,15 +186,15 @@ def test_an_estimate_is_shown_with_its_date_and_what_is_unknown(
         and (Path(__file__).parents[4] / "seqline/targets/vertex/prices.yaml").read_text()
     )
     mine.write_text(text.replace("currency: USD", "currency: EUR").replace(str(PRICES.date), "2030-01-01"))
-    show_taken(console, yaml.safe_load(spec.read_text()), RUNS["old"], mine)
+    show_taken(yaml.safe_load(spec.read_text()), RUNS["old"], mine)
     assert "EUR at the prices of 2030-01-01" in capsys.readouterr().out
 
 
 def test_elsewhere_a_run_has_hours_and_no_price(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_estimate(Console(width=200), target(RUNS, "laptop"), str(spec), {}, None)
-    shown = capsys.readouterr().out
-    assert "on target laptop a run has no price" in shown
-    assert "USD" not in shown
+    show_estimate(target(RUNS, "laptop"), str(spec), {}, None)
+    shown = capsys.readouterr()
+    assert "on target laptop a run has no price" in shown.err
+    assert "USD" not in shown.out
 
 
 def test_machines_are_shown_before_the_first_login(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,10 +202,10 @@ def test_machines_are_shown_before_the_first_login(spec: Path, capsys: pytest.Ca
         raise UnreachableError("there are no Google Cloud credentials")
 
     unreachable = SimpleNamespace(name="vertex", runs=runs)
-    show_estimate(Console(width=200), unreachable, str(spec), {"training": {"minutes": 60}}, None)  # type: ignore[arg-type]
-    shown = capsys.readouterr().out
-    assert "training.minutes, at most" in shown
-    assert "earlier runs cannot be read: there are no Google Cloud credentials" in shown
+    show_estimate(unreachable, str(spec), {"training": {"minutes": 60}}, None)  # type: ignore[arg-type]
+    shown = capsys.readouterr()
+    assert "training.minutes, at most" in shown.out
+    assert "earlier runs cannot be read: there are no Google Cloud credentials" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -257,10 +255,13 @@ def test_a_price_without_a_source_is_called_unverified(machine: Machine, names: 
 def test_what_is_unverified_is_marked_in_the_estimate_and_after_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     wanted, times = {"train": [A100], "bless": [Machine("e2-standard-4")]}, Times({"train": 60.0, "bless": 60.0}, {})
     times.runs = dict.fromkeys(wanted, "r")
-    show(Console(width=200), estimate(wanted, times, PRICES), "estimate")
+    show(estimate(wanted, times, PRICES), "estimate")
     lines = capsys.readouterr().out.splitlines()
     assert [("*" in line) for line in lines if line.strip().startswith(("train", "bless"))] == [True, False]
     assert lines[-1] == "* estimate; price unverified: a2, NVIDIA_TESLA_A100"
+    content = content_of(estimate(wanted, times, PRICES))
+    assert [stage["stage"] for stage in content["stages"]] == ["train", "bless"]
+    assert (content["currency"], content["unverified"]) == ("USD", ["a2", "NVIDIA_TESLA_A100"])
 
 
 def test_every_unverified_name_is_one_of_a_price() -> None:

@@ -12,9 +12,9 @@ from google.cloud.aiplatform_v1 import types
 from kfp import compiler, dsl
 
 from seqline.configuration import Configuration
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.targets.schedule_plan import plan
-from seqline.targets.target import Run, Schedule, UnreachableError
+from seqline.targets.target import Run, Schedule
 from seqline.targets.vertex import Vertex
 from tests.stand_ins.registry import RegistryStandIn
 from tests.stand_ins.vertex import PROJECT, VertexStandIn

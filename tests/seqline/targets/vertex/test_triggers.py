@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from seqline.cli import main
 from seqline.configuration import Configuration
-from seqline.errors import UserError
+from seqline.errors import UnreachableError, UserError
 from seqline.targets.schedule_plan import steps
-from seqline.targets.target import UnreachableError
 from seqline.targets.vertex.connection import Connection
 from seqline.targets.vertex.triggers import Trigger, Triggers, differences, expression
 from tests.stand_ins.events import EventsStandIn, object_event

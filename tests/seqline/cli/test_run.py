@@ -1,0 +1,119 @@
+"""The flags of `seqline run`, and what commands print as JSON."""
+
+import importlib
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqline.cli import main
+from seqline.cli.exit_codes import ExitCode
+from seqline.cli.run import _settings
+from seqline.compiling.compiler import compile_pipeline, parameters_of
+from seqline.configuration import load
+from seqline.targets import laptop
+
+demo = importlib.import_module("seqline.cli.demo")
+
+
+def settings(endpoint: str | None, target: str) -> list[str]:
+    return _settings(target, None, None, endpoint, None, None, None)
+
+
+def test_the_endpoint_none_deploys_to_no_endpoint() -> None:
+    for target in ("laptop", "vertex"):
+        assert settings("none", target) == ["endpoint="]
+    assert settings("mt", "laptop") == ["targets.laptop.endpoint=mt".replace("=mt", '="mt"')]
+    assert settings("mt", "vertex") == ["endpoint=mt"]
+
+
+def test_without_an_endpoint_a_laptop_needs_no_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(laptop, "run", lambda spec, values, *rest: given.update(values))
+    monkeypatch.setattr(laptop, "can_listen", lambda *words: pytest.fail("no port is needed"))
+    loaded = load((), ["data=pairs.tsv", *settings("none", "laptop")])
+    target = laptop.Laptop(loaded.configuration)
+    spec = str(compile_pipeline("training", tmp_path / "training.yaml"))
+    target.run(spec, loaded.arguments(target.parameters(spec), "laptop"))
+    assert given["endpoint"] == ""
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_commands_that_write_a_file_print_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask(capsys, "init") == {"written": ["seqline.schema.json", "seqline.yaml"]}
+    assert ask(capsys, "sample", "few.tsv", "--pairs", "10") == {"written": ["few.tsv"]}
+    made = ask(capsys, "compile", "--output", "spec.yaml", "--set", "preset=small")
+    assert {name: made[name] for name in ("spec", "pipeline", "target")} == {
+        "spec": "spec.yaml", "pipeline": "training", "target": "laptop",
+    }  # fmt: skip
+    assert len(made["digest"]) == 64
+    assert ask(capsys, "runs", "list") == []
+    assert "_SEQLINE_COMPLETE" in ask(capsys, "completion", "bash")["script"]
+
+
+def test_every_wrong_parameter_of_a_compilation_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = ("--set", "preset=smal", "--set", "epoch=3", "--set", "dropout=5")
+    assert main(["compile", "--output", "spec.yaml", *wrong]) == 1
+    message = capsys.readouterr().err
+    for part in (
+        "preset=smal: training.preset must be",
+        "epoch=3: there is no parameter",
+        "dropout=5: training.dropout",
+    ):
+        assert f"--set {part}" in message
+    assert not Path("spec.yaml").exists()
+
+
+def test_what_a_run_costs_is_whole_in_a_pipe(tmp_path: Path) -> None:
+    words = ["run", "--estimate", "--set", "data=pairs.tsv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "seqline.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["STAGE", "MACHINE", "HOURS", "HOURS", "FROM"]
+    assert any(line.split()[0] == "tokenize" for line in lines)
+    assert "…" not in done.stdout
+
+
+def test_the_demo_is_a_run_with_options_that_its_stages_accept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(demo, "run", lambda **more: given.update(more))
+    assert main(["demo", "--set", "training.epochs=2", "--port", "8600"]) == 0
+    assert Path(given["data"]).read_text(encoding="utf-8").count("\n") > 10_000
+    assert (given["endpoint"], given["port"], given["target"]) == ("demo", 8600, "laptop")
+    arguments = load((), [f"data={given['data']}", *given["set_"]]).arguments(parameters_of("training"), "laptop")
+    assert (arguments["training"]["preset"], arguments["training"]["epochs"]) == ("demo", 2)
+    assert arguments["corpus"]["vocabulary_size"] == 2000
+
+
+def test_an_unreachable_server_is_named_after_two_attempts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("seqline.vertex_api.retries.time.sleep", lambda seconds: None)
+    with socket.socket() as bound:  # not listening: refuses
+        bound.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        Path("seqline.yaml").write_text(f"targets: {{kubeflow: {{host: '{host}'}}}}\n", encoding="utf-8")
+        assert main(["runs", "list", "--target", "kubeflow"]) == ExitCode.UNREACHABLE == 4
+    assert capsys.readouterr().err.endswith(f"{host} does not answer: Connection refused\n")
+    assert [one.levelname for one in caplog.records if "trying again" in one.message] == ["WARNING"]
