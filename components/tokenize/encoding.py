@@ -25,6 +25,7 @@ from seqline.components.tokenize.shards import ShardWriter
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.text import folded_column
 from seqline.inputs.storage import fsspec
+from seqline.progress import count
 
 _OURS = [PARAMETERS.index(name) for name in OURS]
 _FEEDBACK = PARAMETERS.index("feedback")

@@ -34,7 +34,7 @@ def demo(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole pipeline on a toy corpus, up to a live endpoint.
+    """Run the pipeline on a toy corpus, to a live endpoint.
 
     Takes a few minutes. The corpus is built in: dates in English and German, made from Unicode CLDR data.
     """

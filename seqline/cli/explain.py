@@ -22,7 +22,7 @@ def explain(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Explain a key of seqline.yaml, a parameter or an option."""
+    """Explain a key, a parameter or an option."""
     from seqline.configuration.explaining import explain as find
 
     found = find(key)
