@@ -14,6 +14,7 @@ STAGES = [path.parent.name for path in CONTRACTS]
 
 def test_every_stage_is_looked_at() -> None:
     assert set(STAGES) == {
+        "adopt",
         "baseline",
         "best_trial",
         "bless",
