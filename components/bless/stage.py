@@ -83,6 +83,7 @@ def bless(
         samples=list(read_sentences(challenger, SAMPLES)),
         anchor=compare_with_best(pair, anchored),
         judged=_judged(pair, champion_version),
+        task=pair.challenger.task,
     )
     for result in results:
         log.info("%s  %s", "passed" if result.passed else "FAILED", result.reason)

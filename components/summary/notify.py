@@ -76,7 +76,7 @@ def _one(
     try:
         address = read_secret(where)
         form = _form(address) if options.format == "auto" else options.format
-        post(address, MESSAGES[form](summary, _page(resource)), deadline, key=summary.run)
+        post(address, MESSAGES[form](summary, page_of(resource)), deadline, key=summary.run)
         log.info("webhook %d was notified", number)
     except (UserError, Undelivered) as error:
         notes[number] = f"Webhook {number} was not notified: {error}"
@@ -95,8 +95,12 @@ def _form(address: str) -> Form:
     return "teams" if host.endswith(TEAMS) else "json"
 
 
-def _page(resource: str) -> str:
-    """The run's page in the console of Google Cloud; empty on other targets."""
+def page_of(resource: str) -> str:
+    """Returns the address of the run's page in the console of Google Cloud; empty on other targets.
+
+    Args:
+        resource: Resource name of the run.
+    """
     parts = resource.split("/")
     if len(parts) != 6 or parts[0] != "projects" or parts[4] != "pipelineJobs":
         return ""

@@ -11,10 +11,11 @@ from seqline.artifacts.decision import FILE as DECISION
 from seqline.artifacts.decision import Decision
 from seqline.artifacts.run_summary import FILE, DecisionSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
-from seqline.components.summary.notify import notify
+from seqline.components.summary.notify import notify, page_of
 from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
+from seqline.metrics.headline import headline_of
 from seqline.metrics.metrics import METRICS
 
 log = logging.getLogger(__name__)
@@ -81,12 +82,27 @@ def summarize(
     with atomic_directory(summary, FILE) as folder:
         write_summary(folder, found)
     labels = {metric.name: metric.label for metric in METRICS.values()}
-    atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=labels))
+    page = render(
+        Path(__file__).with_name("report.html"),
+        summary=found,
+        labels=labels,
+        headline=headline_of(found.decision.task if found.decision else "", found.metrics),
+        console=page_of(status.resource),
+    )
+    atomic_write(report, page)
     return found
 
 
 def _decided(decision: Decision) -> DecisionSummary:
-    return DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules, decision.anchor.reason)
+    return DecisionSummary(
+        decision.blessed,
+        decision.model_fingerprint,
+        decision.rules,
+        decision.anchor.reason,
+        decision.task,
+        decision.comparisons,
+        decision.judged.version if decision.judged else "",
+    )
 
 
 def _state(files: RunFiles | None, status: RunStatus, failed: bool) -> str:

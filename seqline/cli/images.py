@@ -59,9 +59,10 @@ def build(
     ] = Path("build/images.yaml"),
 ) -> None:
     """Build images, write their contents, and print their sizes."""
-    from seqline.images.build import Engine, find_images, revision, write_pins
+    from seqline.images.build import Engine, find_images, write_pins
     from seqline.images.sbom import write_sbom
     from seqline.images.workers import check_beam_image
+    from seqline.revision import revision
 
     found = find_images(containers, names or [])
     builder = Engine.find(engine)

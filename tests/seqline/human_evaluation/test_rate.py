@@ -96,7 +96,7 @@ def test_texts_of_the_corpus_are_escaped(tmp_path: Path) -> None:
     write_sheet(ours, evaluated(tmp_path / "b", "old", [""]), tmp_path / "sheet.html")
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
-    assert ">empty<" in text
+    assert "> empty<" in text
 
 
 @pytest.mark.parametrize(
