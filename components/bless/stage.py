@@ -36,7 +36,7 @@ def bless(
     decision/
       decision.json   whether it is blessed, every rule with value, limit and reason, both models' metrics, samples
 
-    Every rule must pass. A challenger that fails a rule is no error: the decision records it with the reason.
+    Every rule must pass. A challenger that fails a rule is not an error: the decision records it with the reason.
 
     Args:
         challenger: The evaluation of the model that was just trained.

@@ -141,7 +141,7 @@ def given_tokenizer(options: Options) -> bytes:
     elif is_folder(options.tokenizer):
         found = read_folder(options.tokenizer)
     elif options.chat:
-        raise UserError(f"chat: {options.tokenizer} is no pretrained checkpoint's folder, which has a chat template")
+        raise UserError(f"chat: {options.tokenizer} is not a pretrained checkpoint's folder, which has a chat template")
     else:
         return with_prompt(read_model(options.tokenizer), options)
     return with_template(found, options.template, options.chat).to_bytes()
@@ -169,7 +169,7 @@ def read_model(path: str) -> bytes:
         The serialized SentencePiece model.
 
     Raises:
-        UserError: It cannot be read, is no SentencePiece model, or has other ids of the special tokens.
+        UserError: It cannot be read, is not a SentencePiece model, or has other ids of the special tokens.
     """
     try:
         with fsspec.open(path, "rb") as file:
@@ -179,7 +179,7 @@ def read_model(path: str) -> bytes:
         raise UserError(f"tokenizer: {path} cannot be read: {error.strerror or error}") from None
     except RuntimeError:
         raise UserError(
-            f"tokenizer: {path} is no SentencePiece model; give a file such as tokenizer.model, or the folder of a "
+            f"tokenizer: {path} is not a SentencePiece model; give a file such as tokenizer.model, or the folder of a "
             "pretrained checkpoint"
         ) from None
     found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; without a terminal, nothing is asked.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; scripts are never asked.")]
 
 
 def confirm(action: str, yes: bool) -> None:

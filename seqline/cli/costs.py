@@ -49,7 +49,7 @@ def show_estimate(
     if prices is None:
         console.print(f"on target {target.name} a run has no price", markup=False)
     elif not costs.complete:
-        console.print("what is unknown is not in the total; a run fills it in", markup=False)
+        console.print("unknown amounts are not in the total; after a run they are known", markup=False)
 
 
 def show_taken(console: "Console", content: Mapping[str, Any], run: "Run", file: Path | None = None) -> None:

@@ -48,7 +48,7 @@ def describe(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks and, on Vertex, what it took."""
+    """Show a run with its tasks and, on Vertex, its machine hours and cost."""
     opened = _open(target, config)
     _show(opened, opened.describe(run), as_json)
 
@@ -87,7 +87,7 @@ def cancel(run: RunArgument, target: TargetOption = None, config: ConfigOption =
 def logs(
     run: RunArgument = "latest",
     task: Annotated[str, typer.Option(metavar="TASK", help="Only logs of this task.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines until the run ends.")] = False,
     target: TargetOption = None,
     config: ConfigOption = None,
 ) -> None:

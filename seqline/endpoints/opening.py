@@ -48,7 +48,7 @@ def open_back_end(
         on_kserve: How KServe hosts the versions; None for the predictors that they were registered with.
 
     Raises:
-        UserError: If it is no endpoint's name.
+        UserError: If it is not an endpoint's name.
     """
     if endpoint.startswith("projects/"):
         return VertexBackEnd(endpoint, hosting, api_endpoint)

@@ -197,7 +197,7 @@ class TransformerConfig(BaseOptions):
         named = [(name, value) for name in names if (value := getattr(self, name)) is not None]
         for name, value in (*named, *(("suppressed_ids", value) for value in self.suppressed_ids)):
             if not 0 <= value < max(self.vocabulary_size, SPECIAL):
-                yield f"{name} {value} is no token of a vocabulary of {self.vocabulary_size}"
+                yield f"{name} {value} is not a token of a vocabulary of {self.vocabulary_size}"
         if self.eos_id in self.suppressed_ids:
             yield f"suppressed_ids has eos_id {self.eos_id}: no output would end"
         template = self.prompt_form == "template"

@@ -15,7 +15,7 @@ class TokenizerFiles:
         folder: The checkpoint's folder; files may be missing.
 
     Raises:
-        UserError: If one is no JSON object.
+        UserError: If one is not a JSON object.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,5 +92,5 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); copy the checkpoint again") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} is no JSON object; copy the checkpoint again")
+        raise UserError(f"{file} is not a JSON object; copy the checkpoint again")
     return content

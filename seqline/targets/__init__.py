@@ -32,7 +32,7 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
         raise UserError(f"no target is called {name!r}; {nearest(name, TARGETS)}")
     module, kind = TARGETS[name]
     if getattr(configuration.targets, name) is None:
-        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
+        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows its keys")
     try:
         target: Target = getattr(import_module(module), kind)(configuration)
     except ModuleNotFoundError as error:

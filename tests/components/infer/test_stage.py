@@ -71,7 +71,7 @@ def test_a_wrong_field_is_rejected_before_the_model_is_loaded(tmp_path: Path, to
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\n")
-    with pytest.raises(UserError, match="holds no exported model"):
+    with pytest.raises(UserError, match="contains no exported model"):
         infer(f"{tmp_path}/a.txt", str(tmp_path), tmp_path / "out")
 
 

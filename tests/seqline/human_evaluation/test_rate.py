@@ -162,7 +162,7 @@ def test_preferences_of_the_two_models_sum_to_100(counts: list[tuple[int, int, i
         ({"ratings": [{"pair": 1, "choice": "up"}]}, "must be one of left, right, equal, not 'up'"),
         ({"ratings": [{"pair": 1, "choice": "left"}] * 2}, "rates the pair 1 twice"),
         ({"ratings": [{"choice": "left"}]}, "not a file downloaded from a sheet"),
-        ({"ratings": []}, "hold no ratings"),
+        ({"ratings": []}, "contain no ratings"),
     ],
 )
 def test_a_file_that_is_not_a_raters_is_refused(
