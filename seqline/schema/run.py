@@ -58,8 +58,8 @@ class RunParameters(PairOptions):
     data: str = Field(
         "",
         description="Pairs of source and target (.tsv, .csv, .jsonl, .parquet, optionally .gz, .zst or .bz2), or for "
-        "batch inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; or "
-        "a BigQuery query.",
+        "batch inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; "
+        "or a BigQuery query.",
     )
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")

@@ -130,6 +130,7 @@ def write_report(run: Run, graph: list[Node]) -> Path:
         headline=headline_of(summary.decision.task if summary.decision else "", summary.metrics) if summary else "",
         labels={metric.name: metric.label for metric in METRICS.values()},
         signs=SIGNS,
+        results=[(task.name, task.metric) for task in run.tasks if task.metric and task.name != "summarize"][-4:],
         parameters=list(_flat(run.parameters)),
         again=run_again(run),
         page_of_endpoint=endpoint,
@@ -184,7 +185,7 @@ def _link_pages(run: Run, pages: dict[str, dict[str, str]], endpoint: str) -> No
         )
         nav = f'<!--links--><nav class="links" aria-label="Pages of this run">{links}</nav><!--/links-->'
         path = run.folder / page
-        atomic_write(path, LINKS.sub(lambda _, nav=nav: nav, path.read_text(encoding="utf-8"), count=1))
+        atomic_write(path, LINKS.sub(nav.replace("\\", r"\\"), path.read_text(encoding="utf-8"), count=1))
 
 
 def lay_out(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]]:

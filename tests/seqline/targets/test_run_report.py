@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,12 @@ def test_the_page_has_the_live_version_the_endpoint_and_the_command_to_run_it_ag
     assert "http://127.0.0.1:8501/ shows the endpoint's page" in text
     assert "seqline run --target laptop" in text
     assert "--data a.tsv" in text
+
+
+def test_without_a_gate_the_first_row_is_what_the_stages_computed(graph: list[Node], tmp_path: Path) -> None:
+    run = replace(a_run(tmp_path), tasks=[Task("infer", "succeeded", 10, 1, "9 lines, 1 malformed", id="infer")])
+    page = write_report(run, graph).read_text()
+    assert "<dt>infer</dt><dd>9 lines, 1 malformed</dd>" in page
 
 
 def test_a_sign_shows_each_state_beside_its_color(graph: list[Node], tmp_path: Path) -> None:
