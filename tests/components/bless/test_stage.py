@@ -17,7 +17,7 @@ def test_a_better_challenger_is_blessed_and_the_decision_says_why(tmp_path: Path
     assert made.blessed
     assert made.model_fingerprint == "new"
     last = made.rules[1]
-    assert last.rule == "BLEU within 2 of the champion's, interval included"
+    assert last.rule == "BLEU within 2 of the champion's, with 95% confidence"
     assert last.champion is not None
     assert last.limit is not None
     assert last.champion - 2 < last.limit <= (last.value or 0)
