@@ -72,7 +72,7 @@ def test_the_live_version_itself_is_named_as_such(tmp_path: Path) -> None:
         "The challenger is itself the champion.",
         "The challenger is itself the best version so far.",
     ]
-    assert "the live version is this very model" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "the live version is the challenger itself" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_evaluation_that_does_not_say_why_it_is_absent_lets_nothing_pass(tmp_path: Path) -> None:

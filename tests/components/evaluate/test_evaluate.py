@@ -240,8 +240,8 @@ def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
     ("standing", "said"),
     [
         ("none", "There is no version to compare with: no version is live."),
-        ("same", "The version to compare with is this very model."),
-        ("champion", "The best version so far is the champion"),
+        ("same", "The version to compare with is the challenger itself."),
+        ("champion", "The best version so far is the live version"),
     ],
 )
 def test_why_there_is_nothing_to_measure_is_recorded(small_corpus: Path, standing: str, said: str) -> None:
