@@ -61,8 +61,22 @@ compile: install ## Compile the pipelines to build/
 	$(BIN)/seqline compile --output build/training.yaml
 
 .PHONY: docs
-docs: install ## Regenerate docs/parameters.md from the schemas
-	$(BIN)/python -m seqline.schema.reference docs/parameters.md
+docs: .venv-docs/ready ## Build the site of docs/ into build/site; a broken link is an error
+	.venv-docs/bin/zensical build --clean --strict
+
+.venv-docs/ready: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+	  --requirement requirements-docs.txt
+	@touch $@
+
+.PHONY: reference
+reference: install ## Regenerate the pages of docs/ that come from the code: parameters, commands, artifacts
+	$(BIN)/python -W ignore -m tests.docs.regenerate
+
+.PHONY: screenshots
+screenshots: install ## Take the pictures in docs/images again, from the reports of RUN=.seqline/runs/...
+	$(BIN)/python -m tests.docs.screenshots $(RUN)
 
 .PHONY: golden
 golden: install ## Regenerate the digests of the compiled pipelines, on purpose
@@ -77,6 +91,7 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	  --output-file requirements-mutants.txt
 	echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra laptop --extra cpu --override - \
 	  --constraints requirements.txt --output-file requirements-laptop.txt
+	$(UV) pip compile --quiet $(LOCK:pyproject.toml=--group pyproject.toml:docs) --output-file requirements-docs.txt
 	for image in $(IMAGES); do \
 	  case $$image in \
 	    train|preflight|evaluate|serve|infer) build="--extra cpu --override -";; \

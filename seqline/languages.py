@@ -121,7 +121,7 @@ def find_language(code: str) -> Language:
     except LanguageTagError:
         valid = False
     if not valid:
-        raise UserError(f"{code!r} is no language code; {_suggestion(text)}")
+        raise UserError(f"{code!r} is not a language code; {_suggestion(text)}")
     named = tag.language or "und"
     if named in {"und", "mul", "mis", "zxx"} or named.startswith("x-") or "qaa" <= named <= "qtz":
         return Language("und", tag.script, _CLASSES.get(tag.script, "")) if tag.script else UNDETERMINED

@@ -35,14 +35,6 @@ class ScoreRow:
     champion: MetricValue | None
     comparison: Comparison | None
 
-    @property
-    def better(self) -> bool | None:
-        """Whether the challenger is better; None where neither is."""
-        if self.champion is None or self.metric.higher_is_better is None:
-            return None
-        difference = self.challenger.value - self.champion.value
-        return None if round(difference, 2) == 0 else (difference > 0) == self.metric.higher_is_better
-
 
 @dataclass(frozen=True)
 class OutputPair:
@@ -108,8 +100,8 @@ def write_report(report: Path, decision: Decision, pair: EvaluationPair, best: E
 def _best_state(best: EvaluationPair | None) -> str:
     """Says in words which the best version is, where it has no evaluation of its own."""
     if best is None:
-        return "the champion"
-    return "cannot be measured" if best.problem else "this very model" if best.is_one_model else "none"
+        return "the live version"
+    return "cannot be measured" if best.problem else "the challenger itself" if best.is_one_model else "none"
 
 
 def _score_row(
@@ -139,7 +131,7 @@ def _outcomes(champion: np.ndarray, challenger: np.ndarray) -> tuple[int, int, i
 
 def _histograms(champion: np.ndarray, challenger: np.ndarray) -> list[tuple[str, list[str], Histogram]]:
     return [
-        ("Sentences by score", ["Challenger", "Champion"], histogram([challenger, champion])),
+        ("Sentences by score", ["Challenger", "Live version"], histogram([challenger, champion])),
         ("Sentences by the challenger's gain", [""], histogram([challenger - champion])),
     ]
 

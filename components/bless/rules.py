@@ -33,6 +33,8 @@ from seqline.schema.options import Part, refusing
 
 HEADLINE = "headline"
 KINDS = ("minimum", "maximum", "margin", "gain")
+# Units at the end of a metric's label, and how they follow a number.
+UNITS = {", %": "%", ", ms": " ms", ", MB": " MB"}
 # What a margin or a gain compares with, in words.
 AGAINST = {"champion": "the champion", "best": "the best version so far", "baseline": "the pretrained baseline"}
 ITS = {"champion": "the champion's", "best": "the best version's", "baseline": "the pretrained baseline's"}
@@ -135,16 +137,20 @@ class Rule(Part):
             metric: The metric, from `metric_of`.
         """
         other = ITS[self.against]
+        # A label may end with its unit: "Latency, median, ms", "Empty outputs, %".
+        end = next((end for end in UNITS if metric.label.endswith(end)), "")
+        label, unit = metric.label.removesuffix(end), UNITS.get(end, "")
+        number = f"{self.value:g}{unit}"
         requirement = {
-            "minimum": f"at least {self.value:g}",
-            "maximum": f"at most {self.value:g}",
-            "margin": f"within {self.value:g} of {other}",
-            "gain": f"better than {other} by {self.value:g}",
+            "minimum": f"at least {number}",
+            "maximum": f"at most {number}",
+            "margin": f"within {number} of {other}",
+            "gain": f"better than {other} by {number}",
         }[self.kind]
         where = {"": "", "all": " in every slice"}.get(self.slices, f" in every slice by {self.slices}")
-        interval = ", interval included" if self.confident else ""
+        interval = ", with 95% confidence" if self.confident else ""
         significance = f", p < {self.significance:g}" if self.significance else ""
-        return f"{metric.label} {requirement}{where}{interval}{significance}"
+        return f"{label} {requirement}{where}{interval}{significance}"
 
     def protects(self, metric: Metric) -> bool:
         """Whether it limits how bad a metric may be: `bleu` with a minimum above 0 does, with a maximum it does not.

@@ -36,7 +36,7 @@ def bless(
     decision/
       decision.json   whether it is blessed, every rule with value, limit and reason, both models' metrics, samples
 
-    Every rule must pass. A challenger that fails a rule is no error: the decision records it with the reason.
+    Every rule must pass. A challenger that fails a rule is not an error: the decision records it with the reason.
 
     Args:
         challenger: The evaluation of the model that was just trained.
@@ -83,6 +83,7 @@ def bless(
         samples=list(read_sentences(challenger, SAMPLES)),
         anchor=compare_with_best(pair, anchored),
         judged=_judged(pair, champion_version),
+        task=pair.challenger.task,
     )
     for result in results:
         log.info("%s  %s", "passed" if result.passed else "FAILED", result.reason)

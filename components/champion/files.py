@@ -30,7 +30,7 @@ def read_files(address: str, fingerprint: str) -> str:
     if not found:
         raise UserError(f"its files are gone: {address}")
     if content is None or f"{root}/saved_model.pb" not in found:
-        raise UserError(f"its files are incomplete: {address} holds no exported model")
+        raise UserError(f"its files are incomplete: {address} contains no exported model")
     described = Description.from_json(content.decode("utf-8", errors="replace"), f"{address}/model.json")
     if not is_of(fingerprint, described.fingerprint):
         raise UserError(f"its files are another model's: {address} has the fingerprint {described.fingerprint[:12]}")

@@ -35,8 +35,8 @@ class Opponents:
 def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponents:
     """Looks up the champion and the best version so far, and checks that their files can be read.
 
-    Each is in one of three states: there is none, or nothing to measure (it is this very model); another model; or a
-    version that cannot be measured, because it cannot be identified or its files cannot be read. On an endpoint
+    Each is in one of three states: there is none, or nothing to measure (it is the challenger itself); another model;
+    or a version that cannot be measured, because it cannot be identified or its files cannot be read. On an endpoint
     without the alias `best` the champion is the best version.
 
     Args:

@@ -27,7 +27,7 @@ def deploy(
         vertex_model: The version in Vertex's Model Registry, for the lineage; empty elsewhere.
         vertex_endpoint: The endpoint on Vertex, for the lineage; empty elsewhere.
         endpoint: A local endpoint's folder, projects/P/locations/L/endpoints/NAME on Vertex, or kserve://NAMESPACE/NAME
-            on KServe; empty for nowhere.
+            on KServe; empty to deploy nothing.
         options: Serving options; docs/parameters.md lists them under `serving`.
         api_endpoint: Host of the Vertex API, for Private Service Connect; empty for the region's own.
         cloud: Key and labels of every resource, as targets.vertex has them: encryption_key, labels.

@@ -180,7 +180,7 @@ class Options(BaseOptions):
             return self
         if self.accelerator_type and self.accelerator_type not in MACHINES:
             raise ValueError(
-                f"accelerator_type: Vertex AI serves on no {self.accelerator_type!r}; there are: "
+                f"accelerator_type: Vertex AI does not serve on {self.accelerator_type!r}; there are: "
                 f"{', '.join(MACHINES)}; KServe serves on {KUBERNETES_GPU}"
             )
         with refusing():

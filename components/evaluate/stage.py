@@ -83,7 +83,7 @@ def evaluate(
         local = stack.enter_context(local_copy(str(model), files))
         if not local.is_dir() or not any(local.iterdir()):
             if required:
-                raise UserError(f"{model} holds no exported model; export it again")
+                raise UserError(f"{model} contains no exported model; export it again")
             return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
         test_set = TestSet(corpus)
         slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded

@@ -96,5 +96,5 @@ def _experiment(client: Any, store: str, name: str, labels: Mapping[str, str]) -
         except (AlreadyExists, Conflict):  # another run was faster
             found = client.get_context(name=full)
     if found.schema_title != "system.Experiment":
-        raise UserError(f"{full} is no Experiment, but of the type {found.schema_title}; choose another name")
+        raise UserError(f"{full} is not an Experiment, but of the type {found.schema_title}; choose another name")
     return str(found.name)

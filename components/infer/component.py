@@ -18,8 +18,8 @@ def infer(
     """Runs every line of large files through an exported model; resumes an interrupted run.
 
     Args:
-        data: Input files (.txt, .tsv, .jsonl, plain or .gz, .zst, .bz2), local or in a bucket: a path, a pattern, or
-            several with commas.
+        data: Input files (.txt, .tsv, .jsonl, optionally .gz, .zst or .bz2), local or in a bucket: a path, a pattern,
+            or several with commas.
         fingerprint: The data's fingerprint from the snapshot task.
         model: An exported model, or an endpoint (a local folder or kserve://NAMESPACE/NAME), which stands for its live
             version.

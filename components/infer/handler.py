@@ -55,7 +55,7 @@ def load(model: str) -> Any:
         signature = loaded.signatures["serving_default"]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"{model} holds no model that TensorFlow {tf.__version__} can serve ({reason})") from error
+        raise UserError(f"{model} contains no model that TensorFlow {tf.__version__} can serve ({reason})") from error
     if set(signature.structured_input_signature[1]) != {"text"} or not {"text", "score"} <= set(
         signature.structured_outputs
     ):

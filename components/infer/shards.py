@@ -143,7 +143,7 @@ class Work:
                 shard = self._shard(number)
                 counts = self._patiently(partial(self._append, shard, joined, joined.tell()))
                 if counts is None:
-                    raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it anew")
+                    raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it again")
                 total += counts
         return total
 

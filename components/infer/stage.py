@@ -60,8 +60,8 @@ def infer(
     with the unfinished shards and writes the same bytes.
 
     Args:
-        data: Input files (.txt, .tsv, .jsonl, plain or .gz, .zst, .bz2), local or in a bucket: a path, a pattern, or
-            several with commas.
+        data: Input files (.txt, .tsv, .jsonl, optionally .gz, .zst or .bz2), local or in a bucket: a path, a pattern,
+            or several with commas.
         model: An exported model's folder; or an endpoint, local or on KServe, for its live version.
         predictions: The folder to write.
         fingerprint: The data's fingerprint from the snapshot stage; computed here when empty.

@@ -58,7 +58,7 @@ def notify(summary: Summary, resource: str, options: NotificationOptions, second
         threads[name] = threading.Thread(target=_one, args=arguments, daemon=True)
     for plugin, given in options.notifiers.items():
         name = f"Notifier {plugin}"
-        arguments = (name, plugin, summary, _page(resource), given, notes)
+        arguments = (name, plugin, summary, page_of(resource), given, notes)
         threads[name] = threading.Thread(target=_plugin, args=arguments, daemon=True)
     for thread in threads.values():
         thread.start()
@@ -98,7 +98,7 @@ def _one(
     try:
         address = read_secret(where)
         form = _form(address) if options.format == "auto" else options.format
-        post(address, MESSAGES[form](summary, _page(resource)), deadline, key=summary.run)
+        post(address, MESSAGES[form](summary, page_of(resource)), deadline, key=summary.run)
         log.info("%s was notified", name)
     except (UserError, Undelivered) as error:
         notes[name] = f"{name} was not notified: {error}"
@@ -117,8 +117,12 @@ def _form(address: str) -> Form:
     return "teams" if host.endswith(TEAMS) else "json"
 
 
-def _page(resource: str) -> str:
-    """The run's page in the console of Google Cloud; empty on other targets."""
+def page_of(resource: str) -> str:
+    """Returns the address of the run's page in the console of Google Cloud; empty on other targets.
+
+    Args:
+        resource: Resource name of the run.
+    """
     parts = resource.split("/")
     if len(parts) != 6 or parts[0] != "projects" or parts[4] != "pipelineJobs":
         return ""

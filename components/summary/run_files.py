@@ -34,7 +34,7 @@ class RunFiles:
         parts = path.split("/")
         depths = [depth for depth, part in enumerate(parts[:-1]) if part and part in names]
         if not depths:
-            raise ValueError(f"{address} is in no folder of the run")
+            raise ValueError(f"{address} is not in the run's folder")
         self.folder = "/".join(parts[: depths[-1] + 1])
         self.running = parts[depths[-1] + 1]
         """The folder of the task with that output."""

@@ -64,4 +64,4 @@ def _secret_manager(where: str) -> str:
     try:
         return base64.b64decode(response.json()["payload"]["data"]).decode("utf-8")
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"cannot read {version}: it is not a text") from None
+        raise UserError(f"cannot read {version}: it is not text") from None

@@ -14,10 +14,11 @@ from seqline.artifacts.retraining import FILE as RETRAINING
 from seqline.artifacts.retraining import Retraining
 from seqline.artifacts.run_summary import FILE, DecisionSummary, MonitoringSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
-from seqline.components.summary.notify import notify
+from seqline.components.summary.notify import notify, page_of
 from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
+from seqline.metrics.headline import headline_of
 from seqline.metrics.metrics import Labels
 
 log = logging.getLogger(__name__)
@@ -87,12 +88,27 @@ def summarize(
     found = replace(found, notes=[*notes, *notify(found, status.resource, notification)])
     with atomic_directory(summary, FILE) as folder:
         write_summary(folder, found)
-    atomic_write(report, render(Path(__file__).with_name("report.html"), summary=found, labels=Labels()))
+    page = render(
+        Path(__file__).with_name("report.html"),
+        summary=found,
+        labels=Labels(),
+        headline=headline_of(found.decision.task if found.decision else "", found.metrics),
+        console=page_of(status.resource),
+    )
+    atomic_write(report, page)
     return found
 
 
 def _decided(decision: Decision) -> DecisionSummary:
-    return DecisionSummary(decision.blessed, decision.model_fingerprint, decision.rules, decision.anchor.reason)
+    return DecisionSummary(
+        decision.blessed,
+        decision.model_fingerprint,
+        decision.rules,
+        decision.anchor.reason,
+        decision.task,
+        decision.comparisons,
+        decision.judged.version if decision.judged else "",
+    )
 
 
 def _monitored(found: Monitoring | None, retraining: Retraining | None) -> MonitoringSummary | None:

@@ -20,7 +20,7 @@ def tokenize(
     """Cleans, splits and tokenizes raw text pairs with Apache Beam.
 
     Args:
-        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
+        data: Input files (.tsv, .csv, .jsonl, .parquet, optionally .gz, .zst or .bz2), local or in a bucket: a path, a
             pattern, or several with commas; or a BigQuery query.
         fingerprint: The data's fingerprint from the snapshot task, which makes changed data a changed input.
         corpus: Sharded arrays of token ids, validation and test set, tokenizer, manifest and statistics.

@@ -38,7 +38,7 @@ def read_header(start: bytes, path: str, form: str, needed: tuple[str, ...]) -> 
         needed: The columns that are read.
 
     Raises:
-        UserError: The file is no UTF-8 text with this end of lines and separator, or the header names a column twice.
+        UserError: The file is not UTF-8 text with this end of lines and separator, or the header names a column twice.
     """
     check_content(start, path)
     check_encoding(start, path)

@@ -41,7 +41,7 @@ class Options(PairOptions):
     )
     model_type: Literal["unigram", "bpe"] = Field("unigram", description="Kind of SentencePiece model to train.")
     vocabulary_size: int = Field(
-        8000, ge=300, description="Size of the joint vocabulary, at most; data that cannot fill it get a smaller one."
+        8000, ge=300, description="Size of the joint vocabulary, at most; small data get a smaller one."
     )
     character_coverage: float = Field(
         0.9999,
@@ -97,7 +97,7 @@ class Options(PairOptions):
         for entry in value:
             if len(entry) not in (2, 4) or not all(term.strip() for term in entry):
                 raise ValueError(
-                    f'{entry!r} is no pair of terms; write ["he", "she"], or with the targets\' terms '
+                    f'{entry!r} is not a pair of terms; write ["he", "she"], or with the targets\' terms '
                     '["he", "she", "er", "sie"]'
                 )
             for side in (0, 1):

@@ -67,7 +67,7 @@ def text_field(record: dict[str, Any], name: str) -> str:
         name: The field.
 
     Raises:
-        RowError: The field is missing, is no text, or cannot be written as UTF-8.
+        RowError: The field is missing, is not text, or cannot be written as UTF-8.
     """
     try:
         text = field_of(record, name)

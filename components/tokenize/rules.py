@@ -104,7 +104,7 @@ def check_changes(changes: Mapping[str, Any]) -> None:
         changes: By rule: false for off, true for on, a number for on with that threshold.
 
     Raises:
-        UserError: A rule is unknown, cannot be switched off, or its value is no threshold.
+        UserError: A rule is unknown, cannot be switched off, or its value is not a threshold.
     """
     for name, value in changes.items():
         rule = find_rule(name)

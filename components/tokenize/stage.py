@@ -66,7 +66,7 @@ def tokenize(
     training data. The same data and options give the same bytes for any number of workers.
 
     Args:
-        data: Input files (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), local or in a bucket: a path, a
+        data: Input files (.tsv, .csv, .jsonl, .parquet, optionally .gz, .zst or .bz2), local or in a bucket: a path, a
             pattern, or several with commas; or a BigQuery query.
         corpus: The corpus folder to write.
         report: The HTML page to write.
@@ -177,7 +177,7 @@ def _rejected(tally: Tally) -> Iterator[str]:
 
 def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size: int, folder: Path) -> Manifest:
     if vocabulary_size < options.vocabulary_size and not options.tokenizer:
-        log.info("the data fill %d tokens of vocabulary_size=%d", vocabulary_size, options.vocabulary_size)
+        log.info("the data are enough for %d tokens of vocabulary_size=%d", vocabulary_size, options.vocabulary_size)
     kept, identity = tally.kept, [Manifest.SCHEMA.version, fingerprint, options.content()]
     if options.tokenizer:
         identity.append(hashlib.sha256(Corpus(folder).tokenizer.read_bytes()).hexdigest())

@@ -94,7 +94,7 @@ class Statistics(Record):
         except OSError as error:
             raise UserError(f"{origin} cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError:
-            raise UserError(f"{origin} is no JSON object; {cls.SCHEMA.remedy}") from None
+            raise UserError(f"{origin} is not a JSON object; {cls.SCHEMA.remedy}") from None
 
 
 @dataclass(frozen=True)

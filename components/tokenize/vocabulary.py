@@ -172,7 +172,7 @@ def read_model(path: str) -> bytes:
         The serialized SentencePiece model.
 
     Raises:
-        UserError: It cannot be read, is no SentencePiece model, or has other ids of the special tokens.
+        UserError: It cannot be read, is not a SentencePiece model, or has other ids of the special tokens.
     """
     try:
         with fsspec.open(path, "rb") as file:
@@ -182,7 +182,7 @@ def read_model(path: str) -> bytes:
         raise UserError(f"tokenizer: {path} cannot be read: {error.strerror or error}") from None
     except RuntimeError:
         raise UserError(
-            f"tokenizer: {path} is no SentencePiece model; give a file such as tokenizer.model, or the folder of a "
+            f"tokenizer: {path} is not a SentencePiece model; give a file such as tokenizer.model, or the folder of a "
             "pretrained checkpoint"
         ) from None
     found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())

@@ -157,7 +157,7 @@ class Options(BaseOptions):
     lr_schedule: Literal["linear", "cosine", "inverse_square_root"] = Field(
         "linear",
         description="Decay of the learning rate after the warm-up: linear and cosine end at 0 with the epochs or "
-        "minutes, inverse_square_root knows no end.",
+        "minutes, inverse_square_root has no end.",
     )
     learning_rate: float = Field(
         0.0,

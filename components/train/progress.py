@@ -61,7 +61,7 @@ class Progress(keras.callbacks.Callback):
         loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss is not a number any more at epoch {trainer.epoch + 1}, batch {trainer.step}: "
+                f"the loss is not a number at epoch {trainer.epoch + 1}, batch {trainer.step}: "
                 "lower the learning rate, lengthen the warm-up, or set precision to float32"
             )
         requests = trainer.terminated, now - self.saved > trainer.save_seconds, trainer.out_of_time()

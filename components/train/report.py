@@ -17,6 +17,7 @@ class Chart:
 
     Attributes:
         title: Title.
+        y: Title of the vertical axis, with the unit.
         unit: Unit, printed after the numbers.
         lines: By name: the points of an SVG line, and the last value.
         low: Value at the lower edge.
@@ -25,6 +26,7 @@ class Chart:
     """
 
     title: str
+    y: str
     unit: str
     lines: dict[str, tuple[str, float]]
     low: float
@@ -33,19 +35,20 @@ class Chart:
 
 
 CHARTS = (
-    ("Loss", "", {"training, smoothed": "loss", "validation": "valid_loss"}, 1.0, 3),
-    ("BLEU and ROUGE-L of the decoded sample", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rougeL"}, 1.0, 1),
+    ("Loss", "Nats per token", "", {"training, smoothed": "loss", "validation": "valid_loss"}, 1.0, 3),
+    ("BLEU and ROUGE-L of the decoded sample", "Points", "", {"BLEU": "valid_bleu", "ROUGE-L": "valid_rougeL"}, 1.0, 1),
     (
         "Exact match and F1 of the decoded sample",
+        "Percent",
         "%",
         {"exact match": "valid_exact_match", "F1": "valid_token_f1"},
         1.0,
         1,
     ),
-    ("Validation accuracy of the next token", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
-    ("Learning rate", "", {"learning rate": "lr"}, 1.0, 5),
-    ("Target tokens per second, without padding", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),
-    ("Padding", "%", {"padding": "padding_share"}, 100.0, 1),
+    ("Validation accuracy of the next token", "Percent", "%", {"accuracy": "valid_accuracy"}, 100.0, 1),
+    ("Learning rate", "Learning rate", "", {"learning rate": "lr"}, 1.0, 5),
+    ("Speed, without padding", "Target tokens/s", "", {"tokens per second": "tokens_per_second"}, 1.0, 0),
+    ("Padding", "Percent of positions", "%", {"padding": "padding_share"}, 100.0, 1),
 )
 
 
@@ -74,7 +77,7 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
 
 
 def _chart(
-    history: HISTORY, title: str, unit: str, names: Mapping[str, str], factor: float, digits: int
+    history: HISTORY, title: str, y: str, unit: str, names: Mapping[str, str], factor: float, digits: int
 ) -> Chart | None:
     """The chart of some metrics; None if no epoch has one of them."""
     found = {
@@ -95,4 +98,4 @@ def _chart(
         return f"{across:.1f},{HEIGHT * (1 - (value - low) / ((high - low) or 1)):.1f}"
 
     lines = {label: (" ".join(point(*one) for one in points), points[-1][1]) for label, points in found.items()}
-    return Chart(title, unit, lines, low, high, digits)
+    return Chart(title, y, unit, lines, low, high, digits)

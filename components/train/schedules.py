@@ -11,7 +11,7 @@ class Schedule:
 
     linear falls to 0 at the end of the training (Bergsma et al. 2025), cosine as half a cosine (Loshchilov and Hutter
     2017). The end is the end of the epochs or of the minutes, whichever is nearer at the time. inverse_square_root
-    falls with the square root of the updates (Vaswani et al. 2017) and knows no end. No warm-up takes more than a tenth
+    falls with the square root of the updates (Vaswani et al. 2017) and has no end. No warm-up takes more than a tenth
     of the updates that are expected.
 
     Args:

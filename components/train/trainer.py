@@ -90,7 +90,7 @@ class Trainer:
             One entry an epoch.
 
         Raises:
-            UserError: If the loss is not a number any more, or another worker is lost.
+            UserError: If the loss is not a number, or another worker is lost.
             SystemExit: On SIGTERM, after the state has been saved.
         """
         self._restore()

@@ -34,9 +34,9 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
     """Names a run: it resumes from a working state only with the same data and options.
 
-    `patience` only decides when training ends and is no part of it. Nor are epochs and minutes under the inverse square
-    root, which knows no end, so that such a run can be resumed with more of them. The other schedules reach zero at the
-    end, so with them other epochs or minutes are another run.
+    `patience` only decides when training ends and is not part of it. Nor are epochs and minutes under the inverse
+    square root, which has no end, so that such a run can be resumed with more of them. The other schedules reach zero
+    at the end, so with them other epochs or minutes are another run.
 
     Args:
         corpus_fingerprint: Fingerprint of the corpus.

@@ -21,6 +21,7 @@ def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimen
     """
     best = best_of(trials)
     ranked = sorted(trials, key=lambda trial: (trial.value is None, trial.value, trial.number))
+    scale, last = _scale(trials)
     page = render(
         Path(__file__).with_name("report.html"),
         trials=ranked,
@@ -28,18 +29,26 @@ def write_report(path: Path, trials: Sequence[Trial], dimensions: Sequence[Dimen
         first=next((trial for trial in trials if trial.state == "succeeded"), best),
         names=[one.name for one in dimensions],
         counts={state: sum(trial.state == state for trial in trials) for state in ("succeeded", "pruned", "failed")},
-        curves=[(trial, _curve(trial, trials)) for trial in ranked[::-1] if len(trial.epochs) > 1],
+        scale=scale,
+        last=last,
+        curves=[(trial, _curve(trial, scale, last)) for trial in ranked[::-1] if len(trial.epochs) > 1],
         width=WIDTH,
         height=HEIGHT,
     )
     atomic_write(path, page)
 
 
-def _curve(trial: Trial, trials: Sequence[Trial]) -> str:
-    """A trial's metric by epoch as the points of an SVG line; the scale ends at the 90th percentile of all values."""
+def _scale(trials: Sequence[Trial]) -> tuple[tuple[float, float], int]:
+    """The ends of the vertical scale, which are the lowest value and the 90th percentile, and the last epoch."""
     values = sorted(value for one in trials for value in one.epochs.values())
-    low, high = values[0], values[int(0.9 * (len(values) - 1))]
-    last = max(epoch for one in trials for epoch in one.epochs)
+    if not values:
+        return (0.0, 0.0), 1
+    return (values[0], values[int(0.9 * (len(values) - 1))]), max(epoch for one in trials for epoch in one.epochs)
+
+
+def _curve(trial: Trial, scale: tuple[float, float], last: int) -> str:
+    """A trial's metric by epoch as the points of an SVG line; what is above the scale is drawn at its end."""
+    low, high = scale
     points = [
         (
             WIDTH * (epoch - 1) / max(last - 1, 1),

@@ -103,11 +103,11 @@ class Checkpoint:
         """Reads config.json, also one of an older version.
 
         Raises:
-            UserError: If the folder is no complete checkpoint or has a version that is not read.
+            UserError: If the folder is not a complete checkpoint or has a version that is not read.
         """
         for file in (self.config, self.weights, self.tokenizer):
             if not patiently(file.is_file, file):
-                raise UserError(f"{self.path} is no complete checkpoint: {file.name} is missing; train again")
+                raise UserError(f"{self.path} is not a complete checkpoint: {file.name} is missing; train again")
         return CheckpointConfig.read(self.config)
 
 

@@ -210,7 +210,7 @@ class Corpus:
         """Reads manifest.json.
 
         Raises:
-            UserError: If it is missing, is no manifest, or has a schema version that is not read.
+            UserError: If it is missing, is not a manifest, or has a schema version that is not read.
         """
         return Manifest.read(self.manifest)
 

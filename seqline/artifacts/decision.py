@@ -97,6 +97,7 @@ class Decision(Record):
         anchor: The comparison with the best version so far.
         judged: The live version of the comparison: *deploy* requires that it is still live. None in older decisions,
             and if the champion could not be measured and the gate did not know its number.
+        task: The task that the models were trained for; empty in older decisions.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=3, oldest=2, remedy="run bless with this version of Seqline")
@@ -114,6 +115,7 @@ class Decision(Record):
     evaluations: tuple[str, str] = ("", "")
     anchor: Anchor = field(default_factory=Anchor)
     judged: Judged | None = None
+    task: str = ""
 
     def __post_init__(self) -> None:
         if self.blessed and not (self.rules and all(result.passed for result in self.rules)):

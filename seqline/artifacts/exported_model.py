@@ -116,8 +116,8 @@ class ExportedModel:
         """Reads model.json, also one of an older version.
 
         Raises:
-            UserError: If the folder holds no exported model, or one that this version cannot read.
+            UserError: If the folder contains no exported model, or one that this version cannot read.
         """
         if not patiently(self.description_file.is_file, self.description_file):
-            raise UserError(f"{self.path} holds no exported model: model.json is missing; export it again")
+            raise UserError(f"{self.path} contains no exported model: model.json is missing; export it again")
         return Description.read(self.description_file)

@@ -29,7 +29,7 @@ class Opponent:
         version: Its number; empty for none.
         fingerprint: Its model's fingerprint as it was registered.
         address: Its model's folder, or one in a bucket, such as gs://; empty if there is nothing to measure.
-        files: Digest of the names, sizes and times of its files: other files are no cache hit.
+        files: Digest of the names, sizes and times of its files: other files are not a cache hit.
         checked: Time of the check that found the problem: a problem is never a cache hit.
     """
 

@@ -74,7 +74,7 @@ class Record:
             origin: Where it comes from, for messages.
 
         Raises:
-            UserError: If it is no JSON object, has a version that is not read, or lacks a field.
+            UserError: If it is not a JSON object, has a version that is not read, or lacks a field.
         """
         schema = cls.SCHEMA
         try:
@@ -83,7 +83,7 @@ class Record:
         except ValueError:
             content, version = None, None
         if not isinstance(content, dict):
-            raise UserError(f"{origin} is no JSON object; {schema.remedy}") from None
+            raise UserError(f"{origin} is not a JSON object; {schema.remedy}") from None
         if not isinstance(version, int) or not schema.oldest <= version <= schema.version:
             raise UserError(
                 f"{origin} has schema version {version}, and this Seqline reads "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seqline.artifacts.decision import RuleResult
-from seqline.artifacts.evaluation import MetricValue, Sentence
+from seqline.artifacts.evaluation import Comparison, MetricValue, Sentence
 from seqline.artifacts.record import Record, Schema
 
 FILE = "summary.json"
@@ -24,12 +24,18 @@ class DecisionSummary:
         model_fingerprint: Of the challenger.
         rules: The result of each rule.
         best: Whether the challenger becomes the best version so far, as a sentence.
+        task: The task that the models were trained for; empty in older decisions.
+        comparisons: The differences to the champion, by the metric's name.
+        live: Number of the live version that the challenger was compared with; empty for none.
     """
 
     blessed: bool
     model_fingerprint: str
     rules: list[RuleResult]
     best: str = ""
+    task: str = ""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    live: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,16 @@ class Summary(Record):
         found = self.monitoring
         return self.state == "SUCCEEDED" and found is not None and not (found.new or found.retraining)
 
+    def is_live(self) -> bool:
+        """Whether this run's model is the endpoint's live version."""
+        return (self.deployment or {}).get("live") is True
+
+    def live_version(self) -> str:
+        """Returns the number of the endpoint's live version at the end of the run; empty if none is known."""
+        if self.is_live():
+            return str((self.deployment or {}).get("version", ""))
+        return self.decision.live if self.decision else ""
+
     def headline(self) -> str:
         """Returns the outcome of the run in one or two sentences."""
         if self.state == "CANCELLED":
@@ -113,7 +129,7 @@ class Summary(Record):
             return f"The challenger was not blessed and not deployed. {reasons}"
         if not (self.deployment or {}).get("endpoint"):
             return "The challenger was blessed and not deployed."
-        if self.deployment is None or self.deployment.get("live") is not True:
+        if self.deployment is None or not self.is_live():
             return "The challenger was blessed, but its deployment did not go live."
         version = self.deployment.get("version", "?")
         return f"The challenger was blessed and is live as version {version}."

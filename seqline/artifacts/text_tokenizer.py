@@ -185,7 +185,7 @@ def parse_record(content: bytes, origin: str) -> TextTokenizer:
     try:
         return TextTokenizer.from_json(content.decode(), origin)
     except UnicodeDecodeError:
-        raise UserError(f"{origin} is no tokenizer; {TextTokenizer.SCHEMA.remedy}") from None
+        raise UserError(f"{origin} is not a tokenizer; {TextTokenizer.SCHEMA.remedy}") from None
 
 
 def check_template(template: str) -> None:

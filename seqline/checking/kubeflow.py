@@ -64,8 +64,8 @@ def checkpoint_problems(loaded: Loaded, arguments: Mapping[str, Any], pipeline: 
         if not folder and resources is not None and resources.retries:
             field = f"resources.{stage}.retries"
             message = (
-                "a retry starts anew, because the working state ends with the pod; set checkpoints to an address in a "
-                f"bucket, or to a folder in a claim that {FIELD}.pods.{stage}.claims mounts"
+                "a retry starts from the beginning, because the working state ends with the pod; set checkpoints to an "
+                f"address in a bucket, or to a folder in a claim that {FIELD}.pods.{stage}.claims mounts"
             )
             yield Problem(message, loaded.where("resources", stage, "retries"), field, warning=True)
         if folder and "://" not in folder and not _mounted(settings, stage, folder):
@@ -98,7 +98,7 @@ def findings(connection: Connection, loaded: Loaded) -> Iterator[Finding]:
     way = f"logged in by {connection.login.used}" if connection.login.used else "without a login"
     if server.version is None:
         said = f"does not say its version ({server.tag})" if server.tag else "does not say its version"
-        advice = f"compare its version with the table in {page('kubeflow.md', 'What a server must have')}"
+        advice = f"compare its version with the table in {page('kubeflow.md', 'Server requirements')}"
         yield Finding(SERVER, "warning", f"{said}; {users}; {way}", advice)
         return
     yield Finding(SERVER, "ok", f"KFP {server.tag}; {users}; {way}")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", envvar="SEQLINE_YES", help="Do not ask; without a terminal, nothing is asked.")
+    bool,
+    typer.Option("--yes", "-y", envvar="SEQLINE_YES", help="Do not ask for confirmation; scripts are never asked."),
 ]
 
 

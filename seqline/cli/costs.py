@@ -54,7 +54,7 @@ def show_estimate(
     if prices is None:
         print(f"on target {target.name} a run has no price", file=sys.stderr)
     elif not costs.complete:
-        print("what is unknown is not in the total; a run fills it in", file=sys.stderr)
+        print("unknown amounts are not in the total; after a run they are known", file=sys.stderr)
 
 
 def show_taken(content: Mapping[str, Any], run: "Run", file: Path | None = None) -> None:

@@ -79,11 +79,12 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build images, write their contents, and print their sizes."""
-    from seqline.images.build import Engine, find_images, revision, write_pins
+    from seqline.images.build import Engine, find_images, write_pins
     from seqline.images.packaged import containers_of
     from seqline.images.packages import add_packages, gathered
     from seqline.images.sbom import write_sbom
     from seqline.images.workers import check_beam_image
+    from seqline.revision import revision
 
     sizes, pushed = {}, {}
     with containers_of(containers) as folder, gathered(packages or []) as context:

@@ -70,7 +70,7 @@ def run(
     cache: Annotated[bool | None, typer.Option(help="Whether results of unchanged stages come from the cache.")] = None,
     watch: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Show what the run would take and cost, by stage, and start nothing.")
+        bool, typer.Option("--estimate", help="Show the time and cost of each stage, and start nothing.")
     ] = False,
     prices: Annotated[
         Path | None,

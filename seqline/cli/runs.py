@@ -55,7 +55,7 @@ def describe(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks and, on Vertex, what it took."""
+    """Show a run with its tasks and, on Vertex, its machine hours and cost."""
     opened = _open(target, config, home)
     _show(opened, opened.describe(run), as_json)
 
@@ -119,7 +119,7 @@ def cancel(
 def logs(
     run: RunArgument = "latest",
     task: Annotated[str, typer.Option(metavar="TASK", help="Only logs of this task.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines until the run ends.")] = False,
     target: TargetOption = None,
     config: ConfigOption = None,
     home: HomeOption = None,

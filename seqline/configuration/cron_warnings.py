@@ -24,7 +24,7 @@ def cron_warnings(settings: ScheduleSettings, now: datetime.datetime | None = No
     for step in cron.uneven:
         yield (
             "cron",
-            f"the interval of {step!r} is shorter at the end of its range, because cron starts each range anew",
+            f"the interval of {step!r} is shorter at the end of its range, because cron starts again in each range",
         )
     if cron.either_day:
         yield "cron", f"{cron.text!r} has days of the month and of the week, and cron runs on either of them"

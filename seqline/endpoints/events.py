@@ -36,4 +36,4 @@ def deltas(lines: Iterable[bytes]) -> Iterator[str]:
                 raise RefusedError(str(content["error"]))
             sent += str(content["delta"])
             yield str(content["delta"])
-    raise UserError("the answer broke off: the connection ended before the event `done`")
+    raise UserError("the response is incomplete: the connection ended before the event `done`")

@@ -278,7 +278,7 @@ def local_endpoint(folder: str) -> Endpoint:
     """
     if "://" in folder:
         raise UserError(
-            f"endpoint: {folder} is no local folder, projects/P/locations/L/endpoints/NAME or kserve://NAMESPACE/NAME"
+            f"endpoint: {folder} is not a local folder, projects/P/locations/L/endpoints/NAME or kserve://NAMESPACE/NAME"
         )
     return Endpoint(expanded(folder).resolve())
 

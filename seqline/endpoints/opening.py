@@ -51,7 +51,7 @@ def open_back_end(
         sampling: What a local endpoint's server samples; None for what it samples already.
 
     Raises:
-        UserError: If it is no endpoint's name.
+        UserError: If it is not an endpoint's name.
     """
     if endpoint.startswith("projects/"):
         return VertexBackEnd(endpoint, hosting, api_endpoint)

@@ -19,5 +19,6 @@ A report has its own template next to its code. It extends `page.html`, fills th
     from seqline.html_report.page import render
     atomic_write(report, render(Path(__file__).with_name("report.html"), read=10, used=9, ...))
 
-All values are escaped: texts of a corpus are never markup. Standard library and jinja2 only.
+All values are escaped: texts of a corpus are never markup. Imports only the standard library, jinja2 and
+`seqline.revision`.
 """

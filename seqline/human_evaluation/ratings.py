@@ -64,7 +64,7 @@ def import_ratings(paths: Sequence[Path], key: Key) -> HumanEvaluation:
             counts[pair, TIED if choice == EQUAL else WON if choice == key.sides[pair] else LOST] += 1
     counts = counts[counts.sum(axis=1) > 0]
     if not len(counts):
-        raise UserError("the files hold no ratings: there is nothing to import")
+        raise UserError("the files contain no ratings: there is nothing to import")
     lost, tied, won = (int(total) for total in counts.sum(axis=0))
     metrics = {PREFERENCE: preference(counts, len(sheets))}
     if agreement := agreement_of(counts, len(sheets)):

@@ -41,20 +41,6 @@ def find_images(containers: Path, names: Sequence[str]) -> list[str]:
     return list(names) or known
 
 
-def revision(folder: Path) -> str:
-    """The commit of a checkout, for an image's label.
-
-    Args:
-        folder: Inside a checkout.
-
-    Returns:
-        Its hash, followed by `-dirty` if tracked files differ; `unknown` outside a checkout.
-    """
-    git = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
 def write_pins(path: Path, repository: str, digests: Mapping[str, str]) -> None:
     """Writes the digests of images to a configuration file; digests of other images in it are unchanged.
 

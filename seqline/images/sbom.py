@@ -54,7 +54,7 @@ def write_sbom(path: Path, image: str, engine: Engine) -> None:
     for found in (*_python(python), *_debian(debian)):
         bom.components.add(found)
     if not bom.components:
-        raise UserError(f"{image} holds no packages")
+        raise UserError(f"{image} contains no packages")
     bom.register_dependency(bom.metadata.component, bom.components)
     # The same content has the same number.
     content = "\n".join(sorted(str(found.purl) for found in bom.components))

@@ -26,6 +26,6 @@ def download_model(address: str, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             files.get_file(file, str(path))
     except FileNotFoundError:
-        raise UserError(f"{address} holds no SavedModel: saved_model.pb is missing") from None
+        raise UserError(f"{address} contains no SavedModel: saved_model.pb is missing") from None
     except Exception as error:  # every file system has its own errors
         raise UserError(f"the model cannot be downloaded from {address}: {error or type(error).__name__}") from error

@@ -78,7 +78,7 @@ def launcher_settings(protocol: str, environment: Mapping[str, str], secrets: bo
             default = {"endpoint": _default_endpoint(environment), "region": "minio", "disableSSL": True}
             credentials = {"secretRef": DEFAULT_SECRET}
     except (yaml.YAMLError, AttributeError) as error:
-        raise UserError(f"config map {CONFIG_MAP}: providers is no YAML object of providers: {error}") from error
+        raise UserError(f"config map {CONFIG_MAP}: providers is not a YAML object of providers: {error}") from error
     endpoint = str(default.get("endpoint") or "")
     if endpoint and "://" not in endpoint:
         endpoint = f"{'http' if default.get('disableSSL') else 'https'}://{endpoint}"

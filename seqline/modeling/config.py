@@ -199,7 +199,7 @@ class TransformerConfig(BaseOptions):
         named += [(name, value) for name in ("other_eos_ids", "suppressed_ids") for value in getattr(self, name)]
         for name, value in named:
             if not 0 <= value < max(self.vocabulary_size, SPECIAL):
-                yield f"{name} {value} is no token of a vocabulary of {self.vocabulary_size}"
+                yield f"{name} {value} is not a token of a vocabulary of {self.vocabulary_size}"
         if self.eos_id in self.suppressed_ids:
             yield f"suppressed_ids has eos_id {self.eos_id}: no output would end"
         if self.eos_id in self.other_eos_ids:

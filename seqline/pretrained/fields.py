@@ -40,7 +40,7 @@ class Fields:
         model_type: The field of that name.
 
     Raises:
-        UserError: If it is no JSON object with a `model_type`.
+        UserError: If it is not a JSON object with a `model_type`.
     """
 
     def __init__(self, text: str, origin: str) -> None:
@@ -48,7 +48,7 @@ class Fields:
         try:
             self.values = json.loads(text)
         except ValueError as error:
-            raise UserError(f"{origin} is no JSON ({error}); copy the checkpoint again") from None
+            raise UserError(f"{origin} is not JSON ({error}); copy the checkpoint again") from None
         if not isinstance(self.values, dict) or not isinstance(self.values.get("model_type"), str):
             raise UserError(f"{origin} has no model_type; give a checkpoint in Hugging Face's format")
         self.model_type: str = self.values["model_type"]

@@ -45,7 +45,7 @@ class Hub:
         match = FORM.fullmatch(address)
         if match is None:
             raise UserError(
-                f"{address} is no address of a model on the Hub: write hf://ORG/NAME@REVISION, such as "
+                f"{address} is not the address of a model on the Hub: write hf://ORG/NAME@REVISION, such as "
                 "hf://Helsinki-NLP/opus-mt-en-de@main; a revision is a branch, a tag, a commit or refs/pr/N"
             )
         self.address, self.name, self.revision = address, match["name"], match["revision"] or "main"
@@ -111,7 +111,7 @@ class Hub:
             raise UserError(f"{self.address}: {self.name} has no revision {self.revision}; check it") from error
         except errors.RepositoryNotFoundError as error:
             raise UserError(
-                f"{self.address}: the Hub knows no model {self.name}, or it is private: check the name, and for a "
+                f"{self.address}: the Hub has no model {self.name}, or it is private: check the name, and for a "
                 "private model set HF_TOKEN to a token with read access"
             ) from error
         except errors.HFValidationError as error:

@@ -31,7 +31,7 @@ def needed_files(names: Collection[str], read: Callable[[str], str], origin: str
         UserError: If the configuration, the weights or a part of them is missing, or the weights are pickled.
     """
     if CONFIG not in names:
-        raise UserError(f"{origin} is no checkpoint in Hugging Face's format: {CONFIG} is missing; check the path")
+        raise UserError(f"{origin} is not a checkpoint in Hugging Face's format: {CONFIG} is missing; check the path")
     found = {name for name in (CONFIG, GENERATION, *FILES) if name in names}
     if WEIGHTS in names:
         return sorted(found | {WEIGHTS})

@@ -122,7 +122,7 @@ class _Folder:
             raise UserError(f"{self.parameter}: {self.address} cannot be listed: {error.strerror or error}") from error
         if listed is None:
             raise UserError(
-                f"{self.parameter}: {self.address} is no folder; give the folder of a checkpoint, its address in a "
+                f"{self.parameter}: {self.address} is not a folder; give the folder of a checkpoint, its address in a "
                 "bucket, or hf://ORG/NAME@REVISION"
             )
         # A link, as in the Hub's cache, counts as the file that it points to.

@@ -154,7 +154,7 @@ def _header(file: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        raise UserError(f"{file} is no safetensors file, or only the start of one; {COPY_AGAIN}") from None
+        raise UserError(f"{file} is not a safetensors file, or only the start of one; {COPY_AGAIN}") from None
     if cut := [name for name, end in ends.items() if end > size]:
         first = min(cut, key=lambda name: ends[name])
         raise UserError(

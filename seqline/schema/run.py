@@ -60,9 +60,9 @@ class RunParameters(PairOptions):
 
     data: str = Field(
         "",
-        description="Pairs of source and target (.tsv, .csv, .jsonl, .parquet, plain or .gz, .zst, .bz2), or for batch "
-        "inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; or a "
-        "BigQuery query.",
+        description="Pairs of source and target (.tsv, .csv, .jsonl, .parquet, optionally .gz, .zst or .bz2), or for "
+        "batch inference texts (.txt, .tsv, .jsonl): a path, a pattern or several with commas, local or in a bucket; "
+        "or a BigQuery query.",
     )
     valid_data: str = Field("", description="Validation pairs; empty to split them off by a hash of the source.")
     test_data: str = Field("", description="Test pairs; empty to split them off by a hash of the source.")
@@ -86,7 +86,7 @@ class RunParameters(PairOptions):
     endpoint: str = Field(
         "",
         description="Where the model goes live: a local endpoint's folder, projects/P/locations/L/endpoints/NAME on "
-        "Vertex AI, or kserve://NAMESPACE/NAME on KServe; empty for nowhere.",
+        "Vertex AI, or kserve://NAMESPACE/NAME on KServe; empty to deploy nothing.",
     )
     checkpoints: str = Field(
         "",

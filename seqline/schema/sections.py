@@ -47,7 +47,7 @@ class Section:
 
     @property
     def fields(self) -> list[str]:
-        """The options of the section: those of the model that are no parameters of the run."""
+        """The options of the section: those of the model that are not parameters of the run."""
         return [name for name in self.model.model_fields if name not in RunParameters.model_fields]
 
     def resolve(self, value: Any, run: Mapping[str, Any]) -> BaseOptions:

@@ -26,10 +26,10 @@ def check_encoding(headers: Mapping[str, str]) -> bool:
     """
     charset = CHARSET.search(headers.get("content-type", ""))
     if charset and charset[1].lower() not in CHARSETS:
-        raise RequestError(Cause.UNSUPPORTED, f"Content-Type: charset {charset[1]} is not taken; send UTF-8")
+        raise RequestError(Cause.UNSUPPORTED, f"Content-Type: charset {charset[1]} is not supported; send UTF-8")
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        message = f"Content-Encoding: {encoding} is not taken; send gzip, or the body as it is"
+        message = f"Content-Encoding: {encoding} is not supported; send gzip, or the body as it is"
         raise RequestError(Cause.UNSUPPORTED, message)
     return "gzip" in encoding
 

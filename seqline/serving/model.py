@@ -24,12 +24,13 @@ class Model:
         path: The exported model's folder.
 
     Raises:
-        UserError: If the folder holds no SavedModel with the signature `serving_default`, or an unreadable model.json.
+        UserError: If the folder contains no SavedModel with the signature `serving_default`, or an unreadable
+            model.json.
     """
 
     def __init__(self, path: Path) -> None:
         if not (path / "saved_model.pb").is_file():
-            raise UserError(f"{path} holds no SavedModel: saved_model.pb is missing")
+            raise UserError(f"{path} contains no SavedModel: saved_model.pb is missing")
         # The object must outlive its signatures, which have weak references to its variables.
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Any] = dict(self._loaded.signatures)

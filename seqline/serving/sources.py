@@ -80,7 +80,7 @@ class StorageSource:
         self.location, self.version, self.sampling = location, version, sampling
         self._downloaded: tempfile.TemporaryDirectory[str] | None = None
         if "://" not in location and not (Path(location) / "saved_model.pb").is_file():
-            raise UserError(f"{location} holds no SavedModel: saved_model.pb is missing")
+            raise UserError(f"{location} contains no SavedModel: saved_model.pb is missing")
 
     def desired(self) -> Desired:
         """All traffic to the version."""

@@ -35,7 +35,7 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
         return made
     module, kind = TARGETS[name]
     if configuration.targets.settings(name) is None:
-        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows what it takes")
+        raise UserError(f"the configuration has no targets.{name}; `seqline init` shows its keys")
     try:
         target: Target = getattr(import_module(module), kind)(configuration)
     except ModuleNotFoundError as error:

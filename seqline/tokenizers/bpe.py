@@ -156,7 +156,7 @@ def read_bpe(content: bytes, origin: str = "tokenizer.json") -> Bpe:
         model = whole["model"]
         kind = model.get("type", "BPE")
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{origin} is no tokenizer.json of the library tokenizers; give the checkpoint's") from None
+        raise UserError(f"{origin} is not a tokenizer.json of the library tokenizers; give the checkpoint's") from None
     reader = _Reader(origin)
     if kind != "BPE":
         also = "; with a Unigram model, give its SentencePiece file (spiece.model) too" if kind == "Unigram" else ""

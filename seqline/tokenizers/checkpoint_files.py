@@ -164,7 +164,7 @@ class _Settings:
         try:
             found = json.loads(files.get(name) or b"{}")
         except ValueError as error:
-            raise UserError(f"tokenizer: {self.origin}/{name} is no JSON ({error}); copy it again") from None
+            raise UserError(f"tokenizer: {self.origin}/{name} is not JSON ({error}); copy it again") from None
         return found if isinstance(found, dict) else {}
 
     def id_of(self, name: str, known: dict[str, int]) -> int:
@@ -261,7 +261,7 @@ def _processor(model: bytes, name: str, settings: _Settings) -> Any:
     try:
         return processor(model)
     except UserError:
-        raise UserError(f"tokenizer: {settings.origin}/{name} is no SentencePiece model; copy it again") from None
+        raise UserError(f"tokenizer: {settings.origin}/{name} is not a SentencePiece model; copy it again") from None
 
 
 def _marian(files: dict[str, bytes], settings: _Settings) -> PretrainedTokenizer:
@@ -275,7 +275,7 @@ def _marian(files: dict[str, bytes], settings: _Settings) -> PretrainedTokenizer
         numbers: dict[str, int] = json.loads(files[VOCABULARY])
         size = 1 + max(numbers.values())
     except (ValueError, AttributeError, TypeError):
-        raise UserError(f"tokenizer: {settings.origin}/{VOCABULARY} is no table of ids; copy it again") from None
+        raise UserError(f"tokenizer: {settings.origin}/{VOCABULARY} is not a table of ids; copy it again") from None
     # As MarianTokenizer names them.
     names = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
     settings.names = {**names, **settings.names}

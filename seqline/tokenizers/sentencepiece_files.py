@@ -40,7 +40,7 @@ def processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
     try:
         return sentencepiece.SentencePieceProcessor(model_proto=model)
     except RuntimeError:
-        raise UserError("the file is no SentencePiece model") from None
+        raise UserError("the file is not a SentencePiece model") from None
 
 
 def without_symbols(model: bytes, symbols: set[str]) -> bytes:

@@ -177,3 +177,8 @@ def test_make_installs_nothing_without_a_locked_hash() -> None:
     for line in installs[1:]:
         assert "--no-build-isolation" in line
     assert "--no-deps" in installs[2]
+
+
+def test_the_site_of_the_documentation_has_a_lock_of_its_own() -> None:
+    assert "zensical" in locked_in(ROOT / "requirements-docs.txt")
+    assert "zensical" not in locked("")

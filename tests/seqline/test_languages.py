@@ -61,13 +61,15 @@ def test_text_in_no_language_has_codes(code: str) -> None:
     ],
 )
 def test_another_code_is_refused_with_advice(code: str, advice: str) -> None:
-    with pytest.raises(UserError, match=re.escape(f"target_language: {code!r} is no language code; ") + ".*" + advice):
+    with pytest.raises(
+        UserError, match=re.escape(f"target_language: {code!r} is not a language code; ") + ".*" + advice
+    ):
         RunParameters(target_language=code)
 
 
 def test_an_unknown_code_of_an_old_artifact_is_undetermined_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert language_of("jp") == UNDETERMINED
-    assert "'jp' is no language code" in caplog.text
+    assert "'jp' is not a language code" in caplog.text
     caplog.clear()
     assert language_of("") == UNDETERMINED
     assert not caplog.text

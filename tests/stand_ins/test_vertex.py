@@ -246,10 +246,10 @@ def test_an_endpoint_answers_under_its_own_domain_only(vertex: VertexStandIn, ki
             {"predict_request_response_logging_config": {"enabled": True, "sampling_rate": 0.5}},
             "output_uri is invalid",
         ),
-        ({"encryption_spec": {"kms_key_name": "k"}}, "'k' is no key in us-central1"),
+        ({"encryption_spec": {"kms_key_name": "k"}}, "'k' is not a key in us-central1"),
         (
             {"encryption_spec": {"kms_key_name": "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"}},
-            "is no key in us-central1",
+            "is not a key in us-central1",
         ),
     ],
 )

@@ -14,7 +14,7 @@ def baseline(
 ) -> None:
     """Writes the checkpoint that training starts from, as it is, as a SavedModel: what fine-tuning must improve on.
 
-    Its inputs are no options of training: another training of the same checkpoint is a cache hit.
+    Its inputs are not options of training: another training of the same checkpoint is a cache hit.
 
     Args:
         corpus: The corpus, whose tokenizer has the prompt.

@@ -161,7 +161,7 @@ class Cluster:
                         if not _is_transient(error) or not pauses:
                             raise
                         self.retries.pause(what, error, pauses.pop(0))
-        raise UserError(f"cannot {what}: somebody else changes it all the time; try again")
+        raise UserError(f"cannot {what}: somebody else keeps changing it; try again")
 
     def delete(self, kind: Kind, name: str) -> bool:
         """Deletes an object, and returns whether there was one.

@@ -72,7 +72,9 @@ class Lock:
             ChangedError: If somebody has.
         """
         if self._lost:
-            raise ChangedError(f"another deployment to {self.name} has taken over, because this one stood still")
+            raise ChangedError(
+                f"another deployment to {self.name} has taken over, because this one did not renew its lock"
+            )
 
     def _acquire(self) -> None:
         deadline = time.monotonic() + LONGEST_WAIT

@@ -139,7 +139,7 @@ class Requests:
             raise RefusedError(message)
         if response.status_code in (301, 302, 303, 307, 308, 401, 403):
             raise UnreachableError(
-                f"{address} asks for a login (status {response.status_code}): set {TOKEN_FILE} to a file with a bearer "
+                f"{address} requires a login (status {response.status_code}): set {TOKEN_FILE} to a file with a bearer "
                 "token" + (" that is valid" if token else "")
             )
         raise UserError(f"{address} answers with status {response.status_code}: {message}")

@@ -99,7 +99,7 @@ class DexWay:
         if page.status_code != 200:
             raise LoginError(f"{page.url} answers {page.status_code} instead of a login form")
         if not hops:
-            raise LoginError(f"{start} asks for no login, so there is no Dex; leave out login.dex")
+            raise LoginError(f"{start} requires no login, so it does not use Dex; leave out login.dex")
         path = urlsplit(page.url).path
         if path.endswith("/auth"):
             chosen = urlsplit(page.url)._replace(path=f"{path}/{self.user.connector}").geturl()
@@ -118,7 +118,7 @@ class DexWay:
             filled, _ = self._follow(session, "POST", filled.url, {"approval": "approve"})
         cookies = "; ".join(f"{one.name}={one.value}" for one in session.cookies if self._ours(one))
         if not cookies:
-            raise LoginError(f"{filled.url} answers {filled.status_code} and gives no session")
+            raise LoginError(f"{filled.url} answers {filled.status_code} without a session")
         return cookies
 
     def _ours(self, cookie: Any) -> bool:
@@ -143,4 +143,4 @@ class DexWay:
                 return answer, hop
             address = urljoin(address, answer.headers["location"])
             verb, form = "GET", None
-        raise LoginError(f"{address} redirects in a circle")
+        raise LoginError(f"{address} redirects endlessly")

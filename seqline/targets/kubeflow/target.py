@@ -58,7 +58,7 @@ class Kubeflow:
     def __init__(self, configuration: "Configuration", sleep: Callable[[float], None] = time.sleep) -> None:
         settings = configuration.targets.kubeflow
         if settings is None:
-            raise UserError("the configuration has no targets.kubeflow; `seqline init` shows what it takes")
+            raise UserError("the configuration has no targets.kubeflow; `seqline init` shows its keys")
         self.configuration = configuration
         self.settings = settings
         self.connection = Connection(settings, sleep)

@@ -42,8 +42,7 @@ def check_slice(stage: str, resources: Resources, selector: Mapping[str, str]) -
         raise UserError(f"{field}: TensorFlow does not train on {kind!r}; it does on {', '.join(ONE_HOST)}")
     if topology not in ONE_HOST[kind]:
         raise UserError(
-            f"{field}: training uses a {kind} of one host, and {topology!r} is none; write "
-            f"{' or '.join(ONE_HOST[kind])}"
+            f"{field}: training uses one host, and a {kind} {topology} has several; write {' or '.join(ONE_HOST[kind])}"
         )
     chips = ONE_HOST[kind][topology]
     if resources.accelerators != chips:

@@ -41,7 +41,7 @@ class Vertex:
     def __init__(self, configuration: "Configuration", sleep: Callable[[float], None] = time.sleep) -> None:
         settings = configuration.targets.vertex
         if settings is None:
-            raise UserError("the configuration has no targets.vertex; `seqline init` shows what it takes")
+            raise UserError("the configuration has no targets.vertex; `seqline init` shows its keys")
         self.configuration = configuration
         self.settings = settings
         self.connection = Connection(settings, sleep)

@@ -52,7 +52,7 @@ def test_every_rule_is_reported() -> None:
     assert [(rule.rule, rule.passed) for rule in found] == [
         ("BLEU at least 20", True),
         ("chrF++ at least 60", False),
-        ("Latency, 95th percentile, ms at most 99", True),
+        ("Latency, 95th percentile at most 99 ms", True),
     ]
 
 

@@ -11,12 +11,14 @@ def test_the_report_shows_the_decision_the_scoreboard_and_the_words_that_differ(
     decide(measured(tmp_path / "challenger", "new", 4), measured(tmp_path / "champion", "old", 3), rules)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     for shown in (
-        "Blessed",
+        "Blessed: 1 of 1 rules passed",
+        "95% interval",
+        "than the live version",
         "Biggest losses",
         "Biggest gains",
         "ROUGE-Lsum",
         "By length of the source",
-        "p of sacreBLEU",
+        "p-value of sacreBLEU",
         "<svg",
     ):
         assert shown in html

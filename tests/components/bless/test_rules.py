@@ -77,7 +77,7 @@ def test_invalid_rules_are_refused_by_their_index(rules: list, message: str) -> 
     ("rule", "kind", "value", "words"),
     [
         ({"minimum": 20.5}, "minimum", 20.5, "chrF++ at least 20.5"),
-        ({"maximum": 20, "confident": True}, "maximum", 20, "chrF++ at most 20, interval included"),
+        ({"maximum": 20, "confident": True}, "maximum", 20, "chrF++ at most 20, with 95% confidence"),
         ({"margin": 0}, "margin", 0, "chrF++ within 0 of the champion's"),
         ({"margin": 1, "slices": "all"}, "margin", 1, "chrF++ within 1 of the champion's in every slice"),
         ({"minimum": 1, "slices": "terms"}, "minimum", 1, "chrF++ at least 1 in every slice by terms"),
@@ -109,9 +109,9 @@ def test_the_headline_is_the_tasks_own_metric(task: str, metric: str) -> None:
 
 def test_an_empty_gate_has_three_rules_on_every_task() -> None:
     assert [rule.describe(rule.metric_of("translation")) for rule in DEFAULT] == [
-        "Empty outputs, % at most 50",
-        "BLEU within 2 of the champion's, interval included",
-        "BLEU within 2 of the best version's, interval included",
+        "Empty outputs at most 50%",
+        "BLEU within 2 of the champion's, with 95% confidence",
+        "BLEU within 2 of the best version's, with 95% confidence",
     ]
 
 

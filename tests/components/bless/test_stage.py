@@ -17,7 +17,7 @@ def test_a_better_challenger_is_blessed_and_the_decision_says_why(tmp_path: Path
     assert made.blessed
     assert made.model_fingerprint == "new"
     last = made.rules[1]
-    assert last.rule == "BLEU within 2 of the champion's, interval included"
+    assert last.rule == "BLEU within 2 of the champion's, with 95% confidence"
     assert last.champion is not None
     assert last.limit is not None
     assert last.champion - 2 < last.limit <= (last.value or 0)
@@ -72,7 +72,7 @@ def test_the_live_version_itself_is_named_as_such(tmp_path: Path) -> None:
         "The challenger is itself the champion.",
         "The challenger is itself the best version so far.",
     ]
-    assert "the live version is this very model" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "the live version is the challenger itself" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_evaluation_that_does_not_say_why_it_is_absent_lets_nothing_pass(tmp_path: Path) -> None:

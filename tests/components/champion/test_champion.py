@@ -107,7 +107,7 @@ def damage_description(endpoint: Endpoint) -> None:
         (delete_record, "version 1 is served, but its record is gone"),
         (remove_fingerprint, "version 1 cannot be identified: its fingerprint is missing"),
         (exchange_files, "version 1: its files are another model's: "),
-        (damage_description, "model.json is no JSON object"),
+        (damage_description, "model.json is not a JSON object"),
     ],
 )
 def test_a_champion_that_cannot_be_measured_is_not_none(
@@ -179,7 +179,7 @@ def test_a_challenger_that_was_rolled_back_is_named(endpoint: Endpoint, models: 
 
 
 def test_a_challenger_that_is_no_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no exported model"):
+    with pytest.raises(UserError, match="contains no exported model"):
         champion(tmp_path, "")
 
 

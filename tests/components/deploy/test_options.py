@@ -26,7 +26,7 @@ NETWORK = "projects/p/global/networks/n"
         ({"memory": "4 GB"}, "memory"),
         ({"machine_type": ""}, "machine_type string should have at least 1 character"),
         ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
-        ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI serves on no 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
+        ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI does not serve on 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
         ({"accelerator_type": "NVIDIA_L4"}, "n1-standard-4 has no NVIDIA_L4; choose one that begins with g2-standard-"),
         (
             {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "machine_type": "g2-standard-24"},

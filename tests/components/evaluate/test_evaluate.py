@@ -240,8 +240,8 @@ def test_one_sentence_is_enough(model: Path, tmp_path: Path) -> None:
     ("standing", "said"),
     [
         ("none", "There is no version to compare with: no version is live."),
-        ("same", "The version to compare with is this very model."),
-        ("champion", "The best version so far is the champion"),
+        ("same", "The version to compare with is the challenger itself."),
+        ("champion", "The best version so far is the live version"),
     ],
 )
 def test_why_there_is_nothing_to_measure_is_recorded(small_corpus: Path, standing: str, said: str) -> None:
@@ -257,7 +257,7 @@ def test_the_files_of_a_champion_that_are_gone_are_a_problem(small_corpus: Path,
         folder.mkdir()
     found = measure(folder, small_corpus, required=False)
     assert (found.absent, found.standing, found.problem) == (True, "", f"its files are gone: {folder}")
-    with pytest.raises(UserError, match="gone holds no exported model"):
+    with pytest.raises(UserError, match="gone contains no exported model"):
         measure(folder, small_corpus)
 
 
@@ -351,7 +351,7 @@ def test_a_folder_that_is_no_model_is_refused(small_corpus: Path, tmp_path: Path
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
-    refused(folder, small_corpus, "holds no exported model")
+    refused(folder, small_corpus, "contains no exported model")
 
 
 def test_a_damaged_model_is_refused(small_corpus: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_name_that_is_another_contexts_is_refused(
     vertex: VertexStandIn, run: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not enter(run.rpartition("/")[2], run, LABELS, vertex.url)
-    assert "is no Experiment, but of the type system.PipelineRun; choose another name" in caplog.text
+    assert "is not an Experiment, but of the type system.PipelineRun; choose another name" in caplog.text
 
 
 def test_a_run_that_is_none_is_refused(vertex: VertexStandIn) -> None:

@@ -216,7 +216,7 @@ def find(group: h5py.Group) -> Iterator[h5py.Dataset]:
 def test_an_incomplete_checkpoint_is_rejected(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
     shutil.copytree(checkpoint, tmp_path / "cut")
     (tmp_path / "cut" / "model.weights.h5").unlink()
-    with pytest.raises(UserError, match=r"cut is no complete checkpoint: model\.weights\.h5 is missing"):
+    with pytest.raises(UserError, match=r"cut is not a complete checkpoint: model\.weights\.h5 is missing"):
         export(tmp_path / "cut", corpus, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

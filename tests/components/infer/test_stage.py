@@ -71,13 +71,13 @@ def test_a_wrong_field_is_rejected_before_the_model_is_loaded(tmp_path: Path, to
     (model / "model.json").write_bytes((toy_models.loud / "model.json").read_bytes())
     with pytest.raises(UserError, match="no line of the shard from line 1 on is valid: no field 'source'"):
         infer(f"{tmp_path}/a.jsonl", str(model), tmp_path / "out")
-    with pytest.raises(UserError, match=f"{model} holds no model"):
+    with pytest.raises(UserError, match=f"{model} contains no model"):
         infer(f"{tmp_path}/a.jsonl", str(model), tmp_path / "out", options=Options(source_field="text"))
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\n")
-    with pytest.raises(UserError, match="holds no exported model"):
+    with pytest.raises(UserError, match="contains no exported model"):
         infer(f"{tmp_path}/a.txt", str(tmp_path), tmp_path / "out")
 
 

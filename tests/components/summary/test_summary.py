@@ -1,11 +1,14 @@
+import html
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.decision import Decision, RuleResult, write_decision
-from seqline.artifacts.evaluation import MetricValue, Sentence
+from seqline.artifacts.decision import Decision, Judged, RuleResult, write_decision
+from seqline.artifacts.evaluation import Comparison, MetricValue, Sentence
 from seqline.artifacts.run_summary import Summary, read_summary
 from seqline.components.summary.options import RunStatus
 from seqline.components.summary.stage import summarize
@@ -66,11 +69,51 @@ def test_the_summary_of_a_run_that_went_live_is_complete(tmp_path: Path) -> None
     assert "<b>" not in html
 
 
-def test_the_color_of_a_difference_follows_the_metrics_direction(tmp_path: Path) -> None:
+def test_color_and_word_of_a_difference_follow_the_metrics_direction(tmp_path: Path) -> None:
     complete(tmp_path)
     html = sum_up(tmp_path)[1]
-    assert '<td class="number up">+1.20</td>' in html
-    assert '<td class="number down">+1.00</td>' in html
+    assert '<span class="up">+1.20 better</span>' in html
+    assert '<span class="down">+1.00 worse</span>' in html
+
+
+def test_the_first_tiles_say_metric_with_interval_and_difference_gate_and_live_version(tmp_path: Path) -> None:
+    complete(tmp_path)
+    made = replace(
+        decision(),
+        challenger={"chrf": MetricValue(50.0, True, "c"), "bleu": MetricValue(31.2, True, "tok:13a", 30.1, 32.3)},
+        comparisons={"bleu": Comparison(1.2, 0.4, 2.0, 0.01, 0.01)},
+        judged=Judged("1", "old"),
+        task="translation",
+    )
+    shutil.rmtree(tmp_path / RUN / "bless")
+    write_decision(tmp_path / RUN / "bless" / "decision", made)
+    tiles = re.search(r'<dl class="tiles">.*?</dl>', sum_up(tmp_path)[1], re.DOTALL)
+    assert tiles
+    text = " ".join(html.unescape(re.sub("<[^>]*>", " ", tiles[0])).split())
+    assert text == (
+        "BLEU ↑ 31.20 95% interval 30.10 to 32.30 +1.20 better than the live version (95%: +0.40 to +2.00) "
+        "Gate 1 of 1 rules passed ✓ blessed: may go live Live version 2 this run's model"
+    )
+
+
+def test_a_rejected_challenger_leaves_the_live_version_that_it_was_compared_with(tmp_path: Path) -> None:
+    complete(tmp_path)
+    shutil.rmtree(tmp_path / RUN / "deploy")
+    shutil.rmtree(tmp_path / RUN / "bless")
+    write_decision(tmp_path / RUN / "bless" / "decision", replace(decision(blessed=False), judged=Judged("7", "old")))
+    found, html = sum_up(tmp_path)
+    assert found.live_version() == "7"
+    for shown in ("0 of 1 rules passed", "✗ not blessed: may not go live", "unchanged by this run"):
+        assert shown in html
+
+
+def test_on_vertex_the_page_links_to_the_run(tmp_path: Path) -> None:
+    complete(tmp_path)
+    resource = "projects/p/locations/europe-west4/pipelineJobs/run-1"
+    assert (
+        'href="https://console.cloud.google.com/vertex-ai/locations/europe-west4/pipelines/runs/run-1?project=p"'
+        in sum_up(tmp_path, RunStatus(resource=resource))[1]
+    )
 
 
 def on_kubeflow(root: Path) -> Path:

@@ -85,7 +85,7 @@ def test_typing_errors_of_every_kind_are_made() -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ([["he"]], "no pair of terms"), ([["he", " "]], "no pair of terms"),
+        ([["he"]], "not a pair of terms"), ([["he", " "]], "not a pair of terms"),
         (["he"], r"counterfactual\[0\] must be a list, not 'he'"),
         ([["he", "she"], ["she", "her"]], "'she' is in two pairs"),
     ],

@@ -54,8 +54,8 @@ def test_statistics_of_an_earlier_release_are_read(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"{}", r"cannot be read \(lengths: field required\); leave previous_corpus empty once"),
-        (b"[]", "is no JSON object"),
-        (b"\xff", "is no JSON object"),
+        (b"[]", "is not a JSON object"),
+        (b"\xff", "is not a JSON object"),
         (b'{"schema_version": 9}', "has schema version 9, and this Seqline reads 1 to 2; leave previous_corpus empty"),
     ],
 )

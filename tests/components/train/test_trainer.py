@@ -360,7 +360,7 @@ def test_a_loss_that_is_not_a_number_ends_training_with_its_position(room: Room,
         return room.train
 
     trainer.resample = spoil
-    with pytest.raises(UserError, match="the loss is not a number any more at epoch 2, batch 1: lower the learning"):
+    with pytest.raises(UserError, match="the loss is not a number at epoch 2, batch 1: lower the learning"):
         trainer.run()
 
 

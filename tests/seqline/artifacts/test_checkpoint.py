@@ -70,5 +70,5 @@ def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path, content: An
 
 def test_an_incomplete_checkpoint_names_the_missing_file(tmp_path: Path) -> None:
     checkpoint_of(tmp_path, VERSION_1).weights.unlink()
-    with pytest.raises(UserError, match=r"no complete checkpoint: model.weights.h5 is missing; train again"):
+    with pytest.raises(UserError, match=r"not a complete checkpoint: model.weights.h5 is missing; train again"):
         Checkpoint(tmp_path).read_config()

@@ -66,7 +66,7 @@ def test_a_missing_file_is_reported_by_name(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no JSON object; tokenize again"),
+        ("{", "is not a JSON object; tokenize again"),
         ("{}", r"has schema version 1, and this Seqline reads 2 to 4; tokenize again"),
         ('{"schema_version": 9}', "schema version 9, and this Seqline reads 2 to 4; tokenize again"),
         ('{"schema_version": 2}', r"cannot be read \(fingerprint: field required\); tokenize again"),

@@ -45,5 +45,5 @@ def test_a_file_that_cannot_be_read_names_the_remedy(tmp_path: Path, before: str
 
 def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
     assert not ExportedModel(tmp_path).exists
-    with pytest.raises(UserError, match=r"holds no exported model: model\.json is missing; export it again"):
+    with pytest.raises(UserError, match=r"contains no exported model: model\.json is missing; export it again"):
         ExportedModel(tmp_path).read_description()

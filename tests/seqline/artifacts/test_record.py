@@ -48,8 +48,8 @@ def test_an_older_version_is_read_under_its_names() -> None:
         ('{"schema_version": 3}', "toy.json cannot be read (count: field required)"),
         ('{"schema_version": 3, "count": 3, "parts": [{"value": 1}]}', "toy.json cannot be read (parts[0].name: field"),
         ('{"schema_version": 3, "size": 3}', "toy.json cannot be read ("),
-        ("[]", "toy.json is no JSON object"),
-        ("{", "toy.json is no JSON object"),
+        ("[]", "toy.json is not a JSON object"),
+        ("{", "toy.json is not a JSON object"),
     ],
 )
 def test_anything_else_is_refused_with_what_to_do(text: str, message: str) -> None:

@@ -60,7 +60,9 @@ def test_missing_data_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str
 def test_a_code_of_no_language_is_refused_with_the_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "seqline.yaml").write_text("parameters:\n  source_language: zho_Hans\n  target_language: jp\n")
     (problem,) = problems(capsys)
-    assert problem["message"].endswith("'jp' is no language code; did you mean 'ja', the language of the territory JP?")
+    assert problem["message"].endswith(
+        "'jp' is not a language code; did you mean 'ja', the language of the territory JP?"
+    )
     assert problem["where"] == "seqline.yaml, line 3"
 
 

@@ -187,7 +187,8 @@ def test_a_shared_option_has_a_variable() -> None:
     shared = {"config", "target", "pipeline", "home", "endpoint", "address", "api_endpoint", "as_json", "yes"}
     for words, command in COMMANDS.items():
         for one in command.params:
-            # The target of a corpus is a language, the pipeline of a run its name in a spec, eject's is one of ours, and images have a folder.
+            # The target of a corpus is a language, the pipeline of a run its name in a spec, eject's is one of ours.
+            # Images have a folder.
             others = {"target": ("sample",), "pipeline": ("runs", "eject"), "home": ("images",)}
             repeats = words[0] in others.get(one.name, ())
             if one.name in shared and not repeats:

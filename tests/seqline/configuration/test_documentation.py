@@ -29,10 +29,12 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text_of(page))
+    return re.findall(rf"(?ms)^```{language}(?: [^\n]*)?\n(.*?)^```", text_of(page))
 
 
-@pytest.mark.parametrize("page", ["configuration", "kubeflow", "notifications", "schedules", "vertex"])
+@pytest.mark.parametrize(
+    "page", ["configuration", "google-cloud-from-zero", "kubeflow", "notifications", "schedules", "vertex"]
+)
 def test_a_configuration_is_valid_with_its_parameters(page: str, tmp_path: Path) -> None:
     files = []
     for number, text in enumerate(blocks(f"docs/{page}.md", "yaml")):
@@ -50,7 +52,7 @@ def test_a_configuration_is_valid_with_its_parameters(page: str, tmp_path: Path)
 
 
 def test_the_first_run_on_kubeflow_has_a_valid_configuration(tmp_path: Path) -> None:
-    (text,) = re.findall(r"(?ms)^   ```yaml\n(.*?)^   ```", text_of("docs/kubeflow.md"))
+    (text,) = re.findall(r"(?ms)^   ```yaml\n(.*?)^   ```", text_of("docs/kubeflow-from-zero.md"))
     file = tmp_path / "seqline.yaml"
     file.write_text(textwrap.dedent(text))
     loaded = load([file])

@@ -31,5 +31,5 @@ def test_an_error_in_the_stream_is_one_of_the_request() -> None:
 @given(st.integers(0, 4))
 def test_a_stream_that_ends_early_is_no_answer(lines: int) -> None:
     whole = [b'data: {"index":0,"delta":"Ein"}', b"", b'data: {"index":0,"delta":" Hund"}', b"", b"event: done"]
-    with pytest.raises(UserError, match="broke off"):
+    with pytest.raises(UserError, match="the response is incomplete"):
         list(deltas(whole[:lines]))

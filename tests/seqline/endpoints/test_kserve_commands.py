@@ -84,8 +84,8 @@ def test_a_token_is_sent_over_plain_http_to_this_machine_only(
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (302, "asks for a login .status 302.: set SEQLINE_TOKEN_FILE"),
-        (403, "asks for a login .status 403.: set SEQLINE_TOKEN_FILE"),
+        (302, "requires a login .status 302.: set SEQLINE_TOKEN_FILE"),
+        (403, "requires a login .status 403.: set SEQLINE_TOKEN_FILE"),
         (503, "answers with status 503: no healthy upstream"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_cluster_without_knative_says_so(serverless: KServe) -> None:
 def test_a_record_that_is_no_json_names_the_config_map(standard: KServe) -> None:
     standard.deploy(standard.model("one"))
     standard.cluster.objects.get("configmaps", "ns", "demo-seqline")["data"]["endpoint.json"] = "{"
-    with pytest.raises(UserError, match="the ConfigMap ns/demo-seqline is no JSON object; correct the ConfigMap"):
+    with pytest.raises(UserError, match="the ConfigMap ns/demo-seqline is not a JSON object; correct the ConfigMap"):
         standard.back_end().state()
 
 

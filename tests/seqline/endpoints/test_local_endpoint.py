@@ -132,7 +132,9 @@ def test_settings_come_back_as_written(endpoint: Endpoint) -> None:
 def test_broken_settings_are_named(endpoint: Endpoint, text: str) -> None:
     endpoint.path.mkdir()
     (endpoint.path / "endpoint.json").write_text(text)
-    with pytest.raises(UserError, match=r"endpoint\.json (cannot be read|is no JSON object).*; correct or delete it"):
+    with pytest.raises(
+        UserError, match=r"endpoint\.json (cannot be read|is not a JSON object).*; correct or delete it"
+    ):
         endpoint.read()
 
 

@@ -55,6 +55,59 @@ def test_a_histogram_without_bins_and_a_share_above_one_still_render(template: P
     assert "width:100.00%" in html
 
 
+def parts(tmp_path: Path, body: str, **values: object) -> str:
+    path = tmp_path / "part.html"
+    path.write_text('{% import "parts.html" as parts %}' + body, encoding="utf-8")
+    return " ".join(re.sub("<[^>]*>", " ", render(path, **values)).split())
+
+
+@pytest.mark.parametrize(
+    ("difference", "higher", "shown"),
+    [
+        (1.5, True, "+1.50 better"),
+        (1.5, False, "+1.50 worse"),
+        (-1.5, False, "-1.50 better"),
+        (1.5, None, "+1.50"),
+        (-0.001, True, "0.00"),
+    ],
+)
+def test_a_difference_says_in_words_whether_it_is_better(
+    tmp_path: Path, difference: float, higher: bool | None, shown: str
+) -> None:
+    assert parts(tmp_path, "{{ parts.change(difference, higher) }}", difference=difference, higher=higher) == shown
+
+
+@pytest.mark.parametrize(("tone", "shown"), [("good", "✓ x"), ("bad", "✗ x"), ("warn", "! x"), ("plain", "x")])
+def test_a_badge_says_its_state_without_its_color(tmp_path: Path, tone: str, shown: str) -> None:
+    assert parts(tmp_path, '{{ parts.badge("x", tone) }}', tone=tone) == shown
+
+
+def test_a_histogram_names_both_axes_and_their_ends(tmp_path: Path) -> None:
+    body = '{{ parts.columns([("1-8", 3), ("9-16", 6000)], label="Lengths", x="Tokens", y="Pairs") }}'
+    assert parts(tmp_path, body).startswith("Lengths Pairs 6,000 0 1-8: 3 9-16: 6,000 1-8 9-16 Tokens")
+
+
+def test_the_foot_names_the_version(template: Path) -> None:
+    assert re.search(r"<footer>Seqline[^<]*</footer>", page(template))
+
+
+TEMPLATES = [
+    path
+    for folder in ("components", "seqline")
+    for path in (Path(__file__).parents[3] / folder).rglob("*.html")
+    if "html_report" in path.read_text(encoding="utf-8") or '"parts.html"' in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_table_scrolls_by_itself_also_from_the_keyboard_and_names_its_columns(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for before, table in re.findall(r"([^\n]*)\n<table[^>]*>(.*?)</table>", text, re.DOTALL):
+        assert before == '<div class="wide" tabindex="0">'
+        assert "<th></th>" not in table
+        assert "<thead>" in table
+
+
 def test_the_style_supports_light_and_dark(template: Path) -> None:
     assert "prefers-color-scheme: dark" in page(template)
 

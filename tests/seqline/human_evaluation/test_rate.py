@@ -96,7 +96,7 @@ def test_texts_of_the_corpus_are_escaped(tmp_path: Path) -> None:
     write_sheet(ours, evaluated(tmp_path / "b", "old", [""]), tmp_path / "sheet.html")
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
-    assert ">empty<" in text
+    assert "> empty<" in text
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_preferences_of_the_two_models_sum_to_100(counts: list[tuple[int, int, i
         ({"ratings": [{"pair": 1, "choice": "up"}]}, "must be one of left, right, equal, not 'up'"),
         ({"ratings": [{"pair": 1, "choice": "left"}] * 2}, "rates the pair 1 twice"),
         ({"ratings": [{"choice": "left"}]}, "not a file downloaded from a sheet"),
-        ({"ratings": []}, "hold no ratings"),
+        ({"ratings": []}, "contain no ratings"),
     ],
 )
 def test_a_file_that_is_not_a_raters_is_refused(

@@ -1,14 +1,13 @@
 """Engines: found, and used to build, push and run images."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from seqline.errors import UserError
-from seqline.images.build import Container, Engine, find_images, revision, write_pins
+from seqline.images.build import Container, Engine, find_images, write_pins
 
 DOCKER = """#!/bin/sh
 echo "$@" >> {log}
@@ -133,19 +132,3 @@ def test_images_are_the_folders_with_locked_requirements(tmp_path: Path) -> None
         find_images(tmp_path, ["serv"])
     with pytest.raises(UserError, match="no Dockerfile"):
         find_images(tmp_path / "serve", [])
-
-
-def test_the_revision_is_marked_when_files_differ_from_it(tmp_path: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
-
-    assert revision(tmp_path) == "unknown"
-    git("init")
-    (tmp_path / "a").write_text("1")
-    git("add", "a")
-    git("commit", "--message=one")
-    clean = revision(tmp_path)
-    assert len(clean) == 40
-    (tmp_path / "a").write_text("2")
-    assert revision(tmp_path) == f"{clean}-dirty"

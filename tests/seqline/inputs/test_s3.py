@@ -240,8 +240,8 @@ def test_without_a_provider_minio_is_the_server_that_comes_with_kubeflow(cluster
     [
         ({}, "there is no secret mlpipeline-minio-artifact"),
         ({"secrets/mlpipeline-minio-artifact": encoded(accesskey="a")}, "has no key 'secretkey'"),
-        ({"configmaps/kfp-launcher": {"providers": "[1"}}, "providers is no YAML object"),
-        ({"configmaps/kfp-launcher": {"providers": "[1]"}}, "providers is no YAML object"),
+        ({"configmaps/kfp-launcher": {"providers": "[1"}}, "providers is not a YAML object"),
+        ({"configmaps/kfp-launcher": {"providers": "[1]"}}, "providers is not a YAML object"),
         (
             {"configmaps/kfp-launcher": providers(minio={"default": {"endpoint": "e"}})},
             "needs fromEnv: true, or secretRef",

@@ -84,7 +84,7 @@ def test_presets_have_the_published_sizes(name: str) -> None:
         ({"rope_scaling": {"kind": "yarn", "factor": 2}}, "rope_scaling.kind must be linear or llama3, not 'yarn'"),
         ({"pad_id": 3}, "pad_id 3 must be a token of its own; only prompt_form template does without"),
         ({"bos_id": None}, "start_id is missing: without bos_id, no token starts the target"),
-        ({"eos_id": 9}, "eos_id 9 is no token of a vocabulary of 9"),
+        ({"eos_id": 9}, "eos_id 9 is not a token of a vocabulary of 9"),
         ({"suppressed_ids": [3]}, "suppressed_ids has eos_id 3: no output would end"),
         ({"prompt_form": "template"}, "prompt_form template needs architecture gpt, not transformer"),
     ],

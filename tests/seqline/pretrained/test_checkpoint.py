@@ -78,7 +78,7 @@ def test_each_family_s_choices_are_those_of_its_paper(write: Write) -> None:
             {"logit_softcapping": 30.0},
             "logit_softcapping 30.0 is an option that Seqline does not know for llam",
         ),
-        ("llama2", {"bos_token_id": 200}, "bos_id 200 is no token of a vocabulary of 80; copy the checkpoint again"),
+        ("llama2", {"bos_token_id": 200}, "bos_id 200 is not a token of a vocabulary of 80; copy the checkpoint again"),
         ("llama2", {"num_key_value_heads": 3}, "num_heads 4 must be a multiple of num_kv_heads .3."),
         ("llama2", {"rope_interleaved": True}, "rope_interleaved true is not supported"),
         ("llama2", {"hidden_size": None}, "has no hidden_size, which llama models need"),
@@ -172,7 +172,7 @@ def test_a_field_is_read_known_off_or_refused(values: dict[str, Any]) -> None:
 def test_a_config_that_is_none_is_one_message(text: str, write: Write) -> None:
     folder = write("llama2")
     (folder / "config.json").write_text(text)
-    with pytest.raises(UserError, match=r"config.json (is no JSON|has no model_type)"):
+    with pytest.raises(UserError, match=r"config.json (is not JSON|has no model_type)"):
         read_pretrained(folder)
 
 
@@ -202,7 +202,9 @@ def test_a_missing_an_extra_and_a_misshapen_tensor_are_named(write: Write) -> No
 def test_a_file_that_is_cut_short_is_named_with_the_tensor(end: int, write: Write) -> None:
     file = write("llama2") / "model.safetensors"
     file.write_bytes(file.read_bytes()[:end])
-    with pytest.raises(UserError, match=r"model.safetensors is (cut short: it has .* tensor \S+|no safetensors file)"):
+    with pytest.raises(
+        UserError, match=r"model.safetensors is (cut short: it has .* tensor \S+|not a safetensors file)"
+    ):
         read_pretrained(file.parent)
 
 
@@ -212,7 +214,7 @@ def test_a_file_that_is_cut_short_is_named_with_the_tensor(end: int, write: Writ
 def test_a_page_instead_of_weights_is_one_message(content: bytes, write: Write) -> None:
     file = write("llama2") / "model.safetensors"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"model.safetensors is no safetensors file, or only the start of one"):
+    with pytest.raises(UserError, match=r"model.safetensors is not a safetensors file, or only the start of one"):
         read_pretrained(file.parent)
 
 

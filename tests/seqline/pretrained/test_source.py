@@ -117,7 +117,7 @@ def test_the_files_of_a_gated_model_need_a_token(hub: Hub, monkeypatch: pytest.M
 
 def test_a_private_model_needs_a_token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repositories["org/name"].private = True
-    with pytest.raises(UserError, match=r"knows no model org/name, or it is private: .* set HF_TOKEN"):
+    with pytest.raises(UserError, match=r"has no model org/name, or it is private: .* set HF_TOKEN"):
         find(NAME)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(UserError, match="cannot be read from http://127"):
@@ -129,11 +129,11 @@ def test_a_private_model_needs_a_token(hub: Hub, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("hf://org/other@main", "the Hub knows no model org/other, or it is private"),
+        ("hf://org/other@main", "the Hub has no model org/other, or it is private"),
         ("hf://org/name@v9", "org/name has no revision v9; check it"),
-        ("hf://org", r"no address of a model on the Hub: write hf://ORG/NAME@REVISION"),
-        ("hf://org/name/folder@main", "no address of a model on the Hub"),
-        ("hf://org/name@", "no address of a model on the Hub"),
+        ("hf://org", r"not the address of a model on the Hub: write hf://ORG/NAME@REVISION"),
+        ("hf://org/name/folder@main", "not the address of a model on the Hub"),
+        ("hf://org/name@", "not the address of a model on the Hub"),
     ],
 )
 def test_an_address_that_names_nothing_is_one_message(address: str, message: str, hub: Hub) -> None:
@@ -173,7 +173,7 @@ def test_an_index_names_shards_in_the_folder_only(shard: object, tmp_path: Path)
 def test_a_folder_without_a_checkpoint_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config.json is missing; check the path"):
         find(str(tmp_path))
-    with pytest.raises(UserError, match=r"training.pretrained: .*none is no folder"):
+    with pytest.raises(UserError, match=r"training.pretrained: .*none is not a folder"):
         find(str(tmp_path / "none"))
     (tmp_path / "config.json").touch()
     (tmp_path / "model.safetensors").write_bytes(b"x")

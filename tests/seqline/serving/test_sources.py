@@ -43,12 +43,12 @@ def test_a_model_in_a_bucket_is_downloaded_without_other_files(bucket: Any, tmp_
 def test_a_bucket_s_folder_without_a_model_is_named(bucket: Any) -> None:
     bucket.pipe("models/other/notes.txt", b"no model")
     for location in ("gs://models/other", "gs://models/nowhere", "gs://missing/model"):
-        with pytest.raises(UserError, match=rf"{location} holds no SavedModel"):
+        with pytest.raises(UserError, match=rf"{location} contains no SavedModel"):
             StorageSource(location).model(1)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no SavedModel"):
+    with pytest.raises(UserError, match="contains no SavedModel"):
         StorageSource(str(tmp_path))
 
 

@@ -59,14 +59,14 @@ def test_missing_and_broken_files_of_a_checkpoint_are_one_message() -> None:
     marian = small.marian_files()
     for files, message in (
         ({"config.json": b"{}"}, "none of tokenizer.json, tokenizer.model, spiece.model and source.spm"),
-        ({"spiece.model": b"pieces"}, "spiece.model is no SentencePiece model"),
-        ({**marian, "source.spm": b"pieces"}, "source.spm is no SentencePiece model"),
-        ({**marian, "vocab.json": b"[1]"}, "vocab.json is no table of ids"),
+        ({"spiece.model": b"pieces"}, "spiece.model is not a SentencePiece model"),
+        ({**marian, "source.spm": b"pieces"}, "source.spm is not a SentencePiece model"),
+        ({**marian, "vocab.json": b"[1]"}, "vocab.json is not a table of ids"),
         ({name: marian[name] for name in ("source.spm", "vocab.json")}, "no target.spm"),
         ({**marian, "tokenizer_config.json": b'{"separate_vocabs": true}'}, "separate_vocabs"),
         ({"tokenizer.json": small.byte_level()}, "has no end token"),
         ({**small.chat_files(), "tokenizer_config.json": b'{"eos_token": "<eos>"}'}, "names '<eos>' as its eos_token"),
-        ({**small.chat_files(), "tokenizer_config.json": b"{"}, "tokenizer_config.json is no JSON"),
+        ({**small.chat_files(), "tokenizer_config.json": b"{"}, "tokenizer_config.json is not JSON"),
         # Tools write another format as tokenizer.model beside a tokenizer.json that is not supported.
         ({"tokenizer.json": b"{}", "tokenizer.model": b"GGUF"}, "tokenizer.json"),
     ):

@@ -74,7 +74,7 @@ class BucketConfig:
         return True
 
     def download(self, stores: Mapping[str, Store], local: Path, key: str) -> None:
-        """DownloadBlob: all objects of that key or below it; none is no error."""
+        """DownloadBlob: all objects of that key or below it; none is not an error."""
         store, root = stores[self.scheme], self.prefix + key.rstrip("/")
         for name in store.keys(self.bucket, root):
             if name != root and not name.startswith(f"{root}/"):  # isBlobKeyUnderPrefix

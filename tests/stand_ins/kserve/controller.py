@@ -246,7 +246,7 @@ class Controller:
 
 
 def _template(service: Object) -> Object:
-    """What the pods are made from; the canary's percentage is no part of it."""
+    """What the pods are made from; the canary's percentage is not part of it."""
     predictor = service["spec"]["predictor"]
     others = {key: value for key, value in predictor.items() if key not in ("canaryTrafficPercent", "annotations")}
     annotations = {**service["metadata"]["annotations"], **predictor.get("annotations", {})}

@@ -68,7 +68,7 @@ def check_keys(message: Any) -> None:
     for key in _keys(message):
         found = KEY.fullmatch(key)
         if not found or found[1] != location:
-            raise ApiError(400, f"encryption_spec.kms_key_name: {key!r} is no key in {location}")
+            raise ApiError(400, f"encryption_spec.kms_key_name: {key!r} is not a key in {location}")
 
 
 def _keys(message: Any) -> Iterator[str]:

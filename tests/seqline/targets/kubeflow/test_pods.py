@@ -174,7 +174,7 @@ def test_training_on_a_tpu_of_gke(tmp_path: Path) -> None:
         ),
         (
             resources(tpu("tpu-v5-lite-podslice", "4x4"), accelerator="google.com/tpu", accelerators=16),
-            "of one host, and '4x4' is none; write 1x1 or 2x2 or 2x4",
+            "one host, and a tpu-v5-lite-podslice 4x4 has several; write 1x1 or 2x2 or 2x4",
         ),
         (
             resources(tpu("tpu-v5-lite-podslice", "2x4"), accelerator="google.com/tpu", accelerators=4),
