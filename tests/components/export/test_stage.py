@@ -78,6 +78,13 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in (folder / "variables").iterdir())
 
 
+def test_the_model_holds_no_function_beside_its_signatures(loaded_small_model: Any) -> None:
+    # Each is another copy of a search, which a server loads.
+    kinds = (tf.types.experimental.GenericFunction, tf.types.experimental.PolymorphicFunction)
+    values = {name: getattr(loaded_small_model, name, None) for name in dir(loaded_small_model)}
+    assert [name for name, value in values.items() if isinstance(value, kinds)] == []
+
+
 def test_warm_up_requests_have_the_format_of_tensorflow_serving(exported_model: Path, loaded_model: Any) -> None:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
