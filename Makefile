@@ -98,7 +98,11 @@ lock: install ## Resolve the locked sets of requirements; what fits stays, unles
 	    train-tpu) build="--override -";; \
 	    *) build=;; \
 	  esac; \
-	  echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra $$image $$build \
+	  case $$image in \
+	    train-tpu) constraints=;; \
+	    *) constraints="--constraints requirements.txt";; \
+	  esac; \
+	  echo 'tensorflow; python_version < "3"' | $(UV) pip compile --quiet $(LOCK) --extra $$image $$build $$constraints \
 	    --output-file containers/$$image/requirements.txt || exit 1; done
 
 .PHONY: images

@@ -8,7 +8,7 @@ import numpy as np
 from seqline.artifacts.monitoring import Measured, RuleState
 from seqline.artifacts.monitoring_state import State
 from seqline.components.monitor.figures import FIGURES, Figure
-from seqline.components.monitor.rules import Rule
+from seqline.components.monitor.rules import AlarmRule
 from seqline.components.monitor.traffic import Traffic, training_shares, training_value
 from seqline.metrics.divergence import judged, judged_pairs
 from seqline.metrics.sequential import Detector, Floats, evidence_of
@@ -37,7 +37,7 @@ class Evidence:
 
     def judge(
         self,
-        rule: Rule,
+        rule: AlarmRule,
         slice_: str,
         traffic: Traffic,
         earlier: Traffic | None,
@@ -100,7 +100,7 @@ class Evidence:
         return {name: with_others(name) for name in ("wealth", "learned", "alarms")}
 
     def _gains(
-        self, rule: Rule, figure: Figure, key: str, traffic: Traffic, earlier: Traffic | None
+        self, rule: AlarmRule, figure: Figure, key: str, traffic: Traffic, earlier: Traffic | None
     ) -> tuple[Floats, int]:
         """The gains of each request, and the number of requests; none where nothing can be compared."""
         none = np.zeros(0), 0
@@ -133,7 +133,7 @@ class Evidence:
             self.learned[key] = self.before.learned[key]
 
 
-def _against_previous(rule: Rule, figure: Figure, traffic: Traffic, earlier: Traffic) -> tuple[Floats, int]:
+def _against_previous(rule: AlarmRule, figure: Figure, traffic: Traffic, earlier: Traffic) -> tuple[Floats, int]:
     if figure.kind == "distance":
         gains, _ = judged_pairs(traffic.distribution(figure), earlier.distribution(figure), rule.limit**2)
         return gains, len(gains)
@@ -143,7 +143,7 @@ def _against_previous(rule: Rule, figure: Figure, traffic: Traffic, earlier: Tra
     return _gains_of(rule, ours[:pairs] - theirs[:pairs], 0.0, -width, width), pairs
 
 
-def _gains_of(rule: Rule, values: Floats, compared: float, least: float, most: float) -> Floats:
+def _gains_of(rule: AlarmRule, values: Floats, compared: float, least: float, most: float) -> Floats:
     """How far each value is beyond the limit, as a multiple of the most that it could be on its other side."""
     limit = compared + rule.limit
     if rule.above is not None:
@@ -151,7 +151,7 @@ def _gains_of(rule: Rule, values: Floats, compared: float, least: float, most: f
     return np.maximum(-1.0, (limit - values) / max(most - limit, 1e-9))
 
 
-def _value(rule: Rule, figure: Figure, measured: Measured | None, traffic: Traffic) -> float | None:
+def _value(rule: AlarmRule, figure: Figure, measured: Measured | None, traffic: Traffic) -> float | None:
     """What the rule limits: the figure, a distance, or a difference."""
     if measured is None:
         return None
@@ -166,7 +166,7 @@ def _value(rule: Rule, figure: Figure, measured: Measured | None, traffic: Traff
     return None if other is None else measured.value - other
 
 
-def _is_over(rule: Rule, measured: Measured | None, value: float | None) -> bool:
+def _is_over(rule: AlarmRule, measured: Measured | None, value: float | None) -> bool:
     """Whether an alarm ends: the whole interval is within the limit again."""
     if measured is None or value is None:
         return False
@@ -176,7 +176,7 @@ def _is_over(rule: Rule, measured: Measured | None, value: float | None) -> bool
 
 
 def _reason(
-    rule: Rule, slice_: str, value: float | None, measured: Measured | None, since: str, new: bool, compared: int
+    rule: AlarmRule, slice_: str, value: float | None, measured: Measured | None, since: str, new: bool, compared: int
 ) -> str:
     label = FIGURES[rule.figure].label + (f" of slice {slice_}" if slice_ else "")
     if value is None or measured is None or not compared:

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from seqline.components.monitor.rules import Rule
+from seqline.components.monitor.rules import AlarmRule
 from seqline.schema.options import BaseOptions
 
 
@@ -26,7 +26,7 @@ class Options(BaseOptions):
     max_requests: int = Field(
         100_000, ge=1, description="Most requests of a window that are compared; of more, a random part is."
     )
-    rules: list[Rule] = Field(
+    rules: list[AlarmRule] = Field(
         [],
         description='Rules such as {"figure": "token_distance", "against": "training", "above": 0.2, "then": '
         '"retrain"}; empty for the default rules. See docs/monitoring.md.',
@@ -48,7 +48,7 @@ class Options(BaseOptions):
 
     @field_validator("rules")
     @classmethod
-    def _check_rules(cls, value: list[Rule]) -> list[Rule]:
+    def _check_rules(cls, value: list[AlarmRule]) -> list[AlarmRule]:
         keys = [rule.key for rule in value]
         twice = next((rule for rule in value if keys.count(rule.key) > 1), None)
         if twice:

@@ -22,7 +22,7 @@ from seqline.schema.options import Part, refusing
 IN_WORDS = {"": "", "training": " against training", "previous": " against the previous window"}
 
 
-class Rule(Part):
+class AlarmRule(Part):
     """One rule; exactly one of above and below is set."""
 
     figure: str = Field(description="Name of the figure; docs/monitoring.md lists them.")
@@ -38,7 +38,7 @@ class Rule(Part):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> "Rule":
+    def _check(self) -> "AlarmRule":
         with refusing():
             figure = find_figure(self.figure)
         if (self.above is None) == (self.below is None):
@@ -78,16 +78,16 @@ class Rule(Part):
 
 
 DEFAULT = (
-    Rule(figure="token_distance", against="training", above=0.2, then="retrain"),
-    Rule(figure="length_distance", against="training", above=0.4),
-    Rule(figure="unusual_texts", against="training", above=0.03, then="retrain"),
-    Rule(figure="unknown_share", against="training", above=0.02),
-    Rule(figure="other_script", against="training", above=0.02),
-    Rule(figure="other_language", against="training", above=0.03),
-    Rule(figure="empty", above=0.02),
-    Rule(figure="truncated", above=0.05),
-    Rule(figure="copied", against="previous", above=0.1),
-    Rule(figure="score", against="previous", below=-0.1),
-    Rule(figure="rating", below=-0.2),
+    AlarmRule(figure="token_distance", against="training", above=0.2, then="retrain"),
+    AlarmRule(figure="length_distance", against="training", above=0.4),
+    AlarmRule(figure="unusual_texts", against="training", above=0.03, then="retrain"),
+    AlarmRule(figure="unknown_share", against="training", above=0.02),
+    AlarmRule(figure="other_script", against="training", above=0.02),
+    AlarmRule(figure="other_language", against="training", above=0.03),
+    AlarmRule(figure="empty", above=0.02),
+    AlarmRule(figure="truncated", above=0.05),
+    AlarmRule(figure="copied", against="previous", above=0.1),
+    AlarmRule(figure="score", against="previous", below=-0.1),
+    AlarmRule(figure="rating", below=-0.2),
 )
 """The rules of an empty list; `python -m benchmarks.monitoring` measures what they find, and their false alarms."""

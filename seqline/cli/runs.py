@@ -55,7 +55,7 @@ def describe(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run with its tasks and, on Vertex, its machine hours and cost."""
+    """Show a run with its tasks and, on Vertex, its cost."""
     opened = _open(target, config, home)
     _show(opened, opened.describe(run), as_json)
 

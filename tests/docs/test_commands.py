@@ -24,6 +24,7 @@ TOOLS = {
     "chmod",
     "cp",
     "curl",
+    "echo",
     "export",
     "file",
     "git",
@@ -94,9 +95,9 @@ def check(block: Block, words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
     elif name:
         assert importlib.util.find_spec(name)  # type: ignore[attr-defined]
     else:
-        tool = words[0].rpartition("/")[2]
-        if tool == "python" and words[1:]:
-            assert (ROOT / words[1]).is_file()
+        tool = re.sub(r"^python3.*", "python", words[0].rpartition("/")[2])
+        if tool == "python" and words[1:] and not words[1].startswith("-"):
+            assert (ROOT / words[1]).is_file() or f'title="{words[1]}"' in block.page.read_text()
         assert tool in TOOLS | CLOUD_TOOLS or block.needs, f"{block}: what is {tool}? Add it to the tools of this test"
 
 

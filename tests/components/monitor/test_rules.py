@@ -6,7 +6,7 @@ import pytest
 
 from seqline.components.monitor.figures import FIGURES
 from seqline.components.monitor.options import Options
-from seqline.components.monitor.rules import DEFAULT, Rule
+from seqline.components.monitor.rules import DEFAULT, AlarmRule
 from seqline.configuration.arguments import read_arguments
 from seqline.configuration.parameters import Parameters
 from seqline.errors import UserError
@@ -50,7 +50,7 @@ def test_a_wrong_rule_is_refused_with_its_place_in_the_configuration() -> None:
 
 
 def test_the_default_rules_are_rules_and_one_asks_for_a_retraining() -> None:
-    rules = [Rule(**rule.model_dump()) for rule in DEFAULT]
+    rules = [AlarmRule(**rule.model_dump()) for rule in DEFAULT]
     assert rules == list(DEFAULT)
     assert len({rule.key for rule in rules}) == len(rules)
     assert {rule.then for rule in rules} == {"notify", "retrain"}
@@ -60,4 +60,4 @@ def test_every_figure_can_be_in_a_rule() -> None:
     for figure in FIGURES.values():
         for against in figure.against:
             limit = 500 if figure.kind == "percentile" else 0.5
-            assert Rule(figure=figure.name, against=against, above=limit).describe().startswith(figure.label)
+            assert AlarmRule(figure=figure.name, against=against, above=limit).describe().startswith(figure.label)

@@ -188,8 +188,8 @@ def test_a_shared_option_has_a_variable() -> None:
     for words, command in COMMANDS.items():
         for one in command.params:
             # The target of a corpus is a language, the pipeline of a run its name in a spec, eject's is one of ours.
-            # Images have a folder.
-            others = {"target": ("sample",), "pipeline": ("runs", "eject"), "home": ("images",)}
+            # Images have a folder, and the demo an endpoint of its own.
+            others = {"target": ("sample",), "pipeline": ("runs", "eject"), "home": ("images",), "endpoint": ("demo",)}
             repeats = words[0] in others.get(one.name, ())
             if one.name in shared and not repeats:
                 assert one.envvar, (words, one.name)
