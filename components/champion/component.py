@@ -26,8 +26,9 @@ def champion(
 
     Returns:
         For each, whether there is such a version, whether it is the challenger itself, whether it can be measured, and
-        where its files are; and why the challenger must not go live again, if it was rolled back. An address is a parameter,
-        because the files of an artifact are below the run's folder: Kubeflow's launcher refuses any other address.
+        where its files are; and why the challenger must not go live again, if it was rolled back. An address is a
+        parameter, because the files of an artifact are below the run's folder: Kubeflow's launcher refuses any other
+        address.
     """
     from pathlib import Path
 

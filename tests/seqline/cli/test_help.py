@@ -187,9 +187,14 @@ def test_a_shared_option_has_a_variable() -> None:
     shared = {"config", "target", "pipeline", "home", "endpoint", "address", "api_endpoint", "as_json", "yes"}
     for words, command in COMMANDS.items():
         for one in command.params:
-            # The target of a corpus is a language, the pipeline of a run its name in a spec, eject's is one of ours.
-            # Images have a folder, and the demo an endpoint of its own.
-            others = {"target": ("sample",), "pipeline": ("runs", "eject"), "home": ("images",), "endpoint": ("demo",)}
+            # Of the same name, but something else: a corpus's language, a run's pipeline in its spec, the pipeline to
+            # eject, and a folder of images. The demo must not replace the model of the user's endpoint.
+            others = {
+                "target": ("sample",),
+                "pipeline": ("runs", "eject"),
+                "home": ("images",),
+                "endpoint": ("demo",),
+            }
             repeats = words[0] in others.get(one.name, ())
             if one.name in shared and not repeats:
                 assert one.envvar, (words, one.name)
