@@ -91,10 +91,12 @@ def reasons(rejected: Iterable[str]) -> dict[str, str]:
     """The reasons for rejecting a row in the order of the checks, in words.
 
     Args:
-        rejected: Reasons that have rejected rows, or may have; those of plugins come after our own.
+        rejected: Reasons that have rejected rows; rules of plugins among them come after our own.
     """
     known = MALFORMED | {name: rule.about for name, rule in RULES.items()}
-    return known | {name: find_rule(name).about for name in rejected if name not in known}
+    # A header in the middle of a file is rejected for a reason of its own, which is no rule.
+    others = [name for name in rejected if name not in known]
+    return known | {name: PLUGINS.find(name).about for name in others if name in PLUGINS.sources()}
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:

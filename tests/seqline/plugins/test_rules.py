@@ -61,6 +61,7 @@ def test_its_threshold_can_be_changed() -> None:
 def test_reports_say_in_words_which_rows_it_rejects() -> None:
     assert reasons(["markup", "loud"])["loud"] == "a larger share of capital letters than this"
     assert "loud" not in reasons(["markup"])
+    assert reasons(["header"]) == reasons([])
 
 
 @pytest.mark.parametrize("body", ["return [True]", "return ['yes'] * len(targets)", "return 1 / 0"])
