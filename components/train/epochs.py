@@ -1,7 +1,10 @@
 """The batches of an epoch, planned and read a window of the corpus at a time."""
 
+import gc
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -192,6 +195,21 @@ def window_order(seed: int, epoch: int, windows: int) -> np.ndarray:
         windows: Number of windows.
     """
     return np.random.default_rng((seed, epoch)).permutation(windows)
+
+
+@contextmanager
+def iterators_ended() -> Iterator[None]:
+    """Ends the iterators of datasets when an error leaves the block.
+
+    An iterator that the error's traceback holds would end with the interpreter, and could not end its generator then:
+    TensorFlow reports that on the user's terminal.
+    """
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise
 
 
 def without_autotuning(dataset: Any) -> Any:

@@ -125,10 +125,8 @@ class Packs(EpochBatches[Planned]):
         ids[_spans(targets, right_lengths)] = right
         expected[_spans(targets - 1, right_lengths)] = right
         expected[targets - 1 + right_lengths] = config.eos_id
-        ids, segments, positions, expected = (
-            field.reshape(rows, self.length) for field in (ids, segments, positions, expected)
-        )
-        return (ids, segments, positions), expected
+        shaped = [field.reshape(rows, self.length) for field in (ids, segments, positions, expected)]
+        return (shaped[0], shaped[1], shaped[2]), shaped[3]
 
     def _count(self, table: Lengths) -> int:
         sizes = table.source + table.target + self.around

@@ -116,8 +116,8 @@ def sample(pairs: Pairs, count: int) -> list[Pair]:
 
 
 def _hash(source: np.ndarray, target: np.ndarray) -> bytes:
-    found = hashlib.blake2b(source, digest_size=HASH_BYTES)
-    found.update(target)
+    found = hashlib.blake2b(source.data, digest_size=HASH_BYTES)
+    found.update(target.data)
     found.update(b"%d" % len(source))
     return found.digest()
 

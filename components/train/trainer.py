@@ -16,6 +16,7 @@ import tensorflow as tf
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
 from seqline.components.train.devices import gather, several_workers
+from seqline.components.train.epochs import iterators_ended
 from seqline.components.train.fine_tuning import frozen_checksum
 from seqline.components.train.history import best_epoch, describe, may_be_best, out_of_patience
 from seqline.components.train.objective import TrainingModel
@@ -101,7 +102,8 @@ class Trainer:
         with self._saving_on_sigterm():
             while self.epoch < options.epochs and self._continues():
                 try:
-                    self._run_epoch()
+                    with iterators_ended():
+                        self._run_epoch()
                 except tf.errors.OpError as error:
                     if problem := self.train_batches.problem:
                         raise problem from None

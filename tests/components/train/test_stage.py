@@ -97,6 +97,7 @@ def test_training_that_was_killed_and_terminated_ends_with_the_same_weights(
     log = run_until(signal.SIGTERM, 2, 2, corpus, tmp_path, plain)
     assert "continuing at epoch 1, batch 4" in log
     assert "terminated: saved at epoch 2, batch 2; run again to continue" in log
+    assert "GeneratorDataset iterator" not in log
     with caplog.at_level(logging.INFO):
         train(corpus, tmp_path / "checkpoint", checkpoints=str(tmp_path / "states"), options=plain)
     assert "continuing at epoch 2, batch 3" in caplog.text
