@@ -64,9 +64,9 @@ def collect(
 ) -> Window:
     """Collects the sampled requests of a window, and what the live version's traffic is compared with.
 
-    `seqline.artifacts.monitoring` describes the output. A window ends at the last full hour that is five minutes ago, so
-    that a run that is started again within the hour is about the same window. It begins where the previous one ended,
-    so that no request counts twice and none is lost.
+    `seqline.artifacts.monitoring` describes the output. A window ends at the last full hour that is five minutes ago,
+    so that a run that is started again within the hour is about the same window. It begins where the previous one
+    ended, so that no request counts twice and none is lost.
 
     Args:
         endpoint: The endpoint whose traffic is monitored.
