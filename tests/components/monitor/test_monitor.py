@@ -210,5 +210,5 @@ def test_a_state_that_was_cut_short_is_refused_and_named(live: Path) -> None:
     (file,) = (live / "samples/monitoring/windows").iterdir()
     file.write_text(file.read_text()[:50])
     log(live, 1, texts(50, seed=2))
-    with pytest.raises(UserError, match=r"windows/20261102T000000Z.json is not a JSON object; delete the folder to begin"):
+    with pytest.raises(UserError, match=r"20261102T000000Z.json is not a JSON object; delete the folder to begin"):
         watch(live, 1)
