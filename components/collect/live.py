@@ -1,5 +1,6 @@
 """The live version of an endpoint, what its traffic is compared with, and where its requests are sampled to."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,15 +113,20 @@ def read_reference(model: str) -> Reference | None:
         The reference; None if the model has none.
 
     Raises:
-        UserError: If it cannot be read.
+        UserError: If it cannot be read, or is of another tokenizer than the model's, whose token ids mean other tokens.
     """
     address = f"{model.rstrip('/')}/{REFERENCE}"
     try:
         files, root = open_folder(model)
         path = f"{root}/{REFERENCE}"
-        if path not in list_files(files, root):
+        found = list_files(files, root)
+        if path not in found:
             return None
         text = bytes(files.cat_file(path)).decode("utf-8")
+        beside = [bytes(files.cat_file(one)) for one in found if one.startswith(f"{root}/{EXTRA}/tokenizer.")]
     except Exception as error:  # every file system has its own errors
         raise UserError(f"{address} cannot be read: {error or type(error).__name__}") from error
-    return Reference.from_json(text, address)
+    reference = Reference.from_json(text, address)
+    if beside and reference.tokenizer not in [hashlib.sha256(content).hexdigest() for content in beside]:
+        raise UserError(f"{address} is of another tokenizer than the model's; export the model again")
+    return reference

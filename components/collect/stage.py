@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST = timedelta(days=366)
+LATE = timedelta(minutes=5)
+"""A server writes its samples every minute, and a bucket may show them later."""
 
 
 def check_and_collect(
@@ -62,9 +64,9 @@ def collect(
 ) -> Window:
     """Collects the sampled requests of a window, and what the live version's traffic is compared with.
 
-    `seqline.artifacts.monitoring` describes the output. A window ends at the last full hour, so that a run that is
-    started again within the hour is about the same window. It begins where the previous one ended, so that no request
-    counts twice and none is lost.
+    `seqline.artifacts.monitoring` describes the output. A window ends at the last full hour that is five minutes ago,
+    so that a run that is started again within the hour is about the same window. It begins where the previous one
+    ended, so that no request counts twice and none is lost.
 
     Args:
         endpoint: The endpoint whose traffic is monitored.
@@ -133,7 +135,7 @@ def _state(endpoint: str, folder: str) -> str:
 
 
 def _end(now: str) -> datetime:
-    moment = datetime.fromisoformat(now) if now else datetime.now(timezone.utc)
+    moment = (datetime.fromisoformat(now) if now else datetime.now(timezone.utc)) - LATE
     return moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
 
 

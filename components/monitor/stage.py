@@ -81,7 +81,10 @@ def _judged(
 ) -> Monitoring:
     rules = options.rules or list(DEFAULT)
     slices = ["", *(traffic.slices(options.min_slice_size, options.slices) if options.slices else [])]
-    limit = required(options.false_alarms_per_year, window.hours, len(rules) * len(slices))
+    # Of windows that are shorter than usual there are more in a year.
+    span = datetime.fromisoformat(window.end) - datetime.fromisoformat(window.start)
+    hours = min(window.hours, span.total_seconds() / 3600)
+    limit = required(options.false_alarms_per_year, hours, len(rules) * len(slices))
     figures, states = [], []
     for name in slices:
         ours, before = traffic.of_slice(name), earlier.of_slice(name)

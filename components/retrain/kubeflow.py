@@ -47,12 +47,14 @@ class Kubeflow:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Client(host=self.host or None, namespace=self.namespace or "kubeflow")
+            return Client(host=self.host or None)
 
     @cached_property
-    def namespace(self) -> str:
-        """The pod's namespace; empty outside of a cluster."""
-        return NAMESPACE.read_text(encoding="utf-8").strip() if NAMESPACE.is_file() else ""
+    def namespace(self) -> str | None:
+        """The pod's namespace, of a server with several users; None for one that has none."""
+        if not self.client.get_kfp_healthz().multi_user:
+            return None
+        return NAMESPACE.read_text(encoding="utf-8").strip() if NAMESPACE.is_file() else None
 
     def start(self, attempt: Attempt, options: Options) -> Attempt:
         """Starts the run; it is looked up by its name before every attempt."""
@@ -60,9 +62,7 @@ class Kubeflow:
         values = {**options.parameters, "reason": attempt.reason}
 
         def create() -> Any:
-            experiment = self._quiet(
-                lambda client: client.create_experiment(EXPERIMENT, namespace=self.namespace or None)
-            )
+            experiment = self._quiet(lambda client: client.create_experiment(EXPERIMENT, namespace=self.namespace))
             return self._quiet(
                 lambda client: client.run_pipeline(
                     experiment.experiment_id, attempt.run, params=values, pipeline_id=pipeline, version_id=version
@@ -82,7 +82,7 @@ class Kubeflow:
         def look(client: Any) -> Any:
             if attempt.id:
                 return client.get_run(attempt.id)
-            page = client.list_runs(page_size=NEWEST, sort_by="created_at desc", namespace=self.namespace or None)
+            page = client.list_runs(page_size=NEWEST, sort_by="created_at desc", namespace=self.namespace)
             return next((one for one in page.runs or [] if one.display_name == attempt.run), None)
 
         try:

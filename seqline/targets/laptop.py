@@ -140,7 +140,7 @@ class Laptop:
             values.setdefault("training", by_default)
         values = with_absolute_paths(values)
         if "retraining" in known.sections:
-            values |= _monitoring_here(values, known.defaults, self.home)
+            values |= monitoring_here(values, known.defaults, self.home)
         endpoint = values.get("endpoint", "")
         if endpoint.startswith(KSERVE):
             raise UserError(
@@ -234,12 +234,17 @@ class Laptop:
         return self.save_schedule(schedule)
 
 
-def _monitoring_here(values: Mapping[str, Any], defaults: Mapping[str, Any], home: Home) -> dict[str, Any]:
-    """The sections of monitoring with absolute paths: its stages, and the run that it starts, are in other folders."""
+def monitoring_here(values: Mapping[str, Any], defaults: Mapping[str, Any], home: Home) -> dict[str, Any]:
+    """The sections of monitoring with absolute paths: its stages, and the run that it starts, are in other folders.
+
+    Args:
+        values: Values of the pipeline's parameters.
+        defaults: Their defaults.
+        home: The home folder, in which a retraining runs.
+    """
     monitoring = {**(values.get("monitoring", defaults.get("monitoring")) or {})}
     retraining = {"home": str(home.path), **(values.get("retraining", defaults.get("retraining")) or {})}
-    of_run = {**(retraining.get("parameters") or {})}
-    of_run |= {name: absolute(of_run[name]) for name in DATA if isinstance(of_run.get(name), str) and of_run[name]}
+    of_run = with_absolute_paths(retraining.get("parameters") or {})
     paths = [name for name in ("requests", "state", "metrics_file") if monitoring.get(name)]
     monitoring |= {name: absolute_folder(monitoring[name]) for name in paths}
     if retraining.get("template"):

@@ -1,5 +1,6 @@
 """Collect: which requests belong to a window, and what they are compared with."""
 
+import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,22 @@ def test_a_reference_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     log(live, 0, texts(5, seed=1))
     (note,) = collect(str(live), tmp_path / "window", now=end_of(0)).notes
     assert note.startswith("version 1 is compared with the previous window only: ")
-    assert "versions/1/reference.json is no JSON object; export the model again" in note
+    assert "versions/1/reference.json is not a JSON object; export the model again" in note
+
+
+def test_training_figures_of_another_tokenizer_are_not_compared_with(tmp_path: Path) -> None:
+    content = b"a tokenizer"
+    live = endpoint(tmp_path, reference(hashlib.sha256(content).hexdigest()))
+    extra = live / "versions/1/assets.extra"
+    extra.mkdir()
+    (extra / "tokenizer.model").write_bytes(content)
+    log(live, 0, texts(5, seed=1))
+    assert collect(str(live), tmp_path / "same", now=end_of(0)).notes == []
+    (extra / "tokenizer.model").write_bytes(b"another one")
+    (note,) = collect(str(live), tmp_path / "other", now=end_of(0)).notes
+    assert note.startswith("version 1 is compared with the previous window only: ")
+    assert note.endswith("reference.json is of another tokenizer than the model's; export the model again")
+    assert not (tmp_path / "other" / REFERENCE).exists()
 
 
 def test_a_log_file_that_is_cut_short_is_named_and_the_others_count(live: Path, tmp_path: Path) -> None:

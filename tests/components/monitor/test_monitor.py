@@ -1,6 +1,7 @@
 """Monitor: figures of a window, evidence from window to window, and alarms."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from seqline.components.collect.stage import collect
 from seqline.components.monitor.options import Options
 from seqline.components.monitor.stage import monitor
 from seqline.errors import UserError
-from tests.monitored import contents, end_of, endpoint, log, rate, reference, texts
+from tests.monitored import HOUR, START, contents, end_of, endpoint, log, rate, reference, texts
 
 UNLIKE = 30
 TOKENS = {"figure": "token_distance", "against": "training", "above": 0.2, "then": "retrain"}
@@ -77,6 +78,15 @@ def test_small_windows_add_up_and_one_alone_proves_nothing(live: Path) -> None:
         if watch(live, days).alarms:
             break
     assert 1 <= days < 19
+
+
+def test_short_windows_need_more_evidence_because_there_are_more_in_a_year(live: Path) -> None:
+    log(live, 0, texts(24, seed=1))
+    day = only(watch(live, 0)).required
+    folder = live.parent / "hour"
+    collect(str(live), folder / "window", now=(START + 25 * HOUR + 10 * HOUR / 60).isoformat())
+    found = monitor(folder / "window", folder / "monitoring", folder / "report.html", Options(rules=[TOKENS]))
+    assert only(found).required == pytest.approx(day + math.log(24))
 
 
 def test_the_same_window_again_changes_nothing(live: Path) -> None:
@@ -200,5 +210,5 @@ def test_a_state_that_was_cut_short_is_refused_and_named(live: Path) -> None:
     (file,) = (live / "samples/monitoring/windows").iterdir()
     file.write_text(file.read_text()[:50])
     log(live, 1, texts(50, seed=2))
-    with pytest.raises(UserError, match=r"windows/20261102T000000Z.json is no JSON object; delete the folder to begin"):
+    with pytest.raises(UserError, match=r"20261102T000000Z.json is not a JSON object; delete the folder to begin"):
         watch(live, 1)

@@ -6,7 +6,7 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Metrics, Output
 
 from seqline.errors import UserError
-from seqline.targets.laptop import Home, absolute, absolute_folder, run, with_absolute_paths
+from seqline.targets.laptop import Home, absolute, absolute_folder, monitoring_here, run, with_absolute_paths
 from seqline.targets.target import Run
 
 
@@ -240,3 +240,25 @@ def test_paths_become_absolute_and_addresses_and_queries_stay(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     assert absolute("a.tsv, gs://bucket/b.tsv,/c.tsv") == f"{tmp_path}/a.tsv,gs://bucket/b.tsv,/c.tsv"
     assert absolute("SELECT source, target FROM `a.b.c`") == "SELECT source, target FROM `a.b.c`"
+
+
+def test_monitoring_and_the_run_that_it_starts_find_the_files_from_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "monitoring": {"requests": "samples", "hours": 2, "state": "gs://b/state"},
+        "retraining": {"parameters": {"data": "a.tsv, gs://b/c.tsv", "training": {"epochs": 2}}},
+    }
+    found = monitoring_here(given, {}, Home(tmp_path / "home"))
+    assert found == {
+        "monitoring": {"requests": f"{tmp_path}/samples", "hours": 2, "state": "gs://b/state"},
+        "retraining": {
+            "home": f"{tmp_path}/home",
+            "parameters": {"data": f"{tmp_path}/a.tsv,gs://b/c.tsv", "training": {"epochs": 2}},
+        },
+    }
+    assert monitoring_here({}, {"monitoring": {}}, Home(tmp_path)) == {
+        "monitoring": {},
+        "retraining": {"home": str(tmp_path)},
+    }

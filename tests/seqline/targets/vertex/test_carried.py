@@ -146,6 +146,16 @@ def test_every_job_of_the_compiled_specs_carries_key_labels_and_network(
     assert kinds == set(MESSAGES.values())
 
 
+def test_a_retraining_knows_the_run_that_starts_it_and_monitoring_has_a_folder_for_its_state(
+    specs: dict[str, Path],
+) -> None:
+    spec = read(specs["monitoring"])
+    (retrain,) = (task for task, _ in tasks(spec) if task["componentRef"]["name"] == "comp-retrain")
+    assert retrain["inputs"]["parameters"]["run"] == {"runtimeValue": {"constant": RUN}}
+    default = spec["root"]["inputDefinitions"]["parameters"]["monitoring"]["defaultValue"]
+    assert default == {"state": "gs://bucket/root/monitoring"}
+
+
 def test_every_dataflow_job_of_the_compiled_specs_carries_key_and_labels(specs: dict[str, Path]) -> None:
     found = []
     for path in specs.values():
