@@ -19,6 +19,7 @@ COMMAND = get_command(app)
 TARGETS = re.findall(r"(?m)^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
 # Of the shell and of well-known tools of this machine; what they do is not ours to test.
 TOOLS = {
+    ".",
     "cat",
     "cd",
     "chmod",
