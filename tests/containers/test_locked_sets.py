@@ -139,6 +139,10 @@ def test_one_build_of_tensorflow_is_in_an_image(image: str) -> None:
     assert builds == {expected}
 
 
+# *adopt* reads the files of a folder; the module that does it reads the results of queries too, with pyarrow.
+UNREACHED = {"evaluate": {"pyarrow"}}
+
+
 @pytest.mark.parametrize(("image", "stages"), images_of_stages().items())
 def test_an_image_holds_all_that_its_stages_import(image: str, stages: set[str]) -> None:
     have = {SAME.get(name, name) for name in locked(image)}
@@ -146,7 +150,8 @@ def test_an_image_holds_all_that_its_stages_import(image: str, stages: set[str])
     missing = {
         package
         for package in third_party(stages)
-        if package not in {"google"} and not {canonicalize_name(name) for name in distributions[package]} & have
+        if package not in {"google", *UNREACHED.get(image, ())}
+        and not {canonicalize_name(name) for name in distributions[package]} & have
     }
     assert not missing
 
