@@ -137,9 +137,10 @@ class Laptop:
         if "serving" in known.sections:
             given = values.get("serving", known.defaults.get("serving") or {})
             values["serving"] = {"port": self.settings.port, **given}
-        # Stages run in another folder. The cache identifies the data by its fingerprint, not by its path.
-        values |= {name: absolute(values[name]) for name in DATA if values.get(name)}
-        values |= {name: absolute_folder(values[name]) for name in FOLDERS if values.get(name)}
+        by_default = known.defaults.get("training") or {}
+        if "training" in known.sections and by_default.get("pretrained"):
+            values.setdefault("training", by_default)
+        values = with_absolute_paths(values)
         if "retraining" in known.sections:
             values |= _monitoring_here(values, known.defaults, self.home)
         endpoint = values.get("endpoint", "")
@@ -233,12 +234,35 @@ class Laptop:
         return self.save_schedule(schedule)
 
 
+def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes the local paths of parameters absolute: stages run in another folder.
+
+    The cache identifies the data by its fingerprint, not by its path.
+
+    Args:
+        values: The parameters.
+    """
+    found = dict(values)
+    found |= {name: absolute(found[name]) for name in DATA if found.get(name)}
+    found |= {name: absolute_folder(found[name]) for name in FOLDERS if found.get(name)}
+    return found | _checkpoint_here(found)
+
+
+def _checkpoint_here(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The section of training with an absolute path of its checkpoint; nothing without one."""
+    training = values.get("training") or {}
+    if not training.get("pretrained"):
+        return {}
+    return {"training": {**training, "pretrained": absolute_folder(training["pretrained"])}}
+
+
 def _monitoring_here(values: Mapping[str, Any], defaults: Mapping[str, Any], home: Home) -> dict[str, Any]:
     """The sections of monitoring with absolute paths: its stages, and the run that it starts, are in other folders."""
     monitoring = {**(values.get("monitoring", defaults.get("monitoring")) or {})}
     retraining = {"home": str(home.path), **(values.get("retraining", defaults.get("retraining")) or {})}
     of_run = {**(retraining.get("parameters") or {})}
     of_run |= {name: absolute(of_run[name]) for name in DATA if isinstance(of_run.get(name), str) and of_run[name]}
+    of_run |= _checkpoint_here(of_run)
     paths = [name for name in ("requests", "state", "metrics_file") if monitoring.get(name)]
     monitoring |= {name: absolute_folder(monitoring[name]) for name in paths}
     if retraining.get("template"):

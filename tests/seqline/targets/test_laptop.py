@@ -6,7 +6,7 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Metrics, Output
 
 from seqline.errors import UserError
-from seqline.targets.laptop import Home, absolute, absolute_folder, run
+from seqline.targets.laptop import Home, absolute, absolute_folder, run, with_absolute_paths
 from seqline.targets.target import Run
 
 
@@ -216,6 +216,17 @@ def test_a_folder_becomes_absolute_and_addresses_and_endpoints_on_vertex_are_unc
     assert absolute_folder("a") == str(tmp_path / "a")
     for unchanged in ("gs://bucket/model", "projects/p/locations/l/endpoints/en-de", "/model"):
         assert absolute_folder(unchanged) == unchanged
+
+
+def test_a_checkpoint_s_folder_becomes_absolute_and_its_address_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = with_absolute_paths({"data": "a.tsv", "training": {"pretrained": "base", "epochs": 1}})
+    assert found == {"data": f"{tmp_path}/a.tsv", "training": {"pretrained": f"{tmp_path}/base", "epochs": 1}}
+    hub = {"training": {"pretrained": "hf://a/b@main"}}
+    assert with_absolute_paths(hub) == hub
+    assert with_absolute_paths({"training": {}}) == {"training": {}}
 
 
 def test_paths_become_absolute_and_addresses_and_queries_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
