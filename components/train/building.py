@@ -67,7 +67,8 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
     """
     options, data = plan.options, plan.data
     table = data.train.table
-    flops = training_flops(plan.config, float(table.source_tokens + table.pairs), plan.train.tokens, table.pairs)
+    source_tokens = float(table.source_tokens + table.pairs)
+    flops = training_flops(plan.config, source_tokens, plan.train.tokens, table.pairs, options)
     sample = None
     if options.decoded_sample:
         sample = Sample(

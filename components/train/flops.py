@@ -2,35 +2,56 @@
 
 import time
 
+from seqline.components.train.memory import count_trained
+from seqline.components.train.options import Options
 from seqline.modeling.config import TransformerConfig
 
 
-def training_flops(config: TransformerConfig, source_tokens: float, target_tokens: float, pairs: float) -> float:
+def training_flops(
+    config: TransformerConfig,
+    source_tokens: float,
+    target_tokens: float,
+    pairs: float,
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> float:
     """Counts the floating-point operations to learn from some pairs once: matrix products only, without padding.
 
-    Each weight takes part in one multiplication and one addition a token, three times: forward, and backward for
-    the states and for the weights.
+    A trained weight takes part in one multiplication and one addition a token, three times: forward, and backward for
+    the states and for the weight. A frozen one has no gradient, and layers below all that is trained have no backward
+    pass. What gradient checkpointing computes again does not count.
 
     Args:
         config: The model's configuration.
         source_tokens: Source tokens of all pairs, end of sentence included.
         target_tokens: Target tokens, likewise.
         pairs: Number of pairs.
+        options: Options of training, which decide what is trained; all by default.
     """
     dim, inner = config.hidden_dim, config.intermediate_dim * (3 if config.gated else 2)
     queries, keys = config.num_heads * config.head_size, config.kv_heads * config.head_size
     attention = 2 * dim * (queries + keys)
     layer = attention + dim * inner
     source, target = source_tokens / max(pairs, 1), target_tokens / max(pairs, 1)
+    way, encoder, decoder = options.fine_tuning, config.encoder_layers, config.decoder_layers
+    # Of a layer of each stack: products with weights, and of states with each other.
     if config.architecture == "gpt":
         tokens, seen = source_tokens + target_tokens, (source + target) / 2
-        weights = tokens * config.decoder_layers * (layer + 2 * queries * seen)
+        reading, mixing = 0.0, 0.0
+        writing, looking = tokens * layer, tokens * 2 * queries * seen
+        matrices = decoder * layer
     else:
-        weights = source_tokens * (
-            config.encoder_layers * (layer + 2 * queries * source) + config.decoder_layers * 2 * dim * keys
-        ) + target_tokens * config.decoder_layers * (layer + 2 * dim * queries + 2 * queries * (target / 2 + source))
+        reading, mixing = source_tokens * layer, source_tokens * 2 * queries * source
+        writing = target_tokens * (layer + 2 * dim * queries) + source_tokens * 2 * dim * keys
+        looking = target_tokens * 2 * queries * (target / 2 + source)
+        matrices = encoder * layer + decoder * (layer + attention)
+    if way == "last":
+        learning = min(options.last_layers, decoder)
+        work = encoder * (reading + mixing) + (decoder - learning + 3 * learning) * (writing + looking)
+    else:
+        passes = 3.0 if way == "full" else 2 + 3 * count_trained(config, options) / matrices
+        work = encoder * (passes * reading + 3 * mixing) + decoder * (passes * writing + 3 * looking)
     # A gpt's loss needs logits only where a target token is predicted.
-    return 6 * (weights + target_tokens * dim * config.vocabulary_size)
+    return 2 * (work + (3 if way == "full" else 2) * target_tokens * dim * config.vocabulary_size)
 
 
 def matmul_peak(dtype: str = "float32", size: int = 2048, seconds: float = 0.5) -> float:
