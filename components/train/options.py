@@ -35,6 +35,8 @@ PRETRAINED_DEFAULTS: dict[str, Any] = {"learning_rate": 0.0001, "warmup_steps": 
 """Other defaults with pretrained weights: small steps, and no average, which would be that of the start."""
 LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005}
 """Likewise with adapters, which need larger steps than whole matrices."""
+PRETRAINED_RATES = {"full": (0.00001, 0.0001), "lora": (0.0001, 0.001), "last": (0.00001, 0.0001)}
+"""The learning rates that tuning searches with pretrained weights, by `fine_tuning`: lowest and highest."""
 NOTHING_TO_TUNE = (
     "is {}, which leaves most weights as they are, but they would be random: set training.pretrained or warm_start, or "
     "fine_tuning to full"

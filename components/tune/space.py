@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seqline.components.train.options import WAYS, Options
+from seqline.components.train.options import PRETRAINED_RATES, WAYS, Options
 from seqline.errors import UserError
 from seqline.names import nearest
 from seqline.schema.transport import LARGEST
@@ -75,10 +75,15 @@ def default_space(training: Options) -> dict[str, dict[str, Any]]:
     """The search space if none is given, from the training schema.
 
     Args:
-        training: The training options: those of adapters are searched with fine_tuning lora only.
+        training: The training options: those of adapters are searched with fine_tuning lora only, and pretrained
+            weights are trained at lower rates.
     """
     others = () if training.fine_tuning == "lora" else WAYS["lora"]
-    return {name: search for name, search in Options.search_spaces().items() if search and name not in others}
+    found = {name: search for name, search in Options.search_spaces().items() if search and name not in others}
+    if training.pretrained:
+        low, high = PRETRAINED_RATES[training.fine_tuning]
+        found["learning_rate"] = {"min": low, "max": high, "scale": "log"}
+    return found
 
 
 def read_space(space: Mapping[str, Any], training: Options | None = None) -> list[Dimension]:

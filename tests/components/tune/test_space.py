@@ -100,6 +100,15 @@ def test_the_options_of_adapters_are_searched_with_adapters_only() -> None:
         read_space(rank, Training())
 
 
+@pytest.mark.parametrize(("way", "low"), [("full", 1e-5), ("last", 1e-5), ("lora", 1e-4)])
+def test_pretrained_weights_are_tuned_at_lower_rates(way: str, low: float) -> None:
+    training = Training(pretrained="x", fine_tuning=way)
+    (rate,) = (one for one in read_space({}, training) if one.name == "learning_rate")
+    assert (rate.low, rate.high, rate.log) == (low, 10 * low, True)
+    # The default, in the first trial.
+    assert rate.holds(training.learning_rate)
+
+
 @given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
 def test_values_are_converted_to_the_type_of_their_option(steps: int, dropout: float) -> None:
     # Vertex AI returns 400.0 and "4096".
