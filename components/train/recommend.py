@@ -107,12 +107,13 @@ def recommend_start(manifest: Manifest, minutes: float, peak_flops: float, memor
             f"{family} checkpoint, and less than one teaches it little"
         ]
     found = [f"start from a {family} checkpoint (training.pretrained): {pairs:,} pairs are few for {task}"]
+    lora, full = "train with LoRA (training.fine_tuning=lora)", "train all weights (training.fine_tuning=full)"
     if memory and weights * FULL_BYTES > memory:
         needed = weights * FULL_BYTES / 1e9
-        return [*found, f"train with LoRA: all {weights / 1e6:.0f} million weights need {needed:.1f} GB"]
+        return [*found, f"{lora}: all {weights / 1e6:.0f} million weights need {needed:.1f} GB"]
     if family == "llama" and pairs < FEW:
-        return [*found, f"train with LoRA: with {pairs:,} pairs, changing all weights forgets more than it learns"]
-    return [*found, "train all weights: memory and pairs are enough"]
+        return [*found, f"{lora}: with {pairs:,} pairs, changing all weights forgets more than it learns"]
+    return [*found, f"{full}: memory and pairs are enough"]
 
 
 def weight_count(config: TransformerConfig) -> int:
