@@ -141,7 +141,10 @@ def given_tokenizer(options: Options) -> bytes:
     elif is_folder(options.tokenizer):
         found = read_folder(options.tokenizer)
     elif options.chat:
-        raise UserError(f"chat: {options.tokenizer} is no pretrained checkpoint's folder, which has a chat template")
+        raise UserError(
+            f"chat: {options.tokenizer} is a file, which has no chat template; set tokenizer to the folder of a "
+            "pretrained checkpoint, or leave chat out"
+        )
     else:
         return with_prompt(read_model(options.tokenizer), options)
     return with_template(found, options.template, options.chat).to_bytes()

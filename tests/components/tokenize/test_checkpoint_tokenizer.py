@@ -73,6 +73,13 @@ def test_a_tokenizer_is_refused_before_any_row_is_read(
         run(tmp_path / "made", ["one"], OPTIONS.with_values(tokenizer=folder, **options))
 
 
+def test_chat_with_a_tokenizer_s_file_is_refused_before_any_row_is_read(tmp_path: Path) -> None:
+    (tmp_path / "spiece.model").write_bytes(small.sentencepiece_model())
+    options = OPTIONS.with_values(tokenizer=str(tmp_path / "spiece.model"), chat=True)
+    with pytest.raises(UserError, match=r"spiece.model is a file, which has no chat template; set tokenizer to the f"):
+        run(tmp_path / "made", ["one"], options)
+
+
 def test_chat_without_a_checkpoint_is_refused() -> None:
     with pytest.raises(UserError, match="chat needs a pretrained checkpoint's folder"):
         OPTIONS.with_values(chat=True)
