@@ -30,12 +30,15 @@ class ChatTemplate:
         names: Text of the special tokens that the template knows by name, such as eos_token.
         symbols: Id of each special token by its text.
         message: A user's message, with {source} for its text.
+        date: The day that the template writes for today, YYYY-MM-DD: serving writes that of training. Empty for a
+            template that asks for none.
     """
 
     template: str
     names: dict[str, str]
     symbols: dict[str, int]
     message: str = FIELD
+    date: str = ""
 
 
 @dataclass(frozen=True)

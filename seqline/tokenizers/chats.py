@@ -43,7 +43,7 @@ def marked(chat: ChatTemplate, messages: Sequence[tuple[str, str]]) -> str:
         content = chat.message.replace(FIELD, place) if role == "user" else place
         given.append({"role": "system" if role == "developer" else role, "content": content})
     # A target begins with the spaces that the template ends with; see `seqline.tokenizers.prompts`.
-    text = render(chat.template, chat.names, given).rstrip(" ")
+    text = render(chat.template, chat.names, given, chat.date).rstrip(" ")
     rendered = {int(number) for number in _PLACES.findall(text)}
     for number, (role, _) in enumerate(messages):
         if number not in rendered:
@@ -70,18 +70,35 @@ def split_at(text: str, symbols: Mapping[str, int]) -> list[str | int]:
     return [symbols[piece] if number % 2 else piece for number, piece in enumerate(pieces) if piece]
 
 
-def render(template: str, names: Mapping[str, str], messages: Sequence[Mapping[str, str]]) -> str:
+def asks_for_date(template: str) -> bool:
+    """Whether a chat template writes the day on which it is rendered.
+
+    Args:
+        template: The template in Jinja.
+    """
+    return "strftime_now" in template
+
+
+def render(template: str, names: Mapping[str, str], messages: Sequence[Mapping[str, str]], date: str = "") -> str:
     """Renders a chat template, as `apply_chat_template` of transformers does.
 
     Args:
         template: The template in Jinja.
         names: Text of the special tokens by name.
         messages: The messages.
+        date: The day that it writes for today, YYYY-MM-DD; empty for a template that asks for none.
 
     Raises:
         UserError: If it cannot be rendered.
     """
     import jinja2
+
+    def strftime_now(form: str) -> str:
+        if not date:
+            raise jinja2.exceptions.TemplateError(
+                "it asks for the date, which the tokenizer's file lacks; tokenize again"
+            )
+        return datetime.date.fromisoformat(date).strftime(form)
 
     try:
         return _compiled(template).render(
@@ -89,6 +106,7 @@ def render(template: str, names: Mapping[str, str], messages: Sequence[Mapping[s
             add_generation_prompt=True,
             tools=None,
             documents=None,
+            strftime_now=strftime_now,
             **{"bos_token": "", "eos_token": "", **names},
         )
     except (jinja2.exceptions.TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -110,5 +128,4 @@ def _compiled(template: str) -> "Template":
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = as_json
     environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().astimezone().strftime(form)
     return environment.from_string(template)

@@ -1,10 +1,11 @@
 """Prompts: a template for the source, and the checkpoint's chat template, rendered once for the task."""
 
+import datetime
 from dataclasses import replace
 
 from seqline.artifacts.text_tokenizer import FIELD, ChatTemplate, Prompt, TextTokenizer, check_template
 from seqline.errors import UserError
-from seqline.tokenizers.chats import render, split_at
+from seqline.tokenizers.chats import asks_for_date, render, split_at
 from seqline.tokenizers.checkpoint_files import PretrainedTokenizer
 from seqline.tokenizers.host import HostTokenizer
 
@@ -14,13 +15,18 @@ DEFAULT = "{source}\n"
 _SOURCE = "\uf8ffsource\uf8ff"
 
 
-def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) -> TextTokenizer:
+def with_template(
+    pretrained: PretrainedTokenizer, template: str, chat: bool, today: datetime.date | None = None
+) -> TextTokenizer:
     """Returns a checkpoint's tokenizer with a prompt.
+
+    A chat template that asks for the date gets today's, and the tokenizer's file holds it for all later prompts.
 
     Args:
         pretrained: The tokenizer.
         template: A text with {source}; empty for none.
         chat: Whether it is the user's message in the checkpoint's chat template.
+        today: The date; None for the current one (UTC).
 
     Raises:
         UserError: If the template has no {source}, or there is no chat template.
@@ -30,8 +36,11 @@ def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) ->
         return pretrained.tokenizer
     template = template or (FIELD if chat else DEFAULT)
     text = template.replace(FIELD, _SOURCE)
+    date = ""
     if chat:
-        text = _render(pretrained, text)
+        if asks_for_date(pretrained.chat_template):
+            date = (today or datetime.datetime.now(datetime.timezone.utc).date()).isoformat()
+        text = _render(pretrained, text, date)
     stripped = text.rstrip(" ") if pretrained.continues else text
     target = text[len(stripped) :]
     parts = split_at(stripped, pretrained.symbols)
@@ -51,7 +60,7 @@ def with_template(pretrained: PretrainedTokenizer, template: str, chat: bool) ->
         template=template,
         chat=chat,
         inside=place > 0,
-        conversation=ChatTemplate(pretrained.chat_template, pretrained.names, pretrained.symbols, template)
+        conversation=ChatTemplate(pretrained.chat_template, pretrained.names, pretrained.symbols, template, date)
         if chat
         else None,
     )
@@ -87,7 +96,7 @@ def _ids(parts: list[str | int], tokenizer: TextTokenizer) -> list[list[int]]:
     return found
 
 
-def _render(pretrained: PretrainedTokenizer, message: str) -> str:
+def _render(pretrained: PretrainedTokenizer, message: str, date: str) -> str:
     """Renders the chat template with one message."""
     if not pretrained.chat_template:
         raise UserError(
@@ -96,7 +105,7 @@ def _render(pretrained: PretrainedTokenizer, message: str) -> str:
         )
 
     try:
-        text = render(pretrained.chat_template, pretrained.names, [{"role": "user", "content": message}])
+        text = render(pretrained.chat_template, pretrained.names, [{"role": "user", "content": message}], date)
     except UserError as error:
         raise UserError(f"chat: {error}") from None
     if text.count(_SOURCE) != 1:

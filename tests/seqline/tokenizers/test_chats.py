@@ -1,5 +1,6 @@
 """Chats: the tokens of the whole rendered text, and no special token from a message."""
 
+import datetime
 import json
 from functools import lru_cache
 from typing import Any
@@ -95,6 +96,21 @@ def test_a_chat_beyond_the_limit_is_cut() -> None:
 def test_a_developer_message_is_a_system_message() -> None:
     chat = conversation(made("byte_level")[0])
     assert marked(chat, [("developer", "a"), CHAT[1]]) == marked(chat, [("system", "a"), CHAT[1]])
+
+
+def test_serving_writes_the_date_of_training() -> None:
+    given = small.chat_files()
+    dated = "Today is {{ strftime_now('%d %b %Y') }}.\n" + small.CHAT
+    config = {**json.loads(given["tokenizer_config.json"]), "chat_template": dated}
+    files = read_files({**given, "tokenizer_config.json": json.dumps(config).encode()}, "")
+    tokenizer = parse_record(with_template(files, "", chat=True, today=datetime.date(2024, 7, 26)).to_bytes(), "")
+    rows, _ = GraphTokenizer(tokenizer).encode_chats(tf.constant([marked(conversation(tokenizer), CHAT[1:2])]), 10**6)
+    assert rows.to_list() == HostTokenizer(tokenizer).encode_sources([CHAT[1][1]])
+    assert HostTokenizer(tokenizer).decode(rows.to_list())[0].startswith("Today is 26 Jul 2024.\n")
+    # Templates without a date make the same file on any day.
+    assert conversation(made("byte_level")[0]).date == ""
+    with pytest.raises(UserError, match="asks for the date, which the tokenizer's file lacks; tokenize again"):
+        marked(ChatTemplate(dated, {}, {}), CHAT)
 
 
 @pytest.mark.parametrize(
