@@ -53,7 +53,7 @@ LLAMA: Choices = {
     "bos_id": 1,
     "eos_id": 2,
 }
-QWEN: Choices = {**LLAMA, "attention_bias": "qkv", "prompt_bos": True, "pad_id": None, "tied_embeddings": False}
+QWEN: Choices = {**LLAMA, "attention_bias": "qkv", "pad_id": None, "tied_embeddings": False}
 LLAMA_3: Choices = {
     **LLAMA,
     "num_kv_heads": 1,

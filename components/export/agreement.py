@@ -38,7 +38,7 @@ def check_agreement(model: LanguageModel, program: Program, parameters: Any, tex
         source, starts = separated(config, program.read(tf.constant([text]))[0])
         next_logits = logits_of(source[0].numpy().tolist())
         ((ids, expected), *_) = plain_search(
-            next_logits, search, int(starts[0, 0]), config.eos_id, config.suppressed_ids
+            next_logits, search, int(starts[0, 0]), config.eos_id, config.suppressed_ids, config.other_eos_ids
         )
         (plain,) = program.decode(tf.constant([ids], tf.int32, (1, len(ids)))).numpy()
         if plain != output and abs(expected - float(score)) > TIED:

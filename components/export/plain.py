@@ -42,7 +42,12 @@ def trained(model: LanguageModel) -> Callable[[list[int]], Logits]:
 
 
 def plain_search(
-    next_logits: Logits, options: Search, start: int, eos_id: int, suppressed: Sequence[int] = ()
+    next_logits: Logits,
+    options: Search,
+    start: int,
+    eos_id: int,
+    suppressed: Sequence[int] = (),
+    other_ends: Sequence[int] = (),
 ) -> list[tuple[list[int], float]]:
     """Decodes one sentence; every step runs the whole model on every hypothesis.
 
@@ -53,6 +58,7 @@ def plain_search(
         start: Token that starts an output.
         eos_id: Token that ends it.
         suppressed: Tokens that are never generated.
+        other_ends: Tokens that end it too, as `eos_id`.
 
     Returns:
         The results, best first: tokens between `start` and `eos`, and the score.
@@ -69,8 +75,11 @@ def plain_search(
         logits = next_logits(np.array([[start, *ids] for ids, _ in live], np.int32))
         for slot, (ids, score) in enumerate(live):
             penalized = _penalized(logits[slot], ids, options)
-            gains = penalized - np.logaddexp.reduce(penalized)
-            allowed = np.setdiff1d(np.arange(len(gains)), [*_forbidden(ids, options, eos_id), *suppressed])
+            total = np.logaddexp.reduce(penalized)
+            penalized[eos_id] = max(penalized[token] for token in (eos_id, *other_ends))
+            gains = penalized - total
+            forbidden = [*_forbidden(ids, options, eos_id), *suppressed, *other_ends]
+            allowed = np.setdiff1d(np.arange(len(gains)), forbidden)
             if options.sampling:
                 noise = gumbel(options.seed, length - 1, hypotheses, len(gains)).numpy()[slot]
                 chosen = [_drawn(penalized, allowed, noise, options)]

@@ -91,8 +91,6 @@ class Program(tf.Module):
         config = self.config
         if config.prompt_form == "seqline":
             return self._ended(tokens)
-        if config.prompt_bos:
-            tokens = tf.concat([tf.fill((tokens.nrows(), 1), config.start), tokens], axis=1)
         return tokens.to_tensor(config.padding)
 
     def _ended(self, tokens: Any) -> Any:

@@ -6,6 +6,7 @@ from seqline.errors import UserError
 from seqline.inputs.files import is_folder
 from seqline.paths import expanded
 from seqline.pretrained.checkpoint import read_config
+from seqline.pretrained.fitting import fitted
 from seqline.pretrained.hub import SCHEME
 from seqline.pretrained.source import find, opened
 from seqline.tokenizers.checkpoint_files import PretrainedTokenizer, has_tokenizer, read_folder
@@ -35,7 +36,9 @@ def pinned(options: Options, warm_start: str = "") -> Options:
             f"{options.pretrained_fingerprint}; restore them, or leave pretrained_fingerprint out"
         )
     with opened(found, weights=False) as folder:
-        read_config(folder)
+        _, config = read_config(folder)
+        if has_tokenizer(str(folder)):
+            fitted(config, read_folder(str(folder)).tokenizer, options.pretrained)
     address = found.address if "://" in found.address else str(expanded(found.address).absolute())
     return options.with_values(pretrained=address, pretrained_fingerprint=found.fingerprint)
 

@@ -207,6 +207,8 @@ def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
         positions = starts + number
         states = tf.gather(states_of(ids), positions, batch_dims=1)
         found = tf.argmax(model.logits(states) + suppressed, axis=-1, output_type=tf.int32)
+        for end in config.other_eos_ids:
+            found = tf.where(tf.equal(found, end), config.eos_id, found)
         found = tf.where(done, config.filler, found)
         ids = tf.tensor_scatter_nd_update(ids, tf.stack([tf.range(rows), positions + 1], axis=1), found)
         return number + 1, ids, done | tf.equal(found, config.eos_id)

@@ -68,18 +68,17 @@ def check_vocabulary(pretrained: Pretrained, vocabulary_size: int, tokenizer: Te
     Raises:
         UserError: If it has another number of tokens, or other tokens.
     """
-    sizes = {pretrained.config.vocabulary_size, pretrained.tokens}
-    if vocabulary_size not in sizes:
-        expected = " or ".join(map(str, sorted(sizes)))
+    size, folder = pretrained.config.vocabulary_size, str(pretrained.folder)
+    if has_tokenizer(folder):
+        if not is_of_folder(tokenizer, folder):
+            raise UserError(
+                f"training.pretrained: the corpus has another tokenizer than {folder}: its ids are other tokens; "
+                "tokenize the corpus with the checkpoint's tokenizer"
+            )
+    elif vocabulary_size != size:
         raise UserError(
-            f"training.pretrained: the corpus has a vocabulary of {vocabulary_size} tokens, but that of "
-            f"{pretrained.folder} has {expected}: tokenize the corpus with the checkpoint's tokenizer"
-        )
-    folder = str(pretrained.folder)
-    if has_tokenizer(folder) and not is_of_folder(tokenizer, folder):
-        raise UserError(
-            f"training.pretrained: the corpus has another tokenizer than {pretrained.folder}, of the same size: its "
-            "ids are other tokens; tokenize the corpus with the checkpoint's tokenizer"
+            f"training.pretrained: the corpus has a vocabulary of {vocabulary_size} tokens, but that of {folder} has "
+            f"{size}: tokenize the corpus with the checkpoint's tokenizer"
         )
 
 
@@ -106,5 +105,5 @@ def pretrained_config(
     usual = SMALLEST[pretrained.config.architecture]
     max_length = max(tokens, min(usual, positions) if pretrained.limited else usual)
     dropped = {name: getattr(options, name) for name in DROPPED}
-    config = fitted(pretrained.config, tokenizer) if tokenizer else pretrained.config
+    config = fitted(pretrained.config, tokenizer, str(pretrained.folder)) if tokenizer else pretrained.config
     return config.with_values(max_length=max_length, **dropped)

@@ -10,7 +10,7 @@ from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
-FREE = {"dropout", "attention_dropout", "activation_dropout", "max_length", "suppressed_ids"}
+FREE = {"dropout", "attention_dropout", "activation_dropout", "max_length", "suppressed_ids", "other_eos_ids"}
 """Fields of the configuration that may differ: the weights do not depend on them."""
 
 

@@ -95,7 +95,8 @@ class Decoder(tf.Module):
         bias = np.zeros(kernel.shape[1], np.float32) if model.output_bias is None else np.array(model.output_bias)
         kernel, bias = self.last.into(kernel, bias)
         reach = 1.0 if self.last.first else self.decoder[-1][1].norm.reach
-        self.output = Output(kernel, bias, reach, weights, config.suppressed_ids)
+        ends = (config.eos_id, *config.other_eos_ids)
+        self.output = Output(kernel, bias, reach, weights, config.suppressed_ids, ends)
         for module in self.submodules:
             if isinstance(module, Normalization):
                 module.for_compiler = for_compiler

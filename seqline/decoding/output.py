@@ -26,6 +26,7 @@ class Output(tf.Module):
         reach: Upper bound of the norm of its input's rows.
         kind: Storage type of the kernel.
         suppressed: Tokens that are never generated; they count in the probabilities of the others.
+        ends: Tokens that end an output; of several, the first is generated instead of any.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Output(tf.Module):
         reach: float,
         kind: str = "float32",
         suppressed: Sequence[int] = (),
+        ends: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.vocabulary_size = kernel.shape[1]
@@ -48,11 +50,12 @@ class Output(tf.Module):
         self.bias = None
         if missing or bias.any():
             self.bias = Weight(np.pad(bias, (0, missing), constant_values=MISSING), "float32")
-        self.suppressed = None
-        if len(suppressed):
+        self.ends = tuple(ends)
+        suppressed, self.suppressed = [*suppressed, *ends[1:]], None
+        if suppressed:
             # Added to all logits, as a bias is: faster than changing single ones.
             mask = np.zeros(self.vocabulary_size + missing, np.float32)
-            mask[list(suppressed)] = FORBIDDEN
+            mask[suppressed] = FORBIDDEN
             self.suppressed = tf.constant(mask)
 
     def logits(self, rows: Any) -> Any:
@@ -64,12 +67,19 @@ class Output(tf.Module):
         return logits if self.bias is None else tf.nn.bias_add(logits, self.bias.values)
 
     def allowed(self, logits: Any) -> Any:
-        """Makes the suppressed tokens impossible, once `log_total` has counted them.
+        """Makes the suppressed tokens impossible, and all ends the first, once `log_total` has counted them.
 
         Args:
             logits: `[rows, vocabulary]`.
         """
-        return logits if self.suppressed is None else tf.nn.bias_add(logits, self.suppressed)
+        if self.suppressed is None:
+            return logits
+        found = tf.nn.bias_add(logits, self.suppressed)
+        if len(self.ends) < 2:
+            return found
+        likeliest = tf.reduce_max(tf.gather(logits, self.ends, axis=1), axis=1)
+        rows = tf.range(tf.shape(logits)[0])
+        return tf.tensor_scatter_nd_max(found, tf.stack([rows, tf.fill(tf.shape(rows), self.ends[0])], 1), likeliest)
 
     def log_total(self, logits: Any, bounded: bool = True) -> Any:
         """The logarithm of the sum of the exponentials, `[rows, 1]`.

@@ -36,8 +36,8 @@ LATER = (
     "logit_scale",
     "logit_bias",
     "prompt_form",
-    "prompt_bos",
     "start_id",
+    "other_eos_ids",
     "suppressed_ids",
 )
 """Fields that models of Seqline's first checkpoints do not have."""
@@ -114,12 +114,12 @@ class TransformerConfig(BaseOptions):
         max_length: Longest sequence in tokens, end of sentence included; of a gpt, source and target together.
         prompt_form: Of a gpt: seqline (source, `eos_id`, `bos_id`, target, `eos_id`) or template (source, target,
             `eos_id`: the source's text holds all that marks it as a prompt).
-        prompt_bos: Of prompt form template: whether `bos_id` comes before the source.
         pad_id: Padding token; never attended to. None, or the id of another token, in prompt form template only, where
             rows are padded with `PADDING`.
         unk_id: Unknown token; None if every text has tokens.
         bos_id: Token that starts every target, unless `start_id` is given; None without such a token.
         eos_id: Token that ends every source and target.
+        other_eos_ids: Tokens that end an output too; training learns `eos_id`.
         start_id: Token that starts every target; None for `bos_id`.
         suppressed_ids: Tokens that are never generated.
     """
@@ -154,11 +154,11 @@ class TransformerConfig(BaseOptions):
     activation_dropout: float = Field(0.0, ge=0, lt=1)
     max_length: int = Field(128, ge=1)
     prompt_form: PromptForm = "seqline"
-    prompt_bos: bool = False
     pad_id: int | None = 0
     unk_id: int | None = 1
     bos_id: int | None = 2
     eos_id: int = 3
+    other_eos_ids: tuple[int, ...] = Field((), strict=False)  # JSON has lists
     start_id: int | None = None
     suppressed_ids: tuple[int, ...] = Field((), strict=False)  # JSON has lists
 
@@ -196,16 +196,17 @@ class TransformerConfig(BaseOptions):
     def _token_problems(self) -> Iterator[str]:
         names = ("pad_id", "unk_id", "bos_id", "eos_id", "start_id")
         named = [(name, value) for name in names if (value := getattr(self, name)) is not None]
-        for name, value in (*named, *(("suppressed_ids", value) for value in self.suppressed_ids)):
+        named += [(name, value) for name in ("other_eos_ids", "suppressed_ids") for value in getattr(self, name)]
+        for name, value in named:
             if not 0 <= value < max(self.vocabulary_size, SPECIAL):
                 yield f"{name} {value} is no token of a vocabulary of {self.vocabulary_size}"
         if self.eos_id in self.suppressed_ids:
             yield f"suppressed_ids has eos_id {self.eos_id}: no output would end"
+        if self.eos_id in self.other_eos_ids:
+            yield f"other_eos_ids has eos_id {self.eos_id}"
         template = self.prompt_form == "template"
         if template and self.architecture != "gpt":
             yield f"prompt_form template needs architecture gpt, not {self.architecture}"
-        if self.prompt_bos and (not template or self.bos_id is None):
-            yield "prompt_bos needs prompt_form template and a bos_id"
         if not template and self.bos_id is None and self.start_id is None:
             yield "start_id is missing: without bos_id, no token starts the target"
         if not template and self.pad_id in (None, self.eos_id):

@@ -24,7 +24,7 @@ def prompt(config: TransformerConfig, source: Sequence[int]) -> list[int]:
     """
     if config.prompt_form == "seqline":
         return [*source, config.eos_id, config.start]
-    tokens = [*([config.start] if config.prompt_bos else []), *source]
+    tokens = [*source]
     if not tokens:
         raise UserError("a prompt has no tokens: the template must have some text beside {source}")
     return tokens

@@ -1,5 +1,6 @@
 """A checkpoint in Hugging Face's format: its configuration, checked, and its tensors, not yet read."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,8 @@ from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained import llama, marian, t5
 from seqline.pretrained.fields import Fields
-from seqline.pretrained.needed import CONFIG
+from seqline.pretrained.needed import CONFIG, GENERATION
 from seqline.pretrained.recipes import Recipes
-from seqline.pretrained.special_tokens import TokenizerFiles
 from seqline.pretrained.tensors import Tensors
 from seqline.schema.options import OptionsError
 
@@ -34,7 +34,6 @@ class Pretrained:
         family: Its `model_type`.
         config: The model's configuration; `max_length` is the longest sequence that it can read, but see `limited`.
         limited: Whether longer sequences are impossible, and not just longer than those it was trained on.
-        tokens: Tokens of the tokenizer; the vocabulary may be padded to more.
         recipes: What each weight is made of.
         tensors: Its tensors.
     """
@@ -43,7 +42,6 @@ class Pretrained:
     family: str
     config: TransformerConfig
     limited: bool
-    tokens: int
     recipes: Recipes
     tensors: Tensors
 
@@ -57,20 +55,20 @@ def read_pretrained(folder: Path) -> Pretrained:
     Raises:
         UserError: If the family or an option is not supported, or a file is missing, not whole or does not fit.
     """
-    family, config, tokens = read_config(folder)
+    family, config = read_config(folder)
     recipes, tensors = FAMILIES[family](config), Tensors(folder)
     tensors.check(recipes)
-    return Pretrained(folder, family, config, config.positions != "relative", tokens, recipes, tensors)
+    return Pretrained(folder, family, config, config.positions != "relative", recipes, tensors)
 
 
-def read_config(folder: Path) -> tuple[str, TransformerConfig, int]:
-    """Reads the configuration without the weights.
+def read_config(folder: Path) -> tuple[str, TransformerConfig]:
+    """Reads the configuration without the weights; `seqline.pretrained.fitting` has what the tokenizer decides.
 
     Args:
         folder: The checkpoint's folder.
 
     Returns:
-        The family, the model's configuration, and the number of tokens of the tokenizer.
+        The family and the model's configuration.
 
     Raises:
         UserError: As `read_pretrained` does.
@@ -88,30 +86,32 @@ def read_config(folder: Path) -> tuple[str, TransformerConfig, int]:
         raise fields.unsupported("quantization_config", "quantized weights", "the original checkpoint")
     if fields.get("pruned_heads"):
         raise fields.unsupported("pruned_heads", fields.get("pruned_heads"), "a checkpoint with all heads")
-    tokenizer = TokenizerFiles(folder)
     try:
-        config = _config(fields, tokenizer)
+        config = _config(fields, folder)
     except OptionsError as error:
         raise UserError(f"{file}: {error}; copy the checkpoint again") from None
     fields.finish()
-    return fields.model_type, config, tokenizer.size or config.vocabulary_size
+    return fields.model_type, config
 
 
-def _config(fields: Fields, tokenizer: TokenizerFiles) -> TransformerConfig:
+def _config(fields: Fields, folder: Path) -> TransformerConfig:
     if fields.model_type == "marian":
-        config = marian.read_config(fields)
-    elif fields.model_type in ("t5", "mt5"):
-        config = t5.read_config(fields)
-    else:
-        config = llama.read_config(fields, tokenizer.end(fields), tokenizer.begins_with_bos)
-    size = tokenizer.size
-    if size is None or size == config.vocabulary_size:
-        return config
-    if size > config.vocabulary_size:
-        raise UserError(
-            f"{tokenizer.folder}: the tokenizer has {size} tokens, but the model only {config.vocabulary_size}; copy "
-            "both from the same checkpoint"
-        )
-    # The vocabulary is padded to a multiple; its last tokens have no text.
-    unnamed = range(size, config.vocabulary_size)
-    return config.with_values(suppressed_ids=tuple(sorted({*config.suppressed_ids, *unnamed})))
+        return marian.read_config(fields)
+    if fields.model_type in ("t5", "mt5"):
+        return t5.read_config(fields)
+    return llama.read_config(fields, _generation_ends(folder / GENERATION))
+
+
+def _generation_ends(file: Path) -> list[int]:
+    """The tokens that end an output by generation_config.json: a chat model's also has the end of a turn."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); copy the checkpoint again") from error
+    ends = content.get("eos_token_id") if isinstance(content, dict) else None
+    found = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(type(one) is int for one in found):
+        raise UserError(f"{file}: eos_token_id is {ends!r}, but must be ids of tokens; copy the checkpoint again")
+    return found

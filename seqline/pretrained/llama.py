@@ -3,6 +3,7 @@
 Names and defaults are those of modeling_*.py and configuration_*.py of transformers 4.57 (Apache-2.0).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from seqline.modeling.config import AttentionBias, RopeScaling, TransformerConfig
@@ -19,13 +20,12 @@ DEFAULTS: dict[str, tuple[int | None, int | None, float, int]] = {
 }
 
 
-def read_config(fields: Fields, eos_id: int | None = None, begins_with_bos: bool = False) -> TransformerConfig:
+def read_config(fields: Fields, generation_ends: Sequence[int] = ()) -> TransformerConfig:
     """Maps a config.json to the model's configuration.
 
     Args:
         fields: The fields.
-        eos_id: The token that ends an output, where the checkpoint names several.
-        begins_with_bos: Whether the tokenizer puts `bos` before a text.
+        generation_ends: More tokens that end an output, by generation_config.json.
 
     Raises:
         UserError: If an option is not supported.
@@ -41,11 +41,7 @@ def read_config(fields: Fields, eos_id: int | None = None, begins_with_bos: bool
     fields.known |= {"is_llama_config", "is_decoder", "is_encoder_decoder", "bos_token_id", "pad_token_id"}
     fields.known |= {"unk_token_id"}
     _no_windows(fields, longest)
-    ends = fields.get("eos_token_id")
-    if eos_id is None:
-        eos_id = ends[0] if isinstance(ends, list) and ends else fields.token("eos_token_id", eos)
-    if eos_id is None:
-        raise fields.missing("eos_token_id")
+    end, *others = _ends(fields, eos, generation_ends)
     return TransformerConfig(
         architecture="gpt",
         vocabulary_size=fields.integer("vocab_size"),
@@ -69,12 +65,12 @@ def read_config(fields: Fields, eos_id: int | None = None, begins_with_bos: bool
         dropout=0.0,
         max_length=longest,
         prompt_form="template",
-        prompt_bos=begins_with_bos and fields.values.get("bos_token_id", bos) is not None,
         pad_id=None,
         unk_id=None,
         # Missing means the default; null means that there is no such token.
         bos_id=fields.token("bos_token_id", bos if "bos_token_id" not in fields.values else None),
-        eos_id=eos_id,
+        eos_id=end,
+        other_eos_ids=tuple(others),
     )
 
 
@@ -102,6 +98,19 @@ def recipes_of(config: TransformerConfig) -> Recipes:
         recipes.copies[f"{theirs}.self_attn.rotary_emb.inv_freq"] = ""
     recipes.vector("decoder_norm/scale", "model.norm.weight", size)
     return recipes
+
+
+def _ends(fields: Fields, default: int | None, generation_ends: Sequence[int]) -> list[int]:
+    """The tokens that end an output, that of config.json first."""
+    given = fields.get("eos_token_id")
+    if isinstance(given, list) and given and all(type(one) is int for one in given):
+        found = given
+    else:
+        found = [fields.token("eos_token_id", default)]
+    found = [one for one in dict.fromkeys([*found, *generation_ends]) if one is not None]
+    if not found:
+        raise fields.missing("eos_token_id")
+    return found
 
 
 def _biases(fields: Fields) -> AttentionBias:

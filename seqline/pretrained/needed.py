@@ -4,24 +4,9 @@ import json
 from collections.abc import Callable, Collection
 
 from seqline.errors import UserError
+from seqline.tokenizers.checkpoint_files import CONFIG, FILES
 
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-OPTIONAL = (
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "source.spm",
-    "target.spm",
-    "spiece.model",
-    "tokenizer.model",
-    "chat_template.jinja",
-    "chat_template.json",
-)
-"""Files of the tokenizer and of generation; each family has some of them."""
+WEIGHTS, INDEX, GENERATION = "model.safetensors", "model.safetensors.index.json", "generation_config.json"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 """Weights that other frameworks wrote. Reading a pickle runs the code in it."""
 CONVERT = (
@@ -47,7 +32,7 @@ def needed_files(names: Collection[str], read: Callable[[str], str], origin: str
     """
     if CONFIG not in names:
         raise UserError(f"{origin} is no checkpoint in Hugging Face's format: {CONFIG} is missing; check the path")
-    found = {CONFIG, *(name for name in OPTIONAL if name in names)}
+    found = {name for name in (CONFIG, GENERATION, *FILES) if name in names}
     if WEIGHTS in names:
         return sorted(found | {WEIGHTS})
     if INDEX not in names:

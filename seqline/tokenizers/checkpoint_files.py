@@ -116,15 +116,21 @@ def read_files(files: dict[str, bytes], origin: str) -> PretrainedTokenizer:
     settings = _Settings(files, origin)
     if SOURCE in files:
         return _marian(files, settings)
+    refused: UserError | None = None
     if BPE in files and not (SPIECE in files and _kind(files[BPE]) == "Unigram"):
         try:
             return _bpe(files[BPE], settings)
-        except UserError:
-            if MODEL not in files and SPIECE not in files:
-                raise
+        except UserError as error:
+            refused = error
     for name in (SPIECE, MODEL):
         if name in files:
-            return _sentencepiece(files[name], settings, t5=name == SPIECE)
+            try:
+                return _sentencepiece(files[name], settings, t5=name == SPIECE)
+            except UserError as error:
+                # Why tokenizer.json, which most checkpoints have, is not supported says more.
+                raise refused or error from None
+    if refused:
+        raise refused
     raise UserError(
         f"tokenizer: {origin} has none of tokenizer.json, tokenizer.model, spiece.model and source.spm; "
         f"supported: {KINDS}"

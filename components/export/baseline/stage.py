@@ -57,7 +57,7 @@ def baseline(
         checkpoint = Path(temporary) / "checkpoint"
         with opened(found) as folder:
             read = read_pretrained(folder)
-            config = fitted(read.config, read_tokenizer(tokenizer.read_bytes(), str(tokenizer)))
+            config = fitted(read.config, read_tokenizer(tokenizer.read_bytes(), str(tokenizer)), pretrained)
             model = build_model(replace(read, config=config))
             write_checkpoint(model, checkpoint, tokenizer, manifest.source_language, manifest.target_language)
         export(checkpoint, corpus, output, options, model_card)

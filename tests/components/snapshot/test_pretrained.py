@@ -102,6 +102,12 @@ def test_another_tokenizer_than_the_checkpoint_s_is_refused(tmp_path: Path) -> N
             outputs(tmp_path, training=training, tokenizer=str(other))
 
 
+def test_a_tokenizer_that_does_not_fit_the_embedding_is_refused(tmp_path: Path) -> None:
+    folder = whole_checkpoints.write_llama(tmp_path / "whole", vocab_size=400)
+    with pytest.raises(UserError, match=r"whole: the tokenizer has \d+ tokens, but the model only 400; copy both from"):
+        outputs(tmp_path, training={"pretrained": str(folder)})
+
+
 def test_a_chat_template_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="chat needs a pretrained checkpoint's folder"):
         outputs(tmp_path, training={}, corpus={"chat": True})

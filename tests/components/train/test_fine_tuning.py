@@ -1,6 +1,8 @@
 """Ways of fine-tuning: LoRA, the last layers, gradient checkpointing."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from seqline.components.train.memory import count_trained, count_weights
 from seqline.components.train.objective import TrainingModel, make_training_model
 from seqline.components.train.options import Options
 from seqline.components.train.precision import precision
+from seqline.components.train.progress import Progress
 from seqline.components.train.stage import train
-from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
@@ -27,7 +29,6 @@ from seqline.pretrained.checkpoint import read_pretrained
 from seqline.pretrained.loading import build_model, load_weights
 from seqline.schema.options import OptionsError
 from tests import pretrained_checkpoints as checkpoints
-from tests.components.train.conftest import BegunError
 
 LORA: dict[str, Any] = {"fine_tuning": "lora", "lora_rank": 3, "lora_alpha": 6.0}
 
@@ -200,16 +201,16 @@ def test_a_lora_run_resumes_exactly_and_writes_its_adapter(
     )  # fmt: skip
     train(corpus, tmp_path / "whole", options=options)
 
-    learn = Trainer._learn
+    end_of_batch = Progress.on_train_batch_end
 
-    def killed(trainer: Trainer) -> dict[str, float]:
-        if trainer.epoch == 1:
-            raise BegunError
-        return learn(trainer)
+    def preempted(progress: Progress, index: int, logs: Any = None) -> None:
+        if (progress.trainer.epoch, progress.trainer.step) == (1, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        end_of_batch(progress, index, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_learn", killed)
-        with pytest.raises(BegunError):
+        patch.setattr(Progress, "on_train_batch_end", preempted)
+        with pytest.raises(SystemExit):
             train(corpus, tmp_path / "resumed", options=options)
     *_, state = sorted((tmp_path / ".resumed.state").glob("*/state-*.npz"))
     # Neither the base nor moments of it.
@@ -223,7 +224,7 @@ def test_a_lora_run_resumes_exactly_and_writes_its_adapter(
     checkpoints.write(moved, "llama3", config={"vocab_size": size}, weights=weights)
     with caplog.at_level("INFO"):
         train(corpus, tmp_path / "resumed", options=options)
-    assert "continuing at epoch 2, batch 1" in caplog.text
+    assert "continuing at epoch 2, batch 2" in caplog.text
     assert "memory: optimizer 0." in caplog.text
 
     written = [Checkpoint(tmp_path / name) for name in ("whole", "resumed")]

@@ -16,11 +16,6 @@ from seqline.components.train.stage import train
 from seqline.components.train.starting import opened_pretrained
 from seqline.components.train.working_state import run_identity
 from seqline.errors import UserError
-from seqline.modeling.config import TransformerConfig
-from seqline.pretrained.fitting import fitted
-from seqline.tokenizers.checkpoint_files import read_files
-from seqline.tokenizers.prompts import with_template
-from tests import families
 from tests import pretrained_checkpoints as checkpoints
 from tests.seqline.tokenizers import small
 
@@ -102,21 +97,10 @@ def test_a_corpus_with_other_tokens_of_the_same_number_is_refused(
 ) -> None:
     folder = write("llama2")
     (folder / "tokenizer.model").write_bytes(small.sentencepiece_model(vocab_size=150))
-    message = "the corpus has another tokenizer than .*llama2, of the same size: its ids are other tokens"
+    message = "the corpus has another tokenizer than .*llama2: its ids are other tokens"
     with pytest.raises(UserError, match=message):
         train(corpus, tmp_path / "out", options=options_of(folder))
     (folder / "tokenizer.model").unlink()
     (folder / "tokenizer.json").write_bytes(small.byte_level())
-    with pytest.raises(UserError, match=r"another tokenizer than|the tokenizer has 500 tokens"):
+    with pytest.raises(UserError, match="another tokenizer than"):
         train(corpus, tmp_path / "out", options=options_of(folder))
-
-
-def test_a_prompt_has_its_beginning_token_once() -> None:
-    found = read_files(small.llama_files(), "llama")
-    tokenizer = with_template(found, "", False)
-    assert tokenizer.prompt.head == [1]
-    config = TransformerConfig(vocabulary_size=520, **{**families.QWEN, "bos_id": 1})
-    assert config.prompt_bos
-    config = fitted(config, tokenizer)
-    assert not config.prompt_bos
-    assert set(config.suppressed_ids) == set(range(tokenizer.vocabulary_size, 520))

@@ -156,6 +156,16 @@ def test_the_best_tokens_of_several_rows_are_found_by_blocks(size: int, rows: in
     )
 
 
+def test_of_several_ends_the_first_stands_for_the_likeliest() -> None:
+    kernel = np.array([[0.5, 3.0, 1.0, 2.0, 0.0]], np.float32)
+    output = Output(kernel, np.zeros(5, np.float32), reach=2.0, suppressed=[4], ends=[2, 1, 3])
+    for weight in output.submodules:
+        weight.unpack()
+    allowed = output.allowed(output.logits(tf.constant([[1.0], [-1.0]]))).numpy()
+    np.testing.assert_allclose(allowed[:, [0, 2]], [[0.5, 3.0], [-0.5, -1.0]])
+    assert (allowed[:, [1, 3, 4]] < -1e9).all()
+
+
 @pytest.mark.parametrize("allowed", range(4))
 def test_padding_of_the_last_block_is_never_found(allowed: int) -> None:
     output = Output(np.ones((4, 5), np.float32), np.zeros(5, np.float32), reach=2.0)

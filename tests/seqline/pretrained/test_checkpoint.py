@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.errors import UserError
 from seqline.modeling.config import RopeScaling, TransformerConfig
 from seqline.pretrained.checkpoint import FAMILIES, read_pretrained
 from seqline.pretrained.fields import Fields
+from seqline.pretrained.fitting import fitted
 from tests import pretrained_checkpoints as checkpoints
 
 Write = Callable[..., Path]
@@ -274,49 +276,51 @@ def test_tied_weights_that_differ_are_refused(write: Write) -> None:
         found.tensors.check_copies(found.recipes)
 
 
-# What the tokenizer's files say.
+# What the tokenizer and generation_config.json say.
 
 
-def tokenizer(folder: Path, size: int, **rest: Any) -> None:
-    added = [{"id": size - 1, "content": "<|im_end|>"}, {"id": size - 2, "content": "<|endoftext|>"}]
-    vocabulary = {f"t{number}": number for number in range(size - 2)}
-    content = {"added_tokens": added, "model": {"type": "BPE", "vocab": vocabulary}, **rest}
-    (folder / "tokenizer.json").write_text(json.dumps(content))
+def tokenizer(size: int, end: int = 2) -> TextTokenizer:
+    return TextTokenizer("bpe", {}, size, end=end)
 
 
 def test_tokens_of_a_padded_vocabulary_are_never_generated(write: Write) -> None:
-    folder = write("qwen2")
-    tokenizer(folder, 77)
-    assert read_pretrained(folder).config.suppressed_ids == (77, 78, 79)
+    config = read_pretrained(write("qwen2")).config
+    assert fitted(config, tokenizer(77), "it").suppressed_ids == (77, 78, 79)
 
 
 def test_a_tokenizer_that_does_not_fit_the_embedding_is_refused(write: Write) -> None:
-    folder = write("qwen2")
-    tokenizer(folder, 81)
-    with pytest.raises(UserError, match=r"the tokenizer has 81 tokens, but the model only 80"):
+    with pytest.raises(UserError, match=r"here: the tokenizer has 81 tokens, but the model only 80; copy both"):
+        fitted(read_pretrained(write("qwen2")).config, tokenizer(81), "here")
+
+
+@pytest.mark.parametrize(("end", "others"), [(79, (2, 78)), (78, (2, 79)), (5, (78, 79))])
+def test_of_several_ends_training_learns_the_tokenizer_s_and_any_ends(
+    end: int, others: tuple[int, ...], write: Write
+) -> None:
+    folder = write("llama2", config={"eos_token_id": [2, 78]})
+    (folder / "generation_config.json").write_text('{"eos_token_id": [78, 79]}')
+    # Beyond the tokenizer, but an end.
+    config = fitted(read_pretrained(folder).config, tokenizer(79, end), "it")
+    assert config.eos_id == (end if end > 5 else 2)
+    assert config.other_eos_ids == others
+    assert not {2, 78, 79} & set(config.suppressed_ids)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read"),
+        ('{"eos_token_id": ["a"]}', "must be ids of tokens"),
+        ('{"eos_token_id": 80}', "80 is no"),
+    ],
+)
+def test_a_generation_config_that_is_none_is_one_message(content: str, message: str, write: Write) -> None:
+    folder = write("llama2")
+    (folder / "generation_config.json").write_text(content)
+    with pytest.raises(UserError, match=message):
         read_pretrained(folder)
-
-
-def test_of_several_ends_the_tokenizer_s_own_is_taken(write: Write) -> None:
-    folder = write("llama2", config={"eos_token_id": [78, 79]})
-    assert read_pretrained(folder).config.eos_id == 78
-    tokenizer(folder, 80)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<|im_end|>"}}))
-    assert read_pretrained(folder).config.eos_id == 79
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "t5"}))
-    assert read_pretrained(folder).config.eos_id == 78
 
 
 def test_a_checkpoint_without_a_beginning_token_has_none(write: Write) -> None:
     assert config_of(write, "llama2", bos_token_id=None).bos_id is None
     assert config_of(write, "llama2").bos_id == 1
-
-
-def test_the_post_processor_says_whether_a_text_begins_with_bos(write: Write) -> None:
-    folder = write("llama2")
-    tokenizer(folder, 80)
-    assert not read_pretrained(folder).config.prompt_bos
-    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}
-    for steps in (template, {"type": "Sequence", "processors": [{"type": "ByteLevel"}, template]}):
-        tokenizer(folder, 80, post_processor=steps)
-        assert read_pretrained(folder).config.prompt_bos

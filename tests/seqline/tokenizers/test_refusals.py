@@ -67,6 +67,8 @@ def test_missing_and_broken_files_of_a_checkpoint_are_one_message() -> None:
         ({"tokenizer.json": small.byte_level()}, "has no end token"),
         ({**small.chat_files(), "tokenizer_config.json": b'{"eos_token": "<eos>"}'}, "names '<eos>' as its eos_token"),
         ({**small.chat_files(), "tokenizer_config.json": b"{"}, "tokenizer_config.json is no JSON"),
+        # Tools write another format as tokenizer.model beside a tokenizer.json that is not supported.
+        ({"tokenizer.json": b"{}", "tokenizer.model": b"GGUF"}, "tokenizer.json"),
     ):
         with pytest.raises(UserError, match=message):
             read_files(files, "folder")
