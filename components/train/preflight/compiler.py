@@ -131,18 +131,39 @@ def _name(operation: Any) -> str:
 
 
 def _products(module: Any, ir: Any) -> Iterator[tuple[int, str]]:
-    """FLOP and name of each matrix product that the program's entry reaches."""
+    """FLOP and name of each matrix product that the program's entry reaches and whose result is used.
+
+    TensorFlow's program also has the gradients of frozen weights, which the compiler removes.
+    """
     functions = {function.name.value: function.operation for function in module.body.operations}
 
     def reached(operation: Any) -> Iterator[Any]:
-        for inner in _operations(operation):
-            if inner.name == "func.call":
-                yield from reached(functions[ir.FlatSymbolRefAttr(inner.attributes["callee"]).value])
-            yield inner
+        for block in (block for region in operation.regions for block in region.blocks):
+            for inner in _used(block):
+                yield from reached(inner)
+                if inner.name == "func.call":
+                    yield from reached(functions[ir.FlatSymbolRefAttr(inner.attributes["callee"]).value])
+                yield inner
 
     for operation in reached(functions["main"]):
         if operation.name in ("stablehlo.dot", "stablehlo.dot_general"):
             yield _flops(operation, ir), _name(operation)
+
+
+def _used(block: Any) -> list[Any]:
+    """The operations of a block whose results are used, or that have effects."""
+    found: list[Any] = []
+    inside = {inner.operation for inner in block.operations}
+    used: set[Any] = set()
+    for inner in reversed(list(block.operations)):
+        operation = inner.operation
+        users = {use.owner.operation for result in operation.results for use in result.uses}
+        pure = operation.results and operation.name.startswith(("stablehlo.", "func.call", "mhlo."))
+        # A user in a region of another operation is one of those that are used.
+        if not pure or operation.name == "stablehlo.custom_call" or users & used or users - inside:
+            used.add(operation)
+            found.append(operation)
+    return found[::-1]
 
 
 def _flops(operation: Any, ir: Any) -> int:

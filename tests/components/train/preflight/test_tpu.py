@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket
+from seqline.components.train.flops import training_flops
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.compiling import compile_for
 from seqline.components.train.preflight.decoding import lower_decoding
@@ -49,6 +50,24 @@ def test_every_preset_of_every_architecture_compiles(preset: str, architecture: 
     layer, attention, logits = 4 * dim * dim + 2 * dim * inner, 2 * dim * TINY.target, dim * 64
     stack = layer + attention if architecture == "gpt" else 2 * layer + 4 * dim * dim + 3 * attention
     assert found.flops == 6 * tokens * (stack + logits)
+
+
+WAYS = [{"fine_tuning": "lora", "lora_rank": 2}, {"fine_tuning": "last", "last_layers": 1}]
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_a_tpu_computes_no_gradients_of_frozen_weights(options: dict[str, Any]) -> None:
+    config = TransformerConfig.preset("tiny", vocabulary_size=64, max_length=16, architecture="gpt", dropout=0.0)
+    config = config.with_values(decoder_layers=2)
+    chosen = Options(pretrained="checkpoint", label_smoothing=0.0, **options)
+    lowered = TrainingStep(config, chosen, 1).lower(TINY)
+    found = compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines)
+    assert not found.error
+    # Rows whose half, on average, each position attends to: the compiler multiplies with all of it.
+    tokens = TINY.rows * TINY.target
+    expected = training_flops(config, 0.0, tokens, TINY.rows / 2, chosen)
+    assert found.flops == pytest.approx(expected, rel=0.1)
+    assert expected < 0.8 * training_flops(config, 0.0, tokens, TINY.rows / 2)
 
 
 def test_tiny_stands_for_demo() -> None:
