@@ -9,10 +9,11 @@ from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained import llama, marian, t5
 from seqline.pretrained.fields import Fields
-from seqline.pretrained.needed import CONFIG, GENERATION
+from seqline.pretrained.needed import GENERATION
 from seqline.pretrained.recipes import Recipes
 from seqline.pretrained.tensors import Tensors
 from seqline.schema.options import OptionsError
+from seqline.tokenizers.checkpoint_files import CONFIG
 
 FAMILIES: dict[str, Callable[[TransformerConfig], Recipes]] = {
     "marian": marian.recipes_of,

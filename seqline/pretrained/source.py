@@ -14,7 +14,8 @@ from seqline.inputs.one_file import describe_file
 from seqline.inputs.storage import open_folder
 from seqline.paths import expanded
 from seqline.pretrained.hub import SCHEME, Hub
-from seqline.pretrained.needed import CONFIG, needed_files
+from seqline.pretrained.needed import needed_files
+from seqline.tokenizers.checkpoint_files import CONFIG
 
 
 @dataclass(frozen=True)
