@@ -29,6 +29,16 @@ def write_t5(folder: Path, **config: Any) -> Path:
     return _write(folder, "t5_v1_1", files, {**T5, "vocab_size": size_of(files, folder) + 12, **config})
 
 
+def write_marian(folder: Path, **config: Any) -> Path:
+    """A checkpoint as of OPUS-MT: two SentencePiece models with a table of ids; the padding is the last."""
+    files = small.marian_files()
+    size = size_of(files, folder)
+    special = {"pad_token_id": size - 1, "decoder_start_token_id": size - 1, "bad_words_ids": [[size - 1]]}
+    # Of the length that a corpus needs by default.
+    longest = {"max_position_embeddings": 256, "encoder_layers": 1}
+    return _write(folder, "marian", files, {"vocab_size": size, **special, **longest, **config})
+
+
 def size_of(files: dict[str, bytes], folder: Path) -> int:
     """The number of ids of a tokenizer."""
     from seqline.tokenizers.checkpoint_files import read_files
