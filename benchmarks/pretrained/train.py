@@ -9,7 +9,7 @@ from benchmarks.environments import run_module
 from benchmarks.pretrained.corpora import prepare
 from benchmarks.results import show
 from seqline.artifacts.corpus import Corpus
-from seqline.components.train.records import read_pairs
+from seqline.components.train.records import read_data
 from seqline.pretrained.checkpoint import read_config
 
 BATCH_TOKENS, PAIRS = 2048, 160
@@ -43,7 +43,7 @@ def compare(
         {"train": 24 if quick else PAIRS, "valid": 4, "test": 4},
     )
     end = read_config(checkpoint)[1].eos_id
-    rows = [(source.tolist(), [*target.tolist(), end]) for source, target in read_pairs(Corpus(corpus).shards("train"))]
+    rows = [(source.tolist(), [*target.tolist(), end]) for source, target in read_data(Corpus(corpus)).train.listed()]
     (folder / "train" / "rows.json").write_text(json.dumps(rows))
     tokens = sum(len(source) + len(target) for source, target in rows)
     batch_tokens = 512 if quick else BATCH_TOKENS
