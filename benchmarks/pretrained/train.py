@@ -9,8 +9,7 @@ from benchmarks.environments import run_module
 from benchmarks.pretrained.corpora import prepare
 from benchmarks.results import show
 from seqline.artifacts.corpus import Corpus
-from seqline.components.train.pairs import StoredPairs
-from seqline.components.train.records import stored
+from seqline.components.train.records import read_data
 from seqline.pretrained.checkpoint import read_config
 
 BATCH_TOKENS, PAIRS = 2048, 160
@@ -44,8 +43,7 @@ def compare(
         {"train": 24 if quick else PAIRS, "valid": 4, "test": 4},
     )
     end = read_config(checkpoint)[1].eos_id
-    found = StoredPairs(stored(Corpus(corpus), "train")).listed()
-    rows = [(source.tolist(), [*target.tolist(), end]) for source, target in found]
+    rows = [(source.tolist(), [*target.tolist(), end]) for source, target in read_data(Corpus(corpus)).train.listed()]
     (folder / "train" / "rows.json").write_text(json.dumps(rows))
     tokens = sum(len(source) + len(target) for source, target in rows)
     batch_tokens = 512 if quick else BATCH_TOKENS
