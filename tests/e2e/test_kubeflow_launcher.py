@@ -62,7 +62,7 @@ def summary(cluster: SimpleNamespace, run: Run) -> dict[str, Any]:
     return read(cluster, f"{run.address('summarize', 'summary')}/summary.json")
 
 
-CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate-2", "evaluate-3")
+CACHABLE = ("tokenize", "train", "export", "evaluate", "evaluate-2", "evaluate-3", "baseline", "evaluate-4")
 ALWAYS = dict.fromkeys(("snapshot", "champion", "bless", "deploy", "summarize"), "succeeded")
 
 

@@ -105,7 +105,7 @@ def test_first_run_then_unchanged_then_rejected_then_new_data(pairs_file: Path, 
         strict = {"evaluation": {"min_slice_size": 5}, "gate": [{"metric": "bleu", "minimum": 99.5}]}
         rejected = run(spec, {**arguments, **strict, "endpoint": str(other)}, home)
         expected = {**ALWAYS, **dict.fromkeys(CACHABLE, "succeeded")}
-        expected |= dict.fromkeys(("tokenize", "train", "export"), "cached")
+        expected |= dict.fromkeys(("tokenize", "train", "export", "baseline"), "cached")
         del expected["deploy"]
         assert states(rejected) == expected
         assert not other.exists()
