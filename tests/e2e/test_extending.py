@@ -89,8 +89,8 @@ def test_a_model_is_released_by_a_metric_a_rule_and_a_notifier_of_the_project(pr
     decision = artifact("bless/decision/decision.json")
     assert decision["blessed"], decision
     assert [rule["rule"].partition(" at ")[0] for rule in decision["rules"][:2]] == [
-        "Numbers kept, %",
-        "Gap of lengths, %",
+        "Numbers kept",
+        "Gap of lengths",
     ]
     measured = artifact("evaluate/evaluation/evaluation.json")
     assert measured["metrics"]["numbers_kept"]["value"] == 100

@@ -6,6 +6,7 @@ main.go there has the path. What it calls the node's id is the name of the pod.
 
 from seqline.progress import Progress, last_of
 from seqline.targets.kubeflow.connection import Connection
+from seqline.targets.kubeflow.versions import server_api
 from seqline.targets.target import Run, Task
 from seqline.targets.task_progress import RefusedError
 
@@ -37,8 +38,7 @@ def newest_record(connection: Connection, run: Run, task: Task) -> Progress | No
     Raises:
         RefusedError: If the server gives no logs.
     """
-    from kfp_server_api import ApiException
-
+    failure = server_api().ApiException
     path = f"/apis/v1alpha1/runs/{run.id}/nodes/{pod_of(task.id)}/log"
     try:
         text = connection.once(
@@ -47,7 +47,7 @@ def newest_record(connection: Connection, run: Run, task: Task) -> Progress | No
                 _return_http_data_only=True,
             )
         )  # fmt: skip
-    except ApiException as error:
+    except failure as error:
         # 500: there is no such pod, or it has not begun to write.
         if error.status in (401, 403, 404):
             raise RefusedError from None

@@ -74,7 +74,7 @@ def outputs(tmp_path: Path, **parameters: Any) -> dict[str, Any]:
     """The outputs of the first task, of a pipeline with a corpus and a training."""
     (tmp_path / "a.tsv").write_text("one\teins\n")
     given = {"data": str(tmp_path / "a.tsv"), "corpus": {}, **parameters}
-    names = ("fingerprint", "warm_start_fingerprint", "model", "baseline", "corpus", "training")
+    names = ("fingerprint", "warm_start_fingerprint", "model", "model_fingerprint", "baseline", "corpus", "training")
     assert set(names) < set(component.python_func.__annotations__["return"]._fields)
     return dict(zip(names, check_and_snapshot(tmp_path / "snapshot", given), strict=True))
 

@@ -69,7 +69,7 @@ def test_adapters_start_as_the_base_and_alone_are_trained(family: str, tmp_path:
         np.testing.assert_array_equal(one, other)
 
     merge_adapters(model.model)
-    np.testing.assert_allclose(model.model(inputs), adapted, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(model.model(inputs), adapted, atol=1e-4, rtol=1e-4)
     # Tied embeddings keep their input side.
     np.testing.assert_array_equal(model.model.embedding, base.embedding)
     model.model.save_weights(tmp_path / "merged.weights.h5")

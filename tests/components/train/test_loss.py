@@ -10,6 +10,7 @@ from seqline.components.train import loss
 from seqline.components.train.batches import Batches
 from seqline.components.train.objective import TrainingModel
 from seqline.components.train.packing import Packs
+from seqline.components.train.pairs import HeldPairs
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from tests.examples import examples
@@ -34,7 +35,7 @@ def test_the_loss_is_the_cross_entropy_of_the_models_own_logits(choices: dict[st
         model.model.output_bias.assign(np.linspace(-1, 1, 20))
     kind = Packs if config.architecture == "gpt" else Batches
     pairs = [(np.arange(4, 8, dtype=np.int32), np.arange(9, 12 + n, dtype=np.int32)) for n in range(3)]
-    inputs, expected = next(iter(kind(pairs, config, 64).dataset(1, 0)))
+    inputs, expected = next(iter(kind(HeldPairs(pairs), config, 64).dataset(1, 0)))
     logits, labels = model.model(inputs).numpy(), expected.numpy()
     gains = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     # Three to five tokens and an end each, which of the Llama family is the padding token too.

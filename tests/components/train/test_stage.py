@@ -141,6 +141,8 @@ def test_every_option_that_changes_the_result_is_part_of_a_run_s_identity(name: 
     choices = [choice for choice in get_args(Options.model_fields[name].annotation) if choice != value]
     if isinstance(value, bool):
         changed: Any = not value
+    elif isinstance(value, dict):
+        changed = {**value, "added": "my-plugin==1.0"}
     elif isinstance(value, str | list):
         changed = value[1:] if isinstance(value, list) else (choices or [f"{value}x"])[0]
     else:

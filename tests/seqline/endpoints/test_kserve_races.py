@@ -222,7 +222,7 @@ def test_a_cluster_without_kserve_without_permission_or_without_access_says_so(
     standard: KServe, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     standard.cluster.rules = set()
-    assert main(["endpoint", "describe", ENDPOINT]) == 1
+    assert main(["endpoint", "describe", ENDPOINT]) == 4
     assert "docs/kserve.md has the role that it needs" in capsys.readouterr().err
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert main(["endpoint", "describe", ENDPOINT]) == 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from seqline.components.train.batches import Batches
 from seqline.components.train.packing import Packs
+from seqline.components.train.pairs import HeldPairs
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import LATER, PRESETS, TransformerConfig
@@ -151,7 +152,7 @@ def test_training_changes_every_weight(options: dict[str, object]) -> None:
     model = make_model(config)
     batch = Batches if config.architecture == "transformer" else Packs
     pairs = [(np.arange(5, 9, dtype=np.int32), np.arange(9, 14, dtype=np.int32))] * 8
-    inputs, expected = next(iter(batch(pairs, config, 64).dataset(1, 0)))
+    inputs, expected = next(iter(batch(HeldPairs(pairs), config, 64).dataset(1, 0)))
     with tf.GradientTape() as tape:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(expected, 0), model(inputs))
         loss = tf.reduce_sum(losses * tf.cast(expected != config.padding, tf.float32))

@@ -149,7 +149,7 @@ def test_training_on_a_tpu_of_gke(tmp_path: Path) -> None:
         == content["targets"]["kubeflow"]["pods"]["train"]["node_selector"]
     )
     gpus = [name for name, one in containers.items() if one["image"].startswith("seqline/train-gpu:")]
-    assert {name.rstrip("-23") for name in gpus} == {"exec-evaluate", "exec-export"}
+    assert {name.rstrip("-234") for name in gpus} == {"exec-evaluate", "exec-export"}
     # An attempt that runs longer than this is stopped by Argo.
     (task,) = [
         one
