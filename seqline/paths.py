@@ -17,6 +17,6 @@ def local(address: str) -> str:
     """Replaces a leading ~ in a path; the address of a service, such as gs://bucket/file, is unchanged.
 
     Args:
-        address: A path or an address.
+        address: A path or an address; empty for none.
     """
-    return address if "://" in address else str(expanded(address))
+    return address if not address or "://" in address else str(expanded(address))

@@ -154,3 +154,9 @@ def test_a_server_on_kserve_gets_the_options_as_its_flags() -> None:
     (container,) = kserve_hosting_of(Options()).predictor("m", 3, "s3://b/model")["containers"]
     assert not _sampling(command_line().parse_args(container["args"])).share
     assert folder_in(container["args"]) == ""
+
+
+def test_without_a_folder_a_local_endpoint_chooses_its_own() -> None:
+    # A path of nothing would be the server's current folder.
+    assert sampling_of(Options(sample_requests=0.1)).folder == ""
+    assert sampling_of(Options(sample_requests=0.1, sample_folder="samples/")).folder == "samples"
