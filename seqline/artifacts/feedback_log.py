@@ -6,14 +6,12 @@ A server writes them in the folder of the sampled requests (docs/monitoring.md).
 `seqline.artifacts.row_log`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 
-from seqline.artifacts.row_log import TIME, Found, RowLog
+from seqline.artifacts.row_log import TIME, RowLog
 
 
 @dataclass(frozen=True)
@@ -55,42 +53,4 @@ SCHEMA = pa.schema(
 )
 
 FEEDBACK = RowLog("feedback", SCHEMA, version=1)
-
-
-def table_of(rows: Sequence[Feedback]) -> pa.Table:
-    """Returns rows as a table.
-
-    Args:
-        rows: The rows.
-    """
-    return pa.table({one.name: [getattr(row, one.name) for row in rows] for one in fields(Feedback)}, SCHEMA)
-
-
-def write_feedback(folder: str | Path, rows: Sequence[Feedback]) -> str:
-    """Writes one file of the log; see `RowLog.write`.
-
-    Args:
-        folder: A folder or an address.
-        rows: The rows, at least one.
-
-    Returns:
-        The file's address.
-    """
-    return FEEDBACK.write(folder, table_of(rows))
-
-
-def read_feedback(
-    address: str | Path,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    columns: Sequence[str] | None = None,
-) -> Found:
-    """Reads the rows of a window; see `RowLog.read`.
-
-    Args:
-        address: The folder's path or address.
-        start: Start of the window; None for the first row.
-        end: End of the window, which is not in it; None for the last row.
-        columns: The columns to read; None for all.
-    """
-    return FEEDBACK.read(address, start, end, columns)
+table_of, write_feedback, read_feedback = FEEDBACK.table_of, FEEDBACK.write_rows, FEEDBACK.read

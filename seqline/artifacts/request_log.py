@@ -7,15 +7,14 @@ where the server was told to keep them. How the files appear and are read: `seql
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from seqline.artifacts.row_log import TIME, Found, RowLog
+from seqline.artifacts.row_log import TIME, RowLog
 
 TOKEN_BUCKETS = 1024
 """Number of buckets of the token ids: a histogram that says nothing of the order of the tokens of a vocabulary, and
@@ -99,42 +98,4 @@ SCHEMA = pa.schema(
 )
 
 REQUESTS = RowLog("requests", SCHEMA, version=1)
-
-
-def table_of(rows: Sequence[SampledRequest]) -> pa.Table:
-    """Returns rows as a table.
-
-    Args:
-        rows: The rows.
-    """
-    return pa.table({one.name: [getattr(row, one.name) for row in rows] for one in fields(SampledRequest)}, SCHEMA)
-
-
-def write_requests(folder: str | Path, rows: Sequence[SampledRequest]) -> str:
-    """Writes one file of the log; see `RowLog.write`.
-
-    Args:
-        folder: A folder or an address.
-        rows: The rows, at least one.
-
-    Returns:
-        The file's address.
-    """
-    return REQUESTS.write(folder, table_of(rows))
-
-
-def read_requests(
-    address: str | Path,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    columns: Sequence[str] | None = None,
-) -> Found:
-    """Reads the rows of a window; see `RowLog.read`.
-
-    Args:
-        address: The folder's path or address.
-        start: Start of the window; None for the first row.
-        end: End of the window, which is not in it; None for the last row.
-        columns: The columns to read; None for all.
-    """
-    return REQUESTS.read(address, start, end, columns)
+table_of, write_requests, read_requests = REQUESTS.table_of, REQUESTS.write_rows, REQUESTS.read

@@ -68,6 +68,14 @@ class RowLog:
         """The name of the version in a file's metadata."""
         return f"seqline.{self.kind}.schema_version".encode()
 
+    def table_of(self, rows: Sequence[Any]) -> pa.Table:
+        """Returns rows as a table.
+
+        Args:
+            rows: Objects with an attribute for each column.
+        """
+        return pa.table({name: [getattr(row, name) for row in rows] for name in self.schema.names}, self.schema)
+
     def encoded(self, table: pa.Table) -> tuple[str, bytes]:
         """Returns the name and the content of a file.
 
@@ -105,6 +113,18 @@ class RowLog:
         make_private(place)
         write_private(place / name, content)
         return str(place / name)
+
+    def write_rows(self, folder: str | Path, rows: Sequence[Any]) -> str:
+        """Writes one file; see `write`.
+
+        Args:
+            folder: A folder or an address.
+            rows: As in `table_of`, at least one.
+
+        Returns:
+            The file's address.
+        """
+        return self.write(folder, self.table_of(rows))
 
     def files(self, address: str | Path) -> list[str]:
         """Returns the names of the log's files in a folder or bucket, oldest first; none where there is no folder.
