@@ -76,14 +76,14 @@ def run(chosen: list[str], args: argparse.Namespace) -> Metrics:
         folder, threads, quick = Path(name), args.threads, args.quick
 
         def qa() -> Metrics:
-            from benchmarks.pretrained.quality import question_answering
+            from benchmarks.pretrained.quality import QUESTIONS, measure
 
-            return question_answering(args.qa, checkpoint, folder, args.minutes, quick)
+            return measure(QUESTIONS, args.qa, checkpoint, folder, args.minutes, quick)
 
         def summaries() -> Metrics:
-            from benchmarks.pretrained.quality import summarization
+            from benchmarks.pretrained.quality import SUMMARIES, measure
 
-            return summarization(args.summaries, checkpoint, folder, args.minutes, quick)
+            return measure(SUMMARIES, args.summaries, checkpoint, folder, args.minutes, quick)
 
         def train() -> Metrics:
             from benchmarks.pretrained.train import compare

@@ -1,5 +1,7 @@
 """Quality on the test set after fine-tuning with LoRA, and of the untouched checkpoint."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.pretrained.corpora import prepare
@@ -22,46 +24,50 @@ VALID = 64
 Metrics = dict[str, float | str]
 
 
-def question_answering(pairs: Path, checkpoint: Path, folder: Path, minutes: float, quick: bool) -> Metrics:
-    """Fine-tunes on questions with a context.
+@dataclass(frozen=True)
+class Part:
+    """A part of the benchmark.
+
+    Attributes:
+        task: The task that is trained and measured.
+        prefix: Start of the figures' names.
+        metrics: The metrics of the evaluation, by the figures' names.
+    """
+
+    task: str
+    prefix: str
+    metrics: Mapping[str, str]
+
+
+QUESTIONS = Part("question_answering", "qa", {"exact_match": "exact_match", "token_f1": "token_f1"})
+SUMMARIES = Part("summarization", "summary", {"rouge_lsum": "rougeLsum"})
+
+
+def measure(part: Part, pairs: Path, checkpoint: Path, folder: Path, minutes: float, quick: bool) -> Metrics:
+    """Fine-tunes, and measures the result and the untouched checkpoint; of summaries the first sentence too.
 
     Args:
+        part: QUESTIONS or SUMMARIES.
         pairs: Folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz.
         checkpoint: The checkpoint's folder.
         folder: Working folder.
         minutes: Training time.
         quick: Whether to use a few pairs only.
     """
-    found = _measure(pairs, checkpoint, folder / "qa", "question_answering", minutes, quick)
-    names = {"exact_match": "exact_match", "token_f1": "token_f1", "minutes": "minutes"}
-    names |= {f"{name}_untouched": f"{name}_untouched" for name in ("exact_match", "token_f1")}
-    return {f"qa_{name}": found[source] for name, source in names.items()}
-
-
-def summarization(pairs: Path, checkpoint: Path, folder: Path, minutes: float, quick: bool) -> Metrics:
-    """Fine-tunes on summaries; the first sentence of the source is their baseline.
-
-    Args:
-        pairs: Folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz.
-        checkpoint: The checkpoint's folder.
-        folder: Working folder.
-        minutes: Training time.
-        quick: Whether to use a few pairs only.
-    """
-    found = _measure(pairs, checkpoint, folder / "summaries", "summarization", minutes, quick)
-    found["rougeLsum_first_sentence"] = trivial(pairs, "summarization")["rougeLsum_baseline"]
-    names = {
-        "rouge_lsum": "rougeLsum",
-        "rouge_lsum_untouched": "rougeLsum_untouched",
-        "rouge_lsum_first_sentence": "rougeLsum_first_sentence",
-        "minutes": "minutes",
+    found = _evaluated(part.task, pairs, checkpoint, folder / part.prefix, minutes, quick)
+    figures = {
+        f"{part.prefix}_{name}{suffix}": found[f"{metric}{suffix}"]
+        for name, metric in part.metrics.items()
+        for suffix in ("", "_untouched")
     }
-    return {f"summary_{name}": found[source] for name, source in names.items()}
+    if part is SUMMARIES:
+        figures["summary_rouge_lsum_first_sentence"] = trivial(pairs, part.task)["rougeLsum_baseline"]
+    return figures | {f"{part.prefix}_minutes": found["minutes"]}
 
 
-def _measure(pairs: Path, checkpoint: Path, folder: Path, kind: str, minutes: float, quick: bool) -> Metrics:
+def _evaluated(task: str, pairs: Path, checkpoint: Path, folder: Path, minutes: float, quick: bool) -> Metrics:
     sizes = {"train": 64, "valid": 8, "test": 8} if quick else {"valid": VALID}
-    corpus = prepare(pairs, checkpoint, folder, kind, sizes)
+    corpus = prepare(pairs, checkpoint, folder, task, sizes)
     fingerprint = find(str(checkpoint)).fingerprint
     options = Options(
         pretrained=str(checkpoint),
@@ -84,8 +90,8 @@ def _measure(pairs: Path, checkpoint: Path, folder: Path, kind: str, minutes: fl
             corpus,
             folder / f"evaluation{suffix}",
             folder / "evaluation.html",
-            EvaluateOptions().with_values(task=kind),
+            EvaluateOptions().with_values(task=task),
         )
         found |= {f"{metric}{suffix}": one.value for metric, one in evaluation.metrics.items()}
-    show(f"{kind}: metrics on the test set", ["metric", "value"], list(found.items()))
+    show(f"{task}: metrics on the test set", ["metric", "value"], list(found.items()))
     return found | {"minutes": float(last["seconds"]) / 60}
