@@ -88,10 +88,11 @@ def _judged(
     figures, states = [], []
     for name in slices:
         ours, before = traffic.of_slice(name), earlier.of_slice(name)
-        measured = measure(ours, before if len(before.requests) else None, name)
+        compared = before if len(before.requests) else None
+        measured = measure(ours, compared, name)
         figures += measured
         by_name = {one.figure: one for one in measured}
-        for rule in rules:
-            compared = before if len(before.requests) else None
-            states.append(evidence.judge(rule, name, ours, compared, by_name.get(rule.figure), limit, window.end))
+        states += [
+            evidence.judge(rule, name, ours, compared, by_name.get(rule.figure), limit, window.end) for rule in rules
+        ]
     return Monitoring(window, figures, states, options.false_alarms_per_year, notes)

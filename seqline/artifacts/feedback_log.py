@@ -2,8 +2,8 @@
 
     feedback-20261130T010203Z-20261130T011203Z-1f0c9a2b.parquet
 
-A server writes them in the folder of the sampled requests (docs/monitoring.md). How the files appear and are read:
-`seqline.artifacts.row_log`.
+A server writes them in the folder of the sampled requests (docs/monitoring.md). `seqline.artifacts.row_log`
+writes and reads the files.
 """
 
 from dataclasses import dataclass

@@ -133,15 +133,6 @@ class Windows:
         name = max((name for name in self._names() if name < _name(end)), default="")
         return self._read(name) if name else None
 
-    def at(self, end: datetime) -> State | None:
-        """Returns the state after the window that ended at a time; None if it was not compared yet.
-
-        Args:
-            end: The end of the window.
-        """
-        name = _name(end)
-        return self._read(name) if name in self._names() else None
-
     def write(self, state: State) -> bool:
         """Writes a state, unless the window has one.
 

@@ -3,7 +3,7 @@
     requests-20261130T010203Z-20261130T011203Z-1f0c9a2b.parquet
 
 A server writes them when it samples (docs/monitoring.md); the pipeline `monitoring` reads them. Texts are in them only
-where the server was told to keep them. How the files appear and are read: `seqline.artifacts.row_log`.
+where `sample_texts` is set. `seqline.artifacts.row_log` writes and reads the files.
 """
 
 from collections.abc import Sequence

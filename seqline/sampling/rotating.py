@@ -46,7 +46,6 @@ class RotatingLog(Generic[Row]):
 
     Args:
         kind: The log.
-        table_of: Returns rows as a table.
         folder: The folder's path or address; it is made private when it is missing.
         rotation: When a file is written.
         dropped: Called with the number of rows that are lost, because the folder cannot be written.
@@ -56,14 +55,13 @@ class RotatingLog(Generic[Row]):
     def __init__(
         self,
         kind: RowLog,
-        table_of: Callable[[Sequence[Row]], pa.Table],
         folder: str,
         rotation: Rotation = Rotation(),
         dropped: Callable[[int], None] = lambda rows: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind, self.folder, self.rotation = kind, folder, rotation
-        self._table_of, self._dropped, self._clock = table_of, dropped, clock
+        self._dropped, self._clock = dropped, clock
         self._rows: list[Row] = []
         self._characters, self._since = 0, 0.0
         self._waiting: deque[tuple[int, pa.Table]] = deque()
@@ -107,7 +105,7 @@ class RotatingLog(Generic[Row]):
     def _close_file(self) -> None:
         rows, self._rows, self._characters = self._rows, [], 0
         try:
-            self._waiting.append((len(rows), self._table_of(rows)))
+            self._waiting.append((len(rows), self.kind.table_of(rows)))
         except Exception:  # the thread must go on
             log.exception("%d rows of %s are no table", len(rows), self.kind.kind)
             self._dropped(len(rows))

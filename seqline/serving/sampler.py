@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from seqline.artifacts import feedback_log, request_log
 from seqline.artifacts.feedback_log import FEEDBACK, Feedback
 from seqline.artifacts.request_log import REQUESTS, SampledRequest
 from seqline.artifacts.row_log import now
@@ -75,12 +74,10 @@ class Sampler:
         self._features = Features(self._tokens_of, Languages().identify)
         rotation = replace(rotation, total_bytes=settings.megabytes * 1_000_000)
         self._samples: RotatingLog[SampledRequest] = RotatingLog(
-            REQUESTS, request_log.table_of, settings.folder, rotation, self._lost_samples
+            REQUESTS, settings.folder, rotation, self._lost_samples
         )
         rotation = replace(rotation, seconds=min(rotation.seconds, FEEDBACK_SECONDS))
-        self._feedback: RotatingLog[Feedback] = RotatingLog(
-            FEEDBACK, feedback_log.table_of, settings.folder, rotation, self._lost_feedback
-        )
+        self._feedback: RotatingLog[Feedback] = RotatingLog(FEEDBACK, settings.folder, rotation, self._lost_feedback)
         # Otherwise tokenizers takes all cores, which the model needs.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         prepare(settings.folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seqline.artifacts.feedback_log import FEEDBACK, Feedback, read_feedback, table_of
+from seqline.artifacts.feedback_log import FEEDBACK, Feedback, read_feedback
 from seqline.artifacts.row_log import now
 from seqline.sampling.rotating import RotatingLog, Rotation, prepare
 
@@ -49,7 +49,7 @@ def test_a_file_is_written_when_one_of_its_limits_is_reached(
     place: str, rotation: Rotation, seconds: float, characters: int, files: int
 ) -> None:
     clock = Clock()
-    log = RotatingLog(FEEDBACK, table_of, place, rotation, clock=clock)
+    log = RotatingLog(FEEDBACK, place, rotation, clock=clock)
     log.add([row("1")], characters)
     log.add([row("2")], characters)
     clock.time = seconds
@@ -60,7 +60,7 @@ def test_a_file_is_written_when_one_of_its_limits_is_reached(
 
 
 def test_the_oldest_files_are_deleted_and_the_newest_stays(place: str) -> None:
-    log = RotatingLog(FEEDBACK, table_of, place, Rotation(rows=1, total_bytes=1))
+    log = RotatingLog(FEEDBACK, place, Rotation(rows=1, total_bytes=1))
     log.add([row("old")])
     FEEDBACK.files(place)
     log.add([row("new", later=10)])
@@ -70,7 +70,7 @@ def test_the_oldest_files_are_deleted_and_the_newest_stays(place: str) -> None:
 def test_files_of_others_are_not_deleted(tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
     other.write_text("mine")
-    log = RotatingLog(FEEDBACK, table_of, str(tmp_path), Rotation(rows=1, total_bytes=1))
+    log = RotatingLog(FEEDBACK, str(tmp_path), Rotation(rows=1, total_bytes=1))
     log.add([row("1")])
     log.add([row("2", later=10)])
     assert other.read_text() == "mine"
@@ -79,7 +79,7 @@ def test_files_of_others_are_not_deleted(tmp_path: Path) -> None:
 def test_rows_wait_while_the_folder_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock, dropped, blocked = Clock(), list[int](), tmp_path / "log"
     blocked.write_text("a file where the folder is to be")
-    log = RotatingLog(FEEDBACK, table_of, str(blocked), Rotation(rows=1, waiting=2), dropped.append, clock)
+    log = RotatingLog(FEEDBACK, str(blocked), Rotation(rows=1, waiting=2), dropped.append, clock)
     for number in range(3):
         log.add([row(str(number))])
     assert "cannot be written" in caplog.text
@@ -96,7 +96,7 @@ def test_rows_wait_while_the_folder_cannot_be_written(tmp_path: Path, caplog: py
 def test_rows_that_cannot_be_written_at_the_end_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     dropped = list[int]()
     (tmp_path / "log").write_text("")
-    log = RotatingLog(FEEDBACK, table_of, str(tmp_path / "log"), dropped=dropped.append)
+    log = RotatingLog(FEEDBACK, str(tmp_path / "log"), dropped=dropped.append)
     log.add([row("1"), row("2")])
     log.flush()
     log.lose()
@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_written_at_the_end_are_counted(tmp_path: Path, capl
 
 def test_two_processes_write_to_one_folder(tmp_path: Path) -> None:
     def write(name: str) -> None:
-        log = RotatingLog(FEEDBACK, table_of, str(tmp_path), Rotation(rows=1, total_bytes=40_000))
+        log = RotatingLog(FEEDBACK, str(tmp_path), Rotation(rows=1, total_bytes=40_000))
         for number in range(10):
             log.add([row(f"{name}{number}")])
 
