@@ -56,12 +56,7 @@ class Batches(EpochBatches[Planned]):
             *self._sides(table.source, table.target), batch_tokens, buckets, costs, replicas, table.counts
         )
         self.overflow = list(overflow_buckets(self.buckets))
-        self.window_counts = np.array(
-            [
-                self._count(table if pairs.windows == 1 else Lengths.of(pairs.window(number).lengths))
-                for number in range(pairs.windows)
-            ]
-        )
+        self.window_counts = np.array([self._count(one) for one in pairs.tables()])
 
     @property
     def areas(self) -> list[int]:

@@ -53,10 +53,7 @@ class Packs(EpochBatches[Planned]):
         self.length = min(-(-needed // multiple) * multiple, max(config.max_length, longest))
         self.rows = rows_of(batch_tokens // self.length, replicas)
         self.tokens = table.target_tokens + table.pairs
-        tables = (
-            table if pairs.windows == 1 else Lengths.of(pairs.window(number).lengths) for number in range(pairs.windows)
-        )
-        self.window_counts = np.array([[self._count(one)] for one in tables])
+        self.window_counts = np.array([[self._count(one)] for one in pairs.tables()])
 
     @property
     def areas(self) -> list[int]:

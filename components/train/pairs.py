@@ -100,6 +100,14 @@ class Pairs(ABC):
         """Number of pairs."""
         return self.table.pairs
 
+    def tables(self) -> Iterator[Lengths]:
+        """Yields the lengths of each window's pairs."""
+        if self.windows == 1:
+            yield self.table  # counted already
+            return
+        for number in range(self.windows):
+            yield Lengths.of(self.window(number).lengths)
+
     def listed(self) -> list[Pair]:
         """Reads all pairs into memory."""
         found: list[Pair] = []
