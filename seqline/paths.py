@@ -20,3 +20,12 @@ def local(address: str) -> str:
         address: A path or an address; empty for none.
     """
     return address if not address or "://" in address else str(expanded(address))
+
+
+def absolute_address(address: str) -> str:
+    """Makes a path mean the same in another folder; the address of a service, such as gs://bucket/file, is unchanged.
+
+    Args:
+        address: A path or an address.
+    """
+    return address if "://" in address else str(expanded(address).absolute())

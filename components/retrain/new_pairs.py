@@ -15,7 +15,7 @@ from seqline.inputs.bigquery import fingerprint, is_query
 from seqline.inputs.compression import DAMAGED, compression_of, decompressed
 from seqline.inputs.files import find_files
 from seqline.inputs.storage import fsspec
-from seqline.paths import expanded
+from seqline.paths import absolute_address
 
 CHUNK = 1 << 20
 
@@ -94,21 +94,12 @@ def with_feedback(parameters: Mapping[str, Any], window: Window, name: str) -> d
     pairs = corrections(window.requests, None, datetime.fromisoformat(window.end)).pairs
     if not pairs:
         return dict(parameters)
-    file = absolute(f"{window.state.rstrip('/')}/feedback/{name}.jsonl")
+    file = absolute_address(f"{window.state.rstrip('/')}/feedback/{name}.jsonl")
     if "://" in file:
         Folder(file.rpartition("/")[0]).write(f"{name}.jsonl", "".join(lines_of(pairs)))
     else:
         write_pairs(Path(file), pairs)  # its owner alone reads it
     return {**parameters, "feedback": file}
-
-
-def absolute(address: str) -> str:
-    """An address that means the same in another folder.
-
-    Args:
-        address: A path, or a URL such as gs://.
-    """
-    return address if "://" in address else str(expanded(address).absolute())
 
 
 def _corrections(window: Window) -> int:

@@ -19,7 +19,7 @@ from seqline.endpoints.ports import in_use
 from seqline.endpoints.process import interrupt, start_of
 from seqline.errors import LOGGED, UserError
 from seqline.names import nearest
-from seqline.paths import expanded
+from seqline.paths import absolute_address, expanded
 from seqline.problems import Problem
 from seqline.targets.code_key import code_key
 from seqline.targets.graph import read_graph
@@ -280,7 +280,7 @@ def absolute(paths: str) -> str:
     if is_query(paths):
         return paths
     parts = [part.strip() for part in paths.split(",") if part.strip()]
-    return ",".join(part if "://" in part else str(expanded(part).absolute()) for part in parts)
+    return ",".join(map(absolute_address, parts))
 
 
 def absolute_folder(folder: str) -> str:
@@ -289,7 +289,7 @@ def absolute_folder(folder: str) -> str:
     Args:
         folder: A path; an address such as gs://bucket/folder and an endpoint on Vertex are unchanged.
     """
-    return folder if "://" in folder or folder.startswith("projects/") else str(expanded(folder).absolute())
+    return folder if folder.startswith("projects/") else absolute_address(folder)
 
 
 def run(
