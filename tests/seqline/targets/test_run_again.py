@@ -13,7 +13,7 @@ from seqline.configuration import load
 from seqline.targets.run_again import predict, run_again
 from seqline.targets.target import Run
 
-HOME = Path("/work/my project/.seqline")
+HOME = Path("/home/me/my project/.seqline")
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
 
 
