@@ -12,7 +12,6 @@ import nbformat
 from nbclient import NotebookClient
 from nbconvert.exporters import MarkdownExporter
 from PIL import Image
-from traitlets.config import Config
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "tour.ipynb"
@@ -45,9 +44,8 @@ def execute(book: Any, folder: Path) -> None:
     scripts = str(Path(sys.executable).parent)
     # Notes of the user's own profile, and the history of what was typed, are no part of it.
     variables = {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "IPYTHONDIR": str(folder / ".ipython")}
-    # Unix sockets: with TCP any user of this machine could read along, and ports may be taken.
-    config = Config({"KernelManager": {"transport": "ipc"}})
-    client = NotebookClient(book, timeout=900, resources={"metadata": {"path": str(folder)}}, config=config)
+    places = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(book, timeout=900, startup_timeout=300, resources=places)
     client.execute(env={**os.environ, **variables})
 
 

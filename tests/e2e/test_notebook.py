@@ -8,7 +8,7 @@ from seqline.endpoints.local_endpoint import Endpoint
 from tests.docs.tour import execute, read
 from tests.servers import free_port
 
-TRAINING, SHORT = "MINUTES = 2 ", "MINUTES = 0.1 "
+TRAINING, SHORT = "MINUTES = 3 ", "MINUTES = 0.1 "
 
 
 # Its kernel is a process of its own, so it cannot use the stage servers that tests share.
