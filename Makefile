@@ -78,6 +78,10 @@ reference: install ## Regenerate the pages of docs/ that come from the code: par
 screenshots: install ## Take the pictures in docs/images again, from the reports of RUN=.seqline/runs/...
 	$(BIN)/python -m tests.docs.screenshots $(RUN)
 
+.PHONY: tour
+tour: install ## Run notebooks/tour.ipynb and write its output to docs/tour.md; about five minutes
+	$(BIN)/python -W ignore -m tests.docs.tour
+
 .PHONY: golden
 golden: install ## Regenerate the digests of the compiled pipelines, on purpose
 	$(BIN)/python -W ignore -m tests.golden.regenerate

@@ -28,17 +28,25 @@ class Map:
 
     Attributes:
         title: Layer and heads.
-        image: A PNG as a data URI: a pixel for each pair of tokens, darker for more attention.
+        weights: Share of each row's attention, `[rows, columns]`.
         across: Tokens that are attended to.
         down: Tokens that attend.
-        peaks: For each row, the token with the most attention and its share, for screen readers.
     """
 
     title: str
-    image: str
+    weights: np.ndarray
     across: list[str]
     down: list[str]
-    peaks: list[tuple[str, float]]
+
+    @property
+    def image(self) -> str:
+        """A PNG as a data URI: a pixel for each pair of tokens, darker for more attention."""
+        return png(self.weights)
+
+    @property
+    def peaks(self) -> list[tuple[str, float]]:
+        """For each row, the token with the most attention and its share, for screen readers."""
+        return [(self.across[int(row.argmax())], float(row.max())) for row in self.weights]
 
 
 def write_attention_view(path: Path, model: LanguageModel, pairs: list[Pair], detokenizer: Detokenizer) -> None:
@@ -92,16 +100,7 @@ def maps(model: LanguageModel, pair: Pair, detokenizer: Detokenizer) -> list[Map
     found = [("last layer, mean of the heads", heads[last].mean(axis=0))]
     found += [(f"last layer, head {number + 1}", heads[last][number]) for number in range(config.num_heads)]
     found += [(f"layer {number + 1}, mean of the heads", heads[number].mean(axis=0)) for number in range(last)]
-    return [
-        Map(
-            title,
-            png(weights),
-            across,
-            down,
-            [(across[int(row.argmax())], float(row.max())) for row in weights],
-        )
-        for title, weights in found
-    ]
+    return [Map(title, weights, across, down) for title, weights in found]
 
 
 def png(weights: np.ndarray) -> str:

@@ -1,0 +1,31 @@
+"""notebooks/tour.ipynb runs from top to bottom, with seconds of training."""
+
+from pathlib import Path
+
+import pytest
+
+from seqline.endpoints.local_endpoint import Endpoint
+from tests.docs.tour import execute, read
+from tests.servers import free_port
+
+TRAINING, SHORT = "MINUTES = 3 ", "MINUTES = 0.1 "
+
+
+# Its kernel is a process of its own, so it cannot use the stage servers that tests share.
+@pytest.mark.e2e(seconds=100)
+@pytest.mark.timeout(1200)
+def test_the_tour_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    book = read()
+    (setup,) = [cell for cell in book.cells if cell.cell_type == "code" and TRAINING in cell.source]
+    setup.source = setup.source.replace(TRAINING, SHORT)
+    (tmp_path / "seqline.yaml").write_text(f"targets: {{laptop: {{port: {free_port()}}}}}\n")
+    endpoint = Endpoint(tmp_path / ".seqline" / "endpoints" / "tour")
+    try:
+        execute(book, tmp_path)
+    finally:
+        endpoint.stop()
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    assert [output for output in outputs if output.output_type == "error"] == []
+    plots = [cell for cell in book.cells if "plt.subplots" in cell.source]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == len(plots)
+    assert endpoint.live() is not None
