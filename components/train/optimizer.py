@@ -72,21 +72,29 @@ class Adam(keras.optimizers.Adam):
         last = tf.equal((self._iterations + 1) % self.gradient_accumulation_steps, 0)
         tf.cond(last, update, accumulate)
 
+    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+        # Once for all variables: of a large model's graph, they would be a third.
+        step = tf.cast(tf.convert_to_tensor(self.iterations), tf.float32) + 1
+        betas = tf.constant(self.beta_1), tf.constant(self.beta_2)
+        self._scalars = {
+            "beta1_power": tf.pow(betas[0], step),
+            "beta2_power": tf.pow(betas[1], step),
+            "lr": tf.cast(learning_rate, tf.float32),
+            "beta1": betas[0],
+            "beta2": betas[1],
+            "epsilon": tf.constant(self.epsilon),
+        }
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+
     def update_step(self, gradient: Any, variable: Any, rate: Any) -> None:
-        """Updates one variable in place."""
+        """Updates one variable in place; the learning rate has been converted before."""
         index = self._get_variable_index(variable)
-        step = tf.cast(tf.convert_to_tensor(self.iterations), variable.dtype) + 1
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(rate, variable.dtype),
-            beta1=tf.cast(self.beta_1, variable.dtype),
-            beta2=tf.cast(self.beta_2, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=tf.convert_to_tensor(gradient),
+            **{name: tf.cast(value, variable.dtype) for name, value in self._scalars.items()},
         )
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:

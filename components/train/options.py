@@ -31,10 +31,16 @@ DROPPED = ("dropout", "attention_dropout", "activation_dropout")
 """Those of them that a model with pretrained weights has too: weights do not depend on them."""
 TARGETS: tuple[Target, ...] = ("queries", "keys", "values", "output", "expand", "contract")
 """All projections that can have an adapter."""
-PRETRAINED_DEFAULTS: dict[str, Any] = {"learning_rate": 0.0001, "warmup_steps": 100, "ema_momentum": 0.0}
-"""Other defaults with pretrained weights: small steps, and no average, which would be that of the start."""
-LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005}
-"""Likewise with adapters, which need larger steps than whole matrices."""
+PRETRAINED_DEFAULTS: dict[str, Any] = {
+    "learning_rate": 0.0001,
+    "warmup_steps": 100,
+    "label_smoothing": 0.0,
+    "ema_momentum": 0.0,
+}
+"""Other defaults with pretrained weights: small steps, labels as in pretraining, and no average, which would be that of
+the start."""
+LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005, "dropout": 0.0}
+"""Likewise with adapters, which need larger steps than whole matrices, and are too small to fit noise."""
 PRETRAINED_RATES = {"full": (0.00001, 0.0001), "lora": (0.0001, 0.001), "last": (0.00001, 0.0001)}
 """The learning rates that tuning searches with pretrained weights, by `fine_tuning`: lowest and highest."""
 NOTHING_TO_TUNE = (
@@ -64,7 +70,7 @@ class Options(BaseOptions):
         "",
         description="Checkpoint in Hugging Face's format whose weights, shape and tokenizer training starts from: a "
         "folder, gs://, s3:// or hf://ORG/NAME@REVISION; empty for random weights. Then learning_rate is 0.0001, "
-        "warmup_steps 100 and ema_momentum 0 by default.",
+        "warmup_steps 100, label_smoothing 0 and ema_momentum 0 by default.",
     )
     pretrained_fingerprint: str = Field(
         "",
@@ -75,7 +81,7 @@ class Options(BaseOptions):
         "full",
         description="Weights that are trained: full (all), lora (low-rank adapters beside the projections, merged into "
         "them in the checkpoint) or last (the decoder's last layers and its final norm). lora and last need pretrained "
-        "or warm_start; with lora and pretrained, learning_rate is 0.0005 by default.",
+        "or warm_start; with lora and pretrained, learning_rate is 0.0005 and dropout 0 by default.",
     )
     lora_rank: int = Field(
         16,

@@ -16,6 +16,8 @@ Planned = tuple[int, np.ndarray, np.ndarray]
 """A batch: its rows, and of each example in it the pair's row in the window and the row of the batch, ascending."""
 Group = tuple[int, tuple[int, ...]]
 """Rows that hold examples of the same lengths: their number, and the lengths."""
+MEAN_LENGTHS, TRIED_LENGTHS = 8, 24
+"""The longest rows that are considered, in examples of the mean length; and how many lengths are tried."""
 
 
 class Packs(EpochBatches[Planned]):
@@ -47,10 +49,14 @@ class Packs(EpochBatches[Planned]):
             prompt(config, [])
         self.around = len(prompt(config, [0])) - 1
         longest = table.longest_pair + self.around
-        # Rows of several average examples pack well; longer rows only make attention expensive.
         mean = (table.source_tokens + table.target_tokens) // table.pairs + self.around
-        needed = max(longest, 4 * mean)
-        self.length = min(-(-needed // multiple) * multiple, max(config.max_length, longest))
+        limit = min(MEAN_LENGTHS * mean, batch_tokens)
+        if config.positions == "relative":
+            limit = min(limit, config.max_length)  # distances are defined up to it; other positions begin at a segment
+        counts = np.zeros(longest + 1, np.int64)
+        for one in pairs.tables():
+            counts += _histogram(one, self.around, longest)
+        self.length = best_length(counts, limit, attention_share(config), multiple)
         self.rows = rows_of(batch_tokens // self.length, replicas)
         self.tokens = table.target_tokens + table.pairs
         self.window_counts = np.array([[self._count(one)] for one in pairs.tables()])
@@ -126,9 +132,42 @@ class Packs(EpochBatches[Planned]):
         return (shaped[0], shaped[1], shaped[2]), shaped[3]
 
     def _count(self, table: Lengths) -> int:
-        sizes = table.source + table.target + self.around
-        counts = np.bincount(sizes, table.counts, self.length + 1).astype(np.int64)
+        counts = _histogram(table, self.around, self.length)
         return -(-sum(count for count, _ in groups(counts, self.length)) // self.rows)
+
+
+def attention_share(config: TransformerConfig) -> float:
+    """The operations that attention adds to those of a layer's weights, as their share, for each position of a row.
+
+    Args:
+        config: The model's configuration.
+    """
+    queries, keys = config.num_heads * config.head_size, config.kv_heads * config.head_size
+    attention = 2 * config.hidden_dim * (queries + keys)
+    feed_forward = config.hidden_dim * config.intermediate_dim * (3 if config.gated else 2)
+    return 2 * queries / (attention + feed_forward)
+
+
+def best_length(counts: np.ndarray, limit: int, share: float, multiple: int = 8) -> int:
+    """Finds the length of rows with which packed examples take the fewest operations.
+
+    Longer rows have less padding, but attention computes more pairs of positions.
+
+    Args:
+        counts: Examples by length; the last is the longest one's.
+        limit: Largest length.
+        share: See `attention_share`.
+        multiple: The length is a multiple of it, unless the limit is in the way.
+    """
+    longest = len(counts) - 1
+
+    def operations(length: int) -> float:
+        rows = sum(count for count, _ in groups(np.pad(counts, (0, length - longest)), length))
+        return rows * length * (1 + share * length)
+
+    lengths = np.unique(np.linspace(longest, max(longest, limit), TRIED_LENGTHS).astype(int))
+    tried = {min(-(-int(length) // multiple) * multiple, max(limit, longest)) for length in lengths}
+    return min(sorted(tried), key=operations)
 
 
 def pack(lengths: np.ndarray, capacity: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +233,11 @@ def _split_last(with_room: list[list[Group]], room: int, last: tuple[tuple[int, 
         if rows > 1:
             with_room[room].append((rows - 1, composition))
     with_room[room - items * length].append((1, (*composition, *[length] * items)))
+
+
+def _histogram(table: Lengths, around: int, longest: int) -> np.ndarray:
+    """Examples by length, up to the longest."""
+    return np.bincount(table.source + table.target + around, table.counts, longest + 1).astype(np.int64)
 
 
 def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

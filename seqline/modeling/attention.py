@@ -10,7 +10,7 @@ from keras import ops
 
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.dropout import Dropout
-from seqline.modeling.lora import Projection
+from seqline.modeling.lora import Projection, product
 from seqline.modeling.positions import rotate
 
 
@@ -66,11 +66,12 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         columns = slice(self.edges[first], self.edges[last])
         scales = self.scales[columns]
-        projected = ops.matmul(states, ops.cast(self.project_in.kernel[:, columns] * scales, self.compute_dtype))
-        if self.project_in.use_bias:
-            projected += ops.cast(self.project_in.bias[columns] * scales, self.compute_dtype)
-        if self.project_in.adapter is not None:
-            projected += self.project_in.adapter(states, first=first, last=last) * ops.cast(scales, self.compute_dtype)
+        layer, bias, factors = self.project_in, None, None
+        if layer.use_bias:
+            bias = ops.cast(layer.bias[columns] * scales, self.compute_dtype)
+        if layer.adapter is not None and (found := layer.adapter.factors(first, last)):
+            factors = found[0], found[1] * scales
+        projected = product(states, ops.cast(layer.kernel[:, columns] * scales, self.compute_dtype), bias, factors)
         parts = ops.split(projected, (columns.stop - columns.start) // self.head_size, axis=-1)
         found = []
         for heads in (self.num_heads, self.kv_heads, self.kv_heads)[first:last]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from seqline.modeling.lora_targets import Target
 
@@ -42,38 +41,32 @@ class LowRank(keras.layers.Layer):
         numbers = [number for number, used in enumerate(self.adapted) if used]
         yield from zip(numbers, self.down, self.up, strict=True)
 
-    def call(self, states: Any, first: int = 0, last: int | None = None) -> Any:
-        """Maps `[..., inputs]` to the outputs of some parts, side by side.
+    def factors(self, first: int = 0, last: int | None = None) -> tuple[Any, Any] | None:
+        """Returns two matrices whose product is added to the dense layer's kernel; None if no part has an adapter.
+
+        Those of several parts are one pair: A side by side, B in blocks on the diagonal.
 
         Args:
-            states: The dense layer's inputs.
             first: Number of the first part.
             last: Number after the last part; None for all.
+
+        Returns:
+            `[inputs, ranks]`, and `[ranks, outputs of these parts]`, which includes the scale.
         """
         numbers = range(len(self.sizes))[first:last]
-        pairs = {number: (down, up) for number, down, up in self.pairs() if number in numbers}
-        shape = tf.shape(states)[:-1]
-        narrow = iter(())
-        if pairs:
-            # One product reads the states once.
-            downs = ops.concatenate([ops.convert_to_tensor(down) for down, _ in pairs.values()], axis=-1)
-            narrow = iter(ops.split(ops.matmul(states, ops.cast(downs, states.dtype)), len(pairs), axis=-1))
-        found = [
-            ops.matmul(next(narrow), ops.cast(pairs[number][1], states.dtype))
-            if number in pairs
-            else tf.zeros(tf.concat([shape, [self.sizes[number]]], 0), states.dtype)
-            for number in numbers
-        ]
-        return (found[0] if len(found) == 1 else ops.concatenate(found, axis=-1)) * self.scale
+        chosen = [pair for pair in self.pairs() if pair[0] in numbers]
+        if not chosen:
+            return None
+        total, blocks = sum(self.sizes[number] for number in numbers), []
+        for number, _, up in chosen:
+            before = sum(self.sizes[other] for other in numbers if other < number)
+            blocks.append(tf.pad(up * self.scale, [[0, 0], [before, total - before - self.sizes[number]]]))
+        return tf.concat([down for _, down, _ in chosen], axis=1), tf.concat(blocks, axis=0)
 
     def product(self) -> Any:
         """Returns what the adapters add to the dense layer's kernel, `[inputs, sum of the sizes]`."""
-        parts = {number: ops.matmul(down, up) for number, down, up in self.pairs()}
-        columns = [
-            parts[number] if number in parts else ops.zeros((self.inputs, size))
-            for number, size in enumerate(self.sizes)
-        ]
-        return ops.concatenate(columns, axis=-1) * self.scale
+        down, up = self.factors() or (tf.zeros((self.inputs, 0)), tf.zeros((0, sum(self.sizes))))
+        return tf.matmul(down, up)
 
 
 class Projection(keras.layers.Dense):
@@ -109,8 +102,63 @@ class Projection(keras.layers.Dense):
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """Maps `[..., inputs]` to `[..., outputs]`."""
-        outputs = super().call(inputs)
-        return outputs if self.adapter is None else outputs + self.adapter(inputs)
+        return product(inputs, self.kernel, self.bias, None if self.adapter is None else self.adapter.factors())
+
+
+def product(states: Any, kernel: Any, bias: Any = None, factors: tuple[Any, Any] | None = None) -> Any:
+    """Multiplies states by a kernel as one matrix: `keras.ops.matmul` takes three times as many operations to do so.
+
+    Args:
+        states: `[..., inputs]`.
+        kernel: `[inputs, outputs]`.
+        bias: `[outputs]`; None for none.
+        factors: See `LowRank.factors`; with them the kernel has no gradient.
+
+    Returns:
+        `[..., outputs]`.
+    """
+    kernel = tf.convert_to_tensor(kernel)
+    inputs, outputs = kernel.shape
+    flat = tf.reshape(states, [-1, inputs])
+    if factors is None:
+        found = tf.matmul(flat, kernel)
+    elif kernel.dtype == tf.float32:
+        found = _adapted(flat, kernel, *factors)
+    else:
+        # Steps of the adapter are smaller than the spacing of bfloat16 numbers near the kernel's.
+        down, up = (tf.cast(factor, kernel.dtype) for factor in factors)
+        found = tf.matmul(flat, kernel) + tf.matmul(tf.matmul(flat, down), up)
+    if bias is not None:
+        found = tf.nn.bias_add(found, tf.convert_to_tensor(bias))
+    return found if len(states.shape) == 2 else tf.reshape(found, [*_shape(states)[:-1], outputs])
+
+
+def _shape(states: Any) -> list[Any]:
+    """The sizes of the axes, as numbers where they are known."""
+    sizes = states.shape.as_list()
+    if None not in sizes:
+        return list(sizes)
+    found = tf.unstack(tf.shape(states), num=len(sizes))
+    return [unknown if known is None else known for known, unknown in zip(sizes, found, strict=True)]
+
+
+def _adapted(states: Any, kernel: Any, down: Any, up: Any) -> Any:
+    """`states @ (kernel + down @ up)`, whose gradient never computes that of the kernel.
+
+    The sum of the matrices is computed twice, which is cheaper than products of all states with narrow matrices.
+    """
+
+    @tf.custom_gradient
+    def function(states: Any, down: Any, up: Any) -> tuple[Any, Any]:
+        def gradient(upstream: Any) -> tuple[Any, Any, Any]:
+            on_states = tf.matmul(upstream, kernel + tf.matmul(down, up), transpose_b=True)
+            on_down = tf.matmul(states, tf.matmul(upstream, up, transpose_b=True), transpose_a=True)
+            on_up = tf.matmul(tf.matmul(states, down), upstream, transpose_a=True)
+            return on_states, on_down, on_up
+
+        return tf.matmul(states, kernel + tf.matmul(down, up)), gradient
+
+    return function(states, down, up)
 
 
 def projections(model: Any) -> Iterator[tuple[str, Projection, tuple[Target, ...], list[int]]]:

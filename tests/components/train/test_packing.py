@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqline.components.train.packing import Packs, pack
+from seqline.components.train.packing import Packs, best_length, pack
 from seqline.components.train.pairs import HeldPairs, Pair
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
@@ -94,14 +94,27 @@ def test_a_prompt_without_tokens_is_refused() -> None:
 @pytest.mark.parametrize("config", [CONFIG, TEMPLATE], ids=["seqline", "template"])
 def test_an_example_in_a_pack_gets_the_logits_that_it_gets_alone(config: TransformerConfig) -> None:
     model = Gpt(config)
-    ((fields, _),) = Packs(HeldPairs(pairs_of([(3, 4), (2, 5)])), config, 64).dataset(1, 0).as_numpy_iterator()
-    rows = [field[0] for field in fields]
+    pairs = pairs_of([(3, 4), (2, 5), (9, 6)])  # the first two fit into a row of the third's length
+    ((fields, _),) = Packs(HeldPairs(pairs), config, 64).dataset(1, 0).as_numpy_iterator()
+    row = int(fields[1].max(axis=1).argmax())
+    rows = [field[row] for field in fields]
     packed = model(tuple(row[None] for row in rows)).numpy()[0]
     assert set(rows[1]) >= {1, 2}
     for segment in (1, 2):
         inside = rows[1] == segment
         alone = model(tuple(row[None, inside] for row in rows)).numpy()[0]
         np.testing.assert_allclose(packed[inside], alone, atol=1e-5)
+
+
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=60), share=st.sampled_from([1e-9, 1e-3, 1.0]))
+def test_rows_have_the_length_that_takes_the_fewest_operations(lengths: list[int], share: float) -> None:
+    def operations(length: int) -> float:
+        return best_fit_rows(lengths, length) * length * (1 + share * length)
+
+    longest = max(lengths)
+    found = best_length(np.bincount(lengths), 2 * longest, share, multiple=1)
+    assert longest <= found <= 2 * longest
+    assert operations(found) <= min(operations(longest), operations(2 * longest))
 
 
 def test_no_iterator_waits_for_a_tuning_thread_when_it_ends() -> None:
