@@ -1,4 +1,4 @@
-"""The server under load: compared with itself without batching, the SavedModel alone, and Hugging Face in FastAPI.
+"""The server under load, compared with itself without batching, the SavedModel alone, and peers in FastAPI.
 
     python -m benchmarks.serve --run .seqline/runs/NAME --texts test.tsv.gz
 
@@ -7,6 +7,10 @@ Clients run in another process on the same machine; every request is one sentenc
     vs_unbatched             throughput with 64 clients, over the same server with --max-batch 1
     of_direct_b64            throughput with 64 clients, over the SavedModel called in batches of 64
     p99_over_p50             of the latency, with random arrivals at 70% of that throughput
+    vs_fastapi_ctranslate2   throughput over a FastAPI server on CTranslate2 (float32, same weights) that collects
+                             requests into batches, at its best setting
+    lone_latency_ratio       one client's median latency, over that server's
+    inflight_short_over_lone  a short text's median latency while long ones are decoded, over its latency alone
     vs_fastapi_hugging_face  throughput over a plain FastAPI server that calls `generate`, at its best setting
     failed                   number of failed requests
 """
@@ -14,14 +18,18 @@ Clients run in another process on the same machine; every request is one sentenc
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import HUGGING_FACE, environment
+from benchmarks.decode import settings
+from benchmarks.decode_weights import write_weights
+from benchmarks.environments import HUGGING_FACE, environment, run_module
 from benchmarks.results import finish, parser, show
 from benchmarks.serving.processes import free_port
 from seqline.artifacts.checkpoint import Checkpoint
@@ -29,6 +37,8 @@ from seqline.artifacts.exported_model import ExportedModel
 from seqline.endpoints.ports import DIRECT
 from seqline.errors import UserError
 
+PEERS = ("ctranslate2", "hugging_face")
+CTRANSLATE2 = ["ctranslate2==4.8.5", "numpy==2.4.6", "sentencepiece==0.2.3"]
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
 CLIENTS = 64
 
@@ -38,7 +48,7 @@ def main() -> int:
     flags = parser("serve", __doc__.splitlines()[0])
     flags.add_argument("--run", type=Path, required=True, help="folder of a run, with its model and checkpoint")
     flags.add_argument("--texts", type=Path, required=True, help="corpus whose sources are sent, such as test.tsv.gz")
-    flags.add_argument("--without-peer", action="store_true", help="skip Hugging Face")
+    flags.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="all by default")
     args = flags.parse_args()
     seconds = 8.0 if args.quick else 25.0
     model = args.run / "export" / "model"
@@ -47,6 +57,8 @@ def main() -> int:
         run_load(url, args.texts, seconds=3)
         batched = run_load(url, args.texts, seconds=seconds)
         steady = run_load(url, args.texts, seconds=2 * seconds, rate=0.7 * batched["per_second"])
+        alone = run_load(url, args.texts, seconds=seconds, clients=1)
+        inflight = _run_module("benchmarks.serving.inflight", url=url, texts=args.texts, seconds=seconds)
     with server(model, "--max-batch", "1") as url:
         run_load(url, args.texts, seconds=3)
         unbatched = run_load(url, args.texts, seconds=seconds)
@@ -54,21 +66,29 @@ def main() -> int:
         ["SavedModel, batches of 64", direct["per_second"], "", ""],
         [f"server, {CLIENTS} clients", *_row(batched)],
         ["server, random arrivals at 70% of that", *_row(steady)],
+        ["server, one client", *_row(alone)],
         [f"server without batching, {CLIENTS} clients", *_row(unbatched)],
     ]
     metrics = {
         "vs_unbatched": batched["per_second"] / unbatched["per_second"],
         "of_direct_b64": batched["per_second"] / direct["per_second"],
         "p99_over_p50": steady["p99"] / steady["p50"],
+        "inflight_short_over_lone": inflight["beside"] / inflight["lone"],
     }
-    if not args.without_peer:
-        checkpoint = Checkpoint(args.run / "train" / "checkpoint")
-        peers = hugging_face(args.texts, checkpoint, ExportedModel(model), direct["words"], seconds)
-        rows += [[name, *_row(load)] for name, load in peers.items()]
-        best = max(load["per_second"] for load in peers.values())
-        metrics["vs_fastapi_hugging_face"] = batched["per_second"] / best
+    checkpoint, exported = Checkpoint(args.run / "train" / "checkpoint"), ExportedModel(model)
+    if "ctranslate2" in args.peers:
+        peers = ctranslate2(args.texts, checkpoint, exported, seconds)
+        for name, (highest, one) in peers.items():
+            rows += [[f"{name}, {CLIENTS} clients", *_row(highest)], [f"{name}, one client", *_row(one)]]
+        best = max(highest["per_second"] for highest, _ in peers.values())
+        metrics["vs_fastapi_ctranslate2"] = batched["per_second"] / best
+        metrics["lone_latency_ratio"] = alone["p50"] / min(one["p50"] for _, one in peers.values())
+    if "hugging_face" in args.peers:
+        loads = hugging_face(args.texts, checkpoint, exported, direct["words"], seconds)
+        rows += [[name, *_row(load)] for name, load in loads.items()]
+        metrics["vs_fastapi_hugging_face"] = batched["per_second"] / max(load["per_second"] for load in loads.values())
     show("One sentence per request", ["server", "requests/s", "p50 ms", "p99 ms"], rows)
-    failed = sum(sum(load["failed"].values()) for load in (batched, steady, unbatched))
+    failed = sum(sum(load["failed"].values()) for load in (batched, steady, alone, unbatched)) + inflight["failed"]
     finish({**metrics, "failed": float(failed)}, args.json)
     return 0
 
@@ -88,6 +108,47 @@ def server(model: Path, *flags: str) -> Iterator[str]:
     command = [sys.executable, "-m", "seqline.serving", "--model", str(model), "--host", "127.0.0.1"]
     with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz"):
         yield f"http://127.0.0.1:{port}/v1/models/model:predict"
+
+
+def ctranslate2(
+    texts: Path, checkpoint: Checkpoint, model: ExportedModel, seconds: float
+) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Measures the peer with all cores for one batch at a time, and with one core for each of several batches.
+
+    Args:
+        texts: Corpus whose sources are sent.
+        checkpoint: The model's weights and its tokenizer.
+        model: The exported model, for the options of its search.
+        seconds: Time to measure each.
+
+    Returns:
+        For each setting, the results of the load generator at the highest load and with one client.
+    """
+    python = environment("ctranslate2-server", [*CTRANSLATE2, *FASTAPI])
+    decoding = model.read_description().decoding
+    assert decoding is not None
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        task = {
+            **write_weights(checkpoint, Path(folder) / "weights.npz"),
+            "tokenizer": str(checkpoint.tokenizer),
+            "quantization": None,
+            "beam_size": decoding.beam_size,
+            "length_penalty": decoding.length_penalty,
+            "max_output_length": decoding.max_output_length,
+        }
+        task["converted"] = run_module(python, "benchmarks.serving.ctranslate2_convert", task)["converted"]
+        for setting in settings():
+            port = free_port()
+            command = [str(python), "-m", "uvicorn", "benchmarks.serving.ctranslate2_fastapi:app", "--port", str(port)]
+            variables = {**os.environ, "TASK": json.dumps(task | setting)}
+            with _running([*command, "--log-level", "warning"], f"http://127.0.0.1:{port}/docs", variables):
+                url = f"http://127.0.0.1:{port}/predict"
+                run_load(url, texts, seconds=3)
+                loads = run_load(url, texts, seconds=seconds), run_load(url, texts, seconds=seconds, clients=1)
+            found["FastAPI and CTranslate2, {workers} x {threads}".format(**setting)] = loads
+        shutil.rmtree(task["converted"])
+    return found
 
 
 def hugging_face(
@@ -153,7 +214,9 @@ def _healthy(url: str) -> bool:
         return False
 
 
-def run_load(url: str, texts: Path, seconds: float, rate: float | None = None) -> dict[str, Any]:
+def run_load(
+    url: str, texts: Path, seconds: float, rate: float | None = None, clients: int = CLIENTS
+) -> dict[str, Any]:
     """Runs the load generator.
 
     Args:
@@ -161,12 +224,13 @@ def run_load(url: str, texts: Path, seconds: float, rate: float | None = None) -
         texts: Corpus whose sources are sent.
         seconds: Its duration.
         rate: Requests a second; None for the highest load.
+        clients: Number of clients.
 
     Returns:
         What it prints.
     """
     paced = {} if rate is None else {"rate": rate}
-    return _run_module("benchmarks.serving.load", url=url, texts=texts, clients=CLIENTS, seconds=seconds, **paced)
+    return _run_module("benchmarks.serving.load", url=url, texts=texts, clients=clients, seconds=seconds, **paced)
 
 
 def _run_module(module: str, **flags: object) -> dict[str, Any]:

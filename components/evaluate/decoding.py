@@ -2,8 +2,11 @@
 
 import logging
 import math
+import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from seqline.progress import report
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LOGS = 10.0
 TIMED, WARM_UP = 40, 3  # single requests
+# One batch leaves a part of the cores idle: its search runs in one thread between the products. Each takes memory.
+MOST_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
 
@@ -83,15 +88,18 @@ def decode(
     outputs = [""] * len(texts)
     scores = [0.0] * len(texts)
     order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+
+    def answered(chosen: list[int]) -> tuple[Any, Any]:
         padded = [texts[chosen[index % len(chosen)]] for index in range(batch_size)]
         try:
             answer = signature(text=tf.constant(padded))
+            return answer["text"].numpy(), answer["score"].numpy()
         except tf.errors.OpError as error:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"the model fails on the test set: {reason}; export it again") from error
-        for index, output, score in zip(chosen, answer["text"].numpy(), answer["score"].numpy(), strict=False):
+
+    for chosen, (found, their_scores) in _at_once(answered, order, batch_size):
+        for index, output, score in zip(chosen, found, their_scores, strict=False):
             outputs[index] = output.decode("utf-8", errors="replace")
             scores[index] = float(score)
             if not math.isfinite(scores[index]):
@@ -102,6 +110,16 @@ def decode(
         if progress is not None:
             progress.advance(len(chosen))
     return outputs, scores
+
+
+def _at_once(function: Callable[[Any], Any], order: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
+    """Applies a function to batches of indices, several at a time; yields each batch and its result, in their order."""
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    threads = ThreadPoolExecutor(min(MOST_AT_ONCE, len(os.sched_getaffinity(0))))
+    try:
+        yield from zip(batches, threads.map(function, batches), strict=True)
+    finally:  # of a batch that fails, the following ones are not wanted
+        threads.shutdown(cancel_futures=True)
 
 
 def scoring(signature: Any) -> Any | None:
@@ -140,13 +158,16 @@ def score_references(
 
     found = np.zeros((len(sources), 2))
     order = np.argsort([-len(source) - len(reference) for source, reference in zip(sources, references, strict=True)])
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+
+    def scored(chosen: Any) -> tuple[Any, Any]:
         answer = scoring(
             source=tf.constant([sources[index] for index in chosen]),
             target=tf.constant([references[index] for index in chosen]),
         )
-        found[chosen, 0], found[chosen, 1] = answer["log_probability"].numpy(), answer["tokens"].numpy()
+        return answer["log_probability"].numpy(), answer["tokens"].numpy()
+
+    for chosen, (log_probabilities, tokens) in _at_once(scored, order, batch_size):
+        found[chosen, 0], found[chosen, 1] = log_probabilities, tokens
     broken = np.flatnonzero(~np.isfinite(found[:, 0]))
     if len(broken):
         raise UserError(

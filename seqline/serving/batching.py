@@ -15,6 +15,8 @@ from seqline.serving.limits import Limits
 ATTEMPTS = 2
 # Larger batches hardly reduce the time per text, and all of their texts wait for the longest one.
 SMALL_BATCH = 8
+# A text passes batches whose longest texts are so long, in characters, and so many times as long as it is.
+LONG_TEXT, TIMES_LONGER = 80, 3
 
 
 class BusyError(Exception):
@@ -43,6 +45,15 @@ class _Item:
         return max(4, math.ceil(math.log(len(self.text) + 1, 4)))
 
 
+@dataclass
+class _Flight:
+    """A batch in flight: its start, the length of its longest text, and whether it passed others."""
+
+    started: float
+    longest: int
+    passing: bool
+
+
 class Batcher:
     """The queue of a version's worker.
 
@@ -50,10 +61,13 @@ class Batcher:
     with texts of similar length: a few, or an equal share of the queue. Under load the batcher waits for a twentieth of
     the last batch's time, so that clients that just received an answer can send a request for the next batch.
 
+    While only long texts are in flight, short ones do not wait for them: one more batch, of short texts, runs beside
+    those that keep the model busy.
+
     Args:
         engine: The worker.
         limits: Limits of the queue and the batch.
-        concurrency: Number of batches in flight.
+        concurrency: Number of batches in flight, besides one of short texts.
         on_batch: Called with the size, the seconds and the longest wait of every batch.
         clock: Seconds that only rise, in step with the event loop's.
 
@@ -75,7 +89,7 @@ class Batcher:
         self.answered = -math.inf
         self.failed = False
         self._queue: list[_Item] = []
-        self._in_flight: dict[asyncio.Task[None], float] = {}  # with the start of each batch
+        self._in_flight: dict[asyncio.Task[None], _Flight] = {}
         self._linger: asyncio.TimerHandle | None = None
         self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # end, seconds and size of the last batch
         self._texts_a_second = 0.0
@@ -94,7 +108,7 @@ class Batcher:
     @property
     def works(self) -> bool:
         """Whether a batch is in flight that is within its time limit, after one that did not fail."""
-        oldest = min(self._in_flight.values(), default=-math.inf)
+        oldest = min((flight.started for flight in self._in_flight.values()), default=-math.inf)
         return not self.failed and self._clock() - oldest < self.limits.worker_seconds
 
     async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
@@ -176,13 +190,20 @@ class Batcher:
     def _pump(self, lingered: bool = False) -> None:
         if lingered:
             self._linger = None
-        while self._queue and len(self._in_flight) < self.concurrency and not self.engine.lost:
+        while self._queue and self._busy_lanes() < self.concurrency and not self.engine.lost:
             if not lingered and self._wait_for_more():
                 return
-            batch = self._take()
-            if batch:
-                task = asyncio.create_task(self._run(batch))
-                self._in_flight[task] = self._clock()
+            self._start(self._take())
+        if self._queue and not self.engine.lost:
+            self._start(self._take_short(), passing=True)
+
+    def _busy_lanes(self) -> int:
+        return sum(not flight.passing for flight in self._in_flight.values())
+
+    def _start(self, batch: list[_Item], passing: bool = False) -> None:
+        if batch:
+            task = asyncio.create_task(self._run(batch))
+            self._in_flight[task] = _Flight(self._clock(), max(len(item.text) for item in batch), passing)
 
     def _wait_for_more(self) -> bool:
         """Whether to linger: only if the last batch just ended and had several texts, and the next is not full."""
@@ -213,6 +234,23 @@ class Batcher:
                 length = len(oldest.text)
                 similar.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
             chosen = similar[:size]
+        taken = set(map(id, chosen))
+        self._queue = [item for item in self._queue if id(item) not in taken]
+        return chosen
+
+    def _take_short(self) -> list[_Item]:
+        """Takes texts that are much shorter than those in flight, unless others already pass them."""
+        flights = self._in_flight.values()
+        shortest = min((flight.longest for flight in flights), default=0)
+        if shortest < LONG_TEXT or any(flight.passing for flight in flights):
+            return []
+        short = [
+            item
+            for item in self._queue
+            if TIMES_LONGER * len(item.text) <= shortest and not item.attempts and not item.answer.done()
+        ]
+        chosen = [item for item in short if item.parameters == short[0].parameters]
+        chosen = chosen[: min(self.limits.batch, SMALL_BATCH)]
         taken = set(map(id, chosen))
         self._queue = [item for item in self._queue if id(item) not in taken]
         return chosen

@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         server.send({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
         return 1
     server.send({"ready": ready})
-    pool = ThreadPoolExecutor(concurrency, "answers")
+    pool = ThreadPoolExecutor(concurrency + 1, "answers")  # short texts may pass long ones
     streams: dict[int, Iterator[list[Answer]]] = {}
     for message in server:
         if message.get("cancel"):
