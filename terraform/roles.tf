@@ -3,11 +3,14 @@
 
 locals {
   project_roles = {
-    runs = concat(
+    # BigQuery's role is needed for either, and granted once.
+    runs = distinct(concat(
       ["roles/aiplatform.user"],
       var.dataflow ? ["roles/dataflow.developer"] : [],
       length(var.bigquery_datasets) > 0 ? ["roles/bigquery.jobUser", "roles/bigquery.readSessionUser"] : [],
-    )
+      var.monitoring ? ["roles/bigquery.jobUser"] : [],
+      var.cloud_monitoring ? ["roles/monitoring.metricWriter"] : [],
+    ))
     dataflow = var.dataflow ? ["roles/dataflow.worker"] : []
     schedule = concat(
       ["roles/aiplatform.user", "roles/logging.viewer"],
@@ -57,6 +60,7 @@ locals {
 
   # On the dataset of the log of requests.
   log_roles = {
+    runs         = var.monitoring ? ["roles/bigquery.dataViewer"] : []
     vertex-agent = var.log_dataset != null ? ["roles/bigquery.dataEditor"] : []
   }
 
@@ -182,7 +186,7 @@ resource "google_bigquery_dataset_iam_member" "data" {
 }
 
 resource "google_bigquery_dataset_iam_member" "log" {
-  for_each = merge([
+  for_each = var.log_dataset == null ? {} : merge([
     for identity, roles in local.log_roles : {
       for role in roles : "${identity} ${role}" => { member = local.members[identity], role = role }
     }
