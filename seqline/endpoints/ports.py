@@ -39,10 +39,10 @@ def in_use(port: int, host: str = "127.0.0.1") -> str:
     name = _endpoint_on(port, host)
     if name:
         return (
-            f"port {port} is in use by Seqline's own server of the endpoint {name!r}; choose another with --port, or "
+            f"port {port} is in use by Seqline's own server of the endpoint {name!r}; choose another with --port or targets.laptop.port, or "
             f"stop it with `seqline endpoint stop {name}`"
         )
-    return f"port {port} is in use by another program; choose another with --port, or stop that program"
+    return f"port {port} is in use by another program; choose another with --port or targets.laptop.port, or stop that program"
 
 
 def _endpoint_on(port: int, host: str) -> str:
