@@ -79,6 +79,10 @@ class Kubeflow:
         found = self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt))
         return found is not None and (found.state or "PENDING") not in ENDED
 
+    def where(self, attempt: Attempt) -> str:
+        """The run's id, because the address of the page is not known in the cluster."""
+        return f"; its id is {attempt.id}"
+
     def _find(self, attempt: Attempt) -> Any:
         def look(client: Any) -> Any:
             if attempt.id:

@@ -117,8 +117,8 @@ def _decided(
     if not attempts.claim(attempt):
         log.info("another run of monitoring was faster")
         return _decided(found, window, reference, options, attempts, starter)
-    _start(attempt, window, options, attempts, starter)
-    return Retraining(True, run, reason, f"The run {run} was started.", pairs)
+    started = _start(attempt, window, options, attempts, starter)
+    return Retraining(True, run, reason, f"The run {run} was started{starter.where(started)}.", pairs)
 
 
 def _started_before(
@@ -129,12 +129,15 @@ def _started_before(
         if not attempts.may_start(same):
             outcome = f"Another run of monitoring is starting the run {same.run} for this window."
             return Retraining(False, same.run, same.reason, outcome)
-        _start(same, window, options, attempts, starter)
-    return Retraining(True, same.run, same.reason, f"The run {same.run} was started for this window before.")
+        same = _start(same, window, options, attempts, starter)
+    outcome = f"The run {same.run} was started for this window before{starter.where(same)}."
+    return Retraining(True, same.run, same.reason, outcome)
 
 
-def _start(attempt: Attempt, window: Window, options: Options, attempts: "Attempts", starter: Starter) -> None:
-    attempts.write(replace(starter.start(attempt, _complete(options, window, attempt.run)), started=True))
+def _start(attempt: Attempt, window: Window, options: Options, attempts: "Attempts", starter: Starter) -> Attempt:
+    started = replace(starter.start(attempt, _complete(options, window, attempt.run)), started=True)
+    attempts.write(started)
+    return started
 
 
 def _complete(options: Options, window: Window, run: str) -> Options:

@@ -74,4 +74,5 @@ def test_drift_leads_to_a_run_of_the_training_pipeline_with_its_reason(
         assert REASON in (folder / page).read_text(encoding="utf-8"), page
     # The report of monitoring says which run it started.
     monitored = home / "runs" / runs["seqline-monitoring"]["id"] / "reports" / "summarize.html"
-    assert f"The run {attempt.run} was started." in monitored.read_text(encoding="utf-8")
+    log = home / "retrainings" / f"{attempt.run}.log"
+    assert f"The run {attempt.run} was started; its output is in {log}." in monitored.read_text(encoding="utf-8")

@@ -86,6 +86,8 @@ def test_vertex_starts_the_template_once_with_the_settings_of_monitoring(
         assert getattr(made, name) == getattr(own, name)
     assert made.runtime_config.gcs_output_directory == "gs://bucket/root"
     assert dict(made.labels) == {"team": "mt", "seqline-retraining": "3"}
+    page = f"https://console.cloud.google.com/vertex-ai/locations/us-central1/pipelines/runs/{ATTEMPT.run}"
+    assert starter.where(ATTEMPT) == f": {page}?project={monitoring.split('/')[1]}"
 
 
 def test_vertex_knows_whether_a_retraining_still_runs(vertex: VertexStandIn, monitoring: str) -> None:
@@ -125,6 +127,7 @@ def test_kubeflow_starts_the_version_once(server: KfpServer, spec: Path, fault: 
     assert starter.start(ATTEMPT, options) == made
     (run,) = server.runs.values()
     assert (run["display_name"], run["run_id"]) == (ATTEMPT.run, made.id)
+    assert starter.where(made) == f"; its id is {run['run_id']}"
     assert run["runtime_config"]["parameters"] == {"epochs": 5, "reason": "It is 0.4."}
     while starter.runs(made):
         pass
@@ -190,7 +193,9 @@ def test_a_laptop_starts_seqline_run_once(tmp_path: Path, monkeypatch: pytest.Mo
     while starter.runs(ATTEMPT):
         pass
     assert written.read_text() == "unset\n"
-    assert (home / "retrainings" / f"{ATTEMPT.run}.log").is_file()
+    log = home / "retrainings" / f"{ATTEMPT.run}.log"
+    assert log.is_file()
+    assert starter.where(ATTEMPT) == f"; its output is in {log}"
 
 
 def test_the_command_line_of_a_laptop_s_run_is_one_that_seqline_reads(tmp_path: Path) -> None:
