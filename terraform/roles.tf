@@ -60,7 +60,7 @@ locals {
 
   # On the dataset of the log of requests.
   log_roles = {
-    runs         = var.monitoring ? ["roles/bigquery.dataViewer"] : []
+    runs         = var.log_dataset != null && var.monitoring ? ["roles/bigquery.dataViewer"] : []
     vertex-agent = var.log_dataset != null ? ["roles/bigquery.dataEditor"] : []
   }
 
@@ -186,7 +186,7 @@ resource "google_bigquery_dataset_iam_member" "data" {
 }
 
 resource "google_bigquery_dataset_iam_member" "log" {
-  for_each = var.log_dataset == null ? {} : merge([
+  for_each = merge([
     for identity, roles in local.log_roles : {
       for role in roles : "${identity} ${role}" => { member = local.members[identity], role = role }
     }

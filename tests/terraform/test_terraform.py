@@ -18,6 +18,7 @@ FILES = sorted((ROOT / "terraform").glob("*.tf"))
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "dynamic"}
 NEEDS = {"var.dataflow": "dataflow", "var.triggers": "triggers", "var.webhook": "webhook"}
 NEEDS |= {"var.monitoring": "monitoring", "var.cloud_monitoring": "cloud-monitoring"}
+NEEDS |= {"var.log_dataset != null && var.monitoring": "monitoring"}
 NEEDS |= {"length(var.bigquery_datasets) > 0": "bigquery", "var.log_dataset != null": "log"}
 NEEDS |= {"var.encryption_key != null": "key", "var.encryption_key != null && var.dataflow": "key dataflow"}
 CONDITION = r"(?:var\.\w+|length\(var\.\w+\) > 0)(?: != null)?(?: && var\.\w+)?"
