@@ -41,7 +41,9 @@ def test_a_challenger_that_did_not_pass_has_its_reasons(tmp_path: Path, capsys: 
 
 def test_each_rule_of_the_gate_is_shown_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     passed = {"passed": True, "reason": "Numbers kept, %: 31.73 meets the limit of at least 20."}
-    text = shown(tmp_path, capsys, decision={"blessed": True, "rules": [passed, RULE]}, metrics={"bleu": {"value": 3.0}})
+    text = shown(
+        tmp_path, capsys, decision={"blessed": True, "rules": [passed, RULE]}, metrics={"bleu": {"value": 3.0}}
+    )
     assert f"Gate: 1 of 2 rules passed\n  ✓ {passed['reason']}\n  ✗ {RULE['reason']}\n" in text
 
 
