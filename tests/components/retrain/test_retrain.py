@@ -1,13 +1,18 @@
 """Retrain: when an alarm starts a run, when it does not, and that it starts one only."""
 
+import contextlib
 import gzip
 import json
+import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqline.artifacts.monitoring import MONITORING, WINDOW, Monitoring, RuleState, Window
 from seqline.artifacts.reference import REFERENCE
@@ -58,6 +63,10 @@ def service() -> Started:
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
     """What collect and monitor wrote: an alarm, and a corpus of 4000 rows."""
+    return write_artifacts(tmp_path)
+
+
+def write_artifacts(tmp_path: Path) -> Path:
     window = Window(
         "demo", "2026-11-01T00:00:00+00:00", END, 24, "1", "f1", "2026-10-01T00:00:00+00:00",
         str(tmp_path / "samples"), str(tmp_path / "state"), 100,
@@ -197,6 +206,84 @@ def test_a_run_of_monitoring_that_died_is_taken_over_once_it_had_the_time(artifa
     # The first one, which only seemed dead, leaves it to the second.
     assert start(artifacts, service, owner="first", now="2026-11-02T00:18:00+00:00").run == made.run
     assert service.names == [made.run]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A run of monitoring.
+
+    Attributes:
+        owner: Which one; several calls of one are attempts of its task.
+        minutes: After the call before.
+        dies: Whether it ends before it has started the run, after it, or not at all.
+        between: Calls that come between, when it counts pairs and when it has looked the run up.
+    """
+
+    owner: str
+    minutes: int
+    dies: Literal["", "before", "after"] = ""
+    between: tuple[tuple["Call", ...], tuple["Call", ...]] = ((), ())
+
+
+def calls(depth: int = 2) -> st.SearchStrategy[tuple[Call, ...]]:
+    inner = calls(depth - 1) if depth else st.just(())
+    # What comes between takes less than the time in which a run of monitoring starts a retraining.
+    minutes = st.integers(0, 30) if depth == 2 else st.integers(0, 1)
+    one = st.builds(
+        Call, st.sampled_from("abc"), minutes, st.sampled_from(["", "", "before", "after"]), st.tuples(inner, inner)
+    )
+    return st.lists(one, max_size=3).map(tuple)
+
+
+@settings(max_examples=40)
+@given(calls())
+def test_however_runs_of_monitoring_overlap_or_die_one_run_is_started(plan: tuple[Call, ...]) -> None:
+    started: list[str] = []
+    stack: list[tuple[Call, str]] = []
+    minute = 0
+
+    class Service(Started):
+        def start(self, attempt: Attempt, options: Options) -> Attempt:
+            call = stack[-1][0]
+            known = attempt.run in started
+            if call.dies == "before":
+                raise UserError("killed")
+            run(call.between[1])
+            if not known:
+                started.append(attempt.run)
+            if call.dies == "after":
+                raise UserError("killed")
+            return replace(attempt, id="7")
+
+        def runs(self, attempt: Attempt) -> bool:
+            return attempt.run in started
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        write_artifacts(Path(folder))
+        count = stage.count_new_pairs
+
+        def counted(*given: Any) -> int:
+            run(stack[-1][0].between[0])
+            return count(*given)
+
+        patch.setattr(stage, "count_new_pairs", counted)
+
+        def run(some: tuple[Call, ...]) -> None:
+            nonlocal minute
+            for call in some:
+                minute += call.minutes
+                if any(call.owner == other for _, other in stack):
+                    continue  # one attempt of a task at a time
+                stack.append((call, call.owner))
+                now = f"{datetime(2026, 11, 2, tzinfo=timezone.utc) + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%S%z}"
+                made = None
+                with contextlib.suppress(UserError):
+                    made = start(Path(folder), Service(), owner=call.owner, now=now)
+                stack.pop()
+                assert made is None or not made.started or started
+
+        run(plan)
+    assert len(started) <= 1
 
 
 def test_a_retry_of_the_same_task_waits_for_nobody(artifacts: Path) -> None:
