@@ -23,6 +23,8 @@ from seqline.buckets import files_below, in_bucket, patiently, upload
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 # The kernel or the file system has no such exchange.
 NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
+# The file system has no hard links, such as a mounted bucket.
+NO_LINK = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 @contextmanager
@@ -66,6 +68,41 @@ def atomic_write(path: str | Path, text: str) -> None:
     path = Path(path)
     # A bucket renames a file by a copy, which appears as a whole, and a deletion; either may fail once.
     patiently(lambda: _write_beside_and_rename(path, text), path)
+
+
+def atomic_create(path: str | Path, text: str) -> bool:
+    """Writes a UTF-8 text file in one step, unless it exists: of several processes that try, one succeeds.
+
+    Args:
+        path: The file; missing parent folders are made.
+        text: Its whole content.
+
+    Returns:
+        Whether it was written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(unfinished).chmod(0o644)
+        try:
+            os.link(unfinished, path)  # unlike a rename, it replaces nothing
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            if path.exists():
+                return False
+            Path(unfinished).replace(path)
+        flush(path.parent)
+        return True
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

@@ -21,7 +21,7 @@ locals {
     ] : [],
     length(var.bigquery_datasets) > 0 ? ["bigquery.googleapis.com", "bigquerystorage.googleapis.com"] : [],
     var.webhook ? ["secretmanager.googleapis.com"] : [],
-    var.log_dataset != null ? ["bigquery.googleapis.com"] : [],
+    var.monitoring || var.log_dataset != null ? ["bigquery.googleapis.com"] : [],
     var.encryption_key != null ? ["cloudkms.googleapis.com"] : [],
   )
 }

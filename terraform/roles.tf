@@ -3,11 +3,14 @@
 
 locals {
   project_roles = {
-    runs = concat(
+    # BigQuery's role is needed for either, and granted once.
+    runs = distinct(concat(
       ["roles/aiplatform.user"],
       var.dataflow ? ["roles/dataflow.developer"] : [],
       length(var.bigquery_datasets) > 0 ? ["roles/bigquery.jobUser", "roles/bigquery.readSessionUser"] : [],
-    )
+      var.monitoring ? ["roles/bigquery.jobUser"] : [],
+      var.cloud_monitoring ? ["roles/monitoring.metricWriter"] : [],
+    ))
     dataflow = var.dataflow ? ["roles/dataflow.worker"] : []
     schedule = concat(
       ["roles/aiplatform.user", "roles/logging.viewer"],
@@ -57,6 +60,7 @@ locals {
 
   # On the dataset of the log of requests.
   log_roles = {
+    runs         = var.log_dataset != null && var.monitoring ? ["roles/bigquery.dataViewer"] : []
     vertex-agent = var.log_dataset != null ? ["roles/bigquery.dataEditor"] : []
   }
 

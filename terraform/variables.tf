@@ -39,10 +39,22 @@ variable "bigquery_datasets" {
   description = "Datasets that data queries read."
 }
 
+variable "monitoring" {
+  type        = bool
+  default     = true
+  description = "Whether the pipeline `monitoring` reads the log of requests; log_dataset names its dataset."
+}
+
+variable "cloud_monitoring" {
+  type        = bool
+  default     = true
+  description = "Whether it writes its figures to Cloud Monitoring, which monitoring.cloud_monitoring turns on."
+}
+
 variable "log_dataset" {
   type        = string
   default     = null
-  description = "Dataset of serving.log_table, as PROJECT.DATASET, if it is in another project."
+  description = "Dataset of serving.log_table, as PROJECT.DATASET. It must exist. Vertex AI may write to it, and monitoring read it."
 
   validation {
     condition     = var.log_dataset == null || can(regex("^[^.]+[.][A-Za-z0-9_]+$", var.log_dataset))

@@ -26,9 +26,14 @@ def write_package(site: Path, name: str, version: str, code: str, plugins: Mappi
 
 
 def files_of_the_page() -> dict[str, str]:
-    """The files of the project in docs/extending.md, by name."""
+    """The files of the project in docs/extending.md, by name: a part titled "NAME, add" comes after the others."""
     page = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
-    return dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
+    files: dict[str, str] = {}
+    for title, content in re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL):
+        name, _, added = title.partition(", ")
+        assert bool(added) == (name in files)
+        files[name] = f"{files[name]}\n{content}" if added else content
+    return files
 
 
 def write_project_of_the_page(site: Path) -> None:

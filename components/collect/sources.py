@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from seqline.components.collect.live import Live
 from seqline.errors import UserError
+from seqline.inputs.bigquery import open_client
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,7 +159,7 @@ def run_query(query: str, start: datetime, end: datetime) -> "Iterable[Mapping[s
 
     span = [bigquery.ScalarQueryParameter(name, "TIMESTAMP", value) for name, value in (("start", start), ("end", end))]
     try:
-        return list(bigquery.Client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span)))
+        return list(open_client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span)))
     except (GoogleAPICallError, GoogleAuthError, OSError) as error:
         message = getattr(error, "message", "") or error
         raise UserError(f"requests: BigQuery refuses the query, or cannot be reached: {message}") from None

@@ -34,4 +34,5 @@ def monitor(
 
     found = run(Path(window.path), Path(monitored.path), Path(report.path), Options(**options))
     figures.metadata.update({one.figure: one.value for one in found.figures if not one.slice})
+    monitored.metadata.update(alarms=len(found.alarms), rules=len(found.rules))
     return found.retrains

@@ -21,6 +21,7 @@ class Figure:
         least: Smallest value of a request.
         most: Largest value of a request.
         feedback: Whether it is of the feedback and not of the requests.
+        higher_is_better: Its direction; of a share or a distance lower is.
     """
 
     name: str
@@ -30,6 +31,25 @@ class Figure:
     least: float = 0.0
     most: float = 1.0
     feedback: bool = False
+    higher_is_better: bool = False
+
+    @property
+    def of_drift(self) -> bool:
+        """Whether it compares the texts with those of training, and not the answers with a limit."""
+        return "training" in self.against
+
+    @property
+    def unit(self) -> str:
+        """What its values are in, for a table."""
+        if self.kind == "distance":
+            return "distance, 0 to 1"
+        if self.kind == "percentile":
+            return ""  # its label says so
+        if self.name == "rating":
+            return "mean, -1 to 1"
+        if self.name == "score":
+            return "mean, 0 to 1"
+        return "share of the tokens" if self.name == "unknown_share" else "share"
 
 
 _BOTH: tuple[Against, ...] = ("training", "previous")
@@ -48,9 +68,9 @@ FIGURES = {
         Figure("truncated", "Truncated texts", "mean", _LIVE),
         Figure("empty", "Empty outputs", "mean", _LIVE),
         Figure("copied", "Outputs that copy the text", "mean", _LIVE),
-        Figure("score", "Probability of the output per token", "mean", _LIVE),
+        Figure("score", "Probability of the output per token", "mean", _LIVE, higher_is_better=True),
         Figure("latency_p95", "95th percentile of the latency in ms", "percentile", ("",), 0.0, float("inf")),
-        Figure("rating", "Rating by users", "mean", _LIVE, -1.0, 1.0, feedback=True),
+        Figure("rating", "Rating by users", "mean", _LIVE, -1.0, 1.0, feedback=True, higher_is_better=True),
         Figure("corrected", "Corrections in the feedback", "mean", _LIVE, feedback=True),
     )
 }

@@ -1,15 +1,17 @@
 """The report of monitoring: alarms, figures with intervals, distributions, and the texts furthest from training."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
-from seqline.artifacts.monitoring import Measured, Monitoring
+from seqline.artifacts.monitoring import Measured, Monitoring, RuleState
 from seqline.artifacts.monitoring_state import State
 from seqline.atomic import atomic_write
-from seqline.components.monitor.figures import FIGURES
+from seqline.components.monitor.figures import FIGURES, Figure
 from seqline.components.monitor.traffic import Traffic
 from seqline.html_report.page import render
 
@@ -47,12 +49,25 @@ def write_report(report: Path, found: Monitoring, traffic: Traffic, before: Stat
     by_slice: dict[str, list[Measured]] = {}
     for one in found.figures:
         by_slice.setdefault(one.slice, []).append(one)
+    others: dict[str, list[RuleState]] = {}
+    for rule in found.rules:
+        if not rule.since:
+            others.setdefault(rule.slice, []).append(rule)
+    window = found.window
     page = render(
         Path(__file__).with_name("report.html"),
         found=found,
-        window=found.window,
-        labels={name: figure.label for name, figure in FIGURES.items()},
-        kinds={name: figure.kind for name, figure in FIGURES.items()},
+        window=window,
+        # A laptop's endpoint is a folder, one on Vertex AI a resource name.
+        name=window.endpoint.rstrip("/").rpartition("/")[2],
+        span=_span(window.start, window.end),
+        hours=_hours(window.start, window.end),
+        at=_moment,
+        drift=[rule for rule in found.alarms if _figure(rule).of_drift],
+        figure_of=_figure,
+        figures=FIGURES,
+        others=others,
+        again=shlex.join(["seqline", "run", "--pipeline", "monitoring", "--set", f"endpoint={window.endpoint}"]),
         by_slice=by_slice,
         histograms=_histograms(traffic),
         counts=[
@@ -64,6 +79,27 @@ def write_report(report: Path, found: Monitoring, traffic: Traffic, before: Stat
         trained=traffic.reference,
     )
     atomic_write(report, page)
+
+
+def _figure(rule: RuleState) -> Figure:
+    """The figure of a rule, with whose name its key begins."""
+    return FIGURES[rule.key.partition(" ")[0]]
+
+
+def _moment(time: str) -> str:
+    """A time as people read it: 2026-11-30 06:00."""
+    return f"{datetime.fromisoformat(time).astimezone(timezone.utc):%Y-%m-%d %H:%M}"
+
+
+def _span(start: str, end: str) -> str:
+    """A window as people read it; a day is named once."""
+    first, last = _moment(start), _moment(end)
+    return f"{first} to {last[11:] if last[:10] == first[:10] else last} UTC"
+
+
+def _hours(start: str, end: str) -> str:
+    hours = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 48 and hours % 24 == 0 else f"{hours:g} hours"
 
 
 def furthest(traffic: Traffic, count: int = TEXTS) -> list[Text]:

@@ -33,4 +33,4 @@ def retrain(
 
     paths = Path(window.path), Path(monitored.path), Path(retraining.path)
     made = start(*paths, run, api_endpoint, retraining.uri, Options(**options))
-    retraining.metadata.update(run=made.run, outcome=made.outcome)
+    retraining.metadata.update(run=made.run, started=made.started, outcome=made.outcome)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import time
 import warnings
@@ -78,6 +79,10 @@ class Kubeflow:
         found = self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt))
         return found is not None and (found.state or "PENDING") not in ENDED
 
+    def where(self, attempt: Attempt) -> str:
+        """The run's id, because the address of the page is not known in the cluster."""
+        return f"; its id is {attempt.id}"
+
     def _find(self, attempt: Attempt) -> Any:
         def look(client: Any) -> Any:
             if attempt.id:
@@ -106,8 +111,17 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (ApiException, HTTPError, OSError) as error:
-        message = getattr(error, "reason", "") or error or type(error).__name__
+        message = _answer(error) or getattr(error, "reason", "") or error or type(error).__name__
         raise UserError(f"cannot {what}: Kubeflow Pipelines answers: {message}") from None
+
+
+def _answer(error: Exception) -> str:
+    """What the server says is wrong; empty if it says nothing."""
+    try:
+        content = json.loads(getattr(error, "body", "") or "")
+    except ValueError:
+        return ""
+    return str(content.get("message") or content.get("error") or "") if isinstance(content, dict) else ""
 
 
 def _transient(error: Exception) -> bool:

@@ -30,10 +30,10 @@ class Laptop:
 
     def start(self, attempt: Attempt, options: Options) -> Attempt:
         """Starts the process, unless the log of the attempt exists: it is made before, and by one process only."""
-        folder = self.home / "retrainings"
-        folder.mkdir(parents=True, exist_ok=True)
+        file = self._file(attempt, "log")
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            output = (folder / f"{attempt.run}.log").open("x", encoding="utf-8")
+            output = file.open("x", encoding="utf-8")
         except FileExistsError:
             log.info("the run %s was started before", attempt.run)
             return attempt
@@ -55,8 +55,15 @@ class Laptop:
         """Whether the process runs."""
         return process.recorded(self._process(attempt)) is not None
 
+    def where(self, attempt: Attempt) -> str:
+        """The log of the process, which names the run's folder."""
+        return f"; its output is in {self._file(attempt, 'log')}"
+
     def _process(self, attempt: Attempt) -> Path:
-        return self.home / "retrainings" / f"{attempt.run}.pid"
+        return self._file(attempt, "pid")
+
+    def _file(self, attempt: Attempt, kind: str) -> Path:
+        return self.home / "retrainings" / f"{attempt.run}.{kind}"
 
 
 def _environment() -> dict[str, str]:

@@ -2,24 +2,30 @@
 
 import hashlib
 import logging
-from dataclasses import replace
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from seqline.artifacts import monitoring as layout
 from seqline.artifacts.monitoring import Monitoring, Window
 from seqline.artifacts.monitoring_state import Folder
 from seqline.artifacts.reference import REFERENCE, Reference
-from seqline.artifacts.retraining import FILE, Attempt, Retraining
+from seqline.artifacts.retraining import FILE, Attempt, Retraining, Takeover
 from seqline.atomic import atomic_directory
 from seqline.components.retrain.new_pairs import count_new_pairs, with_feedback
 from seqline.components.retrain.options import Options
 from seqline.components.retrain.starters import Starter, starter_of
-from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
 
 MONTH = timedelta(days=30)
+STARTING = timedelta(minutes=10)
+"""How long a run of monitoring may take to start a retraining; then another one may start it."""
 
 
 def retrain(
@@ -38,8 +44,9 @@ def retrain(
     retraining/
       retraining.json   the run that was started, or why none was
 
-    Before the run is started, its name is written into the state of monitoring. A second attempt for the same window
-    finds it, and starts the run only if the service does not know it.
+    Before the run is started, its name is written into the state of monitoring. Of several runs of monitoring at a time
+    one can write it, and that one alone starts the run. A second attempt for the same window finds it, and starts the
+    run only if the service does not know it.
 
     Args:
         window: The folder that collect wrote.
@@ -47,7 +54,8 @@ def retrain(
         retraining: The folder to write.
         run: The name of this run, such as projects/P/locations/L/pipelineJobs/ID.
         api_endpoint: Host of the Vertex API; empty for the region's own.
-        address: Address of the folder to write, which tells a laptop's runs folder.
+        address: Address of the folder to write, by which this run of monitoring is known; on a laptop it tells the
+            folder of runs.
         options: Options of retraining.
         now: The time, ISO 8601; empty for now.
         starter: Starts runs; by default that of the template.
@@ -60,27 +68,35 @@ def retrain(
     """
     found, read = Monitoring.read(monitored / layout.MONITORING), Window.read(window / layout.WINDOW)
     reference = Reference.read(window / REFERENCE) if (window / REFERENCE).is_file() else None
-    moment = datetime.fromisoformat(now) if now else datetime.now(timezone.utc)
-    starts = starter or starter_of(options, run, api_endpoint, address or str(retraining))
-    made = _decided(found, read, reference, options, moment, starts)
+    owner = address or str(retraining)
+    attempts = Attempts(read.state, owner, (lambda: datetime.fromisoformat(now)) if now else _now)
+    made = _decided(found, read, reference, options, attempts, starter or starter_of(options, run, api_endpoint, owner))
     log.info("%s", made.outcome)
     with atomic_directory(retraining, FILE) as folder:
         made.write(folder / FILE)
     return made
 
 
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 def _decided(
-    found: Monitoring, window: Window, reference: Reference | None, options: Options, now: datetime, starter: Starter
+    found: Monitoring,
+    window: Window,
+    reference: Reference | None,
+    options: Options,
+    attempts: "Attempts",
+    starter: Starter,
 ) -> Retraining:
     reason = reason_of(found)
     if not reason:
         return Retraining(False, "", "", "No alarm asks for a retraining.")
-    attempts = Attempts(window.state)
     known = attempts.read()
     same = next((one for one in known if one.window == window.end), None)
     if same is not None:
-        attempts.write(starter.start(same, _complete(options, window, same.run)))
-        return Retraining(True, same.run, same.reason, f"The run {same.run} was started for this window before.")
+        return _started_before(same, window, options, attempts, starter)
+    now = attempts.now()
     refusal = _refusal(known, options, now, starter)
     if refusal:
         return Retraining(False, "", reason, refusal)
@@ -95,10 +111,33 @@ def _decided(
         return Retraining(False, "", reason, outcome, pairs)
     number = max((one.number for one in known), default=0) + 1
     run = run_name(window.endpoint, window.state, number)
-    attempt = Attempt(number, window.end, run, now.isoformat(timespec="seconds"), reason, options.template)
-    attempts.write(attempt)
-    attempts.write(starter.start(attempt, _complete(options, window, run)))
-    return Retraining(True, run, reason, f"The run {run} was started.", pairs)
+    # Counting may have taken long: the time to start it begins now.
+    at = attempts.now().isoformat(timespec="seconds")
+    attempt = Attempt(number, window.end, run, at, reason, options.template, owner=attempts.owner)
+    if not attempts.claim(attempt):
+        log.info("another run of monitoring was faster")
+        return _decided(found, window, reference, options, attempts, starter)
+    started = _start(attempt, window, options, attempts, starter)
+    return Retraining(True, run, reason, f"The run {run} was started{starter.where(started)}.", pairs)
+
+
+def _started_before(
+    same: Attempt, window: Window, options: Options, attempts: "Attempts", starter: Starter
+) -> Retraining:
+    """The retraining of this window: started before, or now if no other run of monitoring is about to."""
+    if not same.started:
+        if not attempts.may_start(same):
+            outcome = f"Another run of monitoring is starting the run {same.run} for this window."
+            return Retraining(False, same.run, same.reason, outcome)
+        same = _start(same, window, options, attempts, starter)
+    outcome = f"The run {same.run} was started for this window before{starter.where(same)}."
+    return Retraining(True, same.run, same.reason, outcome)
+
+
+def _start(attempt: Attempt, window: Window, options: Options, attempts: "Attempts", starter: Starter) -> Attempt:
+    started = replace(starter.start(attempt, _complete(options, window, attempt.run)), started=True)
+    attempts.write(started)
+    return started
 
 
 def _complete(options: Options, window: Window, run: str) -> Options:
@@ -147,38 +186,79 @@ def _refusal(known: list[Attempt], options: Options, now: datetime, starter: Sta
             f"No run was started: the last retraining, {last[0].run}, was started at {last[0].at}, less than "
             f"cooling_days {options.cooling_days:g} ago."
         )
+    starting = next((one for one, at in started if not one.started and now - at < STARTING), None)
+    if starting:
+        return f"No run was started: another run of monitoring is starting the retraining {starting.run}."
     running = next((one for one, _ in started if starter.runs(one)), None)
     return f"No run was started: the retraining {running.run} still runs." if running else ""
 
 
+@dataclass
 class Attempts:
     """The retrainings that were started, in the state of monitoring.
 
-    Args:
+    Attributes:
         state: The state's folder.
+        owner: This run of monitoring.
+        now: The time.
+        sleep: Waits some seconds.
     """
 
-    def __init__(self, state: str) -> None:
-        self.folder = Folder(f"{state.rstrip('/')}/retrainings")
+    state: str
+    owner: str = ""
+    now: Callable[[], datetime] = _now
+    sleep: Callable[[float], Any] = time.sleep
+
+    @property
+    def folder(self) -> Folder:
+        """The folder of the attempts."""
+        return Folder(f"{self.state.rstrip('/')}/retrainings")
 
     def read(self) -> list[Attempt]:
         """Returns the attempts, oldest first."""
-        names = (name for name in self.folder.names() if name.endswith(".json"))
+        names = (name for name in self.folder.names() if re.fullmatch(r"\d+\.json", name))
         return [Attempt.from_json(self.folder.read(name), f"{self.folder.address}/{name}") for name in names]
 
-    def write(self, attempt: Attempt) -> None:
-        """Writes an attempt.
+    def claim(self, attempt: Attempt) -> bool:
+        """Writes a new attempt, after which this run of monitoring alone may start its run.
 
         Args:
-            attempt: The attempt; one of its number is replaced if it is of the same window.
+            attempt: The attempt, with this owner.
 
-        Raises:
-            UserError: If another run of monitoring has written another attempt meanwhile.
+        Returns:
+            Whether its number is this run's; another run of monitoring may have been faster.
         """
-        name = f"{attempt.number:04d}.json"
-        if name in self.folder.names():
-            other = Attempt.from_json(self.folder.read(name), name)
-            if other.run != attempt.run:
-                raise UserError(f"another run of monitoring started {other.run} meanwhile; nothing was started twice")
-            attempt = replace(attempt, window=other.window, at=other.at, reason=other.reason)
-        self.folder.write(name, attempt.to_json())
+        return self.folder.claim(_name(attempt), attempt.to_json(), self.sleep)
+
+    def may_start(self, attempt: Attempt) -> bool:
+        """Whether this run of monitoring may start the run of an attempt: it is its owner, or its owner had the time.
+
+        Args:
+            attempt: An attempt that is not known to be started.
+        """
+        holder, names = Takeover(attempt.owner, attempt.at), self.folder.names()
+        for number in count(1):
+            name = f"{attempt.number:04d}.takeover-{number}"
+            if name in names:
+                holder = Takeover.from_json(self.folder.read(name), f"{self.folder.address}/{name}")
+                continue
+            now = self.now()
+            if holder.owner == self.owner:
+                return True
+            if now - datetime.fromisoformat(holder.at) < STARTING:
+                return False
+            mine = Takeover(self.owner, now.isoformat(timespec="seconds"))
+            return self.folder.claim(name, mine.to_json(), self.sleep)
+        raise AssertionError  # count has no end
+
+    def write(self, attempt: Attempt) -> None:
+        """Writes an attempt whose run this run of monitoring has started.
+
+        Args:
+            attempt: The attempt.
+        """
+        self.folder.write(_name(attempt), attempt.to_json())
+
+
+def _name(attempt: Attempt) -> str:
+    return f"{attempt.number:04d}.json"

@@ -8,7 +8,7 @@ from seqline.errors import UserError
 
 
 class Starter(Protocol):
-    """Starts runs of one target. Both methods can be called again after an interruption."""
+    """Starts runs of one target. Each method can be called again after an interruption."""
 
     def start(self, attempt: Attempt, options: Options) -> Attempt:
         """Starts the run of an attempt, unless it was started.
@@ -26,6 +26,13 @@ class Starter(Protocol):
 
         Args:
             attempt: The attempt.
+        """
+
+    def where(self, attempt: Attempt) -> str:
+        """Where its run can be followed, as the end of a sentence.
+
+        Args:
+            attempt: An attempt that was started.
         """
 
 

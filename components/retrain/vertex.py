@@ -15,6 +15,7 @@ from seqline.schema.options import whole_numbers
 from seqline.vertex_api.clients import connect
 from seqline.vertex_api.errors import transient_errors
 from seqline.vertex_api.retries import Retries
+from seqline.vertex_api.run_page import page_of
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,10 @@ class Vertex:
         """Whether the job has not ended; one that the service does not know was never started."""
         found = self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt.run))
         return found is not None and not found.state.name.endswith(ENDED)
+
+    def where(self, attempt: Attempt) -> str:
+        """The run's page in the console."""
+        return f": {page_of(f'{self.parent}/pipelineJobs/{attempt.run}')}"
 
     def _find(self, id_: str) -> Any:
         from google.api_core.exceptions import NotFound

@@ -19,6 +19,7 @@ from seqline.components.summary.webhook import Undelivered, post
 from seqline.errors import UserError
 from seqline.plugins.contracts import accepted
 from seqline.plugins.registry import NOTIFIERS
+from seqline.vertex_api.run_page import page_of
 
 log = logging.getLogger(__name__)
 
@@ -115,19 +116,6 @@ def _form(address: str) -> Form:
     if host in SLACK:
         return "slack"
     return "teams" if host.endswith(TEAMS) else "json"
-
-
-def page_of(resource: str) -> str:
-    """Returns the address of the run's page in the console of Google Cloud; empty on other targets.
-
-    Args:
-        resource: Resource name of the run.
-    """
-    parts = resource.split("/")
-    if len(parts) != 6 or parts[0] != "projects" or parts[4] != "pipelineJobs":
-        return ""
-    base = "https://console.cloud.google.com/vertex-ai/locations"
-    return f"{base}/{parts[3]}/pipelines/runs/{parts[5]}?project={parts[1]}"
 
 
 def _lines(summary: Summary, page: str) -> list[str]:

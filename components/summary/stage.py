@@ -14,12 +14,13 @@ from seqline.artifacts.retraining import FILE as RETRAINING
 from seqline.artifacts.retraining import Retraining
 from seqline.artifacts.run_summary import FILE, DecisionSummary, MonitoringSummary, Summary, write_summary
 from seqline.atomic import atomic_directory, atomic_write
-from seqline.components.summary.notify import notify, page_of
+from seqline.components.summary.notify import notify
 from seqline.components.summary.options import OPEN, NotificationOptions, RunStatus
 from seqline.components.summary.run_files import RunFiles, failed_on_vertex
 from seqline.html_report.page import render
 from seqline.metrics.headline import headline_of
 from seqline.metrics.metrics import Labels
+from seqline.vertex_api.run_page import page_of
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,8 @@ from seqline.artifacts.record import Record, Schema
 WINDOW, MONITORING, PROMETHEUS = "window.json", "monitoring.json", "metrics.prom"
 REQUESTS, PREVIOUS, FEEDBACK = "requests.parquet", "previous.parquet", "feedback.parquet"
 PREVIOUS_FEEDBACK = "previous_feedback.parquet"
+MOST_REASONS = 3
+"""Reasons in a headline; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class Monitoring(Record):
         return sorted((rule for rule in self.rules if rule.since), key=lambda rule: not rule.new)
 
     @property
+    def compared(self) -> list[RuleState]:
+        """The rules for which there was something to compare, or that are in alarm."""
+        return [rule for rule in self.rules if rule.since or rule.value is not None]
+
+    @property
     def retrains(self) -> bool:
         """Whether an alarm asks for a retraining."""
         return any(rule.then == "retrain" for rule in self.alarms)
@@ -154,5 +161,7 @@ class Monitoring(Record):
             return f"{self.window.found:,} requests of version {self.window.version}, no alarm."
         new = [rule.reason for rule in self.alarms if rule.new]
         old = len(self.alarms) - len(new)
+        if len(new) > MOST_REASONS + 1:
+            new[MOST_REASONS:] = [f"{len(new) - MOST_REASONS} more rules are in alarm."]
         standing = f" {old} earlier alarm{'s' * (old > 1)} still stand{'s' * (old == 1)}." if old else ""
         return " ".join(new) + standing if new else standing.strip()

@@ -5,22 +5,28 @@ monitoring/
   retrainings/0003.json               the third retraining that monitoring started (components/retrain)
 
 A window's file is written once. A rerun of the same window begins with the state before it and finds its file there, so
-nothing changes. Several runs of one window write the same bytes.
+nothing changes. Of several runs of one window at a time, the first writes it.
 """
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqline.artifacts.record import Record, Schema
-from seqline.atomic import atomic_write
+from seqline.atomic import atomic_create, atomic_write
+from seqline.buckets import in_bucket, on_network
 from seqline.errors import UserError
 from seqline.inputs.storage import list_files, open_folder
 from seqline.paths import expanded
 
 STAMP = "%Y%m%dT%H%M%SZ"
+SETTLE = 5.0
+"""Seconds after which a claim in a bucket is read back. Cloud Storage, S3 and MinIO create an object once; some servers
+accept a second one that is sent at the same time, of which the later remains
+(https://github.com/seaweedfs/seaweedfs/issues/8800)."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,47 @@ class Folder:
         except Exception as error:
             raise UserError(f"{self.address}/{name} cannot be written: {error or type(error).__name__}") from error
 
+    def create(self, name: str, text: str) -> bool:
+        """Writes a file, unless it exists.
+
+        Args:
+            name: Its name.
+            text: Its text.
+
+        Returns:
+            Whether it was written.
+        """
+        try:
+            if "://" not in self.address:
+                return atomic_create(expanded(self.address) / name, text)
+            files, root = open_folder(self.address)
+            if name in self.names():
+                return False
+            files.pipe_file(f"{root}/{name}", text.encode(), mode="create")
+        except Exception as error:  # every file system has its own errors, also for a file that exists
+            if name in self.names():
+                return False
+            raise UserError(f"{self.address}/{name} cannot be written: {error or type(error).__name__}") from error
+        return True
+
+    def claim(self, name: str, text: str, sleep: Callable[[float], Any] = time.sleep) -> bool:
+        """Writes a file, unless it exists: of several processes that claim it at once, one succeeds.
+
+        Args:
+            name: Its name.
+            text: Its text, of which each process has its own.
+            sleep: Waits some seconds.
+
+        Returns:
+            Whether the file is this process's.
+        """
+        written = self.create(name, text)
+        remote = "://" in self.address or in_bucket(expanded(self.address)) or on_network(expanded(self.address))
+        if written and remote:
+            sleep(SETTLE)
+        # Also a file that exists may be this process's: the answer to the first request was lost.
+        return self.read(name) == text
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -142,11 +189,7 @@ class Windows:
         Returns:
             Whether it was written.
         """
-        name = _name(datetime.fromisoformat(state.end))
-        if name in self._names():
-            return False
-        self.folder.write(name, state.to_json())
-        return True
+        return self.folder.create(_name(datetime.fromisoformat(state.end)), state.to_json())
 
     def _names(self) -> Iterator[str]:
         return (name for name in self.folder.names() if name.endswith(".json"))

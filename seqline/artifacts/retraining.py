@@ -2,6 +2,7 @@
 
 retraining/retraining.json                     `Retraining`
 monitoring/retrainings/0003.json               `Attempt`, written before the run is started
+monitoring/retrainings/0003.takeover-1         `Takeover`, if that run of monitoring ended before it had started the run
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class Attempt(Record):
         reason: Why.
         template: The pipeline that it runs.
         id: The service's own id of the run, where that is another one; empty until it is known.
+        owner: The run of monitoring that may start it.
+        started: Whether the service has started it.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="delete it to forget the retraining")
@@ -35,6 +38,23 @@ class Attempt(Record):
     reason: str
     template: str = ""
     id: str = ""
+    owner: str = ""
+    started: bool = False
+
+
+@dataclass(frozen=True)
+class Takeover(Record):
+    """Another run of monitoring that may start a retraining.
+
+    Attributes:
+        owner: The run of monitoring.
+        at: Since when, ISO 8601.
+    """
+
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="delete it to forget it")
+
+    owner: str
+    at: str
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """`seqline endpoint`: local endpoints, and endpoints on Vertex and KServe."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -189,7 +188,7 @@ def rollback(
     from seqline.endpoints.rollout import roll_back
 
     chosen = choose(name, home, config, target, api_endpoint, deploys=True)
-    confirm(f"roll back {chosen.address()}", yes)
+    confirm(f"roll back the endpoint {_name(name, chosen)}", yes)
     with chosen.locked():
         chosen.prepare()
         version = roll_back(chosen)
@@ -259,12 +258,15 @@ def stop(
 
     Stops the server of a local endpoint, and undeploys the versions of one on Vertex or KServe.
     """
+    names = local_names(home_of(home, config)) if every else [name]
+    found = [(known, choose(known, home, config, target, api_endpoint)) for known in names]
+    if found:
+        # One question for all: a no to a later one would leave some stopped.
+        confirm(f"stop the endpoint{'s' * (len(found) > 1)} {', '.join(_name(*one) for one in found)}", yes)
     rows = []
-    for known in local_names(home_of(home, config)) if every else [name]:
-        chosen = choose(known, home, config, target, api_endpoint)
-        confirm(f"stop {chosen.address()}", yes)
+    for known, chosen in found:
         stopped = chosen.stop()
-        rows.append({"name": known or Path(chosen.address()).name.partition(":")[0], "stopped": stopped})
+        rows.append({"name": _name(known, chosen), "stopped": stopped})
         if not as_json:
             print(f"{rows[-1]['name']}: {'stopped' if stopped else 'was not running'}")
     if as_json:
@@ -274,6 +276,11 @@ def stop(
 def _api(config: Any) -> str:
     vertex = configured(config).targets.vertex
     return vertex.api_address if vertex else ""
+
+
+def _name(given: str | None, chosen: "BackEnd") -> str:
+    """The name of an endpoint: as it was given, or the last part of its address."""
+    return given or chosen.address().rpartition("/")[2].partition(":")[0]
 
 
 def _report(name: str | None, chosen: "BackEnd", text: str, as_json: bool) -> None:
@@ -288,7 +295,7 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
     state = chosen.state()
     running = chosen.runs()
     return {
-        "name": name.rpartition("/")[2] or chosen.address().rpartition("/")[2].partition(":")[0],
+        "name": _name(name.rpartition("/")[2], chosen),
         "state": "running" if running else "stopped",
         "live": state.champion,
         "traffic": state.traffic,

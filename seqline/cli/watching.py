@@ -163,11 +163,14 @@ def _show_metrics(console: Console, summary: dict[str, Any]) -> None:
     for sentence in (summary.get("samples") or [])[:5]:
         console.print(f"  {escape(sentence['source'])}\n  [green]→ {escape(sentence['output'])}[/]", soft_wrap=True)
     decision, deployment = summary.get("decision") or {}, summary.get("deployment") or {}
+    rules = decision.get("rules", [])
+    if rules:
+        passed = sum(rule["passed"] for rule in rules)
+        console.print(f"\nGate: {passed} of {len(rules)} rules passed", soft_wrap=True)
+    for rule in rules:
+        console.print(f"  {'✓' if rule['passed'] else '✗'} {rule['reason']}", soft_wrap=True, markup=False)
     if not decision.get("blessed"):
         console.print("\n[yellow]Not deployed:[/] the challenger did not pass the gate", soft_wrap=True)
-        for rule in decision.get("rules", []):
-            if not rule["passed"]:
-                console.print(f"  {rule['reason']}", soft_wrap=True, markup=False)
     elif deployment.get("live"):
         url = deployment["url"]
         console.print(f"\nLive: version {deployment['version']} at {url}", soft_wrap=True)

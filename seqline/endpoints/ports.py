@@ -8,6 +8,7 @@ from typing import Any
 # A proxy of the user's environment cannot reach this machine's loopback.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 SECONDS = 1.0
+ANOTHER = "choose another with --port or targets.laptop.port"
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -39,10 +40,10 @@ def in_use(port: int, host: str = "127.0.0.1") -> str:
     name = _endpoint_on(port, host)
     if name:
         return (
-            f"port {port} is in use by Seqline's own server of the endpoint {name!r}; choose another with --port, or "
-            f"stop it with `seqline endpoint stop {name}`"
+            f"port {port} is in use by Seqline's own server of the endpoint {name!r}; {ANOTHER}, or stop it with "
+            f"`seqline endpoint stop {name}`"
         )
-    return f"port {port} is in use by another program; choose another with --port, or stop that program"
+    return f"port {port} is in use by another program; {ANOTHER}, or stop that program"
 
 
 def _endpoint_on(port: int, host: str) -> str:

@@ -1,5 +1,6 @@
 """A BigQuery query instead of input files: its fingerprint, which BigQuery computes, and a copy of its rows."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,19 @@ SELECT COUNT(*) AS pairs, IFNULL(BIT_XOR(hash), 0) AS every_bit, IFNULL(SUM(MOD(
 FROM (SELECT FARM_FINGERPRINT(TO_JSON_STRING(pair)) AS hash FROM (
 {query}
 ) AS pair)"""
+
+
+# In a job on Vertex AI the default project is one of Google's, in which nobody may run queries; this one names the
+# job's own: https://cloud.google.com/vertex-ai/docs/training/code-requirements#environment-variables, and
+# https://cloud.google.com/vertex-ai/docs/workbench/managed/executor#explicit-project-selection.
+PROJECT = "CLOUD_ML_PROJECT_ID"
+
+
+def open_client() -> Any:
+    """Returns a client of BigQuery, whose queries are jobs of this run's project."""
+    from google.cloud import bigquery
+
+    return bigquery.Client(project=os.environ.get(PROJECT) or None)
 
 
 def is_query(data: str) -> bool:
@@ -68,10 +82,9 @@ def copy(query: str, parameter: str, path: str) -> None:
 def _running(query: str, parameter: str) -> Iterator[Any]:
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud import bigquery
 
     try:
-        yield bigquery.Client().query_and_wait(query)
+        yield open_client().query_and_wait(query)
     except GoogleAPICallError as error:
         message = re.sub(r"^[A-Z]+ \S+: ", "", str(error.message))
         raise UserError(f"{parameter}: BigQuery refuses the query: {message}") from None

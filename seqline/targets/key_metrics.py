@@ -16,6 +16,8 @@ METRICS: dict[str, list[tuple[str, str]]] = {
     ],
     "infer": [("metrics", "{predicted:,.0f} of {lines:,.0f} lines")],
     "tune": [("metrics", "best loss {valid_loss:.3f}")],
+    "collect": [("window", "{requests:,} requests of version {version}")],
+    "monitor": [("monitored", "{alarms} of {rules} rules in alarm")],
     "summarize": [("summary", "{headline}")],
 }
 
@@ -32,6 +34,8 @@ def key_metric(stage: str, metadata: Mapping[str, Mapping[str, Any]]) -> str:
     """
     if stage == "bless" and "decision" in metadata:
         return "blessed" if metadata["decision"].get("blessed") is True else "not blessed"
+    if stage == "retrain" and "retraining" in metadata:
+        return "a run was started" if metadata["retraining"].get("started") is True else "no run was started"
     if stage == "deploy" and "deployment" in metadata:
         version = metadata["deployment"].get("version")
         return f"version {version} is live" if version and metadata["deployment"].get("live") else "not deployed"

@@ -1,9 +1,10 @@
 """Takes the pictures in docs/images from the reports of a run: `make screenshots RUN=.seqline/runs/...`.
 
-    python -m tests.docs.screenshots RUN [TUNING_RUN]
+    python -m tests.docs.screenshots RUN [TUNING_RUN] [MONITORING_RUN]
 
 RUN is the folder of a training run on a laptop whose endpoint had a live version before, such as the second run of
-`make demo`; TUNING_RUN that of a tuning run. A page that the runs do not have keeps its picture.
+`make demo`; TUNING_RUN that of a tuning run, MONITORING_RUN that of a run of monitoring. A page that the runs do not
+have keeps its picture.
 """
 
 import sys
@@ -24,6 +25,7 @@ PICTURES = {
     "attention": ("reports/train.attention.html", DESKTOP),
     "corpus": ("reports/tokenize.html", DESKTOP),
     "tuning": ("reports/tune.html", DESKTOP),
+    "monitoring": ("reports/monitor.html", DESKTOP),
 }
 
 

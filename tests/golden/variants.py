@@ -67,6 +67,7 @@ VARIANTS = {
     "batch": Variant("batch"),
     "tuning": Variant("tuning"),
     "monitoring": Variant("monitoring"),
+    "release": Variant("release"),
     "training-kubeflow": Variant("training", "kubeflow", KUBEFLOW),
     "training-vertex": Variant("training", "vertex", VERTEX),
     "tuning-vertex": Variant("tuning", "vertex", VERTEX),

@@ -16,11 +16,13 @@ CALLER = "caller"
 # https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/testIamPermissions
 # https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/testIamPermissions
 # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/testIamPermissions
+# https://cloud.google.com/bigquery/docs/reference/rest/v2/tables/testIamPermissions
 ASKED = {
     "project": re.compile(r"POST /v3/(projects/[^/:]+):testIamPermissions"),
     "bucket": re.compile(r"GET /storage/v1/b/([^/]+)/iam/testPermissions"),
     "repository": re.compile(r"POST /v1/(projects/[^/]+/locations/[^/]+/repositories/[^/:]+):testIamPermissions"),
     "account": re.compile(r"POST /v1/projects/-/serviceAccounts/([^/:]+):testIamPermissions"),
+    "table": re.compile(r"POST /bigquery/v2/(projects/[^/]+/datasets/\w+/tables/\w+):testIamPermissions"),
     "secret": re.compile(r"POST /v1/(projects/[^/]+/secrets/[^/:]+):testIamPermissions"),
 }
 # https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
@@ -31,6 +33,7 @@ FAMILIES = {
     "repository": ("artifactregistry.",),
     "account": ("iam.",),
     "secret": ("secretmanager.",),
+    "table": ("bigquery.tables.",),
 }
 
 

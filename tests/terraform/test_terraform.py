@@ -17,6 +17,8 @@ FILES = sorted((ROOT / "terraform").glob("*.tf"))
 # Arguments of every resource: https://developer.hashicorp.com/terraform/language/meta-arguments
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "dynamic"}
 NEEDS = {"var.dataflow": "dataflow", "var.triggers": "triggers", "var.webhook": "webhook"}
+NEEDS |= {"var.monitoring": "monitoring", "var.cloud_monitoring": "cloud-monitoring"}
+NEEDS |= {"var.log_dataset != null && var.monitoring": "monitoring"}
 NEEDS |= {"length(var.bigquery_datasets) > 0": "bigquery", "var.log_dataset != null": "log"}
 NEEDS |= {"var.encryption_key != null": "key", "var.encryption_key != null && var.dataflow": "key dataflow"}
 CONDITION = r"(?:var\.\w+|length\(var\.\w+\) > 0)(?: != null)?(?: && var\.\w+)?"
@@ -152,9 +154,19 @@ def test_terraform_grants_the_roles_that_doctor_asks_for_and_no_others() -> None
     assert sorted(found) == sorted(map(key, grants()))
 
 
+def test_a_role_that_two_parts_need_is_granted_once() -> None:
+    # Terraform refuses a map with a key twice: the roles of one identity on one resource are its keys.
+    for on, name in LOCALS.items():
+        (value,) = (block[name] for block in parsed()["locals"] if name in block)
+        found = [(identity, role) for identity, _, role, _ in granted(on, name)]
+        for identity, role in found:
+            if found.count((identity, role)) > 1:
+                assert "distinct(concat(" in str(value[identity]), f"{name}: {identity} {role}"
+
+
 def test_the_documentation_lists_each_role_with_what_fails_without_it() -> None:
     page = (ROOT / "docs" / "vertex.md").read_text(encoding="utf-8")
-    rows = re.findall(r"(?m)^\| ([\w-]+) \| `(roles/[\w.]+)` \| ([\w ]+?)(?: \(([\w ]+)\))? \| (.+) \|$", page)
+    rows = re.findall(r"(?m)^\| ([\w-]+) \| `(roles/[\w.]+)` \| ([\w ]+?)(?: \(([\w -]+)\))? \| (.+) \|$", page)
     names = {
         "account runs": "runs",
         "account dataflow": "dataflow",
@@ -200,6 +212,6 @@ def test_apis_of_what_is_optional_are_enabled_with_it() -> None:
         ("var.triggers", "eventarc"),
         ("var.webhook", "secretmanager"),
         ("var.encryption_key != null", "cloudkms"),
-        ("var.log_dataset != null", "bigquery"),
+        (r"var.monitoring \|\| var.log_dataset != null", "bigquery"),
     ):
         assert re.search(rf"{condition} \? \[[^\]]*{service}\.googleapis\.com", value), service

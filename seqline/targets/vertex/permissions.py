@@ -20,19 +20,25 @@ if TYPE_CHECKING:
     from seqline.configuration import Configuration
 
 CALLER = "schedule"
+MONITORING = "monitoring"
 DATA = ("data", "valid_data", "test_data", "feedback")
 DOCKER = re.compile(r"^(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
 KFP = re.compile(r"^https://(?P<location>[a-z0-9-]+)-kfp\.pkg\.dev/(?P<project>[^/]+)/(?P<name>[^/]+)")
-LOG = re.compile(r"^bq://([^.]+)\.(\w+)")
+# PROJECT.DATASET, and the table, which Vertex AI calls request_response_logging unless it is named:
+# `PredictRequestResponseLoggingConfig.bigquery_destination` of google.cloud.aiplatform_v1.
+LOG = re.compile(r"^bq://([^.]+)\.(\w+)(?:\.(\w+))?$")
+TABLE = "request_response_logging"
 SECRET = re.compile(r"^(projects/[^/]+/secrets/[^/]+)")
 # https://cloud.google.com/resource-manager/reference/rest/v3/projects/testIamPermissions, and the same verb of:
 # storage/docs/json_api/v1/buckets/testIamPermissions, artifact-registry/docs/reference/rest,
-# iam/docs/reference/rest/v1/projects.serviceAccounts, secret-manager/docs/reference/rest.
+# iam/docs/reference/rest/v1/projects.serviceAccounts, secret-manager/docs/reference/rest,
+# bigquery/docs/reference/rest/v2/tables/testIamPermissions (a dataset has no such verb).
 HOSTS = {
     "project": "https://cloudresourcemanager.googleapis.com/v3/projects/{}:testIamPermissions",
     "bucket": "https://storage.googleapis.com/storage/v1/b/{}/iam/testPermissions",
     "repository": "https://artifactregistry.googleapis.com/v1/{}:testIamPermissions",
     "account": "https://iam.googleapis.com/v1/projects/-/serviceAccounts/{}:testIamPermissions",
+    "log": "https://bigquery.googleapis.com/bigquery/v2/{}:testIamPermissions",
     "secret": "https://secretmanager.googleapis.com/v1/{}:testIamPermissions",
 }
 IMPERSONATION = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken"
@@ -89,17 +95,27 @@ def setting_of(configuration: "Configuration") -> Setting:
     if vertex.dataflow is not None:
         found.needs.add("dataflow")
         found.accounts["dataflow"] = vertex.dataflow.service_account or vertex.service_account
-    if any(map(is_query, data)):
-        found.needs.add("bigquery")
     if configuration.triggers:
         found.needs.add("triggers")
         accounts = {one.account(vertex.project) for one in configuration.triggers.values()}
         found.accounts["trigger"] = accounts.pop() if len(accounts) == 1 else ""
     if vertex.encryption_key:
         found.needs.add("key")
-    log = LOG.match(str(_section(values, "serving").get("log_table") or ""))
-    if log and log[1] != vertex.project:
+    monitoring = _monitored(configuration, values)
+    monitoring_section = _section(monitoring, "monitoring")
+    log_table = LOG.match(str(_section(values, "serving").get("log_table") or ""))
+    if log_table and log_table[1] != vertex.project:
         found.needs.add("log")
+    requests = str(monitoring_section.get("requests") or "")
+    if monitoring and (not requests or requests.startswith("bq://")):
+        found.needs.add("monitoring")
+    if monitoring_section.get("cloud_monitoring"):
+        found.needs.add("cloud-monitoring")
+    retraining = _section(_section(monitoring, "retraining"), "parameters")
+    data += [str(retraining.get(name) or "") for name in DATA]
+    log = LOG.match(requests) or log_table
+    if any(map(is_query, data)):
+        found.needs.add("bigquery")
     secrets = [match[1] for one in webhooks if (match := SECRET.match(str(one)))]
     if secrets:
         found.needs.add("webhook")
@@ -113,10 +129,20 @@ def setting_of(configuration: "Configuration") -> Setting:
         "templates": _templates(vertex.repository, vertex.project, vertex.location),
         "secret": sorted(set(secrets)),
         "key": [vertex.encryption_key] if vertex.encryption_key else [],
-        "log": [f"{log[1]}.{log[2]}"] if log else [],
+        "log": [f"projects/{log[1]}/datasets/{log[2]}/tables/{log[3] or TABLE}"] if log else [],
         **{name: [address] for name, address in found.accounts.items() if address},
     }
     return found
+
+
+def _monitored(configuration: "Configuration", values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the pipeline `monitoring`, here or in a schedule; none if it does not run."""
+    if configuration.pipeline == MONITORING:
+        return {"monitoring": {}, **values}
+    for schedule in configuration.schedules.values():
+        if schedule.target == "vertex" and schedule.pipeline == MONITORING:
+            return {"monitoring": {}, **schedule.parameters}
+    return {}
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -176,6 +202,15 @@ class Permissions:
             return
         asked = [(grant, resource) for grant in wanted for resource in self.setting.resources.get(grant.resource, ())]
         without = 0
+        for grant in wanted:
+            if grant.resource == "log" and not self.setting.resources.get("log"):
+                without += 1
+                message = (
+                    f"{grant.role} on the log of requests cannot be asked for: serving.log_table and "
+                    "monitoring.requests are empty, and Vertex AI names a new dataset itself"
+                )
+                advice = f"without it {grant.fails}; set serving.log_table, or grant the role on Vertex AI's dataset"
+                yield Answer(identity, account, "unknown", message, advice)
         for grant, resource in asked:
             advice = f"without it {grant.fails}; {_command(grant, resource, account)}"
             try:
@@ -204,9 +239,6 @@ class Permissions:
                 )
                 number = f"$(gcloud projects describe {project} --format='value(projectNumber)')"
                 command = _command(grant, resource, account.replace("PROJECT_NUMBER", number))
-                if grant.resource == "log":
-                    # No command of gcloud grants a role on a dataset.
-                    command = f"whoever owns the dataset {resource} grants it, or terraform/ does (log_dataset)"
                 yield Answer(identity, account, "unknown", message, f"without it {grant.fails}; {command}")
 
     def _session(self, account: str) -> Any:
@@ -248,12 +280,23 @@ class Permissions:
 
 def _named(on: str, resource: str) -> str:
     kinds = {"project": "project", "bucket": "bucket", "data": "bucket", "images": "repository"}
-    kinds |= {"templates": "repository", "secret": "secret", "log": "dataset", "key": "key"}
+    kinds |= {"templates": "repository", "secret": "secret", "key": "key"}
+    if on == "log":
+        return f"dataset {_dataset(resource)}"
     return f"{kinds.get(on, 'service account')} {resource.rpartition('/')[2]}"
 
 
+def _dataset(log: str) -> str:
+    """PROJECT.DATASET of projects/PROJECT/datasets/DATASET/tables/TABLE."""
+    _, project, _, dataset, *_ = log.split("/")
+    return f"{project}.{dataset}"
+
+
 def _command(grant: Grant, resource: str, account: str) -> str:
-    """The command of gcloud that grants a role."""
+    """The command of gcloud that grants a role, or who grants it."""
+    if grant.resource == "log":
+        # No command of gcloud grants a role on a dataset.
+        return f"whoever owns the dataset {_dataset(resource)} grants it, or terraform/ does (log_dataset)"
     words = {
         "project": "projects add-iam-policy-binding {}",
         "bucket": "storage buckets add-iam-policy-binding gs://{}",

@@ -34,8 +34,8 @@ class Grant:
         role: Its name, such as roles/aiplatform.user.
         permissions: Those of the role that Seqline uses.
         fails: What fails without it.
-        needs: The parts of the configuration that together need it, of dataflow, bigquery, triggers, webhook, log and
-            key; empty for always.
+        needs: The parts of the configuration that together need it, of dataflow, bigquery, triggers, webhook, log, key,
+            monitoring and cloud-monitoring; empty for always.
     """
 
     identity: str

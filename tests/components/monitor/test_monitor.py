@@ -1,6 +1,7 @@
 """Monitor: figures of a window, evidence from window to window, and alarms."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from seqline.artifacts.monitoring import Monitoring, RuleState
 from seqline.components.collect.stage import collect
+from seqline.components.monitor import stage as monitor_stage
 from seqline.components.monitor.options import Options
 from seqline.components.monitor.stage import monitor
 from seqline.errors import UserError
@@ -96,6 +98,50 @@ def test_the_same_window_again_changes_nothing(live: Path) -> None:
     again = watch(live, 0, name="again")
     assert again.rules == first.rules
     assert contents(live / "samples" / "monitoring") == state
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+def test_two_runs_within_a_second_at_the_turn_of_the_hour_leave_each_window_its_state(
+    live: Path, later_first: bool
+) -> None:
+    log(live, 0, texts(300, seed=1))
+    watch(live, 0)
+    log(live, 1, texts(300, seed=2, first=UNLIKE))
+    # A window ends at the last full hour that is five minutes ago.
+    moments = ["2026-11-03T00:04:59+00:00", "2026-11-03T00:05:00+00:00"]
+    folders = [live.parent / moment for moment in moments]
+    for folder, moment in zip(folders, moments, strict=True):
+        collect(str(live), folder / "window", now=moment)
+    options = Options(rules=[TOKENS])
+    for folder in reversed(folders) if later_first else folders:
+        monitor(folder / "window", folder / "monitoring", folder / "report.html", options)
+    windows = live / "samples" / "monitoring" / "windows"
+    states = {path.name: json.loads(path.read_text()) for path in windows.iterdir()}
+    assert sorted(states) == ["20261102T000000Z.json", "20261102T230000Z.json", "20261103T000000Z.json"]
+    # Both begin where the first window ended, so the next one continues the longer of them, and nothing counts twice.
+    assert {one["start"] for name, one in states.items() if name > "20261102T1"} == {"2026-11-02T00:00:00+00:00"}
+    following = collect(str(live), live.parent / "next", now=end_of(2))
+    assert (following.start, following.end) == ("2026-11-03T00:00:00+00:00", "2026-11-04T00:00:00+00:00")
+
+
+def test_two_runs_of_a_window_at_a_time_leave_one_state(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(live, 0, texts(300, seed=1, first=UNLIKE))
+    windows = live / "samples" / "monitoring" / "windows"
+    written: list[Any] = []
+
+    def overtaken(*given: Any) -> Any:
+        """Before the first run writes its state, a second one does everything, and has found more requests."""
+        if not written:
+            written.append(None)
+            log(live, 0, texts(5, seed=2), latency_ms=1.0)
+            watch(live, 0, name="second")
+            written.extend(path.read_text() for path in windows.iterdir())
+        return given
+
+    monkeypatch.setattr(monitor_stage, "write_report", overtaken)
+    found = watch(live, 0)
+    assert found.retrains
+    assert [path.read_text() for path in windows.iterdir()] == written[1:]
 
 
 def test_a_window_without_requests_is_said_and_is_no_alarm(live: Path) -> None:

@@ -1,5 +1,7 @@
 """The page of monitoring."""
 
+import html
+import re
 from pathlib import Path
 
 from seqline.components.collect.stage import collect
@@ -23,7 +25,6 @@ def test_the_page_shows_alarms_slices_and_stored_texts_that_are_furthest_from_tr
     shown = page(live, 0, 80)
     furthest = shown[shown.index("Texts furthest from training") :]
     assert furthest.index("&lt;b&gt;strange&lt;/b&gt;") < furthest.index("usual text")
-    assert "proven to be above 0.03. The rule asks for a retraining." in shown
     assert "Slice chat" in shown
     assert "Texts by length in tokens" in shown
     assert "http" not in shown.replace("http-equiv", "")
@@ -32,3 +33,51 @@ def test_the_page_shows_alarms_slices_and_stored_texts_that_are_furthest_from_tr
     assert "no requests" in empty
     # Texts are shown only where they are stored.
     assert "Texts furthest from training" not in empty
+
+
+def text(page: str) -> str:
+    """What a person reads, without markup."""
+    body = page[page.index("<body>") :]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_the_top_row_says_alarms_of_rules_drift_window_and_version(tmp_path: Path) -> None:
+    live = endpoint(tmp_path, reference())
+    log(live, 0, texts(200, seed=1))
+    calm = text(page(live, 0, 200))
+    assert "demo: no alarm" in calm
+    assert re.search(r"Rules in alarm 0 of 11 \d compared, \d without data Texts unlike training ✓ No 0 rules", calm)
+    assert "Window 24 hours 2026-11-01 00:00 to 2026-11-02 00:00 UTC Live version 1 since 2026-10-01 00:00" in calm
+    log(live, 1, texts(200, seed=2, first=200))
+    drift = text(page(live, 1, 200))
+    (alarms, rules), *_ = re.findall(r"demo: (\d+) of (\d+) rules in alarm", drift)
+    assert (int(alarms) > 1, rules) == (True, "11")
+    assert f"Rules in alarm {alarms} of {rules} {alarms} new, 0 of earlier windows Texts unlike training ! Yes" in drift
+    assert "Retraining Asked for by 2 rules" in drift
+    # Alarms come first, with what they compare, their limit and what follows.
+    assert drift.index("Alarms") < drift.index("Other rules") < drift.index("Figures")
+    row = "Texts unlike the training corpus compared with training ✗ new alarm asks for a retraining"
+    assert re.search(rf"{row} \+9\d\.\d\d points above \+3\.00 points", drift)
+    standing = text(page_of_quiet_day(live))
+    assert "earlier windows Texts unlike training ! Yes" in standing
+    assert "✗ alarm since 2026-11-03 00:00, asks for a retraining" in standing
+
+
+def page_of_quiet_day(live: Path) -> str:
+    log(live, 2, texts(30, seed=3, first=200))
+    return page(live, 2, 30)
+
+
+def test_every_figure_has_its_unit_its_direction_and_training_in_its_chart(tmp_path: Path) -> None:
+    live = endpoint(tmp_path, reference())
+    log(live, 0, texts(50, seed=1))
+    shown = text(page(live, 0, 50))
+    for row in (
+        "Distance of the token frequencies ↓ distance, 0 to 1 0.",
+        "Unknown tokens ↓ share of the tokens 0.00%",
+        "Probability of the output per token ↑ mean, 0 to 1 0.607",
+        "95th percentile of the latency in ms ↓ 20 ms",
+    ):
+        assert row in shown
+    assert "↑ higher is better, ↓ lower is better." in shown
+    assert f"seqline run --pipeline monitoring --set endpoint={live}" in shown

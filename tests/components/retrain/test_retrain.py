@@ -1,16 +1,23 @@
 """Retrain: when an alarm starts a run, when it does not, and that it starts one only."""
 
+import contextlib
 import gzip
 import json
-from dataclasses import replace
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqline.artifacts.monitoring import MONITORING, WINDOW, Monitoring, RuleState, Window
 from seqline.artifacts.reference import REFERENCE
 from seqline.artifacts.retraining import Attempt, Retraining
+from seqline.components.retrain import stage
 from seqline.components.retrain.new_pairs import count_rows
 from seqline.components.retrain.options import Options
 from seqline.components.retrain.stage import Attempts, retrain, run_name
@@ -41,6 +48,9 @@ class Started:
             raise UserError("the answer was lost")
         return replace(attempt, id="7")
 
+    def where(self, attempt: Attempt) -> str:
+        return ""
+
     def runs(self, attempt: Attempt) -> bool:
         return self.running and attempt.run in self.names
 
@@ -53,6 +63,10 @@ def service() -> Started:
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
     """What collect and monitor wrote: an alarm, and a corpus of 4000 rows."""
+    return write_artifacts(tmp_path)
+
+
+def write_artifacts(tmp_path: Path) -> Path:
     window = Window(
         "demo", "2026-11-01T00:00:00+00:00", END, 24, "1", "f1", "2026-10-01T00:00:00+00:00",
         str(tmp_path / "samples"), str(tmp_path / "state"), 100,
@@ -66,7 +80,9 @@ def artifacts(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(artifacts: Path, service: Started, day: int = 1, end: str = "", **options: Any) -> Retraining:
+def start(
+    artifacts: Path, service: Started, day: int = 1, end: str = "", owner: str = "", now: str = "", **options: Any
+) -> Retraining:
     if end:
         content = Monitoring.read(artifacts / "monitored" / MONITORING)
         window = replace(content.window, end=end)
@@ -74,7 +90,7 @@ def start(artifacts: Path, service: Started, day: int = 1, end: str = "", **opti
         replace(content, window=window).write(artifacts / "monitored" / MONITORING)
     chosen = Options(**{"parameters": {"data": str(artifacts / "pairs.tsv")}, **options})
     paths = artifacts / "window", artifacts / "monitored", artifacts / "retraining"
-    return retrain(*paths, options=chosen, now=end_of(day), starter=service)
+    return retrain(*paths, address=owner, options=chosen, now=now or end_of(day), starter=service)
 
 
 def test_an_alarm_starts_one_run_with_its_reason(artifacts: Path, service: Started) -> None:
@@ -109,12 +125,173 @@ def test_two_runs_of_monitoring_that_count_alike_name_one_run() -> None:
     assert run_name("demo", "state", 3).islower()
 
 
-def test_another_run_of_monitoring_that_was_faster_is_noticed(artifacts: Path) -> None:
-    attempts = Attempts(str(artifacts / "state"))
-    one = Attempt(1, END, "one", end_of(1), "because")
-    attempts.write(one)
-    with pytest.raises(UserError, match="another run of monitoring started one meanwhile; nothing was started twice"):
-        attempts.write(replace(one, run="two"))
+class Unnamed(Started):
+    """A service such as Kubeflow, on which several runs may have one name: another run may come between."""
+
+    def __init__(self, between: Callable[[], Any] = lambda: None) -> None:
+        super().__init__()
+        self.between = between
+
+    def start(self, attempt: Attempt, options: Options) -> Attempt:
+        between, self.between = self.between, lambda: None
+        known = attempt.run in self.names
+        between()
+        if not known:
+            self.names.append(attempt.run)
+        return replace(attempt, id="7")
+
+
+def test_of_two_runs_of_monitoring_within_a_second_one_starts_the_run(artifacts: Path) -> None:
+    others: list[Retraining] = []
+    service = Unnamed(lambda: others.append(start(artifacts, service, owner="second")))
+    first = start(artifacts, service, owner="first")
+    assert first.started
+    assert service.names == [first.run]
+    (second,) = others
+    assert not second.started
+    assert second.outcome == f"Another run of monitoring is starting the run {first.run} for this window."
+    assert (
+        start(artifacts, service, owner="third").outcome == f"The run {first.run} was started for this window before."
+    )
+
+
+@pytest.mark.parametrize("end", ["", "2026-11-02T01:00:00+00:00"], ids=["one window", "at the turn of the hour"])
+def test_a_run_that_is_overtaken_before_it_writes_starts_nothing(
+    artifacts: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    service = Unnamed()
+    service.running = True
+    counts, overtaking = stage.count_new_pairs, [lambda: start(artifacts, service, owner="second", end=end)]
+
+    def count(*given: Any) -> int:
+        if overtaking:
+            overtaking.pop()()
+        return counts(*given)
+
+    monkeypatch.setattr(stage, "count_new_pairs", count)
+    made = start(artifacts, service, owner="first", cooling_days=0)
+    (run,) = service.names
+    (attempt,) = Attempts(str(artifacts / "state")).read()
+    assert (attempt.run, attempt.owner) == (run, "second")
+    expected = f"No run was started: the retraining {run} still runs."
+    assert made.outcome == (expected if end else f"The run {run} was started for this window before.")
+
+
+def test_a_run_of_another_window_that_is_being_started_counts_as_running(artifacts: Path) -> None:
+    others: list[Retraining] = []
+    later = "2026-11-02T01:00:00+00:00"
+    service = Unnamed(lambda: others.append(start(artifacts, service, owner="second", end=later, cooling_days=0)))
+    first = start(artifacts, service, owner="first")
+    assert service.names == [first.run]
+    assert others[0].outcome == (
+        f"No run was started: another run of monitoring is starting the retraining {first.run}."
+    )
+
+
+def test_a_run_of_monitoring_that_died_is_taken_over_once_it_had_the_time(artifacts: Path) -> None:
+    dead = Started(lost=1)
+    dead.start = lambda *_: (_ for _ in ()).throw(UserError("killed"))  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="killed"):
+        start(artifacts, dead, owner="first", now="2026-11-02T00:07:00+00:00")
+    service = Unnamed()
+    soon = start(artifacts, service, owner="second", now="2026-11-02T00:16:59+00:00")
+    assert not soon.started
+    assert service.names == []
+    others: list[Retraining] = []
+    service.between = lambda: others.append(start(artifacts, service, owner="third", now="2026-11-02T00:17:01+00:00"))
+    made = start(artifacts, service, owner="second", now="2026-11-02T00:17:00+00:00")
+    assert made.started
+    assert not others[0].started
+    assert service.names == [made.run]
+    # The first one, which only seemed dead, leaves it to the second.
+    assert start(artifacts, service, owner="first", now="2026-11-02T00:18:00+00:00").run == made.run
+    assert service.names == [made.run]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A run of monitoring.
+
+    Attributes:
+        owner: Which one; several calls of one are attempts of its task.
+        minutes: After the call before.
+        dies: Whether it ends before it has started the run, after it, or not at all.
+        between: Calls that come between, when it counts pairs and when it has looked the run up.
+    """
+
+    owner: str
+    minutes: int
+    dies: Literal["", "before", "after"] = ""
+    between: tuple[tuple["Call", ...], tuple["Call", ...]] = ((), ())
+
+
+def calls(depth: int = 2) -> st.SearchStrategy[tuple[Call, ...]]:
+    inner = calls(depth - 1) if depth else st.just(())
+    # What comes between takes less than the time in which a run of monitoring starts a retraining.
+    minutes = st.integers(0, 30) if depth == 2 else st.integers(0, 1)
+    one = st.builds(
+        Call, st.sampled_from("abc"), minutes, st.sampled_from(["", "", "before", "after"]), st.tuples(inner, inner)
+    )
+    return st.lists(one, max_size=3).map(tuple)
+
+
+@settings(max_examples=40)
+@given(calls())
+def test_however_runs_of_monitoring_overlap_or_die_one_run_is_started(plan: tuple[Call, ...]) -> None:
+    started: list[str] = []
+    stack: list[tuple[Call, str]] = []
+    minute = 0
+
+    class Service(Started):
+        def start(self, attempt: Attempt, options: Options) -> Attempt:
+            call = stack[-1][0]
+            known = attempt.run in started
+            if call.dies == "before":
+                raise UserError("killed")
+            run(call.between[1])
+            if not known:
+                started.append(attempt.run)
+            if call.dies == "after":
+                raise UserError("killed")
+            return replace(attempt, id="7")
+
+        def runs(self, attempt: Attempt) -> bool:
+            return attempt.run in started
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        write_artifacts(Path(folder))
+        count = stage.count_new_pairs
+
+        def counted(*given: Any) -> int:
+            run(stack[-1][0].between[0])
+            return count(*given)
+
+        patch.setattr(stage, "count_new_pairs", counted)
+
+        def run(some: tuple[Call, ...]) -> None:
+            nonlocal minute
+            for call in some:
+                minute += call.minutes
+                if any(call.owner == other for _, other in stack):
+                    continue  # one attempt of a task at a time
+                stack.append((call, call.owner))
+                now = f"{datetime(2026, 11, 2, tzinfo=timezone.utc) + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%S%z}"
+                made = None
+                with contextlib.suppress(UserError):
+                    made = start(Path(folder), Service(), owner=call.owner, now=now)
+                stack.pop()
+                assert made is None or not made.started or started
+
+        run(plan)
+    assert len(started) <= 1
+
+
+def test_a_retry_of_the_same_task_waits_for_nobody(artifacts: Path) -> None:
+    service = Started(lost=1)
+    with pytest.raises(UserError, match="lost"):
+        start(artifacts, service, owner="first")
+    assert start(artifacts, service, owner="first").started
+    assert len(service.names) == 1
 
 
 @pytest.mark.parametrize(
@@ -165,7 +342,7 @@ def test_the_run_learns_from_corrections_and_goes_live_where_its_alarm_is_from(
     (pair,) = map(json.loads, file.read_text().splitlines())
     assert (pair["source"], pair["target"]) == ("The dog.", "Der Hund.")
     own = {"data": str(artifacts / "pairs.tsv"), "endpoint": "", "feedback": "mine.jsonl"}
-    start(artifacts, service, parameters=own)
+    start(artifacts, service, day=2, end="2026-11-03T00:00:00+00:00", parameters=own, cooling_days=0)
     assert service.parameters == own
 
 

@@ -10,11 +10,13 @@ import yaml
 from google.cloud.aiplatform_v1 import types
 from kfp import compiler, dsl
 
-from seqline.artifacts.retraining import Attempt
+from seqline.artifacts.monitoring import MONITORING, WINDOW, Monitoring, RuleState, Window
+from seqline.artifacts.retraining import Attempt, Retraining
 from seqline.components.retrain import laptop
 from seqline.components.retrain.kubeflow import Kubeflow
 from seqline.components.retrain.laptop import Laptop, arguments, home_of
 from seqline.components.retrain.options import Options
+from seqline.components.retrain.stage import retrain
 from seqline.components.retrain.vertex import Vertex
 from seqline.errors import UserError
 from tests.stand_ins.kfp_server import KfpServer
@@ -31,7 +33,7 @@ def first() -> None: ...
 
 
 @dsl.pipeline(name="seqline-training")
-def training(data: str = "", epochs: int = 3, reason: str = "") -> None:
+def training(data: str = "", endpoint: str = "", epochs: int = 3, reason: str = "") -> None:
     """One task."""
     first()
 
@@ -84,6 +86,8 @@ def test_vertex_starts_the_template_once_with_the_settings_of_monitoring(
         assert getattr(made, name) == getattr(own, name)
     assert made.runtime_config.gcs_output_directory == "gs://bucket/root"
     assert dict(made.labels) == {"team": "mt", "seqline-retraining": "3"}
+    page = f"https://console.cloud.google.com/vertex-ai/locations/us-central1/pipelines/runs/{ATTEMPT.run}"
+    assert starter.where(ATTEMPT) == f": {page}?project={monitoring.split('/')[1]}"
 
 
 def test_vertex_knows_whether_a_retraining_still_runs(vertex: VertexStandIn, monitoring: str) -> None:
@@ -123,9 +127,56 @@ def test_kubeflow_starts_the_version_once(server: KfpServer, spec: Path, fault: 
     assert starter.start(ATTEMPT, options) == made
     (run,) = server.runs.values()
     assert (run["display_name"], run["run_id"]) == (ATTEMPT.run, made.id)
+    assert starter.where(made) == f"; its id is {run['run_id']}"
     assert run["runtime_config"]["parameters"] == {"epochs": 5, "reason": "It is 0.4."}
     while starter.runs(made):
         pass
+
+
+def test_what_kubeflow_refuses_is_said(server: KfpServer, spec: Path) -> None:
+    starter = Kubeflow(server.url, sleep=lambda _: None)
+    uploaded = starter.client.upload_pipeline(str(spec), "seqline-training")
+    (version,) = server.versions
+    options = Options(template=f"kfp://{uploaded.pipeline_id}/{version}", parameters={"epoch": 5})
+    with pytest.raises(UserError, match=f"^cannot start the run {ATTEMPT.run}: Kubeflow Pipelines answers: .*epoch"):
+        starter.start(ATTEMPT, options)
+
+
+def test_of_two_runs_of_monitoring_within_a_second_one_starts_a_run_on_kubeflow(
+    server: KfpServer, spec: Path, tmp_path: Path
+) -> None:
+    """Kubeflow takes several runs of one name: the second one comes after the first has looked for the name."""
+    window = Window("demo", "2026-11-01T00:00:00+00:00", ATTEMPT.window, 24, "1", "f", "", "", str(tmp_path), 1)
+    alarm = RuleState("rule", "key", "", 20.0, 9.0, 0.4, 0.2, ATTEMPT.window, new=True, then="retrain", reason="It.")
+    for name, record in (("window", window), ("monitored", Monitoring(window, rules=[alarm]))):
+        (tmp_path / name).mkdir()
+        record.write(tmp_path / name / (WINDOW if record is window else MONITORING))
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" * 200)
+    first = Kubeflow(server.url, sleep=lambda _: None)
+    uploaded = first.client.upload_pipeline(str(spec), "seqline-training")
+    (version,) = server.versions
+    options = Options(
+        template=f"kfp://{uploaded.pipeline_id}/{version}", parameters={"data": str(tmp_path / "pairs.tsv")}
+    )
+
+    def run(owner: str, starter: Kubeflow) -> Retraining:
+        paths = tmp_path / "window", tmp_path / "monitored", tmp_path / owner
+        return retrain(*paths, address=f"s3://b/{owner}", options=options, now=ATTEMPT.at, starter=starter)
+
+    looked: list[Any] = []
+    look = first._find
+
+    def find(attempt: Attempt) -> Any:
+        found = look(attempt)
+        if not looked:
+            looked.append(run("second", Kubeflow(server.url, sleep=lambda _: None)))
+        return found
+
+    first._find = find  # type: ignore[method-assign]
+    made = run("first", first)
+    (started,) = server.runs.values()
+    assert (started["display_name"], made.started) == (made.run, True)
+    assert looked[0].outcome == f"Another run of monitoring is starting the run {made.run} for this window."
 
 
 def test_a_laptop_starts_seqline_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +193,9 @@ def test_a_laptop_starts_seqline_run_once(tmp_path: Path, monkeypatch: pytest.Mo
     while starter.runs(ATTEMPT):
         pass
     assert written.read_text() == "unset\n"
-    assert (home / "retrainings" / f"{ATTEMPT.run}.log").is_file()
+    log = home / "retrainings" / f"{ATTEMPT.run}.log"
+    assert log.is_file()
+    assert starter.where(ATTEMPT) == f"; its output is in {log}"
 
 
 def test_the_command_line_of_a_laptop_s_run_is_one_that_seqline_reads(tmp_path: Path) -> None:

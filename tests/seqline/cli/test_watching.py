@@ -36,7 +36,15 @@ def test_a_webhook_that_was_not_notified_is_shown(tmp_path: Path, capsys: pytest
 def test_a_challenger_that_did_not_pass_has_its_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(tmp_path, capsys, decision={"blessed": False, "rules": [RULE]}, metrics={"bleu": {"value": 3.0}})
     assert "Not deployed" in text
-    assert "BLEU 3.00 is below 20." in text
+    assert "  ✗ BLEU 3.00 is below 20.\n" in text
+
+
+def test_each_rule_of_the_gate_is_shown_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    passed = {"passed": True, "reason": "Numbers kept, %: 31.73 meets the limit of at least 20."}
+    text = shown(
+        tmp_path, capsys, decision={"blessed": True, "rules": [passed, RULE]}, metrics={"bleu": {"value": 3.0}}
+    )
+    assert f"Gate: 1 of 2 rules passed\n  ✓ {passed['reason']}\n  ✗ {RULE['reason']}\n" in text
 
 
 def test_every_task_from_the_cache_has_a_line_though_it_has_no_job(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,5 +39,6 @@ def test_a_port_is_free_until_a_program_listens() -> None:
 
 def test_a_web_server_of_another_kind_is_another_program(other: int) -> None:
     assert in_use(other) == (
-        f"port {other} is in use by another program; choose another with --port, or stop that program"
+        f"port {other} is in use by another program; choose another with --port or targets.laptop.port, or stop that "
+        "program"
     )

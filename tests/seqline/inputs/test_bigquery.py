@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import google.auth
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
+from seqline.components.collect.sources import run_query
 from seqline.components.snapshot.stage import snapshot
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
@@ -48,6 +50,18 @@ def test_the_fingerprint_follows_the_rows_and_fetches_none(bigquery: BigQuery, t
     bigquery.results[QUERY] = [*PAIRS[:-1], ("another", "anderes")]
     assert snapshot(QUERY, tmp_path / "three") != first
     assert QUERY not in bigquery.queries
+
+
+def test_a_query_of_a_job_on_vertex_is_a_job_of_its_own_project(
+    bigquery: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the default project is one of Google's, where a query is refused."""
+    first = snapshot(QUERY, tmp_path / "one")
+    monkeypatch.setattr(google.auth, "default", lambda **_: (AnonymousCredentials(), "tenant-project"))
+    monkeypatch.setenv("CLOUD_ML_PROJECT_ID", "my-project")
+    assert snapshot(QUERY, tmp_path / "two") == first
+    start = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    assert len(list(run_query(QUERY, start, start + timedelta(hours=1)))) == len(PAIRS)
 
 
 def test_a_faulty_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ RESOURCES = {
     "images": f"{REPOSITORY}/seqline-images",
     "templates": f"{REPOSITORY}/seqline-templates",
     "secret": "projects/my-project/secrets/hook",
+    "log": "projects/my-project/datasets/mt/tables/requests",
     **ACCOUNTS,
 }
 
@@ -45,7 +46,11 @@ def content(iam: IamStandIn) -> dict[str, Any]:
         "images": {"repository": "us-central1-docker.pkg.dev/my-project/seqline-images"},
         "parameters": {
             "data": "gs://data-bucket/pairs/*.tsv",
-            "serving": {"service_account": ACCOUNTS["serving"]},
+            "serving": {
+                "service_account": ACCOUNTS["serving"],
+                "log_requests": 0.1,
+                "log_table": "bq://my-project.mt.requests",
+            },
             "notification": {"webhooks": ["projects/my-project/secrets/hook/versions/3"]},
         },
         "targets": {
@@ -57,6 +62,13 @@ def content(iam: IamStandIn) -> dict[str, Any]:
                 "service_account": ACCOUNTS["runs"],
                 "dataflow": {"service_account": ACCOUNTS["dataflow"]},
                 "api_endpoint": iam.url,
+            }
+        },
+        "schedules": {
+            "watch": {
+                "cron": "0 6 * * *",
+                "pipeline": "monitoring",
+                "parameters": {"endpoint": "projects/p/e", "monitoring": {"cloud_monitoring": True}},
             }
         },
         "triggers": {"new-pairs": {"objects": "gs://data-bucket/pairs/*.tsv"}},
@@ -75,6 +87,7 @@ def identity_of(name: str) -> str:
 
 
 ASKED = [grant for grant in grants() if grant.identity not in AGENTS and grant.needs != "bigquery"]
+ALL_PARTS = {"dataflow", "triggers", "webhook", "monitoring", "cloud-monitoring"}
 KEY = "projects/keys/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
@@ -108,6 +121,9 @@ def test_each_missing_role_is_named_with_what_fails(iam: IamStandIn, grant: Any)
     assert missing.message.startswith(f"{grant.role} on ")
     assert all(one in missing.message for one in without)
     assert grant.fails in missing.advice
+    if grant.resource == "log":
+        assert "the dataset my-project.mt grants it, or terraform/ does (log_dataset)" in missing.advice
+        return
     assert f"--role={grant.role}" in missing.advice
     assert RESOURCES[grant.resource].removeprefix("projects/") in missing.advice
 
@@ -131,7 +147,7 @@ def test_a_resource_that_does_not_exist_is_named_and_the_others_are_asked_for(ia
 
 def test_only_what_the_configuration_needs_is_asked_for(iam: IamStandIn) -> None:
     vertex = {**content(iam)["targets"]["vertex"], "dataflow": None, "service_account": ""}
-    found = answers(iam, triggers={}, parameters={}, targets={"vertex": vertex})
+    found = answers(iam, triggers={}, schedules={}, parameters={}, targets={"vertex": vertex})
     assert [(one.identity, one.state) for one in found] == [
         ("runs", "unknown"),
         ("serving", "unknown"),
@@ -164,7 +180,7 @@ def test_the_service_agents_that_need_the_key_are_named_with_the_command_that_gr
 )
 def test_a_log_of_requests_in_another_project_needs_a_role_there(iam: IamStandIn, table: str, asked: bool) -> None:
     parameters = {"serving": {"log_requests": 0.1, "log_table": table}}
-    found = [one for one in answers(iam, parameters=parameters) if one.identity == "vertex-agent"]
+    found = [one for one in answers(iam, parameters=parameters, schedules={}) if one.identity == "vertex-agent"]
     assert len(found) == asked
     for one in found:
         assert "it needs roles/bigquery.dataEditor on dataset logs.mt" in one.message
@@ -172,10 +188,45 @@ def test_a_log_of_requests_in_another_project_needs_a_role_there(iam: IamStandIn
 
 
 @pytest.mark.parametrize(
+    ("monitoring", "parts", "asked"),
+    [
+        ({}, {"monitoring"}, "projects/my-project/datasets/mt/tables/requests"),
+        ({"cloud_monitoring": True}, {"monitoring", "cloud-monitoring"}, RESOURCES["log"]),
+        ({"requests": "bq://logs.d"}, {"monitoring"}, "projects/logs/datasets/d/tables/request_response_logging"),
+        ({"requests": "gs://samples/translate"}, set(), RESOURCES["log"]),
+    ],
+)
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_monitoring_needs_roles_for_what_it_reads_and_writes(
+    iam: IamStandIn, monitoring: dict[str, Any], parts: set[str], asked: str, scheduled: bool
+) -> None:
+    parameters = {"monitoring": monitoring, "retraining": {"parameters": {"data": "gs://new-pairs/*.tsv"}}}
+    own = content(iam)
+    if scheduled:
+        own["schedules"]["watch"]["parameters"] = parameters
+    else:
+        own = {**own, "schedules": {}, "pipeline": "monitoring", "parameters": {**own["parameters"], **parameters}}
+    found = setting_of(Configuration.model_validate(own))
+    assert found.needs - {"dataflow", "triggers", "webhook"} == parts
+    assert found.resources["log"] == [asked]
+    assert "new-pairs" in found.resources["data"]
+
+
+def test_a_log_in_a_dataset_that_vertex_names_itself_is_not_called_fine(iam: IamStandIn) -> None:
+    parameters = {**content(iam)["parameters"], "serving": {"log_requests": 0.1}}
+    (found,) = [one for one in answers(iam, parameters=parameters) if one.identity == "runs"]
+    assert found.state == "unknown"
+    assert found.message == (
+        "roles/bigquery.dataViewer on the log of requests cannot be asked for: serving.log_table and "
+        "monitoring.requests are empty, and Vertex AI names a new dataset itself"
+    )
+
+
+@pytest.mark.parametrize(
     ("data", "needs"),
     [
-        ("SELECT source, target FROM d.t", {"dataflow", "bigquery", "triggers", "webhook"}),
-        ("gs://b/x", {"dataflow", "triggers", "webhook"}),
+        ("SELECT source, target FROM d.t", {*ALL_PARTS, "bigquery"}),
+        ("gs://b/x", ALL_PARTS),
     ],
 )
 def test_a_query_needs_the_roles_of_bigquery(iam: IamStandIn, data: str, needs: set[str]) -> None:
@@ -258,6 +309,8 @@ def test_doctor_says_once_that_there_are_no_credentials(
             "runs",
         ),
         ("Permission 'workflows.workflows.get' denied", "roles/workflows.editor", "project"),
+        ("Permission monitoring.timeSeries.create denied", "roles/monitoring.metricWriter", "project"),
+        ("User does not have bigquery.jobs.create permission in project p", "roles/bigquery.jobUser", "project"),
         (
             "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
             "roles/iam.serviceAccountTokenCreator",
