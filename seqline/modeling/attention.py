@@ -66,11 +66,12 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         columns = slice(self.edges[first], self.edges[last])
         scales = self.scales[columns]
-        layer, bias, factors = self.project_in, None, None
+        layer, bias = self.project_in, None
         if layer.use_bias:
             bias = ops.cast(layer.bias[columns] * scales, self.compute_dtype)
-        if layer.adapter is not None and (found := layer.adapter.factors(first, last)):
-            factors = found[0], found[1] * scales
+        factors = None if layer.adapter is None else layer.adapter.factors(first, last)
+        if factors:
+            factors = factors[0], factors[1] * scales
         projected = product(states, ops.cast(layer.kernel[:, columns] * scales, self.compute_dtype), bias, factors)
         parts = ops.split(projected, (columns.stop - columns.start) // self.head_size, axis=-1)
         found = []
