@@ -60,7 +60,7 @@ def test_a_shard_that_was_cut_short_is_not_finished_and_not_joined(tmp_path: Pat
     (shard,) = (tmp_path / "work").glob("*1.jsonl")
     shard.write_bytes(shard.read_bytes()[:-lost])
     assert work.finished() == {0}
-    with pytest.raises(UserError, match=r"shard-00000001\.jsonl is missing or cut short"):
+    with pytest.raises(UserError, match=r"shard-00000001\.jsonl is missing or truncated"):
         work.gather(2, tmp_path / "out.jsonl")
 
 

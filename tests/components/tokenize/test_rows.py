@@ -183,7 +183,10 @@ def test_a_record_without_end_is_a_problem(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(blocks, "LONGEST_RECORD", 5000)
     path = write(tmp_path, "a.csv", b'a,b\nc,"d\n' + b"e,f\n" * 5000)
     (problem,) = read(path)[1].problems
-    assert problem == f"{path}, line 2: the record that begins here is longer than 0 MiB; is a quote in it not closed?"
+    assert (
+        problem
+        == f"{path}, line 2: the record that begins here is longer than 0 MiB; check for a quote that is not closed"
+    )
 
 
 def test_blocks_do_not_cut_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
