@@ -157,8 +157,12 @@ def test_blank_rows_and_sides_are_empty_but_not_malformed(tmp_path: Path) -> Non
         ("a.csv", b"source,target,source\na,b,c\n", "line 1: the header names source more than once"),
         ("a.parquet", parquet(source=["a"], text=["b"]), "no column 'target'"),
         ("a.parquet", parquet(source=["a"], target=[{"en": "b"}]), "name a field of them, such as target.en"),
-        ("a.parquet", parquet(source=[["a"]], target=["b"]), "column 'source' holds list<element: string>, not texts"),
-        ("a.parquet", parquet(source=["a"], target=[7]), "column 'target' holds int64, not texts"),
+        (
+            "a.parquet",
+            parquet(source=[["a"]], target=["b"]),
+            "contains list<element: string>, not texts",
+        ),
+        ("a.parquet", parquet(source=["a"], target=[7]), "contains int64, not texts"),
         ("a.parquet", b"PAR1 and no more", "cannot be read"),
     ],
 )

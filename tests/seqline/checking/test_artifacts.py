@@ -61,7 +61,10 @@ def cut_shard(folder: Path) -> None:
             ["kept is 3", "counts.read is", "fingerprint is"],
         ),
         (edit("manifest.json", counts__train=3), ["counts.kept", "the train shards have"]),
-        (edit("manifest.json", vocabulary_size=20), ["vocabulary_size is 20, but tokenizer.model has", "no token of"]),
+        (
+            edit("manifest.json", vocabulary_size=20),
+            ["vocabulary_size is 20, but tokenizer.model has", "is not in a voc"],
+        ),
         (edit("manifest.json", source_language="tlh-klingon-x"), ["source_language: "]),
         (edit("manifest.json", counts="many"), ["manifest.json cannot be read (counts: "]),
         (write("tokenizer.model", "x"), ["tokenizer.model cannot be read"]),

@@ -74,7 +74,7 @@ def test_a_folder_becomes_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("given", "message"),
     [
         ("my plugin", "--with my plugin: it is not a requirement such as my-plugin==1.2, and there is no folder"),
-        ("./missing", "--with ./missing: it is no requirement"),
+        ("./missing", "--with ./missing: it is not a requirement"),
         ("missing.whl", "--with missing.whl: there is no such wheel"),
     ],
 )
