@@ -63,7 +63,7 @@ def cut_shard(folder: Path) -> None:
         (edit("manifest.json", counts__train=3), ["counts.kept", "the train shards have"]),
         (
             edit("manifest.json", vocabulary_size=20),
-            ["vocabulary_size is 20, but tokenizer.model has", "is not in a voc"],
+            ["vocabulary_size is 20, but tokenizer.model has", "is not in a vocabulary of"],
         ),
         (edit("manifest.json", source_language="tlh-klingon-x"), ["source_language: "]),
         (edit("manifest.json", counts="many"), ["manifest.json cannot be read (counts: "]),
