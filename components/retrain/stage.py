@@ -130,7 +130,7 @@ def _started_before(
             outcome = f"Another run of monitoring is starting the run {same.run} for this window."
             return Retraining(False, same.run, same.reason, outcome)
         same = _start(same, window, options, attempts, starter)
-    outcome = f"The run {same.run} was started for this window before{starter.where(same)}."
+    outcome = f"The run {same.run} was already started for this window{starter.where(same)}."
     return Retraining(True, same.run, same.reason, outcome)
 
 
