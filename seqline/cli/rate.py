@@ -14,7 +14,7 @@ from seqline.cli.options import ConfigOption, HomeOption, JsonOption, at_home
 from seqline.errors import UserError
 from seqline.paths import expanded
 
-app = typer.Typer(help="Compare challenger and champion in a blind human evaluation.", no_args_is_help=True)
+app = typer.Typer(help="Compare two models in a blind human evaluation.", no_args_is_help=True)
 
 
 @app.command()
