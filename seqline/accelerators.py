@@ -62,8 +62,7 @@ def check_machine(machine_type: str, gpu: str, count: int) -> None:
         raise UserError(f"machine_type: {machine_type} has no {gpu}; choose one that begins with {family}")
     if gpu and count and known not in (0, count):
         raise UserError(
-            f"accelerator_count: {machine_type} has {known} {gpu}, not {count}; leave it out, or choose another "
-            "machine_type"
+            f"accelerator_count: {machine_type} has {known} {gpu}, not {count}; omit it, or choose another machine_type"
         )
 
 

@@ -84,7 +84,7 @@ def make_folder(folder: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> UserError:
     return UserError(
         f"user {os.getuid()} cannot write in {folder} ({error.strerror}): give the folder to this user, or choose "
-        f"another one; on Kubeflow see {page('kubeflow.md', 'Training that survives its pod')}"
+        f"another one; on Kubeflow see {page('kubeflow.md', 'Resume training after a lost pod')}"
     )
 
 

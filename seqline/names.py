@@ -13,4 +13,4 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """
     names = sorted(names)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+    return f"did you mean {close[0]!r}?" if close else f"available: {', '.join(names)}"

@@ -5,7 +5,7 @@
 
 It needs kubectl with the cluster as its context, docker or buildah, KFP, KServe and a registry that the cluster pulls
 from. All objects are called seqline-smoke; where one of that name is already there, nothing begins. With --dry-run the
-commands are printed and nothing is done. A server that wants a login gets the token in SEQLINE_SMOKE_TOKEN_FILE.
+commands are printed and nothing is done. A server that requires a login gets the token in SEQLINE_SMOKE_TOKEN_FILE.
 """
 
 import argparse

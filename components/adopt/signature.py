@@ -43,7 +43,7 @@ def find_tensors(model: Path) -> Tensors:
         model: The SavedModel's folder.
 
     Raises:
-        UserError: If there is no SavedModel, or its signature does not take text and return text.
+        UserError: If it is not a SavedModel, or its signature does not take text and return text.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.framework import types_pb2
@@ -52,7 +52,7 @@ def find_tensors(model: Path) -> Tensors:
     file = model / "saved_model.pb"
     if not file.is_file():
         raise UserError(
-            f"{model} holds no SavedModel: saved_model.pb is missing; name the folder that tf.saved_model.save or "
+            f"{model} contains no SavedModel: saved_model.pb is missing; name the folder that tf.saved_model.save or "
             "Keras's model.export wrote"
         )
     saved = saved_model_pb2.SavedModel()
@@ -60,7 +60,7 @@ def find_tensors(model: Path) -> Tensors:
         saved.ParseFromString(file.read_bytes())
         signatures = saved.meta_graphs[0].signature_def
     except (DecodeError, IndexError):
-        raise UserError(f"{file} is damaged: it is no SavedModel; copy or export the model again") from None
+        raise UserError(f"{file} is damaged: it is not a SavedModel; copy or export the model again") from None
     if SIGNATURE not in signatures:
         known = ", ".join(sorted(name for name in signatures if not name.startswith("__"))) or "none"
         raise UserError(

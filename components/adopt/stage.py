@@ -44,8 +44,8 @@ def adopt(
         The content of model.json.
 
     Raises:
-        UserError: If the folder holds no SavedModel, it was changed since snapshot, its signature is another one, or it
-            does not load or answer in a fresh process.
+        UserError: If the folder contains no SavedModel or has changed since snapshot, its signature is another one, or
+            it does not load or answer in a fresh process.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     found = folder_fingerprint(address, "model")

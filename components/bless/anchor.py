@@ -27,7 +27,7 @@ def compare_with_best(pair: EvaluationPair, best: EvaluationPair | None) -> Anch
 def _moves(pair: EvaluationPair, best: str) -> tuple[bool, str]:
     metric = METRICS[HEADLINES[pair.challenger.task]]
     if pair.problem:
-        return False, f"The {best} cannot be measured and stays the best: {pair.problem}."
+        return False, f"The {best} cannot be evaluated and remains the best: {pair.problem}."
     if pair.is_one_model:
         return True, "The challenger is itself the best version so far."
     if pair.champion is None:
@@ -35,9 +35,9 @@ def _moves(pair: EvaluationPair, best: str) -> tuple[bool, str]:
     try:
         ours, theirs = pair.challenger_value(metric.name), pair.champion_value(metric.name)
     except UserError as error:
-        return False, f"The {best} stays the best: {error}."
+        return False, f"The {best} remains the best: {error}."
     if ours is None or not (math.isfinite(ours.value) and math.isfinite(theirs.value)):
-        return False, f"The {best} stays the best: {metric.label} is not a number."
+        return False, f"The {best} remains the best: {metric.label} is not a number."
     if ours.value >= theirs.value:  # every headline is better when it is higher
         return True, (
             f"The challenger becomes the best version when it is deployed: {metric.label} {ours.value:.2f} is at least "

@@ -90,7 +90,7 @@ def _unmeasured(
     )
     version = AGAINST[rule.against]
     return RuleResult(
-        text, value.value, None, passed, f"{_capital(version)} cannot be measured ({problem}); {fallback}"
+        text, value.value, None, passed, f"{_capital(version)} cannot be evaluated ({problem}); {fallback}"
     )
 
 
@@ -188,7 +188,7 @@ def _each_slice(rule: Rule, metric: Metric, text: str, pair: EvaluationPair) -> 
                 value = replace(value, low=ends[0], high=ends[1])
             results.append(_limit(rule, metric, text, value, where))
         elif theirs is None or metric.name not in theirs.metrics:
-            reason = f"{metric.label}{where}: {AGAINST[rule.against]} was not measured on this slice."
+            reason = f"{metric.label}{where}: {AGAINST[rule.against]} was not evaluated on this slice."
             results.append(RuleResult(text, value.value, None, False, reason))
         else:
             tested = rule.significance or rule.confident

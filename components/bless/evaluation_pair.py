@@ -22,8 +22,8 @@ class EvaluationPair:
 
     Attributes:
         challenger: Of the model that was just trained.
-        champion: Of the live version; None where there is none, it is the challenger itself, or it cannot be measured.
-        problem: Why an existing champion cannot be measured; empty otherwise.
+        champion: Of the live version; None where there is none, it is the challenger itself, or it cannot be evaluated.
+        problem: Why an existing champion cannot be evaluated; empty otherwise.
         champion_folder: Folder of the champion's evaluation; None without a champion.
         human: Metrics of human evaluation by name.
         human_problem: Why a metric of human evaluation is missing.
@@ -36,7 +36,7 @@ class EvaluationPair:
     problem: str = ""
     champion_folder: Path | None = None
     human: dict[str, MetricValue] = field(default_factory=dict)
-    human_problem: str = "no human evaluation was given"
+    human_problem: str = "there is no human evaluation"
     same: bool = False
     folder: Path | None = None
 

@@ -13,7 +13,7 @@ def _of_the_task(rule: Rule, info: ValidationInfo) -> Rule:
     """Refuses a metric that is not measured for the task, before anything is trained."""
     task = info.data.get("task")
     if task and rule.metric != HEADLINE and task not in find_metric(rule.metric).tasks:
-        raise ValueError(f"{rule.metric} is not measured for task {task}; {HEADLINE} is the task's own metric")
+        raise ValueError(f"{rule.metric} is not available for task {task}; {HEADLINE} is the task's own metric")
     return rule
 
 
@@ -22,6 +22,6 @@ class Options(TaskOption):
 
     gate: list[Annotated[Rule, AfterValidator(_of_the_task)]] = Field(
         [],
-        description='Rules that the challenger must meet, such as {"metric": "bleu", "minimum": 20}; empty for the '
+        description='Rules that the challenger must pass, such as {"metric": "bleu", "minimum": 20}; empty for the '
         "default rules. See docs/gate.md.",
     )

@@ -101,7 +101,7 @@ def _best_state(best: EvaluationPair | None) -> str:
     """Says in words which the best version is, where it has no evaluation of its own."""
     if best is None:
         return "the live version"
-    return "cannot be measured" if best.problem else "the challenger itself" if best.is_one_model else "none"
+    return "cannot be evaluated" if best.problem else "the challenger itself" if best.is_one_model else "none"
 
 
 def _score_row(

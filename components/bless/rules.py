@@ -96,9 +96,9 @@ class Rule(Part):
         smallest = smallest_p_value(self.test)
         yield compared and not directed, f"{name} has no better side: set a minimum or a maximum"
         yield compared and human, f"{self.kind}: {name} compares two models itself: set a minimum or a maximum"
-        yield not compared and self.significance, f"significance goes with margin or gain, not with {self.kind}"
-        yield not compared and self.against != "champion", f"against goes with margin or gain, not with {self.kind}"
-        yield self.kind == "gain" and self.slices, "slices do not go with gain"
+        yield not compared and self.significance, f"significance applies to margin or gain, not to {self.kind}"
+        yield not compared and self.against != "champion", f"against applies to margin or gain, not to {self.kind}"
+        yield self.kind == "gain" and self.slices, "slices cannot be combined with gain"
         yield self.slices and not counted, f"slices: {name} cannot be checked by slice: {where}"
         yield self.significance and not counted, f"significance: {name} cannot be tested: {where}"
         yield (

@@ -28,7 +28,7 @@ def read_files(address: str, fingerprint: str) -> str:
     except Exception as error:  # every file system has its own errors
         raise UserError(f"its files cannot be read: {address}: {error or type(error).__name__}") from error
     if not found:
-        raise UserError(f"its files are gone: {address}")
+        raise UserError(f"its files are missing: {address}")
     if content is None or f"{root}/saved_model.pb" not in found:
         raise UserError(f"its files are incomplete: {address} contains no exported model")
     described = Description.from_json(content.decode("utf-8", errors="replace"), f"{address}/model.json")

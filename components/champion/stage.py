@@ -36,7 +36,7 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponen
     """Looks up the champion and the best version so far, and checks that their files can be read.
 
     Each is in one of three states: there is none, or nothing to measure (it is the challenger itself); another model;
-    or a version that cannot be measured, because it cannot be identified or its files cannot be read. On an endpoint
+    or a version that cannot be evaluated, because it cannot be identified or its files cannot be read. On an endpoint
     without the alias `best` the champion is the best version.
 
     Args:
@@ -49,7 +49,7 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponen
         Both versions.
 
     Raises:
-        UserError: If the challenger's folder holds no model, or Vertex does not answer.
+        UserError: If the challenger's folder holds no model, or Vertex does not respond.
     """
     challenger = ExportedModel(model).read_description().fingerprint
     if not challenger:
@@ -63,7 +63,7 @@ def champion(model: Path, endpoint: str = "", api_endpoint: str = "") -> Opponen
     )
     for name, one in (("the champion", found.champion), ("the best version so far", found.best)):
         which = f"version {one.version}" if one.version else one.standing
-        log.info("%s is %s%s", name, which, f", which cannot be measured: {one.problem}" if one.problem else "")
+        log.info("%s is %s%s", name, which, f", which cannot be evaluated: {one.problem}" if one.problem else "")
     if found.rolled_back:
         log.warning("%s", found.rolled_back)
     return found
@@ -77,7 +77,7 @@ def _read(endpoint: str, api_endpoint: str) -> tuple[State, Mapping[int, Registe
         back_end = open_back_end(endpoint, api_endpoint=api_endpoint)
         return back_end.state(), {known.version: known for known in back_end.versions()}
     except GoogleAPIError as error:
-        raise UserError(f"the Model Registry of {endpoint} does not answer: {error}") from error
+        raise UserError(f"the Model Registry of {endpoint} does not respond: {error}") from error
 
 
 def _opponent(challenger: str, number: int | None, versions: Mapping[int, Registered]) -> Opponent:
@@ -85,7 +85,7 @@ def _opponent(challenger: str, number: int | None, versions: Mapping[int, Regist
         return Opponent(standing="none")
     known = versions.get(number)
     if known is None:
-        return _unmeasurable(number, f"version {number} is served, but its record is gone")
+        return _unmeasurable(number, f"version {number} is served, but its record is missing")
     if not known.fingerprint:
         # It could be this very model, or any other.
         return _unmeasurable(number, f"version {number} cannot be identified: its fingerprint is missing")

@@ -68,16 +68,16 @@ def find_live(endpoint: str, api_endpoint: str = "") -> Live:
     from google.api_core.exceptions import GoogleAPIError
 
     if not endpoint:
-        raise UserError("endpoint is empty: name the endpoint whose traffic is monitored")
+        raise UserError("endpoint is empty: set the endpoint to monitor")
     try:
         back_end = open_back_end(endpoint, api_endpoint=api_endpoint)
         number = back_end.state().champion
         found = next((known for known in back_end.versions() if known.version == number), None)
         samples, deployed = _sampled(back_end)
     except GoogleAPIError as error:
-        raise UserError(f"the endpoint {endpoint} does not answer: {error}") from error
+        raise UserError(f"the endpoint {endpoint} does not respond: {error}") from error
     if number is None or found is None:
-        raise UserError(f"no version is live at the endpoint {endpoint}; deploy one, then monitor its traffic")
+        raise UserError(f"no version is live at the endpoint {endpoint}; deploy one first")
     reference, problem = None, ""
     try:
         reference = read_reference(found.model)
@@ -113,7 +113,7 @@ def read_reference(model: str) -> Reference | None:
         The reference; None if the model has none.
 
     Raises:
-        UserError: If it cannot be read, or is of another tokenizer than the model's, whose token ids mean other tokens.
+        UserError: If it cannot be read, or belongs to another tokenizer than the model's.
     """
     address = f"{model.rstrip('/')}/{REFERENCE}"
     try:
@@ -128,5 +128,5 @@ def read_reference(model: str) -> Reference | None:
         raise UserError(f"{address} cannot be read: {error or type(error).__name__}") from error
     reference = Reference.from_json(text, address)
     if beside and reference.tokenizer not in [hashlib.sha256(content).hexdigest() for content in beside]:
-        raise UserError(f"{address} is of another tokenizer than the model's; export the model again")
+        raise UserError(f"{address} belongs to another tokenizer than the model's; export the model again")
     return reference

@@ -78,7 +78,7 @@ class Files:
         from seqline.artifacts.request_log import REQUESTS
 
         if not REQUESTS.files(self.address):
-            raise UserError(f"there are no sampled requests in {self.address}: turn sampling on ({HINT})")
+            raise UserError(f"there are no sampled requests in {self.address}: turn on sampling ({HINT})")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def run_query(query: str, start: datetime, end: datetime) -> "Iterable[Mapping[s
         return list(open_client().query_and_wait(query, job_config=bigquery.QueryJobConfig(query_parameters=span)))
     except (GoogleAPICallError, GoogleAuthError, OSError) as error:
         message = getattr(error, "message", "") or error
-        raise UserError(f"requests: BigQuery refuses the query, or cannot be reached: {message}") from None
+        raise UserError(f"requests: BigQuery rejected the query, or cannot be reached: {message}") from None
 
 
 def table_of(address: str) -> tuple[str, str, str]:
@@ -198,4 +198,4 @@ def log_of(endpoint: str, requests: str, live: Live) -> Log:
         return BigQuery(address, live, run_query)
     if address:
         return Files(address)
-    raise UserError(f"the requests of {endpoint} are not sampled: turn sampling on, or set monitoring.requests; {HINT}")
+    raise UserError(f"the requests of {endpoint} are not sampled: turn on sampling, or set monitoring.requests; {HINT}")

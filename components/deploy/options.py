@@ -134,8 +134,8 @@ class Options(BaseOptions):
     redact: str = Field(
         "",
         pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?$",
-        description="Function that texts pass before they are stored, as my_package.module:function, from str to str; "
-        "empty for none.",
+        description="Function that is applied to texts before they are stored, as my_package.module:function, "
+        "from str to str; empty for none.",
     )
     sample_folder: str = Field(
         "",
@@ -180,7 +180,7 @@ class Options(BaseOptions):
             return self
         if self.accelerator_type and self.accelerator_type not in MACHINES:
             raise ValueError(
-                f"accelerator_type: Vertex AI does not serve on {self.accelerator_type!r}; there are: "
+                f"accelerator_type: Vertex AI does not serve on {self.accelerator_type!r}; available: "
                 f"{', '.join(MACHINES)}; KServe serves on {KUBERNETES_GPU}"
             )
         with refusing():
@@ -239,7 +239,7 @@ class Options(BaseOptions):
     def _not_on_kserve(self) -> Iterator[Fault]:
         for name, instead in ON_VERTEX.items():
             if self._is_set(name):
-                yield Fault((name,), f"has no effect on KServe; {instead + ', and ' if instead else ''}leave it out")
+                yield Fault((name,), f"has no effect on KServe; {instead + ', and ' if instead else ''}omit it")
         if self.accelerator_type not in ("", KUBERNETES_GPU):
             yield Fault(("accelerator_type",), f"is a GPU of Vertex AI; on KServe write {KUBERNETES_GPU}")
         if self.sample_requests and "://" not in self.sample_folder:
@@ -255,7 +255,7 @@ class Options(BaseOptions):
     def _not_on_vertex(self) -> Iterator[Fault]:
         for name in ON_KSERVE:
             if self._is_set(name):
-                yield Fault((name,), "is an option of KServe and has no effect on Vertex AI; leave it out")
+                yield Fault((name,), "is an option of KServe and has no effect on Vertex AI; omit it")
         if self.sample_requests:
             yield Fault(("sample_requests",), "has no effect on Vertex AI; set log_requests")
         if self.accelerator_type == KUBERNETES_GPU:

@@ -52,7 +52,7 @@ def deploy(
 
     Raises:
         UserError: If the decision does not bless this very model, the live version is another one by now, or the
-            rollout fails; the live version stays live.
+            rollout fails; the live version remains live.
     """
     decided = read_decision(decision)
     fingerprint = ExportedModel(model).read_description().fingerprint

@@ -31,7 +31,7 @@ class Options(TaskOption):
             with refusing():
                 metric = find_metric(name)
             if not metric.counter or self.task not in metric.tasks:
-                raise ValueError(f"metrics: {name} is not measured for task {self.task}")
+                raise ValueError(f"metrics: {name} is not available for task {self.task}")
         return self
 
     @field_validator("terms")

@@ -39,8 +39,8 @@ def evaluate(
       sentences.jsonl   source, reference, output and score of every test sentence
       statistics/       per-sentence counts behind the metrics
 
-    A version that the challenger is compared with may be missing, or may be one that cannot be measured: the evaluation
-    records which, and why, and the gate handles it.
+    A version that the challenger is compared with can be missing, or it cannot be evaluated: the evaluation records
+    which, and why, and the gate handles it.
 
     Args:
         model: The SavedModel's folder, or one in a bucket, such as gs:// or s3://.
@@ -48,10 +48,10 @@ def evaluate(
         evaluation: The folder to write.
         report: The HTML page to write.
         options: Options of evaluation.
-        required: Whether a model that cannot be measured is an error; otherwise the evaluation records the problem.
+        required: Whether a model that cannot be evaluated is an error; otherwise the evaluation records the problem.
         standing: Why there is no model to measure, as the champion stage found: none, same or champion; empty where
             there is one.
-        problem: Why the model cannot be measured, as the champion stage found; empty where it should be.
+        problem: Why the model cannot be evaluated, as the champion stage found; empty where it should be.
         files: Digest of the model's files in a bucket, as the champion stage found them; empty for any.
 
     Returns:
@@ -84,7 +84,7 @@ def evaluate(
         if not local.is_dir() or not any(local.iterdir()):
             if required:
                 raise UserError(f"{model} contains no exported model; export it again")
-            return _record_problem(evaluation, report, absent, direction, f"its files are gone: {model}")
+            return _record_problem(evaluation, report, absent, direction, f"its files are missing: {model}")
         test_set = TestSet(corpus)
         slices = find_slices(test_set, options.terms)  # checks the whole test set before the model is loaded
         try:
@@ -107,7 +107,7 @@ def _standing(text: str) -> Standing:
 
 
 def _record_problem(evaluation: Path, report: Path, absent: Evaluation, direction: str, problem: str) -> Evaluation:
-    log.warning("the version to compare with cannot be measured: %s", problem)
+    log.warning("the version to compare with cannot be evaluated: %s", problem)
     return _write(evaluation, report, replace(absent, problem=problem), direction)
 
 

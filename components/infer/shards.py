@@ -143,7 +143,7 @@ class Work:
                 shard = self._shard(number)
                 counts = self._patiently(partial(self._append, shard, joined, joined.tell()))
                 if counts is None:
-                    raise UserError(f"the shard {shard} is missing or cut short; run again, which predicts it again")
+                    raise UserError(f"the shard {shard} is missing or truncated; run again, which predicts it again")
                 total += counts
         return total
 
@@ -201,7 +201,7 @@ class Work:
                     parts.append((path, offset, sum(map(len, lines)), first_line))
                     offset, first_line = offset + parts[-1][2], first_line + len(lines)
         except DAMAGED as error:
-            raise UserError(f"{name} cannot be read: {error}; is the file complete?") from error
+            raise UserError(f"{name} cannot be read: {error}; check whether the file is complete") from error
         return parts
 
     def _unpack(self, name: str) -> str:

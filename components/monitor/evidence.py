@@ -180,7 +180,11 @@ def _reason(
 ) -> str:
     label = FIGURES[rule.figure].label + (f" of slice {slice_}" if slice_ else "")
     if value is None or measured is None or not compared:
-        return f"{label}: nothing to compare." if not since else f"{label}: in alarm since {since}; nothing to compare."
+        return (
+            f"{label}: there is nothing to compare."
+            if not since
+            else f"{label}: in alarm since {since}; there is nothing to compare."
+        )
     side, meaning = ("above", "increase") if rule.above is not None else ("below", "change")
     what = {"": "", "training": " from training", "previous": " from the previous window"}[rule.against]
     if FIGURES[rule.figure].kind == "distance":

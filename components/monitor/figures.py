@@ -61,7 +61,7 @@ FIGURES = {
         Figure("token_distance", "Distance of the token frequencies", "distance", _BOTH),
         Figure("length_distance", "Distance of the texts' lengths", "distance", _BOTH),
         Figure("output_length_distance", "Distance of the outputs' lengths", "distance", _BOTH),
-        Figure("unusual_texts", "Texts unlike the training corpus", "mean", _ANY),
+        Figure("unusual_texts", "Unusual texts", "mean", _ANY),
         Figure("unknown_share", "Unknown tokens", "mean", _ANY),
         Figure("other_script", "Texts in another script", "mean", _ANY),
         Figure("other_language", "Texts in another language", "mean", _ANY),

@@ -137,7 +137,7 @@ def to_cloud_monitoring(found: Monitoring, api: str = API, anonymous: bool = Fal
 
     named = ENDPOINT.fullmatch(found.window.endpoint)
     if not named:
-        raise UserError(f"cloud_monitoring: {found.window.endpoint} is no endpoint on Vertex AI; use metrics_file")
+        raise UserError(f"cloud_monitoring: {found.window.endpoint} is not an endpoint on Vertex AI; use metrics_file")
     project = found.window.endpoint.split("/")[1]
     series = list(_series(found, project))
     session = authorized_session(anonymous)
@@ -147,12 +147,12 @@ def to_cloud_monitoring(found: Monitoring, api: str = API, anonymous: bool = Fal
             # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/create
             answer = session.post(f"{api}/projects/{project}/timeSeries", json=body, timeout=SECONDS)
         except requests.RequestException as error:
-            raise UserError(f"Cloud Monitoring does not answer: {type(error).__name__}") from None
+            raise UserError(f"Cloud Monitoring does not respond: {type(error).__name__}") from None
         if answer.status_code == 403:
             role = "roles/monitoring.metricWriter"
             raise UserError(f"the run's service account needs the role {role} on project {project}")
         if answer.status_code >= 400:
-            raise UserError(f"Cloud Monitoring answers {answer.status_code}: {answer.text[:300]}")
+            raise UserError(f"Cloud Monitoring returned {answer.status_code}: {answer.text[:300]}")
     return len(series)
 
 

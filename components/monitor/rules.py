@@ -34,7 +34,7 @@ class AlarmRule(Part):
     above: float | None = Field(None, description="An alarm if the figure, or its difference, is above this.")
     below: float | None = Field(None, description="An alarm if the figure, or its difference, is below this.")
     then: Literal["notify", "retrain"] = Field(
-        "notify", description="What an alarm does: it notifies, or it also starts a retraining."
+        "notify", description="What to do in an alarm: notify, or also start a retraining run."
     )
 
     @model_validator(mode="after")
@@ -42,7 +42,7 @@ class AlarmRule(Part):
         with refusing():
             figure = find_figure(self.figure)
         if (self.above is None) == (self.below is None):
-            raise ValueError("a rule needs exactly one of above and below")
+            raise ValueError("a rule needs either above or below")
         if self.against not in figure.against:
             choices = " or ".join(repr(one) for one in figure.against)
             raise ValueError(f"against: {figure.name} is compared with {choices}, not with {self.against!r}")
@@ -51,7 +51,10 @@ class AlarmRule(Part):
         if figure.kind == "percentile" and (self.above is None or self.above <= 0):
             raise ValueError(f"above: {figure.name} needs a limit above 0")
         if figure.kind == "mean" and not self._reachable(figure):
-            raise ValueError(f"{figure.name} is from {figure.least:g} to {figure.most:g}: {self.limit:g} is no limit")
+            raise ValueError(
+                f"{figure.name} is between {figure.least:g} and {figure.most:g}, so the limit {self.limit:g} has no "
+                "effect"
+            )
         return self
 
     def _reachable(self, figure: Figure) -> bool:

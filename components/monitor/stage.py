@@ -53,7 +53,7 @@ def monitor(
     before = states.before(end)
     notes = list(read.notes)
     if before is not None and before.fingerprint != read.fingerprint:
-        notes.append(f"version {read.version} became live since the last window: the evidence begins anew")
+        notes.append(f"version {read.version} became live since the last window: the evidence starts over")
         before = None
     evidence = Evidence(before)
     found = _judged(read, traffic, earlier, evidence, options, notes)
@@ -70,7 +70,7 @@ def monitor(
     write_report(report, found, traffic, before)
     # Last: a run that fails before is repeated with the state that it began with.
     if not states.write(state):
-        log.info("the window that ended at %s was compared before; its state is unchanged", read.end)
+        log.info("the window that ended at %s was already compared; its state is unchanged", read.end)
     publish(found, options)
     log.info("%s", found.headline())
     return found

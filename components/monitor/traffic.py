@@ -47,7 +47,7 @@ class Traffic:
             reference: The training corpus.
 
         Raises:
-            UserError: If a file is missing or cut short.
+            UserError: If a file is missing or truncated.
         """
         return cls(_table(requests), _table(feedback), reference)
 
@@ -244,4 +244,4 @@ def _table(path: Path) -> "pa.Table":
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         detail = str(error).partition("\n")[0]
-        raise UserError(f"{path} is missing or cut short ({detail}); run collect again") from None
+        raise UserError(f"{path} is missing or truncated ({detail}); run collect again") from None

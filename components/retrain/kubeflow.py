@@ -112,7 +112,7 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except (ApiException, HTTPError, OSError) as error:
         message = _answer(error) or getattr(error, "reason", "") or error or type(error).__name__
-        raise UserError(f"cannot {what}: Kubeflow Pipelines answers: {message}") from None
+        raise UserError(f"cannot {what}: Kubeflow Pipelines returned: {message}") from None
 
 
 def _answer(error: Exception) -> str:

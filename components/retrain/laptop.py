@@ -35,7 +35,7 @@ class Laptop:
         try:
             output = file.open("x", encoding="utf-8")
         except FileExistsError:
-            log.info("the run %s was started before", attempt.run)
+            log.info("the run %s was already started", attempt.run)
             return attempt
         with output:
             started = subprocess.Popen(
@@ -107,11 +107,11 @@ def home_of(home: str, address: str) -> Path:
         address: An output of this run: HOME/runs/RUN/TASK/NAME.
 
     Raises:
-        UserError: If the output is in no folder of runs.
+        UserError: If the output is not in a folder of runs.
     """
     if home:
         return expanded(home).absolute()
     found = next((one.parent for one in Path(address).absolute().parents if one.name == RUNS), None)
     if found is None:
-        raise UserError(f"{address} is in no folder of runs: set retraining.home to the folder of a laptop's runs")
+        raise UserError(f"{address} is not in a folder of runs: set retraining.home to the folder of a laptop's runs")
     return found

@@ -13,17 +13,20 @@ class Options(BaseOptions):
     template: str = Field(
         "",
         pattern=r"^(|https?://\S+/sha256:[0-9a-f]{64}|(gs://|/|~)\S+\.ya?ml|kfp://\S+/\S+)$",
-        description="The training pipeline to run, by the address that `seqline upload` printed, which names one "
-        "version permanently; on a laptop a compiled file, or empty to compile it.",
+        description="The training pipeline to run: the address of one version, which `seqline upload` printed; on a "
+        "laptop a compiled file, or empty to compile it.",
     )
     parameters: dict[str, Any] = Field(
-        {}, description='Parameters of the run, such as {"data": "gs://bucket/pairs/*.tsv"}; the rest keep the '
-        "template's defaults."
+        {}, description='Parameters of the run, such as {"data": "gs://bucket/pairs/*.tsv"}; the others have '
+        "the template's defaults."
     )  # fmt: skip
-    cooling_days: float = Field(7.0, ge=0, description="Least time from one retraining to the next, in days.")
-    monthly_budget: int = Field(4, ge=0, description="Most retrainings in 30 days; 0 for none.")
+    cooling_days: float = Field(7.0, ge=0, description="Smallest time between two retraining runs, in days.")
+    monthly_budget: int = Field(4, ge=0, description="Largest number of retraining runs in 30 days; 0 for none.")
     min_new_pairs: int = Field(
-        100, ge=0, description="Fewest new pairs since the live version was trained: rows of the data, and corrections."
+        100,
+        ge=0,
+        description="Smallest number of new pairs since the training of the live version: rows of data, and "
+        "corrections.",
     )
     host: str = Field(
         "", pattern=r"^(https?://\S+)?$", description="Address of the Kubeflow Pipelines API; empty for the cluster's."
@@ -34,5 +37,5 @@ class Options(BaseOptions):
     @classmethod
     def _check_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
         if "reason" in value:
-            raise ValueError("reason is written by monitoring: leave it out")
+            raise ValueError("monitoring sets reason: omit it")
         return value

@@ -91,7 +91,7 @@ def _decided(
 ) -> Retraining:
     reason = reason_of(found)
     if not reason:
-        return Retraining(False, "", "", "No alarm asks for a retraining.")
+        return Retraining(False, "", "", "No alarm requires retraining.")
     known = attempts.read()
     same = next((one for one in known if one.window == window.end), None)
     if same is not None:
@@ -103,11 +103,11 @@ def _decided(
     pairs = count_new_pairs(options.parameters, window, reference)
     if pairs < options.min_new_pairs:
         outcome = (
-            f"No run was started: there are {pairs} new pairs since version {window.version} was trained, fewer than "
-            f"min_new_pairs {options.min_new_pairs}."
+            f"No run was started: there are {pairs} new pairs since the training of version {window.version}, fewer "
+            f"than min_new_pairs {options.min_new_pairs}."
         )
         if not options.parameters.get("data"):
-            outcome += " retraining.parameters names no data, in which rows are counted."
+            outcome += " retraining.parameters has no data, so only corrections count."
         return Retraining(False, "", reason, outcome, pairs)
     number = max((one.number for one in known), default=0) + 1
     run = run_name(window.endpoint, window.state, number)
@@ -130,7 +130,7 @@ def _started_before(
             outcome = f"Another run of monitoring is starting the run {same.run} for this window."
             return Retraining(False, same.run, same.reason, outcome)
         same = _start(same, window, options, attempts, starter)
-    outcome = f"The run {same.run} was started for this window before{starter.where(same)}."
+    outcome = f"The run {same.run} was already started for this window{starter.where(same)}."
     return Retraining(True, same.run, same.reason, outcome)
 
 
@@ -175,22 +175,22 @@ def _refusal(known: list[Attempt], options: Options, now: datetime, starter: Sta
     lately = [one for one, at in started if now - at < MONTH]
     if len(lately) >= options.monthly_budget:
         return (
-            f"No run was started: {len(lately)} retrainings were started in the last 30 days, and monthly_budget is "
-            f"{options.monthly_budget}."
+            f"No run was started: {len(lately)} retraining runs were started in the last 30 days, and monthly_budget "
+            f"is {options.monthly_budget}."
         )
     last = max(started, key=lambda one: one[1], default=None)
     if last is None:
         return ""
     if now - last[1] < timedelta(days=options.cooling_days):
         return (
-            f"No run was started: the last retraining, {last[0].run}, was started at {last[0].at}, less than "
-            f"cooling_days {options.cooling_days:g} ago."
+            f"No run was started: the last retraining run, {last[0].run}, was started at {last[0].at}, less than "
+            f"{options.cooling_days:g} days (cooling_days) ago."
         )
     starting = next((one for one, at in started if not one.started and now - at < STARTING), None)
     if starting:
-        return f"No run was started: another run of monitoring is starting the retraining {starting.run}."
+        return f"No run was started: another run of monitoring is starting the retraining run {starting.run}."
     running = next((one for one, _ in started if starter.runs(one)), None)
-    return f"No run was started: the retraining {running.run} still runs." if running else ""
+    return f"No run was started: the retraining run {running.run} is still running." if running else ""
 
 
 @dataclass

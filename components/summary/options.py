@@ -62,7 +62,7 @@ class NotificationOptions(BaseOptions):
     notifiers: dict[str, dict[str, Any]] = Field(
         {}, description='Notifiers of plugins with their options by name, such as {"pager": {"team": "translation"}}.'
     )
-    only_failures: bool = Field(False, description="Whether only failed runs are notified about.")
+    only_failures: bool = Field(False, description="Whether to notify about failed runs only.")
 
     def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
         """Yields notifiers that are not installed; summarize, which must not fail, notes them instead."""
@@ -79,7 +79,7 @@ class NotificationOptions(BaseOptions):
             if not SECRET.match(one):
                 # The value may be the address, so it is not repeated.
                 raise ValueError(
-                    f"number {number} says where an address is: env:NAME, file:/PATH or projects/P/secrets/NAME; "
-                    "an address itself does not belong here, because everyone who sees the run sees its parameters"
+                    f"number {number} says where an address is: env:NAME, file:/PATH or projects/P/secrets/NAME; an "
+                    "address itself does not belong here, because everyone who can see the run can see its parameters"
                 )
         return webhooks

@@ -60,7 +60,7 @@ def _secret_manager(where: str) -> str:
         role = "roles/secretmanager.secretAccessor"
         raise UserError(f"cannot read {version}: the run's service account needs the role {role} on the secret")
     if response.status_code != 200:
-        raise UserError(f"cannot read {version}: Secret Manager answers {response.status_code}")
+        raise UserError(f"cannot read {version}: Secret Manager returned {response.status_code}")
     try:
         return base64.b64decode(response.json()["payload"]["data"]).decode("utf-8")
     except (ValueError, KeyError, TypeError):

@@ -41,7 +41,7 @@ def post(address: str, message: Mapping[str, Any], deadline: float, key: str = "
         key: Equal in repetitions of a message, for receivers that ignore them.
 
     Raises:
-        Undelivered: If the address is none, the receiver refuses the message, or does not answer in time.
+        Undelivered: If the address is none, the receiver refuses the message, or does not respond in time.
     """
     try:
         parts = urlsplit(address)
@@ -55,7 +55,7 @@ def post(address: str, message: Mapping[str, Any], deadline: float, key: str = "
     body = json.dumps(message, ensure_ascii=False, default=str).encode("utf-8")
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "seqline", "Idempotency-Key": key}
     request = urllib.request.Request(address, body, headers, method="POST")  # noqa: S310 (the scheme is checked)
-    reason = f"{host} did not answer in time"
+    reason = f"{host} did not respond in time"
     for pause in (*PAUSES, None):
         left = deadline - time.monotonic()
         if left <= 0:
@@ -93,10 +93,10 @@ def _attempt(request: urllib.request.Request, host: str, timeout: float) -> tupl
         with error:
             wait = _seconds(error.headers.get("Retry-After", "")) if error.headers else 0.0
         if 300 <= error.code < 400:
-            return False, f"{host} answers {error.code}, a redirect, which is not followed", 0.0
+            return False, f"{host} returned {error.code}, a redirect, which Seqline does not follow", 0.0
         return (
             error.code in RETRIED,
-            f"{host} answers {error.code} {http.client.responses.get(error.code, '')}".strip(),
+            f"{host} returned {error.code} {http.client.responses.get(error.code, '')}".strip(),
             wait,
         )
     except urllib.error.URLError as error:
@@ -104,7 +104,7 @@ def _attempt(request: urllib.request.Request, host: str, timeout: float) -> tupl
         kind = error.reason.strerror if isinstance(error.reason, OSError) else ""
         return True, f"{host} cannot be reached ({kind or type(error.reason).__name__})", 0.0
     except (OSError, http.client.HTTPException) as error:
-        return True, f"{host} does not answer ({type(error).__name__})", 0.0
+        return True, f"{host} does not respond ({type(error).__name__})", 0.0
 
 
 def _seconds(text: str) -> float:

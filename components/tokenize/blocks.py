@@ -90,7 +90,7 @@ class CutFiles(beam.DoFn):
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
         except (*DAMAGED, pa.ArrowException) as error:
-            problem = f"{path} cannot be read after line {line}: {error}; is the file complete?"
+            problem = f"{path} cannot be read after line {line}: {error}; check whether the file is complete"
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[problem]))
 
     def _fields(self, file: int) -> tuple[str, ...]:
@@ -155,7 +155,11 @@ def _whole_records(
             yield rest[:end], lines
             rest, line = rest[end:], line + lines
         elif len(rest) > LONGEST_RECORD:
-            quote = "; is a quote in it not closed?" if form == "csv" and b'"' in rest else "; is this a text file?"
+            quote = (
+                "; check for a quote that is not closed"
+                if form == "csv" and b'"' in rest
+                else "; check whether this is a text file"
+            )
             raise UserError(
                 f"{path}, line {line}: the {'record' if form == 'csv' else 'line'} that begins here is longer than "
                 f"{LONGEST_RECORD >> 20} MiB{quote}"

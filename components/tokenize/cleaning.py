@@ -58,7 +58,9 @@ class CleanBlocks(beam.DoFn):
             if table.num_rows:
                 yield from self._write(table, f"{self.work}/clean-{block.file:05}-{block.offset}-{block.first}")
         except (OSError, pa.ArrowException) as error:
-            tally.problems.append(f"{path} cannot be read after line {block.first}: {error}; is the file complete?")
+            tally.problems.append(
+                f"{path} cannot be read after line {block.first}: {error}; check whether the file is complete"
+            )
         yield beam.pvalue.TaggedOutput("tally", tally)
 
     def _clean(self, rows: Rows, block: Block, tally: Tally) -> pa.Table:

@@ -28,9 +28,11 @@ def check_columns(schema: pa.Schema, fields: tuple[str, ...], path: str) -> None
             raise UserError(f"{path}: no column {name!r} (source_field, …); it has {known}")
         if pa.types.is_struct(kind):
             inner = f"{name}.{kind[0].name}" if kind.num_fields else name
-            raise UserError(f"{path}: column {name!r} holds objects, not texts; name a field of them, such as {inner}")
+            raise UserError(
+                f"{path}: column {name!r} contains objects, not texts; name a field of them, such as {inner}"
+            )
         if not _is_text(kind):
-            raise UserError(f"{path}: column {name!r} holds {kind}, not texts; convert it, or name another column")
+            raise UserError(f"{path}: column {name!r} contains {kind}, not texts; convert it, or name another column")
 
 
 def column_of(table: pa.Table, name: str) -> pa.Array:

@@ -103,7 +103,7 @@ class Options(PairOptions):
             for side in (0, 1):
                 for term in entry[2 * side * (len(entry) == 4) :][:2]:
                     if (side, term.lower()) in seen:
-                        raise ValueError(f"{term!r} is in two pairs; which is its other term?")
+                        raise ValueError(f"{term!r} is in two pairs; remove one of them")
                     seen.add((side, term.lower()))
         return value
 

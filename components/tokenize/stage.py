@@ -140,7 +140,8 @@ def _run(files: list[Input], folder: Path, beam_options: str, options: Options) 
         tally = Tally.from_json((folder / TALLY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"beam_options: the runner finished, and left nothing in {shared}; can its workers write there?"
+            f"beam_options: the runner finished, and left nothing in {shared}; check whether its workers can write "
+            "there"
         ) from None
     (folder / TALLY).unlink()
     return tally

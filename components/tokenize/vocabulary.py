@@ -143,7 +143,7 @@ def given_tokenizer(options: Options) -> bytes:
     elif options.chat:
         raise UserError(
             f"chat: {options.tokenizer} is a file, which has no chat template; set tokenizer to the folder of a "
-            "pretrained checkpoint, or leave chat out"
+            "pretrained checkpoint, or omit chat"
         )
     else:
         return with_prompt(read_model(options.tokenizer), options)

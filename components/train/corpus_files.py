@@ -118,8 +118,8 @@ def _copy(corpus: Corpus, folder: Path) -> None:
     total, free = sum(sizes.values()), shutil.disk_usage(folder).free
     if total > free:
         raise UserError(
-            f"the corpus {corpus.path} has {total / 1e9:.1f} GB, and there is room for {free / 1e9:.1f} GB in "
-            f"{folder.parent}: training copies it to this machine; use a larger disk, or set TMPDIR to a folder of one"
+            f"the corpus {corpus.path} has {total / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free in "
+            f"{folder.parent}, where training copies it; use a larger disk, or set TMPDIR to a folder of one"
         )
     log.info("copying the corpus %s, %.1f MB, to %s", corpus.path, total / 1e6, folder)
     pieces = [(name, first) for name in files for first in range(0, max(sizes[name], 1), RANGE)]
@@ -134,7 +134,7 @@ def _copy(corpus: Corpus, folder: Path) -> None:
         with ThreadPoolExecutor(COPIES) as pool:
             list(pool.map(copy, pieces))
     except OSError as error:
-        full = " (set TMPDIR to a folder with more room)" if error.errno == errno.ENOSPC else ""
+        full = " (set TMPDIR to a folder with more space)" if error.errno == errno.ENOSPC else ""
         raise UserError(f"the corpus {corpus.path} cannot be copied to {folder}: {error}{full}") from error
 
 

@@ -304,7 +304,7 @@ class Options(BaseOptions):
             # Keras 3.15 sums gradients over the replicas inside a condition, which TensorFlow does not trace.
             raise UserError(
                 f"gradient_accumulation_steps is {self.gradient_accumulation_steps}, but {replicas} devices train, "
-                "which cannot accumulate: leave it out and raise batch_tokens, or set devices to one"
+                "which cannot accumulate: omit it and raise batch_tokens, or set devices to one"
             )
 
     @property

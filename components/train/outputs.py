@@ -57,7 +57,7 @@ def write_checkpoint(
             ).write(checkpoint.config)
     except OSError as error:
         raise UserError(
-            f"the checkpoint cannot be written to {output} ({error}); make room and run again: it continues from "
+            f"the checkpoint cannot be written to {output} ({error}); free disk space and run again: it continues from "
             f"{trainer.state.folder}"
         ) from error
 

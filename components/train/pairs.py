@@ -360,7 +360,7 @@ def _read(file: Path, kind: np.dtype[Any], first: int, count: int) -> np.ndarray
     try:
         found = patiently(lambda: np.fromfile(file, kind, count, offset=first * kind.itemsize), file)
     except OSError as error:
-        raise UserError(f"{file} cannot be read ({error}); the corpus must stay as it is while training runs") from None
+        raise UserError(f"{file} cannot be read ({error}); the corpus must not change during training") from None
     if len(found) != count:
-        raise UserError(f"{file} was cut while training read it; tokenize again, and start again to continue")
+        raise UserError(f"{file} was truncated during training; tokenize again, and start again to continue")
     return found

@@ -96,7 +96,7 @@ def recommend_start(manifest: Manifest, minutes: float, peak_flops: float, memor
     family = FAMILIES[task]
     weights = SMALLEST[family]
     if pairs >= ENOUGH:
-        return [f"start from random weights: {pairs:,} pairs are enough to learn {task} from nothing"]
+        return [f"start from random weights: {pairs:,} pairs are enough to learn {task} from scratch"]
     if memory and weights * LORA_BYTES > memory:
         return [f"start from random weights: the smallest {family} checkpoint does not fit into {memory / 1e9:.1f} GB"]
     # A pass forward and backward: 6 operations for each weight and token.

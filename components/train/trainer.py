@@ -144,7 +144,7 @@ class Trainer:
             self.resumed_windows = []
         learned = self._learn()
         if self.finished and self.step < len(self.train_batches):
-            log.info("the %g minutes are used up in the middle of epoch %d", self.options.minutes, self.epoch + 1)
+            log.info("the time limit of %g minutes was reached within epoch %d", self.options.minutes, self.epoch + 1)
         began = self.clock()
         with self._averaged_weights():
             measured = self.model.evaluate(
@@ -328,8 +328,8 @@ class Trainer:
         # No worker proceeds before all have read, so the chief cannot have saved another state by then.
         if len(set(gather(self.model.distribute_strategy, *position))) > 1:
             raise UserError(
-                f"the workers read different working states from {self.state.folder}: checkpoints must be a folder "
-                "that all of them share, such as one of a bucket; or delete the folder to train from the start"
+                f"the workers read different states from {self.state.folder}: checkpoints must be a folder that all of "
+                "them share, such as one of a bucket; or delete the folder to train from the start"
             )
         if saved is None:
             return

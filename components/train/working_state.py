@@ -97,7 +97,7 @@ class WorkingState:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             before = f"{saved[0].name} remains" if saved else "nothing has been saved yet"
-            log.warning("the working state cannot be saved in %s (%s); %s; make room", self.folder, error, before)
+            log.warning("the working state cannot be saved in %s (%s); %s; free disk space", self.folder, error, before)
             return False
         for old in self.files()[FILES:]:
             with contextlib.suppress(OSError):  # it is deleted after the next save

@@ -163,5 +163,5 @@ class Monitoring(Record):
         old = len(self.alarms) - len(new)
         if len(new) > MOST_REASONS + 1:
             new[MOST_REASONS:] = [f"{len(new) - MOST_REASONS} more rules are in alarm."]
-        standing = f" {old} earlier alarm{'s' * (old > 1)} still stand{'s' * (old == 1)}." if old else ""
+        standing = f" {old} earlier alarm{'s' * (old > 1)} {'is' if old == 1 else 'are'} still active." if old else ""
         return " ".join(new) + standing if new else standing.strip()

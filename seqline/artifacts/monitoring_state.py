@@ -43,7 +43,7 @@ class State(Record):
         alarms: Of each rule and slice in alarm, the end of the window that proved it.
     """
 
-    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="delete the folder to begin anew")
+    SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="delete the folder to start over")
 
     start: str
     end: str

@@ -24,7 +24,7 @@ class Opponent:
     Attributes:
         standing: Why there is nothing to measure: there is no such version (none), it is the challenger itself (same),
             or it is the champion, which another task measures; empty if it is another model.
-        problem: Why the version cannot be measured: it cannot be identified, or its files cannot be read; empty if it
+        problem: Why the version cannot be evaluated: it cannot be identified, or its files cannot be read; empty if it
             can.
         version: Its number; empty for none.
         fingerprint: Its model's fingerprint as it was registered.
@@ -47,7 +47,7 @@ class Opponent:
 
     @classmethod
     def from_parameter(cls, value: Mapping[str, Any]) -> "Opponent":
-        """Reads the value of the parameter. A version of which nothing is known cannot be measured.
+        """Reads the value of the parameter. A version of which nothing is known cannot be evaluated.
 
         Args:
             value: The value.

@@ -168,7 +168,7 @@ class RowLog:
                 continue
             try:
                 table = self._read_file(str(address), name, start, end, wanted)
-            except FileNotFoundError:  # deleted to keep the log's size
+            except FileNotFoundError:  # deleted to stay within the size limit
                 continue
             except UserError as error:
                 log.warning("%s", error)
@@ -220,7 +220,8 @@ class RowLog:
         except (pa.ArrowException, OSError) as error:
             detail = f"{error}".partition("\n")[0] or type(error).__name__
             raise UserError(
-                f"{path} was skipped: it is cut short or no file of this log ({detail}); copy it again, or delete it"
+                f"{path} was skipped: it is truncated, or is not a file of this log ({detail}); copy it again, or "
+                "delete it"
             ) from None
 
     def _span(self, name: str) -> "_Span | None":

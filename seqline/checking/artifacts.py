@@ -32,7 +32,7 @@ def check_artifact(kind: str, folder: Path) -> list[str]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not folder.is_dir():
-        return [f"{folder} is no folder"]
+        return [f"{folder} is not a folder"]
     return list(dict.fromkeys(KINDS[kind](folder)))
 
 
@@ -84,7 +84,7 @@ def _checkpoint(folder: Path) -> Iterator[str]:
             make_model(config).load_weights(checkpoint.weights)
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).strip().partition("\n")[0]
-            yield f"{checkpoint.weights} does not fit the model of {checkpoint.config.name}: {reason}"
+            yield f"{checkpoint.weights} does not match the model in {checkpoint.config.name}: {reason}"
 
 
 def _history(file: Path) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _texts(corpus: Corpus, split: Any, count: int) -> Iterator[str]:
             row = json.loads(line)
             wrong = [name for name in ("source", "target") if not isinstance(row.get(name), str)]
         except (ValueError, AttributeError):
-            yield f"{file}, line {number} is no JSON object"
+            yield f"{file}, line {number} is not a JSON object"
             continue
         if wrong:
             yield f"{file}, line {number} has no text {' and no text '.join(wrong)}"
@@ -191,7 +191,7 @@ def _shard(folder: Path, shard: Shard, manifest: Manifest) -> Iterator[str]:
         if found != getattr(shard, f"{name}_tokens"):
             yield f"{file} has {found} {name} tokens, not {getattr(shard, f'{name}_tokens')} as the manifest says"
     if largest >= manifest.vocabulary_size:
-        yield f"{file} has the token {largest}, which is no token of a vocabulary of {manifest.vocabulary_size}"
+        yield f"{file} has the token {largest}, which is not in a vocabulary of {manifest.vocabulary_size}"
 
 
 def _tokenizer(file: Path) -> Generator[str, None, int | None]:

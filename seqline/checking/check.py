@@ -176,7 +176,7 @@ def _unpinned(loaded: Loaded, text: str) -> Iterator[Problem]:
     images = loaded.configuration.images
     used = re.findall(rf"\b{re.escape(images.repository)}/([a-z-]+):", text) if images.digests else []
     for name in sorted(set(used)):
-        message = f"{name} has no digest, though other images have one; a tag that moves makes the cache stale"
+        message = f"{name} has no digest, though other images have one; the cache does not notice if a tag moves"
         yield Problem(message, loaded.where("images", "digests"), "images.digests", warning=True)
 
 
@@ -189,5 +189,5 @@ def _images(loaded: Loaded, target: str) -> Iterator[Problem]:
         message = f"{target} pulls images from a registry; write its host in front of {images.repository}"
         yield Problem(message, loaded.where("images", "repository"), "images.repository")
     if not images.digests:
-        message = "the images are not pinned, and a tag that moves makes the cache stale; set a digest for each image"
+        message = "the images are not pinned, and the cache does not notice if a tag moves; set a digest for each image"
         yield Problem(message, loaded.where("images"), "images.digests", warning=True)

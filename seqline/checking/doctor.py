@@ -137,7 +137,7 @@ def _roles(loaded: Loaded) -> Iterator[Finding]:
     try:
         connection.credentials  # noqa: B018 (found when they are first used)
     except UserError as error:
-        yield Finding("roles", "warning", f"cannot be asked for: {error}")
+        yield Finding("roles", "warning", f"cannot be checked: {error}")
         return
     for answer in Permissions(connection, setting_of(loaded.configuration)).answers():
         subject = f"roles of {answer.identity}"

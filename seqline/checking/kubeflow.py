@@ -64,15 +64,17 @@ def checkpoint_problems(loaded: Loaded, arguments: Mapping[str, Any], pipeline: 
         if not folder and resources is not None and resources.retries:
             field = f"resources.{stage}.retries"
             message = (
-                "a retry starts from the beginning, because the working state ends with the pod; set checkpoints to an "
-                f"address in a bucket, or to a folder in a claim that {FIELD}.pods.{stage}.claims mounts"
+                "a retry starts from the beginning, because the working state is deleted with the pod; set "
+                f"checkpoints to an address in a bucket, or to a folder in a claim that {FIELD}.pods.{stage}.claims "
+                "mounts"
             )
             yield Problem(message, loaded.where("resources", stage, "retries"), field, warning=True)
         if folder and "://" not in folder and not _mounted(settings, stage, folder):
             keys = loaded.source("checkpoints", "kubeflow")
             message = (
-                f"{folder} is in {stage}'s pod and ends with it: write an address in a bucket, or a folder in a claim "
-                f"that {FIELD}.pods.{stage}.claims mounts; see {page('kubeflow.md', 'Training that survives its pod')}"
+                f"{folder} is in {stage}'s pod and is deleted with it: set it to an address in a bucket, or a folder "
+                f"in a claim that {FIELD}.pods.{stage}.claims mounts; see "
+                f"{page('kubeflow.md', 'Resume training after a lost pod')}"
             )
             yield Problem(message, loaded.where(*keys), ".".join(keys))
 
@@ -97,12 +99,12 @@ def findings(connection: Connection, loaded: Loaded) -> Iterator[Finding]:
     users = f"several users, namespace {namespace}" if server.multi_user else "one user"
     way = f"logged in by {connection.login.used}" if connection.login.used else "without a login"
     if server.version is None:
-        said = f"does not say its version ({server.tag})" if server.tag else "does not say its version"
+        said = f"does not report its version ({server.tag})" if server.tag else "does not report its version"
         advice = f"compare its version with the table in {page('kubeflow.md', 'Server requirements')}"
         yield Finding(SERVER, "warning", f"{said}; {users}; {way}", advice)
         return
     yield Finding(SERVER, "ok", f"KFP {server.tag}; {users}; {way}")
     for feature, used in missing(server, loaded.configuration):
-        message = f"KFP {server.tag} lacks {feature.name}, which came with {shown(feature.since)}"
+        message = f"KFP {server.tag} does not support {feature.name}, introduced in {shown(feature.since)}"
         advice = f"upgrade the server to {shown(feature.since)} or later; this one {feature.without}" if used else ""
         yield Finding(SERVER, "error" if used else "warning", message, advice)

@@ -106,7 +106,9 @@ def choose(
         name = name or endpoint_of(configuration, chosen)
         home = home or expanded(configuration.targets.laptop.home)
         if name is None and chosen != "laptop":
-            raise UserError(f"the configuration names no endpoint for {chosen}: set parameters.endpoint, or name one")
+            raise UserError(
+                f"the configuration has no endpoint for {chosen}: set parameters.endpoint, or pass --endpoint"
+            )
     if name and name.startswith(KSERVE):
         return open_back_end(name, on_kserve=_on_kserve(name, address, deploys, config))
     if name and name.startswith("projects/"):
@@ -119,9 +121,9 @@ def choose(
     if not known:
         raise UserError(f"there is no endpoint in {home}; `seqline run --data FILE` creates one")
     if name is None and len(known) > 1:
-        raise UserError(f"there are several endpoints: {', '.join(known)}; name one")
+        raise UserError(f"there are several endpoints: {', '.join(known)}; pass --endpoint")
     if name is not None and name not in known:
-        raise UserError(f"there is no endpoint {name!r}; there are: {', '.join(known)}")
+        raise UserError(f"there is no endpoint {name!r}; available: {', '.join(known)}")
     return open_back_end(str(home.resolve() / "endpoints" / (name or known[0])))
 
 

@@ -7,7 +7,9 @@ import typer
 
 YesOption = Annotated[
     bool,
-    typer.Option("--yes", "-y", envvar="SEQLINE_YES", help="Do not ask for confirmation; scripts are never asked."),
+    typer.Option(
+        "--yes", "-y", envvar="SEQLINE_YES", help="Do not ask for confirmation; commands in scripts never ask."
+    ),
 ]
 
 

@@ -27,7 +27,7 @@ NAME = "demo"
 @examples("seqline demo", "seqline demo --set training.epochs=2", "seqline demo --endpoint none")
 def demo(
     endpoint: Annotated[
-        str, typer.Option(metavar="NAME", help="Name of the local endpoint; none to deploy to no endpoint.")
+        str, typer.Option(metavar="NAME", help="Name of the local endpoint; none to skip the deployment.")
     ] = NAME,
     port: Annotated[int | None, typer.Option(metavar="N", help="Port of the local endpoint.")] = None,
     set_: SetOption = None,

@@ -159,7 +159,7 @@ def traffic(
     registered = [known.version for known in chosen.versions()]
     unknown = [version for version in wanted if version not in registered]
     if unknown:
-        raise UserError(f"there is no version {unknown[0]}; there are: {', '.join(map(str, registered))}")
+        raise UserError(f"there is no version {unknown[0]}; available: {', '.join(map(str, registered))}")
     with chosen.locked():
         chosen.prepare()
         for version in wanted:
@@ -214,10 +214,10 @@ def allow(
         if len(found) != 1:
             listed = ", ".join(f"{one[:12]} ({when})" for one, when in known.items()) or "none"
             raise UserError(
-                f"{fingerprint!r} is not the beginning of exactly one model that was rolled back; there are: {listed}"
+                f"{fingerprint!r} is not the beginning of exactly one model that was rolled back; available: {listed}"
             )
         chosen.mark_rolled_back(found[0], "")
-    _report(name, chosen, f"{found[0][:12]} may be deployed again; run the pipeline to deploy it", as_json)
+    _report(name, chosen, f"{found[0][:12]} can be deployed again; run the pipeline to deploy it", as_json)
 
 
 @app.command()

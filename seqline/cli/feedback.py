@@ -15,7 +15,7 @@ from seqline.errors import UserError
 if TYPE_CHECKING:
     from datetime import datetime
 
-app = typer.Typer(help="Use the corrections and ratings of answers.", no_args_is_help=True)
+app = typer.Typer(help="Export corrections and ratings of answers.", no_args_is_help=True)
 
 
 @app.callback()
@@ -55,8 +55,8 @@ def export(
     address = folder or choose(endpoint, home, config, target, api_endpoint).samples()
     if not address:
         raise UserError(
-            "the endpoint's server takes no feedback: set serving.sample_requests and deploy, or name the samples with "
-            "--folder"
+            "the endpoint's server accepts no feedback: set serving.sample_requests and deploy, or name the samples "
+            "with --folder"
         )
     found = corrections(address, _time(since))
     for message in found.unread:
@@ -82,6 +82,6 @@ def _time(given: str) -> "datetime | None":
         time = datetime.fromisoformat(given)
     except ValueError:
         raise UserError(
-            f"--since {given!r} is no time; write one such as 2026-01-31 or 2026-01-31T12:00:00+00:00"
+            f"--since {given!r} is not a time; write one such as 2026-01-31 or 2026-01-31T12:00:00+00:00"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)

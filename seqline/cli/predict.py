@@ -71,7 +71,7 @@ def predict(
     A line is what ends with LF. Each has one line of output; a text without an answer has an empty one, and an error.
     """
     if stream and (as_json or output):
-        raise UserError("--stream prints the answers as they arrive; leave out --json and --output")
+        raise UserError("--stream prints the answers as they arrive; omit --json and --output")
     chosen = choose(endpoint, home, config, target, api_endpoint, address)
     if not chosen.runs():
         raise UnreachableError(f"{chosen.address()} is not running; `seqline endpoint start` starts it")
@@ -110,7 +110,7 @@ def _stream(chosen: "BackEnd", texts: list[Text], parameters: dict[str, Any]) ->
             for piece in chosen.stream(one.text, parameters) if not problem else ():
                 print(piece, end="", flush=True)
         except RefusedError as error:
-            problem = f"the endpoint refuses it: {error}"
+            problem = f"the endpoint rejected it: {error}"
         print(flush=True)
         if problem:
             print(f"error: {one.where}: {problem}", file=sys.stderr)

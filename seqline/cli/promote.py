@@ -25,7 +25,7 @@ def promote(
     ],
     to: Annotated[
         list[Path],
-        typer.Option("--to", callback=at_home, metavar="PATH", help="Configuration of the other; repeatable."),
+        typer.Option("--to", callback=at_home, metavar="PATH", help="Configuration of the other project; repeatable."),
     ],
     template: Annotated[
         str,
@@ -39,7 +39,7 @@ def promote(
     untested: Annotated[
         bool, typer.Option("--untested", help="Also promote a version with which no run succeeded.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     pipeline: PipelineOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,7 +91,7 @@ def promote(
         shown = {key: value for key, value in asdict(promotion).items() if key != "text"}
         print_json({**shown, "digest": promotion.digest, "reference": made, "copied": copied})
         return
-    same = "the tested bytes" if not promotion.replaced else "the tested bytes but for these addresses:"
+    same = "the tested bytes" if not promotion.replaced else "the tested bytes, except for these addresses:"
     print(f"{reference}\n  {f'run {run} succeeded with it' if run else 'untested'}")
     print(f"{made or promotion.digest}\n  {same}")
     for old_address, new_address in promotion.replaced:
@@ -99,7 +99,7 @@ def promote(
         print(f"    {old_address} -> {new_address}{state}")
     _print("values of runs that differ", promotion.values)
     if promotion.kept:
-        _print(f"settings that stay as tested, whatever {to[-1]} says", promotion.kept)
+        _print(f"settings that remain as tested, although {to[-1]} has other values", promotion.kept)
     if dry_run:
         print("nothing was changed (--dry-run)", file=sys.stderr)
 

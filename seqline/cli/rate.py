@@ -14,7 +14,7 @@ from seqline.cli.options import ConfigOption, HomeOption, JsonOption, at_home
 from seqline.errors import UserError
 from seqline.paths import expanded
 
-app = typer.Typer(help="Compare challenger and champion by blind human evaluation.", no_args_is_help=True)
+app = typer.Typer(help="Compare two models in a blind human evaluation.", no_args_is_help=True)
 
 
 @app.command()
@@ -121,5 +121,5 @@ def _local(address: str, files: list[str]) -> Iterator[Path]:
             for name in files:
                 storage.get_file(f"{root}/{name}", f"{folder}/{name}")
         except FileNotFoundError as error:
-            raise UserError(f"{address} lacks a file: {error}") from None
+            raise UserError(f"{address} is incomplete: {error}") from None
         yield Path(folder)

@@ -86,7 +86,7 @@ def answered(back_end: "BackEnd", batch: list[Text], parameters: dict[str, Any])
         parameters: Decoding parameters.
 
     Raises:
-        UserError: If the endpoint does not answer.
+        UserError: If the endpoint does not respond.
     """
     from seqline.endpoints.back_end import RefusedError
 
@@ -102,5 +102,5 @@ def answered(back_end: "BackEnd", batch: list[Text], parameters: dict[str, Any])
             return [row for part in (batch[:half], batch[half:]) for row in answered(back_end, part, parameters)]
         # The request held this text alone: its index there says nothing.
         message = re.sub(r"^(?:text 0|instances\.0)\b", "the text", str(error))
-        return [batch[0].failed(f"the endpoint refuses it: {message}")]
+        return [batch[0].failed(f"the endpoint rejected it: {message}")]
     return [{"input": one.text, **prediction} for one, prediction in zip(batch, predictions, strict=True)]

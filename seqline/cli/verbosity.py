@@ -49,7 +49,7 @@ def set_verbosity(wanted: Verbosity) -> None:
         wanted: From `without_flags`.
     """
     verbosity.verbose, verbosity.quiet = wanted.verbose, wanted.quiet
-    # It shows that a service does not answer yet.
+    # It shows that a service does not respond yet.
     logging.getLogger("seqline").setLevel(logging.ERROR if wanted.quiet else logging.NOTSET)
     if wanted.verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")

@@ -143,7 +143,7 @@ def _graph(module: ModuleType, attribute: str, origin: str) -> Any:
         if attribute in found:
             return found[attribute]
         if hasattr(module, attribute):
-            raise UserError(f"{origin}: {attribute} is no pipeline; decorate it with @dsl.pipeline")
+            raise UserError(f"{origin}: {attribute} is not a pipeline; decorate it with @dsl.pipeline")
         hint = nearest(attribute, found) if found else "it has no pipeline: decorate a function with @dsl.pipeline"
         raise UserError(f"{origin}: there is no {attribute} in {module.__file__}; {hint}")
     # A pipeline that the file imports, to call it, is not the file's own.

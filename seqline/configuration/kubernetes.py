@@ -153,9 +153,9 @@ class Toleration(Model):
         if not self.key and self.operator != "Exists":
             raise ValueError("a toleration without a key is for all taints; set operator: Exists, or give the key")
         if self.operator == "Exists" and self.value:
-            raise ValueError(f"operator Exists is for any value, so leave out value: {self.value}, or write Equal")
+            raise ValueError(f"operator Exists is for any value, so omit value: {self.value}, or write Equal")
         if self.seconds is not None and self.effect != "NoExecute":
-            raise ValueError("seconds is for taints that evict pods; set effect: NoExecute, or leave seconds out")
+            raise ValueError("seconds is for taints that evict pods; set effect: NoExecute, or omit seconds")
         return self
 
 
@@ -175,7 +175,7 @@ class Requirement(Model):
         if self.operator in {"In", "NotIn"} and not count:
             raise ValueError(f"operator {self.operator} compares with values; give at least one")
         if self.operator in {"Exists", "DoesNotExist"} and count:
-            raise ValueError(f"operator {self.operator} takes no values; leave them out, or write In")
+            raise ValueError(f"operator {self.operator} takes no values; omit them, or write In")
         if self.operator in {"Gt", "Lt"} and not (count == 1 and re.fullmatch(r"-?\d+", self.values[0])):
             raise ValueError(f'operator {self.operator} compares with one whole number; give it as values: ["1"]')
         return self
@@ -198,12 +198,12 @@ class SecurityContext(Model):
     run_as_group: Annotated[int, Field(ge=0)] | None = None
     """Number of the group."""
     run_as_non_root: bool | None = None
-    """Whether a container that would run as root is refused."""
+    """Whether Kubernetes rejects a container that would run as root."""
 
     @model_validator(mode="after")
     def _check(self) -> "SecurityContext":
         if self.run_as_non_root and self.run_as_user == 0:
-            raise ValueError("run_as_user: 0 is root, which run_as_non_root refuses; change one of the two")
+            raise ValueError("run_as_user: 0 is root, which run_as_non_root forbids; change one of the two")
         return self
 
 
@@ -243,7 +243,7 @@ class PodSettings(Model):
     def _check(self) -> "PodSettings":
         both = sorted(set(self.secret_environment) & set(self.config_map_environment))
         if both:
-            raise ValueError(f"{both[0]} is in secret_environment and in config_map_environment; leave one out")
+            raise ValueError(f"{both[0]} is in secret_environment and in config_map_environment; remove one")
         reserved = sorted(name for name in {**self.secret_environment, **self.config_map_environment} if _of_kfp(name))
         if reserved:
             raise ValueError(f"{reserved[0]} is a variable that KFP sets itself; choose another name")
@@ -267,7 +267,7 @@ class PodSettings(Model):
                 if name in volumes:
                     raise ValueError(
                         f"{folder}: {name} is also mounted at {volumes[name]}, and KFP gives both volumes that name, "
-                        "which Kubernetes refuses; mount it once"
+                        "which Kubernetes rejects; mount it once"
                     )
                 volumes[name] = folder
 

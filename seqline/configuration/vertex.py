@@ -63,7 +63,7 @@ class TrainingJob(Model):
     @model_validator(mode="after")
     def _check_machines(self) -> "TrainingJob":
         if self.spot and self.flex_start:
-            raise ValueError("spot and flex_start exclude each other; leave one out")
+            raise ValueError("spot and flex_start exclude each other; remove one")
         if self.flex_start:
             if self.tpu is not None or not self.accelerator_type.startswith(QUEUED):
                 given = "a TPU slice" if self.tpu is not None else self.accelerator_type or "a CPU"
@@ -159,7 +159,7 @@ class VertexTarget(Model):
     @model_validator(mode="after")
     def _check_resources(self) -> "VertexTarget":
         if self.network and self.network_attachment:
-            raise ValueError("network and network_attachment are two ways into a network; leave one out")
+            raise ValueError("network and network_attachment are two ways into a network; remove one")
         if self.reserved_ip_ranges and not self.network:
             raise ValueError("reserved_ip_ranges are those of a peered network; set network")
         if self.dns_peering and not self.network_attachment:

@@ -39,7 +39,7 @@ def is_of(registered: str, fingerprint: str) -> bool:
 
 
 class ChangedError(UserError):
-    """Somebody else has changed the endpoint since it was read."""
+    """Someone else has changed the endpoint since it was read."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +221,12 @@ def require_unchanged(
     """
     gone = [version for version, share in traffic.items() if share and version not in state.traffic]
     if gone:
-        raise ChangedError(f"version {gone[0]} is no longer deployed on {endpoint}: somebody else undeployed it")
+        raise ChangedError(f"version {gone[0]} is no longer deployed on {endpoint}: someone else undeployed it")
     wanted, seen = State(dict(traffic)).shares, None if replaces is None else State(dict(replaces)).shares
     if seen is not None and state.shares not in (seen, wanted):
         raise ChangedError(
-            f"somebody else changed the traffic of {endpoint} meanwhile, from {_text(seen)} to {_text(state.shares)}"
+            f"someone else changed the traffic of {endpoint} in the meantime, from {_text(seen)} to "
+            f"{_text(state.shares)}"
         )
 
 

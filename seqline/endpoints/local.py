@@ -193,7 +193,7 @@ class LocalBackEnd:
     def _settings(self) -> Settings:
         settings = self.endpoint.read()
         if settings is None:
-            raise UserError(f"the endpoint at {self.endpoint.path} is gone; run the pipeline again")
+            raise UserError(f"the endpoint at {self.endpoint.path} was deleted; run the pipeline again")
         return settings
 
     def _serve(self, traffic: dict[int, int]) -> None:
@@ -238,7 +238,7 @@ class LocalBackEnd:
         raise UserError(f"the server did not {what} {why}; {self._end_of_log()}")
 
     def _status(self) -> dict[str, Any]:
-        """The server's status; empty while it does not answer."""
+        """The server's status; empty while it does not respond."""
         try:
             return dict(self._get("/v1/traffic"))
         except OSError:
@@ -254,9 +254,9 @@ class LocalBackEnd:
             message = _message(error.read())
             if error.code in REFUSALS:
                 raise RefusedError(message) from None
-            raise UserError(f"{settings.predict_url} refuses: {message}") from None
+            raise UserError(f"{settings.predict_url} rejected the request: {message}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"{settings.predict_url} does not answer: {error}") from None
+            raise UnreachableError(f"{settings.predict_url} does not respond: {error}") from None
 
     def _get(self, path: str, body: dict[str, Any] | None = None) -> Any:
         with self._open(path, body) as response:

@@ -198,7 +198,9 @@ class Endpoint:
         with atomic_directory(self.model(version.version), "saved_model.pb") as folder:
             shutil.copytree(model, folder, dirs_exist_ok=True)
             if changed := difference(model, folder):
-                raise UserError(f"{model / changed} changed while it was copied; deploy again when nothing writes it")
+                raise UserError(
+                    f"{model / changed} changed while it was copied; deploy again when no program writes to it"
+                )
         version.write(self._record(version.version))
         return version
 

@@ -7,7 +7,7 @@ clean-up restores the previous split and undeploys the candidate. The progress i
 rollout is recognized from the endpoint's state, so running it again ends in the same state.
 
 Vertex has no lock, so others may change the endpoint meanwhile. Every split names the shares that it replaces, and is
-refused if they are others; versions that somebody else deployed meanwhile stay deployed.
+refused if they are others; versions that someone else deployed meanwhile stay deployed.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def roll_out(
         Its answers in the last check.
 
     Raises:
-        UserError: If it does not load, fails a check, or somebody else changes the traffic or the champion; the
+        UserError: If it does not load, fails a check, or someone else changes the traffic or the champion; the
             previous split is restored then.
     """
     state = seen or back_end.state()
@@ -103,11 +103,11 @@ def check(back_end: BackEnd, version: int, checks: Checks) -> list[Reply]:
         Its answers.
 
     Raises:
-        UserError: If it does not answer, every answer is empty, or it is too slow.
+        UserError: If it does not respond, every answer is empty, or it is too slow.
     """
     replies = back_end.ask(version, checks.texts)
     if not any(reply.answer.strip() for reply in replies):
-        raise UserError(f"version {version} answers {len(replies)} smoke requests with empty texts")
+        raise UserError(f"version {version} returned empty texts for all {len(replies)} smoke requests")
     median = statistics.median(reply.milliseconds for reply in replies)
     if checks.max_latency_ms and median > checks.max_latency_ms:
         raise UserError(
@@ -204,16 +204,16 @@ class _Progress:
 
     def _restore(self) -> str:
         live = max(self.previous, key=lambda known: self.previous[known], default=None)
-        stays = f"version {live} stays live" if live is not None else "no version is live"
+        stays = f"version {live} remains live" if live is not None else "no version is live"
         outcome = f"the previous split is restored, {stays}"
         if State(self.previous).shares:
             try:
                 self.split(self.previous)
             except ChangedError as error:
-                outcome = f"the traffic stays as it is, because {error}"
+                outcome = f"the traffic does not change, because {error}"
         known = {self.state.aliases.get(name) for name in (CHAMPION, PREVIOUS)}
         now = self.back_end.state().shares
-        # Its own candidate only. One that somebody else has given a share, beside other versions, is in use.
+        # Its own candidate only. One that someone else has given a share, beside other versions, is in use.
         if self.version not in known and (self.version not in now or set(now) == {self.version}):
             self.back_end.remove({self.version})
         return outcome
@@ -235,7 +235,7 @@ def _require_champion(back_end: BackEnd, state: State, version: int) -> None:
     before, now = state.aliases.get(CHAMPION), back_end.state().aliases.get(CHAMPION)
     if now not in (before, version):
         raise ChangedError(
-            f"somebody else made version {now} the champion meanwhile"
+            f"someone else made version {now} the champion in the meantime"
             + (f", in the place of version {before}" if before is not None else "")
             + f"; version {version} was not compared with it: run the pipeline again"
         )

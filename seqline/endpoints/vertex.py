@@ -81,7 +81,7 @@ class VertexBackEnd:
         self.deployments = Deployments(self.resource, self.registry, hosting.machine, self.operations)
 
     def locked(self) -> AbstractContextManager[None]:
-        """No lock: every write names what it replaces, and is refused if somebody else has changed that."""
+        """No lock: every write names what it replaces, and is refused if someone else has changed that."""
         return contextlib.nullcontext()
 
     def register(self, model: Path, fingerprint: str, metrics: dict[str, float]) -> int:

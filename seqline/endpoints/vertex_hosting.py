@@ -73,7 +73,7 @@ class Access:
         log_table: Where to, as bq://project.dataset.table; empty for a new data set.
         projects: Projects that may connect to a private endpoint, besides its own.
         network: Network in which Vertex creates a private endpoint's address, projects/P/global/networks/NAME.
-        address: Address of a private endpoint that somebody else created; empty for the one in the network.
+        address: Address of a private endpoint that someone else created; empty for the one in the network.
     """
 
     kind: Kind = "auto"
@@ -154,8 +154,8 @@ def kind_of(endpoint: Any) -> Literal["dedicated", "shared", "private"]:
     """
     if endpoint.network:
         raise UserError(
-            f"{endpoint.name} is peered with {endpoint.network}, and Seqline asks no such endpoint; choose one that is "
-            "dedicated, shared, or private by Private Service Connect"
+            f"{endpoint.name} is peered with {endpoint.network}, and Seqline cannot send requests to such an endpoint; "
+            "choose one that is dedicated, shared, or private by Private Service Connect"
         )
     # The second field is the older form of the first.
     if (
@@ -181,7 +181,7 @@ def require_as_made(endpoint: Any, hosting: Hosting, name: str) -> None:
     if wanted not in ("auto", kind):
         raise UserError(
             f"serving.endpoint_type: {name} is a {kind} endpoint, and Vertex cannot change that to {wanted}; choose "
-            "another endpoint, or leave the option out"
+            "another endpoint, or omit the option"
         )
     config = endpoint.private_service_connect_config
     networks = [one.network for one in config.psc_automation_configs]
@@ -193,7 +193,7 @@ def require_as_made(endpoint: Any, hosting: Hosting, name: str) -> None:
     if kind == "shared" and hosting.access.timeout:
         raise UserError(
             f"serving.request_timeout: {name} is a shared endpoint, whose requests have a time limit of 60 s; choose "
-            "another endpoint, which will be dedicated, or leave the option out"
+            "another endpoint, which will be dedicated, or omit the option"
         )
     key = endpoint.encryption_spec.kms_key_name
     if hosting.encryption_key and key != hosting.encryption_key:

@@ -18,7 +18,7 @@ def list_endpoints(parent: str, api_endpoint: str = "") -> list[str]:
         Their names.
 
     Raises:
-        UserError: If Vertex does not answer.
+        UserError: If Vertex does not respond.
     """
     from google.cloud import aiplatform_v1
 

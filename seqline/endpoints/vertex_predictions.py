@@ -115,7 +115,7 @@ class Predictions:
 
         Raises:
             RefusedError: If the endpoint refuses the text.
-            UserError: If it does not answer.
+            UserError: If it does not respond.
         """
         with _explained(endpoint):
             for pause in pauses:
@@ -123,7 +123,7 @@ class Predictions:
                     self._predict(endpoint, [text], NONE)
                     return
                 except transient_errors() as error:  # noqa: PERF203 (a call over the network is slower)
-                    log.info("%s does not answer yet (%s); retrying in %g s", endpoint.name, error, pause)
+                    log.info("%s does not respond yet (%s); retrying in %g s", endpoint.name, error, pause)
                     sleep(pause)
             self._predict(endpoint, [text], NONE)
 
@@ -137,7 +137,7 @@ class Predictions:
 
         Raises:
             RefusedError: If the endpoint refuses the texts or the parameters.
-            UserError: If it does not answer.
+            UserError: If it does not respond.
         """
         with _explained(endpoint):
             return self._predict(endpoint, texts, parameters)
@@ -152,12 +152,12 @@ class Predictions:
 
         Raises:
             RefusedError: If the endpoint refuses the text or the parameters.
-            UserError: If it does not answer, or is shared.
+            UserError: If it does not respond, or is shared.
         """
         if kind_of(endpoint) == "shared":
             raise UserError(
-                f"{endpoint.name} is a shared endpoint, which does not stream; a dedicated or a private one does "
-                "(serving.endpoint_type)"
+                f"{endpoint.name} is a shared endpoint, which does not support streaming; a dedicated or a private one "
+                "does (serving.endpoint_type)"
             )
         body = {"instances": [text], "stream": True, **({"parameters": dict(parameters)} if parameters else {})}
         with _explained(endpoint), self._post(endpoint, "streamRawPredict", body) as reply:
@@ -238,10 +238,10 @@ def _explained(endpoint: Any) -> Iterator[None]:
     except GoogleAPICallError as error:
         if error.code in REFUSALS:
             raise RefusedError(str(error.message)) from error
-        raise UnreachableError(f"{endpoint.name} does not answer: {error}") from error
+        raise UnreachableError(f"{endpoint.name} does not respond: {error}") from error
     except (GoogleAPIError, requests.RequestException, *transient_errors()) as error:
         hint = "; only machines in its network reach it" if kind_of(endpoint) == "private" else ""
-        raise UnreachableError(f"{endpoint.name} does not answer: {error}{hint}") from error
+        raise UnreachableError(f"{endpoint.name} does not respond: {error}{hint}") from error
 
 
 def _plain(value: Any) -> dict[str, Any]:

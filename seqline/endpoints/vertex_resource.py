@@ -58,7 +58,7 @@ class Resource:
         return endpoint
 
     def deployed(self, endpoint: Any) -> dict[int, str]:
-        """Ids of the deployed models, by version; of one that somebody else deployed again, this pipeline's."""
+        """Ids of the deployed models, by version; of one that someone else deployed again, this pipeline's."""
         found: dict[int, str] = {}
         for deployed in endpoint.deployed_models if endpoint else ():
             version = int(deployed.model_version_id)
@@ -81,8 +81,8 @@ class Resource:
             share = endpoint.traffic_split.get(deployed.id, 0)
             if share and deployed.id not in known:
                 raise ChangedError(
-                    f"somebody else deployed {deployed.model} to {self.name} meanwhile and gave it {share}% of the "
-                    "traffic"
+                    f"someone else deployed {deployed.model} to {self.name} in the meantime and gave it {share}% of "
+                    "the traffic"
                 )
 
     def traffic(self, endpoint: Any) -> dict[int, int]:
@@ -99,14 +99,14 @@ class Resource:
             self.update(endpoint, traffic_split=split)
 
     def update(self, endpoint: Any, **fields: Any) -> None:
-        """Changes fields of the endpoint, unless somebody else has changed the endpoint since it was read."""
+        """Changes fields of the endpoint, unless someone else has changed the endpoint since it was read."""
         from google.cloud.aiplatform_v1 import Endpoint
 
         changed = Endpoint(name=endpoint.name, display_name=endpoint.display_name, etag=endpoint.etag, **fields)
         self.client.update_endpoint(endpoint=changed, update_mask={"paths": [*fields]})
 
     def consistently(self, what: str, change: Callable[[], None]) -> None:
-        """Reads, compares and writes again if somebody else wrote in between."""
+        """Reads, compares and writes again if someone else wrote in between."""
         replace(self.retries, transient=lambda error: is_transient(error) or is_stale(error)).read(what, change)
 
     def parents(self) -> list[str]:

@@ -45,7 +45,7 @@ class Settings:
         if self.hosting.access.logged:
             resource.consistently("log requests to BigQuery", self._start_log)
         else:
-            resource.consistently("end the log of requests", self._end_log)
+            resource.consistently("stop the log of requests", self._end_log)
         if self.hosting.access.timeout:
             self._limit()
 
@@ -93,13 +93,13 @@ class Settings:
         if LOGGED not in endpoint.labels:
             if known.enabled:
                 log.info(
-                    "%s logs its requests to %s, which Seqline has not set: the log stays; to end it, deploy once with "
-                    "serving.log_requests, then without",
+                    "%s logs its requests to %s, and Seqline does not stop this log, which it did not start; to stop "
+                    "it, deploy once with serving.log_requests, then without",
                     endpoint.name,
                     known.bigquery_destination.output_uri,
                 )
             return
-        log.info("ending the log of requests to %s; the table stays", known.bigquery_destination.output_uri)
+        log.info("stopping the log of requests to %s; its table remains", known.bigquery_destination.output_uri)
         labels = {name: value for name, value in endpoint.labels.items() if name != LOGGED}
         self.resource.update(endpoint, predict_request_response_logging_config={}, labels=labels)
 

@@ -96,7 +96,7 @@ def read_ratings(path: Path, key: Key) -> Ratings:
     if sheet != key.sheet:
         raise UserError(f"{path} belongs to the sheet {sheet}, the key to {key.sheet}: pass the key of that sheet")
     if not isinstance(rater, str) or not rater.strip():
-        raise UserError(f"{path} names no rater")
+        raise UserError(f"{path} does not name a rater")
     choices: dict[int, str] = {}
     for pair, choice in rows:
         if type(pair) is not int or not 0 <= pair < len(key.sides):

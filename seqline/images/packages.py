@@ -86,7 +86,8 @@ def _requirement(given: str, wheels: Path) -> str:
         return str(Requirement(given))
     except InvalidRequirement:
         raise UserError(
-            f"--with {given}: it is no requirement such as my-plugin==1.2, and there is no folder or wheel of that name"
+            f"--with {given}: it is not a requirement such as my-plugin==1.2, and there is no folder or wheel of that "
+            "name"
         ) from None
 
 
@@ -96,5 +97,5 @@ def _of_wheel(wheel: Path, given: str) -> str:
     try:
         name, version, _, _ = parse_wheel_filename(wheel.name)
     except InvalidWheelFilename:
-        raise UserError(f"--with {given}: {wheel.name} is no name of a wheel; do not rename wheels") from None
+        raise UserError(f"--with {given}: {wheel.name} is not the name of a wheel; do not rename wheels") from None
     return f"{name}=={version}"

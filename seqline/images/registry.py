@@ -106,7 +106,7 @@ class Registries:
             try:
                 answer = self.session.request(verb, url, headers=headers, timeout=TIMEOUT, **content)
             except requests.RequestException as error:
-                raise UserError(f"{place.host} does not answer: {type(error).__name__}; run this again") from None
+                raise UserError(f"{place.host} does not respond: {type(error).__name__}; run this again") from None
             if answer.status_code != 401 or key in self.tokens:
                 break
             self.tokens[key] = self._token(place, answer.headers.get("WWW-Authenticate", ""), actions)
@@ -119,7 +119,7 @@ class Registries:
         realm = asked.get("realm", "")
         # The credentials go to the registry's own host only.
         if not challenge.lower().startswith("bearer ") or not realm.startswith(place.origin + "/"):
-            raise UserError(f"{place.host} asks for credentials in a way that is not supported")
+            raise UserError(f"{place.host} requires a kind of credentials that is not supported")
         params = {"service": asked.get("service", ""), "scope": f"repository:{place.name}:{actions}"}
         # https://cloud.google.com/artifact-registry/docs/docker/authentication#token
         auth = ("oauth2accesstoken", self.token) if self.token else None

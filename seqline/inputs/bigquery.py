@@ -87,6 +87,6 @@ def _running(query: str, parameter: str) -> Iterator[Any]:
         yield open_client().query_and_wait(query)
     except GoogleAPICallError as error:
         message = re.sub(r"^[A-Z]+ \S+: ", "", str(error.message))
-        raise UserError(f"{parameter}: BigQuery refuses the query: {message}") from None
+        raise UserError(f"{parameter}: BigQuery rejected the query: {message}") from None
     except (GoogleAuthError, OSError) as error:
         raise UserError(f"{parameter}: the query cannot be sent to BigQuery: {error}") from None

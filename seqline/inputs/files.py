@@ -128,5 +128,5 @@ def _expand(pattern: str, parameter: str) -> list[str]:
     except Exception as error:  # every file system has its own errors
         raise UserError(f"{parameter}: {pattern} cannot be listed: {reason(error)}") from error
     if not found:
-        raise UserError(f"{parameter}: the pattern {pattern} matches no file; check it")
+        raise UserError(f"{parameter}: the pattern {pattern} matches no file; check the pattern")
     return [system.unstrip_protocol(path) if remote else path for path in found]

@@ -93,14 +93,14 @@ def require_unchanged(
         feedback: Files of corrections.
 
     Raises:
-        UserError: If a file was changed, added or removed meanwhile.
+        UserError: If a file was changed, added or removed in the meantime.
     """
     if any(is_query(one) for one in (data, valid_data, test_data, feedback)):
         return
     if fingerprint_of(describe_all(data, valid_data, test_data, tokenizer, previous_corpus, feedback)) != fingerprint:
         raise UserError(
-            "the input files changed between the fingerprint of the data and the end of reading: what was read may be "
-            "a mixture, so nothing was written; run again when nothing writes them"
+            "the input files changed while they were read, so nothing was written; run again when no program writes to "
+            "them"
         )
 
 

@@ -42,7 +42,7 @@ class S3(S3FileSystem):  # type: ignore[misc]
         super().__init__(**{**arguments_of(self.protocol[0]), **given})
 
     async def _call_s3(self, *arguments: Any, **named: Any) -> Any:
-        """Makes what s3fs leaves as an error of botocore, such as of a server that does not answer, an OSError."""
+        """Makes what s3fs leaves as an error of botocore, such as of a server that does not respond, an OSError."""
         try:
             return await super()._call_s3(*arguments, **named)
         except BotoCoreError as error:

@@ -90,10 +90,10 @@ def local_copy(address: str, digest: str = "") -> Iterator[Path]:
         except Exception as error:  # every file system has its own errors
             raise UserError(f"its files cannot be read: {address}: {error or type(error).__name__}") from error
         if not found:
-            raise UserError(f"its files are gone: {address}")
+            raise UserError(f"its files are missing: {address}")
         read = digest_of(found, root)
         if digest_of(after, root) != read or digest not in ("", read):
-            raise UserError(f"its files changed meanwhile: {address}; run again when nothing writes them")
+            raise UserError(f"its files changed in the meantime: {address}; run again when no program writes to them")
         yield Path(folder)
 
 

@@ -64,7 +64,7 @@ class _Sums:
         columns, signature = getattr(self._made, "columns", None), getattr(self._made, "signature", None)
         if not isinstance(columns, int) or columns < 1 or not isinstance(signature, str):
             raise UserError(
-                f"the metric {plugin.name!r} does not fit: its class needs columns, a number of at least 1, and "
+                f"the metric {plugin.name!r} is invalid: its class needs columns, a number of at least 1, and "
                 f"signature, a text, not {columns!r} and {signature!r}"
             )
         self.columns = columns

@@ -106,7 +106,7 @@ class RulePlugin:
         needed = () if self.threshold is None else ("threshold",)
         yield from _wrong_arguments(self.implementation, self.ARGUMENTS, needed)
         if not {"sources", "targets"} & set(_parameters(self.implementation)):
-            yield "the function takes neither sources nor targets"
+            yield "the function must take sources or targets"
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class TargetPlugin:
             return
         missing = [name for name in self.METHODS if not callable(getattr(self.implementation, name, None))]
         if missing:
-            yield f"the class lacks {', '.join(missing)}; see seqline.targets.target.Target"
+            yield f"the class does not have {', '.join(missing)}; see seqline.targets.target.Target"
         if not hasattr(self.settings, "model_validate"):
             yield f"settings must be a pydantic model, not {self.settings!r}"
         yield from _wrong_arguments(self.implementation, ("configuration",), ("configuration",))

@@ -207,7 +207,7 @@ class Registry(Generic[Kind]):
         if declared.name != source.entry.name:
             problems.append(f"its name is {declared.name!r}, and the entry point's {source.entry.name!r}: use one")
         if problems:
-            raise UserError(f"the {self.word} {source.entry.name!r} does not fit ({source}): {'; '.join(problems)}")
+            raise UserError(f"the {self.word} {source.entry.name!r} is invalid ({source}): {'; '.join(problems)}")
         return declared
 
 
@@ -227,7 +227,7 @@ def _unique(group: str, word: str, built_in: frozenset[str]) -> dict[str, Source
             )
         if name in found:
             raise UserError(
-                f"two plugins are called {name!r}: {found[name]}, and {source}; rename one, or uninstall its package"
+                f"two plugins have the name {name!r}: {found[name]}, and {source}; rename one, or uninstall its package"
             )
         found[name] = source
     return found

@@ -114,5 +114,5 @@ def _generation_ends(file: Path) -> list[int]:
     ends = content.get("eos_token_id") if isinstance(content, dict) else None
     found = ends if isinstance(ends, list) else [] if ends is None else [ends]
     if not all(type(one) is int for one in found):
-        raise UserError(f"{file}: eos_token_id is {ends!r}, but must be ids of tokens; copy the checkpoint again")
+        raise UserError(f"{file}: eos_token_id is {ends!r}, but must be token IDs; copy the checkpoint again")
     return found

@@ -104,11 +104,13 @@ class Hub:
             yield
         except errors.GatedRepoError as error:
             raise UserError(
-                f"{self.address}: the model's licence must be accepted: do so on its page on the Hub, and set HF_TOKEN "
-                "to a token of that account with read access"
+                f"{self.address}: accept the model's license on its page on the Hub, and set HF_TOKEN to a token of "
+                "that account with read access"
             ) from error
         except errors.RevisionNotFoundError as error:
-            raise UserError(f"{self.address}: {self.name} has no revision {self.revision}; check it") from error
+            raise UserError(
+                f"{self.address}: {self.name} has no revision {self.revision}; check the revision"
+            ) from error
         except errors.RepositoryNotFoundError as error:
             raise UserError(
                 f"{self.address}: the Hub has no model {self.name}, or it is private: check the name, and for a "

@@ -76,6 +76,6 @@ def _without_weights(names: Collection[str], origin: str) -> str:
     if not others:
         return f"{origin} has no weights: neither {WEIGHTS} nor {INDEX} is there; check the path"
     return (
-        f"{origin} has weights as {others[0]} only, which may hold code that runs when it is read, so it is not read; "
-        f"use a revision with {WEIGHTS}, or convert it: {CONVERT}"
+        f"{origin} has weights as {others[0]} only, a format that can run code when it is read, so Seqline does not "
+        f"read it; use a revision with {WEIGHTS}, or convert it: {CONVERT}"
     )

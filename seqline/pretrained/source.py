@@ -92,8 +92,8 @@ def opened(found: Found, weights: bool = True) -> Iterator[Path]:
                 raise UserError(f"{found.address}/{name} cannot be read: {error.strerror or error}") from error
             if file.stat().st_size != size:
                 raise UserError(
-                    f"{found.address}/{name} has {file.stat().st_size} bytes, not {size}: it was changed meanwhile; "
-                    "run again when nothing writes it"
+                    f"{found.address}/{name} has {file.stat().st_size} bytes, not {size}: it changed in the meantime; "
+                    "run again when no program writes to it"
                 )
         yield Path(temporary)
 

@@ -87,8 +87,8 @@ class Tensors:
         if others := sorted(set(self.found) - used):
             more = f" and {len(others) - 1} others" if len(others) > 1 else ""
             raise UserError(
-                f"{self.found[others[0]].file}: the model has no place for the tensor {others[0]}{more}; use the "
-                "original checkpoint, without adapters or added layers"
+                f"{self.found[others[0]].file}: the model does not use the tensor {others[0]}{more}; use the original "
+                "checkpoint, without adapters or added layers"
             )
 
     def read(self, name: str) -> np.ndarray:
@@ -132,7 +132,8 @@ class Tensors:
             if not np.array_equal(self.read(copy), self.read(original)):
                 raise UserError(
                     f"{self.found[copy].file}: the tensor {copy} differs from {original}, but config.json ties them; "
-                    "set tie_word_embeddings to false in a copy of the checkpoint, if its family has it so"
+                    "set tie_word_embeddings to false in a copy of the checkpoint, if the original model does not tie "
+                    "them"
                 )
 
 
@@ -154,11 +155,11 @@ def _header(file: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        raise UserError(f"{file} is not a safetensors file, or only the start of one; {COPY_AGAIN}") from None
+        raise UserError(f"{file} is not a safetensors file, or is truncated; {COPY_AGAIN}") from None
     if cut := [name for name, end in ends.items() if end > size]:
         first = min(cut, key=lambda name: ends[name])
         raise UserError(
-            f"{file} is cut short: it has {size:,} bytes of {max(ends.values()):,}, and ends within or before the "
+            f"{file} is truncated: it has {size:,} bytes of {max(ends.values()):,}, and ends within or before the "
             f"tensor {first}; {COPY_AGAIN}"
         )
     return found

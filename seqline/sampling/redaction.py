@@ -24,7 +24,9 @@ def find_hook(name: str) -> Callable[[str], str]:
     """
     module, _, function = name.partition(":")
     if not HOOK.fullmatch(name):
-        raise UserError(f"redact: {name!r} names no function; write module:function, as in my_package.privacy:redact")
+        raise UserError(
+            f"redact: {name!r} does not name a function; write module:function, as in my_package.privacy:redact"
+        )
     try:
         found = getattr(importlib.import_module(module), function)
     except Exception as error:  # a module may raise anything
@@ -33,7 +35,7 @@ def find_hook(name: str) -> Callable[[str], str]:
             "server runs"
         ) from None
     if not callable(found):
-        raise UserError(f"redact: {name} is no function, but a {type(found).__name__}")
+        raise UserError(f"redact: {name} is not a function, but a {type(found).__name__}")
     hook: Callable[[str], str] = found
     return hook
 

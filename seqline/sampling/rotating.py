@@ -107,7 +107,7 @@ class RotatingLog(Generic[Row]):
         try:
             self._waiting.append((len(rows), self.kind.table_of(rows)))
         except Exception:  # the thread must go on
-            log.exception("%d rows of %s are no table", len(rows), self.kind.kind)
+            log.exception("%d rows of %s cannot be written as a table", len(rows), self.kind.kind)
             self._dropped(len(rows))
         if len(self._waiting) > self.rotation.waiting:
             count, _ = self._waiting.popleft()
@@ -142,7 +142,7 @@ class RotatingLog(Generic[Row]):
                 return
             _delete(self.folder, name)
             total -= sizes[name]
-            log.info("deleted %s, the oldest file, to keep the log's size", name)
+            log.info("deleted %s, the oldest file, to stay within the size limit", name)
 
 
 def prepare(folder: str) -> None:

@@ -145,7 +145,7 @@ def _source(value: Any) -> str:
         try:
             return base64.b64decode(str(value["b64"])).decode()
         except ValueError:
-            raise _OtherFormError("a text is no base64 of UTF-8") from None
+            raise _OtherFormError("a text is not base64 of UTF-8") from None
     if isinstance(value, Mapping) and "text" in value:
         return _source(value["text"])
     if not isinstance(value, str):

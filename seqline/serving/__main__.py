@@ -65,7 +65,10 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--sample-folder", type=local, help="folder or bucket address of the samples")
     parser.add_argument("--sample-texts", action="store_true", help="store the texts of sampled requests too")
     parser.add_argument(
-        "--redact", default="", metavar="MODULE:FUNCTION", help="function that texts pass before they are stored"
+        "--redact",
+        default="",
+        metavar="MODULE:FUNCTION",
+        help="function that is applied to texts before they are stored",
     )
     parser.add_argument(
         "--sample-megabytes", type=_above_0(int), default=1000, help="largest size of the samples; default 1000"
@@ -95,7 +98,7 @@ def _serve_model(options: argparse.Namespace, environment: Mapping[str, str]) ->
         if settings is None:
             raise UserError(f"there is no endpoint at {options.endpoint}; `seqline run` creates one")
         if options.sample_requests:
-            raise UserError("an endpoint's own settings say what is sampled; set serving.sample_requests and deploy")
+            raise UserError("the endpoint's settings control sampling; set serving.sample_requests and deploy")
         source = EndpointSource(endpoint)
         name, host, port, grpc_port = settings.name, settings.host, settings.port, settings.grpc_port
     else:

@@ -179,7 +179,7 @@ def make_app(service: Service, health_route: str = "/healthz", predict_route: st
             "failures": versions.failures,
         }
 
-    @app.get(health_route, responses={503: {"description": "A version with a traffic share does not answer."}})
+    @app.get(health_route, responses={503: {"description": "A version with a traffic share does not respond."}})
     async def health() -> JSONResponse:
         """Checks that every version with a traffic share answers; sends a request to those that have not lately."""
         healthy = await versions.healthy()

@@ -86,7 +86,7 @@ class Engine:
             limits: Time limits of the worker.
 
         Raises:
-            UserError: If the model does not load or does not answer in time.
+            UserError: If the model does not load or does not respond in time.
         """
         process, ours = worker_processes.take()
         reader, writer = await asyncio.open_connection(sock=ours)
@@ -211,7 +211,7 @@ class Engine:
         self._timers[number] = asyncio.get_running_loop().call_later(seconds, self._kill)
 
     def _kill(self) -> None:
-        log.error("the worker did not answer within %g s; killing it", self._limits.worker_seconds)
+        log.error("the worker did not respond within %g s; killing it", self._limits.worker_seconds)
         self._process.kill()
 
 

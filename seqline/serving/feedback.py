@@ -38,12 +38,12 @@ class FeedbackBody(BaseModel):
     rating: float | None = Field(default=None, ge=-1, le=1, description="From -1, bad, to 1, good.")
     correction: str | None = Field(default=None, description="A better output.")
     comment: str | None = Field(default=None, description="Anything else.")
-    source: str | None = Field(default=None, description="The text, for a server that does not keep texts.")
-    output: str | None = Field(default=None, description="The output as it was served, likewise.")
+    source: str | None = Field(default=None, description="The text, for a server that does not store texts.")
+    output: str | None = Field(default=None, description="The output, for a server that does not store texts.")
 
 
 class FeedbackTaken(BaseModel):
-    """The feedback was taken."""
+    """The server accepted the feedback."""
 
     id: str
     version: str = Field(description="The version that gave the answer.")
@@ -65,7 +65,7 @@ TAKEN = documented(
     FeedbackBody,
     Problem,
     {
-        "description": "The feedback was taken.",
+        "description": "The server accepted the feedback.",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FeedbackTaken"}}},
     },
 )
@@ -86,7 +86,8 @@ def routes(service: Service, read: Read) -> APIRouter:
         sampler = service.sampler
         if sampler is None:
             raise RequestError(
-                Cause.UNKNOWN, "this server samples no answers, so it takes no feedback; set serving.sample_requests"
+                Cause.UNKNOWN,
+                "this server does not sample answers, so it accepts no feedback; set serving.sample_requests",
             )
         found = await read(request, parse_feedback)
         if found is None:
@@ -118,16 +119,18 @@ async def take(service: Service, sampler: "Sampler", given: Given) -> str:
     if known is None:
         # Another server's answer, or one of before this server started, is in a file.
         if not sampler.may_look():
-            raise RequestError(Cause.BUSY, f"id: answer {given.id} cannot be looked for now; try again in 1 s", 1)
+            raise RequestError(Cause.BUSY, f"id: answer {given.id} cannot be looked up now; try again in 1 s", 1)
         known = await asyncio.get_running_loop().run_in_executor(None, sampler.look, given.id)
     if known is None:
         raise RequestError(
             Cause.UNKNOWN,
-            f"id: no answer {given.id} is known; it is the id of no sampled answer, of one too old, or of another "
-            "server's whose file is not written yet",
+            f"id: there is no sampled answer {given.id}: it was not sampled, is too old, or is in a file of another "
+            "server that is not written yet",
         )
     if not sampler.recent.count_feedback(given.id):
-        raise RequestError(Cause.BUSY, f"id: there is too much feedback on answer {given.id}; it is not stored", 3600)
+        raise RequestError(
+            Cause.BUSY, f"id: there is already too much feedback on answer {given.id}; it is not stored", 3600
+        )
     stored = Feedback(
         given.id, now(), known.version, given.rating, given.correction, given.source, given.output, given.comment
     )
@@ -167,7 +170,9 @@ class _Parser(JsonReader):
     def _id(self) -> str:
         found = ID.fullmatch(self._string("id", LONGEST_NAME))
         if not found:
-            raise invalid("id", "is no answer's id; send the field id of a prediction, or the header X-Answer-Id")
+            raise invalid(
+                "id", "is not the ID of an answer; send the field id of a prediction, or the header X-Answer-Id"
+            )
         return found[1]
 
     def _rating(self) -> float:

@@ -186,7 +186,7 @@ class Sampler:
         if self._thread:
             self._thread.join(seconds)
             if self._thread.is_alive():
-                log.error("%s was not written within %g s; what is left is lost", self.settings.folder, seconds)
+                log.error("%s was not written within %g s; the remaining rows are lost", self.settings.folder, seconds)
         else:
             self._finish()
 

@@ -78,7 +78,7 @@ class Samplers:
         try:
             made = Sampler(settings, self._model_of, self._metrics)
         except OSError as error:
-            log.error("answers are not sampled: %s cannot be made (%s)", settings.folder, error.strerror or error)
+            log.error("answers are not sampled: %s cannot be created (%s)", settings.folder, error.strerror or error)
             return
         with self._lock:
             wanted = settings == self._settings

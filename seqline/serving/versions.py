@@ -122,7 +122,7 @@ class Versions:
         try:
             await asyncio.wait_for(asyncio.gather(*map(_probe, stale)), seconds)
         except Exception as error:
-            log.warning("health: the model does not answer (%s)", error or type(error).__name__)
+            log.warning("health: the model does not respond (%s)", error or type(error).__name__)
             return False
         return bool(serving)
 
@@ -149,7 +149,7 @@ class Versions:
                 message = _message(error)
                 if message != self._unreadable:
                     trace = None if isinstance(error, UserError) else error
-                    log.error("%s; the served versions stay", message, exc_info=trace)
+                    log.error("%s; the served versions do not change", message, exc_info=trace)
                 self._unreadable = message
             await asyncio.sleep(self.poll_seconds)
 

@@ -54,7 +54,7 @@ def read_run(folder: Path) -> Run:
         created = folder.stat().st_mtime
         return Run(folder.name, "", "laptop", "failed", created, error=f"no readable {FILE}", root=str(folder))
     if not run.ended and not _is_alive(run):
-        run.state, run.error = "failed", "its process is gone; the next run continues from the cached stages"
+        run.state, run.error = "failed", "its process has ended; the next run continues from the cached stages"
         for task in run.tasks:
             if task.state == "running":
                 task.state = "failed"

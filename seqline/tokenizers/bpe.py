@@ -167,7 +167,9 @@ def read_bpe(content: bytes, origin: str = "tokenizer.json") -> Bpe:
     try:
         return reader.read(whole, model)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(f"{origin} cannot be read: {type(error).__name__} {error}; is it complete?") from None
+        raise UserError(
+            f"{origin} cannot be read: {type(error).__name__} {error}; check whether it is complete"
+        ) from None
 
 
 class _Reader:

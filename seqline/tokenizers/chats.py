@@ -47,7 +47,7 @@ def marked(chat: ChatTemplate, messages: Sequence[tuple[str, str]]) -> str:
     rendered = {int(number) for number in _PLACES.findall(text)}
     for number, (role, _) in enumerate(messages):
         if number not in rendered:
-            raise UserError(f"the model's chat template leaves out message {number}, of role {role}; omit it")
+            raise UserError(f"the model's chat template omits message {number}, of role {role}; omit it")
     parts = split_at(text.replace(MARK, " "), chat.symbols)
     whole = "".join(f"{MARK}{part}{MARK}" if isinstance(part, int) else part for part in parts)
     return _PLACES.sub(lambda found: clean(messages[int(found[1])][1]), whole)
@@ -96,7 +96,7 @@ def render(template: str, names: Mapping[str, str], messages: Sequence[Mapping[s
     def strftime_now(form: str) -> str:
         if not date:
             raise jinja2.exceptions.TemplateError(
-                "it asks for the date, which the tokenizer's file lacks; tokenize again"
+                "it asks for the date, which is not in the tokenizer's file; tokenize again"
             )
         return datetime.date.fromisoformat(date).strftime(form)
 

@@ -30,7 +30,7 @@ def light(data: str = "", endpoint: str = "", reason: str = ""):
     with dsl.ExitHandler(summarize(run_name=name, run_id=id_, reason=reason)):
         snapshot(data=data)
 '''
-REASON = "proven to be above 0.2. Texts unlike the training corpus: the increase from training is 0.9"
+REASON = "proven to be above 0.2. Unusual texts: the increase from training is 0.9"
 
 
 @pytest.mark.e2e(seconds=40)

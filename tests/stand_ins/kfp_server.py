@@ -1,7 +1,7 @@
 """A Kubeflow Pipelines API server (v2beta1).
 
 Bodies are held to the models of kfp's own generated client, and settings of pods to kfp-kubernetes's message, as the
-driver reads them. With a `gate` it wants a login.
+driver reads them. With a `gate` it requires a login.
 """
 
 import contextlib

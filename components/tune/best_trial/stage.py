@@ -72,7 +72,7 @@ def read_job_name(gcp_resources: str) -> tuple[str, str]:
         addresses = []
     found = next(filter(None, map(JOB.search, addresses)), None)
     if found is None:
-        raise UserError(f"gcp_resources names no hyperparameter tuning job: {gcp_resources!r}")
+        raise UserError(f"gcp_resources does not name a hyperparameter tuning job: {gcp_resources!r}")
     return found[1], found["location"]
 
 

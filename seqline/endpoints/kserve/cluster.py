@@ -1,7 +1,7 @@
 """A namespace of a Kubernetes cluster: objects that are read, changed without lost updates, and watched.
 
 A change is a function of the object as it is. It is written with the `resourceVersion` that was read, so the API server
-refuses it with 409 if somebody else was faster: kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
+refuses it with 409 if someone else was faster: kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
 Then, and when the answer is lost, the object is read and the function is called again. A change that was applied after
 all then has nothing left to do.
 """
@@ -112,7 +112,7 @@ class Cluster:
             name: Its name.
 
         Raises:
-            UserError: If the API server does not answer, or refuses.
+            UserError: If the API server does not respond, or refuses.
         """
         found: Object | None = self.retries.read(
             f"read the {kind.name} {self.namespace}/{name}", lambda: self._get(kind, name)
@@ -131,7 +131,7 @@ class Cluster:
         return list(self.retries.read(what, lambda: self._call("GET", kind.path(self.namespace), query=query))["items"])
 
     def change(self, kind: Kind, name: str, alter: Callable[[Object | None], Object]) -> Object:
-        """Changes an object, or creates it; a change of somebody else is not overwritten.
+        """Changes an object, or creates it; a change of someone else is not overwritten.
 
         Args:
             kind: Its kind.
@@ -143,7 +143,7 @@ class Cluster:
             The object as it is now.
 
         Raises:
-            UserError: If the API server does not answer, refuses, or somebody else changes the object all the time; or
+            UserError: If the API server does not respond, refuses, or someone else changes the object all the time; or
                 whatever `alter` raises.
         """
         what = f"change the {kind.name} {self.namespace}/{name}"
@@ -161,7 +161,7 @@ class Cluster:
                         if not _is_transient(error) or not pauses:
                             raise
                         self.retries.pause(what, error, pauses.pop(0))
-        raise UserError(f"cannot {what}: somebody else keeps changing it; try again")
+        raise UserError(f"cannot {what}: someone else keeps changing it; try again")
 
     def delete(self, kind: Kind, name: str) -> bool:
         """Deletes an object, and returns whether there was one.
@@ -300,4 +300,4 @@ def _explained(what: str) -> Iterator[None]:
         }.get(error.status, "")
         raise (UnreachableError if hint else UserError)(f"cannot {what}: {message}{hint}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise UnreachableError(f"cannot {what}: the cluster does not answer: {reason_of(error)}") from error
+        raise UnreachableError(f"cannot {what}: the cluster does not respond: {reason_of(error)}") from error

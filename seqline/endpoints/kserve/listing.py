@@ -15,7 +15,7 @@ def list_endpoints(on: str) -> list[str]:
         Their names, as kserve://NAMESPACE/NAME.
 
     Raises:
-        UserError: If it is not a namespace, or the cluster does not answer.
+        UserError: If it is not a namespace, or the cluster does not respond.
     """
     namespace, _ = parts_of_kserve(f"{on.rstrip('/')}/a")
     return [f"{KSERVE}{namespace}/{name}" for name in names(Cluster(namespace))]

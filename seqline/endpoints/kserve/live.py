@@ -11,7 +11,7 @@ def live_model(endpoint: str) -> str:
         endpoint: kserve://NAMESPACE/NAME.
 
     Raises:
-        UserError: If no version is live, or the cluster does not answer.
+        UserError: If no version is live, or the cluster does not respond.
     """
     back_end = KServeBackEnd(endpoint)
     live = back_end.state().champion

@@ -28,7 +28,7 @@ LONGEST_WAIT = 4 * 3600.0
 
 
 class _OthersError(UserError):
-    """Somebody else has the lock."""
+    """Someone else has the lock."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Lock:
         """Waits for the lock and holds it.
 
         Raises:
-            UserError: If somebody else holds it for too long.
+            UserError: If someone else holds it for too long.
         """
         self._acquire()
         ended = threading.Event()

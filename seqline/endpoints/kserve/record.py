@@ -90,7 +90,7 @@ class History:
         return self._content(self.cluster.get(CONFIG_MAP, self.name + SUFFIX))
 
     def change(self, alter: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        """Changes the record; a change of somebody else is not overwritten.
+        """Changes the record; a change of someone else is not overwritten.
 
         Args:
             alter: From the record to the record as it shall be; it may be called several times.
@@ -142,7 +142,7 @@ class History:
 
         found = _find(self.change(registered), fingerprint)
         if found is None:
-            raise UserError(f"{self.name}: somebody else removed the version that was registered; deploy again")
+            raise UserError(f"{self.name}: someone else removed the version that was registered; deploy again")
         return found.version
 
     def version(self, number: int) -> Version:

@@ -56,7 +56,7 @@ class Requests:
             texts: The texts.
 
         Raises:
-            UserError: If it does not answer, or another version does.
+            UserError: If it does not respond, or another version does.
         """
         # Connects, and waits until the address is known; the requests below measure the prediction.
         self._reach(address, version, texts[0])
@@ -79,7 +79,7 @@ class Requests:
 
         Raises:
             RefusedError: If the endpoint refuses the texts or the parameters.
-            UserError: If it does not answer.
+            UserError: If it does not respond.
         """
         body, _ = self._predict(address, {"instances": texts, "parameters": dict(parameters)})
         return list(body["predictions"])
@@ -94,7 +94,7 @@ class Requests:
 
         Raises:
             RefusedError: If the endpoint refuses the text or the parameters.
-            UserError: If it does not answer.
+            UserError: If it does not respond.
         """
         body = {"instances": [text], "parameters": dict(parameters), "stream": True}
         with self._explained(address), contextlib.closing(self._post(address, body)) as response:
@@ -142,7 +142,7 @@ class Requests:
                 f"{address} requires a login (status {response.status_code}): set {TOKEN_FILE} to a file with a bearer "
                 "token" + (" that is valid" if token else "")
             )
-        raise UserError(f"{address} answers with status {response.status_code}: {message}")
+        raise UserError(f"{address} returned status {response.status_code}: {message}")
 
     @cached_property
     def session(self) -> Any:
@@ -163,9 +163,9 @@ class Requests:
             yield
         except requests.RequestException as error:
             hint = "" if self.gateway else "; where its name does not resolve, give the address of the ingress gateway"
-            raise UnreachableError(f"{address} does not answer: {error}{hint}") from error
+            raise UnreachableError(f"{address} does not respond: {error}{hint}") from error
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise UserError(f"{address} does not answer as Seqline's server does: {error!r}") from error
+            raise UserError(f"{address} does not respond as Seqline's server does: {error!r}") from error
 
 
 def _require_version(address: str, version: int, by: str) -> None:
@@ -173,7 +173,8 @@ def _require_version(address: str, version: int, by: str) -> None:
         raise UserError(
             f"version {version} failed its smoke request: at {address} "
             + (f"version {by} answers" if by else "a server without the header X-Model-Version answers")
-            + "; if nobody else has deployed meanwhile, the serving image is older than this Seqline: build it again"
+            + "; if no one else has deployed in the meantime, the serving image is older than this Seqline: "
+            "build it again"
         )
 
 

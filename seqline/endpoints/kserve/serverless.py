@@ -66,7 +66,7 @@ class Serverless:
 
         def altered(found: Object | None) -> Object:
             if found is None:
-                raise ChangedError(f"somebody else deleted the InferenceService {self.site.name}")
+                raise ChangedError(f"someone else deleted the InferenceService {self.site.name}")
             check(self._shares(found))
             newest, before = self._spec(found), self._before(found)
             others = wanted.keys() - {newest, before}
@@ -98,7 +98,7 @@ class Serverless:
 
         def altered(current: Object | None) -> Object:
             if current is None or self._spec(current) not in (newest, before):
-                raise ChangedError(f"somebody else deployed another version to {self.site.name} meanwhile")
+                raise ChangedError(f"someone else deployed another version to {self.site.name} in the meantime")
             if newest in self._served(current):
                 raise ChangedError(f"version {newest} has a share of the traffic, so it is not undeployed")
             # Until the new revision is ready, the newest one that is has this share: it must stay 0.
@@ -155,7 +155,7 @@ class Serverless:
     def _revision(self, name: str) -> Object:
         found = self.site.cluster.get(REVISION, name)
         if found is None:
-            raise UserError(f"the Knative revision {name} of {self.site.name} is gone; deploy again")
+            raise UserError(f"the Knative revision {name} of {self.site.name} was deleted; deploy again")
         return found
 
     def _spec(self, found: Object | None) -> int | None:
@@ -164,14 +164,14 @@ class Serverless:
 
     def _whole(self, current: Object | None, version: int) -> Object:
         if current is None or self._spec(current) != version:
-            raise ChangedError(f"somebody else changed the InferenceService {self.site.name} meanwhile")
+            raise ChangedError(f"someone else changed the InferenceService {self.site.name} in the meantime")
         predictor = {k: v for k, v in current["spec"]["predictor"].items() if k != "canaryTrafficPercent"}
         return _with(current, predictor)
 
     def _await_newest(self, number: int) -> None:
         def look(found: Object | None) -> str | None:
             if self._spec(found) != number:
-                raise ChangedError(f"somebody else deployed another version to {self.site.name} meanwhile")
+                raise ChangedError(f"someone else deployed another version to {self.site.name} in the meantime")
             status = component(found)
             created = status.get("latestCreatedRevision") or ""
             if self._version(created) != number:

@@ -113,7 +113,7 @@ class Standard:
         self.site.cluster.delete(INFERENCE_SERVICE, self._candidate)
         cluster = self.site.cluster
         if not cluster.wait(INFERENCE_SERVICE, self._candidate, lambda found: found is None or None, self.site.seconds):
-            raise UserError(f"the InferenceService {self._candidate} is not gone after {self.site.seconds:g} s")
+            raise UserError(f"the InferenceService {self._candidate} was not deleted within {self.site.seconds:g} s")
 
     def _await(self, name: str, version: int) -> None:
         """Waits until every pod of an InferenceService serves a version."""
@@ -139,7 +139,7 @@ class Standard:
 
         def ready(found: Object | None) -> bool | None:
             if _spec(found) != version:
-                raise ChangedError(f"somebody else deployed another version to {name} meanwhile")
+                raise ChangedError(f"someone else deployed another version to {name} in the meantime")
             return is_ready(found) or None
 
         if not cluster.wait(INFERENCE_SERVICE, name, ready, seconds):

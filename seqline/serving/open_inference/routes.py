@@ -48,7 +48,7 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
             return Response(status_code=GONE)
         inference, request_id = found
         if inference.model not in ("", model):
-            raise invalid("model_name", "is another model than the address has")
+            raise invalid("model_name", "is not the model in the address")
         answer = service.answer(inference.texts, inference.parameters, number, alias, "v2", request_id)
         answered = await wait(request, answer)
         if answered is None:
@@ -71,7 +71,7 @@ def routes(service: Service, read: Read, wait: Wait) -> APIRouter:
         """Whether the server runs."""
         return {"live": True}
 
-    @router.get("/health/ready", responses={503: {"description": "A version with a traffic share does not answer."}})
+    @router.get("/health/ready", responses={503: {"description": "A version with a traffic share does not respond."}})
     async def server_ready() -> JSONResponse:
         """Whether every version with a traffic share answers."""
         healthy = await service.versions.healthy()

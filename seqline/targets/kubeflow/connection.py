@@ -196,7 +196,7 @@ class Connection:
         last = getattr(self.client._run_api.api_client, "last_response", None)
         if last is not None and "text/html" in str(last.getheader("Content-Type", "")):
             raise UserError(
-                f"{self.settings.host} answers with a web page instead of the API; write the API's address as "
+                f"{self.settings.host} returned a web page instead of the API; write the API's address as "
                 "targets.kubeflow.host, usually https://KUBEFLOW/pipeline"
             )
 
@@ -213,9 +213,9 @@ class Connection:
             if error.status in {401, 403}:
                 who = f", logged in by {self.login.used}" if self.login.used else ""
                 hint = f"ask for a role in the namespace {self.settings.namespace}, such as kubeflow-edit"
-                raise UnreachableError(f"cannot {what}: {host} refuses this caller{who}: {message}; {hint}") from None
+                raise UnreachableError(f"cannot {what}: {host} denies access{who}: {message}; {hint}") from None
             if error.status in UNAVAILABLE:
-                raise UnreachableError(f"cannot {what}: {host} does not answer: {message}") from None
+                raise UnreachableError(f"cannot {what}: {host} does not respond: {message}") from None
             if error.status in REDIRECTS:
                 raise UserError(f"cannot {what}: {host} redirects to {_target(error)}; write that as host") from None
             raise UserError(f"cannot {what}: {message}") from None
@@ -225,7 +225,7 @@ class Connection:
                     f"cannot {what}: the certificate of {host} is not trusted; set targets.kubeflow.ca_file to the "
                     f"file with its authority ({error})"
                 ) from None
-            raise UnreachableError(f"cannot {what}: {host} does not answer: {reason_of(error)}") from None
+            raise UnreachableError(f"cannot {what}: {host} does not respond: {reason_of(error)}") from None
 
 
 def _limit(rest: Any) -> None:
@@ -250,7 +250,7 @@ def _refusal(error: Any, host: str) -> str:
     about permissions of a caller that it knows.
     """
     if error.status == 401:
-        return f"the server answers 401: {' '.join(str(_message(error)).split())}"
+        return f"the server returned 401: {' '.join(str(_message(error)).split())}"
     if error.status in REDIRECTS:
         target = _target(error)
         here, there = urlsplit(host), urlsplit(target)
@@ -258,7 +258,7 @@ def _refusal(error: Any, host: str) -> str:
             return ""  # only to another scheme or port
         return f"the server redirects to a login page, {target.partition('?')[0]}"
     if error.status == 403 and not _is_json(error.body):
-        return f"the gateway answers 403: {_plain(error.body)}"
+        return f"the gateway returned 403: {_plain(error.body)}"
     return ""
 
 

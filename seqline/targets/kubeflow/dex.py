@@ -97,7 +97,7 @@ class DexWay:
             sign_in = parts._replace(path="/oauth2/start", query=urlencode({"rd": parts.path})).geturl()
             page, hops = self._follow(session, "GET", sign_in)
         if page.status_code != 200:
-            raise LoginError(f"{page.url} answers {page.status_code} instead of a login form")
+            raise LoginError(f"{page.url} returned {page.status_code} instead of a login form")
         if not hops:
             raise LoginError(f"{start} requires no login, so it does not use Dex; leave out login.dex")
         path = urlsplit(page.url).path
@@ -113,12 +113,12 @@ class DexWay:
         # Dex shows the form again, with 200 or 401, when the password is wrong (handlePasswordLogin in
         # server/handlers.go of dexidp/dex).
         if not hops:
-            raise LoginError(f"Dex refuses the password of {self.user.username} ({filled.status_code})")
+            raise LoginError(f"Dex rejected the password of {self.user.username} ({filled.status_code})")
         if urlsplit(filled.url).path.endswith("/approval"):
             filled, _ = self._follow(session, "POST", filled.url, {"approval": "approve"})
         cookies = "; ".join(f"{one.name}={one.value}" for one in session.cookies if self._ours(one))
         if not cookies:
-            raise LoginError(f"{filled.url} answers {filled.status_code} without a session")
+            raise LoginError(f"{filled.url} returned {filled.status_code} without a session")
         return cookies
 
     def _ours(self, cookie: Any) -> bool:
@@ -138,7 +138,7 @@ class DexWay:
                 raise LoginError(str(error)) from None
             answer = session.request(verb, address, data=form, allow_redirects=False, timeout=TIMEOUT)
             if answer.status_code in UNAVAILABLE:
-                raise HTTPError(f"{address} answers {answer.status_code}")
+                raise HTTPError(f"{address} returned {answer.status_code}")
             if answer.status_code not in REDIRECTS or "location" not in answer.headers:
                 return answer, hop
             address = urljoin(address, answer.headers["location"])

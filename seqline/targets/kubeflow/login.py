@@ -29,7 +29,7 @@ AUDIENCE = "pipelines.kubeflow.org"
 """The audience that the server wants (DefaultTokenReviewAudience in backend/src/apiserver/common/const.go)."""
 FIELD = "targets.kubeflow.login"
 MARKS = {"/dex/": ".dex", "accounts.google.com": ".iap_client_id", "a login page": ".dex or .cookie_file"}
-"""What to set, by what a server says that wants a login."""
+"""What to set, by what a server says that requires a login."""
 
 
 class LoginError(UserError):
@@ -270,7 +270,7 @@ class Login:
             wants = next((key for mark, key in MARKS.items() if mark in answer), ".token_file, .dex or .iap_client_id")
             said = f" ({answer})" if answer else ""
             advice = f"set {FIELD}{wants}; see {page('kubeflow.md', 'Login')}"
-            return f"{self.settings.host} wants a login{said}, and none is set; {advice}"
+            return f"{self.settings.host} requires a login{said}, and none is set; {advice}"
         tried = "; ".join(f"{number}. {one.way}: {one.reason}" for number, one in enumerate(failed, start=1))
         return f"cannot log in to {self.settings.host}; tried {tried}"
 
@@ -369,5 +369,5 @@ def _said(token: str, audience: str) -> str:
     given = claims.get("aud", [])
     audiences = [given] if isinstance(given, str) else list(given) if isinstance(given, list) else []
     if audience and claims and audience not in audiences:
-        found.append(f"its audience is {', '.join(map(str, audiences)) or 'empty'}, but KFP wants {audience}")
+        found.append(f"its audience is {', '.join(map(str, audiences)) or 'empty'}, but KFP requires {audience}")
     return "; ".join(found)

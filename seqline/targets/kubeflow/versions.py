@@ -86,7 +86,7 @@ class Server:
         return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
     def has(self, since: Version) -> bool:
-        """Whether the server has a feature; a server that does not say its version is expected to.
+        """Whether the server has a feature; a server that does not report its version is expected to.
 
         Args:
             since: The first version with it.

@@ -150,7 +150,7 @@ class Connection:
         except (*transient_errors(), exceptions.GoogleAPICallError, GoogleAuthError) as error:
             where = self.settings.api_endpoint or scope
             said = reason_of(error) if is_silence(error) else _message(error)
-            raise UnreachableError(f"cannot {what}: {where} does not answer: {said}") from None
+            raise UnreachableError(f"cannot {what}: {where} does not respond: {said}") from None
 
     def _hint(self, message: str) -> str:
         """Names the role of a permission that is missing, as far as the service's message names the permission."""

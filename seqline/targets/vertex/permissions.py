@@ -234,7 +234,7 @@ class Permissions:
         for grant in wanted:
             for resource in self.setting.resources.get(grant.resource, ()):
                 message = (
-                    f"cannot be asked: it is {service}'s own account, which only Google acts as; it needs "
+                    f"cannot be checked: it is {service}'s own account, as which only Google can act; it needs "
                     f"{grant.role} on {_named(grant.resource, resource)}"
                 )
                 number = f"$(gcloud projects describe {project} --format='value(projectNumber)')"

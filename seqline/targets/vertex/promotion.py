@@ -206,7 +206,7 @@ def _images(text: str, old: str, new: str) -> Iterator[tuple[str, str]]:
     unpinned = sorted({match[0] for match in re.finditer(pattern, text) if not (match[2] or "").startswith("@")})
     if unpinned:
         raise UserError(
-            f"the template names images by tag, which may be another image tomorrow: {', '.join(unpinned)}; set "
+            f"the template names images by tag, which can name another image later: {', '.join(unpinned)}; set "
             "images.digests (`seqline images build --push` writes them), upload and test the template again"
         )
     for name, digest in sorted({(match[1], match[2]) for match in re.finditer(pattern, text)}):

@@ -86,7 +86,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
         if job.accelerator_type:
             raise UserError("targets.vertex.training: give tpu or accelerator_type, not both")
         if job.replicas > 1:
-            raise UserError("targets.vertex.training: the topology of a TPU slice sets its hosts; leave out replicas")
+            raise UserError("targets.vertex.training: the topology of a TPU slice sets its hosts; omit replicas")
         machine = machine_of(job.tpu)
         environment = {**(V5E_ENVIRONMENT if job.tpu.version == "v5e" else {}), **environment}
     else:
@@ -99,7 +99,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
     # google-cloud-pipeline-components drops empty values, also those of variables.
     empty = sorted(name for name, value in environment.items() if not value)
     if empty:
-        raise UserError(f"targets.vertex.training.environment: {', '.join(empty)} has no value, and would be lost")
+        raise UserError(f"targets.vertex.training.environment: {', '.join(empty)} has no value, and would be dropped")
     pool = {
         "machine_spec": machine,
         "replica_count": 1,

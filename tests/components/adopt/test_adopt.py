@@ -130,10 +130,10 @@ def test_what_is_no_saved_model_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "weights.h5").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"holds no SavedModel: saved_model.pb is missing; name the folder that"):
+    with pytest.raises(UserError, match=r"contains no SavedModel: saved_model.pb is missing; name the folder that"):
         adopt(str(folder), tmp_path / "adopted")
     (folder / "saved_model.pb").write_bytes(b"\xff\xff no protobuf")
-    with pytest.raises(UserError, match=r"is damaged: it is no SavedModel"):
+    with pytest.raises(UserError, match=r"is damaged: it is not a SavedModel"):
         adopt(str(folder), tmp_path / "adopted")
     with pytest.raises(UserError, match="model"):
         adopt(str(tmp_path / "missing"), tmp_path / "adopted")

@@ -35,6 +35,6 @@ def test_without_a_checkpoint_there_is_nothing_to_compare_with(tmp_path: Path) -
 
 
 def test_a_baseline_that_cannot_be_measured_passes_nothing(tmp_path: Path) -> None:
-    made = decide(tmp_path / "run", 6, absent(tmp_path / "base", problem="its files are gone"))
+    made = decide(tmp_path / "run", 6, absent(tmp_path / "base", problem="its files are missing"))
     assert not made.blessed
-    assert "The pretrained baseline cannot be measured (its files are gone)" in made.rules[-1].reason
+    assert "The pretrained baseline cannot be evaluated (its files are missing)" in made.rules[-1].reason

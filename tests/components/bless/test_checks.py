@@ -261,7 +261,7 @@ def test_a_human_metric_without_any_champion_passes_and_says_so() -> None:
     assert (found.passed, found.value, found.limit) == (True, None, None)
     assert found.reason == "Raters' preference, %: there is no champion to compare with."
     unmeasured = check({"metric": "human_preference", "minimum": 50}, evaluation(), problem="it does not load")
-    assert (unmeasured.passed, unmeasured.reason) == (False, "Raters' preference, %: no human evaluation was given.")
+    assert (unmeasured.passed, unmeasured.reason) == (False, "Raters' preference, %: there is no human evaluation.")
 
 
 def test_a_failing_rule_reports_the_slice_that_misses_most_and_names_all() -> None:
@@ -286,7 +286,7 @@ def test_a_slice_that_the_champion_lacks_fails_and_is_the_worst() -> None:
     theirs = replace(evaluation("old"), slices=slices(south=50))
     found = check({"metric": "bleu", "margin": 1, "slices": "slice"}, ours, theirs)
     assert (found.passed, found.value, found.limit, found.champion) == (False, 30, None, None)
-    assert found.reason.startswith("BLEU of north: the champion was not measured on this slice. BLEU of south: 30.00")
+    assert found.reason.startswith("BLEU of north: the champion was not evaluated on this slice. BLEU of south: 30.00")
     unmeasured = replace(theirs, slices=[replace(one, metrics={}) for one in slices(north=30, south=30)])
     assert not check({"metric": "bleu", "margin": 1, "slices": "slice"}, ours, unmeasured).passed
 
@@ -312,7 +312,7 @@ def test_only_a_limit_that_protects_the_same_metric_decides_instead_of_a_champio
         found = check_rules(Options(gate=[compared, other]).gate, EvaluationPair(evaluation(), None, problem))[0]
         assert found.passed is decides
         assert (found.value, found.limit) == (30, None)
-        assert found.reason == "The champion cannot be measured (it does not load); " + (
+        assert found.reason == "The champion cannot be evaluated (it does not load); " + (
             "the minimum on BLEU decides instead."
             if decides
             else "no rule sets a minimum for BLEU that would decide instead, so this rule fails."
@@ -337,7 +337,7 @@ def test_where_lower_is_better_only_a_maximum_protects(limit: dict, decides: boo
 
 
 def test_the_default_gate_does_not_pass_without_the_champion_that_there_is() -> None:
-    results = check_rules(DEFAULT, EvaluationPair(evaluation(), None, "its files are gone: /models/3"))
+    results = check_rules(DEFAULT, EvaluationPair(evaluation(), None, "its files are missing: /models/3"))
     assert [result.passed for result in results] == [True, False, False]
 
 
@@ -424,7 +424,7 @@ def test_each_version_has_its_own_problem() -> None:
     pair, best = EvaluationPair(evaluation(), evaluation("old")), EvaluationPair(evaluation(), None, "it is damaged")
     found = check_rules(Options(gate=rules).gate, pair, best)
     assert [one.passed for one in found] == [True, False]
-    assert found[1].reason.startswith("The best version so far cannot be measured (it is damaged); ")
+    assert found[1].reason.startswith("The best version so far cannot be evaluated (it is damaged); ")
 
 
 @pytest.mark.parametrize("kind", ["minimum", "margin"])

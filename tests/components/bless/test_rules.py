@@ -31,12 +31,12 @@ from seqline.metrics.draws import smallest_p_value
             [{"metric": "bleu", "margin": 1, "significance": 2}],
             r"gate\[0\].significance must be at least 0 and at most 1, not 2",
         ),
-        ([{"metric": "bleu", "minimum": 1, "significance": 0.05}], "significance goes with margin or gain"),
+        ([{"metric": "bleu", "minimum": 1, "significance": 0.05}], "significance applies to margin or gain"),
         (
             [{"metric": "bleu", "margin": 1, "confident": True, "significance": 0.05}],
             r"gate\[0\]: confident and significance are two different tests: set one",
         ),
-        ([{"metric": "bleu", "minimum": 1, "against": "best"}], "against goes with margin or gain, not with minimum"),
+        ([{"metric": "bleu", "minimum": 1, "against": "best"}], "against applies to margin or gain, not to minimum"),
         (
             [{"metric": "bleu", "margin": 1, "against": "worst"}],
             r"gate\[0\].against must be champion, best or baseline",
@@ -64,7 +64,7 @@ from seqline.metrics.draws import smallest_p_value
             r"significance: 10,000 draws of randomization .* smallest value that works is 0.0001$",
         ),
         ([{"metric": "bleu", "margin": 1, "test": "t"}], r"gate\[0\].test must be bootstrap or randomization"),
-        ([{"metric": "bleu", "gain": 1, "slices": "all"}], "slices do not go with gain"),
+        ([{"metric": "bleu", "gain": 1, "slices": "all"}], "slices cannot be combined with gain"),
         ([{"metric": "bleu", "margin": 1, "slices": "town"}], r"gate\[0\].slices must be "),
     ],
 )
@@ -123,7 +123,7 @@ def test_the_smallest_significance_that_is_named_works(test: str, significance: 
 
 @pytest.mark.parametrize(("task", "metric"), [("summarization", "bleu"), ("question_answering", "chrf")])
 def test_a_metric_of_another_task_is_refused(task: str, metric: str) -> None:
-    with pytest.raises(UserError, match=rf"gate\[1\]: {metric} is not measured for task {task}; headline is"):
+    with pytest.raises(UserError, match=rf"gate\[1\]: {metric} is not available for task {task}; headline is"):
         Options(task=task, gate=[{"metric": "headline", "minimum": 1}, {"metric": metric, "minimum": 1}])
 
 

@@ -119,12 +119,12 @@ def test_the_challenger_becomes_the_best_version_if_it_is_at_least_as_good(
 
 def test_a_best_version_that_cannot_be_measured_stays_the_best_and_lets_nothing_pass(tmp_path: Path) -> None:
     challenger, champion = measured(tmp_path / "challenger", "new", 30), measured(tmp_path / "champion", "old", 3)
-    made = decide(challenger, champion, best=absent(tmp_path / "best", "its files are gone: /models/1"))
+    made = decide(challenger, champion, best=absent(tmp_path / "best", "its files are missing: /models/1"))
     assert [rule.passed for rule in made.rules] == [True, True, False]
     assert not made.anchor.moves
-    assert made.anchor.problem == "its files are gone: /models/1"
+    assert made.anchor.problem == "its files are missing: /models/1"
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "The best version so far cannot be measured: its files are gone: /models/1" in html
+    assert "The best version so far cannot be evaluated: its files are missing: /models/1" in html
 
 
 def test_a_confident_limit_by_slice_has_the_interval_of_each_slice(tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ def damage_description(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (delete_files, "version 1: its files are gone: "),
+        (delete_files, "version 1: its files are missing: "),
         (delete_model, "version 1: its files are incomplete: "),
-        (delete_record, "version 1 is served, but its record is gone"),
+        (delete_record, "version 1 is served, but its record is missing"),
         (remove_fingerprint, "version 1 cannot be identified: its fingerprint is missing"),
         (exchange_files, "version 1: its files are another model's: "),
         (damage_description, "model.json is not a JSON object"),
@@ -143,7 +143,7 @@ def test_the_best_version_is_another_than_the_champion_where_its_alias_is(
     assert found.best.address == str(endpoint.model(1))
     assert find(models.loud, endpoint).best.standing == "same"
     delete_files(endpoint)
-    assert "its files are gone" in find(models.calm, endpoint).best.problem
+    assert "its files are missing" in find(models.calm, endpoint).best.problem
     endpoint.write(Settings("demo", "127.0.0.1", 1, traffic={2: 100}, aliases={**aliases, "best": 2}))
     assert find(models.calm, endpoint).best == IS_CHAMPION
 

@@ -27,7 +27,7 @@ def test_a_version_in_a_bucket_is_read(bucket: str) -> None:
     ("address", "problem"),
     [
         ("", "its address is missing"),
-        ("memory://bucket/other", "its files are gone: memory://bucket/other"),
+        ("memory://bucket/other", "its files are missing: memory://bucket/other"),
         ("nowhere://bucket/model", "its files cannot be read: nowhere://bucket/model: Protocol not known"),
     ],
 )

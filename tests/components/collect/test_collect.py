@@ -113,7 +113,7 @@ def test_training_figures_of_another_tokenizer_are_not_compared_with(tmp_path: P
     (extra / "tokenizer.model").write_bytes(b"another one")
     (note,) = collect(str(live), tmp_path / "other", now=end_of(0)).notes
     assert note.startswith("version 1 is compared with the previous window only: ")
-    assert note.endswith("reference.json is of another tokenizer than the model's; export the model again")
+    assert note.endswith("reference.json belongs to another tokenizer than the model's; export the model again")
     assert not (tmp_path / "other" / REFERENCE).exists()
 
 
@@ -124,14 +124,14 @@ def test_a_log_file_that_is_cut_short_is_named_and_the_others_count(live: Path, 
     file.write_bytes(file.read_bytes()[:200])
     found = collect(str(live), tmp_path / "window", now=end_of(0))
     assert found.found == 4
-    assert [str(file) in note and "cut short" in note for note in found.notes] == [True]
+    assert [str(file) in note and "truncated" in note for note in found.notes] == [True]
 
 
 def test_without_any_sampled_request_it_says_how_to_sample(live: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"the requests of .*/demo are not sampled: turn sampling on"):
+    with pytest.raises(UserError, match=r"the requests of .*/demo are not sampled: turn on sampling"):
         collect(str(live), tmp_path / "window", now=end_of(0))
     (live / "samples").mkdir()
-    with pytest.raises(UserError, match=r"there are no sampled requests in .*demo/samples: turn sampling on"):
+    with pytest.raises(UserError, match=r"there are no sampled requests in .*demo/samples: turn on sampling"):
         collect(str(live), tmp_path / "window", now=end_of(0))
     log(live, 0, texts(5, seed=1))
     assert collect(str(live), tmp_path / "window", now=end_of(9)).found == 0
@@ -140,7 +140,7 @@ def test_without_any_sampled_request_it_says_how_to_sample(live: Path, tmp_path:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("", {}, "endpoint is empty: name the endpoint"),
+        ("", {}, "endpoint is empty: set the endpoint"),
         ("none", {}, "no version is live at the endpoint"),
         ("demo", {"requests": "bq://only.two"}, "requests: 'bq://only.two' is not bq://PROJECT.DATASET.TABLE"),
     ],

@@ -203,7 +203,7 @@ def test_versions_follow_each_other_without_a_failed_request(
         assert go(models.quiet) == 2
         assert go(models.quiet) == 2  # again: nothing to do
         message = (
-            r"version 3 does not load: .*this model is broken.*; the previous split is restored, version 2 stays live"
+            r"version 3 does not load: .*this model is broken.*; the previous split is restored, version 2 remains live"
         )
         with pytest.raises(UserError, match=message):
             go(models.broken)

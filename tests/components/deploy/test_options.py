@@ -26,7 +26,7 @@ NETWORK = "projects/p/global/networks/n"
         ({"memory": "4 GB"}, "memory"),
         ({"machine_type": ""}, "machine_type string should have at least 1 character"),
         ({"accelerator_count": 2}, "accelerator_count is set, but not accelerator_type"),
-        ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI does not serve on 'NVIDIA_T4'; there are: NVIDIA_TESLA_P4"),
+        ({"accelerator_type": "NVIDIA_T4"}, "Vertex AI does not serve on 'NVIDIA_T4'; available: NVIDIA_TESLA_P4"),
         ({"accelerator_type": "NVIDIA_L4"}, "n1-standard-4 has no NVIDIA_L4; choose one that begins with g2-standard-"),
         (
             {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "machine_type": "g2-standard-24"},
@@ -97,7 +97,7 @@ def test_any_rising_steps_are_taken(steps: list[int]) -> None:
     [
         ("kserve://ns/a", {"machine_type": "n1-highcpu-8"}, "machine_type has no effect on KServe; set cpu and memory"),
         ("kserve://ns/a", {"spot": True}, "spot has no effect on KServe"),
-        ("kserve://ns/a", {"endpoint_type": "dedicated"}, "endpoint_type has no effect on KServe; leave it out"),
+        ("kserve://ns/a", {"endpoint_type": "dedicated"}, "endpoint_type has no effect on KServe; omit it"),
         (
             "kserve://ns/a",
             {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-4"},

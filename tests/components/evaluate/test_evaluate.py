@@ -256,7 +256,7 @@ def test_the_files_of_a_champion_that_are_gone_are_a_problem(small_corpus: Path,
     if made:
         folder.mkdir()
     found = measure(folder, small_corpus, required=False)
-    assert (found.absent, found.standing, found.problem) == (True, "", f"its files are gone: {folder}")
+    assert (found.absent, found.standing, found.problem) == (True, "", f"its files are missing: {folder}")
     with pytest.raises(UserError, match="gone contains no exported model"):
         measure(folder, small_corpus)
 
@@ -265,7 +265,7 @@ def test_a_problem_that_is_known_already_is_recorded_without_measuring(model: Pa
     found = measure(model, small_corpus, required=False, problem="it cannot be identified")
     assert (found.absent, found.problem, found.metrics) == (True, "it cannot be identified", {})
     html = (small_corpus.parent / "report.html").read_text(encoding="utf-8")
-    assert "There is a version to compare with, but it cannot be measured: it cannot be identified" in html
+    assert "There is a version to compare with, but it cannot be evaluated: it cannot be identified" in html
 
 
 def test_an_unknown_standing_is_refused(small_corpus: Path) -> None:
@@ -277,9 +277,9 @@ def test_an_unknown_standing_is_refused(small_corpus: Path) -> None:
     ("opponent", "standing", "problem"),
     [
         ({"standing": "none"}, "none", ""),
-        ({"problem": "its files are gone"}, "", "its files are gone"),
+        ({"problem": "its files are missing"}, "", "its files are missing"),
         ({"version": "3"}, "", "it is not known whether there is a version to compare with"),
-        ({"address": "/models/3"}, "", "its files are gone: "),
+        ({"address": "/models/3"}, "", "its files are missing: "),
     ],
 )
 def test_the_component_records_what_champion_found(
@@ -429,7 +429,7 @@ def test_a_model_in_a_bucket_is_copied_and_measured_if_its_files_are_those_that_
 
     s3_bucket.client.put_object(Bucket=s3_bucket.name, Key="runs/1/model/model.json", Body=b"{}")
     # Not recorded: what is recorded is cached, and this may pass.
-    with pytest.raises(UserError, match="its files changed meanwhile: s3://"):
+    with pytest.raises(UserError, match="its files changed in the meantime: s3://"):
         evaluate(address, *outputs, digest)
-    with pytest.raises(UserError, match="its files are gone: s3://"):
+    with pytest.raises(UserError, match="its files are missing: s3://"):
         evaluate(f"s3://{s3_bucket.name}/other", *outputs, digest)

@@ -60,14 +60,14 @@ def test_a_shard_that_was_cut_short_is_not_finished_and_not_joined(tmp_path: Pat
     (shard,) = (tmp_path / "work").glob("*1.jsonl")
     shard.write_bytes(shard.read_bytes()[:-lost])
     assert work.finished() == {0}
-    with pytest.raises(UserError, match=r"shard-00000001\.jsonl is missing or cut short"):
+    with pytest.raises(UserError, match=r"shard-00000001\.jsonl is missing or truncated"):
         work.gather(2, tmp_path / "out.jsonl")
 
 
 def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "in.txt.gz"
     path.write_bytes(gzip.compress(b"a\n" * 1000)[:-12])
-    with pytest.raises(UserError, match=r"in\.txt\.gz cannot be read: .*; is the file complete\?"):
+    with pytest.raises(UserError, match=r"in\.txt\.gz cannot be read: .*; check whether the file is complete"):
         Work(str(tmp_path / "work")).plan([str(path)], 10)
     assert not list((tmp_path / "work").glob("*.unpacked"))
 

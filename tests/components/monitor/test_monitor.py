@@ -68,7 +68,7 @@ def test_a_change_is_an_alarm_once_and_then_stands_until_it_is_over(live: Path) 
     log(live, 2, texts(300, seed=3, first=UNLIKE))
     second = watch(live, 2)
     assert (second.retrains, only(second).new, only(second).since) == (True, False, first.window.end)
-    assert second.headline() == "1 earlier alarm still stands."
+    assert second.headline() == "1 earlier alarm is still active."
     log(live, 3, texts(3000, seed=4))
     assert watch(live, 3).alarms == []
 
@@ -162,7 +162,7 @@ def test_another_live_version_begins_anew(live: Path) -> None:
     log(live, 1, texts(50, seed=2), version="2")
     found = watch(live, 1)
     assert found.alarms == []
-    assert "version 2 became live since the last window: the evidence begins anew" in found.notes
+    assert "version 2 became live since the last window: the evidence starts over" in found.notes
 
 
 def test_without_training_figures_nothing_is_compared_with_training(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_without_training_figures_nothing_is_compared_with_training(tmp_path: Pa
         found = watch(live, day, rules=[TOKENS, {**TOKENS, "against": "previous", "then": "notify"}])
     training, previous = found.rules
     assert (training.value, training.since) == (None, "")
-    assert training.reason == "Distance of the token frequencies: nothing to compare."
+    assert training.reason == "Distance of the token frequencies: there is nothing to compare."
     assert previous.new
     assert "from the previous window, proven to be above 0.2" in previous.reason
     assert not found.retrains
@@ -246,7 +246,7 @@ def test_a_window_that_was_cut_short_is_refused(live: Path) -> None:
     collect(str(live), folder / "window", now=end_of(0))
     file = folder / "window" / "requests.parquet"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(UserError, match=r"requests.parquet is missing or cut short .*; run collect again"):
+    with pytest.raises(UserError, match=r"requests.parquet is missing or truncated .*; run collect again"):
         monitor(folder / "window", folder / "monitoring", folder / "report.html")
 
 
@@ -256,5 +256,5 @@ def test_a_state_that_was_cut_short_is_refused_and_named(live: Path) -> None:
     (file,) = (live / "samples/monitoring/windows").iterdir()
     file.write_text(file.read_text()[:50])
     log(live, 1, texts(50, seed=2))
-    with pytest.raises(UserError, match=r"20261102T000000Z.json is not a JSON object; delete the folder to begin"):
+    with pytest.raises(UserError, match=r"20261102T000000Z.json is not a JSON object; delete the folder to start"):
         watch(live, 1)

@@ -23,7 +23,7 @@ def test_the_page_shows_alarms_slices_and_stored_texts_that_are_furthest_from_tr
     log(live, 0, texts(50, seed=1), source="usual text", output="usual output", slice="chat")
     log(live, 0, texts(30, seed=2, first=200), source="<b>strange</b>", output="out")
     shown = page(live, 0, 80)
-    furthest = shown[shown.index("Texts furthest from training") :]
+    furthest = shown[shown.index("Texts that differ most from training") :]
     assert furthest.index("&lt;b&gt;strange&lt;/b&gt;") < furthest.index("usual text")
     assert "Slice chat" in shown
     assert "Texts by length in tokens" in shown
@@ -32,7 +32,7 @@ def test_the_page_shows_alarms_slices_and_stored_texts_that_are_furthest_from_tr
     empty = page(live, 2, 0)
     assert "no requests" in empty
     # Texts are shown only where they are stored.
-    assert "Texts furthest from training" not in empty
+    assert "Texts that differ most from training" not in empty
 
 
 def text(page: str) -> str:
@@ -56,7 +56,7 @@ def test_the_top_row_says_alarms_of_rules_drift_window_and_version(tmp_path: Pat
     assert "Retraining Asked for by 2 rules" in drift
     # Alarms come first, with what they compare, their limit and what follows.
     assert drift.index("Alarms") < drift.index("Other rules") < drift.index("Figures")
-    row = "Texts unlike the training corpus compared with training ✗ new alarm asks for a retraining"
+    row = "Unusual texts compared with training ✗ new alarm asks for a retraining"
     assert re.search(rf"{row} \+9\d\.\d\d points above \+3\.00 points", drift)
     standing = text(page_of_quiet_day(live))
     assert "earlier windows Texts unlike training ! Yes" in standing

@@ -16,15 +16,15 @@ from seqline.errors import UserError
     ("rule", "message"),
     [
         ({"figure": "token_distanse", "above": 0.1}, "no figure 'token_distanse'; did you mean 'token_distance'?"),
-        ({"figure": "empty"}, "a rule needs exactly one of above and below"),
-        ({"figure": "empty", "above": 0.1, "below": 0.0}, "a rule needs exactly one of above and below"),
+        ({"figure": "empty"}, "a rule needs either above or below"),
+        ({"figure": "empty", "above": 0.1, "below": 0.0}, "a rule needs either above or below"),
         ({"figure": "empty", "above": 0.1, "against": "training"}, "with '' or 'previous', not with 'training'"),
         ({"figure": "token_distance", "above": 0.1}, "compared with 'training' or 'previous', not with ''"),
         ({"figure": "token_distance", "against": "training", "below": 0.1}, "set a limit above 0 and below 1"),
         ({"figure": "token_distance", "against": "training", "above": 1}, "set a limit above 0 and below 1"),
         ({"figure": "latency_p95", "below": 3}, "latency_p95 needs a limit above 0"),
-        ({"figure": "empty", "above": 1.0}, "empty is from 0 to 1: 1 is no limit"),
-        ({"figure": "rating", "below": -1.0}, "rating is from -1 to 1: -1 is no limit"),
+        ({"figure": "empty", "above": 1.0}, "empty is between 0 and 1, so the limit 1 has no effect"),
+        ({"figure": "rating", "below": -1.0}, "rating is between -1 and 1, so the limit -1 has no effect"),
         ({"figure": "empty", "above": 0.1, "than": "retrain"}, "than is unknown; did you mean 'then'?"),
     ],
 )  # fmt: skip
@@ -37,7 +37,7 @@ def test_a_rule_that_can_not_be_judged_is_refused(rule: dict[str, Any], message:
 
 def test_a_rule_twice_is_refused() -> None:
     rule = {"figure": "empty", "above": 0.1}
-    with pytest.raises(UserError, match="two rules are the same but for what they do: Empty outputs above"):
+    with pytest.raises(UserError, match="two rules differ only in `then`: Empty outputs above"):
         Options(rules=[rule, {**rule, "then": "retrain"}])
 
 

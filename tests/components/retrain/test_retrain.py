@@ -107,7 +107,7 @@ def test_an_alarm_starts_one_run_with_its_reason(artifacts: Path, service: Start
 def test_the_same_window_again_starts_no_second_run(artifacts: Path, service: Started) -> None:
     first, again = start(artifacts, service), start(artifacts, service, day=2)
     assert service.names == [first.run] == [again.run]
-    assert again.outcome == f"The run {first.run} was started for this window before."
+    assert again.outcome == f"The run {first.run} was already started for this window."
 
 
 def test_a_lost_answer_starts_no_second_run(artifacts: Path) -> None:
@@ -151,7 +151,7 @@ def test_of_two_runs_of_monitoring_within_a_second_one_starts_the_run(artifacts:
     assert not second.started
     assert second.outcome == f"Another run of monitoring is starting the run {first.run} for this window."
     assert (
-        start(artifacts, service, owner="third").outcome == f"The run {first.run} was started for this window before."
+        start(artifacts, service, owner="third").outcome == f"The run {first.run} was already started for this window."
     )
 
 
@@ -173,8 +173,8 @@ def test_a_run_that_is_overtaken_before_it_writes_starts_nothing(
     (run,) = service.names
     (attempt,) = Attempts(str(artifacts / "state")).read()
     assert (attempt.run, attempt.owner) == (run, "second")
-    expected = f"No run was started: the retraining {run} still runs."
-    assert made.outcome == (expected if end else f"The run {run} was started for this window before.")
+    expected = f"No run was started: the retraining run {run} is still running."
+    assert made.outcome == (expected if end else f"The run {run} was already started for this window.")
 
 
 def test_a_run_of_another_window_that_is_being_started_counts_as_running(artifacts: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_run_of_another_window_that_is_being_started_counts_as_running(artifac
     first = start(artifacts, service, owner="first")
     assert service.names == [first.run]
     assert others[0].outcome == (
-        f"No run was started: another run of monitoring is starting the retraining {first.run}."
+        f"No run was started: another run of monitoring is starting the retraining run {first.run}."
     )
 
 
@@ -297,9 +297,17 @@ def test_a_retry_of_the_same_task_waits_for_nobody(artifacts: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "days", "outcome"),
     [
-        ({"cooling_days": 7.0}, 5, "was started at 2026-11-03T00:07:00+00:00, less than cooling_days 7 ago."),
-        ({"cooling_days": 0, "monthly_budget": 1}, 5, "1 retrainings were started in the last 30 days, and monthly"),
-        ({"cooling_days": 3, "min_new_pairs": 151}, 5, "150 new pairs since version 1 was trained, fewer than min_new"),
+        ({"cooling_days": 7.0}, 5, "was started at 2026-11-03T00:07:00+00:00, less than 7 days (cooling_days) ago."),
+        (
+            {"cooling_days": 0, "monthly_budget": 1},
+            5,
+            "1 retraining runs were started in the last 30 days, and monthly",
+        ),
+        (
+            {"cooling_days": 3, "min_new_pairs": 151},
+            5,
+            "150 new pairs since the training of version 1, fewer than min_new",
+        ),
         ({"cooling_days": 3}, 5, "was started."),
         ({"cooling_days": 3, "monthly_budget": 1}, 40, "was started."),
     ],
@@ -317,7 +325,7 @@ def test_never_two_run_at_once(artifacts: Path, service: Started) -> None:
     first = start(artifacts, service)
     service.running = True
     made = start(artifacts, service, day=20, end="2026-11-21T00:00:00+00:00")
-    assert made.outcome == f"No run was started: the retraining {first.run} still runs."
+    assert made.outcome == f"No run was started: the retraining run {first.run} is still running."
     assert service.names == [first.run]
 
 
@@ -349,7 +357,7 @@ def test_the_run_learns_from_corrections_and_goes_live_where_its_alarm_is_from(
 def test_without_an_alarm_that_asks_for_it_nothing_is_started(artifacts: Path, service: Started) -> None:
     found = Monitoring.read(artifacts / "monitored" / MONITORING)
     replace(found, rules=[replace(ALARM, then="notify")]).write(artifacts / "monitored" / MONITORING)
-    assert start(artifacts, service).outcome == "No alarm asks for a retraining."
+    assert start(artifacts, service).outcome == "No alarm requires retraining."
     assert service.names == []
 
 
@@ -382,7 +390,7 @@ def test_rows_are_counted_in_every_form(tmp_path: Path) -> None:
             "/home/me/.seqline/runs/one/retrain/retraining",
             "this run is on a laptop; leave it empty",
         ),
-        ("", "one", "/home/me/other", "is in no folder of runs: set retraining.home"),
+        ("", "one", "/home/me/other", "is not in a folder of runs: set retraining.home"),
     ],
 )
 def test_a_template_of_another_target_is_refused(template: str, run: str, address: str, message: str) -> None:
@@ -394,7 +402,7 @@ def test_a_template_of_another_target_is_refused(template: str, run: str, addres
     ("options", "message"),
     [
         ({"template": "https://europe-west4-kfp.pkg.dev/p/r/seqline-training/latest"}, "template has the wrong form"),
-        ({"parameters": {"reason": "mine"}}, "reason is written by monitoring: leave it out"),
+        ({"parameters": {"reason": "mine"}}, "monitoring sets reason: omit it"),
     ],
 )
 def test_options_that_could_start_something_else_are_refused(options: dict[str, Any], message: str) -> None:

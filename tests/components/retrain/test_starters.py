@@ -138,7 +138,7 @@ def test_what_kubeflow_refuses_is_said(server: KfpServer, spec: Path) -> None:
     uploaded = starter.client.upload_pipeline(str(spec), "seqline-training")
     (version,) = server.versions
     options = Options(template=f"kfp://{uploaded.pipeline_id}/{version}", parameters={"epoch": 5})
-    with pytest.raises(UserError, match=f"^cannot start the run {ATTEMPT.run}: Kubeflow Pipelines answers: .*epoch"):
+    with pytest.raises(UserError, match=f"^cannot start the run {ATTEMPT.run}: Kubeflow Pipelines returned: .*epoch"):
         starter.start(ATTEMPT, options)
 
 

@@ -34,9 +34,9 @@ def test_an_alarm_and_its_retraining_are_the_outcome(tmp_path: Path) -> None:
     old = RuleState("rule", "other", "", 20.0, 9.0, 0.4, 0.2, "2026-10-20", then="notify", reason="It stands.")
     made = Retraining(True, "run-3", "because", "The run run-3 was started.")
     found = sum_up(tmp_path, [old, ALARM], made)
-    assert found.headline() == "It is <0.4>. 1 earlier alarm still stands. The run run-3 was started."
+    assert found.headline() == "It is <0.4>. 1 earlier alarm is still active. The run run-3 was started."
     assert found.monitoring == MonitoringSummary(
-        "It is <0.4>. 1 earlier alarm still stands.", ["It is <0.4>."], ["It stands."], "The run run-3 was started."
+        "It is <0.4>. 1 earlier alarm is still active.", ["It is <0.4>."], ["It stands."], "The run run-3 was started."
     )
     page = (tmp_path / RUN / "summarize" / "report.html").read_text()
     assert "It is &lt;0.4&gt;." in page

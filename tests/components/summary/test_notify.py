@@ -122,23 +122,23 @@ def test_a_receiver_says_how_long_to_wait(receiver: Receiver, pauses: list[float
 
 def test_a_wait_beyond_the_time_limit_is_not_waited(receiver: Receiver, pauses: list[float]) -> None:
     receiver.answers = [(429, {"Retry-After": "3600"})]
-    assert notify(FAILED, "", options()) == ["Webhook 1 was not notified: 127.0.0.1 answers 429 Too Many Requests"]
+    assert notify(FAILED, "", options()) == ["Webhook 1 was not notified: 127.0.0.1 returned 429 Too Many Requests"]
     assert pauses == []
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (400, "127.0.0.1 answers 400 Bad Request"),
-        (403, "127.0.0.1 answers 403 Forbidden"),
-        (410, "127.0.0.1 answers 410 Gone"),
+        (400, "127.0.0.1 returned 400 Bad Request"),
+        (403, "127.0.0.1 returned 403 Forbidden"),
+        (410, "127.0.0.1 returned 410 Gone"),
         (
             (302, {"Location": "http://127.0.0.1:1/elsewhere"}),
-            "127.0.0.1 answers 302, a redirect, which is not followed",
+            "127.0.0.1 returned 302, a redirect, which Seqline does not follow",
         ),
         (
             (307, {"Location": "http://127.0.0.1:1/elsewhere"}),
-            "127.0.0.1 answers 307, a redirect, which is not followed",
+            "127.0.0.1 returned 307, a redirect, which Seqline does not follow",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_receiver_that_answers_byte_by_byte_ends_with_the_time_limit(receiver:
     (note,) = notify(FAILED, "", options(), seconds=0.3)
     assert note in {
         "Webhook 1 did not answer within 0.3 s.",
-        "Webhook 1 was not notified: 127.0.0.1 did not answer in time",
+        "Webhook 1 was not notified: 127.0.0.1 did not respond in time",
     }
 
 
@@ -262,7 +262,7 @@ def test_secret_manager_holds_the_address(
         "permission denied": [
             "the run's service account needs the role roles/secretmanager.secretAccessor on the secret"
         ],
-        "503": ["Secret Manager answers 503"],
+        "503": ["Secret Manager returned 503"],
     }
     assert notes == [f"Webhook 1 was not notified: cannot read {version}: {reason}" for reason in reasons[fault]]
     assert len(receiver.received) == (fault is None)

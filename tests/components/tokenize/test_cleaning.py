@@ -57,7 +57,9 @@ def test_a_file_that_vanishes_is_a_problem_of_the_corpus(tmp_path: Path, monkeyp
     path = write(tmp_path, "a.tsv", b"one\teins\n")
     pairs, tally = read(path, Options(shards=1))
     assert pairs == []
-    assert tally.problems == [f"{path} cannot be read after line 1: the disk is gone; is the file complete?"]
+    assert tally.problems == [
+        f"{path} cannot be read after line 1: the disk is gone; check whether the file is complete"
+    ]
 
 
 @pytest.mark.parametrize(

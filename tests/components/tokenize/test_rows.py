@@ -157,8 +157,12 @@ def test_blank_rows_and_sides_are_empty_but_not_malformed(tmp_path: Path) -> Non
         ("a.csv", b"source,target,source\na,b,c\n", "line 1: the header names source more than once"),
         ("a.parquet", parquet(source=["a"], text=["b"]), "no column 'target'"),
         ("a.parquet", parquet(source=["a"], target=[{"en": "b"}]), "name a field of them, such as target.en"),
-        ("a.parquet", parquet(source=[["a"]], target=["b"]), "column 'source' holds list<element: string>, not texts"),
-        ("a.parquet", parquet(source=["a"], target=[7]), "column 'target' holds int64, not texts"),
+        (
+            "a.parquet",
+            parquet(source=[["a"]], target=["b"]),
+            "contains list<element: string>, not texts",
+        ),
+        ("a.parquet", parquet(source=["a"], target=[7]), "contains int64, not texts"),
         ("a.parquet", b"PAR1 and no more", "cannot be read"),
     ],
 )
@@ -183,7 +187,10 @@ def test_a_record_without_end_is_a_problem(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(blocks, "LONGEST_RECORD", 5000)
     path = write(tmp_path, "a.csv", b'a,b\nc,"d\n' + b"e,f\n" * 5000)
     (problem,) = read(path)[1].problems
-    assert problem == f"{path}, line 2: the record that begins here is longer than 0 MiB; is a quote in it not closed?"
+    assert (
+        problem
+        == f"{path}, line 2: the record that begins here is longer than 0 MiB; check for a quote that is not closed"
+    )
 
 
 def test_blocks_do_not_cut_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

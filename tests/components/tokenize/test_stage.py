@@ -232,7 +232,7 @@ def test_data_that_changed_since_its_fingerprint_is_no_corpus(tmp_path: Path, ch
         data.write_text("\n".join(rows(101)) + "\n")
     else:
         (tmp_path / "late.tsv").write_text("one\teins\n")
-    with pytest.raises(UserError, match="the input files changed between the fingerprint"):
+    with pytest.raises(UserError, match="the input files changed while they were read"):
         tokenize(pattern, tmp_path / "corpus", tmp_path / "report.html", fingerprint, options=OPTIONS)
     assert not (tmp_path / "corpus").exists()
     assert not (tmp_path / "report.html").exists()

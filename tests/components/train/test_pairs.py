@@ -271,16 +271,16 @@ def test_a_corpus_in_a_bucket_is_copied_in_pieces_and_the_copy_is_deleted(
 def test_a_copy_without_room_is_refused_before_it_begins(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQLINE_BUCKETS", str(made))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match=r"there is room for 0\.0 GB in .*use a larger disk, or set TMPDIR"):
+    with pytest.raises(UserError, match=r"only 0\.0 GB are free in .*use a larger disk, or set TMPDIR"):
         local_corpus(Corpus(made)).__enter__()
 
 
 def test_a_file_that_is_cut_while_it_is_read_is_one_message(made: Path) -> None:
     batches = Batches(StoredPairs(stored(Corpus(made), "train")), CONFIG, 128)
     cut(made / "train-00000-of-00002.ids")
-    with pytest.raises(UserError, match=r"train-00000-of-00002.ids was cut while training read it"):
+    with pytest.raises(UserError, match=r"train-00000-of-00002.ids was truncated during training"):
         list(batches.parts(1, 0, 0, [0]))
-    with pytest.raises(Exception, match="was cut while training read it"):
+    with pytest.raises(Exception, match="was truncated during training"):
         list(batches.dataset(1, 0))
     assert batches.problem is not None
 

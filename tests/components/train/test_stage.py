@@ -219,7 +219,7 @@ def test_training_selects_preset_and_devices_and_ends_with_the_minutes(
         train(corpus, tmp_path / "out", options=options)
     assert "preset auto: tiny is too slow" in caplog.text
     assert "preset auto: demo fits" in caplog.text
-    assert "the 1e-06 minutes are used up in the middle of epoch 1" in caplog.text
+    assert "the time limit of 1e-06 minutes was reached within epoch 1" in caplog.text
     (entry,) = json.loads(Checkpoint(tmp_path / "out").history.read_text())
     assert entry["target_tokens"] < Corpus(corpus).read_manifest().shards[0].target_tokens
     config = Checkpoint(tmp_path / "out").read_config()

@@ -12,7 +12,7 @@ from seqline.artifacts.opponent import Opponent
         Opponent("same", version="3", fingerprint="f"),
         Opponent("champion"),
         Opponent("", "", "3", "f", "/models/3", "digest"),
-        Opponent("", "its files are gone", "3", checked="2026-01-01"),
+        Opponent("", "its files are missing", "3", checked="2026-01-01"),
     ],
 )
 def test_a_version_is_read_as_it_was_passed(opponent: Opponent) -> None:

@@ -80,7 +80,7 @@ def test_a_file_that_is_cut_short_is_named_and_the_others_are_read(tmp_path: Pat
     found = read_requests(tmp_path)
     assert found.table["id"].to_pylist() == [ROW.id]
     (message,) = found.unread
-    assert message.startswith(f"{broken} was skipped: it is cut short or no file of this log (")
+    assert message.startswith(f"{broken} was skipped: it is truncated, or is not a file of this log (")
     assert message.endswith("copy it again, or delete it")
 
 

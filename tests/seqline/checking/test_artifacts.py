@@ -61,7 +61,10 @@ def cut_shard(folder: Path) -> None:
             ["kept is 3", "counts.read is", "fingerprint is"],
         ),
         (edit("manifest.json", counts__train=3), ["counts.kept", "the train shards have"]),
-        (edit("manifest.json", vocabulary_size=20), ["vocabulary_size is 20, but tokenizer.model has", "no token of"]),
+        (
+            edit("manifest.json", vocabulary_size=20),
+            ["vocabulary_size is 20, but tokenizer.model has", "is not in a vocabulary of"],
+        ),
         (edit("manifest.json", source_language="tlh-klingon-x"), ["source_language: "]),
         (edit("manifest.json", counts="many"), ["manifest.json cannot be read (counts: "]),
         (write("tokenizer.model", "x"), ["tokenizer.model cannot be read"]),
@@ -84,7 +87,7 @@ def test_a_corpus(change: Callable[[Path], None], messages: list[str], corpus: P
     [
         (remove("config.json"), ["config.json is missing"]),
         (remove("model.weights.h5"), ["model.weights.h5 is missing"]),
-        (edit("config.json", model__hidden_dim=64), ["model.weights.h5 does not fit the model of config.json"]),
+        (edit("config.json", model__hidden_dim=64), ["model.weights.h5 does not match the model in config.json"]),
         (edit("config.json", model__hidden_dim=3), ["config.json: model.hidden_dim 3 must be"]),
         (
             edit("config.json", model__hiden_dim=3),
@@ -111,7 +114,7 @@ def test_a_checkpoint(change: Callable[[Path], None], messages: list[str], check
             ["fingerprint is", "source_language: "],
         ),
         (edit("model.json", decoding=3), ["model.json cannot be read (decoding"]),
-        (remove("saved_model.pb"), ["holds no SavedModel: saved_model.pb is missing"]),
+        (remove("saved_model.pb"), ["contains no SavedModel: saved_model.pb is missing"]),
     ],
 )
 def test_a_model(
@@ -139,4 +142,4 @@ def test_the_command_prints_a_line_each_and_exits_with_1(tmp_path: Path, capsys:
     assert second.endswith("tokenizer.model is missing")
     assert last == "error: 2 problems"
     assert main(["check-artifact", "corpus", str(tmp_path / "nothing")]) == 1
-    assert "nothing is no folder" in capsys.readouterr().err
+    assert "nothing is not a folder" in capsys.readouterr().err

@@ -122,15 +122,15 @@ def test_doctor_tells_what_an_older_server_lacks_and_which_of_it_is_used(
     assert first["message"].startswith("KFP 2.15.2")
     states = {one["message"]: (one["state"], one["advice"]) for one in rest}
     assert states == {
-        "KFP 2.15.2 lacks the folder of a claim (CLAIM/FOLDER), which came with 2.16.0": (
+        "KFP 2.15.2 does not support the folder of a claim (CLAIM/FOLDER), introduced in 2.16.0": (
             "error",
             "upgrade the server to 2.16.0 or later; this one mounts the whole claim",
         ),
-        "KFP 2.15.2 lacks the security context of a pod, which came with 2.16.0": (
+        "KFP 2.15.2 does not support the security context of a pod, introduced in 2.16.0": (
             "error",
             "upgrade the server to 2.16.0 or later; this one silently ignores it",
         ),
-        "KFP 2.15.2 lacks tags (`seqline upload --tag`), which came with 2.17.0": ("warning", ""),
+        "KFP 2.15.2 does not support tags (`seqline upload --tag`), introduced in 2.17.0": ("warning", ""),
     }
 
 
@@ -140,7 +140,7 @@ def test_doctor_prints_what_it_found(write: Write, server: KfpServer, capsys: py
     assert main(["doctor", "--target", "kubeflow"]) == 0
     shown = capsys.readouterr().out
     assert "✓ kubeflow server  KFP 2.16.1; one user; without a login" in shown
-    assert "! kubeflow server  KFP 2.16.1 lacks tags" in shown
+    assert "! kubeflow server  KFP 2.16.1 does not support tags" in shown
 
 
 @pytest.mark.parametrize("tag", ["unknown", "main", ""])
@@ -151,7 +151,7 @@ def test_doctor_says_that_a_server_does_not_tell_its_version(
     write(server.url)
     (only,) = examined(capsys)
     assert only["state"] == "warning"
-    assert only["message"].startswith("does not say its version")
+    assert only["message"].startswith("does not report its version")
 
 
 def test_doctor_of_a_server_that_is_away_says_so_once(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +159,7 @@ def test_doctor_of_a_server_that_is_away_says_so_once(write: Write, capsys: pyte
     assert main(["doctor", "--target", "kubeflow", "--json"]) == 1
     found = [one for one in json.loads(capsys.readouterr().out) if one["subject"].startswith("kubeflow")]
     (only,) = found
-    assert "does not answer" in only["advice"]
+    assert "does not respond" in only["advice"]
 
 
 def test_features_of_a_server_come_with_their_version() -> None:

@@ -167,7 +167,7 @@ def test_an_image_that_is_used_without_a_digest_is_a_warning_if_others_have_one(
     (here / "seqline.yaml").write_text(json.dumps(content))
     found = [one["message"] for one in problems(capsys, "--target", "vertex") if one["field"] == "images.digests"]
     assert found == [
-        f"{name} has no digest, though other images have one; a tag that moves makes the cache stale"
+        f"{name} has no digest, though other images have one; the cache does not notice if a tag moves"
         for name in unpinned
     ]
 
@@ -271,7 +271,7 @@ def test_an_option_that_kserve_does_not_have_is_found_before_a_run(
     )
     (found,) = problems(capsys, "--target", "kubeflow", "--offline")
     assert (found["field"], found["where"]) == ("parameters.serving.machine_type", "seqline.yaml, line 6")
-    assert found["message"] == "has no effect on KServe; set cpu and memory, and leave it out"
+    assert found["message"] == "has no effect on KServe; set cpu and memory, and omit it"
 
 
 def test_a_run_on_a_laptop_refuses_an_endpoint_that_cannot_read_its_model(

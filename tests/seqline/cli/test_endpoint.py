@@ -51,9 +51,9 @@ def test_describe_shows_shares_aliases_and_metrics(home: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["endpoint", "describe", "other"], "there is no endpoint 'other'; there are: demo"),
+        (["endpoint", "describe", "other"], "there is no endpoint 'other'; available: demo"),
         (["endpoint", "traffic", "1=50"], "the sum of the shares must be 100%, not 50%"),
-        (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; there are: 1, 2"),
+        (["endpoint", "traffic", "1=50", "7=50"], "there is no version 7; available: 1, 2"),
         (["endpoint", "traffic", "half"], "'half' is not a share"),
     ],
 )
@@ -89,7 +89,7 @@ def test_the_configuration_names_the_folder_and_the_endpoint(
     assert json.loads(capsys.readouterr().out)["name"] == "other"
     Path("seqline.yaml").write_text(laptop.replace("demo", "gone"), encoding="utf-8")
     assert main(["endpoint", "rollback", "--yes"]) == 1
-    assert "there is no endpoint 'gone'; there are: demo, other" in capsys.readouterr().err
+    assert "there is no endpoint 'gone'; available: demo, other" in capsys.readouterr().err
 
 
 def test_another_target_s_endpoint_is_its_parameter(
@@ -99,7 +99,7 @@ def test_another_target_s_endpoint_is_its_parameter(
     vertex = "{project: a-project, location: europe-west4, pipeline_root: gs://a-bucket/root%s}"
     Path("seqline.yaml").write_text(f"targets: {{vertex: {vertex % ''}}}\n", encoding="utf-8")
     assert main(["endpoint", "describe", "--target", "vertex"]) == 1
-    assert "the configuration names no endpoint for vertex: set parameters.endpoint" in capsys.readouterr().err
+    assert "the configuration has no endpoint for vertex: set parameters.endpoint" in capsys.readouterr().err
     own = vertex % ", parameters: {endpoint: projects/a-project/locations/europe-west4/endpoints/mt}"
     Path("seqline.yaml").write_text(f"target: vertex\ntargets: {{vertex: {own}}}\n", encoding="utf-8")
     found = []
@@ -172,11 +172,11 @@ def test_a_rolled_back_model_is_shown_and_allowed_again(home: Path, capsys: pyte
     for unclear in ("f-", "f-two"):
         assert main(["endpoint", "allow", unclear, "--home", str(home)]) == 1
         message = (
-            "is not the beginning of exactly one model that was rolled back; there are: f-one (2026-01-31), f-gone"
+            "is not the beginning of exactly one model that was rolled back; available: f-one (2026-01-31), f-gone"
         )
         assert message in capsys.readouterr().err
     assert main(["endpoint", "allow", "f-g", "--endpoint", "demo", "--home", str(home)]) == 0
-    assert capsys.readouterr().out == "f-gone may be deployed again; run the pipeline to deploy it\n"
+    assert capsys.readouterr().out == "f-gone can be deployed again; run the pipeline to deploy it\n"
     assert endpoint.read() == dataclasses.replace(settings, rolled_back={"f-one": "2026-01-31"})
 
 

@@ -132,7 +132,7 @@ def test_a_line_that_the_server_refuses_is_named_and_the_others_are_answered(
     assert main(["predict", "--file", str(tmp_path / "in.txt"), "--home", str(running.path.parents[1])]) == 1
     output, errors = capsys.readouterr()
     assert output.split("\n")[:-1] == ["" if len(line) > 100 else line.lower() for line in lines]
-    assert f"{tmp_path}/in.txt, line 68: the endpoint refuses it: the text has 20500 characters; the limit" in errors
+    assert f"{tmp_path}/in.txt, line 68: the endpoint rejected it: the text has 20500 characters; the limit" in errors
 
 
 def test_a_parameter_that_the_model_does_not_take_is_reported(

@@ -40,7 +40,7 @@ def test_a_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("trainin", "there is no key 'trainin'; did you mean 'training'?"),
         ("training.dropot", "there is no key 'training.dropot'; did you mean 'dropout'?"),
-        ("data.x", "there is no key 'data.x'; there are: "),
+        ("data.x", "there is no key 'data.x'; available: "),
     ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

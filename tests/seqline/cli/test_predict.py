@@ -33,7 +33,7 @@ class Endpoint:
             if "!" in text:
                 raise RefusedError(f"text {index} has 20500 characters; the limit is 20000")
             if "down" in text:
-                raise UserError("http://127.0.0.1:1 does not answer")
+                raise UserError("http://127.0.0.1:1 does not respond")
         return [{"text": text.upper(), "score": 0.0} for text in texts]
 
     def stream(self, text: str, parameters: Mapping[str, Any] = NONE) -> Iterator[str]:
@@ -90,7 +90,7 @@ def test_a_refused_text_takes_no_other_answer_away(run: Run, tmp_path: Path, end
     code, lines, errors = run(content)
     assert code == 1
     assert lines == ["" if number in (5, 68) else f"LINE {number}" for number in range(1, 71)]
-    place = f"error: {tmp_path / 'in.txt'}, line {{}}: the endpoint refuses it: the text has 20500 characters; "
+    place = f"error: {tmp_path / 'in.txt'}, line {{}}: the endpoint rejected it: the text has 20500 characters; "
     assert [place.format(number) in errors for number in (5, 68)] == [True, True]
     assert errors.endswith("error: 2 of 70 texts have no answer, see above; their lines are empty\n")
     assert len(endpoint.requests) < 30
@@ -103,7 +103,7 @@ def test_the_output_file_and_json_name_the_error_of_a_line(run: Run, tmp_path: P
     assert [row.get("text") for row in rows] == ["ONE", None, None]
     assert [row["input"] for row in rows] == ["one", "f\ufffdr", "two!"]
     assert rows[1]["error"].endswith("in.txt, line 2: byte 2 of the line is not UTF-8")
-    assert "in.txt, line 3: the endpoint refuses it" in rows[2]["error"]
+    assert "in.txt, line 3: the endpoint rejected it" in rows[2]["error"]
 
 
 def test_a_request_that_is_refused_for_every_text_is_one_error(run: Run) -> None:
@@ -115,7 +115,7 @@ def test_a_request_that_is_refused_for_every_text_is_one_error(run: Run) -> None
 def test_an_endpoint_that_does_not_answer_ends_the_command(run: Run, endpoint: Endpoint) -> None:
     code, lines, errors = run(b"one\ndown\n")
     assert (code, lines) == (1, [])
-    assert "does not answer" in errors
+    assert "does not respond" in errors
     assert len(endpoint.requests) == 1
 
 
@@ -156,11 +156,11 @@ def test_the_answers_are_always_in_step_with_the_texts(texts: list[str]) -> None
 def test_streamed_answers_are_lines_and_a_refused_text_is_an_empty_one(run: Run) -> None:
     code, lines, errors = run(b"a\nb!\nc\n", "--stream")
     assert (code, lines) == (1, ["A.", "", "C."])
-    assert "in.txt, line 2: the endpoint refuses it: text 0 has 20500 characters" in errors
+    assert "in.txt, line 2: the endpoint rejected it: text 0 has 20500 characters" in errors
 
 
 @pytest.mark.parametrize("flag", [["--json"], ["--output", "out.txt"]])
 def test_streamed_answers_go_to_the_terminal_only(run: Run, flag: list[str]) -> None:
     code, lines, errors = run(b"a\n", "--stream", *flag)
     assert (code, lines) == (1, [])
-    assert "leave out --json and --output" in errors
+    assert "omit --json and --output" in errors

@@ -115,5 +115,5 @@ def test_an_unreachable_server_is_named_after_two_attempts(
         host = f"http://127.0.0.1:{bound.getsockname()[1]}"
         Path("seqline.yaml").write_text(f"targets: {{kubeflow: {{host: '{host}'}}}}\n", encoding="utf-8")
         assert main(["runs", "list", "--target", "kubeflow"]) == ExitCode.UNREACHABLE == 4
-    assert capsys.readouterr().err.endswith(f"{host} does not answer: Connection refused\n")
+    assert capsys.readouterr().err.endswith(f"{host} does not respond: Connection refused\n")
     assert [one.levelname for one in caplog.records if "trying again" in one.message] == ["WARNING"]

@@ -125,7 +125,7 @@ def test_it_compiles_for_the_other_targets_with_our_images_replaced_only(target:
         ("dag.py", "x = 1\n", "the file has no pipelines; decorate a function"),
         ("dag.py", DAG + DAG.partition("@dsl.pipeline")[1] + DAG.partition("@dsl.pipeline")[2].replace("nightly", "b"),
          "the file has 2 pipelines; choose one: .*dag.py:nightly, .*dag.py:b"),
-        ("dag.py:nightly", "x = 1\nnightly = 3\n", "nightly is no pipeline; decorate it with @dsl.pipeline"),
+        ("dag.py:nightly", "x = 1\nnightly = 3\n", "nightly is not a pipeline; decorate it with @dsl.pipeline"),
         ("dag.py:nigtly", DAG, "there is no nigtly in .*dag.py; did you mean 'nightly'"),
         ("no_package.dag:nightly", None, "no_package.dag cannot be imported: ModuleNotFoundError: No module named"),
         ("nigtly", None, "no pipeline is called .nigtly.; did you mean .*or write a name, MODULE:NAME"),

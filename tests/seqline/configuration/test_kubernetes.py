@@ -69,7 +69,7 @@ def test_a_folder_is_absolute_and_plain(tmp_path: Path, pod: dict[str, Any]) -> 
         ({"image_pull_secrets": ["A"]}, "'A' is not a name of Kubernetes"),
         ({"image_pull_policy": "always"}, "must be Always, IfNotPresent"),
         ({"tolerations": [{"effect": "NoSchedule"}]}, "set operator: Exists, or give the key"),
-        ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "leave out value: b"),
+        ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "omit value: b"),
         ({"tolerations": [{"key": "a", "seconds": 5}]}, "set effect: NoExecute"),
         ({"tolerations": [{"key": "a", "efect": "NoSchedule"}]}, "is unknown; did you mean 'effect'"),
         ({"node_affinity": [{"requirements": []}]}, "node_affinity.0.requirements"),

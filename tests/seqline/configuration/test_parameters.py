@@ -46,7 +46,7 @@ def test_text_takes_the_type_of_its_parameter(name: str, text: str, expected: ob
     ("name", "value", "message"),
     [
         ("epoch", Text("3"), "pipeline toy has no parameter 'epoch'; did you mean 'epochs'"),
-        ("zzz", Text("3"), "there are: data, dropout, epochs, lower, minimums, steps"),
+        ("zzz", Text("3"), "available: data, dropout, epochs, lower, minimums, steps"),
         ("epochs", Text("3.5"), "epochs must be a whole number, not '3.5'"),
         ("epochs", Text("many"), "epochs must be a whole number, not 'many'"),
         ("epochs", Text("true"), "epochs must be a whole number, not 'true'"),

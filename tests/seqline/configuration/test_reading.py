@@ -94,7 +94,7 @@ def test_every_wrong_parameter_is_reported_with_file_line_and_the_nearest_name(t
         ("targets:\n  laptop:\n    prot: 1", "line 3: targets.laptop.prot: is unknown; did you mean 'port'?"),
         ("targets:\n  laptop:\n    port: high", "line 3: targets.laptop.port: must be a whole number, not 'high'"),
         ("targets:\n  laptop: 3", "line 2: targets.laptop: must be an object of keys and values, not 3"),
-        ("target: cloud", "line 1: target: there is no target 'cloud'; there are: kubeflow, laptop, vertex"),
+        ("target: cloud", "line 1: target: there is no target 'cloud'; available: kubeflow, laptop, vertex"),
         (VERTEX % ", projct: x", "targets.vertex.projct: is unknown; did you mean 'project'?"),
         (VERTEX % ", labels: {Team: x}", "targets.vertex.labels.Team: has the wrong form: 'Team'"),
         (VERTEX % ", notify: [nobody]", "targets.vertex.notify.0: has the wrong form: 'nobody'"),

@@ -86,7 +86,7 @@ def test_a_token_is_sent_over_plain_http_to_this_machine_only(
     [
         (302, "requires a login .status 302.: set SEQLINE_TOKEN_FILE"),
         (403, "requires a login .status 403.: set SEQLINE_TOKEN_FILE"),
-        (503, "answers with status 503: no healthy upstream"),
+        (503, "returned status 503: no healthy upstream"),
     ],
 )
 def test_a_gateway_that_refuses_says_what_to_do(

@@ -86,7 +86,7 @@ def test_traffic_that_somebody_else_moves_is_not_overwritten(serverless: KServe)
         serverless.cluster.service()
 
     serverless.cluster.before_write["inferenceservices"] = move
-    with pytest.raises(UserError, match="somebody else changed the traffic of kserve://ns/demo meanwhile"):
+    with pytest.raises(UserError, match="someone else changed the traffic of kserve://ns/demo in the meantime"):
         back_end.split({1: 10, 2: 90}, {2: 100})
     assert back_end.state().shares == {1: 30, 2: 70}
 
@@ -106,9 +106,9 @@ def test_a_version_that_somebody_else_deploys_meanwhile_ends_the_rollout(serverl
         return shown(text)
 
     serverless.cluster.models["s3://bucket/other"] = replace
-    with pytest.raises(UserError, match=r"version 2 is not deployed; .*: 9 and 1; .*version 1 stays live"):
+    with pytest.raises(UserError, match=r"version 2 is not deployed; .*: 9 and 1; .*version 1 remains live"):
         serverless.deploy(other)
-    # What somebody else deployed is not removed.
+    # What someone else deployed is not removed.
     assert serverless.cluster.service()["spec"]["predictor"]["annotations"]["seqline-version"] == "9"
     assert serverless.back_end().state().aliases["champion"] == 1
 

@@ -103,7 +103,7 @@ class Shelf:
         self._call()
         assert self.traffic[version] or not self.needs_share
         if self.broken_at is not None and self.traffic[version] >= self.broken_at:
-            raise UserError("it does not answer")
+            raise UserError("it does not respond")
         return [Reply(*reply) for reply in zip(texts, self.answers, self.milliseconds, strict=True)]
 
     def alias(self, aliases: dict[str, int]) -> None:
@@ -175,7 +175,7 @@ def test_a_failure_at_any_step_restores_the_previous_split_and_says_so(broken_at
     previous = {1: 0, 2: 100}
     shelf = Shelf(traffic=previous, champion=2, previous=1)
     shelf.broken_at = broken_at
-    with pytest.raises(UserError, match="it does not answer; the previous split is restored, version 2 stays live"):
+    with pytest.raises(UserError, match="it does not respond; the previous split is restored, version 2 remains live"):
         roll_out(shelf, 3, [10, 50], CHECKS)
     assert (shelf.traffic, shelf.aliases) == (previous, {"champion": 2, "previous": 1})
 
@@ -207,7 +207,7 @@ def test_the_median_latency_may_be_at_most_the_limit(milliseconds: list[float], 
     else:
         message = (
             r"version 2 has a median latency of 101 ms in 3 smoke requests; max_latency_ms allows 100; "
-            "the previous split is restored, version 1 stays live"
+            "the previous split is restored, version 1 remains live"
         )
         with pytest.raises(UserError, match=message):
             roll_out(shelf, 2, [10], checks)
@@ -225,7 +225,7 @@ def test_without_a_limit_any_latency_is_accepted() -> None:
 def test_a_version_with_empty_answers_only_is_refused(answers: list[str]) -> None:
     shelf = Shelf(traffic={1: 100}, champion=1)
     shelf.answers = answers
-    with pytest.raises(UserError, match="version 2 answers 2 smoke requests with empty texts"):
+    with pytest.raises(UserError, match="version 2 returned empty texts for all 2 smoke requests"):
         roll_out(shelf, 2, [10], CHECKS)
     assert shelf.traffic == {1: 100}
 
@@ -245,7 +245,7 @@ def test_the_split_is_restored_also_if_the_server_has_ended() -> None:
         return [Reply(text, "eins", 1.0) for text in texts]
 
     shelf.ask = ask  # type: ignore[method-assign]
-    with pytest.raises(UserError, match="does not run; the previous split is restored, version 2 stays live"):
+    with pytest.raises(UserError, match="does not run; the previous split is restored, version 2 remains live"):
         roll_out(shelf, 3, [10, 50], CHECKS)
     assert shelf.up
     assert shelf.traffic == {1: 0, 2: 100}
@@ -258,7 +258,7 @@ def test_an_error_while_the_split_is_restored_is_reported_with_the_first_one() -
         raise UserError("the port is in use")
 
     shelf.broken_at, shelf.prepare = 10, prepare  # type: ignore[method-assign]
-    message = "it does not answer; and the previous split could not be restored: the port is in use"
+    message = "it does not respond; and the previous split could not be restored: the port is in use"
     with pytest.raises(UserError, match=message):
         roll_out(shelf, 2, [10], CHECKS)
 
@@ -275,7 +275,7 @@ def test_versions_that_are_replaced_are_undeployed_and_without_a_lock_no_other_c
 
 
 def meanwhile(shelf: Shelf, change: Callable[[], None], at: int = 10) -> None:
-    """Somebody else changes the shelf while the candidate has a share."""
+    """Someone else changes the shelf while the candidate has a share."""
     ask = shelf.ask
 
     def ask_and_change(version: int, texts: list[str]) -> list[Reply]:
@@ -292,7 +292,7 @@ def test_a_version_that_somebody_else_deployed_meanwhile_stays(fails: bool) -> N
     meanwhile(shelf, lambda: shelf.traffic.update({9: 0}))
     if fails:
         shelf.broken_at = 50
-        with pytest.raises(UserError, match="version 2 stays live"):
+        with pytest.raises(UserError, match="version 2 remains live"):
             roll_out(shelf, 3, [10, 50], CHECKS)
         assert shelf.traffic == {1: 0, 2: 100, 9: 0}
     else:
@@ -305,8 +305,8 @@ def test_a_split_that_somebody_else_changed_meanwhile_is_left_as_it_is() -> None
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     meanwhile(shelf, lambda: shelf.traffic.update({1: 100, 2: 0, 3: 0}))
     message = (
-        "somebody else changed the traffic of shelf meanwhile, from 2:90% 3:10% to 1:100%; "
-        "the traffic stays as it is, because somebody else"
+        "someone else changed the traffic of shelf in the meantime, from 2:90% 3:10% to 1:100%; the traffic does not "
+        "change, because someone else"
     )
     with pytest.raises(UserError, match=message):
         roll_out(shelf, 3, [10, 50], CHECKS)
@@ -317,7 +317,7 @@ def test_a_split_that_somebody_else_changed_meanwhile_is_left_as_it_is() -> None
 def test_a_candidate_that_somebody_else_gave_a_share_is_not_undeployed() -> None:
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     meanwhile(shelf, lambda: shelf.traffic.update({1: 40, 2: 0, 3: 60}))
-    with pytest.raises(UserError, match="somebody else changed the traffic"):
+    with pytest.raises(UserError, match="someone else changed the traffic"):
         roll_out(shelf, 3, [10, 50], CHECKS)
     assert shelf.traffic == {1: 40, 2: 0, 3: 60}
 
@@ -326,8 +326,8 @@ def test_a_champion_that_somebody_else_made_meanwhile_stays_the_champion() -> No
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     meanwhile(shelf, lambda: shelf.aliases.update(champion=1), at=100)
     message = (
-        "somebody else made version 1 the champion meanwhile, in the place of version 2; version 3 was not compared "
-        "with it: run the pipeline again; the previous split is restored, version 2 stays live"
+        "someone else made version 1 the champion in the meantime, in the place of version 2; version 3 was not "
+        "compared with it: run the pipeline again; the previous split is restored, version 2 remains live"
     )
     with pytest.raises(UserError, match=message):
         roll_out(shelf, 3, [10, 50], CHECKS)
@@ -338,7 +338,7 @@ def test_a_champion_that_somebody_else_made_meanwhile_stays_the_champion() -> No
 def test_the_previous_version_that_fails_as_a_candidate_stays_deployed() -> None:
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     shelf.broken_at = 10
-    with pytest.raises(UserError, match="version 2 stays live"):
+    with pytest.raises(UserError, match="version 2 remains live"):
         roll_out(shelf, 1, [10, 50], CHECKS)
     assert shelf.traffic == {1: 0, 2: 100}
 
@@ -403,7 +403,7 @@ def test_killed_anywhere_and_run_again_it_ends_in_the_same_state(
 def test_an_interrupted_deployment_that_then_fails_goes_back_to_the_champion() -> None:
     shelf = Shelf(traffic={1: 0, 2: 50, 3: 50}, champion=2, previous=1)
     shelf.broken_at = 50
-    with pytest.raises(UserError, match="version 2 stays live"):
+    with pytest.raises(UserError, match="version 2 remains live"):
         roll_out(shelf, 3, [10, 50], CHECKS)
     assert shelf.traffic == {1: 0, 2: 100}
 

@@ -83,7 +83,9 @@ def test_a_version_that_answers_with_empty_texts_is_rolled_back(
     vertex.endpoints.serve = lambda model, instances, parameters: [
         {"text": "" if model.version_id == "2" else "x", "score": 0.0} for _ in instances
     ]
-    with pytest.raises(UserError, match=r"version 2 answers .* with empty texts; .* restored, version 1"):
+    with pytest.raises(
+        UserError, match=r"version 2 returned empty texts for all .* smoke requests; .* restored, version 1"
+    ):
         go(vertex, models.two, tmp_path)
     state = back_end(vertex).state()
     assert (state.traffic, state.aliases) == ({1: 100}, {"champion": 1, "best": 1})
@@ -94,7 +96,9 @@ def test_a_container_that_never_becomes_healthy_leaves_the_live_version(
 ) -> None:
     go(vertex, models.one, tmp_path)
     vertex.endpoints.broken = {f"{vertex.models.find(f'{PARENT}/models/en-de').name}@2"}
-    with pytest.raises(UserError, match=r"Vertex did not deploy version 2: .*never became ready.*version 1 stays live"):
+    with pytest.raises(
+        UserError, match=r"Vertex did not deploy version 2: .*never became ready.*version 1 remains live"
+    ):
         go(vertex, models.two, tmp_path)
     assert back_end(vertex).state().traffic == {1: 100}
 

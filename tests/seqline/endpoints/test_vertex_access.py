@@ -60,7 +60,7 @@ def opened(vertex: VertexStandIn, address: str = "") -> VertexBackEnd:
 
 
 def exists(vertex: VertexStandIn, **fields: Any) -> types.Endpoint:
-    """Somebody else has made the endpoint."""
+    """Someone else has made the endpoint."""
     request = types.CreateEndpointRequest(
         parent=PARENT, endpoint=types.Endpoint(display_name="en-de", **fields), endpoint_id="en-de"
     )
@@ -133,7 +133,7 @@ def test_a_shared_endpoint_is_asked_on_the_regions_domain_and_does_not_stream(ve
     assert not live(endpoint_type="shared").dedicated_endpoint_enabled
     assert opened(vertex).predict(["a"], {"beam_size": 2})[0]["text"] == "a by version 1"
     assert opened(vertex).address().startswith("https://us-central1-aiplatform.googleapis.com/v1/")
-    with pytest.raises(UserError, match=r"is a shared endpoint, which does not stream; .* \(serving.endpoint_type\)"):
+    with pytest.raises(UserError, match=r"which does not support streaming; .* \(serving.endpoint_type\)"):
         list(opened(vertex).stream("a"))
 
 
@@ -194,7 +194,7 @@ def test_a_new_address_that_does_not_answer_at_once_is_asked_again(vertex: Verte
 
 def test_an_address_that_never_answers_fails_the_deployment(vertex: VertexStandIn, live: Any) -> None:
     vertex.faults.add("Predict", "503", times=9)
-    with pytest.raises(UserError, match="/endpoints/en-de does not answer: 503"):
+    with pytest.raises(UserError, match="/endpoints/en-de does not respond: 503"):
         live()
     vertex.faults.waiting.clear()
 
@@ -215,7 +215,7 @@ def test_the_dns_name_of_a_dedicated_endpoint_is_waited_for(vertex: VertexStandI
 def test_a_private_address_outside_of_its_network_says_so(vertex: VertexStandIn, live: Any) -> None:
     live(endpoint_type="private", private_network=NETWORK)
     vertex.faults.add("Predict", "lost request")
-    with pytest.raises(UserError, match=r"does not answer: .*; only machines in its network reach it"):
+    with pytest.raises(UserError, match=r"does not respond: .*; only machines in its network reach it"):
         opened(vertex).predict(["a"])
 
 
@@ -223,7 +223,7 @@ def test_an_endpoint_of_a_peered_network_is_refused_before_anything_is_uploaded(
     vertex: VertexStandIn, live: Any
 ) -> None:
     exists(vertex, network="projects/1/global/networks/peered")
-    with pytest.raises(UserError, match="is peered with projects/1/global/networks/peered, and Seqline asks no such"):
+    with pytest.raises(UserError, match="is peered with projects/1/global/networks/peered, and Seqline cannot send"):
         live()
     assert vertex.called("UploadModel") == []
 
@@ -296,7 +296,9 @@ def test_a_log_that_somebody_else_has_started_stays_until_log_requests_is_set_on
     exists(vertex, predict_request_response_logging_config=log)
     with caplog.at_level("INFO"):
         assert live().predict_request_response_logging_config.enabled
-    assert "logs its requests to bq://p.logs.mt, which Seqline has not set: the log stays" in caplog.text
+    assert (
+        "logs its requests to bq://p.logs.mt, and Seqline does not stop this log, which it did not start" in caplog.text
+    )
     assert live(log_requests=0.1).predict_request_response_logging_config.enabled
     assert not live().predict_request_response_logging_config.enabled
 
@@ -363,7 +365,7 @@ def test_predict_sends_what_is_too_large_together_in_smaller_requests_and_stream
     assert main(["predict", "--file", str(tmp_path / "in.txt"), *flags]) == 0
     assert capsys.readouterr().out == "0\n1\n2\n"
     assert main(["predict", "a", "--stream", *flags]) == 1
-    assert "which does not stream" in capsys.readouterr().err
+    assert "which does not support streaming" in capsys.readouterr().err
 
 
 def test_commands_that_deploy_use_the_machines_key_and_labels_of_the_configuration(

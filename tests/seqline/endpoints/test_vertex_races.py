@@ -24,7 +24,7 @@ from tests.stand_ins.vertex import VertexStandIn
 
 __all__ = ["models"]
 
-OTHER = "9"  # the id of a version that somebody else deploys
+OTHER = "9"  # the id of a version that someone else deploys
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def deployed(vertex: VertexStandIn) -> dict[str, int]:
 
 
 def before_update(vertex: VertexStandIn, change: Callable[[], None]) -> None:
-    """Somebody else is faster once: between the client's reading and its first update."""
+    """Someone else is faster once: between the client's reading and its first update."""
     update, changes = vertex.endpoints.update_endpoint, [change]
 
     def update_endpoint(request: Any) -> Any:
@@ -56,7 +56,7 @@ def before_update(vertex: VertexStandIn, change: Callable[[], None]) -> None:
 
 
 def deploy_other(vertex: VertexStandIn) -> None:
-    """Somebody else deploys a version without traffic."""
+    """Someone else deploys a version without traffic."""
     if OTHER not in deployed(vertex):
         other = types.DeployedModel(resource(vertex).deployed_models[0])
         other.id = other.model_version_id = OTHER
@@ -81,8 +81,8 @@ def test_traffic_that_somebody_else_changes_between_reading_and_writing_is_not_o
         go(vertex, model, tmp_path)
     before_update(vertex, lambda: setattr(resource(vertex), "traffic_split", {"1": 100, "2": 0}))
     message = (
-        "somebody else changed the traffic of .*/endpoints/en-de meanwhile, from 2:100% to 1:100%; "
-        "the traffic stays as it is, because"
+        "someone else changed the traffic of .*/endpoints/en-de in the meantime, from 2:100% to 1:100%; the traffic "
+        "does not change, because"
     )
     with pytest.raises(UserError, match=message):
         go(vertex, models.three, tmp_path)
@@ -103,7 +103,7 @@ def test_traffic_that_somebody_else_changes_while_a_version_is_deployed_is_not_o
         return get(name)
 
     vertex.operations.get = look  # type: ignore[method-assign]
-    with pytest.raises(UserError, match="somebody else changed the traffic"):
+    with pytest.raises(UserError, match="someone else changed the traffic"):
         go(vertex, models.three, tmp_path)
     assert deployed(vertex) == {"1": 100, "2": 0}
 
@@ -120,7 +120,7 @@ def test_only_the_own_candidate_is_undeployed(
 
     vertex.endpoints.serve = serve
     if fails:
-        with pytest.raises(UserError, match="version 1 stays live"):
+        with pytest.raises(UserError, match="version 1 remains live"):
             go(vertex, models.two, tmp_path)
         assert deployed(vertex) == {"1": 100, OTHER: 0}
     else:
@@ -145,7 +145,7 @@ def test_another_model_that_somebody_else_deploys_meanwhile_stays_and_the_candid
         return [{"text": "" if model.version_id == "2" else "x", "score": 0.0} for _ in instances]
 
     vertex.endpoints.serve = serve
-    with pytest.raises(UserError, match=f"gave it {share}% of the traffic" if share else "version 1 stays live"):
+    with pytest.raises(UserError, match=f"gave it {share}% of the traffic" if share else "version 1 remains live"):
         go(vertex, models.two, tmp_path)
     assert deployed(vertex) == ({"1": 70, OTHER: 30} if share else {"1": 100, OTHER: 0})
     with pytest.raises(UserError, match=r"serves .*/models/other, which is not of this pipeline; choose another"):
@@ -239,7 +239,7 @@ def test_a_deployment_that_ends_after_the_stage_gave_up_is_undeployed(registered
     registered.operations.slow = {"DeployModel": 5}
     if lost:
         registered.faults.add("DeployModel", "lost answer")
-    message = "Vertex did not deploy version 2 within 0 s; the previous split is restored, version 1 stays live"
+    message = "Vertex did not deploy version 2 within 0 s; the previous split is restored, version 1 remains live"
     with pytest.raises(UserError, match=message):
         roll_out_two(impatient(registered))
     assert deployed(registered) == {"1": 100}
@@ -297,10 +297,10 @@ def test_a_rolled_back_model_is_refused_until_it_is_allowed(
     assert stage.champion(models.three, ENDPOINT, vertex.url).rolled_back == ""
     flags = ["--endpoint", ENDPOINT, "--api-endpoint", vertex.url]
     assert main(["endpoint", "allow", "twotwotwotwo", *flags]) == 0
-    assert capsys.readouterr().out == "twotwotwotwo may be deployed again; run the pipeline to deploy it\n"
+    assert capsys.readouterr().out == "twotwotwotwo can be deployed again; run the pipeline to deploy it\n"
     assert go(vertex, models.two, tmp_path) == 2
     assert main(["endpoint", "allow", "twotwotwotwo", *flags]) == 1
-    assert "that was rolled back; there are: none" in capsys.readouterr().err
+    assert "that was rolled back; available: none" in capsys.readouterr().err
 
 
 def test_labels_that_somebody_else_adds_meanwhile_stay(

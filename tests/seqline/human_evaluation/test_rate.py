@@ -157,7 +157,7 @@ def test_preferences_of_the_two_models_sum_to_100(counts: list[tuple[int, int, i
     [
         ({"format": "other"}, "has the format 'other'"),
         ({"sheet": "0"}, "belongs to the sheet 0"),
-        ({"rater": " "}, "names no rater"),
+        ({"rater": " "}, "does not name a rater"),
         ({"ratings": [{"pair": 99, "choice": "left"}]}, r"rates the pair 99; the sheet has 0 to 29"),
         ({"ratings": [{"pair": 1, "choice": "up"}]}, "must be one of left, right, equal, not 'up'"),
         ({"ratings": [{"pair": 1, "choice": "left"}] * 2}, "rates the pair 1 twice"),
@@ -211,7 +211,7 @@ def test_rules_apply_to_metrics_of_human_evaluation(tmp_path: Path) -> None:
         made = decide(pair, rules, human(tmp_path, **changes))
         assert not made.blessed
         assert reason in made.rules[0].reason
-    assert "no human evaluation was given" in decide(pair, rules, "").rules[0].reason
+    assert "there is no human evaluation" in decide(pair, rules, "").rules[0].reason
     with pytest.raises(
         UserError, match=r"human_evaluation: .*gone.json is missing; write it with `seqline rate import`"
     ):

@@ -73,8 +73,8 @@ def test_a_folder_becomes_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("my plugin", "--with my plugin: it is no requirement such as my-plugin==1.2, and there is no folder"),
-        ("./missing", "--with ./missing: it is no requirement"),
+        ("my plugin", "--with my plugin: it is not a requirement such as my-plugin==1.2, and there is no folder"),
+        ("./missing", "--with ./missing: it is not a requirement"),
         ("missing.whl", "--with missing.whl: there is no such wheel"),
     ],
 )
@@ -85,7 +85,10 @@ def test_anything_else_is_refused(given: str, message: str) -> None:
 
 def test_a_project_that_does_not_build_and_a_renamed_wheel_are_refused(tmp_path: Path) -> None:
     (tmp_path / "plugin.whl").write_bytes(b"")
-    with pytest.raises(UserError, match=r"plugin.whl is no name of a wheel"), gathered([str(tmp_path / "plugin.whl")]):
+    with (
+        pytest.raises(UserError, match=r"plugin.whl is not the name of a wheel"),
+        gathered([str(tmp_path / "plugin.whl")]),
+    ):
         pass
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="the project does not build: "), gathered([str(tmp_path / "empty")]):

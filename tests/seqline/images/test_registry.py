@@ -93,5 +93,5 @@ def test_a_missing_image_and_a_dead_registry_are_named(here: DockerRegistry) -> 
     digest = f"sha256:{'0' * 64}"
     with pytest.raises(UserError, match=r"127\.0\.0\.1:\d+/dev/none: 404 manifest unknown"):
         Registries().copy(f"{here.host}/dev/none@{digest}", f"{here.host}/prod/none@{digest}")
-    with pytest.raises(UserError, match=r"127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1 does not respond"):
         Registries().copy(f"127.0.0.1:1/dev/none@{digest}", f"127.0.0.1:1/prod/none@{digest}")

@@ -65,7 +65,9 @@ def test_a_query_of_a_job_on_vertex_is_a_job_of_its_own_project(
 
 
 def test_a_faulty_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^test_data: BigQuery refuses the query: Syntax error: Expected end of input"):
+    with pytest.raises(
+        UserError, match=r"^test_data: BigQuery rejected the query: Syntax error: Expected end of input"
+    ):
         tokenize(QUERY, tmp_path / "corpus", tmp_path / "report.html", test_data="select nothing")
     with pytest.raises(UserError, match=r"^data: the query returns no rows: SELECT 1"):
         tokenize("SELECT 1", tmp_path / "corpus", tmp_path / "report.html")

@@ -105,14 +105,14 @@ def test_a_folder_is_copied_whole(s3_bucket: Any) -> None:
     assert copied == {"saved_model.pb": b"graph", "variables/data": b"weights"}
     assert not folder.exists()
     put(s3_bucket, "model/variables/data", b"WEIGHTS")
-    with pytest.raises(UserError, match="its files changed meanwhile: s3://"), local_copy(address, digest):
+    with pytest.raises(UserError, match="its files changed in the meantime: s3://"), local_copy(address, digest):
         pass
 
 
 def test_a_copy_of_nothing_of_an_upward_name_or_of_changing_files_is_refused(
     s3_bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="its files are gone"), local_copy(f"s3://{s3_bucket.name}/none"):
+    with pytest.raises(UserError, match="its files are missing"), local_copy(f"s3://{s3_bucket.name}/none"):
         pass
     put(s3_bucket, "bad/../../evil", b"x")
     with pytest.raises(UserError, match="leads out of its folder"), local_copy(f"s3://{s3_bucket.name}/bad"):
@@ -126,7 +126,7 @@ def test_a_copy_of_nothing_of_an_upward_name_or_of_changing_files_is_refused(
         put(s3_bucket, "model/a", b"y")
 
     monkeypatch.setattr(files, "get", changing)
-    with pytest.raises(UserError, match="changed meanwhile"), local_copy(f"s3://{s3_bucket.name}/model"):
+    with pytest.raises(UserError, match="changed in the meantime"), local_copy(f"s3://{s3_bucket.name}/model"):
         pass
 
 

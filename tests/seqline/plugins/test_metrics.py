@@ -133,11 +133,11 @@ def test_what_a_function_returns_is_checked(tmp_path: Path, body: str, message: 
 
 def test_evaluate_takes_metrics_of_its_task_only(package: Path) -> None:
     assert Options(metrics=["kept"]).metrics == ["kept"]
-    with pytest.raises(UserError, match="kept is not measured for task summarization"):
+    with pytest.raises(UserError, match="kept is not available for task summarization"):
         Options(metrics=["kept"], task="summarization")
     with pytest.raises(UserError, match="no metric 'kpt'; did you mean 'kept'"):
         Options(metrics=["kpt"])
-    with pytest.raises(UserError, match="kept is not measured for task text_generation"):
+    with pytest.raises(UserError, match="kept is not available for task text_generation"):
         Gate(gate=[{"metric": "kept", "minimum": 1}], task="text_generation")
 
 

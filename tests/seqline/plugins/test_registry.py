@@ -71,11 +71,11 @@ def test_what_does_not_fit_is_one_message_with_package_entry_point_and_file(
 def test_two_plugins_with_one_name_are_refused(site: Path) -> None:
     write_package(site, "my-metrics", "1.2", METRIC, {"metrics:kept": "kept"})
     write_package(site, "your-metrics", "3", METRIC, {"metrics:kept": "kept"})
-    with pytest.raises(UserError, match="two plugins are called 'kept'") as error:
+    with pytest.raises(UserError, match="two plugins have the name 'kept'") as error:
         find_metric("kept")
     assert "my-metrics==1.2" in str(error.value)
     assert "your-metrics==3" in str(error.value)
-    with pytest.raises(UserError, match="two plugins are called 'kept'"):
+    with pytest.raises(UserError, match="two plugins have the name 'kept'"):
         check_installed()
 
 

@@ -188,7 +188,7 @@ def test_a_missing_an_extra_and_a_misshapen_tensor_are_named(write: Write) -> No
     with pytest.raises(UserError, match=rf"qwen2 has no tensor {name}, which its config.json needs"):
         read_pretrained(folder)
     save_file({**weights, "model.layers.2.mlp.up_proj.weight": weights["model.norm.weight"]}, file)
-    with pytest.raises(UserError, match=r"model.safetensors: the model has no place for the tensor model.layers.2.mlp"):
+    with pytest.raises(UserError, match=r"model.safetensors: the model does not use the tensor model.layers.2.mlp"):
         read_pretrained(folder)
     save_file({**weights, name: np.zeros(7, np.float32)}, file)
     with pytest.raises(UserError, match=rf"model.safetensors: the tensor {name} is \[7\], but by config.json \[16\]"):
@@ -203,7 +203,7 @@ def test_a_file_that_is_cut_short_is_named_with_the_tensor(end: int, write: Writ
     file = write("llama2") / "model.safetensors"
     file.write_bytes(file.read_bytes()[:end])
     with pytest.raises(
-        UserError, match=r"model.safetensors is (cut short: it has .* tensor \S+|not a safetensors file)"
+        UserError, match=r"model.safetensors is (truncated: it has .* tensor \S+|not a safetensors file)"
     ):
         read_pretrained(file.parent)
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_cut_short_is_named_with_the_tensor(end: int, write: Writ
 def test_a_page_instead_of_weights_is_one_message(content: bytes, write: Write) -> None:
     file = write("llama2") / "model.safetensors"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"model.safetensors is not a safetensors file, or only the start of one"):
+    with pytest.raises(UserError, match=r"model.safetensors is not a safetensors file, or is truncated"):
         read_pretrained(file.parent)
 
 

@@ -109,7 +109,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, monkeypatch: 
 
 def test_the_files_of_a_gated_model_need_a_token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repositories["org/name"].gated = True
-    with pytest.raises(UserError, match=r"licence must be accepted: do so on its page on the Hub, and set HF_TOKEN"):
+    with pytest.raises(UserError, match=r"accept the model's license on its page on the Hub, and set HF_TOKEN"):
         find(NAME)
     monkeypatch.setenv("HF_TOKEN", hub.token)
     read(find(NAME))
@@ -130,7 +130,7 @@ def test_a_private_model_needs_a_token(hub: Hub, monkeypatch: pytest.MonkeyPatch
     ("address", "message"),
     [
         ("hf://org/other@main", "the Hub has no model org/other, or it is private"),
-        ("hf://org/name@v9", "org/name has no revision v9; check it"),
+        ("hf://org/name@v9", "org/name has no revision v9; check the revision"),
         ("hf://org", r"not the address of a model on the Hub: write hf://ORG/NAME@REVISION"),
         ("hf://org/name/folder@main", "not the address of a model on the Hub"),
         ("hf://org/name@", "not the address of a model on the Hub"),
@@ -149,7 +149,7 @@ def test_a_hub_that_does_not_answer_is_one_message(hub: Hub, monkeypatch: pytest
 
 def test_weights_that_are_pickled_are_refused_with_what_to_do(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"pytorch_model.bin only, which may hold code .*convert it: .*save_pre"):
+    with pytest.raises(UserError, match=r"pytorch_model.bin only, a format that can run code .*convert it: .*save_pre"):
         find(str(folder))
 
 
@@ -197,5 +197,5 @@ def test_a_file_of_a_bucket_that_changes_meanwhile_is_refused(folder: Path) -> N
         memory.pipe(f"/changing/{name}", content)
     found = find("memory://changing")
     memory.pipe("/changing/config.json", b"{}")
-    with pytest.raises(UserError, match=r"config.json has 2 bytes, not .* changed meanwhile"), opened(found):
+    with pytest.raises(UserError, match=r"config.json has 2 bytes, not .* changed in the meantime"), opened(found):
         pass

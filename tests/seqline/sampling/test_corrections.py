@@ -131,10 +131,10 @@ def test_a_file_that_is_cut_short_is_named_and_the_others_are_exported(
     ("words", "message"),
     [
         (["out.txt"], "must end in .jsonl or .tsv"),
-        (["out.tsv", "--since", "soon"], "--since 'soon' is no time; write one such as 2026-01-31"),
+        (["out.tsv", "--since", "soon"], "--since 'soon' is not a time; write one such as 2026-01-31"),
         (["out.tsv", "--since", "2030-01-01"], "there is no correction in"),
         (["out.tsv", "--folder", "missing"], "there is no correction in missing, so nothing was written"),
-        (["out.tsv", "--endpoint", "other"], "there is no endpoint 'other'; there are: demo"),
+        (["out.tsv", "--endpoint", "other"], "there is no endpoint 'other'; available: demo"),
     ],
 )
 def test_a_wrong_export_is_one_message(
@@ -151,7 +151,7 @@ def test_an_endpoint_that_samples_nothing_says_how_to(home: Path, capsys: pytest
     endpoint = Endpoint(home / "endpoints" / "demo")
     endpoint.write(Settings("demo", "127.0.0.1", 8501))
     assert main(["feedback", "export", str(home / "out.tsv"), "--home", str(home)]) == 1
-    assert "takes no feedback: set serving.sample_requests and deploy" in capsys.readouterr().err
+    assert "accepts no feedback: set serving.sample_requests and deploy" in capsys.readouterr().err
 
 
 def test_describe_shows_the_ratings_of_each_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,9 +46,9 @@ def test_a_function_that_fails_drops_the_text_and_says_so_once(name: str, caplog
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("own_hooks", "'own_hooks' names no function; write module:function, as in my_package.privacy:redact"),
-        ("os;own_hooks:stars", "names no function"),
-        ("own_hooks:number", "own_hooks:number is no function, but a int"),
+        ("own_hooks", "'own_hooks' does not name a function; write module:function, as in my_package.privacy:redact"),
+        ("os;own_hooks:stars", "does not name a function"),
+        ("own_hooks:number", "own_hooks:number is not a function, but a int"),
         ("own_hooks:missing", "cannot be imported (AttributeError"),
         ("no_such_module:x", "install its package where the server runs"),
     ],

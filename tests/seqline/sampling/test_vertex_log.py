@@ -69,7 +69,7 @@ def test_the_same_log_has_the_same_ids_and_each_text_its_own() -> None:
         ([[1, 2]], [ANSWER], "an instance is a list, not a text"),
         (["dog"], ["Hund"], "an answer has no text"),
         (["dog"], [{"error": "busy"}], "it was answered with an error"),
-        ([{"b64": "/w=="}], [ANSWER], "a text is no base64 of UTF-8"),
+        ([{"b64": "/w=="}], [ANSWER], "a text is not base64 of UTF-8"),
     ],
 )
 def test_a_request_in_another_form_is_named_and_the_others_are_read(

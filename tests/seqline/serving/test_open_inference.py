@@ -100,7 +100,7 @@ def test_a_wrong_input_is_refused_by_its_field(server: InProcess, change: dict[s
     [
         ({}, "inputs: Field required"),
         ({"inputs": []}, "inputs: Field required"),
-        (body("a", model_name="other"), "model_name: is another model than the address has"),
+        (body("a", model_name="other"), "model_name: is not the model in the address"),
         ({"inputs": body("a")["inputs"] * 2}, "inputs: has 2 tensors; the model takes one, named text"),
         (body("a", outputs=[{"name": "tokens"}]), "outputs.0.name: must be one of text, score, cut"),
         (

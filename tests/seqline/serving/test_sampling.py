@@ -185,8 +185,8 @@ def test_a_stream_that_a_stop_sequence_ends_is_answered_and_takes_feedback(serve
 @pytest.mark.parametrize(
     ("fields", "status", "message"),
     [
-        ({"id": "0" * 32, "rating": 1}, 404, f"id: no answer {'0' * 32} is known; it is the id of no sampled answer"),
-        ({"id": "1; drop", "rating": 1}, 400, "id: is no answer's id; send the field id of a prediction"),
+        ({"id": "0" * 32, "rating": 1}, 404, f"id: there is no sampled answer {'0' * 32}: it was not sampled"),
+        ({"id": "1; drop", "rating": 1}, 400, "id: is not the ID of an answer; send the field id of a prediction"),
         ({"rating": 1}, 400, "id: Field required"),
         ({"id": "0" * 32}, 400, "body: set rating, correction or both"),
         ({"id": "0" * 32, "comment": "x"}, 400, "body: set rating, correction or both"),
@@ -223,7 +223,7 @@ def test_a_server_that_samples_nothing_takes_no_feedback() -> None:
         assert "x-answer-id" not in predicted.headers
         response = feedback(server, id="0" * 32, rating=1)
     assert response.status_code == 404
-    assert "samples no answers, so it takes no feedback; set serving.sample_requests" in response.json()["error"]
+    assert "does not sample answers, so it accepts no feedback; set serving.sample_requests" in response.json()["error"]
 
 
 def test_a_folder_that_cannot_be_made_stops_no_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -214,7 +214,7 @@ def test_while_the_source_is_unreadable_the_versions_stay(shelf: Shelf, caplog: 
 
     run(main())
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "endpoint.json cannot be read; the served versions stay"
+        "endpoint.json cannot be read; the served versions do not change"
     ]
 
 
@@ -345,7 +345,7 @@ def test_after_any_error_the_source_is_followed_again(
         await versions.stop()
 
     run(main())
-    messages = [record for record in caplog.records if "the served versions stay" in record.getMessage()]
+    messages = [record for record in caplog.records if "the served versions do not change" in record.getMessage()]
     assert len(messages) == 1  # not one for each attempt
     assert type(error).__name__ in str(messages[0].exc_info)
 

@@ -88,7 +88,7 @@ def test_a_run_whose_process_was_killed_has_failed(laptop: Target, spec: str) ->
     record.write_text(json.dumps({**json.loads(record.read_text()), "state": "running", "process": gone.pid}))
     found = laptop.describe(done.id)
     assert (found.state, found.ended) == ("failed", True)
-    assert "its process is gone" in found.error
+    assert "its process has ended" in found.error
 
 
 def test_another_process_with_the_number_of_a_run_s_is_not_its_process(laptop: Target, spec: str) -> None:

@@ -109,7 +109,7 @@ def test_serving_writes_the_date_of_training() -> None:
     assert HostTokenizer(tokenizer).decode(rows.to_list())[0].startswith("Today is 26 Jul 2024.\n")
     # Templates without a date make the same file on any day.
     assert conversation(made("byte_level")[0]).date == ""
-    with pytest.raises(UserError, match="asks for the date, which the tokenizer's file lacks; tokenize again"):
+    with pytest.raises(UserError, match="asks for the date, which is not in the tokenizer's file; tokenize again"):
         marked(ChatTemplate(dated, {}, {}), CHAT)
 
 
@@ -119,7 +119,7 @@ def test_serving_writes_the_date_of_training() -> None:
         ("{{ raise_exception('roles must alternate') }}", "cannot be rendered: roles must alternate"),
         ("{{ messages[0].content + 1 }}", "cannot be rendered"),
         ("{{ messages.__class__.__mro__ }}", "cannot be rendered"),
-        ("{{ messages[-1].content }}", "leaves out message 0, of role system; omit it"),
+        ("{{ messages[-1].content }}", "omits message 0, of role system; omit it"),
         ("{% for %}", "cannot be rendered"),
     ],
 )

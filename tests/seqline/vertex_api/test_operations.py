@@ -52,7 +52,7 @@ class Service:
         self.looks -= 1
         if self.looks <= 0:
             operation.done = True
-            error = "of somebody else" if operation in self.foreign else self.error
+            error = "of someone else" if operation in self.foreign else self.error
             if error:
                 operation.error.code, operation.error.message = 9, error
             else:

@@ -52,7 +52,7 @@ class KServeStandIn:
         rules: What the caller may do, as (group, plural, verb); None for everything.
         used: What callers have done, likewise.
         token: The bearer token that callers must send; empty for none.
-        before_write: Called once before the next write of a plural, as somebody else who is faster.
+        before_write: Called once before the next write of a plural, as someone else who is faster.
     """
 
     url: str = ""

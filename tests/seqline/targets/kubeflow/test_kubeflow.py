@@ -229,10 +229,10 @@ def test_apply_leaves_other_schedules_alone(target: Kubeflow, server: KfpServer,
 
 def test_a_server_that_refuses_or_is_away_is_named(target: Kubeflow, server: KfpServer) -> None:
     server.faults.add("*", "permission denied")
-    with pytest.raises(UnreachableError, match="refuses this caller"):
+    with pytest.raises(UnreachableError, match="denies access"):
         target.runs()
     server.faults.add("*", "503", times=9)
-    with pytest.raises(UnreachableError, match="does not answer"):
+    with pytest.raises(UnreachableError, match="does not respond"):
         target.runs()
 
 

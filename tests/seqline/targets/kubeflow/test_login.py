@@ -93,7 +93,7 @@ def test_a_pod_uses_the_token_of_its_service_account(
 @pytest.mark.parametrize(
     ("audience", "seconds", "reason"),
     [
-        ("https://kubernetes.default.svc", 3600, f"is https://kubernetes.default.svc, but KFP wants {AUDIENCE}"),
+        ("https://kubernetes.default.svc", 3600, f"is https://kubernetes.default.svc, but KFP requires {AUDIENCE}"),
         (AUDIENCE, -60, "the token expired at 20"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_token_that_cannot_work_says_why(
     file = tmp_path / "token"
     file.write_text(signed(audience, seconds, sub="anna@example.org"))
     monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(file))
-    with pytest.raises(UserError, match=r"tried 1\. service account of the pod: the server answers 401") as raised:
+    with pytest.raises(UserError, match=r"tried 1\. service account of the pod: the server returned 401") as raised:
         open_(Gate()).runs()
     assert reason in str(raised.value)
 
@@ -151,7 +151,7 @@ def test_only_cookies_of_the_servers_own_host_are_sent(host: str, domain: str, o
 @pytest.mark.parametrize(
     ("user", "reason"),
     [
-        ({"username": "bob", "password": "env:KUBEFLOW_PASSWORD"}, "Dex refuses the password of bob"),
+        ({"username": "bob", "password": "env:KUBEFLOW_PASSWORD"}, "Dex rejected the password of bob"),
         ({"username": ANNA.user, "password": "env:NO_SUCH"}, "the environment variable NO_SUCH"),
         ({"username": ANNA.user, "password": "file:/no/such"}, "the file /no/such"),
         (
@@ -232,7 +232,7 @@ def test_all_ways_are_tried_in_order_and_each_failure_is_said(
     ],
 )
 def test_without_a_login_the_message_says_what_to_set(open_: Open, kind: Any, key: str) -> None:
-    with pytest.raises(UnreachableError, match=r"wants a login \(.*\), and none is set; set ") as raised:
+    with pytest.raises(UnreachableError, match=r"requires a login \(.*\), and none is set; set ") as raised:
         open_(Gate(kind)).runs()
     assert re.search(rf"set targets\.kubeflow\.login{re.escape(key)}[ ;]", str(raised.value))
 
@@ -241,7 +241,7 @@ def test_a_caller_without_a_permission_is_not_asked_to_log_in(open_: Open, tmp_p
     file = tmp_path / "token"
     file.write_text("first")
     target = open_(Gate(tokens={"first": ANNA}), "team-b", token_file=str(file))
-    with pytest.raises(UnreachableError, match=r"refuses this caller, logged in by token_file: User 'anna"):
+    with pytest.raises(UnreachableError, match=r"denies access, logged in by token_file: User 'anna"):
         target.runs()
 
 
@@ -250,7 +250,7 @@ def test_the_dashboard_instead_of_the_api_is_named(open_: Open, server: KfpServe
     wrong = target.settings.model_copy(update={"host": server.url})
     for call in (target.runs, lambda: target.connection.server):
         target.connection = Connection(wrong)
-        with pytest.raises(UserError, match="answers with a web page instead of the API; write the API's address"):
+        with pytest.raises(UserError, match="returned a web page instead of the API; write the API's address"):
             call()
 
 

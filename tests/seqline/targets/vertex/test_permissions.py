@@ -102,7 +102,7 @@ def test_a_project_with_every_role_has_no_error(iam: IamStandIn) -> None:
         ("storage-agent", "unknown"),
     ]
     assert found[-1].message == (
-        "cannot be asked: it is Cloud Storage's own account, which only Google acts as; it needs "
+        "cannot be checked: it is Cloud Storage's own account, as which only Google can act; it needs "
         "roles/pubsub.publisher on project my-project"
     )
     assert "Cloud Storage publishes no events" in found[-1].advice
@@ -285,7 +285,7 @@ def test_doctor_says_once_that_there_are_no_credentials(
     main(["doctor", "--target", "vertex", "--json"])
     found = [one for one in json.loads(capsys.readouterr().out) if one["subject"].startswith("roles")]
     assert [(one["subject"], one["state"]) for one in found] == [("roles", "warning")]
-    assert found[0]["message"].startswith("cannot be asked for: there are no Google Cloud credentials")
+    assert found[0]["message"].startswith("cannot be checked: there are no Google Cloud credentials")
 
 
 @pytest.mark.parametrize(

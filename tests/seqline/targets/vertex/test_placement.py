@@ -210,7 +210,7 @@ def test_the_form_starts_with_the_serving_image_and_the_address_of_the_api(tmp_p
             "accelerator_count: a2-highgpu-8g has 8 NVIDIA_TESLA_A100, not 4",
         ),
         ({"tpu": {"version": "v2"}, "accelerator_type": "NVIDIA_L4"}, "tpu or accelerator_type, not both"),
-        ({"tpu": {"version": "v2"}, "replicas": 2}, "leave out replicas"),
+        ({"tpu": {"version": "v2"}, "replicas": 2}, "omit replicas"),
         ({"environment": {"EMPTY": ""}}, "EMPTY has no value"),
     ],
 )

@@ -173,7 +173,7 @@ def test_an_image_without_a_digest_is_refused(projects: Projects, capsys: pytest
     projects.write("dev", images={"repository": f"{projects.images.host}/dev", "tag": "v1"})
     projects.test()
     assert promote(projects) == 1
-    assert f"names images by tag, which may be another image tomorrow: {projects.images.host}/dev/evaluate:v1" in (
+    assert f"names images by tag, which can name another image later: {projects.images.host}/dev/evaluate:v1" in (
         capsys.readouterr().err
     )
 

@@ -143,7 +143,7 @@ def test_who_may_not_is_told_which_role_is_needed(target: Vertex, vertex: Vertex
 
 def test_a_service_that_is_away_is_named(target: Vertex, vertex: VertexStandIn, spec: Path) -> None:
     vertex.faults.add("*", "503", times=99)
-    with pytest.raises(UnreachableError, match="does not answer"):
+    with pytest.raises(UnreachableError, match="does not respond"):
         target.runs()
 
 
