@@ -184,25 +184,10 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def stage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
-    """Servers of a laptop's stages for the runs of a whole session."""
-    servers = StageServers(tmp_path_factory.mktemp("servers"))
-    yield servers
-    servers.close()
-
-
-@pytest.fixture(scope="session")
-def small_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
-    """Likewise; in their stages the preset `demo` is small."""
+    """Servers of a laptop's stages for the runs of a whole session; in them the preset `demo` is small."""
     servers = StageServers(tmp_path_factory.mktemp("servers"), [SMALL_DEMO])
     yield servers
     servers.close()
-
-
-@pytest.fixture
-def small_stage_servers(small_servers: StageServers) -> Iterator[None]:
-    """Runs of this process use `small_servers`."""
-    with small_servers.shared():
-        yield
 
 
 @pytest.fixture
