@@ -1,9 +1,11 @@
 import contextlib
 import functools
 import gc
+import inspect
 import os
 import random
 import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,21 @@ for variable in ("SEQLINE_CONFIG", "SEQLINE_TARGET"):
 # The tests read hundreds of compiled pipelines, some of them inside kfp: libyaml takes a tenth of the time of PyYAML.
 yaml.safe_load = functools.partial(yaml.load, Loader=yaml.CSafeLoader)
 yaml.safe_load_all = functools.partial(yaml.load_all, Loader=yaml.CSafeLoader)
+
+
+def stack(context: int = 0) -> list[inspect.FrameInfo]:
+    """`inspect.stack` without lines of code, for which it looks through all modules, in these tests thousands."""
+    found, frame = [], sys._getframe(1)
+    while frame is not None:
+        found.append(
+            inspect.FrameInfo(frame, frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None, None)
+        )
+        frame = frame.f_back
+    return found
+
+
+# kfp asks for the name of a caller at every setting of a task: most of the time of compiling.
+inspect.stack = stack
 
 DEFAULT_PORTS = (8080, 8500, 8501)
 
@@ -167,25 +184,10 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def stage_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
-    """Servers of a laptop's stages for the runs of a whole session."""
-    servers = StageServers(tmp_path_factory.mktemp("servers"))
-    yield servers
-    servers.close()
-
-
-@pytest.fixture(scope="session")
-def small_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageServers]:
-    """Likewise; in their stages the preset `demo` is small."""
+    """Servers of a laptop's stages for the runs of a whole session; in them the preset `demo` is small."""
     servers = StageServers(tmp_path_factory.mktemp("servers"), [SMALL_DEMO])
     yield servers
     servers.close()
-
-
-@pytest.fixture
-def small_stage_servers(small_servers: StageServers) -> Iterator[None]:
-    """Runs of this process use `small_servers`."""
-    with small_servers.shared():
-        yield
 
 
 @pytest.fixture

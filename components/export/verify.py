@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from seqline.lean_tensorflow import import_lean, load_text_ops
+from seqline.quick_imports import quick_imports
 
 
 class FreshProcess:
@@ -89,10 +90,12 @@ def foreign_ops(model: Path) -> list[str]:
 
 def _main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    import_lean()
-    import tensorflow as tf
+    with quick_imports():
+        import_lean()
+        import tensorflow as tf
 
-    load_text_ops()
+        _ = tf.saved_model, tf.constant
+        load_text_ops()
     model, texts = json.load(sys.stdin)
     signature: Any = tf.saved_model.load(model).signatures["serving_default"]
     outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()

@@ -12,6 +12,7 @@ from seqline.components.train.options import Options
 from seqline.inputs.mirror import folder_at
 from seqline.inputs.storage import local_copy
 from seqline.plugins.registry import ARCHITECTURES
+from seqline.quick_imports import quick_imports
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +61,21 @@ def train(
     ARCHITECTURES.require("train", options.plugins)
     check_writable()
     check_fine_tuning(options, warm_start)
+    with quick_imports():
+        import tensorflow  # noqa: F401
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
     options.check_replicas(strategy.num_replicas_in_sync)
-    from seqline.components.train.building import build_model, build_trainer
-    from seqline.components.train.corpus_files import local_corpus
-    from seqline.components.train.hardware import measure_hardware
-    from seqline.components.train.memory import check_memory
-    from seqline.components.train.outputs import write_checkpoint, write_pages
-    from seqline.components.train.plan import make_plan, select_preset
-    from seqline.components.train.records import read_data
-    from seqline.components.train.starting import opened_pretrained
-    from seqline.components.train.working_state import WorkingState, run_identity
+    with quick_imports():
+        from seqline.components.train.building import build_model, build_trainer
+        from seqline.components.train.corpus_files import local_corpus
+        from seqline.components.train.hardware import measure_hardware
+        from seqline.components.train.memory import check_memory
+        from seqline.components.train.outputs import write_checkpoint, write_pages
+        from seqline.components.train.plan import make_plan, select_preset
+        from seqline.components.train.records import read_data
+        from seqline.components.train.starting import opened_pretrained
+        from seqline.components.train.working_state import WorkingState, run_identity
 
     hardware = measure_hardware(strategy, options.precision)
     where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"

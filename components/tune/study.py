@@ -21,10 +21,10 @@ from seqline.artifacts.tuning import METRIC, Trial
 from seqline.buckets import remove
 from seqline.children import ending_with_parent
 from seqline.components.train.options import Options as Training
+from seqline.components.tune import trial as trial_process
 from seqline.components.tune.journal import open_journal
 from seqline.components.tune.options import Options
 from seqline.components.tune.space import Dimension, apply
-from seqline.components.tune.trial import flags
 from seqline.errors import UserError
 from seqline.inputs.mirror import Mirror
 from seqline.progress import VARIABLE, Progress, newest, report
@@ -163,10 +163,10 @@ class Study:
         metrics = folder / "metrics.jsonl"
         training = apply(self.training, trial.params)
         command = [
-            *(sys.executable, "-m", "seqline.components.train"),
+            *(sys.executable, *trial_process.PROGRAM),
             f"--output={folder / 'checkpoint'}",
             f"--checkpoints={self.mirror.address if self.mirror else self.folder}/checkpoints",
-            *flags(str(self.corpus), self.options, training, self.warm_start),
+            *trial_process.flags(str(self.corpus), self.options, training, self.warm_start),
         ]
         # The current folder must not shadow a module.
         environment = {**os.environ, "PYTHONSAFEPATH": "1", FILE: str(metrics), TRIAL: str(trial.number)}

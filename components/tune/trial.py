@@ -7,6 +7,9 @@ from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.errors import UserError
 
+PROGRAM = ("-m", "seqline.components.train")
+"""What a trial of this machine runs, as arguments of Python."""
+
 
 def flags(corpus: str, options: Options, training: Training, warm_start: str = "") -> list[str]:
     """Returns the flags of one trial, except those of its output.

@@ -31,6 +31,7 @@ from typing import Any
 
 from seqline.errors import UserError
 from seqline.lean_tensorflow import import_lean
+from seqline.quick_imports import quick_imports
 from seqline.serving.answers import LENGTH, Answer, frame
 
 log = logging.getLogger(__name__)
@@ -107,12 +108,13 @@ class _Server:
 
 def _import() -> None:
     """Imports what takes seconds, while the server starts and finds the model."""
-    import_lean()
-    import tensorflow as tf
+    with quick_imports():
+        import_lean()
+        import tensorflow as tf
 
-    import seqline.serving.model  # noqa: F401
+        import seqline.serving.model  # noqa: F401
 
-    _ = tf.config, tf.saved_model
+        _ = tf.config, tf.saved_model
 
 
 def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, Any]]:

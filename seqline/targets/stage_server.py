@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqline.children import ending_with_parent
+from seqline.quick_imports import quick_imports
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ def serve(modules: Sequence[str]) -> Request | None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
         os.dup2(null, standard)
-    for module in modules:
-        with contextlib.suppress(Exception):
-            importlib.import_module(module)
+    with quick_imports():
+        for module in modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
     gc.freeze()  # collections in a child would copy the pages of all that was imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers.write(b"ready\n")

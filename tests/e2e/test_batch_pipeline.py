@@ -29,7 +29,7 @@ INSTANCES = [
 
 
 @pytest.mark.e2e(seconds=40)
-@pytest.mark.usefixtures("small_stage_servers")
+@pytest.mark.usefixtures("shared_stage_servers")
 def test_every_line_of_the_input_has_a_prediction_or_an_error_in_its_place(
     exported_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,7 +34,7 @@ REASON = "proven to be above 0.2. Unusual texts: the increase from training is 0
 
 
 @pytest.mark.e2e(seconds=40)
-@pytest.mark.usefixtures("small_stage_servers")
+@pytest.mark.usefixtures("shared_stage_servers")
 def test_drift_leads_to_a_run_of_the_training_pipeline_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

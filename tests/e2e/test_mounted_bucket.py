@@ -12,7 +12,7 @@ from seqline.targets.laptop import Home, run
 from seqline.targets.stage_processes import StageProcesses
 from tests.stand_ins.gcsfuse import Mount
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("small_stage_servers")]
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("shared_stage_servers")]
 
 ARGUMENTS = {
     "corpus": {"vocabulary_size": 320},

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seqline.quick_imports import quick_imports
+
 TESTED = "0.10"
 # On a machine without a TPU, libtpu would query the metadata server.
 ENVIRONMENT = {
@@ -43,8 +45,9 @@ def interfaces() -> Any:
     """
     advice = f"preflight is tested with jax {TESTED}: pip install 'seqline[preflight]'"
     try:
-        import jax
-        import libtpu  # noqa: F401
+        with quick_imports():
+            import jax
+            import libtpu  # noqa: F401
     except ImportError as error:
         raise MissingError(f"the TPU compiler is not installed ({error.name}); {advice}") from None
     try:

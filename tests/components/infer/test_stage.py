@@ -1,7 +1,7 @@
 """Batch inference through a real SavedModel and Beam's RunInference."""
 
 import json
-import os
+import logging
 import signal
 import subprocess
 import sys
@@ -118,7 +118,9 @@ def broken_scores(tmp_path: Path, toy_models: SimpleNamespace) -> Path:
 
 
 @pytest.mark.e2e
-def test_a_killed_run_continues_with_the_remaining_shards(toy_models: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_killed_run_continues_with_the_remaining_shards(
+    toy_models: SimpleNamespace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "in.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
     command = [
         sys.executable, "-m", "seqline.components.infer", f"--data={tmp_path}/in.txt", f"--model={toy_models.loud}",
@@ -133,8 +135,10 @@ def test_a_killed_run_continues_with_the_remaining_shards(toy_models: SimpleName
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("work/*/shard-*.jsonl")}
     assert 0 < len(before) < 500
     assert not (tmp_path / "out").exists()
-    again = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    assert f"500 shards of 2 lines, {500 - len(before)} remaining" in again.stderr
+    data, model, options = str(tmp_path / "in.txt"), str(toy_models.loud), Options(shard_lines=2, batch_size=1)
+    with caplog.at_level(logging.INFO):
+        infer(data, model, tmp_path / "out", checkpoints=str(tmp_path / "work"), options=options)
+    assert f"500 shards of 2 lines, {500 - len(before)} remaining" in caplog.text
     rows = list(Predictions(tmp_path / "out").read())
     assert [row["prediction"]["text"] for row in rows] == [f"LINE {number}" for number in range(1000)]
     assert not (tmp_path / "work").exists()

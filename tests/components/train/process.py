@@ -35,9 +35,9 @@ def kill_at(number: int, epoch: int, batch: int) -> None:
     Progress.on_train_batch_end = end_or_kill  # type: ignore[method-assign]
 
 
-if __name__ == "__main__":
+def main(corpus: str, folder: str, options: str, *moment: str | int) -> None:
+    """Trains; the arguments are those of the command."""
     logging.basicConfig(level=logging.INFO)
-    corpus, folder, options, *moment = sys.argv[1:]
     PRESETS["demo"] = SMALL
     if "MIRRORED" in os.environ:
         (processor,) = tf.config.list_physical_devices("CPU")
@@ -47,3 +47,7 @@ if __name__ == "__main__":
         kill_at(*map(int, moment))
     checkpoint, states = Path(folder, "checkpoint"), str(Path(folder, "states"))
     train(Path(corpus), checkpoint, checkpoints=states, options=Options.model_validate_json(options))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,14 +1,11 @@
 import contextlib
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from inspect import signature
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from subprocess import Popen as Process
 from typing import Any
 
 import pytest
@@ -25,8 +22,8 @@ from seqline.components.train.preflight.plan import plan_without_corpus
 from seqline.components.train.stage import train
 from seqline.components.tune.stage import tune
 from seqline.errors import UserError
-
-ROOT = Path(__file__).parents[3]
+from tests import forked
+from tests.components.train import process
 
 
 def losses(checkpoint: Path) -> list[float]:
@@ -34,13 +31,11 @@ def losses(checkpoint: Path) -> list[float]:
     return [entry[name] for entry in history for name in ("loss", "valid_loss")]
 
 
-def start(corpus: Path, folder: Path, options: Options, *moment: int, log: str, **environment: str) -> Process:
+def start(corpus: Path, folder: Path, options: Options, *moment: int, log: str, **environment: str) -> BaseProcess:
     """Starts a training process; its output is appended to a file."""
-    command = [sys.executable, "-m", "tests.components.train.process", str(corpus), str(folder)]
-    command += [options.model_dump_json(), *map(str, moment)]
     folder.mkdir(exist_ok=True)
-    with (folder / log).open("a") as output:
-        return Process(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT)
+    arguments = (str(corpus), str(folder), options.model_dump_json(), *moment)
+    return forked.start(folder / log, process.main, *arguments, **environment)
 
 
 class Cluster:
@@ -48,13 +43,13 @@ class Cluster:
 
     def __init__(self, corpus: Path, folder: Path, options: Options) -> None:
         self.corpus, self.folder, self.options = corpus, folder, options
-        self.processes: list[Process] = []
+        self.processes: list[BaseProcess] = []
         self.sockets = [socket.socket() for _ in range(2)]
         for one in self.sockets:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             one.bind(("127.0.0.1", 0))
 
-    def start(self, task: int, *moment: int) -> Process:
+    def start(self, task: int, *moment: int) -> BaseProcess:
         """Starts a worker."""
         addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in self.sockets]
         config = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": task}})
@@ -68,38 +63,40 @@ class Cluster:
 
     def close(self) -> None:
         """Ends the workers and frees the ports."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        for one in self.sockets:
-            one.close()
+        for one in self.processes:
+            one.kill()
+            one.join()
+        for bound in self.sockets:
+            bound.close()
 
 
-@pytest.mark.e2e(seconds=100)
+@forked.FORKED
+@pytest.mark.e2e(seconds=80)
 def test_two_workers_of_which_one_was_killed_train_to_the_losses_of_one_process(
     corpus: Path, undisturbed: Path, plain: Options, tmp_path: Path
 ) -> None:
     options = plain.with_values(decoded_sample=4)
     with contextlib.closing(Cluster(corpus, tmp_path / "together", options)) as cluster:
         chief, other = cluster.start(0), cluster.start(1, signal.SIGKILL, 1, 4)
-        assert other.wait(300) == -signal.SIGKILL, cluster.log(1)[-2000:]
+        assert forked.exit_code(other) == -signal.SIGKILL, cluster.log(1)[-2000:]
         # A job ends all workers when one is lost, and starts them again.
         chief.kill()
-        chief.wait()
+        chief.join()
         assert not (cluster.folder / "checkpoint").exists()
         for worker in [cluster.start(task) for task in range(2)]:
-            assert worker.wait(300) == 0, cluster.log(0)[-2000:]
+            assert forked.exit_code(worker) == 0, cluster.log(0)[-2000:]
         for task in range(2):
             assert "continuing at epoch 1, batch 4" in cluster.log(task)
     assert losses(cluster.folder / "checkpoint") == pytest.approx(losses(undisturbed), 1e-3)
 
 
-@pytest.mark.e2e(seconds=40)
+@forked.FORKED
+@pytest.mark.e2e(seconds=25)
 def test_two_devices_of_one_machine_train_to_the_losses_of_one(
     corpus: Path, undisturbed: Path, plain: Options, tmp_path: Path
 ) -> None:
-    process = start(corpus, tmp_path, plain, log="log.txt", MIRRORED="1")
-    assert process.wait(300) == 0, (tmp_path / "log.txt").read_text()[-2000:]
+    mirrored = start(corpus, tmp_path, plain, log="log.txt", MIRRORED="1")
+    assert forked.exit_code(mirrored) == 0, (tmp_path / "log.txt").read_text()[-2000:]
     assert losses(tmp_path / "checkpoint") == pytest.approx(losses(undisturbed), 1e-3)
 
 

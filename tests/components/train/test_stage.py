@@ -22,6 +22,8 @@ from seqline.components.train.working_state import run_identity
 from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
+from tests import forked
+from tests.components.train import process
 from tests.components.train.shards import write_pairs
 from tests.components.train.small import SMALL
 
@@ -79,22 +81,31 @@ def weights_of(checkpoint: Path) -> list[np.ndarray]:
     return [variable.numpy() for variable in model.trainable_variables]
 
 
-def run_until(killer: signal.Signals, epoch: int, batch: int, corpus: Path, folder: Path, options: Options) -> str:
-    """Trains in a process that gets a signal after a batch; returns its log."""
+def run_until_killed(epoch: int, batch: int, corpus: Path, folder: Path, options: Options) -> None:
+    """Trains in a process that is killed after a batch."""
+    arguments = (str(corpus), str(folder), options.model_dump_json(), signal.SIGKILL, epoch, batch)
+    killed = forked.start(folder / "log.txt", process.main, *arguments)
+    assert forked.exit_code(killed) == -signal.SIGKILL, (folder / "log.txt").read_text()[-2000:]
+    assert not (folder / "checkpoint").exists()
+
+
+def run_until_terminated(epoch: int, batch: int, corpus: Path, folder: Path, options: Options) -> str:
+    """Trains in a process that is terminated after a batch, and ends as a job's does; returns its log."""
     command = [sys.executable, "-m", "tests.components.train.process", str(corpus), str(folder)]
-    command += [options.model_dump_json(), str(int(killer)), str(epoch), str(batch)]
+    command += [options.model_dump_json(), str(int(signal.SIGTERM)), str(epoch), str(batch)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[killer], ended.stderr[-2000:]
+    assert ended.returncode == 143, ended.stderr[-2000:]
     assert not (folder / "checkpoint").exists()
     return ended.stderr
 
 
-@pytest.mark.e2e(seconds=60)
+@forked.FORKED
+@pytest.mark.e2e(seconds=40)
 def test_training_that_was_killed_and_terminated_ends_with_the_same_weights(
     corpus: Path, undisturbed: Path, plain: Options, small_demo: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run_until(signal.SIGKILL, 1, 4, corpus, tmp_path, plain)
-    log = run_until(signal.SIGTERM, 2, 2, corpus, tmp_path, plain)
+    run_until_killed(1, 4, corpus, tmp_path, plain)
+    log = run_until_terminated(2, 2, corpus, tmp_path, plain)
     assert "continuing at epoch 1, batch 4" in log
     assert "terminated: saved at epoch 2, batch 2; run again to continue" in log
     assert "GeneratorDataset iterator" not in log

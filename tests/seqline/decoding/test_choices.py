@@ -85,7 +85,7 @@ def form(model: LanguageModel, source: list[int], target: list[int]) -> np.ndarr
     return model((ids, np.ones_like(ids), order))[0, len(source) :].numpy()
 
 
-@examples(6)
+@examples(3)
 @given(st.one_of(TRANSFORMERS, GPTS))
 @example(T5)
 @example(MARIAN)

@@ -120,7 +120,7 @@ def check(found: Found, sources: list[list[int]], options: Search, logits_of: Lo
         assert (found.scores[row, len(expected) :] < -1e8).numpy().all()
 
 
-@examples(14)
+@examples(8)
 @given(
     sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=3),
     options=search_options,
