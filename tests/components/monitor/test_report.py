@@ -46,21 +46,21 @@ def test_the_top_row_says_alarms_of_rules_drift_window_and_version(tmp_path: Pat
     log(live, 0, texts(200, seed=1))
     calm = text(page(live, 0, 200))
     assert "demo: no alarm" in calm
-    assert re.search(r"Rules in alarm 0 of 11 \d compared, \d without data Texts unlike training ✓ No 0 rules", calm)
+    assert re.search(r"Rules in alarm 0 of 11 \d compared, \d without data Drift from training ✓ No 0 rules", calm)
     assert "Window 24 hours 2026-11-01 00:00 to 2026-11-02 00:00 UTC Live version 1 since 2026-10-01 00:00" in calm
     log(live, 1, texts(200, seed=2, first=200))
     drift = text(page(live, 1, 200))
     (alarms, rules), *_ = re.findall(r"demo: (\d+) of (\d+) rules in alarm", drift)
     assert (int(alarms) > 1, rules) == (True, "11")
-    assert f"Rules in alarm {alarms} of {rules} {alarms} new, 0 of earlier windows Texts unlike training ! Yes" in drift
-    assert "Retraining Asked for by 2 rules" in drift
+    assert f"Rules in alarm {alarms} of {rules} {alarms} new, 0 of earlier windows Drift from training ! Yes" in drift
+    assert "Retraining Requested by 2 rules" in drift
     # Alarms come first, with what they compare, their limit and what follows.
     assert drift.index("Alarms") < drift.index("Other rules") < drift.index("Figures")
-    row = "Unusual texts compared with training ✗ new alarm asks for a retraining"
+    row = "Unusual texts compared with training ✗ new alarm requests retraining"
     assert re.search(rf"{row} \+9\d\.\d\d points above \+3\.00 points", drift)
     standing = text(page_of_quiet_day(live))
-    assert "earlier windows Texts unlike training ! Yes" in standing
-    assert "✗ alarm since 2026-11-03 00:00, asks for a retraining" in standing
+    assert "earlier windows Drift from training ! Yes" in standing
+    assert "✗ alarm since 2026-11-03 00:00, requests retraining" in standing
 
 
 def page_of_quiet_day(live: Path) -> str:
