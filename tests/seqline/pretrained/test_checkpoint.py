@@ -312,7 +312,7 @@ def test_of_several_ends_training_learns_the_tokenizer_s_and_any_ends(
     ("content", "message"),
     [
         ("{", "cannot be read"),
-        ('{"eos_token_id": ["a"]}', "must be ids of tokens"),
+        ('{"eos_token_id": ["a"]}', "must be token IDs"),
         ('{"eos_token_id": 80}', "80 is no"),
     ],
 )

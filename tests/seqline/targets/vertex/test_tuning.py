@@ -159,5 +159,5 @@ def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Pa
 
 def test_a_job_is_found_in_the_output_of_its_task() -> None:
     assert read_job_name(GCP_RESOURCES) == (RESOURCE, "us-central1")
-    with pytest.raises(UserError, match="names no hyperparameter tuning job"):
+    with pytest.raises(UserError, match="does not name a hyperparameter tuning job"):
         read_job_name('{"resources": []}')
