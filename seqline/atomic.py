@@ -81,14 +81,7 @@ def atomic_create(path: str | Path, text: str) -> bool:
         Whether it was written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).chmod(0o644)
+    with _written_beside(path, text) as unfinished:
         try:
             os.link(unfinished, path)  # unlike a rename, it replaces nothing
         except FileExistsError:
@@ -98,11 +91,9 @@ def atomic_create(path: str | Path, text: str) -> bool:
                 raise
             if path.exists():
                 return False
-            Path(unfinished).replace(path)
+            unfinished.replace(path)
         flush(path.parent)
-        return True
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+    return True
 
 
 def flush(path: Path) -> None:
@@ -123,6 +114,14 @@ def flush(path: Path) -> None:
 
 
 def _write_beside_and_rename(path: Path, text: str) -> None:
+    with _written_beside(path, text) as unfinished:
+        unfinished.replace(path)
+        flush(path.parent)
+
+
+@contextmanager
+def _written_beside(path: Path, text: str) -> Iterator[Path]:
+    """Yields a complete file beside the path, which is deleted if it is still there afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -131,12 +130,10 @@ def _write_beside_and_rename(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-        flush(path.parent)
-    except BaseException:
-        with suppress(OSError):  # the first error says more
+        yield Path(unfinished)
+    finally:
+        with suppress(OSError):  # it was renamed, or the first error says more
             Path(unfinished).unlink()
-        raise
 
 
 def _replace(path: Path, unfinished: Path) -> None:

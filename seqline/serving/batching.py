@@ -234,9 +234,7 @@ class Batcher:
                 length = len(oldest.text)
                 similar.sort(key=lambda item: abs(len(item.text) - length))  # stable: the oldest stays first
             chosen = similar[:size]
-        taken = set(map(id, chosen))
-        self._queue = [item for item in self._queue if id(item) not in taken]
-        return chosen
+        return self._taken(chosen)
 
     def _take_short(self) -> list[_Item]:
         """Takes texts that are much shorter than those in flight, unless others already pass them."""
@@ -250,7 +248,10 @@ class Batcher:
             if TIMES_LONGER * len(item.text) <= shortest and not item.attempts and not item.answer.done()
         ]
         chosen = [item for item in short if item.parameters == short[0].parameters]
-        chosen = chosen[: min(self.limits.batch, SMALL_BATCH)]
+        return self._taken(chosen[: min(self.limits.batch, SMALL_BATCH)])
+
+    def _taken(self, chosen: list[_Item]) -> list[_Item]:
+        """Removes texts from the queue, and returns them."""
         taken = set(map(id, chosen))
         self._queue = [item for item in self._queue if id(item) not in taken]
         return chosen
