@@ -53,9 +53,7 @@ class Packs(EpochBatches[Planned]):
         limit = min(MEAN_LENGTHS * mean, batch_tokens)
         if config.positions == "relative":
             limit = min(limit, config.max_length)  # distances are defined up to it; other positions begin at a segment
-        counts = np.zeros(longest + 1, np.int64)
-        for one in pairs.tables():
-            counts += _histogram(one, self.around, longest)
+        counts = _histogram(table, self.around, longest)
         self.length = best_length(counts, limit, attention_share(config), multiple)
         self.rows = rows_of(batch_tokens // self.length, replicas)
         self.tokens = table.target_tokens + table.pairs
