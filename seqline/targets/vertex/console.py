@@ -1,17 +1,6 @@
 """Addresses of pages in the Google Cloud console."""
 
-CONSOLE = "https://console.cloud.google.com"
-
-
-def run_page(name: str, project: str) -> str:
-    """The page of a run.
-
-    Args:
-        name: Resource name of the pipeline job.
-        project: The project's id.
-    """
-    _, _, _, location, _, job = name.split("/")
-    return f"{CONSOLE}/vertex-ai/locations/{location}/pipelines/runs/{job}?project={project}"
+from seqline.vertex_api.run_page import CONSOLE
 
 
 def schedule_page(name: str, project: str) -> str:

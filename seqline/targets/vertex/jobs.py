@@ -14,8 +14,8 @@ from seqline.schema.options import whole_numbers
 from seqline.targets.target import Run, State, Task
 from seqline.targets.vertex.carried import require_carried
 from seqline.targets.vertex.connection import Connection
-from seqline.targets.vertex.console import run_page
 from seqline.targets.vertex.progress import LOGGING, line_of, log_query
+from seqline.vertex_api.run_page import page_of
 
 MANAGED = {"managed-by": "seqline"}
 JOB_STATES: dict[str, State] = {
@@ -226,7 +226,7 @@ class Jobs:
             tasks=[_task(detail, names[detail.task_name]) for detail in _in_order(job) if detail.task_name in names],
             parameters=parameters_of(job),
             error=job.error.message if job.error else "",
-            console=run_page(job.name, self.settings.project),
+            console=page_of(job.name, self.settings.project),
             root=f"{job.runtime_config.gcs_output_directory.rstrip('/')}/{job.name.rpartition('/')[2]}",
         )
 

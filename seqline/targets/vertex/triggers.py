@@ -17,9 +17,9 @@ from seqline.errors import UserError
 from seqline.schema.options import whole_numbers
 from seqline.targets.schedule_plan import Difference, differing
 from seqline.targets.vertex.connection import Connection
-from seqline.targets.vertex.console import CONSOLE
 from seqline.targets.vertex.jobs import MANAGED, pipeline_job
 from seqline.targets.vertex.templates import digest
+from seqline.vertex_api.run_page import CONSOLE
 
 WORKFLOWS, EVENTARC = "https://workflows.googleapis.com/v1", "https://eventarc.googleapis.com/v1"
 STORAGE = "https://storage.googleapis.com/storage/v1"
