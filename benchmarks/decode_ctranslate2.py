@@ -93,13 +93,16 @@ def load_engine(task: dict[str, Any]) -> tuple[Any, Callable[[list[str]], list[l
 
 
 def load(task: dict[str, Any]) -> Translate:
-    """Loads the converted model."""
+    """Loads the converted model; `max_output_length` of the task is 128 by default."""
     engine, tokenize = load_engine(task)
     processor = sentencepiece.SentencePieceProcessor(model_file=task["tokenizer"])
 
     def translate(texts: list[str]) -> list[str]:
         found = engine.translate_batch(
-            tokenize(texts), beam_size=task["beam_size"], length_penalty=task["length_penalty"], max_decoding_length=128
+            tokenize(texts),
+            beam_size=task["beam_size"],
+            length_penalty=task["length_penalty"],
+            max_decoding_length=task.get("max_output_length", 128),
         )
         return [processor.decode(result.hypotheses[0]) for result in found]
 

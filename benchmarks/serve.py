@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.decode import PEERS as ENGINES
 from benchmarks.decode import settings
 from benchmarks.decode_weights import write_weights
 from benchmarks.environments import HUGGING_FACE, environment, run_module
@@ -38,7 +39,6 @@ from seqline.endpoints.ports import DIRECT
 from seqline.errors import UserError
 
 PEERS = ("ctranslate2", "hugging_face")
-CTRANSLATE2 = ["ctranslate2==4.8.5", "numpy==2.4.6", "sentencepiece==0.2.3"]
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
 CLIENTS = 64
 
@@ -124,7 +124,7 @@ def ctranslate2(
     Returns:
         For each setting, the results of the load generator at the highest load and with one client.
     """
-    python = environment("ctranslate2-server", [*CTRANSLATE2, *FASTAPI])
+    python = environment("ctranslate2-server", [*ENGINES["ctranslate2"], *FASTAPI])
     decoding = model.read_description().decoding
     assert decoding is not None
     found = {}

@@ -12,28 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-import sentencepiece
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.decode_ctranslate2 import load_engine
+from benchmarks.decode_ctranslate2 import load
 
 TASK: dict[str, Any] = json.loads(os.environ["TASK"])
 MAX_BATCH = 64
-engine, tokenize = load_engine(TASK)
-processor = sentencepiece.SentencePieceProcessor(model_file=TASK["tokenizer"])
+translate = load(TASK)
 waiting: asyncio.Queue[tuple[str, asyncio.Future[str]]] = asyncio.Queue()
-
-
-def translate(texts: list[str]) -> list[str]:
-    """Translates a batch."""
-    found = engine.translate_batch(
-        tokenize(texts),
-        beam_size=TASK["beam_size"],
-        length_penalty=TASK["length_penalty"],
-        max_decoding_length=TASK["max_output_length"],
-    )
-    return [processor.decode(result.hypotheses[0]) for result in found]
 
 
 async def work(threads: ThreadPoolExecutor) -> None:
