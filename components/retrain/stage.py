@@ -54,7 +54,7 @@ def retrain(
         retraining: The folder to write.
         run: The name of this run, such as projects/P/locations/L/pipelineJobs/ID.
         api_endpoint: Host of the Vertex API; empty for the region's own.
-        address: Address of the folder to write, by which this run of monitoring is known; on a laptop it tells the
+        address: Address of the folder to write, by which this run of monitoring is known; on a laptop it is in the
             folder of runs.
         options: Options of retraining.
         now: The time, ISO 8601; empty for now.

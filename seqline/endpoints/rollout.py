@@ -236,7 +236,7 @@ def _require_champion(back_end: BackEnd, state: State, version: int) -> None:
     if now not in (before, version):
         raise ChangedError(
             f"someone else made version {now} the champion in the meantime"
-            + (f", in the place of version {before}" if before is not None else "")
+            + (f", instead of version {before}" if before is not None else "")
             + f"; version {version} was not compared with it: run the pipeline again"
         )
 

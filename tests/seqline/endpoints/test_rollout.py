@@ -326,7 +326,7 @@ def test_a_champion_that_somebody_else_made_meanwhile_stays_the_champion() -> No
     shelf = Shelf(traffic={1: 0, 2: 100}, champion=2, previous=1)
     meanwhile(shelf, lambda: shelf.aliases.update(champion=1), at=100)
     message = (
-        "someone else made version 1 the champion in the meantime, in the place of version 2; version 3 was not "
+        "someone else made version 1 the champion in the meantime, instead of version 2; version 3 was not "
         "compared with it: run the pipeline again; the previous split is restored, version 2 remains live"
     )
     with pytest.raises(UserError, match=message):
