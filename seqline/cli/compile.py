@@ -20,13 +20,20 @@ from seqline.cli.options import (
 
 
 @examples(
-    "seqline compile --output training.yaml",
+    "seqline compile",
     "seqline compile --target vertex --output training.yaml --set training.preset=small --set training.epochs=3",
 )
 def compile_(
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The YAML file to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            callback=at_home,
+            metavar="FILE",
+            help="The YAML file to write; PIPELINE.yaml by default.",
+        ),
+    ] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
@@ -42,7 +49,8 @@ def compile_(
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
     opened, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
-    path = opened.compile(name, output, pipeline_arguments(loaded, name, opened.name))
+    file = output or Path(f"{Path(name.rpartition(':')[2]).stem}.yaml")
+    path = opened.compile(name, file, pipeline_arguments(loaded, name, opened.name))
     if as_json:
         print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": opened.digest(str(path))})
     else:

@@ -155,15 +155,15 @@ def _place(task: Any, configuration: "Configuration") -> None:
         task.set_container_image(configuration.images.reference(image))
         return
     try:
-        image = image_with(kind_of(wanted.accelerator), stage, image)
+        image = image_with(kind_of(wanted.accelerator_type), stage, image)
     except UserError as error:
-        raise UserError(f"resources.{stage}.accelerator: {error}") from None
+        raise UserError(f"resources.{stage}.accelerator_type: {error}") from None
     task.set_container_image(configuration.images.reference(image))
     if wanted.cpu:
         task.set_cpu_request(wanted.cpu).set_cpu_limit(wanted.cpu)
     if wanted.memory:
         task.set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
-    if wanted.accelerator:
-        task.set_accelerator_type(wanted.accelerator).set_accelerator_limit(wanted.accelerators)
+    if wanted.accelerator_type:
+        task.set_accelerator_type(wanted.accelerator_type).set_accelerator_limit(wanted.accelerator_count)
     if wanted.retries:
         task.set_retry(wanted.retries, backoff_duration="60s", backoff_factor=2.0, backoff_max_duration=RETRYING)

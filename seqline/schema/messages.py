@@ -5,7 +5,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from seqline.names import nearest
@@ -33,6 +33,7 @@ KINDS: dict[Any, str] = {
     bool: "true or false",
     list: "list",
     dict: "object",
+    AwareDatetime: "date and time",
 }
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
