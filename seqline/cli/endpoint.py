@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Manage endpoints here, on Vertex and on KServe.", no_args_is_help=True)
 
+STATES = {True: "running", False: "stopped"}
 NameArgument = Annotated[
     str | None,
     typer.Argument(
@@ -112,7 +113,7 @@ def describe(
         names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]
         rating = f"{row['rating']['mean']:.2f} of {row['rating']['count']}" if row["rating"] else ""
         cells.append((row["version"], share, ", ".join(names), row["created"], row["metrics"], rating, row["model"]))
-    print(chosen.address())
+    print(f"{chosen.address()} ({STATES[chosen.runs()]})")
     print_table(("version", "share", "aliases", "created", "metrics", "rating", "model"), cells, "no versions")
 
 
@@ -296,7 +297,7 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
     running = chosen.runs()
     return {
         "name": _name(name.rpartition("/")[2], chosen),
-        "state": "running" if running else "stopped",
+        "state": STATES[running],
         "live": state.champion,
         "traffic": state.traffic,
         "versions": [known.version for known in chosen.versions()],
@@ -307,5 +308,5 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
 def _share(given: str) -> tuple[int, int]:
     version, _, share = given.partition("=")
     if not version.isdecimal() or not share.rstrip("%").isdecimal():
-        raise UserError(f"{given!r} is not a share; write version=percent, such as 3=10")
+        raise UserError(f"{given!r} is not a share; write VERSION=PERCENT, such as 3=10")
     return int(version), int(share.rstrip("%"))

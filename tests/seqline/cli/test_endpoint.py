@@ -143,7 +143,7 @@ def test_without_an_endpoint_the_error_says_how_to_create_one(
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", ".nan", "1e999", "high", "12:30", ""])
 def test_a_decoding_parameter_that_is_no_finite_number_is_refused(value: str) -> None:
-    with pytest.raises(UserError, match=f"--set temperature={value}: write name=value with a finite number"):
+    with pytest.raises(UserError, match=f"--set temperature={value}: write KEY=VALUE with a finite number"):
         _parameter(f"temperature={value}")
 
 
