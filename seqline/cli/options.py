@@ -136,8 +136,9 @@ def read_configuration(files: list[Path] | None, settings: list[str] | None, hom
         ConfigurationError: With every problem.
     """
     from seqline.configuration import load
+    from seqline.configuration.reading import Flag
 
-    flags = [] if home is None else [f"targets.laptop.home={json.dumps(str(home))}"]
+    flags = [] if home is None else [Flag.of("--home", home, f"targets.laptop.home={json.dumps(str(home))}")]
     return load(files or (), [*flags, *(settings or [])])
 
 

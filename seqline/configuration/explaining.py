@@ -128,7 +128,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _of_field(field: FieldInfo, path: str, reader: str) -> Explanation:
     default = REQUIRED if field.is_required() else _json(field.get_default(call_default_factory=True))
-    return Explanation(path, accepted(field), default, field.description or "", reader)
+    return Explanation(path, accepted(field), default, " ".join((field.description or "").split()), reader)
 
 
 def _json(value: Any) -> str:

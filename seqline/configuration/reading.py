@@ -19,6 +19,30 @@ FILE = "seqline.yaml"
 MAX_ROUNDS = 5
 
 
+class Flag(str):
+    """A setting of another flag than --set, by which problems name it.
+
+    Attributes:
+        shown: The flag with its value as it was given.
+    """
+
+    __slots__ = ("shown",)
+    shown: str
+
+    @classmethod
+    def of(cls, flag: str, given: Any, setting: str) -> "Flag":
+        """Returns a setting.
+
+        Args:
+            flag: The flag, such as --endpoint.
+            given: Its value.
+            setting: `a.b=value`, as `load` takes it.
+        """
+        made = cls(setting)
+        made.shown = f"{flag} {given}"
+        return made
+
+
 def load(files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Loaded:
     """Reads the configuration.
 
@@ -40,11 +64,11 @@ def load(files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Loaded:
         lines |= document.lines
     for setting in settings:
         keys, value = read_setting(setting)
-        lines[keys] = f"--set {setting}"
+        lines[keys] = setting.shown if isinstance(setting, Flag) else f"--set {setting}"
         if keys[0] == OVERRIDES:
             overrides.append(Override(keys[1:], value, lines[keys]))
         else:
-            _put(content, keys, value, setting)
+            _put(content, keys, value, lines[keys])
     try:
         return Loaded(Configuration.model_validate(content), files, lines, tuple(overrides))
     except ValidationError as error:
@@ -77,14 +101,14 @@ def read_setting(setting: str) -> tuple[Keys, Any]:
     return keys, parse_yaml(text, keys)
 
 
-def _put(content: dict[str, Any], keys: Keys, value: Any, setting: str) -> None:
+def _put(content: dict[str, Any], keys: Keys, value: Any, source: str) -> None:
     for depth, key in enumerate(keys[:-1], start=1):
         # An empty mapping in a file is read as None.
         if content.get(key) is None:
             content[key] = {}
         content = content[key]
         if not isinstance(content, dict):
-            raise UserError(f"--set {setting}: {'.'.join(keys[:depth])} is not an object, so it has no keys to set")
+            raise UserError(f"{source}: {'.'.join(keys[:depth])} is not an object, so it has no keys to set")
     content[keys[-1]] = value
 
 

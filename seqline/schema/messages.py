@@ -58,7 +58,7 @@ def explain(detail: Any, kind: type[BaseModel]) -> str:
         return f"must be {expected}, not {given!r}{_close(given, expected)}"
     if error == "string_pattern_mismatch":
         field = fields_at(kind, path[:-1]).get(str(path[-1]))
-        meant = (field.description if field else "") or f"it must match {context['pattern']}"
+        meant = " ".join(((field.description if field else "") or f"it must match {context['pattern']}").split())
         return f"has the wrong form: {given!r}; expected: {meant[0].lower()}{meant[1:].rstrip('.')}"
     if error == "timezone_aware":
         return f"needs a time zone, such as 2030-01-31T00:00:00Z, not {given!r}"
