@@ -12,6 +12,7 @@ from seqline.cli.json_output import print_json
 from seqline.cli.options import ApiOption, ConfigOption, EndpointOption, HomeOption, JsonOption, TargetOption
 from seqline.cli.tables import print_table
 from seqline.errors import UserError
+from seqline.paths import expanded
 
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
@@ -50,7 +51,11 @@ def list_(
     """List endpoints with their state, live version and address."""
     if not on and home is None:
         configuration = configured(config)
-        on = location_of(configuration, target or configuration.target)
+        chosen = target or configuration.target
+        on = location_of(configuration, chosen)
+        if chosen != "laptop" and not on:
+            raise UserError(f"the configuration has no endpoints for {chosen}; name them with --on")
+        home = expanded(configuration.targets.laptop.home)
     if on.startswith("kserve://"):
         from seqline.endpoints.kserve.listing import list_endpoints as list_on_kserve
 
