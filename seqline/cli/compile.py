@@ -45,6 +45,7 @@ def compile_(
     The defaults of its parameters are the configuration's values and --set.
     """
     from seqline.targets import open_target
+    from seqline.targets.target import UnsupportedError
 
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
@@ -52,6 +53,10 @@ def compile_(
     file = output or Path(f"{Path(name.rpartition(':')[2]).stem}.yaml")
     path = opened.compile(name, file, pipeline_arguments(loaded, name, opened.name))
     if as_json:
-        print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": opened.digest(str(path))})
+        try:
+            digest = opened.digest(str(path))
+        except UnsupportedError:  # of a plugin's target without templates
+            digest = ""
+        print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": digest})
     else:
         print(path)

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from seqline.configuration.model import Configuration
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.plugins.registry import TARGETS
 from seqline.schema.messages import accepted, fields_at
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, Section
@@ -59,6 +60,8 @@ def explain(path: str) -> Explanation:
             listed = " or ".join(f"{section.name}.{path}" for section in own)
             raise UserError(f"several sections have an option {path!r}: name {listed}")
         names = [own[0].name, *names]
+    if names[0] == "targets" and len(names) > 1 and names[1] in TARGETS.sources():
+        known["targets"] = replace(known["targets"], keys=(*known["targets"].keys, _plugin_s_target(names[1])))
     found = Explanation("", "object", "", "", keys=tuple(known.values()))
     for position, name in enumerate(names):
         if position and found.keys[:1] and f".{ANY}." in found.keys[0].path[len(found.path) :]:
@@ -117,6 +120,13 @@ def _configuration(model: type[BaseModel], prefix: str = "") -> dict[str, Explan
         keys = _configuration(nested, f"{prefix}{name}{named}.") if nested else {}
         found[name] = replace(_of_field(field, prefix + name, ""), keys=tuple(keys.values()))
     return found
+
+
+def _plugin_s_target(name: str) -> Explanation:
+    settings = TARGETS.find(name).settings
+    description = f"The target {name} of {TARGETS.source(name).distribution}."
+    keys = _configuration(settings, f"targets.{name}.")
+    return Explanation(f"targets.{name}", "object", "", description, keys=tuple(keys.values()))
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
