@@ -120,6 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        if verbosity.verbose:
+            traceback.print_exc()
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
     except SystemExit as done:
         # Typer exits after Ctrl-C without a message.
         if done.code == ExitCode.INTERRUPTED:

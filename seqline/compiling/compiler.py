@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqline.atomic import atomic_write
 from seqline.compiling.sources import find_pipeline
 from seqline.configuration.accelerators import image_with, kind_of, serving_image
 from seqline.configuration.parameters import Parameters, merge
@@ -62,11 +63,10 @@ def compile_pipeline(
             place(task)
 
     traced = _trace_again(pipeline, place_all, merge(_defaults(configuration), defaults or {}))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(traced, str(compiled))
-        compiled.replace(output)
+        atomic_write(output, compiled.read_text(encoding="utf-8"))
     return output
 
 

@@ -240,3 +240,19 @@ def test_verbose_shows_the_stack_trace_and_keeps_message_and_exit_code(
         assert "Traceback (most recent call last)" in shown
         assert shown.endswith("error: the service does not respond\n")
     set_verbosity(Verbosity())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["init", "/proc/none/a.yaml"], "error: /proc/none: No such file or directory\n"),
+        (["sample", "/proc/a.tsv", "--pairs", "3"], "error: /proc/a.tsv: No such file or directory\n"),
+        (["compile", "--output", "/proc/a.yaml"], "error: /proc/a.yaml: No such file or directory\n"),
+        (["eject", "training", "/proc/a.py"], "error: /proc/a.py: No such file or directory\n"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == message
