@@ -47,13 +47,19 @@ def conventional_help(group: Any) -> Any:
     """
     for _, command in commands(group):
         for parameter in command.params:
-            if parameter.param_type_name == "argument" and parameter.metavar is None:
-                parameter.metavar = parameter.name.upper()
+            if parameter.param_type_name == "argument":
+                parameter.metavar = parameter.metavar or parameter.name.upper()
+                # Python's names of types, such as <list[str]>.
+                parameter.display_type_rich = _nothing
         command.collect_usage_pieces = _without_braces(command.collect_usage_pieces)
         lines = getattr(command.callback, "examples", ())
         if lines:
             command.format_epilog = _formatter(lines)
     return group
+
+
+def _nothing(ctx: Any) -> str:
+    return ""
 
 
 def _without_braces(collect: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
