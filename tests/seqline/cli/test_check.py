@@ -350,3 +350,16 @@ def test_what_refers_to_a_wrong_target_is_not_reported_too(here: Path, capsys: p
         "targets: {vertex: none}\nschedules: {nightly: {target: vertex, cron: 0 3 * * 1}}\n"
     )
     assert [one["field"] for one in problems(capsys)] == ["targets.vertex"]
+
+
+def test_a_wrong_name_or_item_says_in_words_what_it_must_be(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vertex = "{project: my, location: nowhere, pipeline_root: gs://bucket/root, labels: {Team: A b}, notify: [me]}"
+    (here / "seqline.yaml").write_text(
+        f"targets: {{vertex: {vertex}}}\nschedules: {{UP: {{cron: 0 3 * * *}}}}\n"
+        "images: {digests: {train: sha256:1}}\n"
+    )
+    found = problems(capsys)
+    assert len(found) == 7
+    assert not any("match" in one["message"] for one in found)
+    messages = {one["field"]: one["message"] for one in found}
+    assert messages["targets.vertex.project"].startswith("has the wrong form: 'my'; expected: project ID, such as my-")
