@@ -72,10 +72,9 @@ def load(files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Loaded:
     try:
         return Loaded(Configuration.model_validate(content), files, lines, tuple(overrides))
     except ValidationError as error:
-        rest = _valid_part(content, error)
-        raise ConfigurationError(
-            _problems(error, lines), rest and Loaded(rest, files, lines, tuple(overrides))
-        ) from None
+        part = _valid_part(content, error)
+        rest = None if part is None else Loaded(part, files, lines, tuple(overrides))
+        raise ConfigurationError(_problems(error, lines), rest) from None
 
 
 def read_setting(setting: str) -> tuple[Keys, Any]:

@@ -189,8 +189,8 @@ def _link_pages(run: Run, pages: dict[str, dict[str, str]], endpoint: str) -> No
         path = run.folder / page
         text = LINKS.sub(nav.replace("\\", r"\\"), path.read_text(encoding="utf-8"), count=1)
         # A stage may run more than once; its pages would have one title.
-        task = f"<title>{html.escape(title)}: "
-        atomic_write(path, text if task in text else text.replace("<title>", task, 1))
+        start = f"<title>{html.escape(title)}: "
+        atomic_write(path, text if start in text else text.replace("<title>", start, 1))
 
 
 def lay_out(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]]:
