@@ -123,7 +123,10 @@ def _write_beside_and_rename(path: Path, text: str) -> None:
 def _written_beside(path: Path, text: str) -> Iterator[Path]:
     """Yields a complete file beside the path, which is deleted if it is still there afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

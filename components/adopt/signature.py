@@ -62,9 +62,10 @@ def find_tensors(model: Path) -> Tensors:
     except (DecodeError, IndexError):
         raise UserError(f"{file} is damaged: it is not a SavedModel; copy or export the model again") from None
     if SIGNATURE not in signatures:
-        known = ", ".join(sorted(name for name in signatures if not name.startswith("__"))) or "none"
+        known = ", ".join(sorted(name for name in signatures if not name.startswith("__")))
+        others = f", only {known}" if known else " and no other"
         raise UserError(
-            f"{model} has no signature {SIGNATURE!r}, only {known}; save it with signatures={{'{SIGNATURE}': ...}}"
+            f"{model} has no signature {SIGNATURE!r}{others}; save it with signatures={{'{SIGNATURE}': ...}}"
         )
     signature = signatures[SIGNATURE]
     inputs, strings = dict(signature.inputs), types_pb2.DT_STRING

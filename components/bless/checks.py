@@ -11,6 +11,12 @@ from seqline.components.bless.rules import AGAINST, ITS, Rule
 from seqline.metrics.metrics import Metric
 
 CONFIDENCE = 0.05  # of p-values that go with 95% intervals
+# Why a rule has nothing to compare with.
+MISSING = {
+    "champion": "no version is live yet to compare with",
+    "best": "there is no best version so far to compare with",
+    "baseline": "training did not start from a pretrained checkpoint, so there is no baseline",
+}
 ROUNDING = 1e-9  # values are floating point sums: 40.0 - 39.5 must not exceed 0.5
 
 
@@ -65,10 +71,7 @@ def _against(
     if pair.is_one_model:
         return RuleResult(text, value.value, None, True, f"The challenger is itself {version}.")
     if pair.champion is None:
-        reason = f"{metric.label}: there is no version to compare with yet."
-        if rule.against == "baseline":
-            reason = f"{metric.label}: training did not start from a pretrained checkpoint, so there is no baseline."
-        return RuleResult(text, value.value, None, True, reason)
+        return RuleResult(text, value.value, None, True, f"{metric.label}: {MISSING[rule.against]}.")
     if metric.name not in pair.champion.metrics:
         return _unmeasured(rule, metric, text, value, f"it has no {metric.label}", protected)
     if rule.slices:

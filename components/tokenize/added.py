@@ -37,7 +37,7 @@ def rejected(plugin: RulePlugin, pairs: Pairs, threshold: float, among: Mask) ->
     }
     try:
         found = np.asarray(plugin.implementation(**accepted(plugin.implementation, given)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"the rule {plugin.name!r} fails: {type(error).__name__}: {error}") from error
     if found.shape != (len(rows),) or found.dtype != bool:
         raise UserError(

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from seqline.languages import find_language
 from seqline.plugins.contracts import TASKS
 
 Read = TypeVar("Read")
+NEEDS_TENSORFLOW = {"model": "saved_model.pb", "checkpoint": "model.weights.h5"}
+"""A file of each kind that TensorFlow is imported to check."""
 
 
 def check_artifact(kind: str, folder: Path) -> list[str]:
@@ -33,7 +36,23 @@ def check_artifact(kind: str, folder: Path) -> list[str]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not folder.is_dir():
         return [f"{folder} is not a folder"]
+    if (folder / NEEDS_TENSORFLOW.get(kind, "none")).exists():
+        with _without_notices():
+            import tensorflow  # noqa: F401
     return list(dict.fromkeys(KINDS[kind](folder)))
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Discards standard error: TensorFlow 2.21 writes notices there on import, whatever its log level."""
+    before, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(null)
 
 
 def _model(folder: Path) -> Iterator[str]:

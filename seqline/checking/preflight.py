@@ -53,7 +53,7 @@ def tpu_of(loaded: Loaded) -> str:
     from seqline.targets.vertex.tpu import slice_name
 
     resources = loaded.configuration.resources.get("train")
-    return slice_name(vertex.training, resources.accelerator if resources is not None else "")
+    return slice_name(vertex.training, resources.accelerator_type if resources is not None else "")
 
 
 def problems(loaded: Loaded) -> list[Problem]:

@@ -5,6 +5,7 @@ environment variable then, so that `--help` is fast; a test enforces both. `exit
 """
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from seqline.cli.completion import completion
 from seqline.cli.demo import demo
 from seqline.cli.doctor import doctor
 from seqline.cli.eject import eject
-from seqline.cli.examples import show_examples
+from seqline.cli.examples import conventional_help
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.explain import explain
 from seqline.cli.init import init
@@ -113,12 +114,19 @@ def main(arguments: list[str] | None = None) -> int:
     set_verbosity(verbosity)
     first_contact.seconds, first_contact.answered = COMMAND_SECONDS, False
     try:
-        show_examples(get_command(app))(arguments, prog_name="seqline")
+        conventional_help(get_command(app))(arguments, prog_name="seqline")
     except UserError as error:
         if verbosity.verbose:
-            raise
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        if verbosity.verbose:
+            traceback.print_exc()
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
     except SystemExit as done:
         # Typer exits after Ctrl-C without a message.
         if done.code == ExitCode.INTERRUPTED:

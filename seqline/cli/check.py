@@ -43,6 +43,9 @@ def check(
         problems = find(loaded, target, online=not offline, deep=deep)
     except ConfigurationError as error:
         problems = error.problems
+        if error.rest is not None:
+            # The services are asked once the configuration is right.
+            problems += [one for one in find(error.rest, online=False) if one not in problems]
     if as_json:
         print_json(problems)
     else:

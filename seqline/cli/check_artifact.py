@@ -1,7 +1,6 @@
 """`seqline check-artifact`: checks what another program wrote against Seqline's contracts."""
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +8,15 @@ import typer
 
 from seqline.cli.examples import examples
 from seqline.cli.json_output import print_json
-from seqline.cli.options import JsonOption, at_home
+from seqline.cli.options import JsonOption, at_home, one_of
 from seqline.errors import UserError
 
-
-class Kind(str, Enum):
-    """A kind of artifact."""
-
-    model = "model"
-    checkpoint = "checkpoint"
-    corpus = "corpus"
+KINDS = ("model", "checkpoint", "corpus")
 
 
 @examples("seqline check-artifact model my_model", "seqline check-artifact corpus my_corpus --json")
 def check_artifact(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="model, checkpoint or corpus.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="model, checkpoint or corpus.", **one_of(*KINDS))],
     folder: Annotated[Path, typer.Argument(callback=at_home, metavar="DIR", help="The artifact's folder.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -34,12 +27,12 @@ def check_artifact(
     """
     from seqline.checking.artifacts import check_artifact as find
 
-    problems = find(kind.value, folder)
+    problems = find(kind, folder)
     if as_json:
-        print_json({"kind": kind.value, "folder": str(folder), "problems": problems})
+        print_json({"kind": kind, "folder": str(folder), "problems": problems})
     for problem in [] if as_json else problems:
         print(f"error: {problem}", file=sys.stderr)
     if problems:
         raise UserError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
     if not as_json:
-        print(f"{folder}: a {kind.value} that Seqline can use")
+        print(f"{folder}: a {kind} that Seqline can use")

@@ -20,13 +20,20 @@ from seqline.cli.options import (
 
 
 @examples(
-    "seqline compile --output training.yaml",
+    "seqline compile",
     "seqline compile --target vertex --output training.yaml --set training.preset=small --set training.epochs=3",
 )
 def compile_(
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=at_home, metavar="FILE", help="The YAML file to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            callback=at_home,
+            metavar="FILE",
+            help="The YAML file to write; PIPELINE.yaml by default.",
+        ),
+    ] = None,
     target: TargetOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
@@ -38,12 +45,18 @@ def compile_(
     The defaults of its parameters are the configuration's values and --set.
     """
     from seqline.targets import open_target
+    from seqline.targets.target import UnsupportedError
 
     loaded = read_configuration(config, set_)
     configuration = loaded.configuration
     opened, name = open_target(target or configuration.target, configuration), pipeline or configuration.pipeline
-    path = opened.compile(name, output, pipeline_arguments(loaded, name, opened.name))
+    file = output or Path(f"{Path(name.rpartition(':')[2]).stem}.yaml")
+    path = opened.compile(name, file, pipeline_arguments(loaded, name, opened.name))
     if as_json:
-        print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": opened.digest(str(path))})
+        try:
+            digest = opened.digest(str(path))
+        except UnsupportedError:  # of a plugin's target without templates
+            digest = ""
+        print_json({"spec": path, "pipeline": name, "target": opened.name, "digest": digest})
     else:
         print(path)

@@ -132,7 +132,8 @@ def show(costs: "Costs", title: str) -> None:
         amount += "*" if prices and cost.amount and cost.machine and prices.doubtful(cost.machine) else ""
         rows.append([cost.task, str(cost.machine or ""), hours, *([amount] if prices else []), cost.source])
     print_table(columns, rows, "no stage takes time", title)
-    total = f"total: {costs.hours:.2f} machine hours"
+    unknown = all(cost.hours is None for cost in costs.stages)
+    total = "total: unknown" if unknown else f"total: {costs.hours:.2f} machine hours"
     if prices:
         least = "" if costs.complete else "at least "
         total += f", {least}{costs.amount:.2f} {prices.currency} at the prices of {prices.date} in {prices.region}"

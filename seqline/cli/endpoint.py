@@ -12,12 +12,14 @@ from seqline.cli.json_output import print_json
 from seqline.cli.options import ApiOption, ConfigOption, EndpointOption, HomeOption, JsonOption, TargetOption
 from seqline.cli.tables import print_table
 from seqline.errors import UserError
+from seqline.paths import expanded
 
 if TYPE_CHECKING:
     from seqline.endpoints.back_end import BackEnd
 
 app = typer.Typer(help="Manage endpoints here, on Vertex and on KServe.", no_args_is_help=True)
 
+STATES = {True: "running", False: "stopped"}
 NameArgument = Annotated[
     str | None,
     typer.Argument(
@@ -49,7 +51,11 @@ def list_(
     """List endpoints with their state, live version and address."""
     if not on and home is None:
         configuration = configured(config)
-        on = location_of(configuration, target or configuration.target)
+        chosen = target or configuration.target
+        on = location_of(configuration, chosen)
+        if chosen != "laptop" and not on:
+            raise UserError(f"the configuration has no endpoints for {chosen}; name them with --on")
+        home = expanded(configuration.targets.laptop.home)
     if on.startswith("kserve://"):
         from seqline.endpoints.kserve.listing import list_endpoints as list_on_kserve
 
@@ -112,7 +118,7 @@ def describe(
         names = [*row["aliases"], *([f"rolled back {row['rolled_back']}"] if row["rolled_back"] else [])]
         rating = f"{row['rating']['mean']:.2f} of {row['rating']['count']}" if row["rating"] else ""
         cells.append((row["version"], share, ", ".join(names), row["created"], row["metrics"], rating, row["model"]))
-    print(chosen.address())
+    print(f"{chosen.address()} ({STATES[chosen.runs()]})")
     print_table(("version", "share", "aliases", "created", "metrics", "rating", "model"), cells, "no versions")
 
 
@@ -296,7 +302,7 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
     running = chosen.runs()
     return {
         "name": _name(name.rpartition("/")[2], chosen),
-        "state": "running" if running else "stopped",
+        "state": STATES[running],
         "live": state.champion,
         "traffic": state.traffic,
         "versions": [known.version for known in chosen.versions()],
@@ -307,5 +313,5 @@ def _row(name: str, chosen: "BackEnd") -> dict[str, Any]:
 def _share(given: str) -> tuple[int, int]:
     version, _, share = given.partition("=")
     if not version.isdecimal() or not share.rstrip("%").isdecimal():
-        raise UserError(f"{given!r} is not a share; write version=percent, such as 3=10")
+        raise UserError(f"{given!r} is not a share; write VERSION=PERCENT, such as 3=10")
     return int(version), int(share.rstrip("%"))

@@ -1,5 +1,6 @@
-"""Examples in the help of the commands."""
+"""The help of the commands: usage as other programs write it, and examples."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -35,8 +36,8 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield words, command
 
 
-def show_examples(group: Any) -> Any:
-    """Makes the help of all commands below a group end with their examples.
+def conventional_help(group: Any) -> Any:
+    """Makes the help of all commands below a group write arguments as KEY, not {key}, and end with their examples.
 
     Args:
         group: As in `commands`.
@@ -45,10 +46,25 @@ def show_examples(group: Any) -> Any:
         The same group.
     """
     for _, command in commands(group):
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                parameter.metavar = parameter.metavar or parameter.name.upper()
+                # Python's names of types, such as <list[str]>.
+                parameter.display_type_rich = _nothing
+        command.collect_usage_pieces = _without_braces(command.collect_usage_pieces)
         lines = getattr(command.callback, "examples", ())
         if lines:
             command.format_epilog = _formatter(lines)
     return group
+
+
+def _nothing(ctx: Any) -> str:
+    return ""
+
+
+def _without_braces(collect: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+    """Typer puts braces around required arguments."""
+    return lambda context: [re.sub(r"^\{(.+)\}", r"\1", piece) for piece in collect(context)]
 
 
 def _formatter(lines: tuple[str, ...]) -> Callable[[Any, Any], None]:

@@ -125,7 +125,7 @@ def run_inside(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A parameter or option, name=value; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter or an option; repeatable."),
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of pairs of the sample.")] = 2000,
     home: Annotated[Path, typer.Option(callback=at_home, metavar="PATH", help="Folder of the run.")] = Path(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # KFP's executor logs its whole input, hundreds of lines, before a stage says anything.
 EXECUTOR = re.compile(r"\[KFP Executor [^]]*\]: (?:Looking for component|Loading KFP component|Got executor_input)")
-OPENING, CLOSING = re.compile(r"^(?:\S+: )?\{$"), re.compile(r"^(?:\S+: )?\}$")
+# After the name of the task, which may have spaces.
+OPENING, CLOSING = re.compile(r"^(?:[^{}]+: )?\{$"), re.compile(r"^(?:[^{}\s][^{}]*: )?\}$")
 POLL_SECONDS = 2.0
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqline.names import nearest
 from seqline.paths import expanded
 
 if TYPE_CHECKING:
@@ -21,6 +22,24 @@ def at_home(given: Any) -> Any:
     if isinstance(given, list | tuple):
         return [expanded(path) for path in given]
     return given and expanded(given)
+
+
+def one_of(*choices: str) -> dict[str, Any]:
+    """What makes an argument take one of a few words: as keywords of `typer.Argument`.
+
+    Args:
+        *choices: The words.
+    """
+
+    def check(given: str) -> str:
+        if given not in choices:
+            raise typer.BadParameter(f"there is no {given!r}; {nearest(given, choices)}")
+        return given
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in choices if one.startswith(incomplete)]
+
+    return {"callback": check, "autocompletion": complete}
 
 
 ConfigOption = Annotated[
@@ -117,8 +136,9 @@ def read_configuration(files: list[Path] | None, settings: list[str] | None, hom
         ConfigurationError: With every problem.
     """
     from seqline.configuration import load
+    from seqline.configuration.reading import Flag
 
-    flags = [] if home is None else [f"targets.laptop.home={json.dumps(str(home))}"]
+    flags = [] if home is None else [Flag.of("--home", home, f"targets.laptop.home={json.dumps(str(home))}")]
     return load(files or (), [*flags, *(settings or [])])
 
 

@@ -125,7 +125,7 @@ def _parameter(given: str) -> tuple[str, Any]:
     name, _, text = given.partition("=")
     value = parse(Text(text))
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"--set {given}: write name=value with a finite number, true or false, as in beam_size=8")
+        raise UserError(f"--set {given}: write KEY=VALUE with a finite number, true or false, as in beam_size=8")
     return name, value
 
 

@@ -83,20 +83,24 @@ def run(
     """Run a pipeline and follow it to its end."""
     from seqline.checking.installed import require_installed
     from seqline.cli.costs import read_content, show_estimate, show_taken
+    from seqline.cli.verbosity import verbosity
     from seqline.cli.watching import Watch, run_content, show_run, show_summary
     from seqline.targets import open_target
     from seqline.targets.graph import read_graph
     from seqline.targets.target import RunFailedError
 
-    settings = _settings(target, set_, data, endpoint, port, home, config)
-    loaded = read_configuration(config, settings)
+    settings = _settings(target, set_, data, endpoint, port, config)
+    loaded = read_configuration(config, settings, home)
     chosen, name = target or loaded.configuration.target, pipeline or loaded.configuration.pipeline
     opened = open_target(chosen, loaded.configuration)
     if chosen == "laptop":
         require_installed()
     spec = local(spec) if spec else str(opened.compile(name, _compiled(loaded, chosen, name)))
     others = name != loaded.configuration.pipeline
-    arguments = loaded.arguments(opened.parameters(spec), chosen, others=others)
+    known = opened.parameters(spec)
+    if endpoint == NO_ENDPOINT and "endpoint" in known.types:
+        loaded = read_configuration(config, ["endpoint=", *settings], home)
+    arguments = loaded.arguments(known, chosen, others=others)
     # Bound to this stdout: while the stages run, kfp's own output on sys.stdout is discarded.
     console = _console(as_json)
     if estimate:
@@ -119,7 +123,7 @@ def run(
     if chosen == "laptop" and not as_json:
         show_summary(console, result.folder)
     elif not as_json:
-        show_run(result)
+        show_run(result, tasks_shown=not verbosity.quiet)
 
 
 def _settings(
@@ -128,19 +132,19 @@ def _settings(
     data: str | None,
     endpoint: str | None,
     port: int | None,
-    home: Path | None,
     config: list[Path] | None,
 ) -> list[str]:
     """Returns the flags in the form of `--set`; the user's own --set takes precedence."""
-    chosen = target or read_configuration(config, set_).configuration.target
-    local = {"port": port, "home": None if home is None else str(home)}
-    flags = {f"targets.laptop.{name}": value for name, value in local.items() if value is not None}
-    if endpoint == NO_ENDPOINT:
-        flags["endpoint"] = ""
-    elif endpoint is not None:
-        flags["targets.laptop.endpoint" if chosen == "laptop" else "endpoint"] = endpoint
-    texts = [f"{name}={value if name == 'endpoint' else json.dumps(value)}" for name, value in flags.items()]
-    return texts + ([] if data is None else [f"data={data}"]) + (set_ or [])
+    from seqline.configuration.reading import Flag
+
+    flags = [] if port is None else [Flag.of("--port", port, f"targets.laptop.port={port}")]
+    if endpoint is not None and endpoint != NO_ENDPOINT:
+        chosen = target or read_configuration(config, set_).configuration.target
+        name = f"targets.laptop.endpoint={json.dumps(endpoint)}" if chosen == "laptop" else f"endpoint={endpoint}"
+        flags.append(Flag.of("--endpoint", endpoint, name))
+    if data is not None:
+        flags.append(Flag.of("--data", data, f"data={data}"))
+    return [*flags, *(set_ or [])]
 
 
 def _compiled(loaded: "Loaded", target: str, pipeline: str) -> Path:

@@ -75,13 +75,14 @@ def watch(
     """
     from rich.console import Console
 
+    from seqline.cli.verbosity import verbosity
     from seqline.cli.watching import Watch
     from seqline.targets.target import RunFailedError
 
     opened = _open(target, config, home)
     with Watch(Console(file=sys.stderr if as_json else sys.stdout, highlight=False)) as watching:
         found = opened.watch(run, watching.show)
-    _show(opened, found, as_json)
+    _show(opened, found, as_json, tasks_shown=not verbosity.quiet)
     if found.state != "succeeded":
         raise RunFailedError(found.error or f"the run was {found.state}")
 
@@ -152,7 +153,7 @@ def _open(target: str | None, config: Any, home: Path | None) -> "Target":
     return open_target(target or configuration.target, configuration)
 
 
-def _show(opened: "Target", run: "Run", as_json: bool) -> None:
+def _show(opened: "Target", run: "Run", as_json: bool, tasks_shown: bool = False) -> None:
     from seqline.cli.costs import show_taken
     from seqline.cli.watching import run_content, show_run
     from seqline.targets.vertex import Vertex
@@ -160,6 +161,6 @@ def _show(opened: "Target", run: "Run", as_json: bool) -> None:
     if as_json:
         print_json(run_content(run))
         return
-    show_run(run)
+    show_run(run, tasks_shown)
     if run.ended and isinstance(opened, Vertex):
         show_taken(opened.jobs.spec(run.id), run)

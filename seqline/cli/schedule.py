@@ -123,7 +123,7 @@ def _run(
         steps = make_plan(wanted, opened.schedules(), opened.updatable, prune)
         done: dict[str, Schedule | None] = {}
         if not as_json:
-            print_steps(steps)
+            print_steps(steps, "schedule")
         if apply_too:
             confirm_deletions(steps, yes)
         references: dict[str, str] = {}

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "unchanged": " ", "ignored": " "}
 
 
-def print_steps(steps: Sequence["Step[Any]"]) -> None:
+def print_steps(steps: Sequence["Step[Any]"], kind: str) -> None:
     """Prints the steps, each with its differences.
 
     Args:
         steps: The steps.
+        kind: What they change: schedule or trigger.
     """
+    if not steps:
+        print(f"no {kind}s are configured")
     for step in steps:
         print(f"{MARKS[step.action]} {step.name:<24} {step.action}")
         for difference in step.differences:

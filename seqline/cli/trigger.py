@@ -97,7 +97,7 @@ def _run(config: Any, settings: Any, prune: bool, as_json: bool, apply_too: bool
         ]
         steps = make_steps(wanted, triggers.found(), differences, triggers.updatable, prune)
         if not as_json:
-            print_steps(steps)
+            print_steps(steps, "trigger")
         if apply_too:
             confirm_deletions(steps, yes)
         changed = [step for step in steps if apply_too and step.action in {"create", "update", "replace"}]

@@ -114,20 +114,24 @@ def run_content(run: Run) -> dict[str, Any]:
     return {**{field.name: getattr(run, field.name) for field in fields(Run)}, "tasks": tasks}
 
 
-def show_run(run: Run) -> None:
+def show_run(run: Run, tasks_shown: bool = False) -> None:
     """Prints a run's state, tasks and addresses.
 
     Args:
         run: The run.
+        tasks_shown: Whether its tasks are on the screen already, because it was watched.
     """
     print(f"{run.id}: {run.state}")
-    if run.tasks and sys.stdout.isatty():
+    tasks = [] if tasks_shown else run.tasks
+    if tasks and sys.stdout.isatty():
         Console(file=sys.stdout, highlight=False).print(tasks_table(run))
-    elif run.tasks:
-        rows = [(task.name, task.state, shown_time(task), task.metric or task.progress or "") for task in run.tasks]
+    elif tasks:
+        rows = [(task.name, task.state, shown_time(task), task.metric or task.progress or "") for task in tasks]
         print_table(("stage", "state", "time", "metric"), rows, "")
-    for address in filter(None, (run.error, run.console, run.root)):
-        print(address)
+    report = Path(run.root) / "report.html" if run.root and "://" not in run.root else None
+    root = f"Report: {report}" if report and report.exists() else run.root
+    for line in filter(None, (run.error, run.console, root)):
+        print(line)
 
 
 def show_summary(console: Console, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqline.atomic import atomic_write
 from seqline.compiling.sources import find_pipeline
 from seqline.configuration.accelerators import image_with, kind_of, serving_image
 from seqline.configuration.parameters import Parameters, merge
@@ -62,11 +63,10 @@ def compile_pipeline(
             place(task)
 
     traced = _trace_again(pipeline, place_all, merge(_defaults(configuration), defaults or {}))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile.") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(traced, str(compiled))
-        compiled.replace(output)
+        atomic_write(output, compiled.read_text(encoding="utf-8"))
     return output
 
 
@@ -155,15 +155,15 @@ def _place(task: Any, configuration: "Configuration") -> None:
         task.set_container_image(configuration.images.reference(image))
         return
     try:
-        image = image_with(kind_of(wanted.accelerator), stage, image)
+        image = image_with(kind_of(wanted.accelerator_type), stage, image)
     except UserError as error:
-        raise UserError(f"resources.{stage}.accelerator: {error}") from None
+        raise UserError(f"resources.{stage}.accelerator_type: {error}") from None
     task.set_container_image(configuration.images.reference(image))
     if wanted.cpu:
         task.set_cpu_request(wanted.cpu).set_cpu_limit(wanted.cpu)
     if wanted.memory:
         task.set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
-    if wanted.accelerator:
-        task.set_accelerator_type(wanted.accelerator).set_accelerator_limit(wanted.accelerators)
+    if wanted.accelerator_type:
+        task.set_accelerator_type(wanted.accelerator_type).set_accelerator_limit(wanted.accelerator_count)
     if wanted.retries:
         task.set_retry(wanted.retries, backoff_duration="60s", backoff_factor=2.0, backoff_max_duration=RETRYING)

@@ -126,7 +126,7 @@ def _imported(load: Callable[[], Any], origin: str, what: str) -> Any:
         return load()
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
         frames = [frame for frame in frames if frame.filename != __file__]
         where = f", {frames[-1].filename} line {frames[-1].lineno}" if frames else ""

@@ -4,6 +4,7 @@ import json
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,10 +13,12 @@ from pydantic.fields import FieldInfo
 from seqline.configuration.model import Configuration
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.plugins.registry import TARGETS
 from seqline.schema.messages import accepted, fields_at
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, Section
 
+REQUIRED = "required"
 ANY = "NAME"  # in a path: a name that the user chooses
 
 
@@ -26,7 +29,7 @@ class Explanation:
     Attributes:
         path: Its path, as `--set` takes it.
         accepts: What it accepts, in words.
-        default: Its default as JSON; empty if it has none.
+        default: Its default as JSON; `required` if it must be set; empty for a group of keys.
         description: Its description.
         reader: The stage that reads it; empty for a key of the configuration.
         keys: The keys below it.
@@ -57,6 +60,8 @@ def explain(path: str) -> Explanation:
             listed = " or ".join(f"{section.name}.{path}" for section in own)
             raise UserError(f"several sections have an option {path!r}: name {listed}")
         names = [own[0].name, *names]
+    if names[0] == "targets" and len(names) > 1 and names[1] in TARGETS.sources():
+        known["targets"] = replace(known["targets"], keys=(*known["targets"].keys, _plugin_s_target(names[1])))
     found = Explanation("", "object", "", "", keys=tuple(known.values()))
     for position, name in enumerate(names):
         if position and found.keys[:1] and f".{ANY}." in found.keys[0].path[len(found.path) :]:
@@ -64,10 +69,29 @@ def explain(path: str) -> Explanation:
             continue
         below = {key.path.rpartition(".")[2]: key for key in found.keys}
         if name not in below:
-            options = {option for section in SECTIONS.values() if not section.field for option in section.fields}
-            raise UserError(f"there is no key {path!r}; {nearest(name, below if position else {*below, *options})}")
+            raise UserError(f"there is no key {path!r}; {_suggestion('.'.join(names), name, found)}")
         found = below[name]
     return found
+
+
+def _suggestion(path: str, name: str, parent: Explanation) -> str:
+    """Names the key whose whole path is closest, or else that with the closest name, or else those beside it."""
+    if not parent.keys:
+        return f"{parent.path} has no keys below it"
+    paths = list(_paths(parent))
+    last = {one.rpartition(".")[2]: one for one in reversed(paths)}
+    for one in get_close_matches(path, paths, cutoff=0.8):
+        if get_close_matches(path.rpartition(".")[2], [one.rpartition(".")[2]]):
+            return f"did you mean {one!r}?"
+    if close := get_close_matches(name, last, n=1):
+        return f"did you mean {last[close[0]]!r}?"
+    return nearest(name, [key.path for key in parent.keys])
+
+
+def _paths(parent: Explanation) -> Iterator[str]:
+    for key in parent.keys:
+        yield key.path
+        yield from _paths(key)
 
 
 def _parameters() -> dict[str, Explanation]:
@@ -98,6 +122,13 @@ def _configuration(model: type[BaseModel], prefix: str = "") -> dict[str, Explan
     return found
 
 
+def _plugin_s_target(name: str) -> Explanation:
+    settings = TARGETS.find(name).settings
+    description = f"The target {name} of {TARGETS.source(name).distribution}."
+    keys = _configuration(settings, f"targets.{name}.")
+    return Explanation(f"targets.{name}", "object", "", description, keys=tuple(keys.values()))
+
+
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
@@ -106,8 +137,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _of_field(field: FieldInfo, path: str, reader: str) -> Explanation:
-    default = "" if field.is_required() else _json(field.get_default(call_default_factory=True))
-    return Explanation(path, accepted(field), default, field.description or "", reader)
+    default = REQUIRED if field.is_required() else _json(field.get_default(call_default_factory=True))
+    return Explanation(path, accepted(field), default, " ".join((field.description or "").split()), reader)
 
 
 def _json(value: Any) -> str:

@@ -24,11 +24,12 @@ class ConfigurationError(UserError):
 
     Args:
         problems: All problems.
+        rest: The configuration without the wrong values, in which a check can look for more problems.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], rest: "Loaded | None" = None) -> None:
         super().__init__("\n".join(map(str, problems)))
-        self.problems = list(problems)
+        self.problems, self.rest = list(problems), rest
 
 
 @dataclass(frozen=True)

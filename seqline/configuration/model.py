@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from seqline.configuration.base import Model, Name, ParameterValues, Written
 from seqline.configuration.images import Images
@@ -32,6 +32,7 @@ TargetName = Annotated[str, AfterValidator(_known_target)]
 class Targets(Model):
     """Where pipelines can run; only configured targets can be used."""
 
+    __pydantic_extra__: dict[str, Annotated[Any, BeforeValidator(lambda named: _settings(*named))]]
     model_config = ConfigDict(extra="allow")  # the settings of plugins' targets
 
     laptop: LaptopTarget = LaptopTarget()
@@ -43,11 +44,11 @@ class Targets(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_plugins(cls, values: Any) -> Any:
-        """Reads the settings of plugins' targets with their own models."""
+    def _with_names(cls, values: Any) -> Any:
+        """Hands the names of plugins' targets to the validator of their settings."""
         if not isinstance(values, dict):
             return values
-        return {name: one if name in cls.model_fields else _settings(str(name), one) for name, one in values.items()}
+        return {name: one if name in cls.model_fields else (str(name), one) for name, one in values.items()}
 
     def settings(self, name: str) -> Any:
         """The settings of a target; None if it is not configured.
@@ -70,7 +71,7 @@ def _settings(name: str, value: Any) -> Any:
         return model.model_validate(_plain(value) or {})
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, one['loc']))}: {explain(one, model)}" for one in error.errors(include_url=False))
-        raise ValueError(f"{name}: {'; '.join(faults)}") from None
+        raise ValueError("; ".join(faults)) from None
 
 
 def _plain(value: Any) -> Any:

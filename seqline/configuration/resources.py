@@ -1,11 +1,13 @@
 """The resources that a stage requests."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from seqline.accelerators import api_name
 from seqline.configuration.base import NUMBER, Duration, Model
+
+RENAMED = {"accelerator": "accelerator_type", "accelerators": "accelerator_count"}
 
 
 class Resources(Model):
@@ -15,12 +17,20 @@ class Resources(Model):
     """Cores, such as 8 or 500m; empty for the target's default."""
     memory: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$"), NUMBER] = ""
     """Memory, such as 32G or 16Gi; empty for the target's default."""
-    accelerator: Annotated[str, BeforeValidator(api_name)] = ""
+    accelerator_type: Annotated[str, BeforeValidator(api_name)] = ""
     """Accelerator type, such as NVIDIA_TESLA_T4 or TPU_V3 on Vertex; a resource such as nvidia.com/gpu on Kubeflow. The
     stage runs in the image with libraries for it."""
-    accelerators: Annotated[int, Field(ge=1, le=16)] = 1
+    accelerator_count: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of accelerators."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Number of retries after a failure."""
     timeout: Duration | None = None
     """Time limit in seconds, for stages that run as a custom job."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_former_names(cls, values: Any) -> Any:
+        found = [name for name in RENAMED if isinstance(values, dict) and name in values]
+        if found:
+            raise ValueError("; ".join(f"{name} is now called {RENAMED[name]}" for name in found))
+        return values

@@ -111,9 +111,9 @@ class VertexTarget(Model):
     """Vertex AI Pipelines in one project and region."""
 
     project: Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
-    """Project ID."""
+    """Project ID, such as my-project: 6 to 30 lower-case letters, digits and hyphens."""
     location: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+\d+$")] = "europe-west4"
-    """Region."""
+    """Region, such as europe-west4."""
     pipeline_root: Annotated[str, StringConstraints(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/\S*)?$")]
     """Root of the artifacts, such as gs://my-bucket/seqline."""
     repository: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|https?://\S+)?$")] = ""

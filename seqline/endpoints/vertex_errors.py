@@ -32,6 +32,7 @@ def is_stale(error: Exception) -> bool:
 def explained(what: str) -> Iterator[None]:
     """Turns the errors of Google's clients into messages for users."""
     from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
@@ -40,3 +41,6 @@ def explained(what: str) -> Iterator[None]:
     except (exceptions.GoogleAPIError, *transient_errors()) as error:
         kind = UnreachableError if isinstance(error, transient_errors()) else UserError
         raise kind(f"Vertex did not {what}: {error}") from error
+    except GoogleAuthError as error:
+        hint = "`gcloud auth application-default login` creates new credentials"
+        raise UnreachableError(f"Vertex did not {what}: {error}; {hint}") from error

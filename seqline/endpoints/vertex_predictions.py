@@ -232,6 +232,7 @@ def _explained(endpoint: Any) -> Iterator[None]:
     """Turns the errors of an endpoint's clients into messages for users."""
     import requests
     from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
 
     try:
         yield
@@ -239,7 +240,7 @@ def _explained(endpoint: Any) -> Iterator[None]:
         if error.code in REFUSALS:
             raise RefusedError(str(error.message)) from error
         raise UnreachableError(f"{endpoint.name} does not respond: {error}") from error
-    except (GoogleAPIError, requests.RequestException, *transient_errors()) as error:
+    except (GoogleAPIError, GoogleAuthError, requests.RequestException, *transient_errors()) as error:
         hint = "; only machines in its network reach it" if kind_of(endpoint) == "private" else ""
         raise UnreachableError(f"{endpoint.name} does not respond: {error}{hint}") from error
 

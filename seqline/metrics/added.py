@@ -47,6 +47,7 @@ class _Mean:
         }
         found = _called(self._plugin, self._plugin.implementation, accepted(self._plugin.implementation, given))
         numbers = _numbers(self._plugin, found, (len(batch),), "a number for each sentence")
+        _finite(self._plugin, numbers, batch)
         return np.column_stack([numbers, np.ones(len(batch))])
 
     def score(self, sums: np.ndarray) -> np.ndarray:
@@ -73,26 +74,56 @@ class _Sums:
     def count(self, batch: Batch) -> np.ndarray:
         """Returns the counts of the class."""
         found = _called(self._plugin, self._made.count, {"batch": batch}, positional=True)
-        return _numbers(self._plugin, found, (len(batch), self.columns), "counts of shape (sentences, columns)")
+        counts = _numbers(self._plugin, found, (len(batch), self.columns), "counts of shape (sentences, columns)")
+        return _finite(self._plugin, counts, batch)
 
     def score(self, sums: np.ndarray) -> np.ndarray:
         """Returns the values of the class."""
         found = _called(self._plugin, self._made.score, {"sums": sums}, positional=True)
-        return _numbers(self._plugin, found, (len(sums),), "a value for each row of sums")
+        values = _numbers(self._plugin, found, (len(sums),), "a value for each row of sums")
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            raise UserError(
+                f"the metric {self._plugin.name!r} returned {values[wrong[0]]} for the sums {sums[wrong[0]].tolist()}: "
+                "it must return a finite number for all sums, also for those of a few sentences"
+            )
+        return values
 
 
 def _called(plugin: MetricPlugin, function: Any, arguments: Mapping[str, Any], positional: bool = False) -> Any:
     try:
         return function(*arguments.values()) if positional else function(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"the metric {plugin.name!r} fails: {type(error).__name__}: {error}") from error
 
 
 def _numbers(plugin: MetricPlugin, found: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    wanted = f"the metric {plugin.name!r} must return {what}"
+    if isinstance(found, str | bytes) or not hasattr(found, "__len__"):
+        raise UserError(f"{wanted}, not {type(found).__name__}")
     try:
-        numbers = np.asarray(found, np.float64)
+        given = np.asarray(found)
+        # Texts of digits and None would become numbers.
+        wrong = given.dtype.kind not in "biufO" or any(one is None or isinstance(one, str) for one in given.flat)
+        numbers = given.astype(np.float64) if not wrong else None
     except (TypeError, ValueError) as error:
-        raise UserError(f"the metric {plugin.name!r} must return {what}: {error}") from None
+        raise UserError(f"{wanted}: {error}") from None
+    if numbers is None:
+        kinds = sorted({type(one).__name__ for one in given.ravel().tolist()})
+        raise UserError(f"{wanted}, not {' and '.join(kinds)}")
     if numbers.shape != shape:
-        raise UserError(f"the metric {plugin.name!r} must return {what}, shape {shape}, not shape {numbers.shape}")
+        raise UserError(f"{wanted}, shape {shape}, not shape {numbers.shape}")
+    return numbers
+
+
+def _finite(plugin: MetricPlugin, numbers: np.ndarray, batch: Batch) -> np.ndarray:
+    """Refuses numbers that would make the whole metric no number, with the sentence."""
+    wrong = np.flatnonzero(~np.isfinite(numbers).reshape(len(batch), -1).all(axis=1))
+    if len(wrong):
+        value = next(one for one in numbers[wrong[0]].ravel().tolist() if not np.isfinite(one))
+        output = batch.outputs[wrong[0]]
+        raise UserError(
+            f"the metric {plugin.name!r} returned {value} for the output {output[:80]!r}: it must return a finite "
+            "number for every sentence"
+        )
     return numbers

@@ -191,7 +191,7 @@ class Registry(Generic[Kind]):
     def _load(self, source: Source) -> Kind:
         try:
             found = source.entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             place = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.file]
             line = f", line {place[-1].lineno}" if place else ""
             raise UserError(

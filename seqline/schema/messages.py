@@ -5,7 +5,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from seqline.names import nearest
@@ -33,6 +33,17 @@ KINDS: dict[Any, str] = {
     bool: "true or false",
     list: "list",
     dict: "object",
+    AwareDatetime: "date and time",
+}
+# What a name or an item of a list must look like, which has no description of its own.
+PATTERNS = {
+    r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$": "at most 63 lower-case letters, digits and hyphens, a letter first",
+    r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$": "at most 40 lower-case letters, digits and hyphens, a letter first",
+    r"^[a-z0-9_-]{0,63}$": "at most 63 lower-case letters, digits, hyphens and underscores",
+    r"^[a-z][a-z0-9_-]{0,62}$": "at most 63 lower-case letters, digits, hyphens and underscores, a letter first",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "letters, digits and underscores, of which no digit is first",
+    r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
+    r"^[^@\s]+@[^@\s]+\.[^@\s]+$": "an e-mail address",
 }
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -57,7 +68,9 @@ def explain(detail: Any, kind: type[BaseModel]) -> str:
         return f"must be {expected}, not {given!r}{_close(given, expected)}"
     if error == "string_pattern_mismatch":
         field = fields_at(kind, path[:-1]).get(str(path[-1]))
-        meant = (field.description if field else "") or f"it must match {context['pattern']}"
+        pattern = context["pattern"]
+        meant = (field.description if field else "") or PATTERNS.get(pattern, f"a match of {pattern}")
+        meant = " ".join(meant.split())
         return f"has the wrong form: {given!r}; expected: {meant[0].lower()}{meant[1:].rstrip('.')}"
     if error == "timezone_aware":
         return f"needs a time zone, such as 2030-01-31T00:00:00Z, not {given!r}"

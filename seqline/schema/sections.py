@@ -197,6 +197,8 @@ def qualify(option: str, parameters: Iterable[str], sections: Iterable[str]) -> 
         raise UserError(f"{option} is an option of {' and '.join(found)}; write {found[0]}.{option}")
     if option in RENAMED:
         raise UserError(f"{option} is now {RENAMED[option]}")
+    if option in SECTIONS:
+        raise UserError(f"this pipeline has no stage with the options of {option}; available: {', '.join(parameters)}")
     known = {name: name for name in parameters}
     known |= {name: f"{section}.{name}" for section in sections for name in SECTIONS[section].fields}
     hint = nearest(option, known)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, TypeVar
 
+from seqline.names import nearest
 from seqline.serving.limits import Limits
 from seqline.serving.request_errors import Cause, RequestError
 
@@ -108,7 +109,7 @@ class JsonReader:
             name = self._string(path or "body", LONGEST_NAME)
             full = f"{path}.{name}" if path else name
             if name not in known:
-                raise invalid(full, "Extra inputs are not permitted")
+                raise invalid(full, f"is unknown; {nearest(name, known)}")
             if name in seen:
                 raise invalid(full, "is set twice")
             seen.add(name)

@@ -31,7 +31,9 @@ def open_target(name: str, configuration: "Configuration") -> "Target":
         plugin = PLUGINS.find(name, TARGETS)
         if configuration.targets.settings(name) is None:
             raise UserError(f"the configuration has no targets.{name}; write {name}: {{}} there, or its settings")
-        made: Target = plugin.implementation(configuration=configuration)
+        from seqline.targets.plugin_target import PluginTarget
+
+        made: Target = PluginTarget(name, lambda: plugin.implementation(configuration=configuration))  # type: ignore[assignment]
         return made
     module, kind = TARGETS[name]
     if configuration.targets.settings(name) is None:

@@ -171,21 +171,26 @@ def _page_of_endpoint(summary: Summary | None) -> str:
 
 
 def _link_pages(run: Run, pages: dict[str, dict[str, str]], endpoint: str) -> None:
-    """Writes links to the run, its other pages and its endpoint into each stage's page."""
+    """Writes links to the run, its other pages and its endpoint into each stage's page, and its task into the title."""
     entries = [(f"Run {run.id}", f"../{FILE}", "")]
     for task in run.tasks:
         for output, page in pages[task.id].items():
             name = task.name if output == REPORT else f"{task.name}: {output}"
             entries.append((name, Path(page).name, page))
     entries += [("Endpoint", endpoint, "")] if endpoint else []
-    for page in filter(None, (page for _, _, page in entries)):
+    for title, _, page in entries:
+        if not page:
+            continue
         links = "".join(
             f"<strong>{html.escape(name)}</strong>" if here == page else f'<a href="{address}">{html.escape(name)}</a>'
             for name, address, here in ((name, html.escape(address), here) for name, address, here in entries)
         )
         nav = f'<!--links--><nav class="links" aria-label="Pages of this run">{links}</nav><!--/links-->'
         path = run.folder / page
-        atomic_write(path, LINKS.sub(nav.replace("\\", r"\\"), path.read_text(encoding="utf-8"), count=1))
+        text = LINKS.sub(nav.replace("\\", r"\\"), path.read_text(encoding="utf-8"), count=1)
+        # A stage may run more than once; its pages would have one title.
+        start = f"<title>{html.escape(title)}: "
+        atomic_write(path, text if start in text else text.replace("<title>", start, 1))
 
 
 def lay_out(run: Run, graph: list[Node]) -> tuple[list[Box], list[tuple[Box, Box]]]:

@@ -8,6 +8,9 @@ import functools
 import inspect
 from typing import Any
 
+from seqline.errors import UnreachableError
+
+NO_CREDENTIALS = "there are no Google Cloud credentials; `gcloud auth application-default login` creates them"
 # Time limit of one call; the generated clients of these services have none. Long operations have another.
 CALL_SECONDS = 60.0
 
@@ -39,8 +42,12 @@ def connect(client: Any, location: str, api_endpoint: str = "", credentials: Any
         api_endpoint: Host of the API, such as a Private Service Connect one; empty for the region's own. The client
             uses gRPC; REST with https:// in front; and REST without credentials with http://, for an emulator.
         credentials: Google's credentials; None for the application default ones.
+
+    Raises:
+        UnreachableError: If there are no credentials.
     """
     from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import DefaultCredentialsError
 
     host = api_endpoint or f"{location}-aiplatform.googleapis.com"
     options: dict[str, Any] = {"transport": "rest"} if "://" in host else {}
@@ -48,4 +55,7 @@ def connect(client: Any, location: str, api_endpoint: str = "", credentials: Any
         credentials = AnonymousCredentials()
     if credentials is not None:
         options["credentials"] = credentials
-    return LimitedClient(client(client_options={"api_endpoint": host}, **options))
+    try:
+        return LimitedClient(client(client_options={"api_endpoint": host}, **options))
+    except DefaultCredentialsError:
+        raise UnreachableError(NO_CREDENTIALS) from None

@@ -7,6 +7,7 @@ import typer
 from typer.main import get_command
 
 from seqline.cli import app
+from seqline.cli.examples import conventional_help
 
 HEADER = """# Commands and options
 
@@ -19,7 +20,7 @@ and variables.
 
 def commands_page() -> str:
     """Returns the page."""
-    return "\n".join([HEADER, *_sections(get_command(app), "seqline")]).rstrip() + "\n"
+    return "\n".join([HEADER, *_sections(conventional_help(get_command(app)), "seqline")]).rstrip() + "\n"
 
 
 def _sections(command: Any, name: str, parent: typer.Context | None = None) -> Iterator[str]:

@@ -43,7 +43,7 @@ KUBEFLOW = {
         }
     },
     "resources": {
-        "train": {"cpu": 8, "memory": "32G", "accelerator": "nvidia.com/gpu", "retries": 3},
+        "train": {"cpu": 8, "memory": "32G", "accelerator_type": "nvidia.com/gpu", "retries": 3},
         "evaluate": {"retries": 2},
     },
 }

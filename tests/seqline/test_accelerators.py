@@ -100,7 +100,7 @@ def test_without_a_gpu_the_error_says_why(
     ],
 )
 def test_an_accelerator_has_one_spelling_wherever_it_is_written(given: str, name: str) -> None:
-    assert Resources(accelerator=given).accelerator == name
+    assert Resources(accelerator_type=given).accelerator_type == name
     if not name.startswith("google"):
         assert TrainingJob(accelerator_type=given).accelerator_type == name
     if name in MACHINES or "/gpu" in name:

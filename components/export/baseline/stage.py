@@ -6,10 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.text_tokenizer import tokenizer_file
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
-from seqline.components.export.stage import export
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -43,6 +40,9 @@ def baseline(
         (output / "none.txt").write_text("Training starts from random weights: there is no baseline.\n")
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from seqline.artifacts.corpus import Corpus
+    from seqline.artifacts.text_tokenizer import tokenizer_file
+    from seqline.components.export.stage import export
     from seqline.pretrained.checkpoint import read_pretrained
     from seqline.pretrained.fitting import fitted
     from seqline.pretrained.loading import build_model, write_checkpoint

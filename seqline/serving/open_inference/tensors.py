@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqline.names import nearest
 from seqline.serving.answers import Parameters
 from seqline.serving.contract import DecodingParameters, read_parameters
 from seqline.serving.json_reader import NUMBER, invalid
@@ -137,9 +138,10 @@ def parameters_of(values: dict[str, Any]) -> Parameters:
     """
     if values.pop("binary_data_output", False):
         raise invalid("parameters.binary_data_output", BINARY)
+    known = DecodingParameters.model_fields
     for name in values:
-        if name not in DecodingParameters.model_fields:
-            raise invalid(f"parameters.{name[:64]}", "Extra inputs are not permitted")
+        if name not in known:
+            raise invalid(f"parameters.{name[:64]}", f"is unknown; {nearest(name[:64], known)}")
     return read_parameters({name: _value(name, value) for name, value in values.items()}, "parameters.")
 
 

@@ -27,6 +27,7 @@ BRIEF = (0.5,)
 """Pauses of a check, which a person waits for."""
 CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
 UNAVAILABLE = {429, 502, 503, 504}
+ADDRESS = "write the API's address as targets.kubeflow.host, usually https://KUBEFLOW/pipeline"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 REDIRECTS = {301, 302, 303, 307, 308}
 """Where a pod has its namespace: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod."""
@@ -195,10 +196,7 @@ class Connection:
         """Refuses a web page, which kfp's client takes for an empty answer."""
         last = getattr(self.client._run_api.api_client, "last_response", None)
         if last is not None and "text/html" in str(last.getheader("Content-Type", "")):
-            raise UserError(
-                f"{self.settings.host} returned a web page instead of the API; write the API's address as "
-                "targets.kubeflow.host, usually https://KUBEFLOW/pipeline"
-            )
+            raise UserError(f"{self.settings.host} returned a web page instead of the API; {ADDRESS}")
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[None]:
@@ -218,6 +216,10 @@ class Connection:
                 raise UnreachableError(f"cannot {what}: {host} does not respond: {message}") from None
             if error.status in REDIRECTS:
                 raise UserError(f"cannot {what}: {host} redirects to {_target(error)}; write that as host") from None
+            if error.status == 404 and not _is_json(error.body):
+                raise UserError(
+                    f"cannot {what}: {host} has no API of Kubeflow Pipelines ({message}); {ADDRESS}"
+                ) from None
             raise UserError(f"cannot {what}: {message}") from None
         except (HTTPError, OSError) as error:
             if UNTRUSTED in str(error):

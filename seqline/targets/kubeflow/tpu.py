@@ -32,7 +32,7 @@ def check_slice(stage: str, resources: Resources, selector: Mapping[str, str]) -
     Raises:
         UserError: If no node would fit, or the slice is that of several hosts.
     """
-    if resources.accelerator != RESOURCE:
+    if resources.accelerator_type != RESOURCE:
         return
     field = f"targets.kubeflow.pods.{stage}.node_selector"
     kind, topology = selector.get(ACCELERATOR, ""), selector.get(TOPOLOGY, "")
@@ -45,10 +45,10 @@ def check_slice(stage: str, resources: Resources, selector: Mapping[str, str]) -
             f"{field}: training uses one host, and a {kind} {topology} has several; write {' or '.join(ONE_HOST[kind])}"
         )
     chips = ONE_HOST[kind][topology]
-    if resources.accelerators != chips:
+    if resources.accelerator_count != chips:
         raise UserError(
-            f"resources.{stage}.accelerators is {resources.accelerators}, but a pod takes all chips of its node, and a "
-            f"{kind} {topology} has {chips}: set it to {chips}"
+            f"resources.{stage}.accelerator_count is {resources.accelerator_count}, but a pod takes all chips of its "
+            f"node, and a {kind} {topology} has {chips}: set it to {chips}"
         )
 
 
@@ -62,10 +62,10 @@ def check_resource(stage: str, resources: Resources) -> None:
     Raises:
         UserError: If it is a type of Vertex.
     """
-    name = resources.accelerator
+    name = resources.accelerator_type
     if name and "/" not in name:
         wanted = RESOURCE if name.upper().startswith("TPU") else "nvidia.com/gpu"
         raise UserError(
-            f"resources.{stage}.accelerator: {name} is a type of Vertex, which Kubernetes does not know; write "
+            f"resources.{stage}.accelerator_type: {name} is a type of Vertex, which Kubernetes does not know; write "
             f"{wanted} and select its nodes with targets.kubeflow.pods.{stage}.node_selector"
         )

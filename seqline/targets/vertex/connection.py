@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from seqline.configuration.vertex import VertexTarget
 from seqline.errors import UnreachableError, UserError
 from seqline.targets.vertex.roles import role_of
-from seqline.vertex_api.clients import connect
+from seqline.vertex_api.clients import NO_CREDENTIALS, connect
 from seqline.vertex_api.errors import transient_errors
 from seqline.vertex_api.first_contact import is_silence, reason_of
 from seqline.vertex_api.retries import Retries
@@ -60,9 +60,7 @@ class Connection:
         try:
             return google.auth.default(scopes=[SCOPE])[0]
         except DefaultCredentialsError:
-            raise UnreachableError(
-                "there are no Google Cloud credentials; `gcloud auth application-default login` creates them"
-            ) from None
+            raise UnreachableError(NO_CREDENTIALS) from None
 
     @cached_property
     def pipelines(self) -> Any:

@@ -26,12 +26,12 @@ def check_task(stage: str, accelerator: str, count: int) -> None:
         return
     if accelerator not in TASK_TPUS:
         raise UserError(
-            f"resources.{stage}.accelerator: a task on Vertex has {' or '.join(TASK_TPUS)}, not {accelerator}; for a "
-            "v5e set targets.vertex.training.tpu instead"
+            f"resources.{stage}.accelerator_type: a task on Vertex has {' or '.join(TASK_TPUS)}, not {accelerator}; "
+            "for a v5e set targets.vertex.training.tpu instead"
         )
     if count != CORES:
         raise UserError(
-            f"resources.{stage}.accelerators is {count}, but training uses a {accelerator} of one host, which has "
+            f"resources.{stage}.accelerator_count is {count}, but training uses a {accelerator} of one host, which has "
             f"{CORES} cores: set it to {CORES}"
         )
 

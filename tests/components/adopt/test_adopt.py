@@ -126,6 +126,44 @@ def test_another_signature_is_refused(
     assert not (tmp_path / "adopted").exists()
 
 
+STRING, INT, FLOAT = 7, 9, 1  # of DataType
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        ({"ids": INT}, {"text": STRING}, r"must take one tensor of strings, but takes ids \(int64 any shape\)"),
+        (
+            {"a": STRING, "b": STRING},
+            {"text": STRING},
+            "must take one tensor of strings, but takes a .string.*, b .",
+        ),
+        ({}, {"text": STRING}, "must take one tensor of strings, but takes nothing"),
+        ({"text": STRING}, {"logits": FLOAT}, "must return one tensor of strings, or one called 'text', but returns l"),
+        ({"text": STRING}, {}, "must return one tensor of strings, or one called 'text', but returns nothing"),
+        (None, {}, "has no signature 'serving_default' and no other; save it with signatures="),
+    ],
+)
+def test_a_model_without_text_in_or_text_out_is_refused(
+    inputs: dict[str, int] | None, outputs: dict[str, int], message: str, tmp_path: Path
+) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    graph = saved.meta_graphs.add()
+    if inputs is not None:
+        signature = graph.signature_def["serving_default"]
+        for tensors, given in ((signature.inputs, inputs), (signature.outputs, outputs)):
+            for name, kind in given.items():
+                tensors[name].dtype = kind
+                tensors[name].tensor_shape.unknown_rank = True
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(UserError, match=message):
+        adopt(str(tmp_path / "model"), tmp_path / "adopted")
+    assert not (tmp_path / "adopted").exists()
+
+
 def test_what_is_no_saved_model_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

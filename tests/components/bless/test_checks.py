@@ -323,7 +323,17 @@ def test_only_a_limit_that_protects_the_same_metric_decides_instead_of_a_champio
 def test_the_first_model_passes_every_comparison(rule: dict) -> None:
     found = check({"metric": "bleu", **rule}, evaluation())
     assert (found.passed, found.value, found.limit, found.champion) == (True, 30, None, None)
-    assert found.reason == "BLEU: there is no version to compare with yet."
+    assert found.reason == "BLEU: no version is live yet to compare with."
+
+
+def test_without_another_version_the_rules_name_the_version_that_each_of_them_lacks() -> None:
+    rules = [{"metric": "bleu", "margin": 1, "against": against} for against in ("champion", "best", "baseline")]
+    first = EvaluationPair(evaluation(), None)
+    assert [found.reason for found in check_rules(Options(gate=rules).gate, first)] == [
+        "BLEU: no version is live yet to compare with.",
+        "BLEU: there is no best version so far to compare with.",
+        "BLEU: training did not start from a pretrained checkpoint, so there is no baseline.",
+    ]
 
 
 @pytest.mark.parametrize(

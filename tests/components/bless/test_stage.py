@@ -60,7 +60,7 @@ def test_the_first_model_has_no_champion_to_beat(tmp_path: Path) -> None:
     made = decide(measured(tmp_path / "challenger", "new", 5), absent(tmp_path / "champion"))
     assert made.blessed
     assert made.champion is None
-    assert made.rules[-1].reason == "BLEU: there is no version to compare with yet."
+    assert made.rules[-1].reason == "BLEU: there is no best version so far to compare with."
     assert made.anchor.moves
 
 

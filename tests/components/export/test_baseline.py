@@ -7,6 +7,7 @@ import pytest
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
+from seqline.components.export import stage as exporting
 from seqline.components.export.baseline import stage
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
@@ -26,7 +27,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         assert b"head" in given.tokenizer.read_bytes()
         found.append(given.read_config().model)
 
-    monkeypatch.setattr(stage, "export", export)
+    monkeypatch.setattr(exporting, "export", export)
     return found
 
 

@@ -21,7 +21,7 @@ def written(folder: Path, **settings: object) -> Path:
 def test_the_slice_is_that_of_the_custom_job_or_of_the_task(tmp_path: Path) -> None:
     job = {"training": {"tpu": {"version": "v5e", "topology": "2x4"}}}
     assert tpu_of(load([written(tmp_path, targets={"vertex": {**VERTEX, **job}})])) == "v5e:2x4"
-    task = {"train": {"accelerator": "TPU_V3", "accelerators": 8}}
+    task = {"train": {"accelerator_type": "TPU_V3", "accelerator_count": 8}}
     assert tpu_of(load([written(tmp_path, targets={"vertex": VERTEX}, resources=task)])) == "v3:2x2"
 
 

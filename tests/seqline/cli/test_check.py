@@ -144,7 +144,7 @@ def test_every_problem_is_reported_at_once_with_its_line(here: Path, capsys: pyt
     ("settings", "unpinned"),
     [
         ({}, []),
-        ({"resources": {"train": {"accelerator": "NVIDIA_L4"}}}, ["train-gpu"]),
+        ({"resources": {"train": {"accelerator_type": "NVIDIA_L4"}}}, ["train-gpu"]),
         ({"targets": {"training": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}}, ["train-gpu"]),
         ({"serving": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}, ["serve-gpu"]),
         ({"schedule": {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}}, ["serve-gpu"]),
@@ -319,3 +319,47 @@ def test_a_trigger_that_cannot_work_is_found(
     file = write_trigger(tmp_path, vertex, **trigger)
     assert main(["check", "--offline", "--config", str(file)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_check_lists_the_problems_of_every_part_of_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "seqline.yaml").write_text(
+        "parameters:\n  training: {epochs: three}\n  gate: {metric: bleu}\ntarget: 3\n"
+        "resources:\n  train: {accelerator: NVIDIA_L4, accelerators: 2}\n  trane: {cpu: 2}\n"
+        "targets: {laptop: {port: eighty}, spol: {a: 1}}\n"
+        "schedules: {nightly: {target: vertex, crom: 0 3 * * 1}}\n"
+    )
+    found = {one["field"]: one["message"] for one in problems(capsys)}
+    assert set(found) == {
+        "parameters.training.epochs",
+        "parameters.gate",
+        "target",
+        "resources.train",
+        "resources.trane",
+        "targets.laptop.port",
+        "targets.spol",
+        "schedules.nightly.crom",
+        "schedules.nightly.cron",
+    }
+    renamed = "accelerator is now called accelerator_type; accelerators is now called accelerator_count"
+    assert found["resources.train"] == renamed
+    assert "did you mean 'train'?" in found["resources.trane"]
+
+
+def test_what_refers_to_a_wrong_target_is_not_reported_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "seqline.yaml").write_text(
+        "targets: {vertex: none}\nschedules: {nightly: {target: vertex, cron: 0 3 * * 1}}\n"
+    )
+    assert [one["field"] for one in problems(capsys)] == ["targets.vertex"]
+
+
+def test_a_wrong_name_or_item_says_in_words_what_it_must_be(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vertex = "{project: my, location: nowhere, pipeline_root: gs://bucket/root, labels: {Team: A b}, notify: [me]}"
+    (here / "seqline.yaml").write_text(
+        f"targets: {{vertex: {vertex}}}\nschedules: {{UP: {{cron: 0 3 * * *}}}}\n"
+        "images: {digests: {train: sha256:1}}\n"
+    )
+    found = problems(capsys)
+    assert len(found) == 7
+    assert not any("match" in one["message"] for one in found)
+    messages = {one["field"]: one["message"] for one in found}
+    assert messages["targets.vertex.project"].startswith("has the wrong form: 'my'; expected: project ID, such as my-")

@@ -71,3 +71,14 @@ def test_upload_rejects_wrong_values_before_it_connects(capsys: pytest.CaptureFi
     )
     assert main(["upload", "--target", "vertex", "--set", vertex, "--set", "dropout=5"]) == 1
     assert "--set dropout=5: training.dropout must be at least 0 and below 1, not 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pipeline", "file"), [("batch", "batch.yaml"), ("own/dag.py:mine", "mine.yaml")])
+def test_without_an_output_the_file_has_the_name_of_the_pipeline(pipeline: str, file: str, folder: Path) -> None:
+    (folder / "own").mkdir()
+    (folder / "own" / "dag.py").write_text(
+        "from kfp import dsl\n@dsl.component(base_image='x:1')\ndef step(n: int) -> int:\n    return n\n"
+        "@dsl.pipeline(name='mine')\ndef mine(n: int = 3):\n    step(n=n)\n"
+    )
+    assert main(["compile", "--pipeline", pipeline]) == 0
+    assert (folder / file).exists()

@@ -109,6 +109,18 @@ def test_another_target_s_endpoint_is_its_parameter(
     assert found == ["projects/a-project/locations/europe-west4/endpoints/mt"]
 
 
+def test_a_list_of_another_target_is_never_this_machine_s(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seqline.yaml").write_text(f"targts: {{laptop: {{home: {home}}}}}\n", encoding="utf-8")
+    assert main(["endpoint", "list", "--target", "vertex"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("warning: the configuration is not used") == 1
+    assert "the configuration has no endpoints for vertex; name them with --on" in shown.err
+
+
 def test_a_broken_configuration_does_not_keep_from_stopping(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,7 +155,7 @@ def test_without_an_endpoint_the_error_says_how_to_create_one(
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", ".nan", "1e999", "high", "12:30", ""])
 def test_a_decoding_parameter_that_is_no_finite_number_is_refused(value: str) -> None:
-    with pytest.raises(UserError, match=f"--set temperature={value}: write name=value with a finite number"):
+    with pytest.raises(UserError, match=f"--set temperature={value}: write KEY=VALUE with a finite number"):
         _parameter(f"temperature={value}")
 
 

@@ -27,6 +27,13 @@ def test_a_key_is_explained_where_it_may_be_set(key: str, lines: list[str], caps
     assert set(lines) <= set(shown)
 
 
+def test_a_key_that_must_be_set_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "targets.vertex.project"]) == 0
+    assert "  default: required\n" in capsys.readouterr().out
+    assert main(["explain", "schedules.NAME.start"]) == 0
+    assert "  accepts: date and time\n" in capsys.readouterr().out
+
+
 def test_a_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "targets.vertex.training", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -39,8 +46,12 @@ def test_a_section_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
     ("key", "message"),
     [
         ("trainin", "there is no key 'trainin'; did you mean 'training'?"),
-        ("training.dropot", "there is no key 'training.dropot'; did you mean 'dropout'?"),
-        ("data.x", "there is no key 'data.x'; available: "),
+        ("training.dropot", "there is no key 'training.dropot'; did you mean 'training.dropout'?"),
+        ("trainng.dropot", "there is no key 'trainng.dropot'; did you mean 'training.dropout'?"),
+        ("learning_rte", "there is no key 'learning_rte'; did you mean 'training.learning_rate'?"),
+        ("accelerator", "did you mean 'resources.NAME.accelerator_type'?"),
+        ("targets.laptop.xyz", "there is no key 'targets.laptop.xyz'; available: "),
+        ("data.x", "there is no key 'data.x'; data has no keys below it"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from seqline.cli import app, main
 from seqline.cli.examples import commands
 from seqline.cli.exit_codes import ExitCode, exit_code
 from seqline.cli.options import at_home
-from seqline.cli.verbosity import Verbosity, without_flags
+from seqline.cli.verbosity import Verbosity, set_verbosity, without_flags
 from seqline.errors import UnreachableError, UserError
 from seqline.targets.target import RunFailedError
 
@@ -126,12 +126,6 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"seqline \d+\.\d+\.\d+ \(Python 3\..+\)\n", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("arguments", [["-v", "explain", "x.y"], ["explain", "x.y", "--verbose"]])
-def test_verbose_shows_a_stack_trace_wherever_it_stands(arguments: list[str]) -> None:
-    with pytest.raises(UserError, match="there is no key"):
-        main(arguments)
-
-
 def test_flags_after_two_dashes_are_arguments() -> None:
     assert without_flags(["predict", "-q", "--", "-v"]) == (Verbosity(quiet=True), ["predict", "--", "-v"])
 
@@ -204,3 +198,63 @@ def test_a_shared_option_has_a_variable() -> None:
 def test_a_variable_sets_a_flag(value: str, verbose: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQLINE_VERBOSE", value)
     assert without_flags(["check"])[0].verbose == verbose
+
+
+def test_arguments_are_written_as_other_programs_write_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, usage in (
+        (["explain"], "Usage: seqline explain [OPTIONS] KEY\n"),
+        (["schedule", "pause"], "Usage: seqline schedule pause [OPTIONS] NAME\n"),
+        (["endpoint", "traffic"], "VERSION=PERCENT..."),
+        (["predict"], "[TEXT]..."),
+    ):
+        assert main([*words, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert usage in shown
+        assert "<str>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check-artifact", "modle", "x"], "there is no 'modle'; did you mean 'model'?"),
+        (["completion", "powershell"], "there is no 'powershell'; available: bash, fish, zsh"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == ExitCode.BAD_FLAG
+    assert f"Invalid value for '{'KIND' if words[0] == 'check-artifact' else 'SHELL'}': {message}" in (
+        capsys.readouterr().err
+    )
+
+
+def test_verbose_shows_the_stack_trace_and_keeps_message_and_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(key: str) -> None:
+        raise UnreachableError("the service does not respond")
+
+    monkeypatch.setattr("seqline.configuration.explaining.explain", fail)
+    for arguments in (["explain", "data", "-v"], ["--verbose", "explain", "data"]):
+        assert main(arguments) == ExitCode.UNREACHABLE
+        shown = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in shown
+        assert shown.endswith("error: the service does not respond\n")
+    set_verbosity(Verbosity())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["init", "/proc/none/a.yaml"], "error: /proc/none: No such file or directory\n"),
+        (["sample", "/proc/a.tsv", "--pairs", "3"], "error: /proc/a.tsv: No such file or directory\n"),
+        (["compile", "--output", "/proc/a.yaml"], "error: /proc/a.yaml: No such file or directory\n"),
+        (["eject", "training", "/proc/a.py"], "error: /proc/a.py: No such file or directory\n"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == message

@@ -10,7 +10,7 @@ from seqline.cli.log_lines import follow, of_stages
 EXECUTOR = "[KFP Executor 2026-11-29 17:51:49,015 INFO]: "
 
 
-@pytest.mark.parametrize("name", ["", "train: "])
+@pytest.mark.parametrize("name", ["", "train: ", "evaluate champion: "])
 def test_the_input_that_the_executor_logs_is_left_out(name: str) -> None:
     lines = [
         f"{EXECUTOR}Looking for component `train` in --component_module_path `/tmp/x.py`",

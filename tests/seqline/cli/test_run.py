@@ -12,35 +12,56 @@ import pytest
 
 from seqline.cli import main
 from seqline.cli.exit_codes import ExitCode
-from seqline.cli.run import _settings
-from seqline.compiling.compiler import compile_pipeline, parameters_of
+from seqline.compiling.compiler import parameters_of
 from seqline.configuration import load
 from seqline.targets import laptop
+from seqline.targets.target import Run
 
 demo = importlib.import_module("seqline.cli.demo")
 
 
-def settings(endpoint: str | None, target: str) -> list[str]:
-    return _settings(target, None, None, endpoint, None, None, None)
-
-
-def test_the_endpoint_none_deploys_to_no_endpoint() -> None:
-    for target in ("laptop", "vertex"):
-        assert settings("none", target) == ["endpoint="]
-    assert settings("mt", "laptop") == ["targets.laptop.endpoint=mt".replace("=mt", '="mt"')]
-    assert settings("mt", "vertex") == ["endpoint=mt"]
-
-
-def test_without_an_endpoint_a_laptop_needs_no_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """The parameters of the run that a command starts, which runs nothing."""
     monkeypatch.chdir(tmp_path)
     given: dict[str, Any] = {}
-    monkeypatch.setattr(laptop, "run", lambda spec, values, *rest: given.update(values))
+
+    def run(spec: Path, values: dict[str, Any], *rest: Any) -> Run:
+        given.update(values)
+        return Run("r", "p", "laptop", "succeeded", root=str(tmp_path))
+
+    monkeypatch.setattr(laptop, "run", run)
     monkeypatch.setattr(laptop, "can_listen", lambda *words: pytest.fail("no port is needed"))
-    loaded = load((), ["data=pairs.tsv", *settings("none", "laptop")])
-    target = laptop.Laptop(loaded.configuration)
-    spec = str(compile_pipeline("training", tmp_path / "training.yaml"))
-    target.run(spec, loaded.arguments(target.parameters(spec), "laptop"))
-    assert given["endpoint"] == ""
+    return given
+
+
+def test_the_endpoint_none_deploys_to_no_endpoint_and_needs_no_port(started: dict[str, Any], tmp_path: Path) -> None:
+    assert main(["run", "--data", "pairs.tsv", "--endpoint", "none"]) == 0
+    assert started["endpoint"] == ""
+    (tmp_path / "seqline.yaml").write_text("parameters: {endpoint: other}\n")
+    assert main(["run", "--data", "pairs.tsv", "--endpoint", "none"]) == 0
+    assert started["endpoint"] == ""
+
+
+def test_a_pipeline_without_an_endpoint_takes_the_endpoint_none(started: dict[str, Any]) -> None:
+    assert main(["run", "--pipeline", "tuning", "--data", "pairs.tsv", "--endpoint", "none"]) == 0
+    assert "endpoint" not in started
+
+
+def test_problems_name_the_flag_that_was_given(started: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--data", "pairs.tsv", "--endpoint", "Bad/name"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: --endpoint Bad/name: targets.laptop.endpoint: has the wrong form: 'Bad/name'; ")
+    assert message.count("\n") == 1
+    assert main(["run", "--data", "pairs.tsv", "--port", "99999"]) == 1
+    assert "error: --port 99999: targets.laptop.port: must be" in capsys.readouterr().err
+
+
+def test_a_section_that_no_stage_of_the_pipeline_reads_is_no_typo(
+    started: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--pipeline", "release", "--set", "training.epochs=3"]) == 1
+    assert "this pipeline has no stage with the options of training; available: " in capsys.readouterr().err
 
 
 def ask(capsys: pytest.CaptureFixture[str], *words: str) -> Any:

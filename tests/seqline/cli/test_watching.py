@@ -83,3 +83,16 @@ def test_the_tasks_of_a_run_are_whole_in_a_pipe(capsys: pytest.CaptureFixture[st
     assert json.loads(json.dumps(plain(run_content(Run("r", "p", "vertex", tasks=tasks)))))["tasks"][1]["progress"][
         "text"
     ] == ("epoch 3 of 7")
+
+
+def test_a_run_that_was_watched_is_not_listed_again_and_names_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run("r", "p", "laptop", "succeeded", tasks=[Task("train", "succeeded", 1.0, 2.0)], root=str(tmp_path))
+    show_run(run, tasks_shown=True)
+    assert capsys.readouterr().out == f"r: succeeded\n{tmp_path}\n"
+    (tmp_path / "report.html").touch()
+    show_run(run)
+    shown = capsys.readouterr().out
+    assert "train  succeeded  2.0 s" in shown
+    assert shown.endswith(f"Report: {tmp_path / 'report.html'}\n")

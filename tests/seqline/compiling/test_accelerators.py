@@ -34,7 +34,7 @@ def test_a_stage_with_a_gpu_has_cuda_and_the_others_have_none(
     stage: str, pipeline: str, accelerator: str, tmp_path: Path
 ) -> None:
     before = images(tmp_path, {}, pipeline)
-    after = images(tmp_path, {stage: {"accelerator": accelerator}}, pipeline)
+    after = images(tmp_path, {stage: {"accelerator_type": accelerator}}, pipeline)
     changed = {name for name in before if before[name] != after[name]}
     assert {name.rstrip("-0123456789") for name in changed} == {stage}
     assert {after[name] for name in changed} == {"train-gpu"}
@@ -43,8 +43,8 @@ def test_a_stage_with_a_gpu_has_cuda_and_the_others_have_none(
 
 @pytest.mark.parametrize("accelerator", ["TPU_V3", "google.com/tpu"])
 def test_a_stage_with_a_tpu_has_its_library(accelerator: str, tmp_path: Path) -> None:
-    assert images(tmp_path, {"train": {"accelerator": accelerator}})["train"] == "train-tpu"
-    assert images(tmp_path, {"tune": {"accelerator": accelerator}}, "tuning")["tune"] == "train-tpu"
+    assert images(tmp_path, {"train": {"accelerator_type": accelerator}})["train"] == "train-tpu"
+    assert images(tmp_path, {"tune": {"accelerator_type": accelerator}}, "tuning")["tune"] == "train-tpu"
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_a_stage_with_a_tpu_has_its_library(accelerator: str, tmp_path: Path) ->
         (
             "tokenize",
             "NVIDIA_L4",
-            "resources.tokenize.accelerator: tokenize does not compute on a GPU; these do: train, ",
+            "resources.tokenize.accelerator_type: tokenize does not compute on a GPU; these do: train, ",
         ),
-        ("deploy", "nvidia.com/gpu", "resources.deploy.accelerator: deploy does not compute on a GPU"),
+        ("deploy", "nvidia.com/gpu", "resources.deploy.accelerator_type: deploy does not compute on a GPU"),
         (
             "evaluate",
             "TPU_V3",
-            "resources.evaluate.accelerator: evaluate does not compute on a TPU; these do: train, tune",
+            "resources.evaluate.accelerator_type: evaluate does not compute on a TPU; these do: train, tune",
         ),
         (
             "train",
             "amd.com/gpu",
-            "resources.train.accelerator: no image has libraries for 'amd.com/gpu'; write an NVIDIA",
+            "resources.train.accelerator_type: no image has libraries for 'amd.com/gpu'; write an NVIDIA",
         ),
     ],
 )
@@ -72,14 +72,14 @@ def test_an_accelerator_that_would_be_idle_is_refused(
     stage: str, accelerator: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message):
-        images(tmp_path, {stage: {"accelerator": accelerator}})
+        images(tmp_path, {stage: {"accelerator_type": accelerator}})
     assert images(tmp_path, {})[stage]  # kfp is as before
 
 
 def test_the_image_for_a_gpu_is_pinned_like_any_other(tmp_path: Path) -> None:
     digest = f"sha256:{'1' * 64}"
     pinned = {"repository": "eu.example.org/p", "digests": {"train-gpu": digest}}
-    settings = {"images": pinned, "resources": {"train": {"accelerator": "NVIDIA_L4"}}}
+    settings = {"images": pinned, "resources": {"train": {"accelerator_type": "NVIDIA_L4"}}}
     path = compile_pipeline("training", tmp_path / "spec.yaml", Configuration.model_validate(settings))
     assert f"image: eu.example.org/p/train-gpu@{digest}\n" in path.read_text()
 

@@ -126,7 +126,7 @@ def test_a_wrong_flag_names_the_flag() -> None:
     assert problems(settings=("targets.laptop.port=0",))[0].startswith(
         "--set targets.laptop.port=0: targets.laptop.port"
     )
-    with pytest.raises(UserError, match="--set takes name=value, not 'epochs'"):
+    with pytest.raises(UserError, match="--set takes KEY=VALUE, not 'epochs'"):
         load([], ["epochs"])
 
 

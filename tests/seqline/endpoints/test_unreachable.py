@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.auth.exceptions import RefreshError
 from kubernetes.client import ApiException
 
 from seqline.cli.exit_codes import exit_code
@@ -25,6 +26,7 @@ def code(explained: Any, error: Exception) -> int:
     [
         (exceptions.PermissionDenied("no"), 4),
         (exceptions.ServiceUnavailable("failed to connect to all addresses"), 4),
+        (RefreshError("Reauthentication is needed"), 4),
         (exceptions.InvalidArgument("wrong"), 1),
         (exceptions.NotFound("none"), 1),
     ],

@@ -120,13 +120,46 @@ def test_the_gate_refuses_a_rule_whose_plugin_is_missing(package: Path, tmp_path
     ("body", "message"),
     [
         ("return [1.0]", r"'kept' must return a number for each sentence, shape \(60,\), not shape \(1,\)"),
-        ("return ['a'] * len(outputs)", "'kept' must return a number for each sentence: could not convert"),
+        ("return ['a'] * len(outputs)", "'kept' must return a number for each sentence, not str"),
+        ("return ['1.5'] * len(outputs)", "'kept' must return a number for each sentence, not str"),
+        ("return [None] * len(outputs)", "'kept' must return a number for each sentence, not NoneType"),
+        ("return [1.0, None] * (len(outputs) // 2)", "for each sentence, not NoneType and float"),
+        ("return [1j] * len(outputs)", "for each sentence, not complex"),
+        ("return (1.0 for _ in outputs)", "for each sentence, not generator"),
+        ("return 0.5", "for each sentence, not float"),
+        ("return None", "for each sentence, not NoneType"),
+        ("return {'a': 1.0}", "'kept' must return a number for each sentence"),
+        ("return [[1.0], [1.0, 2.0]]", "'kept' must return a number for each sentence"),
+        ("return [float('nan')] * len(outputs)", "'kept' returned nan for the output '.*': it must return a finite"),
+        ("return [1.0] * (len(outputs) - 1) + [float('inf')]", "'kept' returned inf for the output"),
+        ("raise SystemExit(1)", "'kept' fails: SystemExit: 1"),
         ("return 1 / 0", "'kept' fails: ZeroDivisionError: division by zero"),
     ],
 )
 def test_what_a_function_returns_is_checked(tmp_path: Path, body: str, message: str) -> None:
     code = f"from seqline.plugins import metric\n@metric('kept', higher_is_better=True)\ndef kept(outputs):\n  {body}\n"
     write_package(tmp_path / "site", "my-metrics", "1", code, {"metrics:kept": "kept"})
+    with installed(tmp_path / "site"), pytest.raises(UserError, match=message):
+        measured(tmp_path / "a", "new", 3, added=["kept"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("return [(len(", "return [(float('nan'), 1) for _ in batch.outputs] or [(len(", "'kept' returned nan for"),
+        ("columns = 2", "columns = 3", r"counts of shape \(sentences, columns\), shape \(60, 3\), not shape"),
+        ("columns = 2", "columns = '2'", "its class needs columns, a number of at least 1"),
+        ("100 * sums[:, 0] / np.maximum(sums[:, 1], 1)", "3.0", "must return a value for each row of sums, not float"),
+        (
+            "100 * sums[:, 0]",
+            "np.nan * sums[:, 0]",
+            r"'kept' returned nan for the sums \[.*\]: it must",
+        ),
+    ],
+)
+def test_what_a_class_returns_is_checked(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SUMS
+    write_package(tmp_path / "site", "my-metrics", "1", SUMS.replace(old, new), {"metrics:kept": "Kept"})
     with installed(tmp_path / "site"), pytest.raises(UserError, match=message):
         measured(tmp_path / "a", "new", 3, added=["kept"])
 

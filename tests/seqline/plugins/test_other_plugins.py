@@ -43,6 +43,8 @@ class Slurm:
     def __init__(self, configuration):
         self.configuration = configuration
         self.settings = configuration.targets.settings("slurm")
+        if self.settings.priority == -1:
+            raise RuntimeError("the queue is closed")
 
     def compile(self, pipeline, output, defaults=None):
         return compile_pipeline(pipeline, output, self.configuration, defaults=defaults)
@@ -54,6 +56,8 @@ class Slurm:
         return read_parameters(Path(spec))
 
     def run(self, spec, arguments, cache=None, on_change=None):
+        if self.settings.priority == -2:
+            raise OSError("no space")
         Path("submitted.json").write_text(json.dumps([self.settings.model_dump(), dict(arguments)]))
         return Run("7", "training", "slurm", "succeeded", console="https://slurm.example.org/7")
 
@@ -95,13 +99,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_target_runs_what_is_compiled_with_its_own_settings(tmp_path: Path) -> None:
+def test_a_target_runs_what_is_compiled_with_its_own_settings(capsys: pytest.CaptureFixture) -> None:
     Path("seqline.yaml").write_text("target: slurm\ntargets:\n  slurm:\n    queue: long\n    priority: 3\n")
     assert main(["run", "--set", "data=x.tsv", "--no-watch"]) == 0
     settings, arguments = json.loads(Path("submitted.json").read_text())
     assert (settings, arguments) == ({"queue": "long", "priority": 3}, {"data": "x.tsv"})
     assert main(["check", "--offline", "--target", "slurm"]) == 0
     assert main(["runs", "list"]) == 0
+    capsys.readouterr()
+    assert main(["compile", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == ""
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,32 @@ def test_a_wrong_target_or_setting_is_refused(content: str, message: str, capsys
     assert main(["run", "--set", "data=x.tsv"]) != 0
     assert message in capsys.readouterr().err
     assert not Path("submitted.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("priority", "command", "message"),
+    [
+        (-1, ["run", "--data", "x.tsv"], "the target slurm fails: RuntimeError: the queue is closed; --verbose shows"),
+        (-2, ["run", "--data", "x.tsv"], "the target slurm fails: OSError: no space"),
+        (0, ["upload"], "the target slurm does not support this: its class has no upload"),
+        (0, ["schedule", "list"], "the target slurm does not support this: its class has no schedules"),
+    ],
+)
+def test_a_target_that_fails_is_a_message(
+    priority: int, command: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    Path("seqline.yaml").write_text(f"target: slurm\ntargets: {{slurm: {{priority: {priority}}}}}\n")
+    assert main(command) == 1
+    assert f"error: {message}" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_plugin_s_target_are_explained(capsys: pytest.CaptureFixture) -> None:
+    assert main(["explain", "targets.slurm.priority"]) == 0
+    assert "accepts: whole number" in capsys.readouterr().out
+    assert main(["explain", "targets.slurm"]) == 0
+    assert "targets.slurm.queue" in capsys.readouterr().out
+    assert main(["explain", "targets.slurm.queu"]) == 1
+    assert "did you mean 'targets.slurm.queue'?" in capsys.readouterr().err
 
 
 def test_a_notifier_gets_the_outcome_and_its_options() -> None:

@@ -44,6 +44,8 @@ def test_a_name_that_nobody_has_is_refused_with_the_nearest_and_the_remedy(site:
     [
         ("import no_such_library\n" + METRIC, "line 1.: ModuleNotFoundError: No module named 'no_such_library'"),
         ("from seqline.plugins import metric\n\n\n@metric('kept')\ndef kept(outputs): ...\n", "line 4.: TypeError"),
+        ("raise SystemExit(3)\n" + METRIC, "line 1.: SystemExit: 3"),
+        ("def broken(:\n" + METRIC, "SyntaxError: invalid syntax"),
         ("kept = 3\n", "is not decorated with @metric"),
         (METRIC.replace("@metric", "@(lambda *a, **b: lambda f: f)"), "is not decorated with @metric"),
         (METRIC.replace("sources, outputs", "sources, output"), "its parameter output is unknown"),

@@ -70,7 +70,7 @@ def test_all_pages_of_a_stage_are_copied_and_linked(graph: list[Node], tmp_path:
     for output in ("report", "attention"):
         made = tmp_path / "train" / output
         made.parent.mkdir(exist_ok=True)
-        made.write_text(f"<header><!--links--><!--/links--></header>{output}")
+        made.write_text(f"<title>Seqline</title><header><!--links--><!--/links--></header>{output}")
         pages[output] = dsl.HTML(uri=str(made))
     copy_reports(LocalTask("train", "succeeded", id="train", run=tmp_path, outputs=pages))
     write_report(a_run(tmp_path), graph)
@@ -79,6 +79,8 @@ def test_all_pages_of_a_stage_are_copied_and_linked(graph: list[Node], tmp_path:
         assert f'<a href="reports/{name}">{output}</a>' in report
         page = (tmp_path / "reports" / name).read_text()
         assert page.endswith(output)
+        title = {"report": "train", "attention": "train: attention"}[output]
+        assert f"<title>{title}: Seqline</title>" in page, "the titles of a run's pages must differ"
         assert page.count("<nav") == 1, "writing the report twice must not add the links twice"
         assert '<a href="../report.html">Run toy-1</a>' in page
         other = {"report": "train.attention.html", "attention": "train.html"}[output]

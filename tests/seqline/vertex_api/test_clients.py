@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import requests
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.aiplatform_v1 import EndpointServiceClient
 
+from seqline.errors import UnreachableError
 from seqline.vertex_api.clients import CALL_SECONDS, connect
 
 
@@ -56,3 +58,11 @@ def test_the_limit_reaches_the_generated_clients() -> None:
         for call in (made.get_endpoint, made.list_operations):
             with pytest.raises(requests.Timeout):
                 call(request={"name": "projects/p/locations/l/endpoints/e"}, timeout=0.01)
+
+
+def test_without_credentials_the_message_says_how_to_create_them() -> None:
+    def client(**given: Any) -> None:
+        raise DefaultCredentialsError("Your default credentials were not found.")
+
+    with pytest.raises(UnreachableError, match="no Google Cloud credentials; `gcloud auth application-default login`"):
+        connect(client, "us-central1")

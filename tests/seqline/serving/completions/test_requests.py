@@ -86,7 +86,7 @@ def test_fields_that_change_nothing_are_ignored(fields: dict[str, Any]) -> None:
         ({"model": "m", "prompt": "a", "temperature": "hot"}, "temperature: Input should be a number"),
         ({"model": "m", "prompt": "a", "temperature": -1}, "temperature: Input should be greater than or equal to 0"),
         ({"model": "m", "prompt": "a", "stream": 1}, "stream: Input should be a valid boolean"),
-        ({"model": "m", "prompt": "a", "temprature": 1}, "temprature: Extra inputs are not permitted"),
+        ({"model": "m", "prompt": "a", "temprature": 1}, "temprature: is unknown; did you mean 'temperature'?"),
         ({"model": "m", "prompt": "a", "logprobs": 0}, "logprobs: is not supported; omit it or send False"),
         ({"model": "m", "prompt": "a", "echo": True}, "echo: is not supported"),
         ({"model": "m", "prompt": "a", "best_of": 2}, "best_of: is not supported; omit it or send 1"),

@@ -18,6 +18,7 @@ from seqline.targets.kubeflow import Kubeflow
 from seqline.targets.kubeflow.connection import Connection
 from seqline.targets.kubeflow.dex import DexWay
 from seqline.targets.kubeflow.login import Login, require_safe
+from seqline.targets.kubeflow.versions import server_api
 from tests.seqline.targets.kubeflow.test_kubeflow import SPEC
 from tests.stand_ins.kfp_gate import AUDIENCE, CLIENT_ID, Gate, Identity, key_file, signed
 from tests.stand_ins.kfp_server import KfpServer
@@ -252,6 +253,14 @@ def test_the_dashboard_instead_of_the_api_is_named(open_: Open, server: KfpServe
         target.connection = Connection(wrong)
         with pytest.raises(UserError, match="returned a web page instead of the API; write the API's address"):
             call()
+
+
+def test_a_server_without_the_api_is_named(server: KfpServer) -> None:
+    connection = Connection(settings("http://127.0.0.1:1"))
+    error = server_api().ApiException(status=404, reason="Not Found")
+    message = "cannot list the runs: http://127.0.0.1:1 has no API of Kubeflow Pipelines (Not Found); write the API's"
+    with pytest.raises(UserError, match=re.escape(message)), connection.explained("list the runs"):
+        raise error
 
 
 def settings(host: str, **login: Any) -> KubeflowTarget:

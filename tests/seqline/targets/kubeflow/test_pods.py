@@ -135,9 +135,11 @@ def tpu(accelerator: str, topology: str) -> dict[str, Any]:
 
 
 def test_training_on_a_tpu_of_gke(tmp_path: Path) -> None:
-    content = resources(tpu("tpu-v5-lite-podslice", "2x4"), accelerator="google.com/tpu", accelerators=8, retries=2)
-    content["resources"]["evaluate"] = {"accelerator": "nvidia.com/gpu"}
-    content["resources"]["export"] = {"accelerator": "nvidia.com/mig-1g.5gb"}
+    content = resources(
+        tpu("tpu-v5-lite-podslice", "2x4"), accelerator_type="google.com/tpu", accelerator_count=8, retries=2
+    )
+    content["resources"]["evaluate"] = {"accelerator_type": "nvidia.com/gpu"}
+    content["resources"]["export"] = {"accelerator_type": "nvidia.com/mig-1g.5gb"}
     spec, executors = compiled(tmp_path, content, "training")
     containers = {name: one["container"] for name, one in spec["deploymentSpec"]["executors"].items()}
     train = containers["exec-train"]
@@ -164,28 +166,28 @@ def test_training_on_a_tpu_of_gke(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (
-            resources({}, accelerator="google.com/tpu", accelerators=8),
+            resources({}, accelerator_type="google.com/tpu", accelerator_count=8),
             r"pods\.train\.node_selector: GKE places a pod with TPUs by two labels; set both, such as {cloud\.google",
         ),
-        (resources(tpu("tpu-v5-lite-podslice", ""), accelerator="google.com/tpu"), "by two labels"),
+        (resources(tpu("tpu-v5-lite-podslice", ""), accelerator_type="google.com/tpu"), "by two labels"),
         (
-            resources(tpu("tpu-v6e-slice", "2x2"), accelerator="google.com/tpu", accelerators=4),
+            resources(tpu("tpu-v6e-slice", "2x2"), accelerator_type="google.com/tpu", accelerator_count=4),
             "does not train on 'tpu-v6e-slice'; it does on tpu-v3-device, tpu-v4-podslice, tpu-v5-lite-podslice",
         ),
         (
-            resources(tpu("tpu-v5-lite-podslice", "4x4"), accelerator="google.com/tpu", accelerators=16),
+            resources(tpu("tpu-v5-lite-podslice", "4x4"), accelerator_type="google.com/tpu", accelerator_count=16),
             "one host, and a tpu-v5-lite-podslice 4x4 has several; write 1x1 or 2x2 or 2x4",
         ),
         (
-            resources(tpu("tpu-v5-lite-podslice", "2x4"), accelerator="google.com/tpu", accelerators=4),
-            r"resources\.train\.accelerators is 4, but .* 2x4 has 8: set it to 8",
+            resources(tpu("tpu-v5-lite-podslice", "2x4"), accelerator_type="google.com/tpu", accelerator_count=4),
+            r"resources\.train\.accelerator_count is 4, but .* 2x4 has 8: set it to 8",
         ),
         (
-            resources({}, accelerator="NVIDIA_L4"),
-            r"resources\.train\.accelerator: NVIDIA_L4 is a type of Vertex.*nvidia\.com/gpu",
+            resources({}, accelerator_type="NVIDIA_L4"),
+            r"resources\.train\.accelerator_type: NVIDIA_L4 is a type of Vertex.*nvidia\.com/gpu",
         ),
-        (resources({}, accelerator="TPU_V3"), r"TPU_V3 is a type of Vertex.*write google\.com/tpu"),
-        (resources({}, accelerator="amd.com/gpu"), "no image has libraries for 'amd.com/gpu'"),
+        (resources({}, accelerator_type="TPU_V3"), r"TPU_V3 is a type of Vertex.*write google\.com/tpu"),
+        (resources({}, accelerator_type="amd.com/gpu"), "no image has libraries for 'amd.com/gpu'"),
     ],
 )
 def test_accelerators_that_no_pod_can_have_are_refused(content: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ A2 = 12 * (0.031611 + 7.083 * 0.004237)
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
-        resources = {"evaluate": {"cpu": 6, "memory": "60G"}, "export": {"accelerator": "NVIDIA_L4", "accelerators": 1}}
+        resources = {
+            "evaluate": {"cpu": 6, "memory": "60G"},
+            "export": {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1},
+        }
         configuration = Configuration.model_validate({"targets": {"vertex": VERTEX}, "resources": resources})
         Vertex(configuration).compile("training", folder / "training.yaml")
 

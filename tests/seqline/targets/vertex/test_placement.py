@@ -242,7 +242,10 @@ def test_preflight_has_the_inputs_of_train_by_the_same_names() -> None:
 
 
 def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_path: Path) -> None:
-    settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": "TPU_V3", "accelerators": 8}}}
+    settings = {
+        "targets": {"vertex": VERTEX},
+        "resources": {"train": {"accelerator_type": "TPU_V3", "accelerator_count": 8}},
+    }
     path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
     spec = yaml.safe_load(path.read_text())
     added = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["preflight"]
@@ -255,21 +258,31 @@ def test_a_task_with_a_tpu_is_preceded_by_preflight_too_and_others_are_not(tmp_p
 
 @pytest.mark.parametrize("accelerator", ["TPU_V5_LITEPOD", "google.com/tpu"])
 def test_a_task_has_a_tpu_that_tasks_on_vertex_can_have(accelerator: str, tmp_path: Path) -> None:
-    settings = {"targets": {"vertex": VERTEX}, "resources": {"train": {"accelerator": accelerator, "accelerators": 8}}}
-    with pytest.raises(UserError, match=f"resources.train.accelerator: a task on Vertex has .*, not {accelerator}"):
+    settings = {
+        "targets": {"vertex": VERTEX},
+        "resources": {"train": {"accelerator_type": accelerator, "accelerator_count": 8}},
+    }
+    with pytest.raises(
+        UserError, match=f"resources.train.accelerator_type: a task on Vertex has .*, not {accelerator}"
+    ):
         Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
 
 
 @pytest.mark.parametrize("stage", ["train", "tune"])
 @pytest.mark.parametrize("count", [1, 16])
 def test_a_task_has_the_cores_of_one_host(stage: str, count: int, tmp_path: Path) -> None:
-    settings = {"targets": {"vertex": VERTEX}, "resources": {stage: {"accelerator": "TPU_V3", "accelerators": count}}}
-    with pytest.raises(UserError, match=f"resources.{stage}.accelerators is {count}, but .* has 8 cores: set it to 8"):
+    settings = {
+        "targets": {"vertex": VERTEX},
+        "resources": {stage: {"accelerator_type": "TPU_V3", "accelerator_count": count}},
+    }
+    with pytest.raises(
+        UserError, match=f"resources.{stage}.accelerator_count is {count}, but .* has 8 cores: set it to 8"
+    ):
         Vertex(Configuration.model_validate(settings)).compile("tuning", tmp_path / "spec.yaml")
 
 
 def test_a_job_without_a_gpu_trains_in_the_image_for_cpus_whatever_a_task_would_have(tmp_path: Path) -> None:
-    resources = {"train": {"accelerator": "nvidia.com/gpu"}, "evaluate": {"accelerator": "NVIDIA_L4"}}
+    resources = {"train": {"accelerator_type": "nvidia.com/gpu"}, "evaluate": {"accelerator_type": "NVIDIA_L4"}}
     settings = {"targets": {"vertex": {**VERTEX, "training": {"replicas": 2}}}, "resources": resources}
     path = Vertex(Configuration.model_validate(settings)).compile("training", tmp_path / "spec.yaml")
     spec = yaml.safe_load(path.read_text())
