@@ -35,6 +35,7 @@ class Memory(NamedTuple):
 
     Attributes:
         cross: Keys and values by layer, `[2 * layers, sentences, kv_heads, source length, size]`; or as many tensors.
+            None of them where a gpt's caches begin with its source, see `Decoder.source_caches`.
         bias: `[sentences, 1, 1, source length]`: 0, or very negative at padding.
     """
 
@@ -47,7 +48,7 @@ class Decoder(tf.Module):
 
     A cache holds the keys and values of all hypotheses of a sentence next to each other, and a mask selects those of a
     hypothesis's own past. So hypotheses can be reordered without copying a cache. A gpt's keys and values of the source
-    are stored separately, once for all hypotheses.
+    are stored separately, once for all hypotheses; or before those of the output, if there is one hypothesis.
 
     Args:
         model: The trained model.
@@ -132,6 +133,9 @@ class Decoder(tf.Module):
     def _split(self, projected: Any, length: Any) -> Any:
         """`[sentences * length, n * kv_heads * size]` to `[n, sentences, kv_heads, length, size]`."""
         parts = projected.shape[-1] // (self.kv_heads * self.size)
+        if _is_one(length):
+            projected = tf.reshape(projected, (-1, parts, self.kv_heads, 1, self.size))
+            return tf.stack(tf.unstack(projected, axis=1))
         projected = tf.reshape(projected, (-1, length, parts, self.kv_heads, self.size))
         return tf.transpose(projected, (2, 0, 3, 1, 4))
 
@@ -150,6 +154,8 @@ class Decoder(tf.Module):
 
     def _heads(self, projected: Any, length: Any) -> Any:
         """`[sentences * length, heads * size]` to `[sentences, heads, length, size]`."""
+        if _is_one(length):
+            return tf.reshape(projected, (-1, self.heads, 1, self.size))
         return tf.transpose(tf.reshape(projected, (-1, length, self.heads, self.size)), (0, 2, 1, 3))
 
     def encode(self, source: Any) -> Memory:
@@ -204,6 +210,27 @@ class Decoder(tf.Module):
         shape = (2 * sentences * self.kv_heads, positions, hypotheses * self.size // self.group, self.group)
         return tuple(tf.zeros(shape) for _ in self.decoder)
 
+    @property
+    def can_join(self) -> bool:
+        """Whether caches may begin with the source: one attention is faster than two that are put together."""
+        return self.prompted and self.distances.biases is None
+
+    def source_caches(self, memory: Memory, positions: Any) -> tuple[Any, ...]:
+        """The caches of one hypothesis, beginning with the source.
+
+        Args:
+            memory: The result of `encode`.
+            positions: Number of positions after the source.
+
+        Returns:
+            As `empty_caches`.
+        """
+        layers, length = len(self.decoder), tf.shape(memory.cross)[3]
+        shape = tf.stack([layers, -1, length, self.size // self.group, self.group])
+        # Keys of all sentences, then values, as in the cache of a layer.
+        caches = tf.pad(tf.reshape(memory.cross, shape), [[0, 0], [0, 0], [0, positions], [0, 0], [0, 0]])
+        return tuple(tf.unstack(caches, layers))
+
     def move_caches(self, caches: tuple[Any, ...], remaining: Any, growth: Any) -> tuple[Any, ...]:
         """Selects the caches of some sentences and grows them.
 
@@ -223,7 +250,9 @@ class Decoder(tf.Module):
         wide = (-1, caches[0].shape[2] or width, self.group)
         return tuple(tf.gather(tf.reshape(cache, wide), indices) for cache in caches)
 
-    def step(self, ids: Any, position: Any, caches: tuple[Any, ...], room: Any, mask: Any, memory: Memory) -> Any:
+    def step(
+        self, ids: Any, position: Any, caches: tuple[Any, ...], room: Any, mask: Any, memory: Memory, before: Any = 0
+    ) -> Any:
         """Decodes one more token of several hypotheses of each sentence.
 
         Args:
@@ -233,6 +262,7 @@ class Decoder(tf.Module):
             room: Number of positions in the caches.
             mask: `[sentences, 1, hypotheses, room * slots]`.
             memory: The result of `encode`.
+            before: Number of positions in the caches before the output's.
 
         Returns:
             The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
@@ -243,7 +273,7 @@ class Decoder(tf.Module):
         # Built once, not for every layer.
         shape = tf.stack([2, -1, self.kv_heads, room * slots, self.size])
         mask = self._grouped(self.distances.added(mask, [position], tf.range(room), slots), hypotheses)
-        write = self._writer(caches[0], position)
+        write = self._writer(caches[0], before + position)
         grown = []
 
         def own(number: int, keys_values: Any) -> Any:
@@ -306,11 +336,12 @@ class Decoder(tf.Module):
         if self.prompted:
             bias = self.distances.to_source(bias, self._first(memory), order)
         bias = self._grouped(bias, length)
+        apart = not isinstance(memory.cross, tuple) or len(memory.cross) > 0
         for number, (attention, feed_forward) in enumerate(self.decoder):
             queries, keys_values = self._own(attention.queries_keys_values(rows), length, rotation)
-            source = (memory.cross[2 * number], memory.cross[2 * number + 1], bias)
             sides = [own(number, keys_values)]
-            if self.prompted:
+            source = (memory.cross[2 * number], memory.cross[2 * number + 1], bias) if apart else None
+            if self.prompted and source:
                 sides.append(source)
             rows = attention.add(rows, attend(queries, *sides))
             if not self.prompted:
@@ -389,6 +420,11 @@ def separated(config: TransformerConfig, source: Any) -> tuple[Any, Any]:
     starts = tf.gather(whole, tf.where(lengths > 0, lengths - 1, tf.shape(source)[1]), batch_dims=1)
     rest = tf.where(tf.range(tf.shape(source)[1]) < lengths - 1, source, config.padding)
     return rest[:, : tf.maximum(tf.reduce_max(tf.concat([lengths, [[1]]], axis=0)) - 1, 0)], starts
+
+
+def _is_one(length: Any) -> bool:
+    """Whether a length is known to be 1: then the axis of positions needs no transposition."""
+    return isinstance(length, int) and length == 1
 
 
 def _causal(length: Any) -> Any:

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from seqline.decoding.layers import unaligned
 from seqline.decoding.search_options import lesser
 from seqline.decoding.token_choice import FORBIDDEN
 from seqline.decoding.weights import PART_BYTES, Weight
 
-BLOCK = 40
+BLOCK = 48
+"""Logits of a block of `Output.top`; a multiple of the 16 floats of a cache line, since rows that begin within one take
+longer."""
 # Logit of padding tokens, below forbidden tokens of impossible hypotheses, so that search never returns them.
 MISSING = -8e9
 # The sum of exp(80) over a million tokens still fits in float32.
@@ -43,6 +46,8 @@ class Output(tf.Module):
         # No logit exceeds the product of the two norms.
         self.bound = float(reach * np.linalg.norm(kernel, axis=0).max() + np.abs(bias).max())
         missing = -self.vocabulary_size % BLOCK
+        if unaligned(self.vocabulary_size + missing) > self.vocabulary_size + missing:
+            missing += BLOCK
         kernel = np.pad(kernel, ((0, 0), (0, missing)))
         # float32 is used as it is stored.
         parts = 1 if kind == "float32" else -(-4 * kernel.size // PART_BYTES)

@@ -68,6 +68,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     memory = model.encode(source)
     candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
     own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
+    joined = model.can_join and static(hypotheses) == 1
+    skipped = tf.shape(source)[1] if joined else 0
 
     def normalized(scores: Any, length: Any) -> Any:
         longer = tf.pow(tf.cast(length, tf.float32), options.length_penalty)
@@ -79,18 +81,20 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
     def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
         """One sampled token for each hypothesis, in the form of `best`."""
-        tokens = draw(logits, position, hypotheses, options)
+        tokens = draw(logits, position, hypotheses, options, config.vocabulary_size)
         gained = tf.gather(logits, tokens, batch_dims=1) - total[:, 0]
         parents = tf.broadcast_to(tf.range(hypotheses), tf.shape(scores))
         return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(tokens, tf.shape(scores))
 
     def layers(sentences: _Sentences) -> Memory:
-        return Memory(tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
+        return Memory(() if joined else tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
 
     def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
-        past = put(tf.stack([0, 0, state.position]), state.past, present)
+        past = put(tf.stack([0, 0, skipped + state.position]), state.past, present)
         mask = tf.reshape(past, tf.stack([-1, 1, state.scores.shape[1] or hypotheses, sentences.room * hypotheses]))
-        logits, caches = model.step(state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory)
+        logits, caches = model.step(
+            state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory, skipped
+        )
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, options)
         total = model.output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
@@ -136,7 +140,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
     def run_steps(sentences: _Sentences, state: _State) -> _State:
         """Steps until enough sentences are done to be worth removing, or the caches are full."""
-        end, live = tf.minimum(sentences.room, limit), tf.shape(sentences.rows)[0]
+        end, live = tf.minimum(sentences.room - skipped, limit), tf.shape(sentences.rows)[0]
         memory, present = layers(sentences), tf.tile(own, (live, 1, 1))
         (state,) = tf.while_loop(
             lambda state: (state.position < end) & (REMOVAL_RATIO * state.finished < live),
@@ -167,7 +171,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
             tf.tensor_scatter_nd_update(out.scores, indices, tf.gather(scores, finished)),
         )
         remaining = tf.where(~ending)[:, 0]
-        growth = tf.where(tf.equal(state.position, sentences.room), GROWTH, 0)
+        # Growing copies the source too, if the caches begin with it: a long one less often.
+        growth = tf.where(tf.equal(skipped + state.position, sentences.room), GROWTH + skipped // GROWTH, 0)
         moved = {
             name: tf.gather(getattr(state, name), remaining)
             for name in ("ids", "scores", "past", "done", "best_ids", "best_scores")
@@ -189,18 +194,22 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     width, static_results, longest = static(hypotheses), static(results), static(limit)
     single_start = width is not None and width > 1 and options.sampling is False
     first = 1 if single_start else hypotheses
+    past = tf.fill((count, first, GROWTH, hypotheses), IMPOSSIBLE)
+    if joined:
+        past = tf.concat([tf.reshape(memory.bias, (count, 1, skipped, 1)), past], axis=2)
     start = _State(
         position=tf.constant(0),
         finished=tf.constant(0),
         ids=tf.tile(starts[:, :, None], (1, first, 1)),
         scores=tf.broadcast_to(started[:, :first], (count, first)),
-        past=tf.fill((count, first, GROWTH, hypotheses), IMPOSSIBLE),
+        past=past,
         done=tf.zeros((count,), tf.bool),
         best_ids=tf.fill((count, results, limit), config.padding),
         best_scores=tf.fill((count, results), IMPOSSIBLE),
-        caches=model.empty_caches(count, hypotheses, GROWTH),
+        caches=model.source_caches(memory, GROWTH) if joined else model.empty_caches(count, hypotheses, GROWTH),
     )
-    everyone = _Sentences(tf.constant(GROWTH), tf.range(count), memory.cross, memory.bias)
+    cross = memory.cross[:0] if joined else memory.cross
+    everyone = _Sentences(tf.constant(GROWTH) + skipped, tf.range(count), cross, memory.bias)
     if single_start:
         start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
     state_shapes = _State(
@@ -220,7 +229,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     shapes = _Sentences(
         room=tf.TensorShape(()),
         rows=tf.TensorShape((None,)),
-        cross=tf.TensorShape((memory.cross.shape[0], None, model.kv_heads, None, model.size)),
+        cross=tf.TensorShape((cross.shape[0], None, model.kv_heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
     )
     out = Found(tf.fill((count, results, limit), config.padding), tf.zeros((count, results)))

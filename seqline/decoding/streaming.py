@@ -75,7 +75,7 @@ def proceed(model: Decoder, stream: Stream, number: Any, room: int, options: Sea
         logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
         chosen = either(
             options.sampling,
-            lambda: draw(logits, position, 1, options),
+            lambda: draw(logits, position, 1, options, config.vocabulary_size),
             lambda: tf.argmax(logits, axis=1, output_type=tf.int32),
         )
         chosen = tf.where(done, config.eos_id, chosen)

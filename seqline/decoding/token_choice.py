@@ -69,7 +69,7 @@ def forbid(logits: Any, ids: Any, search: Search, eos_id: int) -> Any:
     )
 
 
-def draw(logits: Any, position: Any, hypotheses: Any, search: Search) -> Any:
+def draw(logits: Any, position: Any, hypotheses: Any, search: Search, tokens: int) -> Any:
     """Samples a token for each row.
 
     All sentences share the noise, so that an output does not depend on the batch of its text.
@@ -79,6 +79,7 @@ def draw(logits: Any, position: Any, hypotheses: Any, search: Search) -> Any:
         position: Position of the token.
         hypotheses: Number of hypotheses of each sentence.
         search: Search options.
+        tokens: Size of the vocabulary without padding, on which the noise of a seed depends.
 
     Returns:
         int32 `[sentences * hypotheses]`.
@@ -99,7 +100,8 @@ def draw(logits: Any, position: Any, hypotheses: Any, search: Search) -> Any:
     everything = tf.fill((tf.shape(logits)[0], 1), FORBIDDEN / COLDEST)
     least = either(search.top_k > 0, highest, lambda: everything)
     least = tf.maximum(least, either(search.top_p < 1, probable, lambda: everything))
-    noise = gumbel(search.seed, position, hypotheses, vocabulary)
+    noise = gumbel(search.seed, position, hypotheses, tokens)
+    noise = tf.pad(noise, [[0, 0], [0, vocabulary - tokens]])
     noisy = tf.reshape(logits, (-1, hypotheses, vocabulary)) + noise
     drawn = tf.where(logits >= least, tf.reshape(noisy, (-1, vocabulary)), 2 * FORBIDDEN / COLDEST)
     return tf.argmax(drawn, axis=1, output_type=tf.int32)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Buckets = npt.NDArray[np.int16]
 
-LANGUAGES_A_SECOND = 50
+LANGUAGES_A_SECOND = 10
 """Texts whose language is identified in a second, of all that are sampled: it takes longer than all else together."""
 
 
@@ -103,7 +103,7 @@ class Tokens:
         Args:
             outputs: The outputs.
         """
-        return list(map(len, self._tokenizer.encode_targets(list(outputs))))
+        return list(map(len, self._tokenizer.encode_targets(list(outputs)))) if outputs else []
 
     def counted(self, rows: Sequence[Sequence[int]]) -> tuple[list[int], list[Buckets]]:
         """Counts the tokens of each row that are unknown, or bytes of characters without a token; and their buckets.
@@ -164,11 +164,12 @@ class Features:
                 continue
             rows = [row for row, sample in enumerate(samples) if sample.version == version]
             sources = tokens.of([samples[row].source for row in rows])
-            outputs = tokens.of_outputs([samples[row].output for row in rows])
-            counted = map(len, sources), *tokens.counted(sources), outputs
-            for row, length, unknown, buckets, of_output in zip(rows, *counted, strict=True):
-                known = samples[row].output_tokens
-                found[row] = (length, unknown, buckets, of_output if known < 0 else known)
+            # Most models count their output's tokens themselves.
+            uncounted = [row for row in rows if samples[row].output_tokens < 0]
+            outputs = dict(zip(uncounted, tokens.of_outputs([samples[row].output for row in uncounted]), strict=True))
+            counted = map(len, sources), *tokens.counted(sources)
+            for row, length, unknown, buckets in zip(rows, *counted, strict=True):
+                found[row] = (length, unknown, buckets, outputs.get(row, samples[row].output_tokens))
         return found
 
     def _languages(self, texts: Sequence[str]) -> list[str | None]:

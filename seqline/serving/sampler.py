@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +31,7 @@ QUEUE = 10_000
 """Most answers that wait for the thread."""
 QUEUED_CHARACTERS = 32_000_000
 """Most characters of their texts."""
-PAUSE = 0.1
+PAUSE = 0.5
 """Seconds in which the thread collects answers, so that it works on many at once."""
 BATCH = 256
 """Most answers that the thread works on at once."""
@@ -240,8 +241,8 @@ class Sampler:
                 rows[number] = replace(rows[number], source=source, output=output)
                 self.recent.keep(sample.id, source, output)
                 characters += len(source or "") + len(output or "")
-        for sample in samples:
-            self._metrics.sampled.labels(sample.version).inc()
+        for version, count in Counter(sample.version for sample in samples).items():
+            self._metrics.sampled.labels(version).inc(count)
         self._samples.add(rows, characters)
 
     def _add_feedback(self, given: Feedback) -> None:

@@ -26,8 +26,16 @@ CONFIG = TransformerConfig(
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"architecture": "gpt", "encoder_layers": 0},
-    {"norm_placement": "post", "norm": "layer", "positions": "learned", "tied_embeddings": False, "activation": "gelu"},
-    {"norm": "layer", "positions": "rotary", "activation": "swiglu"},
+    # The decoder pads inner widths of whole memory pages.
+    {
+        "norm_placement": "post",
+        "norm": "layer",
+        "positions": "learned",
+        "tied_embeddings": False,
+        "activation": "gelu",
+        "intermediate_dim": 1024,
+    },
+    {"norm": "layer", "positions": "rotary", "activation": "swiglu", "intermediate_dim": 512},
     {"architecture": "gpt", "encoder_layers": 0, "norm": "layer", "positions": "rotary", "activation": "silu"},
     {"architecture": "gpt", "encoder_layers": 0, "norm_placement": "post", "positions": "learned"},
 ]

@@ -142,9 +142,13 @@ def test_outputs_longer_than_the_first_caches_are_those_of_the_reference(
     assert not (found.ids[:, :, : 2 * GROWTH] == CONFIG.eos_id).numpy().any()
 
 
-def test_options_built_into_the_graph_equal_options_as_inputs(model: LanguageModel, searches: Searches) -> None:
+@pytest.mark.parametrize("chosen", [{"beam_size": 1}, {"beam_size": 3, "n_best": 2}, {"sampling": True, "seed": 7}])
+def test_options_built_into_the_graph_equal_options_as_inputs(
+    model: LanguageModel, searches: Searches, chosen: dict[str, Any]
+) -> None:
+    # One hypothesis: a gpt's caches begin with its source.
     sources = batch([[5, 6, 7], [8]])
-    options = Search(beam_size=3, n_best=2, min_output_length=GROWTH + 1, max_output_length=GROWTH + 3)
+    options = Search(min_output_length=2 * GROWTH + 1, max_output_length=2 * GROWTH + 3, **chosen)
     decoder = Decoder(model)
     with decoder.unpacked():
         built = search(decoder, tf.constant(sources), options)
@@ -156,7 +160,7 @@ def test_options_built_into_the_graph_equal_options_as_inputs(model: LanguageMod
 class Scripted:
     """A decoder with fixed outputs, for sources that start with 5 and for others."""
 
-    config, kv_heads, size, group = CONFIG, 1, 1, 1
+    config, kv_heads, size, group, can_join = CONFIG, 1, 1, 1, False
     output = Output(np.zeros((1, BLOCK), np.float32), np.zeros(BLOCK, np.float32), reach=SAFE)
 
     def encode(self, source: Any) -> Memory:
@@ -169,7 +173,7 @@ class Scripted:
     def move_caches(self, caches: Any, remaining: Any, growth: Any) -> Any:
         return self.empty_caches(tf.size(remaining), tf.shape(caches[0])[2], tf.shape(caches[0])[1] + growth)
 
-    def step(self, ids: Any, position: Any, caches: Any, room: Any, mask: Any, memory: Memory) -> Any:
+    def step(self, ids: Any, position: Any, caches: Any, room: Any, mask: Any, memory: Memory, before: Any) -> Any:
         """Probability 0.5 each for eos and 7 7, which is better by length; for other sources 8 8 8 8 8 8."""
         half = np.full(BLOCK, -60.0, np.float32)
         half[[CONFIG.eos_id, 7]] = np.log(0.5)
