@@ -336,17 +336,21 @@ class Decoder(tf.Module):
         if self.prompted:
             bias = self.distances.to_source(bias, self._first(memory), order)
         bias = self._grouped(bias, length)
+        # The caches may hold the source.
         apart = not isinstance(memory.cross, tuple) or len(memory.cross) > 0
+
+        def source(number: int) -> tuple[Any, Any, Any]:
+            return memory.cross[2 * number], memory.cross[2 * number + 1], bias
+
         for number, (attention, feed_forward) in enumerate(self.decoder):
             queries, keys_values = self._own(attention.queries_keys_values(rows), length, rotation)
             sides = [own(number, keys_values)]
-            source = (memory.cross[2 * number], memory.cross[2 * number + 1], bias) if apart else None
-            if self.prompted and source:
-                sides.append(source)
+            if self.prompted and apart:
+                sides.append(source(number))
             rows = attention.add(rows, attend(queries, *sides))
             if not self.prompted:
                 cross = self.cross[number]
-                rows = cross.add(rows, attend(self._heads(cross.queries(rows), length), source))
+                rows = cross.add(rows, attend(self._heads(cross.queries(rows), length), source(number)))
             rows = feed_forward(rows)
         return self.last.before(rows)
 

@@ -69,6 +69,8 @@ def write_page(book: Any, folder: Path) -> None:
         # What libraries log when they are imported.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     for output in (output for cell in book.cells for output in cell.get("outputs", ())):
+        if output.output_type == "stream":
+            output.text = output.text.replace("\r\n", "\n")
         if table := output.get("data", {}).get("text/html"):
             table = re.sub(r"(?s)<style scoped>.*?</style>\n?", "", table)
             output.data["text/html"] = re.sub(r' border="1" class="dataframe"| style="[^"]*"', "", table)
