@@ -22,6 +22,7 @@ SHAPE = (
     "attention_bias",
     "feed_forward_bias",
     "tied_embeddings",
+    "pointer",
     "dropout",
     "attention_dropout",
     "activation_dropout",
@@ -129,6 +130,12 @@ class Options(BaseOptions):
     attention_bias: AttentionBias = Field("all", description="Which projections of attention have biases.")
     feed_forward_bias: bool = Field(True, description="Whether the feed-forward blocks have biases.")
     tied_embeddings: bool = Field(True, description="Whether the output layer shares the embedding's weights.")
+    pointer: bool = Field(
+        False,
+        description="Whether an output token is generated or copied from the source (pointer-generator, See et al. "
+        "2017), for tasks whose outputs repeat parts of the input; not of a gpt. label_smoothing applies to the "
+        "generated tokens only.",
+    )
     epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
     minutes: float = Field(
         0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
@@ -255,6 +262,15 @@ class Options(BaseOptions):
             given = [name for name in names if getattr(self, name) != fields[name].default]
             if given and self.fine_tuning != way:
                 raise ValueError(f"{' and '.join(given)} needs fine_tuning {way}, not {self.fine_tuning}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pointer(self) -> "Options":
+        if self.pointer and self.family == "gpt":
+            raise ValueError(
+                f"pointer cannot be set with architecture {self.architecture}, which has no encoder to copy from: set "
+                "architecture to transformer"
+            )
         return self
 
     @model_validator(mode="after")
