@@ -136,7 +136,7 @@ def make_training_model(
     prepare_fine_tuning(model.model, options)
     optimizer = Adam(
         options.learning_rate,
-        beta_2=0.98,
+        beta_2=options.beta_2,
         epsilon=1e-9,
         weight_decay=options.weight_decay or None,
         clip_norm=options.clip_norm,
