@@ -23,8 +23,8 @@ def smoothed_cross_entropy(
     float32, also of bfloat16 states: rounded to bfloat16, a logit of 20 is off by up to 0.06. The products of the
     gradients are in the type of the states.
 
-    A label that may be copied too has the log probability log(p + exp(odds)) instead of log(p), up to that of generating
-    a token; p is its softmax. The smoothing is that of the softmax: copying is not smoothed.
+    A label that may be copied too has log(p + exp(odds)) instead of log(p), p being its softmax; to add is the log
+    probability that a token is generated. The smoothing is that of the softmax: copying is not smoothed.
 
     Args:
         states: `[rows, hidden_dim]`.
