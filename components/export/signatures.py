@@ -14,8 +14,8 @@ PURPOSES = {
     "stream_start": "Encodes texts for streaming; `stream_next` takes its outputs, `cut` and `input_tokens` aside.",
     "stream_next": (
         "Decodes more tokens, greedy or sampled. Its inputs are the outputs of the same names of `stream_start` or of "
-        "the previous call (those of `memory` do not change). The texts equal those of `parameters` with "
-        "beam_size 1; each token costs the same."
+        "the previous call (those whose names begin with `memory` do not change). The texts equal those of "
+        "`parameters` with beam_size 1; each token costs the same."
     ),
 }
 MEANINGS = {

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.components.train import loss
+from seqline.components.train.buckets import Bucket
+from seqline.components.train.memory import count_weights, estimate
 from seqline.components.train.objective import TrainingModel
+from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.pointer import Pointed
@@ -130,6 +133,16 @@ def test_bfloat16_states_give_nearly_the_loss_of_float32(model: Transformer) -> 
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
     assert float(rounded) == pytest.approx(float(exact), rel=0.05)
+
+
+def test_its_weights_and_activations_are_counted_before_they_exist(model: Transformer) -> None:
+    assert model.count_params() == count_weights(CONFIG)
+    buckets = [Bucket(8, 30, 5)]
+    parts = [
+        estimate(config, Options(), buckets, 1, "float32") for config in (CONFIG, CONFIG.with_values(pointer=False))
+    ]
+    # Keys, queries, contexts, and a weight for each pair of positions.
+    assert parts[0]["activations"] - parts[1]["activations"] == 4 * 8 * (30 * 8 + 2 * 5 * 8 + 5 * 30)
 
 
 def test_a_model_without_an_encoder_has_no_pointer() -> None:
