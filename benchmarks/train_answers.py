@@ -26,6 +26,7 @@ from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.evaluation import Sentence, read_sentences
 from seqline.components.evaluate.options import Options as EvaluateOptions
 from seqline.components.evaluate.stage import evaluate
+from seqline.components.export.options import DecodingOptions
 from seqline.components.export.stage import export
 from seqline.components.tokenize.options import Options as TokenizeOptions
 from seqline.components.tokenize.stage import tokenize
@@ -57,6 +58,8 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 """Options of training, or of tokenize, that differ; copy_warmup_steps are a minute's."""
 TOGETHER = ("by_source", "pointer", "rotary", "no_smoothing")
 """The experiment `all`."""
+LONGEST = 40
+"""Tokens of an output, at most: no answer is longer."""
 RARE = 0.02
 """A word that fewer of the questions have is a part of their content, not of their form."""
 
@@ -115,7 +118,7 @@ def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict
         history = json.loads(Checkpoint(checkpoint).history.read_text(encoding="utf-8"))
         columns = ["epoch", "loss", "valid_loss", "valid_accuracy", "valid_exact_match", "seconds"]
         show(name, columns, [[float(entry[column]) for column in columns] for entry in history])
-        export(checkpoint, corpus, model)
+        export(checkpoint, corpus, model, DecodingOptions(max_output_length=LONGEST))
         report = Path(working) / "report.html"
         evaluate(str(model), corpus, evaluation, report, EvaluateOptions().with_values(task=TASK))
         sentences = list(read_sentences(evaluation))
@@ -183,7 +186,8 @@ def score(sentences: Sequence[Sentence], metric: str) -> float:
         sentences: Test sentences with outputs.
         metric: exact_match or token_f1.
     """
-    batch = Batch(*([getattr(one, field) for one in sentences] for field in ("source", "reference", "output")))
+    sources, references = [one.source for one in sentences], [one.reference for one in sentences]
+    batch = Batch(sources, references, [one.output for one in sentences])
     counter = METRICS[metric].counts("en")
     return float(counter.score(counter.count(batch).sum(axis=0)[None])[0])
 

@@ -304,7 +304,7 @@ class Decoder(tf.Module):
         rows = self._run(ids, self._first(memory) + position, own, memory, [position])
         logits = self.output.logits(rows)
         if self.pointer is not None:
-            logits = self.pointer.mixed(logits, rows, memory, hypotheses)
+            logits = self.pointer.mixed(logits, self.output.log_total(logits), rows, memory, hypotheses)
         return logits, tuple(grown)
 
     def _writer(self, cache: Any, position: Any) -> Callable[[Any, Any], Any]:

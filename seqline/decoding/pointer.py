@@ -61,11 +61,12 @@ class Pointer(tf.Module):
         gate = projected[:, width:] + self.gate_context(tf.reshape(context, (-1, width)))
         return tf.reshape(gate, tf.shape(scores)[:2]), scores
 
-    def mixed(self, logits: Any, rows: Any, memory: Any, length: Any) -> Any:
+    def mixed(self, logits: Any, total: Any, rows: Any, memory: Any, length: Any) -> Any:
         """The log probabilities of all tokens, generated or copied.
 
         Args:
             logits: Of the output layer, `[sentences * length, vocabulary]`.
+            total: See `Output.log_total`.
             rows: See `point`.
             memory: See `point`.
             length: See `point`.
@@ -73,7 +74,7 @@ class Pointer(tf.Module):
         gate, scores = self.point(rows, memory, length)
         source = tf.broadcast_to(memory.source[:, None], tf.shape(scores))
         scores, source = (tf.reshape(one, (-1, tf.shape(one)[2])) for one in (scores, source))
-        return mixed(logits, tf.reshape(gate, (-1,)), scores, source)
+        return mixed(logits, total, tf.reshape(gate, (-1,)), scores, source)
 
     def of_target(self, rows: Any, memory: Any, target: Any) -> tuple[Any, Any]:
         """The log probabilities that a token is generated, and that it is copied and is the target's.

@@ -106,11 +106,12 @@ def copyable(config: TransformerConfig, source: Any) -> Any:
     return found
 
 
-def mixed(logits: Any, gate: Any, scores: Any, source: Any) -> Any:
+def mixed(logits: Any, total: Any, gate: Any, scores: Any, source: Any) -> Any:
     """Mixes the probabilities of generated and of copied tokens.
 
     Args:
         logits: Of the output layer, float32 `[rows, vocabulary]`.
+        total: The logarithm of the sum of their exponentials, `[rows, 1]`.
         gate: See `Pointed`, `[rows]`.
         scores: `[rows, source length]`.
         source: `[rows, source length]`.
@@ -118,7 +119,7 @@ def mixed(logits: Any, gate: Any, scores: Any, source: Any) -> Any:
     Returns:
         Log probabilities, float32 `[rows, vocabulary]`.
     """
-    generated = tf.nn.log_softmax(logits) + tf.math.log_sigmoid(gate)[:, None]
+    generated = logits + (tf.math.log_sigmoid(gate)[:, None] - total)
     rows = tf.broadcast_to(tf.range(tf.shape(source)[0])[:, None], tf.shape(source))
     indices = tf.stack([rows, source], axis=-1)
     # All positions of a token get the same sum, so only the few tokens of the source cost a logarithm.

@@ -117,8 +117,9 @@ class Transformer(LanguageModel):
         logits = super().logits(states.states)
         width = tf.shape(states.source)[-1]
         scores, source = (tf.reshape(one, [-1, width]) for one in (states.scores, states.source))
-        found = mixed(tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(states.gate, [-1]), scores, source)
-        return tf.reshape(found, tf.shape(logits))
+        flat, gate = tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(states.gate, [-1])
+        total = tf.reduce_logsumexp(flat, axis=-1, keepdims=True)
+        return tf.reshape(mixed(flat, total, gate, scores, source), tf.shape(logits))
 
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
         """See `LanguageModel`."""

@@ -1,5 +1,6 @@
 """Decoding of a pointer-generator compared with the trained model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from seqline.decoding.search_options import Search
 from seqline.decoding.streaming import begin, proceed
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.transformer import Transformer
-from tests.seqline.decoding.reference import beam_search, sample
+from tests.seqline.decoding.reference import NextLogits, beam_search, model_logits, sample
 
 # The decoder's first step attends to one position.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
@@ -48,6 +49,21 @@ def made(**choices: Any) -> Transformer:
 @pytest.fixture(scope="module", params=CHOICES, ids=["plain", "grouped", "post"])
 def model(request: pytest.FixtureRequest) -> Transformer:
     return made(**request.param)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Transformer:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def decoder(plain: Transformer) -> Decoder:
+    return Decoder(plain)
+
+
+@pytest.fixture(scope="module")
+def logits_of(plain: Transformer) -> Callable[[list[int]], NextLogits]:
+    return model_logits(plain)
 
 
 def test_steps_give_the_trained_models_log_probabilities(model: Transformer) -> None:
@@ -86,18 +102,15 @@ def test_scores_are_the_trained_models_log_probabilities(model: Transformer) -> 
     ],
     ids=["beam", "greedy", "sampling"],
 )
-def test_searches_find_what_the_reference_finds(chosen: dict[str, Any]) -> None:
-    model = made()
-    decoder, options = Decoder(model), Search(max_output_length=GROWTH + 2, **chosen)
+def test_searches_find_what_the_reference_finds(
+    chosen: dict[str, Any], decoder: Decoder, logits_of: Callable[[list[int]], NextLogits]
+) -> None:
+    options = Search(max_output_length=GROWTH + 2, **chosen)
     with decoder.unpacked():
         found = search(decoder, BATCH, options)
     reference = sample if options.sampling else beam_search
     for row, source in enumerate(SOURCES):
-
-        def next_logits(prefixes: np.ndarray, source: list[int] = source) -> np.ndarray:
-            return model((np.array([source] * len(prefixes), np.int32), prefixes))[:, -1].numpy()
-
-        for number, (ids, score) in enumerate(reference(next_logits, options, 2, 3)):
+        for number, (ids, score) in enumerate(reference(logits_of(source), options, 2, 3)):
             assert [token for token in found.ids[row, number].numpy().tolist() if token not in (0, 3)] == [
                 token for token in ids if token not in (0, 3)
             ]
@@ -119,20 +132,17 @@ def test_a_stream_in_pieces_is_greedy_search_and_emits_nothing_without_text() ->
     assert not np.isin(outputs, [0, 1, 2]).any()
 
 
-def test_no_sentences_have_no_outputs() -> None:
-    decoder = Decoder(made())
+def test_no_sentences_have_no_outputs(decoder: Decoder) -> None:
     with decoder.unpacked():
         found = search(decoder, tf.zeros((0, 4), tf.int32), Search(max_output_length=3))
     assert found.ids.shape == (0, 1, 3)
 
 
 @pytest.mark.parametrize("weights", ["bfloat16", "int8"])
-def test_smaller_weights_give_nearly_the_same_scores(weights: str) -> None:
-    model, target = made(), tf.constant([[5, 6, 3], [8, 9, 3]])
+def test_smaller_weights_give_nearly_the_same_scores(weights: str, plain: Transformer, decoder: Decoder) -> None:
     found = []
-    for kind in ("float32", weights):
-        decoder = Decoder(model, kind)
-        with decoder.unpacked():
-            found.append(log_probabilities(decoder, BATCH, target)[0])
+    for one in (decoder, Decoder(plain, weights)):
+        with one.unpacked():
+            found.append(log_probabilities(one, BATCH, tf.constant([[5, 6, 3], [8, 9, 3]]))[0])
     np.testing.assert_allclose(*found, atol=0.3)
     assert np.abs(found[0] - found[1]).max() > 0
