@@ -32,9 +32,8 @@ CONFIG = TransformerConfig(
 SOURCES = [[5, 6, 5, 9, 1, 3], [7, 8, 3]]
 BATCH = tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0)
 CHOICES: list[dict[str, Any]] = [
-    {},
-    {"suppressed_ids": [0, 1, 2], "norm": "layer", "num_kv_heads": 1},
-    {"norm_placement": "post", "suppressed_ids": [0, 1, 2], "tied_embeddings": False, "positions": "rotary"},
+    {"norm": "layer"},
+    {"norm_placement": "post", "num_kv_heads": 1, "tied_embeddings": False, "suppressed_ids": [0, 1, 2]},
 ]
 
 
@@ -46,7 +45,7 @@ def made(**choices: Any) -> Transformer:
     return model
 
 
-@pytest.fixture(scope="module", params=CHOICES, ids=["plain", "grouped", "post"])
+@pytest.fixture(scope="module", params=CHOICES, ids=["pre", "post"])
 def model(request: pytest.FixtureRequest) -> Transformer:
     return made(**request.param)
 
