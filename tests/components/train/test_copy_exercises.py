@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -5,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqline.artifacts.corpus import Corpus
 from seqline.components.train.batches import Batches
 from seqline.components.train.copy_exercises import LONGEST, CopyExercises
 from seqline.components.train.options import Options
 from seqline.components.train.pairs import HeldPairs
+from seqline.components.train.plan import make_plan
+from seqline.components.train.records import read_data
 from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 from tests.examples import examples
@@ -90,3 +94,12 @@ def test_what_cannot_copy_is_refused_by_name(options: dict[str, Any], message: s
     with pytest.raises(UserError) as error:
         Options(**options)
     assert message in str(error.value)
+
+
+def test_training_has_exercises_and_validation_none(corpus: Path) -> None:
+    options = Options(preset="demo", copy_warmup_steps=3, gradient_accumulation_steps=2)
+    plan = make_plan(options, read_data(Corpus(corpus)), 1)
+    assert isinstance(plan.train, Batches)
+    assert isinstance(plan.valid, Batches)
+    assert plan.train.exercises == CopyExercises(plan.config, 6)
+    assert plan.valid.exercises is None
