@@ -192,11 +192,11 @@ class Program(tf.Module):
         source, cut = self._read(text, chats.get("rendered", False))
         with self.decoder.unpacked():
             stream = begin(self.decoder, source, self.decoding.max_output_length)
-        return {**stream._asdict(), "cut": cut, "input_tokens": self.counted(source)}
+        return {**stream.tensors(), "cut": cut, "input_tokens": self.counted(source)}
 
     def proceed(self, pieces: Any, **inputs: Any) -> dict[str, Any]:
         """`stream_next`: decodes more tokens; clients know their number as `pieces`."""
-        stream = Stream(**{name: inputs.pop(name) for name in Stream._fields})
+        stream = Stream(**{name: inputs.pop(name) for name in Stream._fields if name in inputs})
         with self.decoder.unpacked():
             stream = proceed(self.decoder, stream, pieces, self.decoding.max_output_length, self._search(inputs))
         state = {name: getattr(stream, name) for name in ("caches", "ids", "log_probability", "done")}
@@ -224,7 +224,7 @@ class Program(tf.Module):
 
         chats = {"rendered": tf.TensorSpec((), tf.bool)} if self.takes_chats else {}
         started = traced(self.start, text=TEXTS, **chats)
-        state = {name: started.structured_outputs[name] for name in Stream._fields}
+        state = {name: spec for name, spec in started.structured_outputs.items() if name in Stream._fields}
         # It grows with each call.
         state["ids"] = IDS
         return {

@@ -14,8 +14,8 @@ PURPOSES = {
     "stream_start": "Encodes texts for streaming; `stream_next` takes its outputs, `cut` and `input_tokens` aside.",
     "stream_next": (
         "Decodes more tokens, greedy or sampled. Its inputs are the outputs of the same names of `stream_start` or of "
-        "the previous call (`memory` and `memory_bias` do not change). The texts equal those of `parameters` with "
-        "beam_size 1; each token costs the same."
+        "the previous call (those whose names begin with `memory` do not change). The texts equal those of "
+        "`parameters` with beam_size 1; each token costs the same."
     ),
 }
 MEANINGS = {
@@ -48,6 +48,7 @@ MEANINGS = {
     "pieces": "largest number of tokens to decode in this call",
     "memory": "keys and values of the source that the decoder attends to",
     "memory_bias": "mask of the padding in `memory`",
+    "memory_ids": "tokens of the source, which the model can copy",
     "caches": "keys and values of the tokens so far",
     "done": "whether the output has ended",
 }

@@ -49,6 +49,9 @@ class Options(PairOptions):
         le=1,
         description="Share of all characters that get tokens of their own; the rest is encoded as bytes.",
     )
+    split_digits: bool = Field(
+        True, description="Whether every digit is a token of its own, in the tokenizer that is trained."
+    )
     tokenizer_sample: int = Field(
         1_000_000, ge=1, description="Number of training pairs that the tokenizer is trained on, at most."
     )

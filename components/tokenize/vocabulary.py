@@ -37,7 +37,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
 
     Args:
         texts: Cleaned texts of both sides, in a fixed order: the same texts give the same bytes.
-        options: model_type, vocabulary_size and character_coverage are used.
+        options: model_type, vocabulary_size, character_coverage and split_digits are used.
 
     Returns:
         The serialized SentencePiece model.
@@ -58,7 +58,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
                 hard_vocab_limit=False,
                 character_coverage=options.character_coverage,
                 byte_fallback=True,
-                split_digits=True,
+                split_digits=options.split_digits,
                 normalization_rule_tsv=str(rules),
                 max_sentence_length=_LONGEST_BYTES,
                 num_threads=_THREADS,

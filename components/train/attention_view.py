@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from seqline.atomic import atomic_write
 from seqline.components.train.detokenizer import Detokenizer
@@ -18,6 +19,7 @@ from seqline.html_report.page import render
 from seqline.modeling.attention import MultiHeadAttention
 from seqline.modeling.gpt import Gpt
 from seqline.modeling.language_model import LanguageModel
+from seqline.modeling.pointer import Pointed
 
 SENTENCES, LONGEST, CELL = 3, 24, 16
 
@@ -91,7 +93,7 @@ def maps(model: LanguageModel, pair: Pair, detokenizer: Detokenizer) -> list[Map
     ids = ids[:, : starts[0] + 1 + len(right)]
     layers = [layer.self_attention if prompt_only else layer.cross_attention for layer in model.decoder]
     with _recorded(layers) as seen:
-        model.continuation(source)(ids)
+        states = model.continuation(source)(ids)
     # A row is named after the predicted token; the position before it attends.
     down = [*detokenizer.tokens(right.tolist()), "⏎"]
     across = detokenizer.tokens(ids[0].tolist()) if prompt_only else [*detokenizer.tokens(left.tolist()), "⏎"]
@@ -100,6 +102,9 @@ def maps(model: LanguageModel, pair: Pair, detokenizer: Detokenizer) -> list[Map
     found = [("last layer, mean of the heads", heads[last].mean(axis=0))]
     found += [(f"last layer, head {number + 1}", heads[last][number]) for number in range(config.num_heads)]
     found += [(f"layer {number + 1}, mean of the heads", heads[number].mean(axis=0)) for number in range(last)]
+    if isinstance(states, Pointed):
+        copied = np.exp(states.scores[0]) * tf.sigmoid(-states.gate[0])[:, None].numpy()
+        found.insert(0, ("probability to be copied", copied[:, : len(across)]))
     return [Map(title, weights, across, down) for title, weights in found]
 
 

@@ -1,11 +1,13 @@
 """Batches of static shape and about equal token count, in an order that depends on the seed and the epoch only."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from seqline.components.train.buckets import Bucket, assign, choose_buckets, count_batches, overflow_buckets
+from seqline.components.train.copy_exercises import CopyExercises
 from seqline.components.train.epochs import EpochBatches
 from seqline.components.train.flops import training_flops
 from seqline.components.train.lengths import Lengths
@@ -34,6 +36,7 @@ class Batches(EpochBatches[Planned]):
         buckets: Number of shapes, at most.
         replicas: Devices that share a batch; its rows are a multiple of them, and of eight where there is room.
         by_source: Whether only the source's length decides a pair's bucket; all buckets hold the longest target.
+        exercises: Replace pairs in the first batches of the training; None for none.
     """
 
     signature = ((IDS, IDS), IDS)
@@ -46,8 +49,9 @@ class Batches(EpochBatches[Planned]):
         buckets: int = 16,
         replicas: int = 1,
         by_source: bool = False,
+        exercises: CopyExercises | None = None,
     ) -> None:
-        self.pairs, self.config, self.replicas = pairs, config, replicas
+        self.pairs, self.config, self.replicas, self.exercises = pairs, config, replicas, exercises
         table = pairs.table
         self.tokens = table.target_tokens + table.pairs
         self._target = int(table.target.max()) if by_source else None
@@ -124,6 +128,12 @@ class Batches(EpochBatches[Planned]):
         _place(expected, real, right, right_lengths)
         expected[real, right_lengths] = config.eos_id
         return (source, entered), expected
+
+    def changed(self, arrays: Any, seed: int, batch: int, replica: int) -> Any:
+        """See `EpochBatches`: with exercises, some pairs are replaced."""
+        if self.exercises is None:
+            return arrays
+        return self.exercises.put(arrays, seed, batch, replica, self.replicas)
 
     def _sides(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tokens that decide a pair's bucket, ends included."""

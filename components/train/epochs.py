@@ -166,24 +166,41 @@ class EpochBatches(ABC, Generic[Plan]):
             if end > skip:
                 window = self.pairs.window(number)
                 plans = self.plan(window.lengths, np.random.default_rng((seed, epoch, number)))
-                yield from self.of_window(window, plans[max(0, skip - start) :], replicas)
+                first = max(start, skip)
+                yield from self.of_window(window, plans[first - start :], replicas, (seed, epoch, first))
             start = end
 
-    def of_window(self, window: Window, plans: list[Plan], replicas: Sequence[int]) -> Iterator[Any]:
+    def of_window(
+        self, window: Window, plans: list[Plan], replicas: Sequence[int], place: tuple[int, int, int]
+    ) -> Iterator[Any]:
         """Reads the pairs of batches and makes their arrays.
 
         Args:
             window: The window.
             plans: Its batches.
             replicas: The replicas whose parts are yielded.
+            place: The seed, the epoch and the number of the first of the batches in it.
         """
-        parts = [self.part(plan, replica) for plan in plans for replica in replicas]
+        parts = [(*self.part(plan, replica), replica) for plan in plans for replica in replicas]
         wanted = np.zeros(len(window.lengths), bool)
-        for _, rows in parts:
+        for _, rows, _ in parts:
             wanted[rows] = True
         tokens = window.read(np.flatnonzero(wanted))
-        for plan, _ in parts:
-            yield self.fill(plan, tokens)
+        seed, epoch, first = place
+        for number, (plan, _, replica) in enumerate(parts):
+            batch = epoch * len(self) + first + number // len(replicas)
+            yield self.changed(self.fill(plan, tokens), seed, batch, replica)
+
+    def changed(self, arrays: Any, seed: int, batch: int, replica: int) -> Any:
+        """Changes a part of a batch before training; not at all by default.
+
+        Args:
+            arrays: What `fill` made.
+            seed: Seed of the training.
+            batch: Number of the batch, from the start of the training.
+            replica: Number of the replica whose part it is.
+        """
+        return arrays
 
 
 def window_order(seed: int, epoch: int, windows: int) -> np.ndarray:

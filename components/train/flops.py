@@ -51,7 +51,10 @@ def training_flops(
         passes = 3.0 if way == "full" else 2 + 3 * count_trained(config, options) / matrices
         work = encoder * (passes * reading + 3 * mixing) + decoder * (passes * writing + 3 * looking)
     # A gpt's loss needs logits only where a target token is predicted.
-    return 2 * (work + (3 if way == "full" else 2) * target_tokens * dim * config.vocabulary_size)
+    output = target_tokens * dim * config.vocabulary_size
+    if config.pointer:
+        output += (source_tokens + target_tokens) * dim * keys + target_tokens * (2 * keys * source + dim + keys)
+    return 2 * (work + (3 if way == "full" else 2) * output)
 
 
 def matmul_peak(dtype: str = "float32", size: int = 2048, seconds: float = 0.5) -> float:

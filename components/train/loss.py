@@ -8,7 +8,13 @@ CHUNK_BYTES = 16 << 20
 
 
 def smoothed_cross_entropy(
-    states: Any, kernel: Any, labels: Any, weights: Any, smoothing: float, train_kernel: bool = True
+    states: Any,
+    kernel: Any,
+    labels: Any,
+    weights: Any,
+    smoothing: float,
+    train_kernel: bool = True,
+    odds: Any = None,
 ) -> Any:
     """The weighted sum of the label-smoothed cross-entropies (Szegedy et al. 2016) of `states @ kernel.T`.
 
@@ -17,6 +23,9 @@ def smoothed_cross_entropy(
     float32, also of bfloat16 states: rounded to bfloat16, a logit of 20 is off by up to 0.06. The products of the
     gradients are in the type of the states.
 
+    A label that may be copied too has log(p + exp(odds)) instead of log(p), p being its softmax; to add is the log
+    probability that a token is generated. The smoothing is that of the softmax: copying is not smoothed.
+
     Args:
         states: `[rows, hidden_dim]`.
         kernel: `[vocabulary, hidden_dim]`.
@@ -24,58 +33,80 @@ def smoothed_cross_entropy(
         weights: float32 `[rows]`; 0 for padding.
         smoothing: Share of the probability spread over the whole vocabulary.
         train_kernel: Whether the kernel has a gradient, whose product is a third of the work.
+        odds: See `seqline.modeling.pointer.Pointed.odds`, float32 `[rows]`; None if nothing is copied.
 
     Returns:
         float32 scalar.
     """
 
     @tf.custom_gradient
-    def function(states: Any, kernel: Any) -> tuple[Any, Any]:
-        total, on_states, on_kernel = _partition(states, kernel, weights, train_kernel)
+    def function(states: Any, kernel: Any, *odds: Any) -> tuple[Any, Any]:
+        wide = tf.cast(states, tf.float32)
+        label_rows = tf.cast(tf.gather(kernel, labels), tf.float32)
+        # The logit above which the label is rather generated than copied, if all logits together are below it.
+        even = tf.reduce_sum(wide * label_rows, axis=1) - odds[0] if odds else None
+        totals, on_states, on_kernel = _partition(states, kernel, weights, train_kernel, even, smoothing)
+        total = tf.reduce_sum(totals * weights)
+        share = tf.ones_like(totals) if even is None else tf.sigmoid(even - totals)
         # The mean of the kernel's rows under the smoothed label, times the weight.
         mean = tf.reduce_mean(tf.cast(kernel, tf.float32), axis=0)
-        expected = (1 - smoothing) * tf.cast(tf.gather(kernel, labels), tf.float32) + smoothing * mean
-        expected *= weights[:, None]
-        total -= tf.reduce_sum(tf.cast(states, tf.float32) * expected)
+        total -= tf.reduce_sum(wide * ((1 - smoothing) * label_rows + smoothing * mean) * weights[:, None])
+        if even is not None:
+            total -= (1 - smoothing) * tf.reduce_sum(tf.math.softplus(totals - even) * weights)
+        own = ((1 - smoothing) * share * weights)[:, None]
 
-        def gradient(upstream: Any) -> tuple[Any, Any]:
+        def gradient(upstream: Any) -> tuple[Any, ...]:
+            expected = own * label_rows + smoothing * mean * weights[:, None]
             for_states = tf.cast(upstream * (tf.cast(on_states, tf.float32) - expected), states.dtype)
+            for_odds = [upstream * (own[:, 0] - (1 - smoothing) * weights)] if odds else []
             if not train_kernel:
-                return for_states, tf.zeros_like(kernel)
-            weighted = tf.cast(states, tf.float32) * weights[:, None]
+                return for_states, tf.zeros_like(kernel), *for_odds
             vocabulary_size = kernel.shape[0]
-            chosen = tf.math.unsorted_segment_sum((1 - smoothing) * weighted, labels, vocabulary_size)
-            spread = tf.reduce_sum(weighted, axis=0) * (smoothing / vocabulary_size)
-            return for_states, tf.cast(upstream * (on_kernel - chosen - spread), kernel.dtype)
+            chosen = tf.math.unsorted_segment_sum(own * wide, labels, vocabulary_size)
+            spread = tf.reduce_sum(wide * weights[:, None], axis=0) * (smoothing / vocabulary_size)
+            return for_states, tf.cast(upstream * (on_kernel - chosen - spread), kernel.dtype), *for_odds
 
         return total, gradient
 
-    return function(states, kernel)
+    return function(states, kernel) if odds is None else function(states, kernel, odds)
 
 
-def _partition(states: Any, kernel: Any, weights: Any, train_kernel: bool) -> tuple[Any, Any, Any]:
-    """The weighted sum of `logsumexp(states @ kernel.T)` over the rows, and its gradients."""
+def _partition(
+    states: Any, kernel: Any, weights: Any, train_kernel: bool, even: Any, smoothing: float
+) -> tuple[Any, Any, Any]:
+    """`logsumexp(states @ kernel.T)` of each row, and the gradients of the weighted sum.
+
+    Where labels may be copied, a row's gradients are weighted by the share of its label that is generated, and by the
+    smoothing.
+    """
     rows, dim = tf.shape(states)[0], kernel.shape[1]
     max_size = max(1, CHUNK_BYTES // (4 * kernel.shape[0]))
     chunks = tf.maximum(1, (rows + max_size - 1) // max_size)
     size = (rows + chunks - 1) // chunks
     padding = chunks * size - rows
     padded = tf.reshape(tf.pad(states, [[0, padding], [0, 0]]), [chunks, size, dim])
-    padded_weights = tf.reshape(tf.pad(weights, [[0, padding]]), [chunks, size, 1])
+
+    def in_chunks(values: Any) -> Any:
+        return tf.reshape(tf.pad(values, [[0, padding]]), [chunks, size, 1])
+
+    padded_weights, padded_even = in_chunks(weights), None if even is None else in_chunks(even)
     wide = tf.cast(kernel, tf.float32)
 
-    def step(number: Any, total: Any, on_states: Any, on_kernel: Any) -> tuple[Any, ...]:
+    def step(number: Any, totals: Any, on_states: Any, on_kernel: Any) -> tuple[Any, ...]:
         chunk, weight = padded[number], padded_weights[number]
         logits = tf.matmul(tf.cast(chunk, tf.float32), wide, transpose_b=True)
         highest = tf.reduce_max(logits, axis=1, keepdims=True)
         exponents = tf.exp(logits - highest)
         sums = tf.reduce_sum(exponents, axis=1, keepdims=True)
+        total = tf.math.log(sums) + highest
+        if padded_even is not None:
+            weight *= smoothing + (1 - smoothing) * tf.sigmoid(padded_even[number] - total)
         # Dividing on the narrow side of both products is cheaper than dividing the exponents.
         share = tf.cast(weight / sums, chunk.dtype)
         exponents = tf.cast(exponents, chunk.dtype)
         return (
             number + 1,
-            total + tf.reduce_sum((tf.math.log(sums) + highest) * weight),
+            totals.write(number, total[:, 0]),
             on_states.write(number, tf.matmul(exponents, kernel) * share),
             # Transposing the narrow side is cheaper than transposing the exponents.
             on_kernel
@@ -83,16 +114,17 @@ def _partition(states: Any, kernel: Any, weights: Any, train_kernel: bool) -> tu
             else on_kernel + tf.cast(tf.matmul(chunk * share, exponents, transpose_a=True), tf.float32),
         )
 
-    _, total, on_states, on_kernel = tf.while_loop(
+    _, totals, on_states, on_kernel = tf.while_loop(
         lambda number, *_: number < chunks,
         step,
         (
             tf.constant(0),
-            tf.constant(0.0),
+            tf.TensorArray(tf.float32, chunks),
             tf.TensorArray(states.dtype, chunks),
             tf.zeros((dim, kernel.shape[0]) if train_kernel else ()),
         ),
         parallel_iterations=1,
         maximum_iterations=chunks,
     )
-    return total, tf.reshape(on_states.stack(), [-1, dim])[:rows], tf.transpose(on_kernel)
+    found = tf.reshape(totals.stack(), [-1])[:rows]
+    return found, tf.reshape(on_states.stack(), [-1, dim])[:rows], tf.transpose(on_kernel)

@@ -28,6 +28,9 @@ def count_weights(config: TransformerConfig) -> int:
     found = config.vocabulary_size * dim * (1 if config.tied_embeddings else 2)
     found += config.vocabulary_size if config.logit_bias else 0
     found += config.max_length * dim if config.positions == "learned" else 0
+    # Of the pointer: queries and keys, and the gate.
+    keys = config.kv_heads * config.head_size
+    found += 2 * dim * keys + dim + keys + 1 if config.pointer else 0
     for layers, cross in ((config.encoder_layers, False), (config.decoder_layers, config.architecture != "gpt")):
         if layers:
             found += final + layers * _layer(config, cross)
@@ -202,8 +205,11 @@ def _activations(config: TransformerConfig, options: Options, bucket: Bucket, re
     stacks = [(config.encoder_layers, source, bucket.source), (config.decoder_layers, target, bucket.target)]
     if options.fine_tuning == "last":
         stacks = [(options.last_layers, target, bucket.target)]
+    # Of the pointer: keys, queries and context, and the weights, all in float32.
+    pointer = bucket.source * keys + bucket.target * (2 * keys + bucket.source)
+    pointer = rows * pointer * FLOAT if config.pointer else 0
     if options.gradient_checkpointing:
         # The input of each layer, and all of one.
         inputs = sum(layers * rows * length * config.hidden_dim * size for layers, _, length in stacks)
-        return inputs + max(one for layers, one, _ in stacks if layers)
-    return sum(layers * one for layers, one, _ in stacks)
+        return pointer + inputs + max(one for layers, one, _ in stacks if layers)
+    return pointer + sum(layers * one for layers, one, _ in stacks)

@@ -14,10 +14,14 @@ from seqline.components.train.options import Options
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
+from seqline.modeling.pointer import Pointed
 
 
 class TrainingModel(keras.Model):
     """A model with its training objective: label-smoothed cross-entropy per target token.
+
+    Of a pointer-generator it is that of the mixture of generated and copied tokens, whose smoothing is that of the
+    generated ones.
 
     Args:
         model: The model to train.
@@ -49,7 +53,7 @@ class TrainingModel(keras.Model):
         Args:
             x: Not used.
             y: Expected tokens, int32 `[batch, length]`, padded.
-            y_pred: Hidden states, `[batch, length, hidden_dim]`.
+            y_pred: Hidden states, `[batch, length, hidden_dim]`, or with a pointer `Pointed`.
             sample_weight: Not used.
             training: Whether to smooth the labels; otherwise the metrics are updated.
 
@@ -58,11 +62,13 @@ class TrainingModel(keras.Model):
         """
         config = self.model.config
         labels = tf.reshape(y, [-1])
-        states = tf.reshape(y_pred, [-1, config.hidden_dim])
+        states = tf.nest.map_structure(_flat, y_pred)
         predicted = tf.not_equal(labels, config.padding)
         if not self.jit_compile:
             # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
-            labels, states, predicted = (tf.boolean_mask(tensor, predicted) for tensor in (labels, states, predicted))
+            labels, states, predicted = tf.nest.map_structure(
+                lambda tensor: tf.boolean_mask(tensor, predicted), (labels, states, predicted)
+            )
         real = tf.cast(predicted, tf.float32)
         labels = tf.maximum(labels, 0)
         count = tf.reduce_sum(real)
@@ -71,8 +77,7 @@ class TrainingModel(keras.Model):
             optimizer = getattr(self, "optimizer", None)  # a model that is not compiled has none
             if isinstance(optimizer, Adam):
                 optimizer.weigh_batch(count)
-            factors = self.model.output_factors(states)
-            loss = smoothed_cross_entropy(*factors, labels, real, self.label_smoothing, self._trains_output())
+            loss = self._loss(states, labels, real)
             # Replicas hold different numbers of tokens; their gradients are summed.
             return loss / tf.maximum(_over_replicas(count), 1.0)
         logits = self.model.logits(states)
@@ -82,6 +87,16 @@ class TrainingModel(keras.Model):
         self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
         self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
         return likelihood / tf.maximum(count, 1.0)
+
+    def _loss(self, states: Any, labels: Any, real: Any) -> Any:
+        """The sum of the losses of rows."""
+        smoothing, trains_output = self.label_smoothing, self._trains_output()
+        if not isinstance(states, Pointed):
+            factors = self.model.output_factors(states)
+            return smoothed_cross_entropy(*factors, labels, real, smoothing, trains_output)
+        factors = self.model.output_factors(states.states)
+        loss = smoothed_cross_entropy(*factors, labels, real, smoothing, trains_output, states.odds(labels))
+        return loss - (1 - smoothing) * tf.reduce_sum(tf.math.log_sigmoid(states.gate) * real)
 
     def _trains_output(self) -> bool:
         return any(
@@ -121,7 +136,7 @@ def make_training_model(
     prepare_fine_tuning(model.model, options)
     optimizer = Adam(
         options.learning_rate,
-        beta_2=0.98,
+        beta_2=options.beta_2,
         epsilon=1e-9,
         weight_decay=options.weight_decay or None,
         clip_norm=options.clip_norm,
@@ -135,6 +150,11 @@ def make_training_model(
     model.compile(optimizer=optimizer, jit_compile=compiled)
     optimizer.build(model.trainable_variables)
     return model
+
+
+def _flat(tensor: Any) -> Any:
+    """`[batch, length, ...]` to `[batch * length, ...]`."""
+    return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], axis=0))
 
 
 def _over_replicas(value: Any) -> Any:

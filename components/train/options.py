@@ -22,6 +22,7 @@ SHAPE = (
     "attention_bias",
     "feed_forward_bias",
     "tied_embeddings",
+    "pointer",
     "dropout",
     "attention_dropout",
     "activation_dropout",
@@ -129,6 +130,12 @@ class Options(BaseOptions):
     attention_bias: AttentionBias = Field("all", description="Which projections of attention have biases.")
     feed_forward_bias: bool = Field(True, description="Whether the feed-forward blocks have biases.")
     tied_embeddings: bool = Field(True, description="Whether the output layer shares the embedding's weights.")
+    pointer: bool = Field(
+        False,
+        description="Whether an output token is generated or copied from the source (pointer-generator, See et al. "
+        "2017), for tasks whose outputs repeat parts of the input; not of a gpt. label_smoothing applies to the "
+        "generated tokens only.",
+    )
     epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
     minutes: float = Field(
         0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
@@ -157,6 +164,13 @@ class Options(BaseOptions):
         description="Lengths that decide which pairs share a batch: those of both sides, or of the source alone, which "
         "mixes long and short targets, such as kinds of answers, and pads more. A gpt packs all lengths.",
     )
+    copy_warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="Updates at the start of training in which half of the pairs are replaced by exercises in copying: "
+        "a span of the source, marked in it, is the target. For random weights of architecture transformer, and "
+        "outputs that repeat parts of the input.",
+    )
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Batches whose gradients are averaged, by target token, before the weights are updated."
     )
@@ -177,6 +191,12 @@ class Options(BaseOptions):
         ge=0,
         description="Updates over which the learning rate rises linearly; at most a tenth of all are used.",
         json_schema_extra=tunable(min=100, max=2000, scale="log"),
+    )
+    beta_2: float = Field(
+        0.98,
+        ge=0,
+        lt=1,
+        description="Decay of Adam's average of squared gradients: nearer to 1 for updates of few tokens.",
     )
     weight_decay: float = Field(
         0.0, ge=0, description="Decoupled weight decay, multiplied by the learning rate (AdamW); 0 for Adam."
@@ -255,6 +275,18 @@ class Options(BaseOptions):
             given = [name for name in names if getattr(self, name) != fields[name].default]
             if given and self.fine_tuning != way:
                 raise ValueError(f"{' and '.join(given)} needs fine_tuning {way}, not {self.fine_tuning}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pointer(self) -> "Options":
+        for name in ("pointer", "copy_warmup_steps"):
+            if getattr(self, name) and self.family == "gpt":
+                raise ValueError(
+                    f"{name} cannot be set with architecture {self.architecture}, which has no encoder to copy from: "
+                    "set architecture to transformer"
+                )
+        if self.copy_warmup_steps and self.pretrained:
+            raise ValueError("copy_warmup_steps is for random weights: pretrained ones have learned to copy")
         return self
 
     @model_validator(mode="after")

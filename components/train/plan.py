@@ -9,6 +9,7 @@ from typing import Any
 from seqline.artifacts.corpus import Manifest
 from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
+from seqline.components.train.copy_exercises import CopyExercises
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.pairs import HeldPairs, Pairs
@@ -126,14 +127,18 @@ def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: P
         tokens = needed(pretrained.config.architecture, data.lengths)
         config = pretrained_config(options, pretrained, tokens, tokenizer)
 
-    def batches(pairs: Pairs) -> Batches | Packs:
+    exercises = None
+    if options.copy_warmup_steps:
+        exercises = CopyExercises(config, options.copy_warmup_steps * options.gradient_accumulation_steps)
+
+    def batches(pairs: Pairs, exercises: CopyExercises | None = None) -> Batches | Packs:
         if config.architecture == "gpt":
             return Packs(pairs, config, options.batch_tokens, replicas=replicas)
         by_source = options.bucket_by == "source"
-        return Batches(pairs, config, options.batch_tokens, replicas=replicas, by_source=by_source)
+        return Batches(pairs, config, options.batch_tokens, replicas=replicas, by_source=by_source, exercises=exercises)
 
     pairs = data.train.in_windows(SAMPLED_PAIRS) if options.subword_sampling else data.train
-    train, valid = batches(pairs), batches(HeldPairs(data.valid))
+    train, valid = batches(pairs, exercises), batches(HeldPairs(data.valid))
     return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
 
 

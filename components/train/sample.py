@@ -205,7 +205,7 @@ def greedy(model: LanguageModel, source: Any, ids: Any, starts: Any) -> Any:
 
     def step(number: Any, ids: Any, done: Any) -> tuple[Any, Any, Any]:
         positions = starts + number
-        states = tf.gather(states_of(ids), positions, batch_dims=1)
+        states = tf.nest.map_structure(lambda one: tf.gather(one, positions, batch_dims=1), states_of(ids))
         found = tf.argmax(model.logits(states) + suppressed, axis=-1, output_type=tf.int32)
         for end in config.other_eos_ids:
             found = tf.where(tf.equal(found, end), config.eos_id, found)

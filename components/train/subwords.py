@@ -141,4 +141,5 @@ class SampledBatches:
                 self.ends.append(start + len(plans))
             self._filled += planned.filled(window.lengths)
             self._area += planned.area(plans)
-            yield from planned.of_window(window, plans[max(0, skip - start) :], replicas)
+            first = max(start, skip)
+            yield from planned.of_window(window, plans[first - start :], replicas, (seed, epoch, first))

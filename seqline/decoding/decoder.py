@@ -19,6 +19,7 @@ from seqline.decoding.layers import (
     put,
 )
 from seqline.decoding.output import Output
+from seqline.decoding.pointer import Pointer
 from seqline.decoding.weights import Weight
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
@@ -34,13 +35,16 @@ class Memory(NamedTuple):
     """Keys and values of the source that the decoder attends to: the encoder's output, or a gpt's own source.
 
     Attributes:
-        cross: Keys and values by layer, `[2 * layers, sentences, kv_heads, source length, size]`; or as many tensors.
+        cross: Keys and values by layer, `[parts, sentences, kv_heads, source length, size]`; or as many tensors.
             None of them where a gpt's caches begin with its source, see `Decoder.source_caches`.
         bias: `[sentences, 1, 1, source length]`: 0, or very negative at padding.
+        source: Of a pointer, whose keys are the last part of `cross`: int32 `[sentences, source length]`, the tokens
+            that may be copied, padded.
     """
 
     cross: Any
     bias: tf.Tensor
+    source: Any = ()
 
 
 class Decoder(tf.Module):
@@ -88,10 +92,15 @@ class Decoder(tf.Module):
         self.decoder = self._stack(model.decoder, weights)
         self.cross = [] if self.prompted else [CrossAttention(config, layer, weights) for layer in model.decoder]
         self.last = Normalization(config, model.decoder_norm)
+        self.pointer: Pointer | None = None
         if not self.prompted:
             self.source_distances = Distances(config, model.encoder_relative, longest, both=True)
             self.encoded = Normalization(config, model.encoder_norm)
-            self.keys_values = CrossAttention.keys_values(model.decoder, self.encoded, weights)
+            more = []
+            if config.pointer:
+                self.pointer = Pointer(config, model.pointer, self.last, weights)
+                more.append(np.array(model.pointer.keys.kernel))
+            self.keys_values = CrossAttention.keys_values(model.decoder, self.encoded, weights, more)
         kernel = np.array(model.output_embedding).T * np.float32(config.logit_scale)
         bias = np.zeros(kernel.shape[1], np.float32) if model.output_bias is None else np.array(model.output_bias)
         kernel, bias = self.last.into(kernel, bias)
@@ -129,6 +138,11 @@ class Decoder(tf.Module):
             return None, None
         # Only a gpt's source and output together can exceed its learned positions.
         return tf.gather(self.positions, tf.minimum(positions, self.positions.shape[0] - 1)), None
+
+    @property
+    def parts(self) -> int:
+        """Tensors in `Memory.cross`."""
+        return 2 * len(self.decoder) + (self.pointer is not None)
 
     def _split(self, projected: Any, length: Any) -> Any:
         """`[sentences * length, n * kv_heads * size]` to `[n, sentences, kv_heads, length, size]`."""
@@ -188,7 +202,8 @@ class Decoder(tf.Module):
         if self.prompted:
             return Memory(tf.stack(cross), bias)
         projected = tf.gather(self.keys_values(self.encoded.before(rows)), back)
-        return Memory(self._split(projected, length), bias)
+        cross = self._split(projected, length)
+        return Memory(cross, bias) if self.pointer is None else Memory(cross, bias, self.pointer.tokens(source))
 
     def _first(self, memory: Memory) -> Any:
         """The position of the token that starts the output, `[sentences or 1, 1]`: after a gpt's source."""
@@ -265,7 +280,8 @@ class Decoder(tf.Module):
             before: Number of positions in the caches before the output's.
 
         Returns:
-            The logits, float32 `[sentences * hypotheses, vocabulary]`, and the caches.
+            The logits, float32 `[sentences * hypotheses, vocabulary]`, with a pointer log probabilities; and the
+            caches.
         """
         hypotheses = ids.shape[1] or tf.shape(ids)[1]
         wide = caches[0].shape[2]
@@ -286,7 +302,10 @@ class Decoder(tf.Module):
             return keys, values, mask
 
         rows = self._run(ids, self._first(memory) + position, own, memory, [position])
-        return self.output.logits(rows), tuple(grown)
+        logits = self.output.logits(rows)
+        if self.pointer is not None:
+            logits = self.pointer.mixed(logits, self.output.log_total(logits), rows, memory, hypotheses)
+        return logits, tuple(grown)
 
     def _writer(self, cache: Any, position: Any) -> Callable[[Any, Any], Any]:
         """Returns a function that writes the keys and values of a position into a cache of this shape."""

@@ -5,6 +5,7 @@ scale of the queries, the square root of the width into the embedding. One produ
 decoder layers' cross-attention.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -202,18 +203,20 @@ class CrossAttention(tf.Module):
         return self.norm.after(rows + self.project_out(mixed))
 
     @staticmethod
-    def keys_values(layers: list[Any], norm: Normalization, kind: str) -> Linear:
+    def keys_values(layers: list[Any], norm: Normalization, kind: str, more: Sequence[np.ndarray] = ()) -> Linear:
         """The product that computes the keys and values of all layers, `[rows, layers * 2 * kv_heads * size]`.
 
         Args:
             layers: The trained decoder layers.
             norm: The encoder's last normalization.
             kind: Storage type of the weights.
+            more: Kernels of further products, `[width, kv_heads * size]`, whose outputs are the last columns.
         """
         pairs = [_weights(layer.cross_attention.project_in) for layer in layers]
         first = layers[0].cross_attention.edges[1]
-        kernel = np.concatenate([kernel[:, first:] for kernel, _ in pairs], axis=1)
+        kernel = np.concatenate([*(kernel[:, first:] for kernel, _ in pairs), *more], axis=1)
         bias = np.concatenate([bias[first:] for _, bias in pairs])
+        bias = np.pad(bias, (0, kernel.shape[1] - len(bias)))
         return Linear(*norm.into(kernel, bias), kind)
 
 

@@ -24,7 +24,8 @@ def log_probabilities(model: Decoder, source: Any, target: Any) -> tuple[Any, An
     source, starts = separated(config, source)
     real = tf.not_equal(target, config.padding)
     entered = tf.where(real, target, config.filler)[:, :-1]
-    states = model.whole(tf.concat([starts, entered], axis=1), model.encode(source))
+    memory = model.encode(source)
+    states = model.whole(tf.concat([starts, entered], axis=1), memory)
     indices = tf.where(tf.reshape(real, (-1,)))[:, 0]
     rows, tokens = tf.gather(states, indices), tf.gather(tf.reshape(target, (-1,)), indices)
     count = tf.shape(rows)[0]
@@ -41,5 +42,9 @@ def log_probabilities(model: Decoder, source: Any, target: Any) -> tuple[Any, An
         (tf.constant(0), tf.zeros((0,))),
         (tf.TensorShape(()), tf.TensorShape((None,))),
     )
+    if model.pointer is not None:
+        generated, copied = (tf.gather(one, indices) for one in model.pointer.of_target(states, memory, target))
+        scores += generated
+        scores += tf.math.softplus(copied - scores)
     totals = tf.scatter_nd(indices[:, None], scores, tf.shape(tf.reshape(target, (-1,)), out_type=tf.int64))
     return tf.reduce_sum(tf.reshape(totals, tf.shape(target)), axis=1), tf.math.count_nonzero(real, 1, dtype=tf.int32)

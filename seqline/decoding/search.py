@@ -34,6 +34,7 @@ class _Sentences(NamedTuple):
     rows: Any  # [live] index of each sentence in the batch
     cross: Any  # see Memory
     bias: Any
+    source: Any
 
 
 class _State(NamedTuple):
@@ -87,7 +88,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         return scores + tf.reshape(gained, tf.shape(scores)), parents, tf.reshape(tokens, tf.shape(scores))
 
     def layers(sentences: _Sentences) -> Memory:
-        return Memory(() if joined else tf.unstack(sentences.cross, 2 * config.decoder_layers), sentences.bias)
+        cross = () if joined else tf.unstack(sentences.cross, memory.cross.shape[0])
+        return Memory(cross, sentences.bias, sentences.source)
 
     def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
         past = put(tf.stack([0, 0, skipped + state.position]), state.past, present)
@@ -185,6 +187,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
             tf.gather(sentences.rows, remaining),
             tf.gather(sentences.cross, remaining, axis=1),
             tf.gather(sentences.bias, remaining),
+            tf.nest.map_structure(lambda one: tf.gather(one, remaining), sentences.source),
         )
         return sentences, state._replace(finished=0, caches=caches, **moved), out
 
@@ -209,7 +212,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         caches=model.source_caches(memory, GROWTH) if joined else model.empty_caches(count, hypotheses, GROWTH),
     )
     cross = memory.cross[:0] if joined else memory.cross
-    everyone = _Sentences(tf.constant(GROWTH) + skipped, tf.range(count), cross, memory.bias)
+    everyone = _Sentences(tf.constant(GROWTH) + skipped, tf.range(count), cross, memory.bias, memory.source)
     if single_start:
         start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
     state_shapes = _State(
@@ -231,6 +234,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         rows=tf.TensorShape((None,)),
         cross=tf.TensorShape((cross.shape[0], None, model.kv_heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
+        source=tf.nest.map_structure(lambda _: tf.TensorShape((None, None)), memory.source),
     )
     out = Found(tf.fill((count, results, limit), config.padding), tf.zeros((count, results)))
     out_shapes = Found(tf.TensorShape((None, static_results, longest)), tf.TensorShape((None, static_results)))

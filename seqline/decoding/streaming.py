@@ -20,6 +20,7 @@ class Stream(NamedTuple):
         ids: int32 `[sentences, 1 + tokens]`, starting as `separated` says; padded with `eos` after `eos`.
         log_probability: float32 `[sentences]`: of the tokens so far.
         done: bool `[sentences]`: whether the output has ended.
+        memory_ids: See `Memory.source`.
     """
 
     memory: Any
@@ -28,6 +29,11 @@ class Stream(NamedTuple):
     ids: Any
     log_probability: Any
     done: Any
+    memory_ids: Any = ()
+
+    def tensors(self) -> dict[str, Any]:
+        """The fields that the model has, by name."""
+        return {name: value for name, value in self._asdict().items() if tf.is_tensor(value)}
 
 
 def begin(model: Decoder, source: Any, room: int) -> Stream:
@@ -47,6 +53,7 @@ def begin(model: Decoder, source: Any, room: int) -> Stream:
         starts,
         tf.zeros((sentences,)),
         tf.zeros((sentences,), tf.bool),
+        memory.source,
     )
 
 
@@ -61,7 +68,7 @@ def proceed(model: Decoder, stream: Stream, number: Any, room: int, options: Sea
         options: Search options; beam_size and n_best are ignored.
     """
     config, sentences = model.config, tf.shape(stream.ids)[0]
-    memory = Memory(tf.unstack(stream.memory, 2 * len(model.decoder)), stream.memory_bias)
+    memory = Memory(tf.unstack(stream.memory, model.parts), stream.memory_bias, stream.memory_ids)
     start = tf.shape(stream.ids)[1] - 1
     end = tf.minimum(start + number, options.max_output_length)
     positions = tf.range(room)

@@ -39,6 +39,7 @@ LATER = (
     "start_id",
     "other_eos_ids",
     "suppressed_ids",
+    "pointer",
 )
 """Fields that models of Seqline's first checkpoints do not have."""
 SPECIAL = 4
@@ -108,6 +109,7 @@ class TransformerConfig(BaseOptions):
         logit_scale: Factor of the output layer's inputs.
         logit_bias: Whether the output layer has a bias.
         tied_embeddings: Whether the output layer is the embedding (Press and Wolf 2017).
+        pointer: Whether outputs are generated or copied from the source; see `seqline.modeling.pointer`.
         dropout: Share of the activations dropped where a block ends, and of the embeddings.
         attention_dropout: Share of the attention weights dropped.
         activation_dropout: Share dropped inside the feed-forward blocks.
@@ -149,6 +151,7 @@ class TransformerConfig(BaseOptions):
     logit_scale: float = Field(1.0, gt=0)
     logit_bias: bool = False
     tied_embeddings: bool = True
+    pointer: bool = False
     dropout: float = Field(0.1, ge=0, lt=1)
     attention_dropout: float = Field(0.0, ge=0, lt=1)
     activation_dropout: float = Field(0.0, ge=0, lt=1)
@@ -171,6 +174,8 @@ class TransformerConfig(BaseOptions):
     def _problems(self) -> Iterator[str]:
         if (self.encoder_layers < 1) != (self.architecture == "gpt"):
             yield f"encoder_layers {self.encoder_layers} does not fit architecture {self.architecture}"
+        if self.pointer and self.architecture == "gpt":
+            yield "pointer needs architecture transformer: a gpt has no encoder whose positions it could point to"
         if self.head_dim is None and self.hidden_dim % (2 * self.num_heads):
             yield (
                 f"hidden_dim {self.hidden_dim} must be a multiple of twice num_heads ({self.num_heads}); "

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel, padded
 from seqline.modeling.layers import TransformerLayer
 from seqline.modeling.normalization import normalization
+from seqline.modeling.pointer import Pointed, Pointer, mixed
 
 
 class Transformer(LanguageModel):
@@ -43,6 +45,9 @@ class Transformer(LanguageModel):
         for layer in (*self.encoder, *self.decoder, self.encoder_norm, self.decoder_norm):
             if layer is not None:
                 layer.build((None, None, config.hidden_dim))
+        self.pointer = Pointer(config, name="pointer") if config.pointer else None
+        if self.pointer is not None:
+            self.pointer.build((None, None, config.hidden_dim))
         self.built = True
 
     def encode(self, source: Any, training: bool = False) -> Any:
@@ -87,7 +92,7 @@ class Transformer(LanguageModel):
             training: Whether to apply dropout.
 
         Returns:
-            Hidden states, `[batch, target length, hidden_dim]`.
+            Hidden states, `[batch, target length, hidden_dim]`, or with a pointer `Pointed`.
         """
         memory_bias = self.bias_of(self.real(source), target)
         positions = ops.arange(ops.shape(target)[1])[None]
@@ -98,7 +103,23 @@ class Transformer(LanguageModel):
         states = self.embed(target, positions, training)
         for layer in self.decoder:
             states = layer(states, bias, memory, memory_bias, rotations, training=training)
-        return self.finish(states)
+        states = self.finish(states)
+        return states if self.pointer is None else self.pointer(states, memory, source)
+
+    def logits(self, states: Any) -> Any:
+        """See `LanguageModel`; with a pointer they are log probabilities, float32 `[..., vocabulary_size]`.
+
+        Args:
+            states: What `hidden` returns, or some rows of all of it.
+        """
+        if not isinstance(states, Pointed):
+            return super().logits(states)
+        logits = super().logits(states.states)
+        width = tf.shape(states.source)[-1]
+        scores, source = (tf.reshape(one, [-1, width]) for one in (states.scores, states.source))
+        flat, gate = tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(states.gate, [-1])
+        total = tf.reduce_logsumexp(flat, axis=-1, keepdims=True)
+        return tf.reshape(mixed(flat, total, gate, scores, source), tf.shape(logits))
 
     def prompts(self, pairs: Sequence[tuple[Any, Any]], room: int) -> tuple[tuple[Any, Any], Any]:
         """See `LanguageModel`."""

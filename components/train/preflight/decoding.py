@@ -32,9 +32,12 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
     def spec(*shape: int) -> Any:
         return tf.TensorSpec(shape, tf.float32)
 
-    def step(ids: Any, position: Any, mask: Any, cross: Any, bias: Any, *caches: Any) -> Any:
+    copied = [tf.TensorSpec((sentences, source), tf.int32)] if config.pointer else []
+
+    def step(ids: Any, position: Any, mask: Any, cross: Any, bias: Any, *rest: Any) -> Any:
+        memory, caches = Memory(cross, bias, *rest[: len(copied)]), rest[len(copied) :]
         with decoder.unpacked():
-            logits, grown = decoder.step(ids, position, caches, positions, mask, Memory(cross, bias))
+            logits, grown = decoder.step(ids, position, caches, positions, mask, memory)
             offsets = -tf.reshape(decoder.output.log_total(logits), (sentences, beam))
             return decoder.output.top(logits, offsets, candidates), grown
 
@@ -44,8 +47,9 @@ def lower_decoding(config: TransformerConfig, sentences: int, beam: int, source:
             tf.TensorSpec((sentences, beam), tf.int32),
             tf.TensorSpec((), tf.int32),
             spec(sentences, 1, beam, positions * beam),
-            spec(2 * config.decoder_layers, sentences, heads, source, size),
+            spec(decoder.parts, sentences, heads, source, size),
             spec(sentences, 1, 1, source),
+            *copied,
             *(spec(*cache.shape) for cache in caches),
         ],
     )

@@ -22,6 +22,7 @@ SPECIAL = {"unk_id": 1, "eos_id": 3}
 FAMILIES = {
     "t5": {**T5, **SPECIAL, "suppressed_ids": [5, 6]},
     "marian": {**MARIAN, **SPECIAL},
+    "pointer": {"pointer": True, "suppressed_ids": [0, 1, 2]},
     "llama": {**LLAMA, **SPECIAL, "bos_id": 2, "pad_id": 3, "other_eos_ids": [4, 9]},
 }
 

@@ -42,6 +42,12 @@ def test_digits_stay_apart_and_unseen_characters_are_spelt_in_bytes() -> None:
     assert processor.decode(processor.encode("漢字")) == "漢字"
 
 
+def test_digits_may_share_a_token() -> None:
+    options = Options(vocabulary_size=400, split_digits=False)
+    processor = load(train_tokenizer(["Nov 2019", "Nov 2020", "Nov 2021"] * 50, options))
+    assert len(processor.encode("2020")) < len("2020")
+
+
 def test_texts_that_sentencepiece_would_leave_out_train_the_tokenizer_in_parts() -> None:
     chosen = random.Random(4)
     characters = [chr(0x4E00 + number) for number in range(100)]

@@ -24,6 +24,12 @@ def test_a_trained_weight_takes_part_three_times() -> None:
     assert training_flops(GPT, 30.0, 10.0, 2.0) == flops(GPT)
 
 
+def test_a_pointer_is_two_products_and_one_attention() -> None:
+    # Keys of 30 tokens, queries of 10; scores and context over 15 tokens of the source; the gate.
+    added = 40 * 32 * 32 + 10 * (2 * 32 * 15 + 2 * 32)
+    assert flops(PAIRS.with_values(pointer=True)) - flops(PAIRS) == pytest.approx(6 * added)
+
+
 def test_a_frozen_weight_has_no_gradient() -> None:
     # All but the adapters: forward, and backward for the states.
     attention, adapters = 2 * 32 * 10, 1 * (8 * 32 + 3 * (32 + 64))

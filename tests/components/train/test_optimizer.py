@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqline.components.train.objective import make_training_model
 from seqline.components.train.optimizer import Adam
+from seqline.components.train.options import Options
+from seqline.modeling.config import TransformerConfig
 
 
 def after(steps: list[float], start: float = 1.0, **options: float) -> float:
@@ -98,3 +101,8 @@ def test_batches_without_tokens_change_nothing() -> None:
         optimizer.weigh_batch(0.0)
         optimizer.apply([keras.ops.convert_to_tensor([0.0])], [weight])
     assert float(weight.numpy()[0]) == 1.0
+
+
+def test_the_decay_of_the_squared_gradients_is_an_option() -> None:
+    config = TransformerConfig(vocabulary_size=9, hidden_dim=8, num_heads=2, encoder_layers=1, decoder_layers=1)
+    assert make_training_model(config, Options(beta_2=0.995), False).optimizer.beta_2 == 0.995

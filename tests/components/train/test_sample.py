@@ -18,8 +18,8 @@ PAIRS = [(np.array([5, 6, 7]), np.array([8])), (np.array([9]), np.array([10, 11]
 
 @pytest.mark.parametrize(
     "choices",
-    [{}, {"architecture": "gpt", "encoder_layers": 0}, {**LLAMA, "suppressed_ids": [4, 7, 9, 13]}],
-    ids=["transformer", "gpt", "template"],
+    [{}, {"pointer": True}, {"architecture": "gpt", "encoder_layers": 0}, {**LLAMA, "suppressed_ids": [4, 7, 9, 13]}],
+    ids=["transformer", "pointer", "gpt", "template"],
 )
 def test_every_token_is_the_most_probable_after_those_before_it(choices: dict[str, Any]) -> None:
     tf.keras.utils.set_random_seed(3)
