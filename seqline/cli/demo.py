@@ -38,10 +38,10 @@ def demo(
 
     Takes a few minutes. The corpus is built in: dates in English and German, made from Unicode CLDR data.
     """
-    from seqline.samples.dates import write_sample
-
     data = home_of(home) / "sample.tsv"
     if not data.is_file():
+        from seqline.samples.dates import write_sample
+
         data.parent.mkdir(parents=True, exist_ok=True)
         write_sample(data, "en", "de")
     run(
