@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqline.lean_tensorflow import is_lean
-
 log = logging.getLogger(__name__)
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -38,7 +36,7 @@ class Spec:
     dtype: Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Signature:
     """A signature, which is called with one `tf.Tensor` for each input and returns its outputs by name.
 
@@ -48,6 +46,7 @@ class Signature:
         outputs: The names of its outputs, in the function's order.
         captured: The tensors that it takes after the inputs.
         options: How the runtime optimizes the function, a serialized `ConfigProto`.
+        model: For the caller's own use, as TensorFlow's signatures take any attribute.
     """
 
     function: str
@@ -55,6 +54,7 @@ class Signature:
     outputs: list[str]
     captured: list[Any]
     options: bytes
+    model: Any = None
 
     def __call__(self, **tensors: Any) -> dict[str, Any]:
         """Runs the function."""
@@ -67,6 +67,11 @@ class Signature:
     def structured_input_signature(self) -> tuple[tuple[()], dict[str, Spec]]:
         """The inputs where a `tf.function` has them."""
         return (), self.inputs
+
+    @property
+    def structured_outputs(self) -> dict[str, None]:
+        """The names of the outputs where a `tf.function` has them."""
+        return dict.fromkeys(self.outputs)
 
 
 def load_signatures(folder: Path) -> Mapping[str, Any]:
@@ -81,7 +86,7 @@ def load_signatures(folder: Path) -> Mapping[str, Any]:
     Raises:
         Exception: If it cannot be loaded; TensorFlow has its own errors.
     """
-    if is_lean() and not _loaded:
+    if not _loaded:
         try:
             return _load(folder)
         except Exception as error:  # also what is broken: TensorFlow says how
