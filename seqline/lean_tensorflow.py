@@ -85,3 +85,27 @@ class _Lean(types.ModuleType):
                 self.__class__ = types.ModuleType  # type: ignore[assignment]
                 self.__spec__.loader.exec_module(self)
         return getattr(self, name)
+
+
+def set_threads(intra: int, inter: int) -> None:
+    """Sets the sizes of TensorFlow's thread pools, before it computes anything.
+
+    Args:
+        intra: Threads of an operation.
+        inter: Operations at a time.
+    """
+    if is_lean():  # `tf.config` imports half of TensorFlow, and sets these two
+        from tensorflow.python.eager import context
+
+        context.context().intra_op_parallelism_threads = intra
+        context.context().inter_op_parallelism_threads = inter
+        return
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(intra)
+    tf.config.threading.set_inter_op_parallelism_threads(inter)
+
+
+def is_lean() -> bool:
+    """Whether `import tensorflow` is lean in this process."""
+    return isinstance(sys.modules.get("tensorflow"), _Lean)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from seqline.errors import UserError
 from seqline.progress import Progress as Record
 from seqline.progress import report
+from seqline.saved_models import load_signatures
 
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LOGS = 10.0
@@ -32,7 +34,7 @@ def load(model: Path) -> Any:
         model: The SavedModel's folder.
 
     Returns:
-        The signature, which takes `text` and returns `text` and `score`. It holds a reference to its model.
+        The signature, which takes `text` and returns `text` and `score`. It holds a reference to the others.
 
     Raises:
         UserError: If the folder does not load, or the signature is not text in, text and score out.
@@ -41,16 +43,16 @@ def load(model: Path) -> Any:
     import tensorflow_text  # noqa: F401 (registers the tokenizer's ops)
 
     try:
-        loaded = tf.saved_model.load(str(model))
+        signatures = load_signatures(model)
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"{model} does not load with TensorFlow {tf.__version__}: {reason}; export the model again"
         ) from error
-    if SIGNATURE not in loaded.signatures:
-        available = ", ".join(loaded.signatures) or "none"
+    if SIGNATURE not in signatures:
+        available = ", ".join(signatures) or "none"
         raise UserError(f"{model} has no signature {SIGNATURE!r}, only {available}; export the model again")
-    signature = loaded.signatures[SIGNATURE]
+    signature = signatures[SIGNATURE]
     inputs = sorted(signature.structured_input_signature[1])
     outputs = sorted(signature.structured_outputs)
     if inputs != ["text"] or not {"text", "score"} <= set(outputs):
@@ -58,7 +60,7 @@ def load(model: Path) -> Any:
             f"the signature {SIGNATURE!r} of {model} takes {inputs} and returns {outputs}; it must take text and "
             "return text and score: export the model again"
         )
-    signature.model = loaded  # else it would be garbage-collected
+    signature.model = SimpleNamespace(signatures=signatures)
     return signature
 
 

@@ -37,8 +37,10 @@ class Options(TaskOption):
     @field_validator("terms")
     @classmethod
     def _check_terms(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
-        from seqline.metrics.slices import check_terms
+        if value:
+            # Imported here: it imports numpy, and every command checks options.
+            from seqline.metrics.slices import check_terms
 
-        with refusing():
-            check_terms(value)
+            with refusing():
+                check_terms(value)
         return value

@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from seqline.lean_tensorflow import import_lean, load_text_ops
 from seqline.quick_imports import quick_imports
+from seqline.saved_models import load_signatures
 
 
 class FreshProcess:
@@ -94,10 +95,10 @@ def _main() -> None:
         import_lean()
         import tensorflow as tf
 
-        _ = tf.saved_model, tf.constant
+        _ = tf.constant
         load_text_ops()
     model, texts = json.load(sys.stdin)
-    signature: Any = tf.saved_model.load(model).signatures["serving_default"]
+    signature = load_signatures(Path(model))["serving_default"]
     outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()
     print(json.dumps([output.decode() for output in outputs]))
 

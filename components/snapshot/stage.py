@@ -10,7 +10,6 @@ from seqline.artifacts.opponent import Opponent
 from seqline.artifacts.record import Record, Schema
 from seqline.atomic import atomic_directory
 from seqline.components.snapshot.added import with_plugins
-from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
 from seqline.components.tokenize.options import Options as CorpusOptions
 from seqline.components.train.options import Options
 from seqline.endpoints.kserve.live import live_model
@@ -73,13 +72,17 @@ def check_and_snapshot(output: Path, parameters: Mapping[str, Any], containers: 
     run = {name: parameters[name] for name in RunParameters.model_fields if name in parameters}
     resolved = resolve(run, {name: parameters[name] for name in SECTIONS if name in parameters})
     warm_start = parameters.get("warm_start", "")
-    if "training" in resolved:
-        resolved["training"] = pinned(cast("Options", resolved["training"]), warm_start)
     tokenizer = parameters.get("tokenizer", "")
-    if "corpus" in resolved:
-        training = cast("Options", resolved.get("training", Options()))
-        corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
-        resolved["corpus"], tokenizer = corpus, corpus.tokenizer
+    training = cast("Options", resolved.get("training", Options()))
+    if training.pretrained or tokenizer:
+        # Imported here: what reads checkpoints takes as long to import as all the rest of this stage.
+        from seqline.components.snapshot.pretrained import pinned, pinned_tokenizer
+
+        if "training" in resolved:
+            resolved["training"] = training = pinned(training, warm_start)
+        if "corpus" in resolved:
+            corpus = pinned_tokenizer(cast("CorpusOptions", resolved["corpus"]), tokenizer, training)
+            resolved["corpus"], tokenizer = corpus, corpus.tokenizer
     resolved = with_plugins(resolved)
     fingerprint = snapshot(
         parameters["data"],

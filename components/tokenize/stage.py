@@ -28,6 +28,7 @@ from seqline.inputs.fingerprint import describe_all, fingerprint_of, require_unc
 from seqline.inputs.storage import fsspec
 from seqline.plugins.registry import RULES
 from seqline.progress import counting
+from seqline.quick_imports import quick_imports
 
 log = logging.getLogger(__name__)
 
@@ -121,11 +122,12 @@ def tokenize(
 
 def _run(files: list[Input], folder: Path, beam_options: str, options: Options) -> Tally:
     # Beam takes seconds to import: missing input is reported before.
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+    with quick_imports():
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
 
-    from seqline.components.tokenize.graph import TALLY, build
-    from seqline.components.tokenize.position import Position
+        from seqline.components.tokenize.graph import TALLY, build
+        from seqline.components.tokenize.position import Position
 
     log.info("reading %d file(s)", len(files))
     logging.getLogger("apache_beam").setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from seqline.html_report.bytecode import TemplateBytecode
 from seqline.revision import made_by
 
 HERE = Path(__file__).parent
@@ -32,6 +33,7 @@ def render(template: str | Path, **values: object) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=TemplateBytecode(),
     )
     environment.filters.update(
         number=number, count=count, percent=percent, duration=duration, signed=signed, improves=improves

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from seqline.errors import UserError
 from seqline.lean_tensorflow import load_text_ops
+from seqline.saved_models import load_signatures
 from seqline.serving.answers import Answer, Counts, Parameters
 from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
@@ -31,9 +32,7 @@ class Model:
     def __init__(self, path: Path) -> None:
         if not (path / "saved_model.pb").is_file():
             raise UserError(f"{path} contains no SavedModel: saved_model.pb is missing")
-        # The object must outlive its signatures, which have weak references to its variables.
-        self._loaded = tf.saved_model.load(str(path))
-        self._signatures: dict[str, Any] = dict(self._loaded.signatures)
+        self._signatures = load_signatures(path)
         if "serving_default" not in self._signatures:
             raise UserError(f"{path} has no signature serving_default; export the model again")
         self._defaults = defaults(read_description(path))
@@ -92,7 +91,7 @@ class Model:
             lengths = [length + (not over) for length, over in zip(lengths, ended, strict=True)]
             outputs = proceed(pieces=one, **state, **scalars)
             state.update({name: outputs[name] for name in state if name in outputs})
-            done = bool(tf.reduce_all(outputs["done"])) or max(lengths) >= values["max_output_length"]
+            done = bool(outputs["done"].numpy().all()) or max(lengths) >= values["max_output_length"]
             logs = outputs["log_probability"].numpy().tolist()
             scores: list[float | None] = [None] * len(texts)
             if done:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline.errors import UserError
-from seqline.lean_tensorflow import import_lean
+from seqline.lean_tensorflow import import_lean, set_threads
 from seqline.quick_imports import quick_imports
 from seqline.serving.answers import LENGTH, Answer, frame
 
@@ -114,7 +114,7 @@ def _import() -> None:
 
         import seqline.serving.model  # noqa: F401
 
-        _ = tf.config, tf.saved_model
+        _ = tf.constant
 
 
 def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, Any]]:
@@ -125,8 +125,7 @@ def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, An
     from seqline.serving.model import Model
 
     require_gpu()
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(concurrency)
+    set_threads(threads, concurrency)
     model = Model(path)
     texts, times = WARM_UP
     for _ in range(times):

@@ -1,13 +1,16 @@
 """Identifies the code that stages run on this machine: Seqline's own, and the versions of the libraries."""
 
 import hashlib
+import json
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import seqline
+from seqline.atomic import atomic_write
 
 # With cpu, tensorflow-cpu takes the place of tensorflow.
 EXTRAS = ("laptop", "cpu")
@@ -15,9 +18,14 @@ EXTRAS = ("laptop", "cpu")
 OTHERS = {"__pycache__", "context"}
 
 
-def code_key() -> str:
-    """Returns 16 hexadecimal digits that change with the code and with the libraries' versions."""
-    content = code_digest(Path(seqline.__file__).parent) + "".join(sorted(libraries()))
+def code_key(known: Path | None = None) -> str:
+    """Returns 16 hexadecimal digits that change with the code and with the libraries' versions.
+
+    Args:
+        known: A file with the libraries that were found before, among the same installed packages; None for none.
+    """
+    found = libraries() if known is None else _remembered(known)
+    content = code_digest(Path(seqline.__file__).parent) + "".join(sorted(found))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -35,6 +43,33 @@ def code_digest(root: Path) -> str:
         code.update(path.relative_to(root).as_posix().encode())
         code.update(path.read_bytes())
     return code.hexdigest()
+
+
+def _remembered(file: Path) -> frozenset[str]:
+    """The libraries, from the file if the same packages are installed: reading all requirements takes long."""
+    installed = _installed()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["installed"] == installed:
+            return frozenset(map(str, content["libraries"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = libraries()
+    atomic_write(file, json.dumps({"installed": installed, "libraries": sorted(found)}, indent=1) + "\n")
+    return found
+
+
+def _installed() -> str:
+    """A digest of the installed packages' metadata: their names, which have the versions, and times."""
+    found = []
+    for folder in filter(os.path.isdir, sys.path):
+        with os.scandir(folder) as entries:
+            found += [
+                (entry.path, entry.stat().st_mtime_ns)
+                for entry in entries
+                if entry.name.endswith((".dist-info", ".egg-info"))
+            ]
+    return hashlib.sha256(repr((sys.version, sorted(found))).encode()).hexdigest()
 
 
 @cache

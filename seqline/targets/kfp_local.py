@@ -19,6 +19,7 @@ from typing import Any
 from seqline.artifacts.opponent import Opponent
 from seqline.progress import VARIABLE
 from seqline.targets import local_progress
+from seqline.targets.evaluated import has_no_model, stage_of, with_content
 from seqline.targets.key_metrics import key_metric
 from seqline.targets.replaced import replaced
 from seqline.targets.stage_processes import StageProcesses
@@ -99,16 +100,19 @@ def nothing_to_measure(command: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
+def observed(on_change: Callable[[LocalTask], None], processes: StageProcesses) -> Iterator[None]:
     """Within the block, reports every task that `kfp.local` runs and writes its output to a file.
 
     Args:
         on_change: Called when a task starts and again when it ends.
+        processes: Runs the tasks.
     """
     from kfp.local import cache, status, subprocess_task_handler
     from kfp.local.orchestrator import task_executor
+    from kfp.local.orchestrator.orchestrator_utils import OrchestratorUtils
 
     execute, look_up, store = task_executor.execute_single_task, cache.LocalCache.get, cache.LocalCache.put
+    key_of = cache.LocalCache.compute_key
     running: list[LocalTask] = []
     # Whether the task that runs imports TensorFlow, and whether to import it for this or a later task.
     large = warm_up = False
@@ -118,13 +122,15 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         log = run / "logs" / f"{task_name}.log"
         shown = task_spec.task_info.name or task_name
         task = LocalTask(shown, "running", time.time(), id=task_name, run=run, log=log)
-        running.append(task)
         nonlocal large, warm_up
-        # A task that is never cached takes a second. Without it, a run whose stages are cached would import TensorFlow.
-        works, executors = task_spec.caching_options.enable_cache, rest["executors"]
+        arguments = OrchestratorUtils.make_task_arguments(task_spec.inputs, rest["io_store"])
+        # Other tasks take a second. Without this, a run whose stages are cached would import TensorFlow.
+        works = task_spec.caching_options.enable_cache and not has_no_model(arguments)
+        executors = rest["executors"]
         warm_up = works and any(imports_tensorflow(executor.container.image) for executor in executors.values())
         label = rest["components"][task_spec.component_ref.name].executor_label
         large = works and imports_tensorflow(executors[label].container.image)
+        running.append(task)
         on_change(task)
         try:
             outputs, result = execute(task_name=task_name, task_spec=task_spec, **rest)
@@ -135,8 +141,7 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
             task.outputs = dict(outputs)
             touch_metrics(outputs.values())
             artifacts = {name: value.metadata for name, value in outputs.items() if hasattr(value, "metadata")}
-            stage = task_spec.component_ref.name.removeprefix("comp-").rstrip("-0123456789")
-            task.metric = key_metric(stage, artifacts)
+            task.metric = key_metric(stage_of(task_spec.component_ref.name), artifacts)
             return outputs, result
         except KeyboardInterrupt:
             task.state = "cancelled"
@@ -149,6 +154,12 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
             running.remove(task)
             local_progress.remove(run, task.id)
             on_change(task)
+
+    def compute_key(
+        self: Any, component_name: str, full_command: list[str], arguments: dict[str, Any], **rest: Any
+    ) -> str:
+        name, identified = with_content(component_name, full_command, arguments)
+        return str(key_of(self, component_name=name, full_command=full_command, arguments=identified, **rest))
 
     def get(self: Any, key: str) -> Any:
         found = look_up(self, key)
@@ -173,8 +184,8 @@ def observed(on_change: Callable[[LocalTask], None]) -> Iterator[None]:
         return processes.run(full_command, task.run, task.log, variables, large and not idle)
 
     with (
-        StageProcesses() as processes,
         replaced(task_executor, "execute_single_task", execute_single_task),
+        replaced(cache.LocalCache, "compute_key", compute_key),
         replaced(cache.LocalCache, "get", get),
         replaced(cache.LocalCache, "put", put),
         replaced(subprocess_task_handler, "run_local_subprocess", run_local_subprocess),

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -21,12 +22,16 @@ from seqline.errors import LOGGED, UserError
 from seqline.names import nearest
 from seqline.paths import absolute_address, expanded
 from seqline.problems import Problem
+from seqline.schema.spec_files import read_documents
 from seqline.targets.code_key import code_key
+from seqline.targets.compiled import compiled_once
 from seqline.targets.graph import read_graph
+from seqline.targets.imports_ahead import imports_ahead
 from seqline.targets.kfp_local import LocalTask, load_pipeline, observed
 from seqline.targets.local_progress import update
 from seqline.targets.run_record import read_run, write_run
 from seqline.targets.run_report import copy_reports, write_report
+from seqline.targets.stage_processes import StageProcesses
 from seqline.targets.target import OnChange, Run, Schedule, Template, UnsupportedError
 
 if TYPE_CHECKING:
@@ -59,12 +64,17 @@ class Home:
         return self.path / "specs"
 
     @property
-    def cache(self) -> Path:
-        """Cached outputs of stages, by the hash of the code and of the libraries' versions.
+    def code(self) -> str:
+        """The hash of the code and of the libraries' versions.
 
         In the cloud, changed code means another image and so another cache key. Here the image is only a name.
         """
-        return self.path / "cache" / code_key()
+        return code_key(self.path / "cache" / "libraries.json")
+
+    @property
+    def cache(self) -> Path:
+        """Cached outputs of stages, by the hash of the code."""
+        return self.path / "cache" / self.code
 
     @property
     def checkpoints(self) -> Path:
@@ -92,10 +102,17 @@ class Laptop:
         self.home = Home(expanded(self.settings.home).resolve())
 
     def compile(self, pipeline: str, output: Path, defaults: Mapping[str, Any] | None = None) -> Path:
-        """Writes the portable spec."""
-        from seqline.compiling.compiler import compile_pipeline
+        """Writes the portable spec; among those of runs, only if it changed."""
 
-        return compile_pipeline(pipeline, output, self.configuration, defaults=defaults)
+        def compile_() -> Path:
+            from seqline.compiling.compiler import compile_pipeline
+
+            return compile_pipeline(pipeline, output, self.configuration, defaults=defaults)
+
+        if output.parent.resolve() != self.home.specs:
+            return compile_()
+        identity = [self.home.code, self.configuration.model_dump(mode="json"), dict(defaults or {})]
+        return compiled_once(pipeline, output, json.dumps(identity, sort_keys=True, default=str), compile_)
 
     def check(self) -> list[Problem]:
         """Checks the endpoint's port and the home folder."""
@@ -314,19 +331,35 @@ def run(
     Raises:
         UserError: If the spec cannot be read or has no parameter of a given name.
     """
-    import_kfp()
-    from kfp import local
-
     known = read_parameters(spec)
     for name in arguments:
         known.require(name)
+    with StageProcesses(imports_ahead(next(read_documents(spec.read_text(encoding="utf-8"))))) as processes:
+        home.runs.mkdir(parents=True, exist_ok=True)
+        # The stages' modules are imported while this process imports kfp.
+        processes.begin(home.runs.resolve())
+        return _run(spec, known.pipeline, arguments, home, caching, on_change, processes)
+
+
+def _run(
+    spec: Path,
+    name: str,
+    arguments: Mapping[str, Any],
+    home: Home,
+    caching: bool,
+    on_change: OnChange,
+    processes: StageProcesses,
+) -> Run:
+    import_kfp()
+    from kfp import local
+
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
         pipeline_root=str(home.runs.resolve()),
         enable_caching=caching,
         cache_root=str(home.cache),
     )
-    result = Run("", known.pipeline, "laptop", "running", time.time(), parameters=dict(arguments))
+    result = Run("", name, "laptop", "running", time.time(), parameters=dict(arguments))
     result.process, result.process_started = os.getpid(), start_of(os.getpid())
 
     def record(task: LocalTask) -> None:
@@ -345,7 +378,7 @@ def run(
 
     pipeline = load_pipeline(spec)
     try:
-        with interruptible(), observed(record):
+        with interruptible(), observed(record, processes):
             pipeline(**arguments)
         result.state = "succeeded"
     except KeyboardInterrupt:

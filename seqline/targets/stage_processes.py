@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from seqline.endpoints.process import isolated
 from seqline.targets.stage_server import Request
 
-# What every stage imports; not more, because most stages need no more.
+# What every stage imports.
 COMMON = ("kfp.dsl.executor_main", "pydantic")
 LARGE = (*COMMON, "tensorflow", "tensorflow_text")
 
@@ -26,9 +26,13 @@ class StageProcesses:
 
     One server has what every stage needs. Another has TensorFlow; it is started by `warm_up`, and imports while a stage
     of the first one runs.
+
+    Args:
+        ahead: Further modules that the first one imports, such as those of the stages that it will run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: Sequence[str] = ()) -> None:
+        self._ahead = ahead
         self._common: _Server | None = None
         self._large: _Server | None = None
 
@@ -39,6 +43,14 @@ class StageProcesses:
         for server in (self._common, self._large):
             if server is not None:
                 server.close()
+
+    def begin(self, folder: Path) -> None:
+        """Starts to import what every stage needs.
+
+        Args:
+            folder: A working folder without modules.
+        """
+        self._common = self._common or self._start((*COMMON, *self._ahead), folder)
 
     def warm_up(self, command: Sequence[str], folder: Path) -> None:
         """Starts to import TensorFlow, unless that was done, or the stage runs elsewhere, such as in a container.
@@ -77,7 +89,8 @@ class StageProcesses:
         )
         if large and self._large is not None:
             return self._large.run(request)
-        self._common = self._common or self._start(COMMON, folder)
+        self.begin(folder)
+        assert self._common is not None  # noqa: S101
         return self._common.run(request)
 
     def _start(self, modules: Sequence[str], folder: Path) -> "_Server":

@@ -156,7 +156,7 @@ def test_the_first_task_has_the_parameters_by_the_same_types(pipeline: str) -> N
         assert types.get(name, one.parameter_type) == one.parameter_type, name
 
 
-def test_checking_needs_no_tensorflow(data: str, tmp_path: Path) -> None:
+def test_checking_needs_no_large_library(data: str, tmp_path: Path) -> None:
     parameters = {
         "data": data,
         "training": {"epochs": 3},
@@ -167,7 +167,8 @@ def test_checking_needs_no_tensorflow(data: str, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from seqline.components.snapshot.stage import check_and_snapshot; "
         f"check_and_snapshot(Path({str(tmp_path / 'out')!r}), {parameters!r} | {EMPTY!r} | {parameters!r}); "
-        "print({'tensorflow', 'keras', 'sacrebleu', 'fastapi', 'rouge_score', 'apache_beam'} & set(sys.modules))"
+        "large = {'tensorflow', 'keras', 'numpy', 'sacrebleu', 'fastapi', 'rouge_score', 'apache_beam'}; "
+        "print(large & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -29,3 +29,11 @@ def test_kfp_loads_the_same_pipeline(spec: Path) -> None:
     assert loaded.pipeline_spec == expected.pipeline_spec
     assert loaded.platform_spec == expected.platform_spec
     assert structures.yaml is yaml
+
+
+def test_a_reader_may_change_what_it_gets() -> None:
+    text = "a: {b: [1]}\n---\nc: 2\n"
+    next(read_documents(text))["a"]["b"].append(2)
+    assert list(read_documents(text)) == [{"a": {"b": [1]}}, {"c": 2}]
+    with pytest.raises(yaml.YAMLError):
+        list(read_documents("a: ["))

@@ -41,3 +41,20 @@ def test_another_version_of_a_library_is_another_key(monkeypatch: pytest.MonkeyP
         monkeypatch.undo()
         libraries.cache_clear()
     assert code_key.code_key() == before
+
+
+def test_the_libraries_are_read_again_after_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages, known = tmp_path / "packages", tmp_path / "home" / "libraries.json"
+    (packages / "one-1.0.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(packages))
+    found = [{"one==1.0"}, {"one==2.0"}, {"one==2.0"}]
+    monkeypatch.setattr(code_key, "libraries", lambda: frozenset(found.pop(0)))
+    first = code_key.code_key(known)
+    assert code_key.code_key(known) == first
+    assert len(found) == 2
+    (packages / "one-1.0.dist-info").rename(packages / "one-2.0.dist-info")
+    second = code_key.code_key(known)
+    assert second != first
+    known.write_text("broken")
+    assert code_key.code_key(known) == second == code_key.code_key(known)
+    assert not found

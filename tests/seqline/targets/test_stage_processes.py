@@ -144,6 +144,12 @@ def test_large_libraries_are_imported_once_and_only_for_the_stages_that_need_the
     assert "False\n" in start(processes, imported, tmp_path)[1]
 
 
+def test_modules_of_later_stages_are_imported_before_the_first(tmp_path: Path) -> None:
+    with StageProcesses(["colorsys", "no_such_module"]) as processes:
+        processes.begin(tmp_path)
+        assert "True\n" in start(processes, command("print('colorsys' in sys.modules)"), tmp_path)[1]
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
