@@ -3,7 +3,8 @@
     python -m tests.components.train.process CORPUS FOLDER OPTIONS [SIGNAL EPOCH BATCH]
 
 It writes FOLDER/checkpoint, and its working states in FOLDER/states. With a signal it saves after every batch, and
-sends the signal to itself after one of them, just before that is saved. MIRRORED=1 makes it train on two devices.
+sends the signal to itself after one of them, just before that is saved. MIRRORED=1 makes it train on two devices;
+WARM_START is the checkpoint that it starts from.
 """
 
 import logging
@@ -46,7 +47,9 @@ def main(corpus: str, folder: str, options: str, *moment: str | int) -> None:
     if moment:
         kill_at(*map(int, moment))
     checkpoint, states = Path(folder, "checkpoint"), str(Path(folder, "states"))
-    train(Path(corpus), checkpoint, checkpoints=states, options=Options.model_validate_json(options))
+    warm_start = os.environ.get("WARM_START", "")
+    chosen = Options.model_validate_json(options)
+    train(Path(corpus), checkpoint, warm_start=warm_start, checkpoints=states, options=chosen)
 
 
 if __name__ == "__main__":

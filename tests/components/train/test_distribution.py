@@ -41,8 +41,8 @@ def start(corpus: Path, folder: Path, options: Options, *moment: int, log: str, 
 class Cluster:
     """Two workers; the cluster holds their ports as long as it lives, and they share them with it."""
 
-    def __init__(self, corpus: Path, folder: Path, options: Options) -> None:
-        self.corpus, self.folder, self.options = corpus, folder, options
+    def __init__(self, corpus: Path, folder: Path, options: Options, **environment: str) -> None:
+        self.corpus, self.folder, self.options, self.environment = corpus, folder, options, environment
         self.processes: list[BaseProcess] = []
         self.sockets = [socket.socket() for _ in range(2)]
         for one in self.sockets:
@@ -53,7 +53,7 @@ class Cluster:
         """Starts a worker."""
         addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in self.sockets]
         config = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": task}})
-        environment = {"TF_CONFIG": config, "TF_GRPC_REUSE_PORT": "1"}
+        environment = {"TF_CONFIG": config, "TF_GRPC_REUSE_PORT": "1", **self.environment}
         self.processes.append(start(self.corpus, self.folder, self.options, *moment, log=f"{task}.txt", **environment))
         return self.processes[-1]
 
@@ -98,6 +98,30 @@ def test_two_devices_of_one_machine_train_to_the_losses_of_one(
     mirrored = start(corpus, tmp_path, plain, log="log.txt", MIRRORED="1")
     assert forked.exit_code(mirrored) == 0, (tmp_path / "log.txt").read_text()[-2000:]
     assert losses(tmp_path / "checkpoint") == pytest.approx(losses(undisturbed), 1e-3)
+
+
+@forked.FORKED
+@pytest.mark.e2e(seconds=60)
+def test_two_workers_and_two_devices_train_the_adapters_of_one_process(
+    corpus: Path, undisturbed: Path, plain: Options, tmp_path: Path
+) -> None:
+    options = plain.with_values(fine_tuning="lora", lora_rank=3, lora_alpha=6.0, learning_rate=0.01, epochs=1)
+    environment = {"WARM_START": str(undisturbed)}
+    one, mirrored = (
+        start(corpus, tmp_path / name, options, log="log.txt", **environment, **more)
+        for name, more in (("one", {}), ("mirrored", {"MIRRORED": "1"}))
+    )
+    with contextlib.closing(Cluster(corpus, tmp_path / "workers", options, **environment)) as cluster:
+        for task, worker in enumerate([cluster.start(0), cluster.start(1)]):
+            assert forked.exit_code(worker) == 0, cluster.log(task)[-2000:]
+    for process_, name in ((one, "one"), (mirrored, "mirrored")):
+        assert forked.exit_code(process_) == 0, (tmp_path / name / "log.txt").read_text()[-2000:]
+    alone, *together = (losses(tmp_path / name / "checkpoint") for name in ("one", "mirrored", "workers"))
+    assert alone != losses(undisturbed)[-2:]
+    for found in together:
+        assert found == pytest.approx(alone, 1e-3)
+    adapter = Checkpoint(tmp_path / "workers" / "checkpoint").adapter
+    assert {file.name for file in adapter.iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
 
 
 def test_replicas_share_the_batches_of_one_device() -> None:
