@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqline.cli.options import read_configuration
 from seqline.cli.run import _settings
 from seqline.compiling.compiler import parameters_of
-from seqline.configuration import load
 from seqline.targets.run_again import predict, run_again
 from seqline.targets.target import Run
 
@@ -30,10 +30,8 @@ def read_again(command: str) -> dict[str, object]:
         flags.setdefault(name, []).append(value)
     one = {name: values[-1] for name, values in flags.items()}
     port = int(one["--port"]) if "--port" in one else None
-    settings = _settings(
-        "laptop", flags.get("--set"), one.get("--data"), one.get("--endpoint"), port, Path(one["--home"]), None
-    )
-    loaded = load((), settings)
+    settings = _settings("laptop", flags.get("--set"), one.get("--data"), one.get("--endpoint"), port, None)
+    loaded = read_configuration(None, settings, Path(one["--home"]))
     laptop = loaded.configuration.targets.laptop
     values = loaded.arguments(parameters_of("training"), "laptop")
     if "--endpoint" in one:
