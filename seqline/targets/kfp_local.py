@@ -6,17 +6,15 @@ its functions are replaced while a pipeline runs; the tests of this module fail 
 
 import contextlib
 import io
-import json
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from seqline.artifacts.opponent import Opponent
 from seqline.progress import VARIABLE
 from seqline.targets import local_progress
 from seqline.targets.evaluated import has_no_model, stage_of, with_content
@@ -82,21 +80,6 @@ def imports_tensorflow(image: str) -> bool:
     """
     name = image.rpartition("/")[2]
     return re.split("[:@]", name)[0] in ("train", "train-gpu", "train-tpu", "evaluate", "infer")
-
-
-def nothing_to_measure(command: Sequence[str]) -> bool:
-    """Whether a stage only writes down that there is no version to measure, for which it needs no TensorFlow.
-
-    Args:
-        command: The stage's command, with the executor's input.
-    """
-    try:
-        executor = json.loads(command[command.index("--executor_input") + 1])
-        values = executor["inputs"]["parameterValues"]
-    except (ValueError, LookupError):
-        return False
-    found = [values[name] for name in ("opponent", "pretrained") if isinstance(values.get(name), dict)]
-    return any(Opponent.from_parameter(one).standing for one in found)
 
 
 @contextlib.contextmanager
@@ -177,11 +160,10 @@ def observed(on_change: Callable[[LocalTask], None], processes: StageProcesses) 
     def run_local_subprocess(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         task = running[-1]
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        idle = nothing_to_measure(full_command)
-        if warm_up and not idle:
+        if warm_up:
             processes.warm_up(full_command, task.run)
         variables = {VARIABLE: str(local_progress.folder_of(task.run, task.id)), **(env_vars or {})}
-        return processes.run(full_command, task.run, task.log, variables, large and not idle)
+        return processes.run(full_command, task.run, task.log, variables, large)
 
     with (
         replaced(task_executor, "execute_single_task", execute_single_task),

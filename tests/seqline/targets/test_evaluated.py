@@ -92,6 +92,21 @@ def test_a_model_elsewhere_and_a_stage_of_another_package_keep_their_keys(model:
     assert with_content("comp-evaluate", ["sh", "def evaluate(): ..."], theirs) == ("comp-evaluate", theirs)
 
 
+@pytest.mark.parametrize(
+    ("values", "idle"),
+    [
+        ({"pretrained": {"standing": "none"}}, True),
+        ({"opponent": {"standing": "same", "version": "3"}}, True),
+        ({"opponent": {"address": "/a/model", "version": "3"}}, False),
+        ({"opponent": {}}, False),  # of the challenger
+        ({"text": '{"standing": "none"}'}, False),
+        ({}, False),
+    ],
+)
+def test_a_stage_with_nothing_to_measure_does_not_wait_for_tensorflow(values: dict[str, Any], idle: bool) -> None:
+    assert has_no_model(values) is idle
+
+
 @pytest.mark.parametrize("name", ["opponent", "pretrained"])
 def test_only_a_task_with_a_model_needs_tensorflow(name: str) -> None:
     assert has_no_model({name: {"standing": "none"}})

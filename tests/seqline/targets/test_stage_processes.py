@@ -1,4 +1,3 @@
-import json
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pytest
 from kfp import compiler, dsl
 
 from seqline.targets import stage_processes
-from seqline.targets.kfp_local import imports_tensorflow, nothing_to_measure
+from seqline.targets.kfp_local import imports_tensorflow
 from seqline.targets.laptop import Home, run
 from seqline.targets.stage_processes import StageProcesses
 
@@ -224,24 +223,3 @@ def test_a_stage_ends_when_its_server_is_killed(processes: StageProcesses, tmp_p
     )
     assert start(processes, command(*lines), tmp_path)[0] == -signal.SIGKILL
     assert ends(int((tmp_path / "pid").read_text()))
-
-
-@pytest.mark.parametrize(
-    ("values", "idle"),
-    [
-        ({"pretrained": {"standing": "none"}}, True),
-        ({"opponent": {"standing": "same", "version": "3"}}, True),
-        ({"opponent": {"address": "/a/model", "version": "3"}}, False),
-        ({"opponent": {}}, False),  # of the challenger
-        ({"opponent": {"problem": "its files are missing"}}, False),
-        ({"text": '{"standing": "none"}'}, False),
-    ],
-)
-def test_a_stage_with_nothing_to_measure_does_not_wait_for_tensorflow(values: dict, idle: bool) -> None:
-    words = [*PYTHON, "source", "--executor_input", json.dumps({"inputs": {"parameterValues": values}})]
-    assert nothing_to_measure(words) is idle
-
-
-def test_any_command_may_run() -> None:
-    for words in (["echo"], ["echo", "--executor_input"], [*PYTHON, *ARGUMENTS]):
-        assert not nothing_to_measure(words)
