@@ -1,16 +1,17 @@
 """Decoding: Seqline's SavedModel compared with CTranslate2, Hugging Face, OpenNMT-tf and keras-hub.
 
-CTranslate2 uses the same weights. The other peers' formats cannot store them: they use a model of the same shape with
-random weights, which never ends a sentence. For a batch they decode as many tokens as the longest output of a batch has
-on average, as a trained model would, and for a single text as many as an output has on average. Engines alternate, each
-in its own process on all cores; the best run of each counts.
+CTranslate2 uses the same weights. Seqline computes in float32, and in bfloat16 where the processor multiplies it:
+`vs_...` compare its faster precision with a peer, `f32_vs_...` float32. The other peers' formats cannot store the
+weights: they use a model of the same shape with random weights, which never ends a sentence. For a batch they decode as
+many tokens as the longest output of a batch has on average, as a trained model would, and for a single text as many as
+an output has on average. Engines alternate, each in its own process on all cores; the best run of each counts.
 """
 
 import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sentencepiece import SentencePieceProcessor
 from benchmarks.decode_weights import train_once, write_weights
 from benchmarks.environments import FOLDER, HUGGING_FACE, OPENNMT_TF, environment, run_module
 from benchmarks.results import finish, parser, show
+from seqline.accelerators import multiplies_bfloat16
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.components.export.options import DecodingOptions
@@ -34,7 +36,8 @@ PEERS = {
     "keras_hub": ["keras-hub==0.32.0", "keras==3.15.1", "tensorflow-cpu==2.21.0", "sentencepiece==0.2.3"],
 }
 LENGTHS = (16, 32, 64, 128, 256)
-SAME_WEIGHTS = ("seqline", "ctranslate2_f32", "ctranslate2_int8")
+QUANTIZATIONS = {"f32": None, "int8": "int8", "bf16": "bfloat16"}
+SAME_WEIGHTS = ("seqline", "seqline_bf16", *(f"ctranslate2_{kind}" for kind in QUANTIZATIONS))
 
 
 def main() -> None:
@@ -67,11 +70,13 @@ def main() -> None:
             **settings()[0],
         }
         for beam in args.beams:
-            model = folder / f"beam-{beam}"
-            export(checkpoint, corpus, model, DecodingOptions(beam_size=beam, length_penalty=LENGTH_PENALTY))
-            found = measure_engines(
-                {**task, "model": str(model), "beam_size": beam}, args.peers, 1 if args.quick else 2
-            )
+            options = DecodingOptions(beam_size=beam, length_penalty=LENGTH_PENALTY)
+            models = {"seqline": folder / f"beam-{beam}"}
+            export(checkpoint, corpus, models["seqline"], options)
+            if multiplies_bfloat16():
+                models["seqline_bf16"] = folder / f"beam-{beam}-bf16"
+                export(checkpoint, corpus, models["seqline_bf16"], options.with_values(weight_dtype="bfloat16"))
+            found = measure_engines({**task, "beam_size": beam}, models, args.peers, 1 if args.quick else 2)
             for engine, runs in found.items():
                 best = {
                     "rate": max(run["rate"] for run in runs),
@@ -115,17 +120,21 @@ def main() -> None:
     finish(metrics | ratios(metrics), args.json)
 
 
-def measure_engines(task: dict[str, Any], peers: Sequence[str], repeats: int) -> dict[str, list[dict[str, Any]]]:
+def measure_engines(
+    task: dict[str, Any], models: Mapping[str, Path], peers: Sequence[str], repeats: int
+) -> dict[str, list[dict[str, Any]]]:
     """Runs the engines alternately, so that other load on the machine affects all of them.
 
     Args:
         task: The task; see `benchmarks.decode_timing`.
+        models: Seqline's models by the engine's name.
         peers: Names of `PEERS`.
         repeats: Number of runs.
 
     Returns:
         The measurements of each engine, one per run and setting.
     """
+    task = {**task, "model": str(models["seqline"])}
     first = run_module(sys.executable, "benchmarks.decode_seqline", task)
     processor = SentencePieceProcessor(model_file=task["tokenizer"])
     lengths = [len(ids) + 1 for ids in processor.encode(first["outputs"])]
@@ -137,12 +146,15 @@ def measure_engines(task: dict[str, Any], peers: Sequence[str], repeats: int) ->
         "longest_source": 1 + max(len(ids) for ids in processor.encode(task["texts"])),
     }
     engines: dict[str, tuple[str | Path, str, dict[str, Any]]] = {
-        "seqline": (sys.executable, "benchmarks.decode_seqline", task)
+        name: (sys.executable, "benchmarks.decode_seqline", {**task, "model": str(model)})
+        for name, model in models.items()
     }
     for peer in peers:
         python = environment(peer.replace("_", "-"), PEERS[peer])
         if peer == "ctranslate2":
-            for suffix, quantization in (("f32", None), ("int8", "int8")):
+            for suffix, quantization in QUANTIZATIONS.items():
+                if suffix == "bf16" and not multiplies_bfloat16():
+                    continue
                 quantized = {**task, "quantization": quantization}
                 engines[f"ctranslate2_{suffix}"] = (python, "benchmarks.decode_ctranslate2", quantized)
         else:
@@ -202,6 +214,10 @@ def ratios(metrics: dict[str, Any]) -> dict[str, float]:
 
     Args:
         metrics: The metrics of all engines.
+
+    Returns:
+        The ratios of Seqline's faster precision, beginning with `f32_` those of float32, and what bfloat16 adds to
+        BLEU.
     """
     names = {
         "vs_hugging_face_b64": "hugging_face",
@@ -209,16 +225,24 @@ def ratios(metrics: dict[str, Any]) -> dict[str, float]:
         "vs_keras_hub_b64": "keras_hub",
         "vs_ctranslate2_f32_b64": "ctranslate2_f32",
         "vs_ctranslate2_int8_b64": "ctranslate2_int8",
+        "vs_ctranslate2_bf16_b64": "ctranslate2_bf16",
     }
     found = {}
     for beam, suffix in ((4, ""), (1, "_greedy")):
-        ours = f"seqline_beam{beam}_"
+
+        def of(engine: str, name: str, beam: int = beam) -> float | None:
+            return metrics.get(f"{engine}_beam{beam}_{name}")
+
+        rates = [rate for rate in (of("seqline", "rate"), of("seqline_bf16", "rate")) if rate]
+        latencies = [time for time in (of("seqline", "latency_ms"), of("seqline_bf16", "latency_ms")) if time]
         for name, peer in names.items():
-            if f"{peer}_beam{beam}_rate" in metrics:
-                found[name + suffix] = metrics[f"{ours}rate"] / metrics[f"{peer}_beam{beam}_rate"]
-        if f"ctranslate2_f32_beam{beam}_latency_ms" in metrics:
-            theirs = metrics[f"ctranslate2_f32_beam{beam}_latency_ms"]
-            found[f"latency_vs_ctranslate2_f32_b1{suffix}"] = metrics[f"{ours}latency_ms"] / theirs
+            if theirs := of(peer, "rate"):
+                found[name + suffix] = max(rates) / theirs
+                found[f"f32_{name}{suffix}"] = rates[0] / theirs
+        if theirs := of("ctranslate2_f32", "latency_ms"):
+            found[f"latency_vs_ctranslate2_f32_b1{suffix}"] = min(latencies) / theirs
+        if (bleu_bf16 := of("seqline_bf16", "bleu")) and (bleu_f32 := of("seqline", "bleu")):
+            found[f"bleu_bf16_minus_f32{suffix}"] = bleu_bf16 - bleu_f32
     return found
 
 

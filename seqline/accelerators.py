@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 # configuration requests, so in such an image it must be there.
 REQUIRED = "SEQLINE_ACCELERATOR"
 DRIVER = Path("/proc/driver/nvidia/version")
+CPU_INFO = Path("/proc/cpuinfo")
 
 # docs.cloud.google.com/vertex-ai/docs/predictions/configure-compute, and .../training/configure-compute.
 MACHINES = {
@@ -31,6 +32,15 @@ MACHINES = {
     "NVIDIA_B200": "a4-highgpu-",
 }
 """Beginnings of the machine types by GPU."""
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16, with AVX512-BF16 or AMX."""
+    try:
+        flags = CPU_INFO.read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
+    except OSError:
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 def gpus_of(machine_type: str) -> int:

@@ -6,10 +6,13 @@ functions as they are in the file, and the tensors that they capture. A model wi
 """
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from seqline.accelerators import DRIVER, multiplies_bfloat16
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +99,33 @@ def load_signatures(folder: Path) -> Mapping[str, Any]:
     loaded = tf.saved_model.load(str(folder))
     _kept.append(loaded)
     return dict(loaded.signatures)
+
+
+def in_bfloat16(name: str) -> str:
+    """The name of a signature's twin whose matrix products are in bfloat16.
+
+    Args:
+        name: The signature's name.
+    """
+    return f"{name}_bfloat16"
+
+
+def for_this_processor(signatures: Mapping[str, Any]) -> dict[str, Any]:
+    """Selects the signatures to call here: a SavedModel cannot do it, since its graph is the same everywhere.
+
+    Args:
+        signatures: All signatures of a model.
+
+    Returns:
+        The signatures without their twins in bfloat16; where the processor multiplies it, the twins in their place.
+    """
+    twins = {name: in_bfloat16(name) for name in signatures if in_bfloat16(name) in signatures}
+    native = multiplies_bfloat16() and not DRIVER.exists() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    return {
+        name: signatures[twins[name]] if native and name in twins else signature
+        for name, signature in signatures.items()
+        if name not in twins.values()
+    }
 
 
 def _context() -> Any:

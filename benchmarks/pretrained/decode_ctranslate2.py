@@ -15,7 +15,7 @@ def load(task: dict[str, Any]) -> Generate:
     """Converts and loads the checkpoint.
 
     Args:
-        task: The task, with `weights` (float32 or int8) and `pieces`, the text of each token id.
+        task: The task, with `weights` (float32, bfloat16 or int8) and `pieces`, the text of each token id.
     """
     pieces = task["pieces"]
     with tempfile.TemporaryDirectory() as folder:

@@ -9,13 +9,13 @@ from benchmarks.pretrained.timing import Generate, run
 
 
 def load(task: dict[str, Any]) -> Generate:
-    """Loads the checkpoint in float32.
+    """Loads the checkpoint.
 
     Args:
-        task: The task.
+        task: The task, with `weights`: float32 or bfloat16.
     """
     torch.set_num_threads(task["threads"])
-    model = AutoModelForCausalLM.from_pretrained(task["folder"], dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(task["folder"], dtype=getattr(torch, task["weights"])).eval()
     end = model.config.eos_token_id
 
     def generate(prompts: list[list[int]]) -> list[list[int]]:

@@ -24,7 +24,9 @@ class DecodingOptions(BaseOptions):
         0, ge=0, description="Longest output in tokens; 0 for the corpus's max_tokens, at least 128."
     )
     weight_dtype: Literal["float32", "bfloat16", "int8"] = Field(
-        "float32", description="How the weights are stored; the computation is in float32."
+        "float32",
+        description="How the weights are stored. The computation is in float32; of bfloat16 and int8, matrix products "
+        "are in bfloat16 on processors that multiply it, which are up to twice as fast there.",
     )
 
 

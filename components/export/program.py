@@ -15,6 +15,7 @@ from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
 from seqline.decoding.streaming import Stream, begin, proceed
 from seqline.modeling.language_model import LanguageModel
+from seqline.saved_models import in_bfloat16
 from seqline.tokenizers.graph import GraphTokenizer
 from seqline.tokenizers.host import read_tokenizer
 
@@ -31,6 +32,8 @@ SAMPLING = {
     "top_p": tf.float32,
     "seed": tf.int32,
 }
+TWICE = ("serving_default", "parameters", "stream_start", "stream_next")
+"""The signatures that also exist with products in bfloat16."""
 SEARCHING = {"beam_size": tf.int32, "n_best": tf.int32, "length_penalty": tf.float32}
 
 
@@ -50,9 +53,12 @@ class Program(tf.Module):
         self.decoder = Decoder(model, decoding.weight_dtype, longest)
         record = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
         self.tokenizer, self.takes_chats = GraphTokenizer(record), record.prompt.conversation is not None
+        self.found = self._traced_search()
+
+    def _traced_search(self) -> Callable[[Any], Found]:
         found = tf.function(self._found, input_signature=[IDS], autograph=False)
         # The signatures hold its graph. As an attribute it would be traced again, and saved and loaded a second time.
-        self.found: Callable[[Any], Found] = lambda source: found(source)
+        return lambda source: found(source)
 
     def _found(self, source: Any) -> Found:
         with self.decoder.unpacked():
@@ -211,8 +217,19 @@ class Program(tf.Module):
         )
 
     def signatures(self) -> dict[str, Any]:
-        """The signatures by name, traced."""
+        """The signatures by name, traced.
 
+        Of weights in bfloat16 or int8, those that decode texts are traced a second time, for processors that multiply
+        bfloat16; `seqline.saved_models` calls them there.
+        """
+        signatures = self._traced()
+        if self.decoding.weight_dtype == "float32":
+            return signatures
+        with self.decoder.in_bfloat16():
+            self.found = self._traced_search()
+            return signatures | {in_bfloat16(name): found for name, found in self._traced().items() if name in TWICE}
+
+    def _traced(self) -> dict[str, Any]:
         def traced(function: Any, fixed: bool = False, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
             # Only functions with fixed search options: streams, with conditions in their loops, have hung.

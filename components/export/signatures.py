@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from seqline.artifacts.exported_model import Description
+from seqline.saved_models import in_bfloat16
 
 PURPOSES = {
     "serving_default": "Text to text, with the decoding options of the export.",
@@ -76,7 +77,15 @@ def describe(signatures: dict[str, Any], description: Description) -> str:
         "`cut` is true.",
         f"An output has at most {decoding.max_output_length} tokens.",
     ]
+    twins = {in_bfloat16(name) for name in signatures} & signatures.keys()
+    if twins:
+        lines += [
+            f"{', '.join(f'`{name}`' for name in sorted(twins))} do what those without `_bfloat16` do, with matrix "
+            "products in bfloat16: faster on processors that multiply it, many times slower on others.",
+        ]
     for name, function in signatures.items():
+        if name in twins:
+            continue
         lines += [
             "",
             f"## `{name}`",

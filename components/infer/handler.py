@@ -15,6 +15,7 @@ from seqline.components.infer.lines import Line
 from seqline.components.infer.shards import Shard
 from seqline.errors import UserError
 from seqline.progress import count
+from seqline.saved_models import for_this_processor
 
 
 class Lines(NamedTuple):
@@ -52,7 +53,7 @@ def load(model: str) -> Any:
 
     try:
         loaded = tf.saved_model.load(model)
-        signature = loaded.signatures["serving_default"]
+        signature = for_this_processor(loaded.signatures)["serving_default"]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{model} contains no model that TensorFlow {tf.__version__} can serve ({reason})") from error

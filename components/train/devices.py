@@ -4,10 +4,9 @@ import functools
 import json
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
-from seqline.accelerators import no_gpu, require_gpu, required_accelerator, visible_gpus
+from seqline.accelerators import multiplies_bfloat16, no_gpu, require_gpu, required_accelerator, visible_gpus
 from seqline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -112,11 +111,7 @@ def native_bfloat16() -> bool:
 
     if tf.config.list_logical_devices("TPU"):
         return True
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
-    except OSError:
-        return False
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags)) and not tf.config.list_logical_devices("GPU")
+    return multiplies_bfloat16() and not tf.config.list_logical_devices("GPU")
 
 
 def _tf_config() -> dict[str, Any]:

@@ -36,8 +36,9 @@ class Decoding:
         max_output_length: Longest output in tokens.
         early_stop: Whether a sentence is finished once a finished hypothesis scores as high as the best live one does
             now; otherwise once no live one, however it continues, can score higher.
-        weight_dtype: How the matrices are stored: float32, bfloat16 or int8; the computation is in float32. Version 1
-            of model.json calls it weights.
+        weight_dtype: How the matrices are stored: float32, bfloat16 or int8. Of the last two, processors that multiply
+            bfloat16 do so, see `seqline.saved_models`; else the computation is in float32. Version 1 of model.json
+            calls it weights.
     """
 
     beam_size: int = 4

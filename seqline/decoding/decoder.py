@@ -117,6 +117,18 @@ class Decoder(tf.Module):
         ]
 
     @contextmanager
+    def in_bfloat16(self) -> Iterator[None]:
+        """Functions that are traced meanwhile multiply stored bfloat16 and int8 in bfloat16."""
+        weights = [module for module in self.submodules if isinstance(module, Weight)]
+        for weight in weights:
+            weight.native = True
+        try:
+            yield
+        finally:
+            for weight in weights:
+                weight.native = False
+
+    @contextmanager
     def unpacked(self) -> Iterator[None]:
         """Unpacks the weights; every traced function does so once, outside its loops. A large model's stay packed."""
         weights = [module for module in self.submodules if isinstance(module, Weight) and module is not self.embedding]

@@ -2,6 +2,9 @@
 
 A small model's weights are unpacked once a call, outside its loops. A large model's are unpacked where they are used,
 one after the other: its memory is that of the stored weights, and a step takes longer.
+
+Products with stored bfloat16 or int8 can be computed from bfloat16 inputs, for processors that multiply them; their
+sums are in float32, and their outputs are rounded to bfloat16. There all of these weights are exact in bfloat16.
 """
 
 from typing import Any
@@ -20,11 +23,14 @@ class Weight(tf.Module):
         values: float32; for int8 a matrix `[rows, columns]`.
         kind: float32, bfloat16 or int8.
         scaled: Of int8: the axis with one scale per entry, 0 for rows, 1 for columns.
+
+    Attributes:
+        native: Whether the function that is being traced multiplies a stored bfloat16 or int8 in bfloat16.
     """
 
     def __init__(self, values: np.ndarray, kind: str, scaled: int = 1) -> None:
         super().__init__()
-        self.scaled, self.scales, self._unpacked = scaled, None, None
+        self.scaled, self.scales, self.native, self._unpacked = scaled, None, False, None
         if kind == "int8":
             largest = np.abs(values).max(axis=1 - scaled, keepdims=True)
             scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
@@ -35,8 +41,8 @@ class Weight(tf.Module):
     def unpack(self) -> None:
         """Computes the values, once for the function that is being traced."""
         # Here and not where they are used: inside a loop it would be one more operation for every weight and step.
-        values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
-        self._unpacked = values if self.scales is None else values * self.scales
+        values = self._converted()
+        self._unpacked = values if self.scales is None or self.native else values * self.scales
 
     def pack(self) -> None:
         """Drops the values that `unpack` computed."""
@@ -45,7 +51,7 @@ class Weight(tf.Module):
     @property
     def size(self) -> int:
         """Bytes that unpacking takes."""
-        return 0 if self.stored.dtype == tf.float32 else 4 * int(np.prod(self.stored.shape))
+        return 0 if self.stored.dtype == self._kind else self._kind.size * int(np.prod(self.stored.shape))
 
     @property
     def values(self) -> Any:
@@ -59,13 +65,21 @@ class Weight(tf.Module):
             rows: float32.
             after: A tensor; a packed weight is unpacked once it is there. None for the rows.
         """
-        if self._unpacked is not None:
-            return tf.matmul(rows, self._unpacked)
-        # Unpacking needs no input: without the dependency, a step would begin by unpacking all weights at once.
-        with tf.control_dependencies([rows if after is None else after]):
-            values = tf.cast(tf.convert_to_tensor(self.stored), tf.float32)
-        product = tf.matmul(rows, values)
-        return product if self.scales is None else product * self.scales
+        values, scales = self._unpacked, self.scales if self.native else None
+        if values is None:
+            # Unpacking needs no input: without the dependency, a step would begin by unpacking all weights at once.
+            with tf.control_dependencies([rows if after is None else after]):
+                values, scales = self._converted(), self.scales
+        product = tf.cast(tf.matmul(tf.cast(rows, values.dtype), values), tf.float32)
+        return product if scales is None else product * scales
+
+    @property
+    def _kind(self) -> tf.DType:
+        """The type of the numbers that are multiplied."""
+        return tf.bfloat16 if self.native and self.stored.dtype != tf.float32 else tf.float32
+
+    def _converted(self) -> Any:
+        return tf.cast(tf.convert_to_tensor(self.stored), self._kind)
 
     def rows(self, numbers: Any) -> Any:
         """Some rows, float32 `[..., columns]`; of int8 only with scales for rows.

@@ -141,3 +141,26 @@ def test_a_model_with_anything_else_is_left_to_tensorflow(tmp_path: Path) -> Non
     _, kinds, _, found = light(tmp_path, calls)
     assert found == by_tensorflow(tmp_path, calls) == [{"numbers": ["5", "-1"]}]
     assert kinds == ["_WrapperFunction"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "one_dnn", "chosen"),
+    [
+        ("fpu avx2 avx512_bf16", False, None, "twin"),
+        ("fpu amx_bf16", False, "1", "twin"),
+        ("fpu avx2 avx512f", False, None, "plain"),
+        ("fpu avx2 avx512_bf16", True, None, "plain"),
+        ("fpu avx2 avx512_bf16", False, "0", "plain"),
+    ],
+)
+def test_the_twin_in_bfloat16_is_called_where_the_processor_multiplies_it(
+    flags: str, gpu: bool, one_dnn: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n")
+    monkeypatch.setattr("seqline.accelerators.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(saved_models, "DRIVER", tmp_path if gpu else tmp_path / "none")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if one_dnn is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", one_dnn)
+    signatures = {"score": "score", "serving_default": "plain", "serving_default_bfloat16": "twin"}
+    assert saved_models.for_this_processor(signatures) == {"score": "score", "serving_default": chosen}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -21,6 +22,7 @@ from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.sampling.features import Tokens
+from seqline.saved_models import in_bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,21 @@ def test_a_gpt_is_exported_with_int8_weights(small_model: Path, loaded_small_mod
 
 def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in (folder / "variables").iterdir())
+
+
+def test_weights_in_a_smaller_type_have_signatures_for_processors_that_multiply_bfloat16(
+    small_model: Path, loaded_small_model: Any, loaded_model: Any
+) -> None:
+    signatures = loaded_small_model.signatures
+    twins = sorted(in_bfloat16(name) for name in signatures if in_bfloat16(name) in signatures)
+    assert twins == [in_bfloat16(name) for name in ("parameters", "serving_default", "stream_next", "stream_start")]
+    texts = tf.constant(["red house", "two green trees"])
+    scores = [signatures[name](text=texts)["score"].numpy() for name in ("serving_default", twins[1])]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=0.02)
+    described = (small_model / "signatures.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in described for name in twins)
+    # Of float32 there is nothing to gain without other results.
+    assert not any("bfloat16" in name for name in loaded_model.signatures)
 
 
 def test_the_model_holds_no_function_beside_its_signatures(loaded_small_model: Any) -> None:

@@ -131,6 +131,30 @@ def test_a_large_models_weights_stay_packed_and_give_the_same_logits(
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
+@pytest.mark.parametrize("limit", [1 << 20, 0])
+@pytest.mark.parametrize("weights", ["bfloat16", "int8"])
+def test_products_in_bfloat16_are_close_to_those_in_float32(weights: str, limit: int) -> None:
+    tf.keras.utils.set_random_seed(1)
+    decoder = Decoder(make_model(CONFIG), weights, unpacked_bytes=limit)
+    source, target = tf.ragged.constant(SOURCES, dtype=tf.int32).to_tensor(0), tf.constant([[2, 5, 6], [2, 9, 8]])
+
+    def logits() -> Any:
+        with decoder.unpacked():
+            return decoder.output.logits(decoder.whole(target, decoder.encode(source)))
+
+    def types(function: Any) -> set[tf.DType]:
+        graph = tf.function(function, autograph=False).get_concrete_function().graph
+        return {op.outputs[0].dtype for op in graph.get_operations() if op.type == "MatMul"}
+
+    expected = logits()[:, :20]
+    with decoder.in_bfloat16():
+        found = logits()[:, :20]
+        assert types(logits) == {tf.bfloat16}
+    assert types(logits) == {tf.float32}
+    assert not np.array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, atol=2**-5 * np.abs(expected).max())
+
+
 def test_an_epsilon_is_kept_where_embeddings_are_not_scaled() -> None:
     # A mean square of 1e-4, as of Llama's embeddings: dropping an epsilon of 1e-5 changes a state by 5%.
     config = CONFIG.with_values(embedding_scale=False, norm_epsilon=1e-5)
