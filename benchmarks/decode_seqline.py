@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.decode_timing import Translate, run
 from seqline.lean_tensorflow import import_lean, load_text_ops
-from seqline.saved_models import for_this_processor, load_signatures
+from seqline.saved_models import load_signatures
 
 
 def load(task: dict[str, Any]) -> Translate:
@@ -19,7 +19,7 @@ def load(task: dict[str, Any]) -> Translate:
 
     tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(max(2, task["workers"]))
-    signature = for_this_processor(load_signatures(Path(task["model"])))["serving_default"]
+    signature = load_signatures(Path(task["model"]))["serving_default"]
 
     def translate(texts: list[str]) -> list[str]:
         outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()

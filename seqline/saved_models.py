@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
+NATIVE_PRODUCT = "_MklMatMul"
+"""oneDNN's matrix product: in bfloat16 where the processor multiplies it."""
 # Functions have global names: a second model of this process could have others of the same names.
 _loaded: list[Path] = []
 # Signatures of TensorFlow have weak references to the variables of their model.
@@ -77,32 +79,37 @@ class Signature:
         return dict.fromkeys(self.outputs)
 
 
-def load_signatures(folder: Path) -> Mapping[str, Any]:
+def load_signatures(folder: Path, portable: bool = False) -> Mapping[str, Any]:
     """Loads a SavedModel to call its signatures.
+
+    A SavedModel has the same graph everywhere. Of a signature that has a twin with products in bfloat16, the twin is
+    called where the processor multiplies bfloat16.
 
     Args:
         folder: The SavedModel.
+        portable: Whether the signatures are to return the same here as everywhere: no twin is called.
 
     Returns:
-        Its signatures by name: `Signature`s, or TensorFlow's.
+        Its signatures by name: `Signature`s, or TensorFlow's. Twins have no names of their own.
 
     Raises:
         Exception: If it cannot be loaded; TensorFlow has its own errors.
     """
     if not _loaded:
         try:
-            return _load(folder)
+            return _chosen(_load(folder), portable)
         except Exception as error:  # also what is broken: TensorFlow says how
             log.info("TensorFlow loads the model %s: %s", folder, error)
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
     _kept.append(loaded)
-    return dict(loaded.signatures)
+    # TensorFlow computes the products of the twins in float32.
+    return _chosen(dict(loaded.signatures), portable=True)
 
 
 def in_bfloat16(name: str) -> str:
-    """The name of a signature's twin whose matrix products are in bfloat16.
+    """The name of a signature's twin.
 
     Args:
         name: The signature's name.
@@ -110,22 +117,20 @@ def in_bfloat16(name: str) -> str:
     return f"{name}_bfloat16"
 
 
-def for_this_processor(signatures: Mapping[str, Any]) -> dict[str, Any]:
-    """Selects the signatures to call here: a SavedModel cannot do it, since its graph is the same everywhere.
-
-    Args:
-        signatures: All signatures of a model.
-
-    Returns:
-        The signatures without their twins in bfloat16; where the processor multiplies it, the twins in their place.
-    """
+def _chosen(signatures: Mapping[str, Any], portable: bool) -> dict[str, Any]:
     twins = {name: in_bfloat16(name) for name in signatures if in_bfloat16(name) in signatures}
-    native = multiplies_bfloat16() and not DRIVER.exists() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    native = not portable and multiplies_bfloat16() and not DRIVER.exists() and _with_one_dnn()
     return {
         name: signatures[twins[name]] if native and name in twins else signature
         for name, signature in signatures.items()
         if name not in twins.values()
     }
+
+
+def _with_one_dnn() -> bool:
+    from tensorflow.python.framework import op_def_registry
+
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0" and op_def_registry.get(NATIVE_PRODUCT) is not None
 
 
 def _context() -> Any:
@@ -158,9 +163,13 @@ def _optimizing_once(config: Any) -> bytes:
 
 def _add_function(function: Any) -> None:
     """Registers a function."""
+    from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import config_pb2
 
     for node in function.node_def:
+        if node.op == "MatMul" and node.attr["T"].type == types_pb2.DT_BFLOAT16 and _with_one_dnn():
+            # TensorFlow does this itself, but not in functions that one thread runs: there it would convert to float32.
+            node.op, node.attr["_kernel"].s = NATIVE_PRODUCT, b"MklNameChangeOp"
         if "config_proto" in node.attr:
             called = config_pb2.ConfigProto.FromString(node.attr["config_proto"].s)
             node.attr["config_proto"].s = _optimizing_once(called)

@@ -16,7 +16,7 @@ import numpy as np
 from seqline.errors import UserError
 from seqline.progress import Progress as Record
 from seqline.progress import report
-from seqline.saved_models import for_this_processor, load_signatures
+from seqline.saved_models import load_signatures
 
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LOGS = 10.0
@@ -43,7 +43,7 @@ def load(model: Path) -> Any:
     import tensorflow_text  # noqa: F401 (registers the tokenizer's ops)
 
     try:
-        signatures = for_this_processor(load_signatures(model))
+        signatures = load_signatures(model)
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(

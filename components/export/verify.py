@@ -98,7 +98,7 @@ def _main() -> None:
         _ = tf.constant
         load_text_ops()
     model, texts = json.load(sys.stdin)
-    signature = load_signatures(Path(model))["serving_default"]
+    signature = load_signatures(Path(model), portable=True)["serving_default"]
     outputs = signature(text=tf.constant(texts, tf.string))["text"].numpy()
     print(json.dumps([output.decode() for output in outputs]))
 

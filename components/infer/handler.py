@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from apache_beam.ml.inference.base import ModelHandler
@@ -15,7 +16,7 @@ from seqline.components.infer.lines import Line
 from seqline.components.infer.shards import Shard
 from seqline.errors import UserError
 from seqline.progress import count
-from seqline.saved_models import for_this_processor
+from seqline.saved_models import load_signatures
 
 
 class Lines(NamedTuple):
@@ -42,7 +43,7 @@ def load(model: str) -> Any:
         model: The model's folder.
 
     Returns:
-        The signature, which takes `text` and returns `text` and `score`. It keeps its model alive.
+        The signature, which takes `text` and returns `text` and `score`.
 
     Raises:
         UserError: If the folder holds no model that loads, or the signature differs.
@@ -52,8 +53,7 @@ def load(model: str) -> Any:
     import tensorflow_text  # noqa: F401 (registers the tokenizer's ops)
 
     try:
-        loaded = tf.saved_model.load(model)
-        signature = for_this_processor(loaded.signatures)["serving_default"]
+        signature = load_signatures(Path(model))["serving_default"]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{model} contains no model that TensorFlow {tf.__version__} can serve ({reason})") from error
@@ -61,7 +61,6 @@ def load(model: str) -> Any:
         signature.structured_outputs
     ):
         raise UserError(f"{model}: its serving signature must take text and return text and score; export it again")
-    signature.keeps = loaded
     return signature
 
 

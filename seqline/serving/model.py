@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from seqline.errors import UserError
 from seqline.lean_tensorflow import load_text_ops
-from seqline.saved_models import for_this_processor, load_signatures
+from seqline.saved_models import load_signatures
 from seqline.serving.answers import Answer, Counts, Parameters
 from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.metadata import read_description
@@ -32,7 +32,7 @@ class Model:
     def __init__(self, path: Path) -> None:
         if not (path / "saved_model.pb").is_file():
             raise UserError(f"{path} contains no SavedModel: saved_model.pb is missing")
-        self._signatures = for_this_processor(load_signatures(path))
+        self._signatures = load_signatures(path)
         if "serving_default" not in self._signatures:
             raise UserError(f"{path} has no signature serving_default; export the model again")
         self._defaults = defaults(read_description(path))

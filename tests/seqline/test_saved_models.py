@@ -1,6 +1,8 @@
 """SavedModels without TensorFlow's Python loader: the same outputs, and TensorFlow's loader for all others."""
 
+import functools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from seqline import saved_models
+from seqline.accelerators import multiplies_bfloat16
 
 LIGHT = """
 import json, sys
@@ -143,24 +146,85 @@ def test_a_model_with_anything_else_is_left_to_tensorflow(tmp_path: Path) -> Non
     assert kinds == ["_WrapperFunction"]
 
 
+class Twins(tf.Module):
+    """A signature and its twin, which say their type; a product of rows with bfloat16 weights, if there are some."""
+
+    def __init__(self, kernel: np.ndarray | None = None) -> None:
+        super().__init__()
+        self.kernel = None if kernel is None else tf.Variable(tf.constant(kernel, tf.bfloat16))
+
+    def call(self, kind: tf.DType, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = {"kind": tf.constant(kind.name), "text": text}
+        if self.kernel is not None:
+            rows = tf.cast(tf.ones((4, len(self.kernel))) * 1.003, kind)  # 1 in bfloat16
+            found["values"] = tf.cast(tf.matmul(rows, tf.cast(self.kernel, kind)), tf.float32)
+        return found
+
+    def save(self, folder: Path) -> Path:
+        signatures = {
+            name: tf.function(functools.partial(self.call, kind)).get_concrete_function(
+                text=tf.TensorSpec([None], tf.string, "text")
+            )
+            for name, kind in (("serving_default", tf.float32), ("serving_default_bfloat16", tf.bfloat16))
+        }
+        tf.saved_model.save(self, str(folder), signatures=signatures)
+        return folder
+
+
+NATIVE = """
+import json, sys
+from pathlib import Path
+from seqline import accelerators, saved_models
+import tensorflow as tf
+
+model, info, driver, portable = sys.argv[1:]
+accelerators.CPU_INFO, saved_models.DRIVER = Path(info), Path(driver)
+signatures = saved_models.load_signatures(Path(model), bool(portable))
+(loaded,) = {type(signature).__name__ for signature in signatures.values()}
+outputs = signatures["serving_default"](text=tf.constant(["a"]))
+values = outputs["values"].numpy().tolist() if "values" in outputs else None
+print(json.dumps([sorted(signatures), loaded, outputs["kind"].numpy().decode(), values]))
+"""
+
+
+def native(
+    folder: Path, twins: Twins, flags: str, gpu: bool = False, one_dnn: str = "1", portable: str = ""
+) -> tuple[str, Any]:
+    """Loads twins on a machine like this; returns the type of the called one and its values."""
+    info, driver = folder / "cpuinfo", folder if gpu else folder / "none"
+    info.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n")
+    done = subprocess.run(
+        [sys.executable, "-c", NATIVE, str(twins.save(folder / "model")), str(info), str(driver), portable],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": one_dnn},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    names, loaded, kind, values = json.loads(done.stdout.splitlines()[-1])
+    assert (names, loaded) == (["serving_default"], "Signature")
+    return kind, values
+
+
 @pytest.mark.parametrize(
-    ("flags", "gpu", "one_dnn", "chosen"),
+    ("flags", "gpu", "one_dnn", "portable", "kind"),
     [
-        ("fpu avx2 avx512_bf16", False, None, "twin"),
-        ("fpu amx_bf16", False, "1", "twin"),
-        ("fpu avx2 avx512f", False, None, "plain"),
-        ("fpu avx2 avx512_bf16", True, None, "plain"),
-        ("fpu avx2 avx512_bf16", False, "0", "plain"),
+        ("fpu avx2 avx512_bf16", False, "1", "", "bfloat16"),
+        ("fpu amx_bf16", False, "1", "", "bfloat16"),
+        ("fpu avx2 avx512f", False, "1", "", "float32"),
+        ("fpu avx2 avx512_bf16", True, "1", "", "float32"),
+        ("fpu avx2 avx512_bf16", False, "0", "", "float32"),
+        ("fpu avx2 avx512_bf16", False, "1", "portable", "float32"),
     ],
 )
 def test_the_twin_in_bfloat16_is_called_where_the_processor_multiplies_it(
-    flags: str, gpu: bool, one_dnn: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    flags: str, gpu: bool, one_dnn: str, portable: str, kind: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n")
-    monkeypatch.setattr("seqline.accelerators.CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(saved_models, "DRIVER", tmp_path if gpu else tmp_path / "none")
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    if one_dnn is not None:
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", one_dnn)
-    signatures = {"score": "score", "serving_default": "plain", "serving_default_bfloat16": "twin"}
-    assert saved_models.for_this_processor(signatures) == {"score": "score", "serving_default": chosen}
+    assert native(tmp_path, Twins(), flags, gpu, one_dnn, portable) == (kind, None)
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="the processor does not multiply bfloat16")
+def test_the_twin_multiplies_in_bfloat16_with_sums_in_float32(tmp_path: Path) -> None:
+    twins = Twins(np.linspace(0.1, 0.7, 4096, dtype=np.float32).reshape(512, 8))
+    kind, values = native(tmp_path, twins, "avx512_bf16")
+    assert kind == "bfloat16"
+    np.testing.assert_allclose(values[0], twins.kernel.numpy().astype(np.float64).sum(axis=0), rtol=2**-8)
