@@ -108,6 +108,8 @@ class Sampler:
             answers: An answer for each.
             label: The client's label; empty for none.
         """
+        if not ids.request:
+            return
         time_ = now()
         for id_, text, answer in zip(ids.sampled, texts, answers, strict=True):
             if not id_:
