@@ -17,6 +17,7 @@ from seqline.paths import expanded
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class Rotation:
     """When a file is written, and how large the log may be.

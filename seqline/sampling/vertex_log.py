@@ -57,7 +57,8 @@ def rows_of(
         redact: What the texts pass before.
 
     Returns:
-        A table with a row for each text, and a message for each request that is not in the form of this server, which has none.
+        A table with a row for each text, and a message for each request that is not in the form of this server, which
+        has none.
     """
     samples, problems = [], []
     for one in logged:
