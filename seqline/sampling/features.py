@@ -191,8 +191,8 @@ class Features:
         for version in dict.fromkeys(versions):
             rows = [row for row, of in enumerate(versions) if of == version]
             order += rows
-            columns = ([column[row] for row in rows] for column in (sources, outputs, counts))
-            parts.append(_tokens(self._tokens_of(version), *columns))
+            texts, answers = [sources[row] for row in rows], [outputs[row] for row in rows]
+            parts.append(_tokens(self._tokens_of(version), texts, answers, [counts[row] for row in rows]))
         table = pa.concat_tables(parts)
         if len(parts) > 1:
             table = table.take(np.argsort(order))
