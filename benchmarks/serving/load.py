@@ -149,7 +149,7 @@ class Client:
         # A server closes connections that were idle for long.
         if self._connection is None or not self._connection.open:
             loop = asyncio.get_running_loop()
-            host, port = self.address.hostname, self.address.port
+            host, port = self.address.hostname or "127.0.0.1", self.address.port or 80
             _, self._connection = await loop.create_connection(_Connection, host, port)
         return await self._connection.ask(_request(self.address.path, self.address.netloc, text))
 
