@@ -104,10 +104,25 @@ def server(model: Path, *flags: str) -> Iterator[str]:
     Yields:
         The URL of its predict method.
     """
+    with server_process(model, *flags) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def server_process(model: Path, *flags: str) -> Iterator[tuple[str, int]]:
+    """Runs Seqline's server on a model.
+
+    Args:
+        model: The exported model.
+        *flags: Further flags.
+
+    Yields:
+        The URL of its predict method, and its process.
+    """
     port = free_port()
     command = [sys.executable, "-m", "seqline.serving", "--model", str(model), "--host", "127.0.0.1"]
-    with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz"):
-        yield f"http://127.0.0.1:{port}/v1/models/model:predict"
+    with _running([*command, "--port", str(port), *flags], f"http://127.0.0.1:{port}/healthz") as pid:
+        yield f"http://127.0.0.1:{port}/v1/models/model:predict", pid
 
 
 def ctranslate2(
@@ -192,7 +207,7 @@ def hugging_face(
 
 
 @contextlib.contextmanager
-def _running(command: list[str], health: str, variables: dict[str, str] | None = None) -> Iterator[None]:
+def _running(command: list[str], health: str, variables: dict[str, str] | None = None) -> Iterator[int]:
     process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 180
@@ -200,7 +215,7 @@ def _running(command: list[str], health: str, variables: dict[str, str] | None =
             if process.poll() is not None or time.monotonic() > deadline:
                 raise UserError(f"{' '.join(command)} did not start")
             time.sleep(0.2)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -215,7 +230,7 @@ def _healthy(url: str) -> bool:
 
 
 def run_load(
-    url: str, texts: Path, seconds: float, rate: float | None = None, clients: int = CLIENTS
+    url: str, texts: Path, seconds: float, rate: float | None = None, clients: int = CLIENTS, lead: float = 0.0
 ) -> dict[str, Any]:
     """Runs the load generator.
 
@@ -225,11 +240,12 @@ def run_load(
         seconds: Its duration.
         rate: Requests a second; None for the highest load.
         clients: Number of clients.
+        lead: Seconds of load before those that count, without a rate.
 
     Returns:
         What it prints.
     """
-    paced = {} if rate is None else {"rate": rate}
+    paced = {"lead": lead} if rate is None else {"rate": rate}
     return _run_module("benchmarks.serving.load", url=url, texts=texts, clients=clients, seconds=seconds, **paced)
 
 

@@ -20,7 +20,9 @@ def clean(text: str) -> str:
     Args:
         text: Any text.
     """
-    return " ".join(unicodedata.normalize("NFC", text.translate(replacements())).split())
+    # Nothing that is replaced is printable.
+    replaced = text if text.isprintable() else text.translate(replacements())
+    return " ".join(unicodedata.normalize("NFC", replaced).split())
 
 
 @lru_cache(maxsize=1)

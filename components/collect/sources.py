@@ -105,7 +105,6 @@ class BigQuery:
 
     def requests(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
         """The requests of a window, with their texts where Vertex has them."""
-        from seqline.artifacts.request_log import table_of as as_table
         from seqline.sampling.features import Features
         from seqline.sampling.vertex_log import Logged, rows_of
 
@@ -128,9 +127,9 @@ class BigQuery:
         tokens = self.live.tokens() if logged else None
         version = self.live.version
         features = Features(lambda one: tokens if one == version else None, languages_a_second=LANGUAGES)
-        rows, problems = rows_of(logged, features, texts=True)
+        found, problems = rows_of(logged, features, texts=True)
         shown = problems[:1] + ([f"{len(problems) - 1} more requests were skipped"] if len(problems) > 1 else [])
-        return as_table(rows), shown
+        return found, shown
 
     def feedback(self, start: datetime, end: datetime) -> "tuple[pa.Table, list[str]]":
         """None: the table has no feedback."""

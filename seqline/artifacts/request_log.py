@@ -26,7 +26,7 @@ class SampledRequest:
     """A row: one text and its answer. The fields are the columns, in their order.
 
     Attributes:
-        id: The answer's id, which the client got: 32 hexadecimal digits of a uuid4. Feedback names it.
+        id: The answer's id, which the client got: 32 random hexadecimal digits. Feedback names it.
         time: When the answer was ready, in UTC.
         version: The version that answered, such as "3".
         interface: By which the request came: predict, stream, completions, chat, v2, grpc, or vertex for the log of

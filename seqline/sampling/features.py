@@ -1,18 +1,19 @@
-"""Rows of sampled requests: what is computed of a text and its answer."""
+"""Rows of sampled requests: what is computed of texts and their answers, of many at once and column by column."""
 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from seqline.artifacts.exported_model import ExportedModel
-from seqline.artifacts.request_log import TOKEN_BUCKETS, SampledRequest
+from seqline.artifacts.request_log import SCHEMA, TOKEN_BUCKETS
+from seqline.artifacts.row_log import TIME
 from seqline.artifacts.text_tokenizer import is_unknown
 from seqline.errors import UserError
 from seqline.normalization import clean
@@ -22,19 +23,18 @@ from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 
 log = logging.getLogger(__name__)
 
-Buckets = npt.NDArray[np.int16]
+Integers = npt.NDArray[np.int64]
 
 LANGUAGES_A_SECOND = 10
 """Texts whose language is identified in a second, of all that are sampled: it takes longer than all else together."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """A text and its answer.
 
     Attributes:
         id: The answer's id.
-        time: When the answer was ready.
+        time: When the answer was ready, in seconds since 1970.
         version: The version that answered.
         interface: The interface of the request.
         seconds: Time to answer the request.
@@ -47,7 +47,7 @@ class Sample:
     """
 
     id: str
-    time: datetime
+    time: float
     version: str
     interface: str
     seconds: float
@@ -69,7 +69,7 @@ class Tokens:
     def __init__(self, tokenizer: HostTokenizer) -> None:
         self._tokenizer = tokenizer
         unknown = {id_ for id_, piece in enumerate(tokenizer.pieces()) if is_unknown(piece)}
-        self._unknown = np.array(sorted(unknown | {tokenizer.tokenizer.unknown}))
+        self._unknown = _marks(unknown | {tokenizer.tokenizer.unknown})
 
     @classmethod
     def of_model(cls, model: Path | None) -> "Tokens | None":
@@ -105,23 +105,25 @@ class Tokens:
         """
         return list(map(len, self._tokenizer.encode_targets(list(outputs)))) if outputs else []
 
-    def counted(self, rows: Sequence[Sequence[int]]) -> tuple[list[int], list[Buckets]]:
-        """Counts the tokens of each row that are unknown, or bytes of characters without a token; and their buckets.
+    def counted(self, rows: Sequence[Sequence[int]]) -> tuple[Integers, Integers, pa.ListArray]:
+        """Counts the tokens of each row.
 
         Args:
             rows: Token ids.
+
+        Returns:
+            The number of each row's tokens; of those that are unknown, or bytes of characters without a token; and
+            their buckets, sorted.
         """
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         ids = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
         row_of = np.repeat(np.arange(len(rows)), lengths)
-        unknown = np.bincount(row_of, np.isin(ids, self._unknown), len(rows)).astype(int).tolist()
+        # The last mark is that of all ids beyond.
+        unknown = np.bincount(row_of[self._unknown.take(ids, mode="clip")], minlength=len(rows))
         # Sorted within each row: the rows of all texts at once.
-        buckets = (ids % TOKEN_BUCKETS).astype(np.int16)
-        buckets = buckets[np.lexsort((buckets, row_of))]
-        return unknown, np.split(buckets, np.cumsum(lengths)[:-1]) if rows else []
-
-
-_Tokens = tuple[int, int, Sequence[int] | Buckets, int]
+        buckets = np.sort(row_of * TOKEN_BUCKETS + ids % TOKEN_BUCKETS) % TOKEN_BUCKETS
+        ends = np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
+        return lengths, unknown, pa.ListArray.from_arrays(ends, buckets.astype(np.int16))
 
 
 class Features:
@@ -145,32 +147,56 @@ class Features:
         self._most = self._allowed = languages_a_second
         self._since = clock()
 
-    def rows(self, samples: Sequence[Sample]) -> list[SampledRequest]:
-        """Returns the rows of samples, without their texts.
+    def table(self, samples: Sequence[Sample]) -> pa.Table:
+        """Returns the rows of samples, without their texts: a table with the columns of the log of requests.
 
         Args:
             samples: The samples.
         """
-        sources = [sample.source for sample in samples]
-        columns = self._tokens(samples), scripts_of(sources), self._languages(sources)
-        return [_row(*row) for row in zip(samples, *columns, strict=True)]
+        if not samples:
+            return SCHEMA.empty_table()
+        ids, times, versions, interfaces, seconds, sources, outputs, counts, truncated, scores, slices = zip(
+            *samples, strict=True
+        )
+        stripped = list(map(str.strip, outputs))
+        nothing = pa.nulls(len(samples), pa.string())
+        columns = {
+            "id": ids,
+            "time": pa.array(np.rint(np.array(times) * 1e6).astype(np.int64)).cast(TIME),
+            "version": versions,
+            "interface": interfaces,
+            "latency_ms": 1000 * np.array(seconds),
+            "source_characters": list(map(len, sources)),
+            "output_characters": list(map(len, outputs)),
+            "script": scripts_of(sources),
+            "language": self._languages(sources),
+            "truncated": truncated,
+            "empty": [not output for output in stripped],
+            "copied": [
+                bool(output) and output == source.strip() for source, output in zip(sources, stripped, strict=True)
+            ],
+            "score": scores,
+            "source": nothing,
+            "output": nothing,
+            "slice": slices,
+            **self._tokens(versions, sources, outputs, counts),
+        }
+        return pa.table(columns, SCHEMA)
 
-    def _tokens(self, samples: Sequence[Sample]) -> list[_Tokens]:
-        """The number of tokens, of unknown tokens, the buckets of each, and the number of tokens of the output."""
-        found: list[_Tokens] = [(-1, -1, [], sample.output_tokens) for sample in samples]
-        for version in dict.fromkeys(sample.version for sample in samples):
-            tokens = self._tokens_of(version)
-            if tokens is None:
-                continue
-            rows = [row for row, sample in enumerate(samples) if sample.version == version]
-            sources = tokens.of([samples[row].source for row in rows])
-            # Most models count their output's tokens themselves.
-            uncounted = [row for row in rows if samples[row].output_tokens < 0]
-            outputs = dict(zip(uncounted, tokens.of_outputs([samples[row].output for row in uncounted]), strict=True))
-            counted = map(len, sources), *tokens.counted(sources)
-            for row, length, unknown, buckets in zip(rows, *counted, strict=True):
-                found[row] = (length, unknown, buckets, outputs.get(row, samples[row].output_tokens))
-        return found
+    def _tokens(
+        self, versions: Sequence[str], sources: Sequence[str], outputs: Sequence[str], counts: Sequence[int]
+    ) -> dict[str, pa.ChunkedArray]:
+        """The columns of tokens; those of a version's texts at once."""
+        parts, order = [], []
+        for version in dict.fromkeys(versions):
+            rows = [row for row, of in enumerate(versions) if of == version]
+            order += rows
+            texts, answers = [sources[row] for row in rows], [outputs[row] for row in rows]
+            parts.append(_tokens(self._tokens_of(version), texts, answers, [counts[row] for row in rows]))
+        table = pa.concat_tables(parts)
+        if len(parts) > 1:
+            table = table.take(np.argsort(order))
+        return dict(zip(table.column_names, table.columns, strict=True))
 
     def _languages(self, texts: Sequence[str]) -> list[str | None]:
         """The language of as many texts as the time allows: which ones does not depend on what they say."""
@@ -184,25 +210,42 @@ class Features:
         return [self._language_of(text) if row in chosen else None for row, text in enumerate(texts)]
 
 
-def _row(sample: Sample, tokens: _Tokens, script: str, language: str | None) -> SampledRequest:
-    source, output = sample.source.strip(), sample.output.strip()
-    return SampledRequest(
-        id=sample.id,
-        time=sample.time,
-        version=sample.version,
-        interface=sample.interface,
-        latency_ms=1000 * sample.seconds,
-        source_characters=len(sample.source),
-        source_tokens=tokens[0],
-        output_characters=len(sample.output),
-        output_tokens=tokens[3],
-        unknown_tokens=tokens[1],
-        script=script,
-        language=language,
-        truncated=sample.truncated,
-        empty=not output,
-        copied=bool(output) and output == source,
-        score=sample.score,
-        token_buckets=tokens[2],
-        slice=sample.slice,
-    )
+def with_texts(table: pa.Table, sources: Sequence[str | None], outputs: Sequence[str | None]) -> pa.Table:
+    """Returns rows with their texts.
+
+    Args:
+        table: The rows.
+        sources: The text of each, as it is stored.
+        outputs: The answer of each, likewise.
+    """
+    for name, texts in (("source", sources), ("output", outputs)):
+        table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), pa.array(texts, pa.string()))
+    return table
+
+
+def _tokens(tokens: Tokens | None, sources: list[str], outputs: list[str], counts: list[int]) -> pa.Table:
+    """The columns of tokens of one version's texts."""
+    if tokens is None:
+        none = np.full(len(sources), -1)
+        buckets = pa.array([[]] * len(sources), pa.list_(pa.int16()))
+        return _token_columns(none, counts, none, buckets)
+    lengths, unknown, buckets = tokens.counted(tokens.of(sources))
+    # Most models count their output's tokens themselves.
+    uncounted = [row for row, count in enumerate(counts) if count < 0]
+    for row, count in zip(uncounted, tokens.of_outputs([outputs[row] for row in uncounted]), strict=True):
+        counts[row] = count
+    return _token_columns(lengths, counts, unknown, buckets)
+
+
+def _token_columns(sources: Integers, outputs: list[int], unknown: Integers, buckets: pa.ListArray) -> pa.Table:
+    columns = {
+        "source_tokens": sources, "output_tokens": outputs, "unknown_tokens": unknown, "token_buckets": buckets
+    }  # fmt: skip
+    return pa.table(columns, pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _marks(ids: set[int]) -> npt.NDArray[np.bool_]:
+    """Whether each id is one of these, and after the last one whether any other is."""
+    marks = np.zeros(max(ids, default=-1) + 2, bool)
+    marks[sorted(ids)] = True
+    return marks

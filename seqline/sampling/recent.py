@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 ANSWERS = 50_000
@@ -12,7 +13,7 @@ FEEDBACK = 16
 """Most feedback on one answer: whoever repeats it must not fill the log."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Known:
     """An answer.
 
@@ -48,31 +49,32 @@ class Recent:
         self._characters = 0
         self._lock = threading.Lock()
 
-    def add(self, id_: str, version: str) -> None:
-        """Remembers an answer.
+    def add(self, ids: Iterable[str], version: str) -> None:
+        """Remembers answers; one that is known already stays as it is.
 
         Args:
-            id_: Its id.
-            version: The version that gave it.
+            ids: Their ids.
+            version: The version that gave them.
         """
+        known = Known(version)
         with self._lock:
-            self._known[id_] = Known(version)
+            for id_ in ids:
+                self._known.setdefault(id_, known)
             self._shrink()
 
-    def keep(self, id_: str, source: str | None, output: str | None) -> None:
-        """Remembers the texts of an answer that is still known.
+    def keep(self, texts: Iterable[tuple[str, str | None, str | None]]) -> None:
+        """Remembers the texts of answers that are still known.
 
         Args:
-            id_: Its id.
-            source: The text as it is stored.
-            output: The answer as it is stored.
+            texts: The id of each, its text and its answer, as they are stored.
         """
         with self._lock:
-            known = self._known.get(id_)
-            if known is not None:
-                found = self._known[id_] = replace(known, source=source, output=output)
-                self._characters += found.characters - known.characters
-                self._shrink()
+            for id_, source, output in texts:
+                known = self._known.get(id_)
+                if known is not None:
+                    found = self._known[id_] = replace(known, source=source, output=output)
+                    self._characters += found.characters - known.characters
+            self._shrink()
 
     def find(self, id_: str) -> Known | None:
         """Returns an answer; None if it is not known, or not any more.

@@ -3,11 +3,11 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,8 +16,6 @@ from seqline.inputs.storage import list_files, open_folder
 from seqline.paths import expanded
 
 log = logging.getLogger(__name__)
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Rotation:
     pause: float = 1.0
 
 
-class RotatingLog(Generic[Row]):
+class RotatingLog:
     """Collects rows, and writes them to files of a log. For one thread.
 
     Args:
@@ -62,28 +60,30 @@ class RotatingLog(Generic[Row]):
     ) -> None:
         self.kind, self.folder, self.rotation = kind, folder, rotation
         self._dropped, self._clock = dropped, clock
-        self._rows: list[Row] = []
-        self._characters, self._since = 0, 0.0
-        self._waiting: deque[tuple[int, pa.Table]] = deque()
+        self._tables: list[pa.Table] = []
+        self._rows, self._characters, self._since = 0, 0, 0.0
+        self._waiting: deque[pa.Table] = deque()
         self._again, self._pause = 0.0, rotation.pause
 
-    def add(self, rows: Sequence[Row], characters: int = 0) -> None:
+    def add(self, table: pa.Table, characters: int = 0) -> None:
         """Adds rows.
 
         Args:
-            rows: The rows.
+            table: The rows, with the log's columns.
             characters: The number of characters of their texts.
         """
-        if rows and not self._rows:
-            self._since = self._clock()
-        self._rows += rows
+        if table.num_rows:
+            if not self._tables:
+                self._since = self._clock()
+            self._tables.append(table)
+        self._rows += table.num_rows
         self._characters += characters
         self.tick()
 
     def tick(self) -> None:
         """Writes what is due."""
         limits = self.rotation
-        full = len(self._rows) >= limits.rows or self._characters >= limits.characters
+        full = self._rows >= limits.rows or self._characters >= limits.characters
         if self._rows and (full or self._clock() - self._since >= limits.seconds):
             self._close_file()
         if self._waiting and self._clock() >= self._again:
@@ -97,26 +97,21 @@ class RotatingLog(Generic[Row]):
 
     def lose(self) -> None:
         """Counts the rows that are left as dropped: the process ends."""
-        left = len(self._rows) + sum(count for count, _ in self._waiting)
+        left = self._rows + sum(table.num_rows for table in self._waiting)
         if left:
             log.error("%d rows of %s are lost: %s could not be written", left, self.kind.kind, self.folder)
             self._dropped(left)
 
     def _close_file(self) -> None:
-        rows, self._rows, self._characters = self._rows, [], 0
-        try:
-            self._waiting.append((len(rows), self.kind.table_of(rows)))
-        except Exception:  # the thread must go on
-            log.exception("%d rows of %s cannot be written as a table", len(rows), self.kind.kind)
-            self._dropped(len(rows))
+        self._waiting.append(pa.concat_tables(self._tables))
+        self._tables, self._rows, self._characters = [], 0, 0
         if len(self._waiting) > self.rotation.waiting:
-            count, _ = self._waiting.popleft()
-            self._dropped(count)
+            self._dropped(self._waiting.popleft().num_rows)
 
     def _write_waiting(self) -> None:
         try:
             while self._waiting:
-                self.kind.write(self.folder, self._waiting[0][1])
+                self.kind.write(self.folder, self._waiting[0])
                 self._waiting.popleft()
         except Exception as error:  # every file system has its own errors
             self._again = self._clock() + self._pause

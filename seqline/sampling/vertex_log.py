@@ -11,12 +11,13 @@ What the log does not have: the version and interface of the server, latency, an
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from seqline.artifacts.request_log import SampledRequest
-from seqline.sampling.features import Features, Sample
+import pyarrow as pa
+
+from seqline.sampling.features import Features, Sample, with_texts
 
 INTERFACE = "vertex"
 _NAMESPACE = uuid.UUID("5d2a7a3e-6f0d-4a55-9d5e-0f6f4b8b8f11")
@@ -46,7 +47,7 @@ def rows_of(
     features: Features,
     texts: bool = False,
     redact: Callable[[str | None], str | None] = lambda text: text,
-) -> tuple[list[SampledRequest], list[str]]:
+) -> tuple[pa.Table, list[str]]:
     """Computes the rows of the log of requests.
 
     Args:
@@ -56,7 +57,8 @@ def rows_of(
         redact: What the texts pass before.
 
     Returns:
-        A row for each text, and a message for each request that is not in the form of this server, which has none.
+        A table with a row for each text, and a message for each request that is not in the form of this server, which
+        has none.
     """
     samples, problems = [], []
     for one in logged:
@@ -64,13 +66,11 @@ def rows_of(
             samples += _samples(one)
         except _OtherFormError as error:  # noqa: PERF203 (a request is a batch of texts)
             problems.append(f"request {one.request_id} was skipped: {error}")
-    rows = features.rows(samples)
+    table = features.table(samples)
     if texts:
-        rows = [
-            replace(row, source=redact(sample.source), output=redact(sample.output))
-            for row, sample in zip(rows, samples, strict=True)
-        ]
-    return rows, problems
+        sources = [redact(sample.source) for sample in samples]
+        table = with_texts(table, sources, [redact(sample.output) for sample in samples])
+    return table, problems
 
 
 class _OtherFormError(Exception):
@@ -90,7 +90,7 @@ def _samples(logged: Logged) -> list[Sample]:
         samples.append(
             Sample(
                 id_,
-                logged.time,
+                logged.time.timestamp(),
                 logged.version,
                 INTERFACE,
                 0.0,

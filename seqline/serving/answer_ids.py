@@ -1,12 +1,11 @@
 """The ids of answers that are sampled."""
 
 import hashlib
-import uuid
-from dataclasses import dataclass
+import os
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Ids:
+class Ids(NamedTuple):
     """The ids of a request's answers.
 
     Attributes:
@@ -25,10 +24,14 @@ class Ids:
             texts: The number of its texts.
             share: Share of the answers that are sampled.
         """
-        request = uuid.uuid4().hex
-        every = (id_of(request, index) for index in range(texts))
-        sampled = tuple(id_ if is_sampled(id_, share) else "" for id_ in every)
-        return cls(request, sampled) if any(sampled) else cls()
+        request = os.urandom(16).hex()
+        every = [request, *(id_of(request, index) for index in range(1, texts))] if texts else []
+        if share < 1:
+            every = [id_ if is_sampled(id_, share) else "" for id_ in every]
+        return cls(request, tuple(every)) if any(every) else NONE
+
+
+NONE = Ids()
 
 
 def id_of(request: str, index: int) -> str:

@@ -115,7 +115,7 @@ async def take(service: Service, sampler: "Sampler", given: Given) -> str:
     from seqline.artifacts.feedback_log import Feedback
     from seqline.artifacts.row_log import now
 
-    known = sampler.recent.find(given.id)
+    known = sampler.find(given.id)
     if known is None:
         # Another server's answer, or one of before this server started, is in a file.
         if not sampler.may_look():

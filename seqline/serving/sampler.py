@@ -1,22 +1,24 @@
-"""Samples answers: the event loop puts them on a bounded queue, and one thread computes their rows and writes files."""
+"""Samples answers: the event loop puts them on a bounded queue, and one thread computes their rows and writes files.
+
+A request costs the event loop a tuple on that queue and nothing else: neither a lock nor waking the thread, which looks
+at the queue now and then. All else is done for many answers at once.
+"""
 
 import logging
 import os
-import queue
 import threading
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seqline.artifacts.feedback_log import FEEDBACK, Feedback
-from seqline.artifacts.request_log import REQUESTS, SampledRequest
-from seqline.artifacts.row_log import now
+from seqline.artifacts.request_log import REQUESTS
 from seqline.endpoints.sampling import Sampling
 from seqline.errors import UserError
-from seqline.sampling.features import Features, Sample, Tokens
+from seqline.sampling.features import Features, Sample, Tokens, with_texts
 from seqline.sampling.identification import Languages
 from seqline.sampling.recent import Known, Recent
 from seqline.sampling.redaction import Redaction
@@ -31,12 +33,14 @@ QUEUE = 10_000
 """Most answers that wait for the thread."""
 QUEUED_CHARACTERS = 32_000_000
 """Most characters of their texts."""
-PAUSE = 0.5
+PAUSE = 2.0
 """Seconds in which the thread collects answers, so that it works on many at once."""
-BATCH = 256
-"""Most answers that the thread works on at once."""
-FEEDBACK_SECONDS = 5.0
-"""Longest time that feedback waits for its file: people export what they have just corrected."""
+SOON = QUEUE // 8
+"""So many that wait are worked on at once, without that pause."""
+BATCH = 1024
+"""Most answers whose rows are computed together."""
+FEEDBACK_SECONDS = 2.0
+"""Longest time that feedback waits for its file, beside two pauses: people export what they have just corrected."""
 LOOKED_IN = 16
 """Newest files that an answer of another server, or of before this one started, is looked for in."""
 LOOK_SECONDS = 1.0
@@ -66,7 +70,12 @@ class Sampler:
     ) -> None:
         self.settings, self.recent = settings, Recent()
         self._metrics, self._model_of = metrics, model_of
-        self._queue: queue.Queue[Sample | Feedback | None] = queue.Queue()
+        # Plain tuples with the fields of Sample, which the garbage collector leaves alone.
+        self._answers: deque[tuple[Any, ...]] = deque()
+        self._given: deque[Feedback] = deque()
+        # Held while an answer is neither on the queue nor among the recent ones.
+        self._moving = threading.Lock()
+        self._wake = threading.Event()
         # Each is written by one thread alone: characters that were queued, and that were handled.
         self._queued = self._handled = 0
         self._ended = False
@@ -74,11 +83,9 @@ class Sampler:
         self._tokens: dict[str, Tokens | None] = {}
         self._features = Features(self._tokens_of, Languages().identify)
         rotation = replace(rotation, total_bytes=settings.megabytes * 1_000_000)
-        self._samples: RotatingLog[SampledRequest] = RotatingLog(
-            REQUESTS, settings.folder, rotation, self._lost_samples
-        )
+        self._samples = RotatingLog(REQUESTS, settings.folder, rotation, self._lost_samples)
         rotation = replace(rotation, seconds=min(rotation.seconds, FEEDBACK_SECONDS))
-        self._feedback: RotatingLog[Feedback] = RotatingLog(FEEDBACK, settings.folder, rotation, self._lost_feedback)
+        self._feedback = RotatingLog(FEEDBACK, settings.folder, rotation, self._lost_feedback)
         # Otherwise tokenizers takes all cores, which the model needs.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         prepare(settings.folder)
@@ -108,7 +115,9 @@ class Sampler:
             answers: An answer for each.
             label: The client's label; empty for none.
         """
-        time_ = now()
+        if not ids.request:
+            return
+        time_, version_ = time.time(), str(version)
         for id_, text, answer in zip(ids.sampled, texts, answers, strict=True):
             if not id_:
                 continue
@@ -117,11 +126,11 @@ class Sampler:
                 self._metrics.sample_drops.labels("queue").inc()
                 continue
             self._queued += size
-            self._queue.put_nowait(
-                Sample(
+            self._answers.append(
+                (
                     id_,
                     time_,
-                    str(version),
+                    version_,
                     interface,
                     seconds,
                     text,
@@ -132,7 +141,23 @@ class Sampler:
                     label or None,
                 )
             )
-            self.recent.add(id_, str(version))
+        if len(self._answers) > SOON:
+            self._wake.set()
+
+    def find(self, id_: str) -> Known | None:
+        """Returns an answer that this server has given lately; None if there is none.
+
+        Args:
+            id_: The answer's id.
+        """
+        known = self.recent.find(id_)
+        if known is None:
+            with self._moving:
+                versions = [sample[2] for sample in self._answers if sample[0] == id_]
+            if versions:
+                self.recent.add([id_], versions[0])
+            known = self.recent.find(id_)
+        return known
 
     def may_look(self) -> bool:
         """Whether the files may be looked in now; then they may not be again for a while."""
@@ -154,8 +179,8 @@ class Sampler:
             log.warning("%s", error)
             return None
         if row:
-            self.recent.add(id_, row["version"])
-            self.recent.keep(id_, row["source"], row["output"])
+            self.recent.add([id_], row["version"])
+            self.recent.keep([(id_, row["source"], row["output"])])
         return self.recent.find(id_)
 
     def take_feedback(self, feedback: Feedback) -> bool:
@@ -167,15 +192,16 @@ class Sampler:
         Returns:
             False if the queue has no room.
         """
-        size = sum(map(len, filter(None, _texts(feedback))))
+        size = _characters(_texts(feedback))
         if not self._has_room(size):
             return False
         self._queued += size
-        self._queue.put_nowait(feedback)
+        self._given.append(feedback)
         return True
 
     def _has_room(self, size: int) -> bool:
-        return self._queue.qsize() < QUEUE and self._queued - self._handled + size <= QUEUED_CHARACTERS
+        waiting = len(self._answers) + len(self._given)
+        return waiting < QUEUE and self._queued - self._handled + size <= QUEUED_CHARACTERS
 
     def close(self, seconds: float = END_SECONDS) -> None:
         """Writes what is left, and ends the thread.
@@ -183,7 +209,8 @@ class Sampler:
         Args:
             seconds: Time for that.
         """
-        self._queue.put_nowait(None)
+        self._ended = True
+        self._wake.set()
         if self._thread:
             self._thread.join(seconds)
             if self._thread.is_alive():
@@ -191,72 +218,74 @@ class Sampler:
         else:
             self._finish()
 
-    def work(self, wait: float = 0.0) -> None:
-        """Handles what is queued, and writes the files that are due.
-
-        Args:
-            wait: Seconds to wait for something.
-        """
-        found: list[Sample | Feedback | None] = []
-        with suppress(queue.Empty):
-            found.append(self._queue.get(timeout=wait) if wait else self._queue.get_nowait())
-            while len(found) < BATCH:
-                found.append(self._queue.get_nowait())
-        self._ended |= None in found
-        samples = [one for one in found if isinstance(one, Sample)]
-        if samples:
-            self._add(samples)
-        for one in found:
-            if isinstance(one, Feedback):
-                self._add_feedback(one)
+    def work(self) -> None:
+        """Handles what is queued, and writes the files that are due."""
+        # Feedback is handled after the answers that it is on, which were queued before.
+        given, answers = len(self._given), len(self._answers)
+        for start in range(0, answers, BATCH):
+            self._add(self._taken(min(BATCH, answers - start)))
+        for _ in range(given):
+            self._add_feedback(self._given.popleft())
         self._samples.tick()
         self._feedback.tick()
 
     def _run(self) -> None:
         while not self._ended:
-            self.work(wait=1.0)
-            if self._queue.qsize() < BATCH:
-                time.sleep(PAUSE)
+            self._wake.wait(PAUSE)
+            self._wake.clear()
+            self.work()
         self._finish()
 
     def _finish(self) -> None:
-        while not self._queue.empty():
-            self.work()
+        self.work()
         for one in (self._samples, self._feedback):
             one.flush()
             one.lose()
 
+    def _taken(self, count: int) -> list[Sample]:
+        """Takes answers off the queue, and remembers them."""
+        with self._moving:
+            samples = [Sample._make(self._answers.popleft()) for _ in range(count)]
+            for version in {sample.version for sample in samples}:
+                self.recent.add((sample.id for sample in samples if sample.version == version), version)
+        return samples
+
     def _add(self, samples: list[Sample]) -> None:
         self._handled += sum(len(sample.source) + len(sample.output) for sample in samples)
+        characters = 0
         try:
-            rows = self._features.rows(samples)
+            table = self._features.table(samples)
+            if self.settings.texts:
+                sources = [self._redacted(sample.source) for sample in samples]
+                outputs = [self._redacted(sample.output) for sample in samples]
+                table = with_texts(table, sources, outputs)
+                characters = _characters(sources) + _characters(outputs)
+                self.recent.keep(zip((sample.id for sample in samples), sources, outputs, strict=True))
         except Exception:  # the thread must go on
             log.exception("the features of %d answers could not be computed", len(samples))
             self._lost_samples(len(samples))
             return
-        characters = 0
-        if self.settings.texts:
-            for number, sample in enumerate(samples):
-                source, output = self._redacted(sample.source), self._redacted(sample.output)
-                rows[number] = replace(rows[number], source=source, output=output)
-                self.recent.keep(sample.id, source, output)
-                characters += len(source or "") + len(output or "")
-        for version, count in Counter(sample.version for sample in samples).items():
+        for version in {sample.version for sample in samples}:
+            count = sum(sample.version == version for sample in samples)
             self._metrics.sampled.labels(version).inc(count)
-        self._samples.add(rows, characters)
+        self._samples.add(table, characters)
 
     def _add_feedback(self, given: Feedback) -> None:
         texts = _texts(given)
-        self._handled += sum(map(len, filter(None, texts)))
+        self._handled += _characters(texts)
         known = self.recent.find(given.id)
         correction, source, output, comment = map(self._redacted, texts)
         if known and known.source is not None:
             # What was served counts, not what a client says of it.
             source, output = known.source, known.output
-        self._feedback.add(
-            [replace(given, correction=correction, source=source, output=output, comment=comment)],
-            sum(map(len, filter(None, texts))),
-        )
+        stored = replace(given, correction=correction, source=source, output=output, comment=comment)
+        try:
+            table = FEEDBACK.table_of([stored])
+        except Exception:  # the thread must go on
+            log.exception("feedback on answer %s cannot be written as a row", given.id)
+            self._lost_feedback(1)
+            return
+        self._feedback.add(table, _characters(texts))
 
     def _redacted(self, text: str | None) -> str | None:
         if self._redaction is None:
@@ -279,6 +308,10 @@ class Sampler:
 
 def _texts(feedback: Feedback) -> tuple[str | None, str | None, str | None, str | None]:
     return feedback.correction, feedback.source, feedback.output, feedback.comment
+
+
+def _characters(texts: Sequence[str | None]) -> int:
+    return sum(map(len, filter(None, texts)))
 
 
 def _output_tokens(answer: Answer) -> int:

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.artifacts.request_log import read_requests, write_requests
+from seqline.artifacts.request_log import REQUESTS, SampledRequest, read_requests
 from seqline.artifacts.text_tokenizer import MODEL, TextTokenizer
-from seqline.sampling.features import Features, Sample, Tokens
+from seqline.sampling.features import Features, Sample, Tokens, _marks
 from seqline.sampling.identification import language_of_text, scripts_of
 from seqline.tokenizers.host import HostTokenizer
 
@@ -21,7 +20,11 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 
 
 def sample(source: str, output: str = "x", **fields: object) -> Sample:
-    return Sample("1", NOON, "3", "predict", 0.25, source, output, **fields)  # type: ignore[arg-type]
+    return Sample("1", NOON.timestamp(), "3", "predict", 0.25, source, output, **fields)  # type: ignore[arg-type]
+
+
+def rows(features: Features, *samples: Sample) -> list[SampledRequest]:
+    return [SampledRequest(**row) for row in features.table(samples).to_pylist()]
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +46,8 @@ def tokens(model: bytes) -> Tokens:
 def test_a_row_has_the_features_of_text_and_answer(model: bytes) -> None:
     known = tokens(model)
     given = sample("a dog", " a dog ", output_tokens=2, truncated=True, score=-0.5, slice="web")
-    (row,) = Features(lambda version: known).rows([given])
+    (row,) = rows(Features(lambda version: known), given)
+    assert (row.id, row.time, row.version, row.interface) == ("1", NOON, "3", "predict")
     assert (row.source_characters, row.output_characters, row.latency_ms) == (5, 7, 250)
     assert (row.copied, row.empty, row.truncated, row.score, row.slice) == (True, False, True, -0.5, "web")
     assert (row.source_tokens, row.output_tokens, row.unknown_tokens) == (len(row.token_buckets), 2, 0)
@@ -52,13 +56,13 @@ def test_a_row_has_the_features_of_text_and_answer(model: bytes) -> None:
 
 def test_the_tokens_of_an_output_are_the_models_or_else_those_of_its_text(model: bytes) -> None:
     features = Features(lambda version: tokens(model))
-    returned, unknown = features.rows([sample("a", "a dog runs", output_tokens=9), sample("a", "a dog runs")])
+    returned, unknown = rows(features, sample("a", "a dog runs", output_tokens=9), sample("a", "a dog runs"))
     assert returned.output_tokens == 9
     assert unknown.output_tokens == len(tokens(model).of(["a dog runs"])[0])
 
 
 def test_bytes_of_characters_without_a_token_are_unknown(model: bytes) -> None:
-    (row,) = Features(lambda version: tokens(model)).rows([sample("a 犬")])
+    (row,) = rows(Features(lambda version: tokens(model)), sample("a 犬"))
     assert row.unknown_tokens == len("犬".encode())
 
 
@@ -69,19 +73,22 @@ def test_tokens_are_those_of_the_corpus(model: bytes) -> None:
 
 def test_each_version_has_its_own_tokenizer(model: bytes) -> None:
     known = tokens(model)
-    other = Sample("2", NOON, "4", "grpc", 0, "a dog", "")
-    found = Features({"3": known, "4": None}.get).rows([sample("a dog"), other])
-    assert [row.source_tokens for row in found] == [len(found[0].token_buckets), -1]
-    assert (found[1].unknown_tokens, found[1].token_buckets, found[1].empty) == (-1, [], True)
+    other = Sample("2", NOON.timestamp(), "4", "grpc", 0, "a dog", "")
+    found = rows(Features({"3": known, "4": None}.get), sample("a dog"), other, sample("a dog runs"))
+    expected = [sorted(id_ % 1024 for id_ in row) for row in known.of(["a dog", "a dog runs"])]
+    assert [row.token_buckets for row in found] == [expected[0], [], expected[1]]
+    assert [row.source_tokens for row in found] == [len(expected[0]), -1, len(expected[1])]
+    assert [(row.unknown_tokens, row.empty) for row in found] == [(0, False), (-1, True), (0, False)]
 
 
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=6), max_size=4))
 def test_buckets_and_unknown_tokens_are_counted_for_each_row(rows: list[list[int]]) -> None:
     known = Tokens.__new__(Tokens)
-    known._unknown = np.array([1, 300])
-    unknown, buckets = known.counted(rows)
-    assert unknown == [sum(id_ in (1, 300) for id_ in row) for row in rows]
-    assert [row.tolist() for row in buckets] == [sorted(id_ % 1024 for id_ in row) for row in rows]
+    known._unknown = _marks({1, 300})
+    lengths, unknown, buckets = known.counted(rows)
+    assert lengths.tolist() == list(map(len, rows))
+    assert unknown.tolist() == [sum(id_ in (1, 300) for id_ in row) for row in rows]
+    assert buckets.to_pylist() == [sorted(id_ % 1024 for id_ in row) for row in rows]
 
 
 def test_languages_are_identified_for_so_many_texts_a_second() -> None:
@@ -90,7 +97,7 @@ def test_languages_are_identified_for_so_many_texts_a_second() -> None:
     texts = [sample("Ein Hund rennt über die grüne Wiese.")] * 6
 
     def identified() -> list[bool]:
-        return [row.language is not None for row in features.rows(texts)]
+        return [row.language is not None for row in rows(features, *texts)]
 
     assert identified() == [True, False, True, False, True, False]
     assert identified() == [False] * 6
@@ -124,8 +131,7 @@ def test_any_texts_have_rows_that_are_written_and_read(
     folder = tmp_path_factory.mktemp("log")
     # JSON and gRPC have no half of a surrogate pair.
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]
-    rows = Features(lambda version: None).rows([sample(text, text) for text in texts])
-    write_requests(folder, rows)
+    REQUESTS.write(folder, Features(lambda version: None).table([sample(text, text) for text in texts]))
     assert read_requests(folder).table["source_characters"].to_pylist() == list(map(len, texts))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from seqline.artifacts.feedback_log import FEEDBACK, Feedback, read_feedback
@@ -22,8 +23,9 @@ class Clock:
         return self.time
 
 
-def row(id_: str, later: float = 0) -> Feedback:
-    return Feedback(id_, now() + timedelta(seconds=later), "1", comment="x" * 100)
+def rows(*ids: str, later: float = 0) -> pa.Table:
+    time = now() + timedelta(seconds=later)
+    return FEEDBACK.table_of([Feedback(id_, time, "1", comment="x" * 100) for id_ in ids])
 
 
 def ids(folder: str) -> set[str]:
@@ -50,8 +52,8 @@ def test_a_file_is_written_when_one_of_its_limits_is_reached(
 ) -> None:
     clock = Clock()
     log = RotatingLog(FEEDBACK, place, rotation, clock=clock)
-    log.add([row("1")], characters)
-    log.add([row("2")], characters)
+    log.add(rows("1"), characters)
+    log.add(rows("2"), characters)
     clock.time = seconds
     log.tick()
     assert len(FEEDBACK.files(place)) == files
@@ -61,9 +63,9 @@ def test_a_file_is_written_when_one_of_its_limits_is_reached(
 
 def test_the_oldest_files_are_deleted_and_the_newest_stays(place: str) -> None:
     log = RotatingLog(FEEDBACK, place, Rotation(rows=1, total_bytes=1))
-    log.add([row("old")])
+    log.add(rows("old"))
     FEEDBACK.files(place)
-    log.add([row("new", later=10)])
+    log.add(rows("new", later=10))
     assert ids(place) == {"new"}
 
 
@@ -71,8 +73,8 @@ def test_files_of_others_are_not_deleted(tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
     other.write_text("mine")
     log = RotatingLog(FEEDBACK, str(tmp_path), Rotation(rows=1, total_bytes=1))
-    log.add([row("1")])
-    log.add([row("2", later=10)])
+    log.add(rows("1"))
+    log.add(rows("2", later=10))
     assert other.read_text() == "mine"
 
 
@@ -81,7 +83,7 @@ def test_rows_wait_while_the_folder_cannot_be_written(tmp_path: Path, caplog: py
     blocked.write_text("a file where the folder is to be")
     log = RotatingLog(FEEDBACK, str(blocked), Rotation(rows=1, waiting=2), dropped.append, clock)
     for number in range(3):
-        log.add([row(str(number))])
+        log.add(rows(str(number)))
     assert "cannot be written" in caplog.text
     assert len(caplog.records) == 1  # no attempt before the pause is over
     assert dropped == [1]
@@ -97,7 +99,7 @@ def test_rows_that_cannot_be_written_at_the_end_are_counted(tmp_path: Path, capl
     dropped = list[int]()
     (tmp_path / "log").write_text("")
     log = RotatingLog(FEEDBACK, str(tmp_path / "log"), dropped=dropped.append)
-    log.add([row("1"), row("2")])
+    log.add(rows("1", "2"))
     log.flush()
     log.lose()
     assert dropped == [2]
@@ -108,7 +110,7 @@ def test_two_processes_write_to_one_folder(tmp_path: Path) -> None:
     def write(name: str) -> None:
         log = RotatingLog(FEEDBACK, str(tmp_path), Rotation(rows=1, total_bytes=40_000))
         for number in range(10):
-            log.add([row(f"{name}{number}")])
+            log.add(rows(f"{name}{number}"))
 
     writers = [threading.Thread(target=write, args=[name]) for name in "ab"]
     for one in writers:

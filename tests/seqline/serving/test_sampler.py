@@ -111,12 +111,36 @@ def test_samples_whose_features_cannot_be_computed_are_counted_and_the_next_ones
     sampler = make()
     take(sampler, "a", "b")
     with monkeypatch.context() as patch:
-        patch.setattr(sampler._features, "rows", lambda samples: 1 / 0)
+        patch.setattr(sampler._features, "table", lambda samples: 1 / 0)
         sampler.work()
     take(sampler, "c")
     sampler.close()
     assert counted(sampler, "seqline_sample_drops_total", reason="write") == 2
     assert read_requests(tmp_path).table.num_rows == 1
+
+
+def test_an_answer_is_found_before_the_thread_has_handled_it(make: Make) -> None:
+    sampler = make(texts=True)
+    first, second = take(sampler, "dog", "cat").sampled
+    assert [sampler.find(id_) for id_ in (second, "another")] == [Known("3"), None]
+    assert sampler.recent.count_feedback(second)
+    sampler.work()
+    assert [sampler.find(id_) for id_ in (first, second)] == [
+        Known("3", "dog", "of dog"),
+        Known("3", "cat", "of cat", feedback=1),
+    ]
+
+
+def test_more_answers_than_are_computed_together_are_all_stored(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    sampler = make(texts=True)
+    ids = take(sampler, "a", "b", "c", "d", "e").sampled
+    sampler.take_feedback(Feedback(ids[4], now(), "3", rating=1.0))
+    sampler.close()
+    assert read_requests(tmp_path).table["id"].to_pylist() == list(ids)
+    assert read_feedback(tmp_path).table["source"].to_pylist() == ["e"]
 
 
 def test_an_answer_of_another_server_is_found_once_its_file_is_written(make: Make) -> None:

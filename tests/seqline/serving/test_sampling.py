@@ -134,6 +134,16 @@ def test_a_share_of_the_answers_is_sampled_as_their_ids_decide(tmp_path: Path) -
     assert 60 <= len([*filter(None, ids)]) <= 140
 
 
+def test_a_request_without_a_sampled_answer_is_answered_without_ids(tmp_path: Path) -> None:
+    with in_process({1: engine()}, sampling=Sampling(1e-12, folder=str(tmp_path))) as server:
+        answered, streamed = server.predict("a", "b"), server.predict("a", stream=True)
+    assert (answered.status_code, streamed.status_code) == (200, 200)
+    assert [set(one) for one in answered.json()["predictions"]] == [{"text", "score"}] * 2
+    assert "event: done" in streamed.text
+    assert not {"x-answer-id"} & {*answered.headers, *streamed.headers}
+    assert rows_of(tmp_path) == []
+
+
 @settings(max_examples=20)
 @given(st.integers(1, 20), st.floats(0, 1))
 def test_a_larger_share_samples_the_answers_of_a_smaller_one_too(texts: int, share: float) -> None:
