@@ -24,13 +24,13 @@ def corpus(pairs: int, task: str = "translation") -> Manifest:
 
 def test_a_small_corpus_gets_a_small_model_with_reasons() -> None:
     found = recommend(corpus(29_000), minutes=0, peak_flops=PEAK)
-    assert found.preset == "small"
+    assert found.preset == "tiny"
     assert found.epochs == math.inf
     first, *refused, last = found.reasons
-    assert first == "29,000 training pairs with 841,000 tokens; translation needs 10 passes or more"
-    assert [reason.partition(" ")[0] for reason in refused] == ["big", "base"]
+    assert first == "29,000 training pairs with 899,000 tokens; translation needs 10 passes or more"
+    assert [reason.partition(" ")[0] for reason in refused] == ["big", "base", "small"]
     assert all("is too large for the data" in reason for reason in refused)
-    assert last.startswith("small fits:")
+    assert last.startswith("tiny fits:")
     assert last.endswith("the time is not limited")
 
 
