@@ -160,7 +160,8 @@ class Options(BaseOptions):
     )
     patience: AutoCount = Field(
         5,
-        description="Epochs without improvement before training stops; 0 for no limit; auto selects it by the passes.",
+        description="Epochs without improvement before training stops; 0 for no limit; auto selects it by the passes "
+        "over the data.",
     )
     decoded_sample: int = Field(
         64,
