@@ -1,8 +1,9 @@
 """What training chooses for options that are auto, with reasons."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from seqline.components.train import formulas
 from seqline.components.train.options import DROPPED, Options
 from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData
-from seqline.components.train.scale import Scale
+from seqline.components.train.scale import Scale, Speed
 from seqline.components.train.subwords import can_sample
 from seqline.components.train.warm_start import preset_of
 from seqline.modeling.config import TransformerConfig
@@ -40,9 +41,11 @@ class Choices:
 
     Attributes:
         options: The choices by the option's name.
+        passes: Passes over the data of the whole training, on which further choices depend; infinite if none do.
     """
 
     options: Mapping[str, Choice] = field(default_factory=dict)
+    passes: float = math.inf
 
     def of(self, options: Options) -> "Choices":
         """Returns the choices for options that are open; those that are set need none.
@@ -51,7 +54,7 @@ class Choices:
             options: Options of training as given.
         """
         names = undecided(options)
-        return Choices({name: one for name, one in self.options.items() if name in names})
+        return replace(self, options={name: one for name, one in self.options.items() if name in names})
 
     def applied(self, options: Options) -> Options:
         """Returns the options with what was chosen.
@@ -67,7 +70,7 @@ class Choices:
         Args:
             chosen: The others.
         """
-        return Choices({**self.options, **chosen})
+        return replace(self, options={**self.options, **chosen})
 
     def lines(self) -> Iterator[str]:
         """Yields a line for each choice: name, value and reason."""
@@ -97,28 +100,39 @@ def undecided(options: Options) -> list[str]:
     return [*options.undecided, *(["learning_rate"] if not options.learning_rate else [])]
 
 
-def choose_model(options: Options, data: TrainingData, peak_flops: float, start: Path | None = None) -> Choices:
+def choose_model(
+    options: Options,
+    data: TrainingData,
+    speed: Speed,
+    start: Path | None = None,
+    earlier: Choices = Choices(),  # noqa: B008 (frozen)
+) -> Choices:
     """Chooses what the model and the segmentation of the data depend on.
 
     Args:
         options: Options of training.
         data: The corpus.
-        peak_flops: Peak of all devices, in FLOP/s.
+        speed: The speed of training.
         start: The checkpoint folder that training starts from, whose size the model gets; None for random weights.
+        earlier: What an earlier process of this training chose, which stays.
 
     Returns:
-        The choices for preset, dropout, label_smoothing and subword_sampling, as far as they are auto.
+        These, and the choices for preset, dropout, label_smoothing and subword_sampling, as far as they are auto.
     """
-    chosen: dict[str, Choice] = {}
+    options = earlier.applied(options)
     if not options.undecided:
-        return Choices()
+        return earlier
+    chosen: dict[str, Choice] = {}
+    allowed: float | None = None
     scale = Scale.of(data.manifest)
     shape = {name: value for name, value in options.shape.items() if name not in DROPPED}
     if options.preset == AUTO:
-        chosen["preset"] = _preset(options, data.manifest, peak_flops, start, shape)
+        chosen["preset"], allowed = _preset(options, data.manifest, speed, start, shape)
     preset = chosen["preset"].value if "preset" in chosen else options.preset
-    config = TransformerConfig.preset(preset, **{**shape, "vocabulary_size": scale.vocabulary_size})
-    passes = min(float(options.epochs), scale.passes(config, options.minutes, peak_flops))
+    if allowed is None:
+        config = TransformerConfig.preset(preset, **{**shape, "vocabulary_size": scale.vocabulary_size})
+        allowed = scale.passes(config, options.minutes, speed.sustained(preset) if options.minutes else math.inf)
+    passes = min(float(options.epochs), allowed)
     seen = f"{scale.target_tokens:,} target tokens, {passes:.1f} passes"
     mean = scale.target_tokens / max(scale.pairs, 1)
     if options.dropout == AUTO:
@@ -131,37 +145,36 @@ def choose_model(options: Options, data: TrainingData, peak_flops: float, start:
         if value and not can_sample(data.corpus.tokenizer):
             value, reason = 0.0, "the corpus's tokenizer cannot sample segmentations"
         chosen["subword_sampling"] = Choice(value, reason)
-    return Choices(chosen)
+    return Choices({**earlier.options, **chosen}, passes)
 
 
 def _preset(
-    options: Options, manifest: Manifest, peak_flops: float, start: Path | None, shape: Mapping[str, Any]
-) -> Choice:
+    options: Options, manifest: Manifest, speed: Speed, start: Path | None, shape: Mapping[str, Any]
+) -> tuple[Choice, float | None]:
+    """The choice, and the passes that the time allows if they are known."""
     if start is not None and (preset := preset_of(Checkpoint(start))):
-        return Choice(preset, "the model of warm_start has this size")
-    for line in recommend_start(manifest, options.minutes, peak_flops):
+        return Choice(preset, "the model of warm_start has this size"), None
+    for line in recommend_start(manifest, options.minutes, speed.peak_flops):
         log.info("weights: %s", line)
-    found = recommend(manifest, options.minutes, peak_flops, shape)
-    return Choice(found.preset, "; ".join(found.reasons))
+    found = recommend(manifest, options.minutes, speed, shape)
+    return Choice(found.preset, "; ".join(found.reasons)), found.epochs
 
 
 def choose_updates(
     options: Options,
     config: TransformerConfig,
-    manifest: Manifest,
     batches: int,
     batch_tokens: float,
-    peak_flops: float,
+    passes: float,
 ) -> dict[str, Choice]:
     """Chooses what the updates decide: their size and their number.
 
     Args:
         options: Options of training, with what `choose_model` has chosen.
         config: The model's configuration.
-        manifest: The corpus's manifest.
         batches: Batches in an epoch.
         batch_tokens: Target tokens in a batch, without padding.
-        peak_flops: Peak of all devices, in FLOP/s.
+        passes: Passes over the data of the whole training.
 
     Returns:
         The choices for learning_rate, beta_2, warmup_steps, ema_momentum and patience, as far as they are open.
@@ -176,7 +189,6 @@ def choose_updates(
         chosen["beta_2"] = Choice(formulas.beta_2(tokens), size)
     if not options.undecided:
         return chosen
-    passes = min(float(options.epochs), Scale.of(manifest).passes(config, options.minutes, peak_flops))
     updates = passes * batches / options.gradient_accumulation_steps
     count = f"about {updates:,.0f} updates"
     if options.warmup_steps == AUTO:

@@ -1,7 +1,6 @@
 """Planning a training: the model's configuration, the batches and what they decide."""
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -93,7 +92,6 @@ def make_plan(
     replicas: int,
     pretrained: Pretrained | None = None,
     choices: Choices = Choices(),  # noqa: B008 (frozen)
-    peak_flops: float = math.inf,
 ) -> Plan:
     """Makes the model's configuration and the batches, and chooses what is still open; logs all choices.
 
@@ -102,8 +100,8 @@ def make_plan(
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
         pretrained: The checkpoint that training starts from; None for none.
-        choices: Those of `choose_model`, or all of an earlier process of this training.
-        peak_flops: Peak of all devices, in FLOP/s; needed for options that are auto.
+        choices: Those of `choose_model`, or all of an earlier process of this training; options that are auto need
+            them.
 
     Raises:
         UserError: If the corpus does not fit the checkpoint.
@@ -132,7 +130,7 @@ def make_plan(
     pairs = data.train.in_windows(SAMPLED_PAIRS) if options.subword_sampling else data.train
     train, valid = batches(pairs, exercises), batches(HeldPairs(data.valid))
     each = train.tokens / len(train)
-    choices = choices.with_more(choose_updates(options, config, data.manifest, len(train), each, peak_flops))
+    choices = choices.with_more(choose_updates(options, config, len(train), each, choices.passes))
     for line in choices.lines():
         log.info("%s", line)
     return Plan(choices.applied(options), data, config, train, valid, choices)

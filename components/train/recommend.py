@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from seqline.artifacts.corpus import Manifest
-from seqline.components.train.scale import SUSTAINED, Scale
+from seqline.components.train.scale import SUSTAINED, Scale, Speed
 from seqline.modeling.config import PRESETS, TransformerConfig
 
 FAMILIES = {"translation": "marian", "summarization": "t5", "question_answering": "llama", "text_generation": "llama"}
@@ -39,19 +39,19 @@ class Recommendation:
 
 
 def recommend(
-    manifest: Manifest, minutes: float, peak_flops: float, shape: Mapping[str, Any] = MappingProxyType({})
+    manifest: Manifest, minutes: float, speed: Speed, shape: Mapping[str, Any] = MappingProxyType({})
 ) -> Recommendation:
     """Recommends the largest preset that has enough data and enough time.
 
     Two rules, with values from practice: at least a quarter of a training token for each weight (`tiny` learns
     Multi30k's 0.8 million tokens well, `base` overfits them), of which the two smallest presets are free; and ten
     passes over the data, or twenty where outputs copy from the input, as in summaries and answers: a model learns to
-    copy after a long plateau. The trainer sustains a third of the measured peak.
+    copy after a long plateau.
 
     Args:
         manifest: The corpus's manifest, which has the task.
         minutes: Training time; 0 for no limit.
-        peak_flops: Peak of the devices in FLOP/s; see `matmul_peak`.
+        speed: The speed of training.
         shape: Other fields of the model's configuration.
 
     Returns:
@@ -64,10 +64,14 @@ def recommend(
     for name in ORDER:
         config = TransformerConfig.preset(name, **{**shape, "vocabulary_size": scale.vocabulary_size})
         weights = weight_count(config)
-        epochs = scale.passes(config, minutes, peak_flops)
         chosen = name
         if tokens < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
+            continue
+        sustained = speed.sustained(name)
+        epochs = scale.passes(config, minutes, sustained)
+        if not sustained and name != ORDER[-1]:
+            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
         elif epochs < needed and name != ORDER[-1]:
             reasons.append(f"{name} is too slow: {epochs:.1f} passes in {minutes:g} minutes")
         else:

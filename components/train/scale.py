@@ -12,7 +12,7 @@ SIDES = ("source", "target")
 PASSES, COPYING_PASSES = 10, 20
 """Passes over the data that a model needs, and that it needs where outputs copy from the input."""
 SUSTAINED = 0.35
-"""Share of the measured peak that the trainer is expected to sustain."""
+"""Share of the measured peak that training is expected to sustain, where it is not measured."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,36 @@ class Scale:
         """Passes over the data that a model needs."""
         return COPYING_PASSES if self.copying else PASSES
 
-    def passes(self, config: TransformerConfig, minutes: float, peak_flops: float) -> float:
-        """Estimates the passes over the data that a time limit allows, from the measured peak.
+    def passes(self, config: TransformerConfig, minutes: float, speed: float) -> float:
+        """Returns the passes over the data that a time limit allows.
 
         Args:
             config: The model's configuration.
             minutes: Training time; 0 for no limit.
-            peak_flops: Peak of the devices in FLOP/s; see `matmul_peak`.
+            speed: FLOP/s that training sustains on all devices.
 
         Returns:
             The passes; infinite without a limit.
         """
         if not minutes:
             return float("inf")
-        work = training_flops(config, self.source_tokens, self.target_tokens, self.pairs)
-        return minutes * 60 * SUSTAINED * peak_flops / work
+        return minutes * 60 * speed / training_flops(config, self.source_tokens, self.target_tokens, self.pairs)
+
+
+class Speed:
+    """The speed of training, estimated from the peak of the devices.
+
+    Args:
+        peak_flops: Peak of all devices in FLOP/s; see `matmul_peak`.
+    """
+
+    def __init__(self, peak_flops: float) -> None:
+        self.peak_flops = peak_flops
+
+    def sustained(self, preset: str) -> float:
+        """Returns the FLOP/s that training with a preset sustains; 0 if it does not fit into the memory.
+
+        Args:
+            preset: The preset.
+        """
+        return SUSTAINED * self.peak_flops

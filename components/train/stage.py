@@ -75,6 +75,7 @@ def train(
         from seqline.components.train.outputs import write_checkpoint, write_pages
         from seqline.components.train.plan import make_plan
         from seqline.components.train.records import read_data
+        from seqline.components.train.speed import MeasuredSpeed
         from seqline.components.train.starting import opened_pretrained
         from seqline.components.train.working_state import WorkingState, earlier_choices, run_identity
 
@@ -87,10 +88,9 @@ def train(
         # By the options as given: what was chosen for those that are auto is in the state.
         identity = run_identity(data.manifest.fingerprint, options, warm_start_fingerprint or warm_start)
         folder, mirror = stack.enter_context(folder_at(where, identity))
-        choices = earlier_choices(folder)
-        if choices is None:
-            choices = choose_model(options, data, hardware.peak_flops, start)
-        plan = make_plan(options, data, hardware.replicas, pretrained, choices, hardware.peak_flops)
+        speed = MeasuredSpeed(options, data, hardware, strategy)
+        choices = choose_model(options, data, speed, start, earlier_choices(folder))
+        plan = make_plan(options, data, hardware.replicas, pretrained, choices)
         check_last_layers(options, plan.config)
         check_memory(plan.config, plan.options, plan.train.buckets, hardware.replicas, hardware.precision)
         state, chief = WorkingState(folder, mirror), is_chief(strategy)

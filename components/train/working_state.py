@@ -54,14 +54,14 @@ def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> 
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def earlier_choices(folder: Path) -> Choices | None:
+def earlier_choices(folder: Path) -> Choices:
     """Reads what a training that was killed had chosen for options that are auto.
 
     Args:
         folder: The folder of its working state, which may be missing.
 
     Returns:
-        The choices; None if nothing was saved.
+        The choices; none if nothing was saved.
 
     Raises:
         UserError: If a file cannot be read although it may be whole.
@@ -74,7 +74,7 @@ def earlier_choices(folder: Path) -> Choices | None:
         except OSError as error:
             raise _unreadable(file, error) from error
         return Choices.from_dict(progress.get("choices", {}))
-    return None
+    return Choices()
 
 
 class WorkingState:

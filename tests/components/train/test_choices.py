@@ -19,6 +19,7 @@ from seqline.components.train.choices import Choice, Choices, choose_model, unde
 from seqline.components.train.options import AUTO_OPTIONS, Options
 from seqline.components.train.plan import Plan, make_plan
 from seqline.components.train.records import TrainingData, read_data
+from seqline.components.train.scale import Speed
 from seqline.components.train.stage import train
 from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
@@ -35,7 +36,7 @@ def data(corpus: Path) -> TrainingData:
 
 
 def planned(options: Options, data: TrainingData, peak: float = PEAK) -> Plan:
-    return make_plan(options, data, 1, None, choose_model(options, data, peak), peak)
+    return make_plan(options, data, 1, None, choose_model(options, data, Speed(peak)))
 
 
 def test_everything_that_is_not_set_is_chosen_and_logged_with_a_reason(
@@ -103,7 +104,7 @@ def test_a_tokenizer_that_cannot_sample_is_not_asked_to(data: TrainingData, tmp_
     model = Corpus(copy).tokenizer.read_bytes()
     prompting = with_text(TextTokenizer.of_model(model, data.manifest.vocabulary_size), "say: {source}")
     (copy / RECORD).write_bytes(prompting.to_bytes())
-    chosen = choose_model(Options(preset="auto"), read_data(Corpus(copy)), PEAK).options
+    chosen = choose_model(Options(preset="auto"), read_data(Corpus(copy)), Speed(PEAK)).options
     assert chosen["subword_sampling"] == Choice(0.0, "the corpus's tokenizer cannot sample segmentations")
 
 
@@ -137,11 +138,11 @@ def test_a_training_that_resumes_keeps_its_choices_on_a_faster_machine(
         )
         found.append(begin(corpus, tmp_path / "out", checkpoints=str(tmp_path / "states"), options=options))
     assert [trainer.step for trainer in found] == [1, 2]
-    assert found[0].choices == found[1].choices
+    assert found[0].choices.options == found[1].choices.options
     assert found[0].options == found[1].options
     # With a state of its own, the faster machine chooses other values.
     options = options.with_values(seed=2)
-    assert begin(corpus, tmp_path / "out", options=options).choices != found[0].choices
+    assert begin(corpus, tmp_path / "out", options=options).choices.options != found[0].choices.options
 
 
 def test_an_option_that_is_set_when_a_training_resumes_is_not_overwritten(
@@ -161,6 +162,15 @@ def test_a_warm_start_decides_the_preset(
     options = Options(preset="auto", batch_tokens=256, decoded_sample=0, precision="float32")
     trainer = begin(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
     assert trainer.choices.options["preset"] == Choice("demo", "the model of warm_start has this size")
+
+
+def test_an_option_that_is_auto_when_a_training_resumes_is_chosen_then(data: TrainingData) -> None:
+    options = Options(preset="demo", dropout="auto", minutes=10)
+    earlier = planned(options, data).choices
+    later = choose_model(options.with_values(patience="auto"), data, Speed(PEAK / 1000), earlier=earlier)
+    plan = make_plan(options.with_values(patience="auto"), data, 1, None, later)
+    assert plan.choices.options["dropout"] == earlier.options["dropout"]
+    assert plan.choices.options["patience"].value == 5
 
 
 def test_choices_survive_json() -> None:
