@@ -105,7 +105,7 @@ def choose_model(
     data: TrainingData,
     speed: Speed,
     start: Path | None = None,
-    earlier: Choices = Choices(),  # noqa: B008 (frozen)
+    earlier: Choices = Choices(),
 ) -> Choices:
     """Chooses what the model and the segmentation of the data depend on.
 

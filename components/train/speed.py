@@ -16,6 +16,7 @@ from seqline.components.train.hardware import Hardware
 from seqline.components.train.memory import device_memory, estimate
 from seqline.components.train.options import AUTO_OPTIONS, Options
 from seqline.components.train.plan import Plan, make_plan
+from seqline.components.train.recommend import ORDER
 from seqline.components.train.records import TrainingData
 from seqline.components.train.scale import Scale, Speed
 
@@ -24,7 +25,9 @@ log = logging.getLogger(__name__)
 BATCHES, LEAST_BATCHES, SECONDS = 12, 3, 5.0
 """Batches that are timed, at most; and those after which the measurement ends once it has taken so many seconds."""
 HOPELESS = 4
-"""A preset that is estimated to be so many times too slow is not measured."""
+"""A preset that is estimated to be so many times too slow is not measured, unless it is the smallest."""
+SHORTEST_MINUTES = 1.0
+"""Time limit from which on the speed is measured."""
 
 
 class MeasuredSpeed(Speed):
@@ -56,7 +59,8 @@ class MeasuredSpeed(Speed):
         plan, scale = self._plan(preset), Scale.of(self.data.manifest)
         if not self._fits(plan):
             return 0.0
-        hopeless = HOPELESS * scale.passes(plan.config, self.options.minutes, expected) < scale.needed_passes
+        passes = scale.passes(plan.config, self.options.minutes, expected)
+        hopeless = preset != ORDER[-1] and HOPELESS * passes < scale.needed_passes
         if hopeless or not self._measurable:
             return expected
         found = self._measured(plan)
@@ -71,7 +75,7 @@ class MeasuredSpeed(Speed):
     @property
     def _measurable(self) -> bool:
         compiled = self.options.xla == "on" or bool(tf.config.list_logical_devices("TPU"))
-        return bool(self.options.minutes) and self.hardware.replicas == 1 and not compiled
+        return self.options.minutes >= SHORTEST_MINUTES and self.hardware.replicas == 1 and not compiled
 
     def _fits(self, plan: Plan) -> bool:
         replicas, precision = self.hardware.replicas, self.hardware.precision

@@ -58,14 +58,26 @@ def test_what_is_auto_has_its_usual_value_while_it_is_measured(
 
 
 @pytest.mark.parametrize(
-    ("options", "replicas"),
-    [({"minutes": 0.0}, 1), ({"minutes": 1e-6}, 1), ({"xla": "on"}, 1), ({}, 8)],
-    ids=["no limit", "hopeless", "compiled", "several devices"],
+    ("preset", "options", "replicas"),
+    [
+        ("demo", {"minutes": 0.0}, 1),
+        ("demo", {"minutes": 0.5}, 1),
+        ("demo", {"xla": "on"}, 1),
+        ("demo", {}, 8),
+        ("big", {"minutes": 1.0}, 1),
+    ],
+    ids=["no limit", "short", "compiled", "several devices", "hopeless"],
 )
 def test_where_it_cannot_be_measured_soon_it_is_estimated(
-    speed_of: Callable[..., MeasuredSpeed], measured: list[Plan], options: dict[str, float], replicas: int
+    speed_of: Callable[..., MeasuredSpeed],
+    measured: list[Plan],
+    monkeypatch: pytest.MonkeyPatch,
+    preset: str,
+    options: dict[str, float],
+    replicas: int,
 ) -> None:
-    found = speed_of(OPTIONS.with_values(**options), replicas).sustained("demo")
+    monkeypatch.setattr(speed, "device_memory", lambda: (0, "an unknown device"))
+    found = speed_of(OPTIONS.with_values(**options), replicas).sustained(preset)
     assert found == pytest.approx(SUSTAINED * PEAK * replicas)
     assert measured == []
 
