@@ -17,9 +17,11 @@ from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.segments import read_tables
 from seqline.components.tokenize.splits import SplitPairs
 from seqline.components.tokenize.tally import Tally
+from seqline.components.tokenize.vocabulary_size import train_chosen
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
 from seqline.progress import count
+from seqline.schema.auto import AUTO
 
 TALLY = "tally.json"
 
@@ -118,7 +120,7 @@ class TrainTokenizer(beam.DoFn):
             check_counts(tally, self.options, tally.candidates)
             paths = sorted(path for name, (_, path) in files if name.startswith("train-"))
             model = vocabulary.given_tokenizer(self.options) or vocabulary.with_prompt(
-                vocabulary.train_tokenizer(self._sample(paths), self.options), self.options
+                self._train(paths, tally), self.options
             )
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
@@ -130,12 +132,17 @@ class TrainTokenizer(beam.DoFn):
             file.write(vocabulary.listing(model))
         yield model
 
-    def _sample(self, paths: list[str]) -> Iterator[str]:
+    def _train(self, paths: list[str], tally: Tally) -> bytes:
+        if self.options.vocabulary_size == AUTO:
+            return train_chosen(lambda: self._sample(paths), tally.candidates["train"], self.options)
+        texts = (text for pair in self._sample(paths) for text in pair if text)
+        return vocabulary.train_tokenizer(texts, self.options)
+
+    def _sample(self, paths: list[str]) -> Iterator[tuple[str, str]]:
         # The pairs are sorted by a hash: the first ones are a uniform sample.
         share = -(-self.options.tokenizer_sample // self.options.shards)
         for path in paths:
-            for pair in islice(_pairs(path), share):
-                yield from filter(None, pair)
+            yield from islice(_pairs(path), share)
 
 
 def _pairs(path: str) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,17 @@
 """Options of the tokenize stage."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from seqline.artifacts.corpus import TRUNCATED_TASKS
 from seqline.artifacts.text_tokenizer import check_template
+from seqline.schema.auto import OrAuto
 from seqline.schema.options import refusing
 from seqline.schema.run import FINGERPRINTS, PairOptions
+
+LARGEST_VOCABULARY = 32_000
+"""The largest vocabulary that `vocabulary_size` auto chooses."""
 
 
 class Options(PairOptions):
@@ -40,8 +44,11 @@ class Options(PairOptions):
         False, description="Whether the template is the user's message in the chat template of tokenizer's checkpoint."
     )
     model_type: Literal["unigram", "bpe"] = Field("unigram", description="Kind of SentencePiece model to train.")
-    vocabulary_size: int = Field(
-        8000, ge=300, description="Size of the joint vocabulary, at most; small data get a smaller one."
+    vocabulary_size: Annotated[Annotated[int, Field(ge=300)] | Literal["auto"], OrAuto()] = Field(
+        8000,
+        description="Size of the joint vocabulary, at most; small data get a smaller one. auto is the largest from "
+        "1,000 to 32,000 of which 95% of the tokens occur at least 100 times, and the default with training.preset "
+        "auto.",
     )
     character_coverage: float = Field(
         0.9999,

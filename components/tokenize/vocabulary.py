@@ -19,6 +19,7 @@ from seqline.inputs.storage import fsspec
 from seqline.pretrained.hub import SCHEME
 from seqline.pretrained.source import find, opened
 from seqline.protobuf import Fields, message_classes
+from seqline.schema.auto import number
 from seqline.tokenizers.checkpoint_files import read_folder
 from seqline.tokenizers.host import HostTokenizer, read_tokenizer
 from seqline.tokenizers.prompts import with_template, with_text
@@ -54,7 +55,7 @@ def train_tokenizer(texts: Iterable[str], options: Options) -> bytes:
                 sentence_iterator=short_parts(texts),
                 model_writer=model,
                 model_type=options.model_type,
-                vocab_size=options.vocabulary_size,
+                vocab_size=number(options.vocabulary_size),
                 hard_vocab_limit=False,
                 character_coverage=options.character_coverage,
                 byte_fallback=True,

@@ -23,6 +23,7 @@ from seqline.components.train.warm_start import start_from
 from seqline.components.train.working_state import WorkingState
 from seqline.pretrained.checkpoint import Pretrained
 from seqline.pretrained.loading import load_weights
+from seqline.schema.auto import number
 
 
 def build_model(
@@ -91,6 +92,7 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
         logs=os.environ.get("AIP_TENSORBOARD_LOG_DIR", ""),
         flops_per_token=flops / plan.train.tokens,
         peak_flops=hardware.peak_flops,
+        choices=plan.choices,
         chief=chief,
     )
 
@@ -104,5 +106,5 @@ def _resampled_batches(plan: Plan) -> Callable[[Sequence[int]], SampledBatches] 
     options, data = plan.options, plan.data
     if not options.subword_sampling:
         return None
-    subwords = Subwords(data.corpus.tokenizer, data.train.table, options.subword_sampling)
+    subwords = Subwords(data.corpus.tokenizer, data.train.table, number(options.subword_sampling))
     return partial(SampledBatches, plan.train, subwords)

@@ -15,6 +15,7 @@ from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
 from seqline.modeling.pointer import Pointed
+from seqline.schema.auto import number
 
 
 class TrainingModel(keras.Model):
@@ -131,20 +132,21 @@ def make_training_model(
         compiled: Whether XLA compiles the step.
         load: Loads the first weights.
     """
-    model = TrainingModel(make_model(config), options.label_smoothing)
+    model = TrainingModel(make_model(config), number(options.label_smoothing))
     load(model)
     prepare_fine_tuning(model.model, options)
+    momentum = number(options.ema_momentum)
     optimizer = Adam(
         options.learning_rate,
-        beta_2=options.beta_2,
+        beta_2=number(options.beta_2),
         epsilon=1e-9,
         weight_decay=options.weight_decay or None,
         clip_norm=options.clip_norm,
         gradient_accumulation_steps=options.gradient_accumulation_steps
         if options.gradient_accumulation_steps > 1
         else None,
-        use_ema=options.ema_momentum > 0,
-        ema_momentum=options.ema_momentum or 0.99,
+        use_ema=momentum > 0,
+        ema_momentum=momentum or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "scale", "beta", "gamma"])
     model.compile(optimizer=optimizer, jit_compile=compiled)

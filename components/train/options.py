@@ -9,6 +9,7 @@ from seqline.errors import UserError
 from seqline.modeling.config import ARCHITECTURES, Activation, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.modeling.lora_targets import Target
 from seqline.plugins.registry import ARCHITECTURES as PLUGINS
+from seqline.schema.auto import AUTO, AutoCount, AutoShare
 from seqline.schema.options import BaseOptions, Fault, refusing
 from seqline.schema.run import FINGERPRINTS
 
@@ -42,6 +43,16 @@ PRETRAINED_DEFAULTS: dict[str, Any] = {
 the start."""
 LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005, "dropout": 0.0}
 """Likewise with adapters, which need larger steps than whole matrices, and are too small to fit noise."""
+AUTO_OPTIONS = (
+    "dropout",
+    "label_smoothing",
+    "warmup_steps",
+    "beta_2",
+    "subword_sampling",
+    "ema_momentum",
+    "patience",
+)
+"""The options that are auto by default with the preset auto; so is the learning rate, whose default of 0 is chosen."""
 PRETRAINED_RATES = {"full": (0.00001, 0.0001), "lora": (0.0001, 0.001), "last": (0.00001, 0.0001)}
 """The learning rates that tuning searches with pretrained weights, by `fine_tuning`: lowest and highest."""
 NOTHING_TO_TUNE = (
@@ -115,7 +126,9 @@ class Options(BaseOptions):
     plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
     preset: Literal[Preset, "auto"] = Field(
         "tiny",
-        description="Size of the model; auto selects it by the size of the corpus and the training time.",
+        description="Size of the model; auto selects it by the size of the corpus and the training time. Then dropout, "
+        "label_smoothing, warmup_steps, beta_2, subword_sampling, ema_momentum, patience and corpus.vocabulary_size "
+        "are auto by default.",
         json_schema_extra=tunable(),
     )
     norm_placement: NormPlacement = Field("pre", description="Whether blocks are normalized before or after.")
@@ -145,7 +158,11 @@ class Options(BaseOptions):
         description="Validation metric that selects the best epoch; bleu, rougeL, exact_match and token_f1 need "
         "decoded_sample.",
     )
-    patience: int = Field(5, ge=0, description="Epochs without improvement before training stops; 0 for no limit.")
+    patience: AutoCount = Field(
+        5,
+        description="Epochs without improvement before training stops; 0 for no limit; auto selects it by the passes "
+        "over the data.",
+    )
     decoded_sample: int = Field(
         64,
         ge=0,
@@ -186,45 +203,43 @@ class Options(BaseOptions):
         "tokens in an update.",
         json_schema_extra=tunable(min=0.0005, max=0.005, scale="log"),
     )
-    warmup_steps: int = Field(
+    warmup_steps: AutoCount = Field(
         400,
-        ge=0,
-        description="Updates over which the learning rate rises linearly; at most a tenth of all are used.",
+        description="Updates over which the learning rate rises linearly; at most a tenth of all are used; auto "
+        "selects them by beta_2 and the number of all updates.",
         json_schema_extra=tunable(min=100, max=2000, scale="log"),
     )
-    beta_2: float = Field(
+    beta_2: AutoShare = Field(
         0.98,
-        ge=0,
-        lt=1,
-        description="Decay of Adam's average of squared gradients: nearer to 1 for updates of few tokens.",
+        description="Decay of Adam's average of squared gradients: nearer to 1 for updates of few tokens, as auto "
+        "selects it.",
     )
     weight_decay: float = Field(
         0.0, ge=0, description="Decoupled weight decay, multiplied by the learning rate (AdamW); 0 for Adam."
     )
     clip_norm: float = Field(1.0, ge=0, description="Norm to which the gradients are clipped together; 0 for no limit.")
-    dropout: float = Field(
+    dropout: AutoShare = Field(
         0.1,
-        ge=0,
-        lt=1,
-        description="Dropout of embeddings and of the outputs of blocks.",
+        description="Dropout of embeddings and of the outputs of blocks; auto selects it by the target tokens and the "
+        "passes.",
         json_schema_extra=tunable(min=0.0, max=0.4),
     )
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the attention weights.")
     activation_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout inside the feed-forward blocks.")
-    label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="Probability spread over the vocabulary.", json_schema_extra=tunable()
+    label_smoothing: AutoShare = Field(
+        0.1,
+        description="Probability spread over the vocabulary; auto selects it by the length of the targets.",
+        json_schema_extra=tunable(),
     )
-    subword_sampling: float = Field(
+    subword_sampling: AutoShare = Field(
         0.0,
-        ge=0,
-        lt=1,
-        description="Smoothing of subword regularization, which samples other tokens every epoch; 0 for none.",
+        description="Smoothing of subword regularization, which samples other tokens every epoch; 0 for none; auto "
+        "selects it by the task, the target tokens and the passes.",
     )
-    ema_momentum: float = Field(
+    ema_momentum: AutoShare = Field(
         0.999,
-        ge=0,
-        lt=1,
-        description="Momentum of the moving average of the weights, which is evaluated and saved; 0 for none.",
+        description="Momentum of the moving average of the weights, which is evaluated and saved; 0 for none; auto "
+        "selects it by the number of updates.",
         json_schema_extra=tunable(),
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -239,12 +254,44 @@ class Options(BaseOptions):
     )
     seed: int = Field(1, ge=0, le=2**32 - 1, description="Seed of initial weights, dropout and the order of the data.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _complete(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or not values.get("pretrained"):
-            return values
-        return {**(LORA_DEFAULTS if values.get("fine_tuning") == "lora" else PRETRAINED_DEFAULTS), **values}
+    def implied(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Other defaults with pretrained weights or the preset auto.
+
+        Args:
+            values: Values by name.
+        """
+        if values.get("pretrained"):
+            return LORA_DEFAULTS if values.get("fine_tuning") == "lora" else PRETRAINED_DEFAULTS
+        return dict.fromkeys(AUTO_OPTIONS, AUTO) if cls.selects_preset(values) else {}
+
+    @classmethod
+    def selects_preset(cls, values: Mapping[str, Any]) -> bool:
+        """Whether training selects the preset, and by default the other options of `AUTO_OPTIONS`.
+
+        Args:
+            values: Values by name.
+        """
+        return not values.get("pretrained") and values.get("preset", cls.model_fields["preset"].default) == AUTO
+
+    @property
+    def undecided(self) -> list[str]:
+        """The options that training chooses when it starts, because they are auto; the preset first."""
+        names = AUTO_OPTIONS if self.pretrained else ("preset", *AUTO_OPTIONS)
+        return [name for name in names if getattr(self, name) == AUTO]
+
+    def check_decided(self, reason: str) -> None:
+        """Refuses options that are auto.
+
+        Args:
+            reason: What cannot choose them, such as "before preflight".
+
+        Raises:
+            UserError: If there are some.
+        """
+        # With the preset, the others are no longer auto by default.
+        for name in self.undecided[:1]:
+            raise UserError(f"{name} auto is selected when training starts; set {name} {reason}")
 
     @field_validator("lora_targets")
     @classmethod
@@ -265,6 +312,11 @@ class Options(BaseOptions):
             raise ValueError(
                 f"{' and '.join(given)} cannot be set with pretrained: the model's shape is that of the checkpoint's "
                 "config.json"
+            )
+        if undecided := self.undecided:
+            raise ValueError(
+                f"{' and '.join(undecided)} cannot be auto with pretrained, which needs other values than random "
+                "weights: omit it, or set a number"
             )
         return self
 

@@ -17,6 +17,7 @@ from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
 from seqline.modeling.lora import merge_adapters
 from seqline.pretrained.checkpoint import Pretrained
+from seqline.schema.auto import AUTO
 
 
 def write_checkpoint(
@@ -28,7 +29,7 @@ def write_checkpoint(
         plan: The plan of the training.
         trainer: The trainer, whose model has the best epoch's weights.
         output: The checkpoint folder.
-        options: Options of training as given; the preset may be auto.
+        options: Options of training as given; some may be auto.
         pretrained: The checkpoint in Hugging Face's format that training started from; None for none.
 
     Raises:
@@ -54,6 +55,7 @@ def write_checkpoint(
                 manifest.fingerprint,
                 manifest.source_language,
                 manifest.target_language,
+                plan.choices.to_dict(),
             ).write(checkpoint.config)
     except OSError as error:
         raise UserError(
@@ -73,10 +75,25 @@ def write_pages(plan: Plan, hardware: Hardware, trainer: Trainer, report: Path |
         attention: The page with attention maps; None for none.
     """
     if report:
-        write_report(report, trainer.history, _facts(plan, hardware, trainer), trainer.best_epoch)
+        chosen = [(name, one.value, one.reason) for name, one in plan.choices.options.items()]
+        facts = _facts(plan, hardware, trainer)
+        write_report(report, trainer.history, facts, trainer.best_epoch, chosen, repeating(plan))
     if attention:
         detokenizer = Detokenizer(plan.data.corpus.tokenizer)
         write_attention_view(attention, trainer.model.model, plan.data.valid, detokenizer)
+
+
+def repeating(plan: Plan) -> str:
+    """Returns the flags of `seqline run` that repeat a training with what it chose.
+
+    Args:
+        plan: The plan of the training.
+    """
+    manifest, chosen = plan.data.manifest, {name: one.value for name, one in plan.choices.options.items()}
+    values = {f"training.{name}": value for name, value in chosen.items()}
+    if manifest.options.get("vocabulary_size") == AUTO:
+        values["corpus.vocabulary_size"] = manifest.vocabulary_size
+    return " ".join(f"--set {name}={value}" for name, value in values.items())
 
 
 def _facts(plan: Plan, hardware: Hardware, trainer: Trainer) -> list[tuple[str, object]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from seqline.components.train.options import Options
 from seqline.components.train.schedules import Schedule
+from seqline.schema.auto import number
 
 
 class Pace:
@@ -22,7 +23,8 @@ class Pace:
         self.limit, self.epoch_batches, self.slow_batches = options.minutes * 60, epoch_batches, slow_batches
         self.accumulated = options.gradient_accumulation_steps
         updates = options.epochs * epoch_batches // self.accumulated
-        self.schedule = Schedule(options.lr_schedule, options.learning_rate, options.warmup_steps, updates)
+        warmup = number(options.warmup_steps)
+        self.schedule = Schedule(options.lr_schedule, options.learning_rate, warmup, updates)
         self.batches, self.time_share, self.expected = 0, 0.0, math.inf
         self.measured_batches, self.measured_seconds = 0, 0.0
 

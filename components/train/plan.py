@@ -1,4 +1,4 @@
-"""Planning a training: the preset, the model's configuration and the batches."""
+"""Planning a training: the model's configuration, the batches and what they decide."""
 
 import logging
 from collections.abc import Mapping
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from seqline.artifacts.corpus import Manifest
 from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
+from seqline.components.train.choices import Choices, choose_updates
 from seqline.components.train.copy_exercises import CopyExercises
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.pairs import HeldPairs, Pairs
-from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData, needed
 from seqline.components.train.starting import check_vocabulary, pretrained_config
 from seqline.components.train.subwords import SAMPLED_PAIRS
@@ -24,20 +23,18 @@ from seqline.tokenizers.host import read_tokenizer
 
 log = logging.getLogger(__name__)
 
-FULL_UPDATE = 4096
-"""Target tokens in an update from which on more of them do not raise the learning rate."""
-
 
 @dataclass(frozen=True)
 class Plan:
     """A model and the batches that it is trained and evaluated on.
 
     Attributes:
-        options: Options of training; the preset is not auto, and the learning rate is not 0.
+        options: Options of training; none is auto, and the learning rate is not 0.
         data: The corpus and its pairs.
         config: The model's configuration.
         train: Batches to learn from.
         valid: Batches to evaluate on.
+        choices: What was chosen for options that were auto.
     """
 
     options: Options
@@ -45,6 +42,7 @@ class Plan:
     config: TransformerConfig
     train: Batches | Packs
     valid: Batches | Packs
+    choices: Choices
 
     def describe(self, precision: str, weights: int) -> str:
         """Describes model and batches in a line.
@@ -59,24 +57,6 @@ class Plan:
             f"{self.config.vocabulary_size} tokens; {len(self.data.train)} train pairs in {len(self.train)} batches of "
             f"{self.train.shapes}; {self.train.padding_share:.1%} padding"
         )
-
-
-def select_preset(options: Options, manifest: Manifest, peak_flops: float) -> Options:
-    """Replaces the preset auto by the recommended one and logs the reasons.
-
-    Args:
-        options: Options of training.
-        manifest: The corpus's manifest.
-        peak_flops: Peak of all devices, in FLOP/s.
-    """
-    if options.preset != "auto":
-        return options
-    recommendation = recommend(manifest, options.minutes, peak_flops)
-    for reason in recommendation.reasons:
-        log.info("preset auto: %s", reason)
-    for reason in recommend_start(manifest, options.minutes, peak_flops):
-        log.info("weights: %s", reason)
-    return options.with_values(preset=recommendation.preset)
 
 
 def make_config(
@@ -106,18 +86,28 @@ def make_config(
     return arranged(config, options.architecture)
 
 
-def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: Pretrained | None = None) -> Plan:
-    """Makes the model's configuration and the batches.
+def make_plan(
+    options: Options,
+    data: TrainingData,
+    replicas: int,
+    pretrained: Pretrained | None = None,
+    choices: Choices = Choices(),  # noqa: B008 (frozen)
+) -> Plan:
+    """Makes the model's configuration and the batches, and chooses what is still open; logs all choices.
 
     Args:
-        options: Options of training; the preset is not auto.
+        options: Options of training.
         data: The corpus and its pairs.
         replicas: Devices that share a batch.
         pretrained: The checkpoint that training starts from; None for none.
+        choices: Those of `choose_model`, or all of an earlier process of this training; options that are auto need
+            them.
 
     Raises:
         UserError: If the corpus does not fit the checkpoint.
     """
+    choices = choices.of(options)
+    options = choices.applied(options)
     size = data.manifest.vocabulary_size
     if pretrained is None:
         config = make_config(options, size, data.max_length(options.family), _special(options, data))
@@ -139,26 +129,11 @@ def make_plan(options: Options, data: TrainingData, replicas: int, pretrained: P
 
     pairs = data.train.in_windows(SAMPLED_PAIRS) if options.subword_sampling else data.train
     train, valid = batches(pairs, exercises), batches(HeldPairs(data.valid))
-    return Plan(with_learning_rate(options, config, train.tokens / len(train)), data, config, train, valid)
-
-
-def with_learning_rate(options: Options, config: TransformerConfig, batch_target_tokens: float) -> Options:
-    """Replaces a learning rate of 0 by one that fits the model and its updates, and logs the reason.
-
-    The rate falls with the width (Yang et al. 2022) and, below 4,096 target tokens in an update, with their square root
-    (Malladi et al. 2022). Half the inverse of the width is 0.004 for preset tiny, the rate of the benchmarks.
-
-    Args:
-        options: Options of training.
-        config: The model's configuration.
-        batch_target_tokens: Target tokens in a batch, without padding.
-    """
-    if options.learning_rate:
-        return options
-    tokens = batch_target_tokens * options.gradient_accumulation_steps
-    rate = float(f"{0.5 / config.hidden_dim * min(1.0, tokens / FULL_UPDATE) ** 0.5:.3g}")
-    log.info("learning rate %g: width %d, %.0f target tokens in an update", rate, config.hidden_dim, tokens)
-    return options.with_values(learning_rate=rate)
+    each = train.tokens / len(train)
+    choices = choices.with_more(choose_updates(options, config, len(train), each, choices.passes))
+    for line in choices.lines():
+        log.info("%s", line)
+    return Plan(choices.applied(options), data, config, train, valid, choices)
 
 
 def _tokenizer(data: TrainingData) -> TextTokenizer:

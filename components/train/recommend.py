@@ -1,9 +1,12 @@
 """Recommending a preset for a corpus and a time limit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from seqline.artifacts.corpus import Manifest
-from seqline.components.train.flops import training_flops
+from seqline.components.train.scale import SUSTAINED, Scale, Speed
 from seqline.modeling.config import PRESETS, TransformerConfig
 
 FAMILIES = {"translation": "marian", "summarization": "t5", "question_answering": "llama", "text_generation": "llama"}
@@ -15,10 +18,9 @@ FEW = 10_000
 """Training pairs below which changing all weights forgets more than it learns."""
 FULL_BYTES, LORA_BYTES = 16, 5
 """Memory for each weight: in float32 weight, gradient and two moments; with LoRA the weight, and little else."""
-COPYING = ("summarization", "question_answering")
 ORDER = ("big", "base", "small", "tiny", "demo")
-TOKENS_PER_WEIGHT = 0.1
-SUSTAINED = 0.35
+TOKENS_PER_WEIGHT = 0.25
+"""Training tokens, of both sides, that a weight needs."""
 
 
 @dataclass(frozen=True)
@@ -36,38 +38,40 @@ class Recommendation:
     reasons: list[str]
 
 
-def recommend(manifest: Manifest, minutes: float, peak_flops: float) -> Recommendation:
+def recommend(
+    manifest: Manifest, minutes: float, speed: Speed, shape: Mapping[str, Any] = MappingProxyType({})
+) -> Recommendation:
     """Recommends the largest preset that has enough data and enough time.
 
-    Two rules, with values from practice: at least a tenth of a training token for each weight (`tiny` learns
-    Multi30k's 0.8 million tokens well, `base` overfits them); and ten passes over the data, or twenty where outputs
-    copy from the input, as in summaries and answers. The trainer sustains a third of the measured peak.
+    Two rules, with values from practice: at least a quarter of a training token for each weight (`tiny` learns
+    Multi30k's 0.8 million tokens well, `base` overfits them), of which the two smallest presets are free; and ten
+    passes over the data, or twenty where outputs copy from the input, as in summaries and answers: a model learns to
+    copy after a long plateau.
 
     Args:
         manifest: The corpus's manifest, which has the task.
         minutes: Training time; 0 for no limit.
-        peak_flops: Peak of the devices in FLOP/s; see `matmul_peak`.
+        speed: The speed of training.
+        shape: Other fields of the model's configuration.
 
     Returns:
         The recommendation.
     """
-    train = [shard for shard in manifest.shards if shard.file.startswith("train-")]
-    source, target, pairs = (
-        sum(getattr(shard, field) for shard in train) for field in ("source_tokens", "target_tokens", "records")
-    )
-    task = str(manifest.options["task"])
-    needed = 20 if task in COPYING else 10
-    reasons = [f"{pairs:,} training pairs with {source + target:,} tokens; {task} needs {needed} passes or more"]
+    scale = Scale.of(manifest)
+    tokens, needed = scale.source_tokens + scale.target_tokens, scale.needed_passes
+    reasons = [f"{scale.pairs:,} training pairs with {tokens:,} tokens; {scale.task} needs {needed} passes or more"]
     chosen, epochs = ORDER[-1], float("inf")
     for name in ORDER:
-        config = TransformerConfig.preset(name, vocabulary_size=manifest.vocabulary_size)
+        config = TransformerConfig.preset(name, **{**shape, "vocabulary_size": scale.vocabulary_size})
         weights = weight_count(config)
-        # The manifest does not count the ends of sentences.
-        work = training_flops(config, source + pairs, target + pairs, pairs)
-        epochs = minutes * 60 * SUSTAINED * peak_flops / work if minutes else float("inf")
         chosen = name
-        if source + target < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
+        if tokens < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
+            continue
+        sustained = speed.sustained(name)
+        epochs = scale.passes(config, minutes, sustained)
+        if not sustained and name != ORDER[-1]:
+            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
         elif epochs < needed and name != ORDER[-1]:
             reasons.append(f"{name} is too slow: {epochs:.1f} passes in {minutes:g} minutes")
         else:

@@ -52,7 +52,14 @@ CHARTS = (
 )
 
 
-def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object]], best: int) -> None:
+def write_report(
+    path: Path,
+    history: HISTORY,
+    facts: Sequence[tuple[str, object]],
+    best: int,
+    chosen: Sequence[tuple[str, object, str]] = (),
+    repeating: str = "",
+) -> None:
     """Writes the page.
 
     Args:
@@ -60,6 +67,8 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
         history: One entry an epoch; see `Checkpoint.history`.
         facts: Names and values that describe model, data and options.
         best: The epoch whose weights the checkpoint holds.
+        chosen: Options that training chose: name, value and reason.
+        repeating: Flags that repeat the training with what it chose.
     """
     page = render(
         Path(__file__).with_name("report.html"),
@@ -70,6 +79,8 @@ def write_report(path: Path, history: HISTORY, facts: Sequence[tuple[str, object
         seconds=sum(entry["seconds"] for entry in history),
         charts=[chart for chart in (_chart(history, *one) for one in CHARTS) if chart],
         facts=facts,
+        chosen=chosen,
+        repeating=repeating,
         width=WIDTH,
         height=HEIGHT,
     )

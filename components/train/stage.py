@@ -68,29 +68,33 @@ def train(
     options.check_replicas(strategy.num_replicas_in_sync)
     with quick_imports():
         from seqline.components.train.building import build_model, build_trainer
+        from seqline.components.train.choices import choose_model
         from seqline.components.train.corpus_files import local_corpus
         from seqline.components.train.hardware import measure_hardware
         from seqline.components.train.memory import check_memory
         from seqline.components.train.outputs import write_checkpoint, write_pages
-        from seqline.components.train.plan import make_plan, select_preset
+        from seqline.components.train.plan import make_plan
         from seqline.components.train.records import read_data
+        from seqline.components.train.speed import MeasuredSpeed
         from seqline.components.train.starting import opened_pretrained
-        from seqline.components.train.working_state import WorkingState, run_identity
+        from seqline.components.train.working_state import WorkingState, earlier_choices, run_identity
 
     hardware = measure_hardware(strategy, options.precision)
     where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
     with ExitStack() as stack:
         data = read_data(stack.enter_context(local_corpus(Corpus(corpus))))
         pretrained = stack.enter_context(opened_pretrained(options, warm_start))
-        selected = select_preset(options, data.manifest, hardware.peak_flops)
-        plan = make_plan(selected, data, hardware.replicas, pretrained)
+        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
+        # By the options as given: what was chosen for those that are auto is in the state.
+        identity = run_identity(data.manifest.fingerprint, options, warm_start_fingerprint or warm_start)
+        folder, mirror = stack.enter_context(folder_at(where, identity))
+        speed = MeasuredSpeed(options, data, hardware, strategy)
+        choices = choose_model(options, data, speed, start, earlier_choices(folder))
+        plan = make_plan(options, data, hardware.replicas, pretrained, choices)
         check_last_layers(options, plan.config)
         check_memory(plan.config, plan.options, plan.train.buckets, hardware.replicas, hardware.precision)
-        # The options of the plan: with more minutes, the preset auto may be another one.
-        identity = run_identity(data.manifest.fingerprint, plan.options, warm_start_fingerprint or warm_start)
-        state, chief = WorkingState(*stack.enter_context(folder_at(where, identity))), is_chief(strategy)
+        state, chief = WorkingState(folder, mirror), is_chief(strategy)
         stack.enter_context(state.locked() if chief else nullcontext())
-        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
         model = build_model(plan, hardware, strategy, start, pretrained)
         log.info("%s", plan.describe(hardware.precision, model.count_params()))
         trainer = build_trainer(model, plan, hardware, state, chief)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sentencepiece
 
-from seqline.artifacts.text_tokenizer import MODEL, Prompt
+from seqline.artifacts.text_tokenizer import MODEL, Prompt, TextTokenizer
 from seqline.components.train.buckets import Bucket
 from seqline.components.train.epochs import EpochBatches, window_order
 from seqline.components.train.lengths import Lengths
@@ -20,6 +20,19 @@ from seqline.tokenizers.sentencepiece_files import processor
 SAMPLED_PAIRS = 1 << 15
 """Pairs that are segmented together, at most about."""
 ROWS = 1 << 12
+
+
+def can_sample(tokenizer: Path) -> bool:
+    """Whether segmentations of a tokenizer can be sampled.
+
+    Args:
+        tokenizer: The corpus's tokenizer.
+    """
+    return _samples(read_tokenizer(tokenizer.read_bytes(), str(tokenizer)))
+
+
+def _samples(description: TextTokenizer) -> bool:
+    return description.own and description.prompt == Prompt()
 
 
 class Subwords:
@@ -40,7 +53,7 @@ class Subwords:
 
     def __init__(self, tokenizer: Path, lengths: Lengths, alpha: float) -> None:
         description = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
-        if not description.own or description.prompt != Prompt():
+        if not _samples(description):
             raise UserError(
                 "subword_sampling needs a SentencePiece tokenizer that tokenize trained, without a template; set it to "
                 "0 with this corpus"

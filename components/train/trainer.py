@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from seqline.artifacts.trial_metrics import report
 from seqline.components.train.batches import Batches
+from seqline.components.train.choices import Choices
 from seqline.components.train.devices import gather, several_workers
 from seqline.components.train.epochs import iterators_ended
 from seqline.components.train.fine_tuning import frozen_checksum
@@ -28,6 +29,7 @@ from seqline.components.train.sample import Sample
 from seqline.components.train.subwords import SampledBatches
 from seqline.components.train.working_state import WorkingState
 from seqline.errors import UserError
+from seqline.schema.auto import number
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Trainer:
         logs: A TensorBoard folder to write while training; empty for none.
         flops_per_token: FLOP to learn from one target token, for the utilization.
         peak_flops: Peak of the devices, in FLOP/s.
+        choices: What was chosen for options that were auto; the state holds it.
         chief: Whether this process saves.
         save_seconds: Seconds between saves of the working state.
         clock: The time in seconds, from any start.
@@ -64,6 +67,7 @@ class Trainer:
         logs: str = "",
         flops_per_token: float = 0.0,
         peak_flops: float = 1.0,
+        choices: Choices = Choices(),  # noqa: B008 (frozen)
         chief: bool = True,
         save_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -71,6 +75,7 @@ class Trainer:
         self.model, self.valid_batches, self.state = model, valid, state
         self.train_batches: Batches | Packs | SampledBatches = train
         self.options, self.resample, self.sample, self.logs = options, resample, sample, logs
+        self.choices = choices
         self.chief, self.save_seconds, self.clock = chief, save_seconds, clock
         self.flops_per_token, self.peak_flops = flops_per_token, peak_flops
         self.epoch, self.step, self.seconds = 0, 0, 0.0
@@ -273,7 +278,7 @@ class Trainer:
 
     def out_of_patience(self) -> bool:
         """Whether validation has stopped improving."""
-        return out_of_patience(self.history, self.options.monitor, self.options.patience)
+        return out_of_patience(self.history, self.options.monitor, number(self.options.patience))
 
     @contextlib.contextmanager
     def _saving_on_sigterm(self) -> Iterator[None]:
@@ -308,9 +313,8 @@ class Trainer:
         progress = {name: getattr(self, name) for name in names}
         # Behind the end of an epoch, the next one has reached none.
         windows = self.train_batches.ends if isinstance(self.train_batches, SampledBatches) and self.step else []
-        self.state.save(
-            groups, {**progress, "windows": list(windows), "pace": self.pace.state(), "frozen": self.frozen}
-        )
+        progress |= {"choices": self.choices.to_dict(), "pace": self.pace.state(), "frozen": self.frozen}
+        self.state.save(groups, {**progress, "windows": list(windows)})
 
     @functools.cached_property
     def frozen(self) -> int:

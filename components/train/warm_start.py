@@ -6,7 +6,7 @@ from typing import Any
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.errors import UserError
-from seqline.modeling.config import TransformerConfig
+from seqline.modeling.config import PRESETS, TransformerConfig
 
 log = logging.getLogger(__name__)
 
@@ -45,3 +45,18 @@ def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, co
         )
     model.model.load_weights(checkpoint.weights)
     log.info("starting from the weights of %s", checkpoint.path)
+
+
+def preset_of(checkpoint: Checkpoint) -> str:
+    """Returns the preset that has the size of an earlier model; nothing if none has.
+
+    Args:
+        checkpoint: The earlier model's checkpoint.
+    """
+    found = TransformerConfig.from_dict(checkpoint.read_config().model)
+    rest = {"architecture": found.architecture, "vocabulary_size": found.vocabulary_size}
+    for name, size in PRESETS.items():
+        config = TransformerConfig.preset(name, **rest)
+        if all(getattr(config, field) == getattr(found, field) for field in size):
+            return name
+    return ""

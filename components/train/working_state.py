@@ -16,6 +16,7 @@ import numpy as np
 
 from seqline.atomic import flush
 from seqline.buckets import in_bucket, patiently, remove, upload
+from seqline.components.train.choices import Choices
 from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.exclusive import exclusive, make_folder
@@ -34,13 +35,15 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError)
 def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> str:
     """Names a run: it resumes from a working state only with the same data and options.
 
+    Options that are auto count as auto, whatever is chosen for them: the working state has the choices.
+
     `patience` only decides when training ends and is not part of it. Nor are epochs and minutes under the inverse
     square root, which has no end, so that such a run can be resumed with more of them. The other schedules reach zero
     at the end, so with them other epochs or minutes are another run.
 
     Args:
         corpus_fingerprint: Fingerprint of the corpus.
-        options: Options of training.
+        options: Options of training as given.
         warm_start: The fingerprint of the checkpoint that training starts from, or else its folder.
     """
     free = {"devices", "xla", "patience"}
@@ -49,6 +52,29 @@ def run_identity(corpus_fingerprint: str, options: Options, warm_start: str) -> 
     values = {name: value for name, value in options.model_dump().items() if name not in free}
     identity = json.dumps([STATE_VERSION, corpus_fingerprint, values, warm_start], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def earlier_choices(folder: Path) -> Choices:
+    """Reads what a training that was killed had chosen for options that are auto.
+
+    Args:
+        folder: The folder of its working state, which may be missing.
+
+    Returns:
+        The choices; none if nothing was saved.
+
+    Raises:
+        UserError: If a file cannot be read although it may be whole.
+    """
+    for file in _files(folder):
+        try:
+            progress = patiently(partial(_read_progress, file), file)
+        except (FileNotFoundError, *DAMAGED):
+            continue  # `WorkingState.load` deals with it
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        return Choices.from_dict(progress.get("choices", {}))
+    return Choices()
 
 
 class WorkingState:
@@ -66,7 +92,7 @@ class WorkingState:
 
     def files(self) -> list[Path]:
         """The saved files, the latest first."""
-        return patiently(lambda: sorted(self.folder.glob("state-*.npz"), reverse=True), self.folder)
+        return _files(self.folder)
 
     def save(self, groups: dict[str, list[np.ndarray]], progress: dict[str, Any]) -> bool:
         """Saves the state and deletes all files but the last two.
@@ -123,10 +149,7 @@ class WorkingState:
                 with contextlib.suppress(FileNotFoundError):  # another worker has renamed it
                     file.rename(renamed)
             except OSError as error:
-                raise UserError(
-                    f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be "
-                    "read, or delete it to train from the start"
-                ) from error
+                raise _unreadable(file, error) from error
         parent = self.folder.parent
         if others := len(patiently(lambda: {found.parent for found in parent.glob("*/state-*.npz")}, parent)):
             log.info(
@@ -152,6 +175,23 @@ class WorkingState:
                 self.mirror.clear()
             remove(self.folder)
             self.folder.parent.rmdir()  # unless others are in it, or a bucket has forgotten it
+
+
+def _files(folder: Path) -> list[Path]:
+    return patiently(lambda: sorted(folder.glob("state-*.npz"), reverse=True), folder)
+
+
+def _unreadable(file: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the working state {file} cannot be read ({error}); nothing was deleted: run again when it can be read, or "
+        "delete it to train from the start"
+    )
+
+
+def _read_progress(file: Path) -> dict[str, Any]:
+    with np.load(file, allow_pickle=False) as saved:
+        found: dict[str, Any] = json.loads(str(saved["progress"]))
+        return found
 
 
 def _read(file: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:

@@ -14,7 +14,7 @@ from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.report import write_report
 from seqline.components.tune.space import apply, read_space
-from seqline.components.tune.trial import check_preset
+from seqline.components.tune.trial import check_decided
 from seqline.exclusive import exclusive
 from seqline.inputs.mirror import folder_at
 
@@ -55,13 +55,13 @@ def tune(
         The training options with the best values, and the best trial's loss.
 
     Raises:
-        UserError: If the space is not valid, the preset is auto, no trial finishes, or another process tunes with the
-            same data and options.
+        UserError: If the space is not valid, a training option is auto, no trial finishes, or another process tunes
+            with the same data and options.
     """
     require_gpu()
+    check_decided(training)
     dimensions = read_space(options.space, training)
     manifest = Corpus(corpus).read_manifest()
-    check_preset(training)
     search = options.model_dump(exclude={"trials"})
     identity = [manifest.fingerprint, search, training.model_dump(), warm_start_fingerprint or warm_start]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

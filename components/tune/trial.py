@@ -5,7 +5,6 @@ from typing import Any
 
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
-from seqline.errors import UserError
 
 PROGRAM = ("-m", "seqline.components.train")
 """What a trial of this machine runs, as arguments of Python."""
@@ -22,9 +21,9 @@ def flags(corpus: str, options: Options, training: Training, warm_start: str = "
         warm_start: A checkpoint folder whose weights it starts from; empty for random weights.
 
     Raises:
-        UserError: As `check_preset` does.
+        UserError: If an option is auto; see `check_decided`.
     """
-    check_preset(training)
+    check_decided(training)
     values: dict[str, Any] = {
         "corpus": corpus,
         "warm_start": warm_start,
@@ -39,14 +38,13 @@ def flags(corpus: str, options: Options, training: Training, warm_start: str = "
     return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
 
 
-def check_preset(training: Training) -> None:
-    """Refuses the preset auto: the final training has another time limit and might select another preset.
+def check_decided(training: Training) -> None:
+    """Refuses options that are auto: the final training has another time limit and might choose other values.
 
     Args:
         training: Training options.
 
     Raises:
-        UserError: If the preset is auto.
+        UserError: If there are some.
     """
-    if training.preset == "auto":
-        raise UserError("preset auto is selected when training starts; set preset, or add it to the search space")
+    training.check_decided("for tuning")

@@ -35,6 +35,7 @@ class CheckpointConfig(Record):
         corpus_fingerprint: Fingerprint of the corpus that the model was trained on.
         source_language: Language of the input.
         target_language: Language of the output.
+        chosen: Options that training chose, by name: their value and the reason.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(
@@ -46,6 +47,12 @@ class CheckpointConfig(Record):
     corpus_fingerprint: str = ""
     source_language: str = ""
     target_language: str = ""
+    chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def used_options(self) -> dict[str, Any]:
+        """The training options with what training chose."""
+        return {**self.options, **{name: one["value"] for name, one in self.chosen.items()}}
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> "CheckpointConfig":

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from seqline.compiling.compiler import parameters_of
+from seqline.components.tokenize.options import LARGEST_VOCABULARY
 from seqline.components.tokenize.options import Options as Corpus
 from seqline.components.train.options import Options
 from seqline.configuration import Loaded
 from seqline.problems import Problem
+from seqline.schema.auto import AUTO
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def training_plan(loaded: Loaded) -> TrainingPlan:
     values = loaded.arguments(known, target)
     corpus = Corpus(**values.get("corpus", {}))
     training = Options(**values.get("training", {}))
-    return TrainingPlan(tpu_of(loaded), training, corpus.vocabulary_size, corpus.max_tokens)
+    vocabulary_size = corpus.vocabulary_size if corpus.vocabulary_size != AUTO else LARGEST_VOCABULARY
+    return TrainingPlan(tpu_of(loaded), training, vocabulary_size, corpus.max_tokens)
 
 
 def tpu_of(loaded: Loaded) -> str:

@@ -10,7 +10,7 @@ from seqline.endpoints.opening import check_endpoint
 from seqline.errors import UserError
 from seqline.schema.options import Fault, OptionsError
 from seqline.schema.run import RunParameters
-from seqline.schema.sections import SECTIONS, Section, qualify, resolve
+from seqline.schema.sections import SECTIONS, Section, implied, qualify, resolve
 from seqline.schema.texts import Text, parse, read_text
 
 
@@ -61,7 +61,8 @@ def read_arguments(known: Parameters, given: Mapping[str, Any], containers: bool
     except OptionsError as error:
         found.faults += error.faults
     else:
-        found.values |= {name: SECTIONS[name].normal(resolved[name]) for name in sections}
+        more = implied(defaults | sections)
+        found.values |= {name: SECTIONS[name].normal(resolved[name], more.get(name, {})) for name in sections}
     return found
 
 

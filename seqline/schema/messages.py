@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from seqline.names import nearest
+from seqline.schema.auto import OrAuto
 from seqline.schema.yaml_values import Unquoted
 
 WORDS = {
@@ -82,7 +83,9 @@ def explain(detail: Any, kind: type[BaseModel]) -> str:
         return f"must be {wanted}, not {given!r}"
     if error == "string_type":
         return not_text(given)
-    said = f"must be {WORDS[error]}" if error in WORDS else detail["msg"][0].lower() + detail["msg"][1:]
+    field = fields_at(kind, path[:-1]).get(str(path[-1])) if path else None
+    rest = " or auto" if field is not None and takes_auto(field) else ""
+    said = f"must be {WORDS[error]}{rest}" if error in WORDS else detail["msg"][0].lower() + detail["msg"][1:]
     return f"{said}, not {given!r}" if len(repr(given)) < 80 else said
 
 
@@ -102,6 +105,15 @@ def not_text(given: Any) -> str:
     return f"must be text, not {shown}{hint}" if len(shown) < 80 else f"must be text{hint}"
 
 
+def takes_auto(field: FieldInfo) -> bool:
+    """Whether a field takes `auto` beside numbers.
+
+    Args:
+        field: The field.
+    """
+    return any(isinstance(one, OrAuto) for one in field.metadata)
+
+
 def bounds(field: FieldInfo) -> str:
     """The numbers that a field takes, in words: `at least 0 and below 1`; empty where all are fine.
 
@@ -111,7 +123,7 @@ def bounds(field: FieldInfo) -> str:
     return " and ".join(
         f"{word} {_digits(getattr(one, name))}"
         for name, word in BOUNDS.items()
-        for one in field.metadata
+        for one in _constraints(field)
         if isinstance(getattr(one, name, None), int | float)
     )
 
@@ -127,7 +139,15 @@ def accepted(field: FieldInfo) -> str:
         return ", ".join(map(str, choices))
     kind = _content(field.annotation)
     words = KINDS.get(typing.get_origin(kind) or kind, "object")
-    return ", ".join(filter(None, (words, bounds(field))))
+    return ", ".join(filter(None, (words, bounds(field), "or auto" if takes_auto(field) else "")))
+
+
+def _constraints(field: FieldInfo) -> list[Any]:
+    """A field's constraints; those of the number, where it takes `auto` too."""
+    if not takes_auto(field):
+        return list(field.metadata)
+    _, *inner = typing.get_args(typing.get_args(field.annotation)[0])
+    return [one for part in inner for one in part.metadata]
 
 
 def _digits(limit: float) -> str:

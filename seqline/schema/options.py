@@ -9,9 +9,10 @@ A field is the only place where an option's name, type, default, bounds and desc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from seqline.errors import UserError
 from seqline.schema.messages import explain
@@ -86,6 +87,20 @@ class BaseOptions(Part):
         if faults:
             raise OptionsError(faults)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        return {**cls.implied(values), **values} if isinstance(values, dict) else values
+
+    @classmethod
+    def implied(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Other defaults than those of the fields, where some values imply them; none by default.
+
+        Args:
+            values: Values by name; what is missing has its field's default.
+        """
+        return {}
+
     def faults_in(self, run: Mapping[str, Any]) -> Iterator[Fault]:
         """Yields the options that do not fit the run; none by default.
 
@@ -94,12 +109,18 @@ class BaseOptions(Part):
         """
         return iter(())
 
-    def changed(self) -> dict[str, Any]:
-        """The values that differ from their defaults, as JSON has them."""
-        defaults = {
-            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
-        }
+    def changed(self, implied: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """The values that differ from their defaults, as JSON has them.
+
+        Args:
+            implied: Other defaults than those of this model, by name.
+        """
         values = self.model_dump(mode="json")
+        defaults = {
+            **{name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()},
+            **self.implied(values),
+            **implied,
+        }
         return {name: value for name, value in values.items() if getattr(self, name) != defaults[name]}
 
     def with_values(self: Model, **values: Any) -> Model:

@@ -6,11 +6,13 @@ A stage's model holds its section's fields and, by the same names, the parameter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import Any
 
 from seqline.documentation import page
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.schema.auto import AUTO
 from seqline.schema.options import BaseOptions, Fault, OptionsError
 from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
@@ -50,12 +52,15 @@ class Section:
         """The options of the section: those of the model that are not parameters of the run."""
         return [name for name in self.model.model_fields if name not in RunParameters.model_fields]
 
-    def resolve(self, value: Any, run: Mapping[str, Any]) -> BaseOptions:
+    def resolve(
+        self, value: Any, run: Mapping[str, Any], implied: Mapping[str, Any] = MappingProxyType({})
+    ) -> BaseOptions:
         """Checks the section, and completes it.
 
         Args:
             value: The parameter's value.
             run: Parameters of the run by name; the stage's own are picked.
+            implied: Defaults that other sections imply; see `implied`.
 
         Raises:
             OptionsError: With every fault, each with its path from the parameter's name on.
@@ -73,7 +78,7 @@ class Section:
         shared = {name: run[name] for name in self.model.model_fields if name in run}
         given = {name: one for name, one in value.items() if name not in misplaced}
         try:
-            options = self.model(**{**shared, **given})
+            options = self.model(**{**shared, **implied, **given})
         except OptionsError as error:
             # A fault in a parameter of the run keeps its own name.
             theirs = [fault for fault in error.faults if fault.path[:1] and fault.path[0] in shared]
@@ -83,15 +88,16 @@ class Section:
             raise OptionsError(faults)
         return options
 
-    def normal(self, value: BaseOptions) -> Any:
+    def normal(self, value: BaseOptions, implied: Mapping[str, Any] = MappingProxyType({})) -> Any:
         """The one form in which these options are submitted: what differs from the defaults.
 
         Args:
             value: From `resolve`.
+            implied: Defaults that other sections imply; see `implied`.
         """
         if self.field:
             return value.model_dump(mode="json", exclude_defaults=True).get(self.field, [])
-        return {name: one for name, one in value.changed().items() if name in self.fields}
+        return {name: one for name, one in value.changed(implied).items() if name in self.fields}
 
     @property
     def _example(self) -> str:
@@ -136,15 +142,30 @@ def resolve(run: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Ba
     """
     resolved, faults = {}, list(_faults(RunParameters, run))
     run = _with_implied_tokenizer(run, sections)
+    more = implied(sections)
     for name, value in sections.items():
         try:
-            resolved[name] = options = SECTIONS[name].resolve(value, run)
+            resolved[name] = options = SECTIONS[name].resolve(value, run, more.get(name, {}))
             faults += OptionsError([*options.faults_in(run)]).within(name).faults
         except OptionsError as error:  # noqa: PERF203
             faults += error.faults
     if faults:
         raise OptionsError(list(dict.fromkeys(faults)))
     return resolved
+
+
+def implied(sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Other defaults of a section, by its name, which the values of another section imply.
+
+    Args:
+        sections: Values of sections by name.
+    """
+    training = sections.get("training")
+    if not isinstance(training, Mapping):
+        return {}
+    # With it, the vocabulary is chosen as the other options of a training's size are.
+    chooses = SECTIONS["training"].model.selects_preset(training)  # type: ignore[attr-defined]
+    return {"corpus": {"vocabulary_size": AUTO}} if chooses else {}
 
 
 def _with_implied_tokenizer(run: Mapping[str, Any], sections: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ def read_text(annotation: Any, value: Any) -> Any:
         annotation: The option's type.
         value: The value. Texts within a mapping are read as JSON or YAML.
     """
-    if isinstance(value, Text) and takes_text(annotation):
+    if isinstance(value, Text) and takes_text(annotation) and not takes_number(annotation):
         return str(value)
     return parse(value)
 
@@ -42,6 +42,17 @@ def parse(value: Any) -> Any:
         with contextlib.suppress(ValueError, yaml.YAMLError):
             return load(value)
     return str(value)
+
+
+def takes_number(annotation: Any) -> bool:
+    """Whether an option of this type takes a number, perhaps among other values, such as auto.
+
+    Args:
+        annotation: The type.
+    """
+    if get_origin(annotation) in (Literal, dict, list):
+        return False
+    return annotation in (int, float) or any(map(takes_number, get_args(annotation)))
 
 
 def takes_text(annotation: Any) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from seqline.artifacts.corpus import Corpus
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.report import Bucket
-from seqline.errors import UserError
 from seqline.modeling.config import TransformerConfig
 
 LENGTHS = (32,)
@@ -34,10 +33,10 @@ def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
         replicas: Cores that share a batch.
 
     Raises:
-        UserError: If the corpus has no pairs, the preset is auto, or an option does not work with so many cores.
+        UserError: If the corpus has no pairs, an option is auto, or an option does not work with so many cores.
     """
     options.check_replicas(replicas)
-    check_preset(options)
+    options.check_decided("to run preflight")
     from seqline.components.train.plan import make_plan
     from seqline.components.train.records import read_data
     from seqline.components.train.starting import opened_pretrained
@@ -62,7 +61,7 @@ def plan_without_corpus(
         lengths: Lengths of the batches; empty for the usual ones.
 
     Raises:
-        UserError: If the preset is auto, or an option does not work with so many cores.
+        UserError: If an option is auto, or an option does not work with so many cores.
     """
     options.check_replicas(replicas)
     from seqline.components.train.records import SMALLEST
@@ -91,22 +90,9 @@ def config_of(options: Options, vocabulary_size: int, length: int) -> Transforme
         length: Longest sequence in tokens, end of sentence included.
 
     Raises:
-        UserError: If the preset is auto.
+        UserError: If an option is auto.
     """
-    check_preset(options)
+    options.check_decided("to run preflight")
     from seqline.components.train.plan import make_config
 
     return make_config(options, vocabulary_size, length)
-
-
-def check_preset(options: Options) -> None:
-    """Refuses the preset auto, which only the machine that trains can select.
-
-    Args:
-        options: Options of training.
-
-    Raises:
-        UserError: If the preset is auto.
-    """
-    if options.preset == "auto":
-        raise UserError("preset auto is selected when training starts; set preset to run preflight")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.space import read_space
-from seqline.components.tune.trial import flags
+from seqline.components.tune.trial import check_decided, flags
 
 # Vertex AI gives every trial its own folder, and appends the searched flags.
 TRAIN = 'exec python3 -m seqline.components.train --output="/gcs/${AIP_MODEL_DIR#gs://}checkpoint" "$@"'
@@ -43,8 +43,9 @@ def plan_trials(
         training: Training options of the first trial, and of all trials where they are not searched.
 
     Raises:
-        UserError: If the space is not valid, or the preset is auto.
+        UserError: If the space is not valid, or a training option is auto.
     """
+    check_decided(training)
     parameters = [one.parameter(getattr(training, one.name)) for one in read_space(options.space, training)]
     container = {
         **worker["container_spec"],

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -61,6 +62,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_stage_says_how_far_it_is(made: Path) -> None:
     assert str(progress.newest(made / "progress")).startswith("encoding 102 of 102 pairs")
+
+
+def test_a_vocabulary_size_of_auto_is_chosen_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        manifest = run(tmp_path, rows(100), OPTIONS.with_values(vocabulary_size="auto"))
+    assert manifest.options["vocabulary_size"] == "auto"
+    assert 256 < manifest.vocabulary_size <= 1000
+    (line,) = (line for line in caplog.messages if line.startswith(f"vocabulary_size {manifest.vocabulary_size}: "))
+    assert "of which 95% of the tokens occur at least 100 times" in line
 
 
 def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from seqline.artifacts.corpus import Corpus, Split
 from seqline.components.train.options import Options
-from seqline.components.train.plan import make_config, make_plan, with_learning_rate
+from seqline.components.train.plan import make_plan
 from seqline.components.train.preflight.plan import plan_of
 from seqline.components.train.records import read_data
 from seqline.components.train.trainer import Trainer
@@ -59,28 +59,9 @@ def test_preflight_refuses_preset_auto(long_valid_pair: Path) -> None:
         plan_of(Corpus(long_valid_pair), Options(preset="auto"), 1)
 
 
-@pytest.mark.parametrize(
-    ("preset", "tokens", "steps", "rate"),
-    [
-        ("tiny", 4096, 1, 0.0039),
-        ("small", 4096, 1, 0.002),
-        ("base", 9999, 1, 0.00098),
-        ("big", 4096, 1, 0.00049),
-        ("tiny", 256, 1, 0.00098),
-        ("tiny", 256, 16, 0.0039),
-    ],
-)
-def test_the_learning_rate_falls_with_the_width_and_in_small_updates(
-    preset: str, tokens: float, steps: int, rate: float
-) -> None:
-    options = Options(preset=preset, gradient_accumulation_steps=steps)  # type: ignore[arg-type]
-    found = with_learning_rate(options, make_config(options, 1000, 128), tokens).learning_rate
-    assert found == pytest.approx(rate, rel=0.03)
-
-
-def test_a_given_learning_rate_is_not_changed() -> None:
-    options = Options(preset="big", learning_rate=0.002)
-    assert with_learning_rate(options, make_config(options, 1000, 128), 100.0) == options
+def test_preflight_refuses_an_option_that_only_training_can_choose(long_valid_pair: Path) -> None:
+    with pytest.raises(UserError, match="dropout auto is selected when training starts; set dropout to run preflight"):
+        plan_of(Corpus(long_valid_pair), Options(dropout="auto"), 1)
 
 
 def test_a_plan_has_a_learning_rate(long_valid_pair: Path) -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from seqline.artifacts.corpus import Counts, Manifest, Shard
 from seqline.components.train.recommend import ORDER, recommend, recommend_start
+from seqline.components.train.scale import Speed
 
 PEAK = 1e11
+FAST = Speed(PEAK)
 
 
 def corpus(pairs: int, task: str = "translation") -> Manifest:
@@ -23,30 +25,44 @@ def corpus(pairs: int, task: str = "translation") -> Manifest:
 
 
 def test_a_small_corpus_gets_a_small_model_with_reasons() -> None:
-    found = recommend(corpus(29_000), minutes=0, peak_flops=PEAK)
-    assert found.preset == "small"
+    found = recommend(corpus(29_000), minutes=0, speed=FAST)
+    assert found.preset == "tiny"
     assert found.epochs == math.inf
     first, *refused, last = found.reasons
-    assert first == "29,000 training pairs with 841,000 tokens; translation needs 10 passes or more"
-    assert [reason.partition(" ")[0] for reason in refused] == ["big", "base"]
+    assert first == "29,000 training pairs with 899,000 tokens; translation needs 10 passes or more"
+    assert [reason.partition(" ")[0] for reason in refused] == ["big", "base", "small"]
     assert all("is too large for the data" in reason for reason in refused)
-    assert last.startswith("small fits:")
+    assert last.startswith("tiny fits:")
     assert last.endswith("the time is not limited")
 
 
 def test_a_large_corpus_gets_the_largest_model_where_time_is_not_limited() -> None:
-    assert recommend(corpus(50_000_000), minutes=0, peak_flops=PEAK).preset == "big"
+    assert recommend(corpus(50_000_000), minutes=0, speed=FAST).preset == "big"
 
 
 def test_a_short_time_limit_gets_a_smaller_model() -> None:
-    found = recommend(corpus(1_000_000), minutes=1200, peak_flops=PEAK)
+    found = recommend(corpus(1_000_000), minutes=1200, speed=FAST)
     assert found.preset == "tiny"
     assert any("small is too slow" in reason and "passes in 1200 minutes" in reason for reason in found.reasons)
     assert found.epochs >= 10
 
 
+def test_a_preset_that_does_not_fit_into_the_memory_is_not_recommended() -> None:
+    class Small(Speed):
+        def sustained(self, preset: str) -> float:
+            return 0.0 if preset in ("big", "base") else super().sustained(preset)
+
+    found = recommend(corpus(50_000_000), minutes=0, speed=Small(PEAK))
+    assert found.preset == "small"
+    assert [reason.partition(": ")[0] for reason in found.reasons[1:]] == [
+        "big is too large for the memory",
+        "base is too large for the memory",
+        "small fits",
+    ]
+
+
 def test_tasks_that_copy_from_the_input_need_more_passes() -> None:
-    chosen = {task: recommend(corpus(29_000, task), 40, PEAK) for task in ("translation", "summarization")}
+    chosen = {task: recommend(corpus(29_000, task), 40, FAST) for task in ("translation", "summarization")}
     assert "20 passes" in chosen["summarization"].reasons[0]
     assert ORDER.index(chosen["summarization"].preset) > ORDER.index(chosen["translation"].preset)
 
@@ -56,11 +72,11 @@ def test_more_time_or_a_faster_machine_never_gets_a_smaller_model(pairs: int, mi
     def size(**given: Any) -> int:
         return -ORDER.index(recommend(corpus(pairs), **given).preset)
 
-    base = size(minutes=minutes, peak_flops=PEAK)
-    assert size(minutes=minutes * factor, peak_flops=PEAK) >= base
-    assert size(minutes=minutes, peak_flops=PEAK * factor) >= base
-    assert recommend(corpus(pairs), minutes, PEAK * factor).epochs == pytest.approx(
-        recommend(corpus(pairs), minutes * factor, PEAK).epochs
+    base = size(minutes=minutes, speed=FAST)
+    assert size(minutes=minutes * factor, speed=FAST) >= base
+    assert size(minutes=minutes, speed=Speed(PEAK * factor)) >= base
+    assert recommend(corpus(pairs), minutes, Speed(PEAK * factor)).epochs == pytest.approx(
+        recommend(corpus(pairs), minutes * factor, FAST).epochs
     )
 
 

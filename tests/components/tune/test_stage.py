@@ -159,6 +159,8 @@ def test_a_trial_is_trained_with_every_option_and_the_budget_of_the_search() -> 
 def test_preset_auto_is_refused(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="preset auto is selected when training starts; set preset"):
         tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(preset="auto"))
+    with pytest.raises(UserError, match="dropout auto is selected when training starts; set dropout for tuning"):
+        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(dropout="auto"))
     assert not list(tmp_path.glob("*tuning*"))
 
 

@@ -38,6 +38,9 @@ def test_the_plan_has_the_parameters_of_the_vertex_target(tmp_path: Path) -> Non
     plan = training_plan(load([written(tmp_path, targets={"vertex": vertex})], ["vocabulary_size=32000"]))
     assert (plan.options.preset, plan.options.batch_tokens) == ("big", 65536)
     assert (plan.vocabulary_size, plan.max_tokens) == (32000, 128)
+    # The largest that it can become.
+    known = training_plan(load([written(tmp_path, targets={"vertex": vertex})], ["vocabulary_size=auto"]))
+    assert known.vocabulary_size == 32_000
 
 
 def test_a_configuration_without_a_tpu_needs_the_flag(

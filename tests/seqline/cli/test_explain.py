@@ -10,7 +10,10 @@ from seqline.cli import main
 @pytest.mark.parametrize(
     ("key", "lines"),
     [
-        ("training.dropout", ["training.dropout", "  accepts: number, at least 0 and below 1", "  read by: train"]),
+        (
+            "training.dropout",
+            ["training.dropout", "  accepts: number, at least 0 and below 1, or auto", "  read by: train"],
+        ),
         ("dropout", ["training.dropout"]),
         ("parameters.training.dropout", ["training.dropout"]),
         ("data", ["data", "  read by: the run"]),

@@ -12,7 +12,7 @@ from seqline.schema.descriptions import describe
 from seqline.schema.options import OptionsError
 from seqline.schema.renamed import RENAMED
 from seqline.schema.run import RunParameters
-from seqline.schema.sections import SECTIONS, qualify, resolve
+from seqline.schema.sections import SECTIONS, implied, qualify, resolve
 
 EMPTY: dict[str, Any] = {name: [] if section.field else {} for name, section in SECTIONS.items()}
 
@@ -98,6 +98,31 @@ def test_the_normal_form_is_what_differs_from_the_defaults(name: str, value: Any
     found = section.normal(section.resolve(value, {"task": "summarization"}))
     assert found == normal
     assert section.normal(section.resolve(found, {})) == found
+
+
+def test_preset_auto_makes_the_vocabulary_auto_unless_it_is_set() -> None:
+    def size(training: dict[str, Any], corpus: dict[str, Any]) -> Any:
+        return resolve({}, {"training": training, "corpus": corpus})["corpus"].vocabulary_size  # type: ignore[attr-defined]
+
+    assert size({"preset": "auto"}, {}) == "auto"
+    assert size({"preset": "auto"}, {"vocabulary_size": 8000}) == 8000
+    assert size({"preset": "tiny"}, {}) == size({"pretrained": "checkpoint"}, {}) == 8000
+
+
+@pytest.mark.parametrize(
+    ("training", "corpus"),
+    [
+        ({"preset": "auto"}, {"vocabulary_size": 8000}),
+        ({"preset": "auto", "dropout": 0.1}, {}),
+        ({"preset": "tiny"}, {"vocabulary_size": 8000}),
+        ({"pretrained": "checkpoint", "label_smoothing": 0.1, "learning_rate": 0.0}, {}),
+    ],
+)
+def test_a_default_that_is_set_stays_set_in_the_normal_form(training: dict[str, Any], corpus: dict[str, Any]) -> None:
+    sections = {"training": training, "corpus": corpus}
+    resolved, more = resolve({}, sections), implied(sections)
+    normal = {name: SECTIONS[name].normal(resolved[name], more.get(name, {})) for name in sections}
+    assert resolve({}, normal) == resolved
 
 
 def test_an_option_is_found_by_its_name_while_that_is_unique() -> None:
