@@ -2,12 +2,10 @@
 
 import os
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pretrained.timing import Generate, run
-from seqline.accelerators import multiplies_bfloat16
 
 
 def load(task: dict[str, Any]) -> Generate:
@@ -40,9 +38,7 @@ def load(task: dict[str, Any]) -> Generate:
     )
 
     def generate(ids: Any) -> dict[str, Any]:
-        # As the export's signatures for such processors.
-        native = decoder.in_bfloat16() if multiplies_bfloat16() else nullcontext()
-        with native, decoder.unpacked():
+        with decoder.unpacked():
             return {"ids": search(decoder, ids, options).ids[:, 0]}
 
     traced = in_one_thread(generate).get_concrete_function(ids=tf.TensorSpec((None, None), tf.int32, "ids"))

@@ -220,10 +220,11 @@ class Program(tf.Module):
         """The signatures by name, traced.
 
         Of weights in bfloat16 or int8, those that decode texts are traced a second time, for processors that multiply
-        bfloat16; `seqline.saved_models` calls them there.
+        bfloat16; `seqline.saved_models` calls them there. Of a large model that takes longer: oneDNN arranges each
+        matrix anew for each product.
         """
         signatures = self._traced()
-        if self.decoding.weight_dtype == "float32":
+        if self.decoding.weight_dtype == "float32" or self.decoder.packed:
             return signatures
         with self.decoder.in_bfloat16():
             self.found = self._traced_search()

@@ -119,21 +119,28 @@ class Decoder(tf.Module):
     @contextmanager
     def in_bfloat16(self) -> Iterator[None]:
         """Functions that are traced meanwhile multiply stored bfloat16 and int8 in bfloat16."""
-        weights = [module for module in self.submodules if isinstance(module, Weight)]
-        for weight in weights:
+        for weight in self._matrices:
             weight.native = True
         try:
             yield
         finally:
-            for weight in weights:
+            for weight in self._matrices:
                 weight.native = False
+
+    @property
+    def packed(self) -> bool:
+        """Whether the matrices are too large to be unpacked all at once."""
+        return sum(weight.size for weight in self._matrices) > self.unpacked_bytes
+
+    @property
+    def _matrices(self) -> list[Weight]:
+        """All weights but the embedding, of which only rows are read."""
+        return [module for module in self.submodules if isinstance(module, Weight) and module is not self.embedding]
 
     @contextmanager
     def unpacked(self) -> Iterator[None]:
         """Unpacks the weights; every traced function does so once, outside its loops. A large model's stay packed."""
-        weights = [module for module in self.submodules if isinstance(module, Weight) and module is not self.embedding]
-        if sum(weight.size for weight in weights) > self.unpacked_bytes:
-            weights = [weight for weight in weights if not weight.size]
+        weights = [weight for weight in self._matrices if not (self.packed and weight.size)]
         for weight in weights:
             weight.unpack()
         try:
