@@ -6,6 +6,7 @@ at the queue now and then. All else is done for many answers at once.
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -45,6 +46,8 @@ LOOKED_IN = 16
 """Newest files that an answer of another server, or of before this one started, is looked for in."""
 LOOK_SECONDS = 1.0
 """Least time between two such looks: whoever makes up ids must not keep the server busy."""
+SWITCH_SECONDS = 0.0005
+"""Python's default is 5 ms, which the event loop would wait after each call that releases the interpreter."""
 END_SECONDS = 10.0
 """Time for the thread to write what is left when the server ends."""
 
@@ -92,6 +95,8 @@ class Sampler:
         self._redaction: Redaction | None = None
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True) if thread else None
         if self._thread:
+            # Of the whole process: while the thread computes, the event loop waits for the interpreter at most so long.
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._thread.start()
 
     def take(
