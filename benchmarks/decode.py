@@ -19,7 +19,14 @@ import sacrebleu
 from sentencepiece import SentencePieceProcessor
 
 from benchmarks.decode_weights import train_once, write_weights
-from benchmarks.environments import FOLDER, HUGGING_FACE, OPENNMT_TF, environment, run_module
+from benchmarks.environments import (
+    FOLDER,
+    HUGGING_FACE,
+    OPENNMT_TF,
+    ctranslate2_computes,
+    environment,
+    run_module,
+)
 from benchmarks.results import finish, parser, show
 from seqline.accelerators import multiplies_bfloat16
 from seqline.artifacts.checkpoint import Checkpoint
@@ -153,7 +160,7 @@ def measure_engines(
         python = environment(peer.replace("_", "-"), PEERS[peer])
         if peer == "ctranslate2":
             for suffix, quantization in QUANTIZATIONS.items():
-                if suffix == "bf16" and not multiplies_bfloat16():
+                if suffix == "bf16" and not ctranslate2_computes(python, "bfloat16"):
                     continue
                 quantized = {**task, "quantization": quantization}
                 engines[f"ctranslate2_{suffix}"] = (python, "benchmarks.decode_ctranslate2", quantized)

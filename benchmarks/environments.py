@@ -78,3 +78,14 @@ def run_module(python: str | Path, module: str, task: Mapping[str, Any]) -> dict
     if done.returncode:
         raise RuntimeError(f"{module} failed:\n{done.stderr[-3000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def ctranslate2_computes(python: str | Path, kind: str) -> bool:
+    """Whether CTranslate2 computes in a type on this processor; it refuses types that would be slow.
+
+    Args:
+        python: Python of an environment with CTranslate2.
+        kind: The type, such as bfloat16.
+    """
+    code = "import ctranslate2, sys; sys.exit(sys.argv[1] not in ctranslate2.get_supported_compute_types('cpu'))"
+    return subprocess.run([str(python), "-c", code, kind], check=False).returncode == 0

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import run_module
+from benchmarks.environments import ctranslate2_computes, run_module
 from benchmarks.pretrained.checkpoint import PROMPTS, TOKENS, encoded
 from benchmarks.results import show
 from seqline.accelerators import multiplies_bfloat16
@@ -54,7 +54,9 @@ def compare(checkpoint: Path, peer: Path, threads: int, quick: bool) -> dict[str
     rates: dict[str, dict[str, float]] = {}
     outputs: dict[str, list[list[int]]] = {}
     for engine, (module, weights) in ENGINES.items():
-        if weights == "bfloat16" and not multiplies_bfloat16():
+        if weights == "bfloat16" and not (
+            ctranslate2_computes(peer, weights) if module == "decode_ctranslate2" else multiplies_bfloat16()
+        ):
             continue
         python = sys.executable if module == "decode_seqline" else peer
         found = run_module(python, f"benchmarks.pretrained.{module}", task | {"weights": weights})
