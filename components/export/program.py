@@ -1,6 +1,6 @@
 """The exported program: text to text, with the tokenizer in its graph. signatures.md describes its signatures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ SAMPLING = {
     "top_p": tf.float32,
     "seed": tf.int32,
 }
-TWICE = ("serving_default", "parameters", "stream_start", "stream_next")
-"""The signatures that also exist with products in bfloat16."""
+ONCE = ("score", "ids")
+"""The signatures that do not exist with products in bfloat16."""
 SEARCHING = {"beam_size": tf.int32, "n_best": tf.int32, "length_penalty": tf.float32}
 
 
@@ -228,9 +228,9 @@ class Program(tf.Module):
             return signatures
         with self.decoder.in_bfloat16():
             self.found = self._traced_search()
-            return signatures | {in_bfloat16(name): found for name, found in self._traced().items() if name in TWICE}
+            return signatures | {in_bfloat16(name): found for name, found in self._traced(ONCE).items()}
 
-    def _traced(self) -> dict[str, Any]:
+    def _traced(self, omitted: Sequence[str] = ()) -> dict[str, Any]:
         def traced(function: Any, fixed: bool = False, **inputs: tf.TensorSpec) -> Any:
             specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
             # Only functions with fixed search options: streams, with conditions in their loops, have hung.
@@ -245,11 +245,15 @@ class Program(tf.Module):
         state = {name: spec for name, spec in started.structured_outputs.items() if name in Stream._fields}
         # It grows with each call.
         state["ids"] = IDS
-        return {
-            "serving_default": traced(self.serve, fixed=True, text=TEXTS),
-            "parameters": traced(self.serve_with_parameters, text=TEXTS, **chats, **scalars({**SEARCHING, **SAMPLING})),
-            "score": traced(self.score, source=TEXTS, target=TEXTS),
-            "ids": traced(self.serve_ids, fixed=True, ids=IDS),
-            "stream_start": started,
-            "stream_next": traced(self.proceed, pieces=tf.TensorSpec((), tf.int32), **state, **scalars(SAMPLING)),
+        parameters = scalars({**SEARCHING, **SAMPLING})
+        made: dict[str, Callable[[], Any]] = {
+            "serving_default": lambda: traced(self.serve, fixed=True, text=TEXTS),
+            "parameters": lambda: traced(self.serve_with_parameters, text=TEXTS, **chats, **parameters),
+            "score": lambda: traced(self.score, source=TEXTS, target=TEXTS),
+            "ids": lambda: traced(self.serve_ids, fixed=True, ids=IDS),
+            "stream_start": lambda: started,
+            "stream_next": lambda: traced(
+                self.proceed, pieces=tf.TensorSpec((), tf.int32), **state, **scalars(SAMPLING)
+            ),
         }
+        return {name: make() for name, make in made.items() if name not in omitted}

@@ -46,7 +46,7 @@ def dropout(tokens: float, passes: float) -> float:
 def label_smoothing(mean_target: float) -> float:
     """Returns the label smoothing: 0.1 for sentences, as Vaswani et al. (2017), and 0 for one token and the end.
 
-    In a short answer nearly every token is certain given the source, and what smoothing takes from it is not learnt
+    In a short answer nearly every token is certain given the source, and what smoothing takes from it is not learned
     elsewhere. The line between the two is a guess.
 
     Args:

@@ -140,7 +140,8 @@ class Decoder(tf.Module):
     @contextmanager
     def unpacked(self) -> Iterator[None]:
         """Unpacks the weights; every traced function does so once, outside its loops. A large model's stay packed."""
-        weights = [weight for weight in self._matrices if not (self.packed and weight.size)]
+        packed = self.packed
+        weights = [weight for weight in self._matrices if not (packed and weight.size)]
         for weight in weights:
             weight.unpack()
         try:

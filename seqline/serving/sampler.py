@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -270,8 +270,7 @@ class Sampler:
             log.exception("the features of %d answers could not be computed", len(samples))
             self._lost_samples(len(samples))
             return
-        for version in {sample.version for sample in samples}:
-            count = sum(sample.version == version for sample in samples)
+        for version, count in Counter(sample.version for sample in samples).items():
             self._metrics.sampled.labels(version).inc(count)
         self._samples.add(table, characters)
 
