@@ -11,53 +11,52 @@ help together. The questions' forms, such as "To which section does X belong", a
 
 import json
 import logging
-import multiprocessing
 import re
 import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.results import finish, parser, show
+from benchmarks.training.experiments import Experiments
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.evaluation import Sentence, read_sentences
 from seqline.components.evaluate.options import Options as EvaluateOptions
 from seqline.components.evaluate.stage import evaluate
 from seqline.components.export.options import DecodingOptions
 from seqline.components.export.stage import export
-from seqline.components.tokenize.options import Options as TokenizeOptions
-from seqline.components.tokenize.stage import tokenize
-from seqline.components.train.options import Options
+from seqline.components.train.options import USUAL, Options
 from seqline.components.train.stage import train
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import METRICS
 
 TASK = "question_answering"
-TOKENIZE: dict[str, Any] = {"task": TASK, "vocabulary_size": 8000}
-TRAIN: dict[str, Any] = {"preset": "tiny", "warmup_steps": 300, "epochs": 1000, "patience": 0}
-"""What all experiments have in common; the learning rate is derived from the target tokens of an update."""
+TRAIN: dict[str, Any] = {"preset": "tiny", "warmup_steps": 300, "epochs": 1000, "patience": 0, **USUAL}
+"""What all experiments have in common; the learning rate is derived from the target tokens of an update, and what is a
+default of the task is off."""
 UPDATES_A_MINUTE = 400
 """About, of preset tiny on two cores: a third of the updates of a training have exercises in copying."""
-EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "rate_of_translation": {"learning_rate": 0.004},
-    "rate_0.0005": {"learning_rate": 0.0005},
-    "rate_0.001": {"learning_rate": 0.001},
-    "rate_0.002": {"learning_rate": 0.002},
-    "beta_2": {"beta_2": 0.995},
-    "by_source": {"bucket_by": "source"},
-    "pointer": {"pointer": True},
-    "copy_warmup": {"copy_warmup_steps": UPDATES_A_MINUTE},
-    "digits_together": {"split_digits": False},
-    "rotary": {"positions": "rotary"},
-    "no_smoothing": {"label_smoothing": 0.0},
-}
-"""Options of training, or of tokenize, that differ; copy_warmup_steps are a minute's."""
-TOGETHER = ("by_source", "pointer", "rotary", "no_smoothing")
-"""The experiment `all`."""
+EXPERIMENTS = Experiments(
+    {
+        "none": {},
+        "rate_of_translation": {"learning_rate": 0.004},
+        "rate_0.0005": {"learning_rate": 0.0005},
+        "rate_0.001": {"learning_rate": 0.001},
+        "rate_0.002": {"learning_rate": 0.002},
+        "beta_2": {"beta_2": 0.995},
+        "by_source": {"bucket_by": "source"},
+        "pointer": {"pointer": True},
+        "copy_warmup": {"copy_warmup_steps": UPDATES_A_MINUTE},
+        "digits_together": {"split_digits": False},
+        "rotary": {"positions": "rotary"},
+        "no_smoothing": {"label_smoothing": 0.0},
+    },
+    {"task": TASK, "vocabulary_size": 8000},
+    ("by_source", "pointer", "rotary", "no_smoothing"),
+)
+"""copy_warmup_steps are a minute's."""
 LONGEST = 40
 """Tokens of an output, at most: no answer is longer."""
 RARE = 0.02
@@ -67,29 +66,11 @@ RARE = 0.02
 def main() -> None:
     """Runs the benchmark."""
     flags = parser("train_answers", "exact match by kind of question, after training from random weights")
-    flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
-    flags.add_argument("--minutes", type=float, default=12.0, help="training time of each experiment")
-    flags.add_argument("--only", nargs="+", default=list(EXPERIMENTS), metavar="NAME", help="experiments, joined by +")
-    flags.add_argument("--seeds", type=int, nargs="+", default=[1], help="each experiment is run with each of them")
-    flags.add_argument("--prepared", type=Path, help="folder to store the tokenized pairs in, and to reuse them from")
+    EXPERIMENTS.add_flags(flags, 12, list(EXPERIMENTS.options), [1])
     args = flags.parse_args()
-    for name in args.only:
-        if unknown := set(parts_of(name)) - set(EXPERIMENTS):
-            flags.error(f"there is no experiment {', '.join(sorted(unknown))}; they are {', '.join(EXPERIMENTS)}, all")
-    minutes = 0.3 if args.quick else args.minutes
-    metrics: dict[str, float | str] = {}
+    EXPERIMENTS.check(flags, args.only)
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.only:
-            for seed in args.seeds[:1] if args.quick else args.seeds:
-                task = (args.pairs, args.prepared or Path(folder), name, minutes, seed)
-                suffix = f"_seed_{seed}" if len(args.seeds) > 1 else ""
-                context = multiprocessing.get_context("spawn")
-                # A process of its own: the memory and the threads of one training do not change the next.
-                with ProcessPoolExecutor(1, mp_context=context) as process:
-                    found = process.submit(run, *task).result()
-                metrics |= {f"{metric}_{name}{kind}{suffix}": value for (metric, kind), value in found.items()}
-                if args.json:  # also if a later one fails
-                    args.json.with_suffix(f".{name}{suffix}.json").write_text(json.dumps(metrics, indent=1))
+        metrics = EXPERIMENTS.run(args, Path(folder), run)
     finish(metrics, args.json)
 
 
@@ -107,10 +88,10 @@ def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict
         The metrics, by name and by what is appended to the experiment's name.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    changes = changes_of(name, minutes)
-    tokenizing = {key: value for key, value in changes.items() if key in TokenizeOptions.model_fields}
-    corpus = tokenized(pairs, folder, tokenizing)
-    training = {key: value for key, value in changes.items() if key not in tokenizing}
+    tokenizing, training = EXPERIMENTS.changes(name)
+    if "copy_warmup_steps" in training:
+        training["copy_warmup_steps"] = max(1, round(training["copy_warmup_steps"] * minutes / 3))
+    corpus = EXPERIMENTS.tokenized(pairs, folder, tokenizing)
     with tempfile.TemporaryDirectory() as working:
         checkpoint, model, evaluation = (Path(working) / part for part in ("checkpoint", "model", "evaluation"))
         options = Options(**{**TRAIN, "minutes": minutes, "seed": seed, **training})
@@ -137,46 +118,6 @@ def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict
         rows.append([kind, count, value])
     show(f"{name}: exact match {found['exact_match', '']:.1f}", ["kind", "questions", "exact match"], rows)
     return found
-
-
-def parts_of(name: str) -> list[str]:
-    """The experiments in a name."""
-    return [one for part in name.split("+") for one in (TOGETHER if part == "all" else (part,))]
-
-
-def changes_of(name: str, minutes: float) -> dict[str, Any]:
-    """The options that differ in an experiment.
-
-    Args:
-        name: Its name, or several joined by +.
-        minutes: Training time.
-    """
-    changes: dict[str, Any] = {}
-    for part in parts_of(name):
-        changes |= EXPERIMENTS[part]
-    if "copy_warmup_steps" in changes:
-        changes["copy_warmup_steps"] = max(1, round(changes["copy_warmup_steps"] * minutes / 3))
-    return changes
-
-
-def tokenized(pairs: Path, folder: Path, changes: dict[str, Any]) -> Path:
-    """Tokenizes the pairs, unless that has been done.
-
-    Args:
-        pairs: Folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz.
-        folder: Folder for the corpora.
-        changes: Options that differ from `TOKENIZE`.
-
-    Returns:
-        The corpus folder.
-    """
-    corpus = folder / "-".join(["corpus", *(f"{key}-{value}" for key, value in changes.items())])
-    if not corpus.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [str(pairs / f"{split}.tsv.gz") for split in ("train", "valid", "test")]
-        options = TokenizeOptions(**{**TOKENIZE, **changes})
-        tokenize(files[0], corpus, folder / "report.html", valid_data=files[1], test_data=files[2], options=options)
-    return corpus
 
 
 def score(sentences: Sequence[Sentence], metric: str) -> float:

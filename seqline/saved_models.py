@@ -99,7 +99,8 @@ def load_signatures(folder: Path, portable: bool = False) -> Mapping[str, Any]:
         try:
             return _chosen(_load(folder), portable)
         except Exception as error:  # also what is broken: TensorFlow says how
-            log.info("TensorFlow loads the model %s: %s", folder, error)
+            # TensorFlow's messages may contain whole graphs.
+            log.info("TensorFlow loads the model %s: %s", folder, str(error).partition("\n")[0])
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))

@@ -10,12 +10,12 @@ from typing import Any
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Manifest
 from seqline.components.train import formulas
-from seqline.components.train.options import DROPPED, Options
+from seqline.components.train.options import DROPPED, USUAL, Options
 from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData
 from seqline.components.train.scale import Scale, Speed
 from seqline.components.train.subwords import can_sample
-from seqline.components.train.warm_start import preset_of
+from seqline.components.train.warm_start import copying_of, preset_of
 from seqline.modeling.config import TransformerConfig
 from seqline.schema.auto import AUTO, number
 
@@ -97,7 +97,8 @@ def undecided(options: Options) -> list[str]:
     Args:
         options: Options of training.
     """
-    return [*options.undecided, *(["learning_rate"] if not options.learning_rate else [])]
+    by_task = [name for name in USUAL if getattr(options, name) == AUTO]
+    return [*options.undecided, *by_task, *(["learning_rate"] if not options.learning_rate else [])]
 
 
 def choose_model(
@@ -117,14 +118,16 @@ def choose_model(
         earlier: What an earlier process of this training chose, which stays.
 
     Returns:
-        These, and the choices for preset, dropout, label_smoothing and subword_sampling, as far as they are auto.
+        These, and the choices for pointer, positions, bucket_by, preset, dropout, label_smoothing and subword_sampling,
+        as far as they are auto.
     """
     options = earlier.applied(options)
-    if not options.undecided:
-        return earlier
-    chosen: dict[str, Choice] = {}
-    allowed: float | None = None
     scale = Scale.of(data.manifest)
+    chosen = choose_by_task(options, scale.task, start)
+    if not options.undecided:
+        return earlier.with_more(chosen)
+    allowed: float | None = None
+    options = Choices(chosen).applied(options)
     shape = {name: value for name, value in options.shape.items() if name not in DROPPED}
     if options.preset == AUTO:
         chosen["preset"], allowed = _preset(options, data.manifest, speed, start, shape)
@@ -146,6 +149,26 @@ def choose_model(
             value, reason = 0.0, "the corpus's tokenizer cannot sample segmentations"
         chosen["subword_sampling"] = Choice(value, reason)
     return Choices({**earlier.options, **chosen}, passes)
+
+
+def choose_by_task(options: Options, task: str, start: Path | None = None) -> dict[str, Choice]:
+    """Chooses what the task decides.
+
+    Args:
+        options: Options of training.
+        task: What the model is for.
+        start: The checkpoint folder that training starts from, whose shape the model gets; None for random weights.
+
+    Returns:
+        The choices for pointer, positions and bucket_by, as far as they are auto and not `USUAL`.
+    """
+    if options.pretrained or options.architecture != "transformer":
+        return {}  # the checkpoint or the architecture decides
+    chosen = {name: Choice(value, f"{task} copies from the source") for name, value in formulas.by_task(task).items()}
+    if start is not None:
+        reason = "as the model of warm_start"
+        chosen |= {name: Choice(value, reason) for name, value in copying_of(Checkpoint(start)).items()}
+    return {name: one for name, one in chosen.items() if getattr(options, name) == AUTO and one.value != USUAL[name]}
 
 
 def _preset(

@@ -6,6 +6,7 @@ the stage tokenize.
 """
 
 import math
+from typing import Any
 
 from seqline.components.train.schedules import WARMUP_SHARE
 
@@ -25,6 +26,19 @@ LONGEST_AVERAGE = 1000
 """Updates that the average of the weights covers, at most."""
 PATIENCE = 5
 """Epochs without improvement before training stops, at least."""
+
+
+def by_task(task: str) -> dict[str, Any]:
+    """Returns the options that help a model with random weights to copy, for the tasks whose outputs copy.
+
+    docs/training.md has the experiments. Answers also share a batch with answers of other kinds, which differ in
+    length.
+
+    Args:
+        task: What the model is for.
+    """
+    copying: dict[str, Any] = {"pointer": True, "positions": "rotary"}
+    return {"question_answering": {**copying, "bucket_by": "source"}, "summarization": copying}.get(task, {})
 
 
 def dropout(tokens: float, passes: float) -> float:

@@ -9,7 +9,7 @@ from seqline.errors import UserError
 from seqline.modeling.config import ARCHITECTURES, Activation, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.modeling.lora_targets import Target
 from seqline.plugins.registry import ARCHITECTURES as PLUGINS
-from seqline.schema.auto import AUTO, AutoCount, AutoShare
+from seqline.schema.auto import AUTO, AutoCount, AutoShare, AutoSwitch
 from seqline.schema.options import BaseOptions, Fault, refusing
 from seqline.schema.run import FINGERPRINTS
 
@@ -53,6 +53,8 @@ AUTO_OPTIONS = (
     "patience",
 )
 """The options that are auto by default with the preset auto; so is the learning rate, whose default of 0 is chosen."""
+USUAL: dict[str, Any] = {"pointer": False, "positions": "sinusoidal", "bucket_by": "both"}
+"""The options that the task decides while they are auto, with their values for most tasks."""
 PRETRAINED_RATES = {"full": (0.00001, 0.0001), "lora": (0.0001, 0.001), "last": (0.00001, 0.0001)}
 """The learning rates that tuning searches with pretrained weights, by `fine_tuning`: lowest and highest."""
 NOTHING_TO_TUNE = (
@@ -133,7 +135,9 @@ class Options(BaseOptions):
     )
     norm_placement: NormPlacement = Field("pre", description="Whether blocks are normalized before or after.")
     norm: Norm = Field("rms", description="Normalization: RMSNorm or LayerNorm.")
-    positions: Positions = Field("sinusoidal", description="Position encoding.")
+    positions: Literal[Positions, "auto"] = Field(
+        AUTO, description="Position encoding; auto is sinusoidal, or rotary for tasks that copy from the source."
+    )
     activation: Activation = Field("relu", description="Activation of the feed-forward blocks.")
     num_kv_heads: int = Field(
         0,
@@ -143,10 +147,10 @@ class Options(BaseOptions):
     attention_bias: AttentionBias = Field("all", description="Which projections of attention have biases.")
     feed_forward_bias: bool = Field(True, description="Whether the feed-forward blocks have biases.")
     tied_embeddings: bool = Field(True, description="Whether the output layer shares the embedding's weights.")
-    pointer: bool = Field(
-        False,
+    pointer: AutoSwitch = Field(
+        AUTO,
         description="Whether an output token is generated or copied from the source (pointer-generator, See et al. "
-        "2017), for tasks whose outputs repeat parts of the input; not of a gpt. label_smoothing applies to the "
+        "2017); not of a gpt. auto is true for tasks that copy from the source. label_smoothing applies to the "
         "generated tokens only.",
     )
     epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
@@ -176,10 +180,11 @@ class Options(BaseOptions):
         "together.",
         json_schema_extra=tunable(),
     )
-    bucket_by: Literal["both", "source"] = Field(
-        "both",
+    bucket_by: Literal["both", "source", "auto"] = Field(
+        AUTO,
         description="Lengths that decide which pairs share a batch: those of both sides, or of the source alone, which "
-        "mixes long and short targets, such as kinds of answers, and pads more. A gpt packs all lengths.",
+        "mixes long and short targets, such as kinds of answers, and pads more. auto is source for question "
+        "answering, else both. A gpt packs all lengths.",
     )
     copy_warmup_steps: int = Field(
         0,
@@ -280,6 +285,11 @@ class Options(BaseOptions):
         names = AUTO_OPTIONS if self.pretrained else ("preset", *AUTO_OPTIONS)
         return [name for name in names if getattr(self, name) == AUTO]
 
+    def settled(self) -> "Options":
+        """Returns these options with `USUAL` values in place of auto; with pretrained weights they stay as they are."""
+        left = {name: value for name, value in USUAL.items() if getattr(self, name) == AUTO}
+        return self if self.pretrained else self.with_values(**left)
+
     def check_decided(self, reason: str) -> None:
         """Refuses options that are auto.
 
@@ -332,7 +342,7 @@ class Options(BaseOptions):
     @model_validator(mode="after")
     def _check_pointer(self) -> "Options":
         for name in ("pointer", "copy_warmup_steps"):
-            if getattr(self, name) and self.family == "gpt":
+            if getattr(self, name) not in (0, AUTO) and self.family == "gpt":
                 raise ValueError(
                     f"{name} cannot be set with architecture {self.architecture}, which has no encoder to copy from: "
                     "set architecture to transformer"
@@ -393,6 +403,7 @@ class Options(BaseOptions):
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The options that are fields of the model's configuration too, by name."""
+        """The options that are fields of the model's configuration too, by name; `USUAL` ones in place of auto."""
         values = {name: getattr(self, name) for name in SHAPE}
+        values |= {name: USUAL[name] for name, value in values.items() if name in USUAL and value == AUTO}
         return {**values, "architecture": self.family, "num_kv_heads": self.num_kv_heads or None}

@@ -29,7 +29,7 @@ class Plan:
     """A model and the batches that it is trained and evaluated on.
 
     Attributes:
-        options: Options of training; none is auto, and the learning rate is not 0.
+        options: Options of training; none is auto except those of a pretrained shape, and the learning rate is not 0.
         data: The corpus and its pairs.
         config: The model's configuration.
         train: Batches to learn from.
@@ -133,7 +133,7 @@ def make_plan(
     choices = choices.with_more(choose_updates(options, config, len(train), each, choices.passes))
     for line in choices.lines():
         log.info("%s", line)
-    return Plan(choices.applied(options), data, config, train, valid, choices)
+    return Plan(choices.applied(options).settled(), data, config, train, valid, choices)
 
 
 def _tokenizer(data: TrainingData) -> TextTokenizer:

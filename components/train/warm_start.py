@@ -60,3 +60,13 @@ def preset_of(checkpoint: Checkpoint) -> str:
         if all(getattr(config, field) == getattr(found, field) for field in size):
             return name
     return ""
+
+
+def copying_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Returns the options of an earlier model's shape that the task decides by default.
+
+    Args:
+        checkpoint: The earlier model's checkpoint.
+    """
+    found = TransformerConfig.from_dict(checkpoint.read_config().model)
+    return {"pointer": found.pointer, "positions": found.positions}

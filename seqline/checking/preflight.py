@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from seqline.compiling.compiler import parameters_of
 from seqline.components.tokenize.options import LARGEST_VOCABULARY
 from seqline.components.tokenize.options import Options as Corpus
+from seqline.components.train.choices import Choices, choose_by_task
 from seqline.components.train.options import Options
 from seqline.configuration import Loaded
 from seqline.problems import Problem
@@ -40,6 +41,7 @@ def training_plan(loaded: Loaded) -> TrainingPlan:
     values = loaded.arguments(known, target)
     corpus = Corpus(**values.get("corpus", {}))
     training = Options(**values.get("training", {}))
+    training = Choices(choose_by_task(training, values.get("task", known.defaults["task"]))).applied(training)
     vocabulary_size = corpus.vocabulary_size if corpus.vocabulary_size != AUTO else LARGEST_VOCABULARY
     return TrainingPlan(tpu_of(loaded), training, vocabulary_size, corpus.max_tokens)
 

@@ -15,7 +15,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class OrAuto:
-    """Marks the union of a number and `auto`: what is not `auto` is checked as the number is, and refused as that."""
+    """Marks the union of a number or truth value and `auto`: what is not `auto` is checked, and refused, as that."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Returns the schema; called by pydantic.
@@ -37,6 +37,8 @@ AutoShare = Annotated[Annotated[float, Field(ge=0, lt=1)] | Literal["auto"], OrA
 """A share, at least 0 and below 1, or `auto`."""
 AutoCount = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], OrAuto()]
 """A whole number, at least 0, or `auto`."""
+AutoSwitch = Annotated[bool | Literal["auto"], OrAuto()]
+"""True, false or `auto`."""
 
 
 def number(value: Number | Literal["auto"]) -> Number:

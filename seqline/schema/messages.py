@@ -143,11 +143,11 @@ def accepted(field: FieldInfo) -> str:
 
 
 def _constraints(field: FieldInfo) -> list[Any]:
-    """A field's constraints; those of the number, where it takes `auto` too."""
+    """A field's constraints; those of the number or truth value, where it takes `auto` too."""
     if not takes_auto(field):
         return list(field.metadata)
-    _, *inner = typing.get_args(typing.get_args(field.annotation)[0])
-    return [one for part in inner for one in part.metadata]
+    inner = typing.get_args(typing.get_args(field.annotation)[0])
+    return [one for part in inner[1:] for one in part.metadata]
 
 
 def _digits(limit: float) -> str:

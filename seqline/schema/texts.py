@@ -23,7 +23,7 @@ def read_text(annotation: Any, value: Any) -> Any:
         annotation: The option's type.
         value: The value. Texts within a mapping are read as JSON or YAML.
     """
-    if isinstance(value, Text) and takes_text(annotation) and not takes_number(annotation):
+    if isinstance(value, Text) and takes_text(annotation) and not takes_scalar(annotation):
         return str(value)
     return parse(value)
 
@@ -44,15 +44,15 @@ def parse(value: Any) -> Any:
     return str(value)
 
 
-def takes_number(annotation: Any) -> bool:
-    """Whether an option of this type takes a number, perhaps among other values, such as auto.
+def takes_scalar(annotation: Any) -> bool:
+    """Whether an option of this type takes a number or a truth value, perhaps among other values, such as auto.
 
     Args:
         annotation: The type.
     """
     if get_origin(annotation) in (Literal, dict, list):
         return False
-    return annotation in (int, float) or any(map(takes_number, get_args(annotation)))
+    return annotation in (bool, int, float) or any(map(takes_scalar, get_args(annotation)))
 
 
 def takes_text(annotation: Any) -> bool:

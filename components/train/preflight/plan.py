@@ -37,12 +37,16 @@ def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
     """
     options.check_replicas(replicas)
     options.check_decided("to run preflight")
+    from seqline.components.train.choices import Choices, choose_by_task
     from seqline.components.train.plan import make_plan
     from seqline.components.train.records import read_data
+    from seqline.components.train.scale import Scale
     from seqline.components.train.starting import opened_pretrained
 
+    data = read_data(corpus)
+    choices = Choices(choose_by_task(options, Scale.of(data.manifest).task))
     with opened_pretrained(options) as pretrained:
-        plan = make_plan(options, read_data(corpus), replicas, pretrained)
+        plan = make_plan(options, data, replicas, pretrained, choices)
     shapes = zip(plan.train.buckets, plan.train.counts, strict=True)
     buckets = [Bucket(one.rows, one.source, one.target, count * options.epochs) for one, count in shapes]
     return Plan(plan.config, buckets)

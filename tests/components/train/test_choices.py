@@ -15,7 +15,7 @@ from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.text_tokenizer import RECORD, TextTokenizer
 from seqline.components.train import hardware
-from seqline.components.train.choices import Choice, Choices, choose_model, undecided
+from seqline.components.train.choices import Choice, Choices, choose_by_task, choose_model, undecided
 from seqline.components.train.options import AUTO_OPTIONS, Options
 from seqline.components.train.plan import Plan, make_plan
 from seqline.components.train.records import TrainingData, read_data
@@ -73,7 +73,7 @@ def test_without_auto_only_the_learning_rate_is_chosen(data: TrainingData) -> No
     options = Options(preset="demo")
     plan = planned(options, data)
     assert set(plan.choices.options) == {"learning_rate"}
-    assert plan.options == options.with_values(learning_rate=plan.choices.options["learning_rate"].value)
+    assert plan.options == options.settled().with_values(learning_rate=plan.choices.options["learning_rate"].value)
 
 
 def test_the_chosen_values_repeat_the_training(data: TrainingData) -> None:
@@ -86,11 +86,51 @@ def test_the_chosen_values_repeat_the_training(data: TrainingData) -> None:
     assert again.choices.options == {}
 
 
-def test_short_answers_are_not_smoothed_and_not_sampled(corpus: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(corpus, tmp_path / "corpus")
+def of_task(corpus: Path, folder: Path, task: str) -> TrainingData:
+    copy = shutil.copytree(corpus, folder / task)
     manifest = Corpus(copy).read_manifest()
-    answers = dataclasses.replace(manifest, options={**manifest.options, "task": "question_answering"})
-    answers.write(Corpus(copy).manifest)
+    dataclasses.replace(manifest, options={**manifest.options, "task": task}).write(Corpus(copy).manifest)
+    return read_data(Corpus(copy))
+
+
+def test_tasks_that_copy_get_a_pointer_by_default(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("pointer", "positions", "bucket_by")
+    found = {}
+    for task in ("translation", "text_generation", "summarization", "question_answering"):
+        options = Options(preset="demo")
+        plan = planned(options, of_task(corpus, tmp_path, task))
+        found[task] = tuple(getattr(plan.options, name) for name in names)
+        assert (plan.config.pointer, plan.config.positions) == found[task][:2]
+    assert found == {
+        "translation": (False, "sinusoidal", "both"),
+        "text_generation": (False, "sinusoidal", "both"),
+        "summarization": (True, "rotary", "both"),
+        "question_answering": (True, "rotary", "source"),
+    }
+    with caplog.at_level(logging.INFO):
+        planned(Options(preset="demo"), of_task(corpus, tmp_path / "again", "question_answering"))
+    assert "pointer True: question_answering copies from the source" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pointer": False, "positions": "sinusoidal", "bucket_by": "both"},
+        {"architecture": "gpt", "bucket_by": "both"},
+    ],
+    ids=str,
+)
+def test_the_task_does_not_change_what_is_set_nor_another_architecture(
+    corpus: Path, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    plan = planned(Options(preset="demo", **given), of_task(corpus, tmp_path, "question_answering"))
+    assert (plan.config.pointer, plan.config.positions, plan.options.bucket_by) == (False, "sinusoidal", "both")
+
+
+def test_short_answers_are_not_smoothed_and_not_sampled(corpus: Path, tmp_path: Path) -> None:
+    copy = of_task(corpus, tmp_path, "question_answering").corpus.path
     write_pairs(copy, "train", [(60, 1)] * 40)
     chosen = planned(Options(preset="auto"), read_data(Corpus(copy))).choices.options
     assert chosen["label_smoothing"] == Choice(0.0, "2.0 target tokens in a pair, the end included")
@@ -162,6 +202,18 @@ def test_a_warm_start_decides_the_preset(
     options = Options(preset="auto", batch_tokens=256, decoded_sample=0, precision="float32")
     trainer = begin(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
     assert trainer.choices.options["preset"] == Choice("demo", "the model of warm_start has this size")
+
+
+@pytest.mark.parametrize("shape", [{}, {"pointer": True, "positions": "rotary"}], ids=str)
+@pytest.mark.parametrize("task", ["translation", "question_answering"])
+def test_a_warm_start_decides_what_the_task_would(
+    checkpoint: Path, tmp_path: Path, shape: dict[str, Any], task: str
+) -> None:
+    copy = Checkpoint(Path(shutil.copytree(checkpoint, tmp_path / "checkpoint")))
+    config = copy.read_config()
+    dataclasses.replace(config, model={**config.model, **shape}).write(copy.config)
+    options = Choices(choose_by_task(Options(), task, copy.path)).applied(Options()).settled()
+    assert (options.pointer, options.positions) == (bool(shape), "rotary" if shape else "sinusoidal")
 
 
 def test_an_option_that_is_auto_when_a_training_resumes_is_chosen_then(data: TrainingData) -> None:

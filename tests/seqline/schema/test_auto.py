@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from seqline.schema.auto import AUTO, AutoCount, AutoShare, number
+from seqline.schema.auto import AUTO, AutoCount, AutoShare, AutoSwitch, number
 from seqline.schema.messages import accepted
 from seqline.schema.options import BaseOptions, OptionsError
 from seqline.schema.texts import Text, read_text
@@ -18,6 +18,7 @@ class Toy(BaseOptions):
     size: Literal["small", "large", "auto"] = "small"
     share: AutoShare = Field(0.1)
     steps: AutoCount = Field(4)
+    switch: AutoSwitch = Field(AUTO)
 
     @classmethod
     def implied(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,8 @@ class Toy(BaseOptions):
         ({"share": True}, "share must be a number or auto, not True"),
         ({"steps": 2.5}, "steps must be a whole number or auto, not 2.5"),
         ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"switch": 1}, "switch must be true or false or auto, not 1"),
+        ({"switch": "on"}, "switch must be true or false or auto, not 'on'"),
     ],
 )
 def test_what_is_neither_auto_nor_a_fitting_number_is_refused(values: dict[str, Any], message: str) -> None:
@@ -49,11 +52,14 @@ def test_a_text_of_the_command_line_is_a_number_or_auto() -> None:
     kind = Toy.model_fields["share"].annotation
     assert read_text(kind, Text("0.25")) == 0.25
     assert read_text(kind, Text("auto")) == AUTO
+    switch = Toy.model_fields["switch"].annotation
+    assert [read_text(switch, Text(text)) for text in ("true", "false", "auto")] == [True, False, AUTO]
 
 
 def test_the_reference_names_bounds_and_auto() -> None:
     assert accepted(Toy.model_fields["share"]) == "number, at least 0 and below 1, or auto"
     assert accepted(Toy.model_fields["steps"]) == "whole number, at least 0, or auto"
+    assert accepted(Toy.model_fields["switch"]) == "true or false, or auto"
 
 
 def test_a_number_that_is_still_auto_is_not_used() -> None:
