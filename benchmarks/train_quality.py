@@ -1,8 +1,9 @@
 """Quality after training, on the test set; takes minutes to hours.
 
-    same-time     BLEU after the same training time as OpenNMT-tf with the better of two recipes, beam 4: bleu,
-                  bleu_opennmt_tf, bleu_over_opennmt_tf
-    convergence   BLEU, beam 4, for each of three seeds, with the curve by epoch: bleu_seed_1, ..., minutes_seed_1, ...
+    same-time     BLEU, beam 4, after the same training time as OpenNMT-tf and Hugging Face's Marian, each with the
+                  better of two recipes by the first seed: the means bleu, bleu_opennmt_tf and bleu_hugging_face, and
+                  bleu_over_opennmt_tf and bleu_over_hugging_face, of pairs of equal seeds, with their 95% intervals
+                  in _low and _high
     precision     BLEU with float32 and with bfloat16 after the same number of epochs, for each seed:
                   bleu_float32_seed_1, bleu_bfloat16_seed_1, ..., and bleu_bfloat16_over_float32, of the means
     task          ROUGE, or exact match and F1, for summarization or question answering, compared with a trivial
@@ -15,16 +16,18 @@ stages export and evaluate measure every model.
 import gzip
 import json
 import logging
+import os
 import statistics
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sacrebleu
 import sentencepiece
 
-from benchmarks.environments import OPENNMT_TF, environment
+from benchmarks.environments import HUGGING_FACE, OPENNMT_TF, environment
 from benchmarks.results import finish, parser, show
 from benchmarks.train import BATCH_TOKENS, measure, prepare, sized
 from seqline.artifacts.checkpoint import Checkpoint
@@ -46,18 +49,27 @@ RECIPES: dict[str, dict[str, Any]] = {
 # The learning rate is derived: short targets make small updates, which need a lower one than translation.
 RECIPES["summarization"] = {"preset": "tiny", "dropout": 0.2, "warmup_steps": 300}
 RECIPES["question_answering"] = {"preset": "tiny", "dropout": 0.1, "warmup_steps": 300}
-# OpenNMT-tf scales these rates by width and steps; the peak is 0.004 in both. The first recipe is for long training,
-# the second for a few thousand steps.
-OPENNMT_TF_RECIPES = (
-    {"dropout": 0.3, "learning_rate": 2.0, "warmup_steps": 2000},
-    {"dropout": 0.1, "learning_rate": 1.0, "warmup_steps": 500},
-)
+PEERS: dict[str, list[dict[str, Any]]] = {
+    # OpenNMT-tf scales these rates by width and steps; the peak is 0.004 in both. The first recipe is for long
+    # training, the second for a few thousand steps.
+    "opennmt_tf": [
+        {"variant": "plain", "dropout": 0.3, "learning_rate": 2.0, "warmup_steps": 2000},
+        {"variant": "plain", "dropout": 0.1, "learning_rate": 1.0, "warmup_steps": 500},
+    ],
+    # Marian normalizes after each block, and trains at lower rates; float32 and autocast are equally fast at this size.
+    "hugging_face": [
+        {"variant": "float32", "dropout": 0.1, "learning_rate": 0.001, "warmup_steps": 300},
+        {"variant": "float32", "dropout": 0.1, "learning_rate": 0.003, "warmup_steps": 500},
+    ],
+}
+QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447)
+"""97.5% quantiles of Student's t distribution, for two seeds and more; that of seven is also used for more."""
 
 
 def main() -> None:
     """Runs the benchmark."""
     flags = parser("train_quality", "quality after training, on the test set")
-    flags.add_argument("what", choices=["same-time", "convergence", "precision", "task"])
+    flags.add_argument("what", choices=["same-time", "precision", "task"])
     flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
     flags.add_argument("--minutes", type=float, default=15.0, help="training time of each model")
     flags.add_argument("--epochs", type=int, default=20, help="epochs of each model that `precision` trains")
@@ -75,11 +87,7 @@ def main() -> None:
         folder = Path(name)
         task = prepare(args.pairs, folder, args.task)
         if args.what == "same-time":
-            metrics = same_time(task, folder, minutes)
-        elif args.what == "convergence":
-            metrics = {}
-            for seed in seeds:
-                metrics |= _named(trained(task, folder, minutes, args.task, seed), f"seed_{seed}")
+            metrics = same_time(task, folder, minutes, seeds, args.json)
         elif args.what == "precision":
             metrics = precisions(task, folder, 1 if args.quick else args.epochs, args.task, seeds)
         else:
@@ -150,29 +158,57 @@ def precisions(task: dict[str, Any], folder: Path, epochs: int, kind: str, seeds
     return metrics | {f"{headline}_bfloat16_over_float32": difference}
 
 
-def same_time(task: dict[str, Any], folder: Path, minutes: float) -> dict[str, float | str]:
-    """Trains Seqline and OpenNMT-tf one after the other, each for the same time.
+def same_time(
+    task: dict[str, Any], folder: Path, minutes: float, seeds: Sequence[int], json_file: Path | None = None
+) -> dict[str, float | str]:
+    """Trains Seqline and the peers one after the other, each for the same time.
 
     Args:
         task: The paths that `benchmarks.train.prepare` returned.
         folder: Working folder.
-        minutes: Training time.
+        minutes: Training time of each model.
+        seeds: Seeds; the first one chooses the recipe of each peer.
+        json_file: File whose name those of unfinished results start with; None for none.
     """
-    metrics = trained(task, folder, minutes, "translation", 1, RECIPES["short"])
-    for number, recipe in enumerate(OPENNMT_TF_RECIPES, 1):
-        metrics[f"bleu_opennmt_tf_{number}"] = opennmt_tf(task, folder, minutes, recipe)
-    best = max(float(metrics[f"bleu_opennmt_tf_{number}"]) for number in range(1, len(OPENNMT_TF_RECIPES) + 1))
-    return metrics | {"bleu_opennmt_tf": best, "bleu_over_opennmt_tf": float(metrics["bleu"]) - best}
+    metrics: dict[str, float | str] = {}
+    scores: dict[str, list[float]] = {"seqline": [], **{peer: [] for peer in PEERS}}
+    best: dict[str, dict[str, Any]] = {}
+    for seed in seeds:
+        ours = float(trained(task, folder, minutes, "translation", seed, RECIPES["short"])["bleu"])
+        metrics[f"bleu_seed_{seed}"] = ours
+        scores["seqline"].append(ours)
+        for peer, recipes in PEERS.items():
+            candidates = [best[peer]] if peer in best else recipes
+            found = [peer_bleu(peer, task, folder, minutes, seed, recipe) for recipe in candidates]
+            best[peer] = candidates[found.index(max(found))]
+            metrics |= {f"bleu_{peer}_{number}_seed_{seed}": value for number, value in enumerate(found, 1)}
+            scores[peer].append(max(found))
+            if json_file:  # also if a later one fails
+                json_file.with_suffix(".unfinished.json").write_text(json.dumps(metrics, indent=1))
+    metrics["bleu"] = statistics.fmean(scores["seqline"])
+    for peer in PEERS:
+        metrics[f"bleu_{peer}"] = statistics.fmean(scores[peer])
+        differences = [ours - theirs for ours, theirs in zip(scores["seqline"], scores[peer], strict=True)]
+        metrics[f"bleu_over_{peer}"] = mean = statistics.fmean(differences)
+        if len(differences) > 1:
+            error = statistics.stdev(differences) / len(differences) ** 0.5
+            width = QUANTILES[min(len(differences), len(QUANTILES) + 1) - 2] * error
+            metrics |= {f"bleu_over_{peer}_low": mean - width, f"bleu_over_{peer}_high": mean + width}
+    return metrics
 
 
-def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[str, float]) -> float:
-    """Returns OpenNMT-tf's BLEU, of its last weights or of the average of its last checkpoints, whichever is higher.
+def peer_bleu(
+    peer: str, task: dict[str, Any], folder: Path, minutes: float, seed: int, recipe: Mapping[str, Any]
+) -> float:
+    """Returns a peer's BLEU; of OpenNMT-tf's last weights and the average of its last checkpoints, the higher one.
 
     Args:
+        peer: A key of `PEERS`.
         task: The paths that `benchmarks.train.prepare` returned.
         folder: Working folder.
         minutes: Training time.
-        recipe: One of `OPENNMT_TF_RECIPES`.
+        seed: Seed of the training.
+        recipe: One of `PEERS`.
     """
     pairs = Corpus(Path(task["corpus"])).read_text("test")
     processor = sentencepiece.SentencePieceProcessor(model_file=str(Corpus(Path(task["corpus"])).tokenizer))
@@ -181,16 +217,17 @@ def opennmt_tf(task: dict[str, Any], folder: Path, minutes: float, recipe: dict[
     settings = {
         "batch_tokens": BATCH_TOKENS,
         "label_smoothing": 0.1,
-        "threads": 2,
-        "variant": "plain",
+        "threads": len(os.sched_getaffinity(0)),
         "seconds": 60 * minutes,
+        "seed": seed,
         "test": str(test),
     }
-    peer = measure(environment("opennmt-tf", OPENNMT_TF), "opennmt_tf", task | sized("tiny") | settings | recipe)
+    python = environment(peer.replace("_", "-"), {"opennmt_tf": OPENNMT_TF, "hugging_face": HUGGING_FACE}[peer])
+    found = measure(python, peer, task | sized("tiny") | settings | dict(recipe))
     references = [[pair["target"] for pair in pairs]]
     return max(
         sacrebleu.corpus_bleu([processor.decode(line.split(" ")) for line in lines], references).score
-        for lines in peer["outputs"].values()
+        for lines in found["outputs"].values()
     )
 
 

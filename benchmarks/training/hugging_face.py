@@ -12,7 +12,8 @@ from benchmarks.training.task import run_task
 def run(task: dict[str, Any]) -> dict[str, Any]:
     """Trains in a plain loop over prepared batches of similar lengths; the first steps are excluded.
 
-    `Seq2SeqTrainer` measures a batch in sentences and has more overhead, so this is the peer's best case.
+    `Seq2SeqTrainer` measures a batch in sentences and has more overhead, so this is the peer's best case. With `test`,
+    the learning rate rises and falls linearly, as `Seq2SeqTrainer`'s does, and is 0 when the time is up.
 
     Args:
         task: See `run_task`; the variant is float32, or autocast: float32 weights with products in bfloat16.
@@ -21,7 +22,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     from transformers import MarianConfig, MarianMTModel
 
     torch.set_num_threads(task["threads"])
-    torch.manual_seed(1)
+    torch.manual_seed(task.get("seed", 1))
     shape = task["shape"]
     lines = Path(task["folder"], "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
     vocabulary = {token: number for number, token in enumerate(lines)}
@@ -68,12 +69,39 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
 
     tensors = [tuple(_padded(side, pad) for side in batch) for batch in batches]
     cycle = itertools.cycle(tensors)
+    if "test" in task:
+        began, steps = time.perf_counter(), 0
+        while (done := (time.perf_counter() - began) / task["seconds"]) < 1:
+            steps += 1
+            for group in optimizer.param_groups:
+                group["lr"] = task["learning_rate"] * min(steps / task["warmup_steps"], 1 - done)
+            step(*next(cycle))
+        return {"outputs": {"last": _decoded(model.eval(), task, lines, vocabulary)}}
     for _, batch in zip(range(10), cycle, strict=False):
         step(*batch)
     tokens, began = 0, time.perf_counter()
     while time.perf_counter() - began < task["seconds"]:
         tokens += step(*next(cycle))
     return {"tokens_per_second": tokens / (time.perf_counter() - began)}
+
+
+def _decoded(model: Any, task: dict[str, Any], tokens: list[str], vocabulary: dict[str, int]) -> list[str]:
+    """Decodes the file `test` with beam 4, and returns lines of tokens."""
+    import torch
+
+    pad, start, end = (vocabulary[token] for token in ("<blank>", "<s>", "</s>"))
+    lines = Path(task["test"]).read_text(encoding="utf-8").split("\n")[:-1]
+    sources = [[*(vocabulary.get(token, pad) for token in line.split(" ")), end] for line in lines]
+    found = []
+    with torch.inference_mode():
+        for first in range(0, len(sources), 64):
+            batch = _padded(sources[first : first + 64], pad)
+            outputs = model.generate(
+                batch, attention_mask=batch != pad, num_beams=4, length_penalty=0.6, max_new_tokens=128, do_sample=False
+            )
+            special = {pad, start, end}
+            found += [" ".join(tokens[id_] for id_ in row.tolist() if id_ not in special) for row in outputs]
+    return found
 
 
 def _batches(task: dict[str, Any], vocabulary: dict[str, int], end: int) -> list[tuple[Any, ...]]:
@@ -88,7 +116,7 @@ def _batches(task: dict[str, Any], vocabulary: dict[str, int], end: int) -> list
         if (len(batches[-1]) + 1) * max(map(len, pair)) > task["batch_tokens"]:
             batches.append([])
         batches[-1].append(pair)
-    random.Random(1).shuffle(batches)
+    random.Random(task.get("seed", 1)).shuffle(batches)
     return [tuple(zip(*batch, strict=True)) for batch in batches]
 
 

@@ -86,7 +86,8 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
                 "average_last_checkpoints": 0,
             },
         }
-        runner = opennmt.Runner(model, config, auto_config=True, jit_compile=task["variant"] == "jit")
+        jit, seed = task["variant"] == "jit", task.get("seed", 1)
+        runner = opennmt.Runner(model, config, auto_config=True, jit_compile=jit, seed=seed)
         try:
             runner.train()
         except TimeIsUpError:

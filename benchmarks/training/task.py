@@ -16,8 +16,8 @@ def run_task(train: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         train: Takes the task and returns metrics. The task has `folder` (with `vocabulary.txt`, and the tokens in
             `train.source` and `train.target`), `corpus`, `preset`, `shape` (the fields of `SHAPE`), `batch_tokens`,
             `dropout`, `label_smoothing`, `threads`, `variant` and `seconds`, the time to measure after the warm-up.
-            With `test`, a file of tokens, OpenNMT-tf trains for the seconds, with `learning_rate` and `warmup_steps`,
-            and then decodes the file.
+            With `test`, a file of tokens, the peers train for the seconds, with `learning_rate`, `warmup_steps` and
+            `seed`, then decode the file, and return `outputs`: lines of tokens by the name of the weights.
     """
     task = json.load(sys.stdin)
     os.environ["OMP_NUM_THREADS"] = str(task["threads"])
