@@ -44,6 +44,7 @@ EXPERIMENTS = Experiments(
         "rate_0.005": {"learning_rate": 0.005},
         "subwords": {"subword_sampling": 0.1},
         "vocabulary_4000": {"vocabulary_size": 4000},
+        "rotary": {"positions": "rotary"},
         "by_bleu": {"monitor": "bleu", "decoded_sample": 256},
         "small": {"preset": "small", "learning_rate": 0.002},
         "auto": {"dropout": "auto", "warmup_steps": "auto", "ema_momentum": "auto", "label_smoothing": "auto"},
