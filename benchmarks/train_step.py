@@ -24,13 +24,13 @@ from benchmarks.train import BATCH_TOKENS, prepare
 GROUPS = {
     "products": ("MatMul", "BatchMatMulV2", "Einsum", "FusedMatMul"),
     "activations": ("Relu", "ReluGrad", "Softmax", "Exp", "Sigmoid", "Max", "LogSoftmax"),
-    "random": ("RandomUniform", "StatelessRandomUniformV2", "StatelessRandomGetKeyCounter"),
+    "random": ("StatelessRandomUniformFullIntV2", "StatelessRandomUniformV2"),
     "sums": ("Sum", "Mean", "BiasAddGrad", "AddN", "UnsortedSegmentSum"),
-    "copies": ("Transpose", "Cast", "Pack", "ConcatV2", "Slice", "StridedSlice", "GatherV2", "Tile", "Pad", "Reshape"),
+    "copies": ("Transpose", "Cast", "Split", "ConcatV2", "Slice", "StridedSlice", "GatherV2", "Tile", "Pad", "Reshape"),
     "arithmetic": ("Mul", "AddV2", "Sub", "BiasAdd", "RealDiv", "SelectV2", "Rsqrt", "Square", "GreaterEqual"),
     "optimizer": ("ResourceApplyAdam", "ResourceScatterAdd", "AssignVariableOp", "AssignAddVariableOp", "L2Loss"),
 }
-"""Kinds of operations; their names with a prefix of oneDNN or Eigen count too."""
+"""Kinds of operations; oneDNN's, whose names have a prefix, count too."""
 WARM_UP, MEASURED = 12, 24
 """Steps before those that count, and those that count."""
 
@@ -53,7 +53,7 @@ def main() -> int:
     groups = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
     shares: dict[str, float] = defaultdict(float)
     for kind, seconds in times.items():
-        shares[groups.get(kind.removeprefix("_Mkl").removeprefix("_"), "other")] += seconds / total
+        shares[groups.get(kind.removeprefix("_Mkl").removeprefix("Native"), "other")] += seconds / total
     metrics |= {f"share_{group}": share for group, share in sorted(shares.items(), key=lambda one: -one[1])}
     finish(metrics, args.json)
     return 0
