@@ -39,8 +39,12 @@ def process(tmp_path: Path, metrics: Metrics) -> Iterator[RowProcess]:
     made._process.kill()
 
 
+def sample(id_: str, source: str = "dog") -> Sample:
+    return Sample(id_, 1.0, "3", "predict", 0.5, source, "Hund")
+
+
 def send(process: RowProcess, *ids: str, behind: bool = False) -> None:
-    answers = [tuple(Sample(id_, 1.0, "3", "predict", 0.5, "dog", "Hund")) for id_ in ids]
+    answers = [tuple(sample(id_)) for id_ in ids]
     message = {"answers": answers, "feedback": [], "models": {"3": None}, "behind": behind}
     process.send(message, {"write": len(ids)})
 
@@ -58,6 +62,19 @@ def test_what_was_sent_is_stored_when_it_ends(process: RowProcess, tmp_path: Pat
     assert counted("sampled_texts", version="3") == 3
     assert counted("sample_drops", reason="write") == 0
     assert not process.is_ready(urgent=True)
+
+
+def test_it_calls_the_function_that_redacts_texts(
+    tmp_path: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "process_hooks.py").write_text("def stars(text):\n    return text.replace('secret', '***')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = Sampling(1.0, texts=True, redact="process_hooks:stars", folder=str(tmp_path / "samples"))
+    process = RowProcess(settings, metrics)
+    answers = [tuple(sample("a", "my secret"))]
+    process.send({"answers": answers, "feedback": [], "models": {"3": None}, "behind": False}, {"write": 1})
+    process.close(120)
+    assert read_requests(tmp_path / "samples").table["source"].to_pylist() == ["my ***"]
 
 
 def test_one_that_was_killed_is_reported_counted_and_started_again(
