@@ -11,6 +11,9 @@ FEEDBACK = 16
 """Most feedback on one answer: whoever repeats it must not fill the log."""
 
 
+Fields = tuple[str, str | None, str | None, bool]
+
+
 class Known(NamedTuple):
     """An answer.
 
@@ -37,16 +40,17 @@ class Recent:
 
     def __init__(self, answers: int = ANSWERS, characters: int = CHARACTERS) -> None:
         self._most, self._most_characters = answers, characters
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        # Plain tuples with the fields of Known, which the garbage collector leaves alone.
+        self._known: OrderedDict[str, Fields] = OrderedDict()
         self._characters = 0
         self._feedback: Counter[str] = Counter()
 
-    def add(self, id_: str, known: Known) -> None:
+    def add(self, id_: str, known: Fields) -> None:
         """Remembers an answer; one that is known already stays as it is.
 
         Args:
             id_: Its id.
-            known: The answer.
+            known: The fields of `Known`.
         """
         if self._known.setdefault(id_, known) is not known:
             return
@@ -62,7 +66,8 @@ class Recent:
         Args:
             id_: Its id.
         """
-        return self._known.get(id_)
+        known = self._known.get(id_)
+        return Known._make(known) if known else None
 
     def count_feedback(self, id_: str) -> bool:
         """Counts feedback on an answer that is known.
@@ -79,5 +84,6 @@ class Recent:
         return True
 
 
-def _characters(known: Known) -> int:
-    return len(known.source or "") + len(known.output or "")
+def _characters(known: Fields) -> int:
+    _, source, output, _ = known
+    return len(source or "") + len(output or "")

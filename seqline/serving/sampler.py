@@ -98,7 +98,7 @@ class Sampler:
         if not ids.request:
             return
         time_, version_, slice_ = time.time(), str(version), label or None
-        known = Known(version_)
+        known = (version_, None, None, False)
         for id_, text, answer in zip(ids.sampled, texts, answers, strict=True):
             if not id_:
                 continue
@@ -112,7 +112,7 @@ class Sampler:
             self._answers.append(
                 (id_, time_, version_, interface, seconds, text, output, tokens, answer.cut, answer.score, slice_)
             )
-            self.recent.add(id_, Known(version_, text, output) if self.settings.texts else known)
+            self.recent.add(id_, (version_, text, output, False) if self.settings.texts else known)
         if len(self._answers) > SOON:
             self._wake.set()
 
