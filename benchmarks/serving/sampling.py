@@ -4,15 +4,15 @@
 
 The servers run beside each other and are measured in turn, so that a machine that slows down slows both. A round lasts
 seconds, and begins with another server than the one before; a ratio is the median of those of the rounds. Each turn has
-a lead that does not count, in which the thread of the samples gets the work that it has in the seconds that do. The CPU
-time of a server is that of its processes, from turn to turn: unlike throughput, it says little of what else the machine
-does. Metrics:
+a lead that does not count, in which the process that writes samples gets the work that it has in the seconds that do.
+The CPU time of a server is that of its processes, from turn to turn: unlike throughput, it says little of what else the
+machine does. Metrics:
 
     sampling_rate_ratio        throughput with --sample-requests 1, over that without
     sampling_texts_rate_ratio  the same with --sample-texts
     sampling_cpu_ratio         CPU time of a request with --sample-requests 1, over that without
     sampling_texts_cpu_ratio   the same with --sample-texts
-    sampling_dropped           answers that were not sampled, because the thread was behind; of both
+    sampling_dropped           answers that were not sampled, because the process was behind; of both
     sampling_bytes_per_row     size of the files over their rows, without texts
 """
 
@@ -33,7 +33,7 @@ from seqline.endpoints.ports import DIRECT
 
 OFF, FEATURES, TEXTS = KINDS = "off", "features", "features and texts"
 LEAD = 2.5
-"""Seconds of a turn that do not count: a little more than the thread of the samples pauses."""
+"""Seconds of a turn that do not count: a little more than the time in which a server collects samples."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ number, so that two processes write to one folder. A name that begins with a dot
 import errno
 import io
 import logging
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seqline.atomic import flush
-from seqline.buckets import in_bucket, patiently, upload
+from seqline.artifacts.private_files import make_private, write_private
+from seqline.buckets import patiently
 from seqline.errors import UserError
 from seqline.inputs.storage import list_files, open_folder
 from seqline.paths import expanded
@@ -260,47 +258,6 @@ def _within(table: pa.Table, start: datetime | None, end: datetime | None) -> pa
 def now() -> datetime:
     """The time in UTC."""
     return datetime.now(timezone.utc)
-
-
-def make_private(folder: Path) -> None:
-    """Makes a folder that its owner alone reads; one that exists keeps its mode.
-
-    Args:
-        folder: The folder.
-    """
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Writes a file that its owner alone reads, and that appears whole.
-
-    A mounted bucket gets a copy of a file of this machine.
-
-    Args:
-        path: The file; its folder must be there.
-        content: Its content.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    remote = in_bucket(path)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=None if remote else path.parent)  # 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if remote:
-            beside = path.with_name(f".{path.name}")
-            upload(Path(unfinished), beside)
-            patiently(lambda: beside.replace(path), path)
-        else:
-            Path(unfinished).replace(path)
-            flush(path.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            Path(unfinished).unlink()
 
 
 def _names(address: str) -> Iterator[str]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqline.artifacts.feedback_log import read_feedback
+from seqline.artifacts.private_files import write_private
 from seqline.artifacts.request_log import read_requests
-from seqline.artifacts.row_log import write_private
 from seqline.errors import UserError
 from seqline.normalization import clean
 from seqline.tokenizers.chats import MARK

@@ -1,9 +1,7 @@
 """The sampled answers that a server remembers, so that feedback can name them."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter, OrderedDict
+from typing import NamedTuple
 
 ANSWERS = 50_000
 """Most answers that are remembered; the oldest are forgotten."""
@@ -13,30 +11,27 @@ FEEDBACK = 16
 """Most feedback on one answer: whoever repeats it must not fill the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+Fields = tuple[str, str | None, str | None, bool]
+
+
+class Known(NamedTuple):
     """An answer.
 
     Attributes:
         version: The version that gave it.
-        source: The text; None unless texts are kept.
-        output: The answer; None unless texts are kept.
-        feedback: How often feedback on it has been taken.
+        source: The text; None unless texts are stored.
+        output: The answer; None unless texts are stored.
+        redacted: Whether the texts are as they are stored, not as they were served.
     """
 
     version: str
     source: str | None = None
     output: str | None = None
-    feedback: int = 0
-
-    @property
-    def characters(self) -> int:
-        """Characters of its texts."""
-        return len(self.source or "") + len(self.output or "")
+    redacted: bool = False
 
 
 class Recent:
-    """Remembers answers; safe for use by the event loop and one thread.
+    """Remembers answers. For one thread.
 
     Args:
         answers: Most answers.
@@ -45,36 +40,25 @@ class Recent:
 
     def __init__(self, answers: int = ANSWERS, characters: int = CHARACTERS) -> None:
         self._most, self._most_characters = answers, characters
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        # Plain tuples with the fields of Known, which the garbage collector leaves alone.
+        self._known: OrderedDict[str, Fields] = OrderedDict()
         self._characters = 0
-        self._lock = threading.Lock()
+        self._feedback: Counter[str] = Counter()
 
-    def add(self, ids: Iterable[str], version: str) -> None:
-        """Remembers answers; one that is known already stays as it is.
-
-        Args:
-            ids: Their ids.
-            version: The version that gave them.
-        """
-        known = Known(version)
-        with self._lock:
-            for id_ in ids:
-                self._known.setdefault(id_, known)
-            self._shrink()
-
-    def keep(self, texts: Iterable[tuple[str, str | None, str | None]]) -> None:
-        """Remembers the texts of answers that are still known.
+    def add(self, id_: str, known: Fields) -> None:
+        """Remembers an answer; one that is known already stays as it is.
 
         Args:
-            texts: The id of each, its text and its answer, as they are stored.
+            id_: Its id.
+            known: The fields of `Known`.
         """
-        with self._lock:
-            for id_, source, output in texts:
-                known = self._known.get(id_)
-                if known is not None:
-                    found = self._known[id_] = replace(known, source=source, output=output)
-                    self._characters += found.characters - known.characters
-            self._shrink()
+        if self._known.setdefault(id_, known) is not known:
+            return
+        self._characters += _characters(known)
+        while len(self._known) > self._most or self._characters > self._most_characters:
+            oldest, forgotten = self._known.popitem(last=False)
+            self._characters -= _characters(forgotten)
+            self._feedback.pop(oldest, None)
 
     def find(self, id_: str) -> Known | None:
         """Returns an answer; None if it is not known, or not any more.
@@ -82,8 +66,8 @@ class Recent:
         Args:
             id_: Its id.
         """
-        with self._lock:
-            return self._known.get(id_)
+        known = self._known.get(id_)
+        return Known._make(known) if known else None
 
     def count_feedback(self, id_: str) -> bool:
         """Counts feedback on an answer that is known.
@@ -94,14 +78,12 @@ class Recent:
         Returns:
             False if there has been too much of it.
         """
-        with self._lock:
-            known = self._known.get(id_)
-            if known is None or known.feedback >= FEEDBACK:
-                return False
-            self._known[id_] = replace(known, feedback=known.feedback + 1)
-            return True
+        if id_ not in self._known or self._feedback[id_] >= FEEDBACK:
+            return False
+        self._feedback[id_] += 1
+        return True
 
-    def _shrink(self) -> None:
-        while len(self._known) > self._most or self._characters > self._most_characters:
-            _, forgotten = self._known.popitem(last=False)
-            self._characters -= forgotten.characters
+
+def _characters(known: Fields) -> int:
+    _, source, output, _ = known
+    return len(source or "") + len(output or "")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from seqline.artifacts.row_log import RowLog, make_private
+from seqline.artifacts.row_log import RowLog
 from seqline.inputs.storage import list_files, open_folder
 from seqline.paths import expanded
 
@@ -48,6 +48,7 @@ class RotatingLog:
         rotation: When a file is written.
         dropped: Called with the number of rows that are lost, because the folder cannot be written.
         clock: Seconds that only rise.
+        written: Called with the number of rows that a file has got.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class RotatingLog:
         rotation: Rotation = Rotation(),
         dropped: Callable[[int], None] = lambda rows: None,
         clock: Callable[[], float] = time.monotonic,
+        written: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self.kind, self.folder, self.rotation = kind, folder, rotation
-        self._dropped, self._clock = dropped, clock
+        self._dropped, self._clock, self._written = dropped, clock, written
         self._tables: list[pa.Table] = []
         self._rows, self._characters, self._since = 0, 0, 0.0
         self._waiting: deque[pa.Table] = deque()
@@ -112,7 +114,7 @@ class RotatingLog:
         try:
             while self._waiting:
                 self.kind.write(self.folder, self._waiting[0])
-                self._waiting.popleft()
+                self._written(self._waiting.popleft().num_rows)
         except Exception as error:  # every file system has its own errors
             self._again = self._clock() + self._pause
             log.warning(
@@ -138,16 +140,6 @@ class RotatingLog:
             _delete(self.folder, name)
             total -= sizes[name]
             log.info("deleted %s, the oldest file, to stay within the size limit", name)
-
-
-def prepare(folder: str) -> None:
-    """Makes a local folder if it is missing; a bucket needs none.
-
-    Args:
-        folder: The folder's path or address.
-    """
-    if "://" not in folder:
-        make_private(expanded(folder))
 
 
 def _sizes(folder: str) -> dict[str, int]:

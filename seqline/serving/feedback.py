@@ -3,24 +3,23 @@
 import asyncio
 import math
 import re
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from seqline.inputs.lines import is_blank
+from seqline.sampling.received_feedback import ReceivedFeedback
 from seqline.serving.contract import Problem
 from seqline.serving.json_reader import LONGEST_NAME, JsonReader, invalid
 from seqline.serving.limits import Limits
 from seqline.serving.openapi import documented
 from seqline.serving.receiving import GONE, Read
 from seqline.serving.request_errors import Cause, RequestError
+from seqline.serving.sampler import Sampler
 from seqline.serving.service import Service
-
-if TYPE_CHECKING:
-    from seqline.serving.sampler import Sampler
 
 ID = re.compile(r"(?:(?:chat)?cmpl-)?([0-9a-f]{32}(?:-[1-9][0-9]{0,4})?)")
 """An answer's id, also as the interface of completions has it."""
@@ -98,7 +97,7 @@ def routes(service: Service, read: Read) -> APIRouter:
     return router
 
 
-async def take(service: Service, sampler: "Sampler", given: Given) -> str:
+async def take(service: Service, sampler: Sampler, given: Given) -> str:
     """Stores feedback.
 
     Args:
@@ -112,15 +111,14 @@ async def take(service: Service, sampler: "Sampler", given: Given) -> str:
     Raises:
         RequestError: If the answer is not known, there was too much feedback on it, or the queue has no room.
     """
-    from seqline.artifacts.feedback_log import Feedback
-    from seqline.artifacts.row_log import now
-
-    known = sampler.find(given.id)
+    known = sampler.recent.find(given.id)
     if known is None:
         # Another server's answer, or one of before this server started, is in a file.
         if not sampler.may_look():
             raise RequestError(Cause.BUSY, f"id: answer {given.id} cannot be looked up now; try again in 1 s", 1)
         known = await asyncio.get_running_loop().run_in_executor(None, sampler.look, given.id)
+        if known:
+            sampler.recent.add(given.id, known)
     if known is None:
         raise RequestError(
             Cause.UNKNOWN,
@@ -131,10 +129,10 @@ async def take(service: Service, sampler: "Sampler", given: Given) -> str:
         raise RequestError(
             Cause.BUSY, f"id: there is already too much feedback on answer {given.id}; it is not stored", 3600
         )
-    stored = Feedback(
-        given.id, now(), known.version, given.rating, given.correction, given.source, given.output, given.comment
+    received = ReceivedFeedback(
+        given.id, time.time(), known.version, given.rating, given.correction, given.source, given.output, given.comment
     )
-    if not sampler.take_feedback(stored):
+    if not sampler.take_feedback(received):
         raise RequestError(Cause.BUSY, "too much feedback is waiting; try again in 1 s", 1)
     if given.rating is not None:
         service.metrics.rating.labels(known.version).observe(given.rating)

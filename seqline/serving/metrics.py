@@ -40,7 +40,8 @@ class Metrics:
         self.sampled = Counter("seqline_sampled_texts", "Sampled answers.", ["version"], registry=registry)
         self.sample_drops = Counter(
             "seqline_sample_drops",
-            "Rows that were dropped: queue (no room), write (samples) and feedback (the folder cannot be written).",
+            "Rows that were dropped: queue (no room), write (samples) and feedback (the folder cannot be written, or "
+            "the process that writes was killed).",
             ["reason"],
             registry=registry,
         )

@@ -4,13 +4,10 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from seqline.endpoints.sampling import Sampling
 from seqline.serving.metrics import Metrics
-
-if TYPE_CHECKING:
-    from seqline.serving.sampler import Sampler
+from seqline.serving.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ class Samplers:
         if settings.share:
             self._make(settings)
 
-    def of(self, settings: Sampling) -> "Sampler | None":
+    def of(self, settings: Sampling) -> Sampler | None:
         """Returns the sampler; None where nothing is sampled, or not yet after a change.
 
         Args:
@@ -66,19 +63,16 @@ class Samplers:
         if before:
             threading.Thread(target=before.close, name="samples-end").start()
         if settings.share:
-            # In a thread: what is imported takes a second, and requests are answered meanwhile.
+            # In a thread: a mounted bucket may take long to make its folder, and requests are answered meanwhile.
             threading.Thread(target=self._make, args=[settings], name="samples-start").start()
         else:
             log.info("answers are not sampled")
 
     def _make(self, settings: Sampling) -> None:
-        # What it needs, such as Arrow, a server that samples nothing does without.
-        from seqline.serving.sampler import Sampler
-
         try:
             made = Sampler(settings, self._model_of, self._metrics)
         except OSError as error:
-            log.error("answers are not sampled: %s cannot be created (%s)", settings.folder, error.strerror or error)
+            log.error("answers are not sampled: %s cannot be used (%s)", settings.folder, error.strerror or error)
             return
         with self._lock:
             wanted = settings == self._settings

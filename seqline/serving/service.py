@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from seqline.errors import UserError
 from seqline.serving.answer_ids import Ids
@@ -19,12 +18,10 @@ from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
 from seqline.serving.partial_answers import PartialAnswers
 from seqline.serving.request_errors import Cause, RequestError
+from seqline.serving.sampler import Sampler
 from seqline.serving.samplers import Samplers
 from seqline.serving.tracking import tracked
 from seqline.serving.versions import Loaded, Versions
-
-if TYPE_CHECKING:
-    from seqline.serving.sampler import Sampler
 
 log = logging.getLogger("seqline.serving.requests")
 
@@ -68,12 +65,12 @@ class Service:
         self._samplers = Samplers(versions.source.model, metrics)
 
     @property
-    def sampler(self) -> "Sampler | None":
+    def sampler(self) -> Sampler | None:
         """Samples the answers; None where nothing is sampled."""
         return self._samplers.of(self.versions.applied.sampling)
 
     def start(self) -> None:
-        """Starts to sample: what that needs is read before there is an answer."""
+        """Starts to sample, before there is an answer."""
         with contextlib.suppress(UserError):  # the versions report it
             self._samplers.start(self.versions.source.desired().sampling)
 
@@ -304,7 +301,7 @@ class Service:
         return seconds
 
 
-def _begun(sampler: "Sampler", texts: int) -> Ids:
+def _begun(sampler: Sampler, texts: int) -> Ids:
     ids = Ids.draw(texts, sampler.settings.share)
     tracked().answer_id = ids.request
     return ids

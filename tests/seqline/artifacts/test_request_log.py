@@ -133,7 +133,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("seqline.artifacts.row_log.os.fsync", full)
+    monkeypatch.setattr("seqline.artifacts.private_files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_requests(tmp_path, [ROW])
     assert list(tmp_path.iterdir()) == []

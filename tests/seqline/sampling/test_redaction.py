@@ -6,7 +6,6 @@ from types import ModuleType
 import pytest
 
 from seqline.errors import UserError
-from seqline.sampling.recent import FEEDBACK, Known, Recent
 from seqline.sampling.redaction import Redaction, find_hook
 
 
@@ -57,23 +56,3 @@ def test_a_function_that_is_not_there_is_refused_before_anything_is_served(name:
     with pytest.raises(UserError) as error:
         find_hook(name)
     assert message in str(error.value)
-
-
-def test_the_oldest_answers_are_forgotten() -> None:
-    recent = Recent(answers=2, characters=10)
-    recent.add("ab", "1")
-    recent.add("c", "1")
-    assert [recent.find(id_) for id_ in "abc"] == [None, Known("1"), Known("1")]
-    recent.keep([("b", "12345", ""), ("c", "123456", "")])
-    assert [recent.find(id_) for id_ in "bc"] == [None, Known("1", "123456", "")]
-    recent.keep([("a", "of an answer that is forgotten", "")])
-    assert recent.find("a") is None
-
-
-def test_feedback_on_an_answer_is_counted() -> None:
-    recent = Recent()
-    recent.add(["a"], "1")
-    assert [recent.count_feedback("a") for _ in range(FEEDBACK + 1)] == [True] * FEEDBACK + [False]
-    assert not recent.count_feedback("b")
-    recent.add(["a"], "1")
-    assert not recent.count_feedback("a")

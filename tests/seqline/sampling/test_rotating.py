@@ -1,6 +1,5 @@
 """Files of a log rotate, its size is bounded, and rows wait while the folder cannot be written."""
 
-import stat
 import threading
 import uuid
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import pytest
 
 from seqline.artifacts.feedback_log import FEEDBACK, Feedback, read_feedback
 from seqline.artifacts.row_log import now
-from seqline.sampling.rotating import RotatingLog, Rotation, prepare
+from seqline.sampling.rotating import RotatingLog, Rotation
 
 
 @dataclass
@@ -79,9 +78,9 @@ def test_files_of_others_are_not_deleted(tmp_path: Path) -> None:
 
 
 def test_rows_wait_while_the_folder_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    clock, dropped, blocked = Clock(), list[int](), tmp_path / "log"
+    clock, dropped, written, blocked = Clock(), list[int](), list[int](), tmp_path / "log"
     blocked.write_text("a file where the folder is to be")
-    log = RotatingLog(FEEDBACK, str(blocked), Rotation(rows=1, waiting=2), dropped.append, clock)
+    log = RotatingLog(FEEDBACK, str(blocked), Rotation(rows=1, waiting=2), dropped.append, clock, written.append)
     for number in range(3):
         log.add(rows(str(number)))
     assert "cannot be written" in caplog.text
@@ -93,6 +92,7 @@ def test_rows_wait_while_the_folder_cannot_be_written(tmp_path: Path, caplog: py
     clock.time = 1.0
     log.tick()
     assert ids(str(blocked)) == {"1", "2"}
+    assert written == [1, 1]
 
 
 def test_rows_that_cannot_be_written_at_the_end_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -121,10 +121,3 @@ def test_two_processes_write_to_one_folder(tmp_path: Path) -> None:
     assert found.unread == ()
     assert ids(str(tmp_path)) <= {f"{name}{number}" for name in "ab" for number in range(10)}
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 44_000
-
-
-def test_a_folder_that_is_made_is_private_and_another_one_stays_as_it_is(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    prepare(str(tmp_path))
-    prepare(str(tmp_path / "new"))
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path, tmp_path / "new")] == [0o755, 0o700]
