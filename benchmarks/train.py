@@ -1,12 +1,15 @@
 """Training speed compared with OpenNMT-tf and Hugging Face: the same tokens, model shape and batch size.
 
     vs_opennmt_tf    target tokens per second without padding, divided by OpenNMT-tf's, preset tiny
-    vs_hugging_face  the same, divided by that of Hugging Face's Marian on PyTorch
+    vs_hugging_face  the same, divided by that of Hugging Face's Marian on PyTorch in its faster precision: float32, or
+                     PyTorch's autocast to bfloat16, which is measured where the processor multiplies bfloat16
     of_matmul_peak   share of this machine's float32 matmul peak, measured in the same process, that preset small
                      reaches; operations on padding do not count
     padding_share    share of the target positions that are padding, preset tiny
 
-The best of several settings of each peer counts. `benchmarks.train_quality` measures BLEU, ROUGE, exact match and F1.
+Seqline trains in its default precision, which is bfloat16 on such a processor. The best of several settings of each
+peer counts; hugging_face_float32_tokens_per_second and hugging_face_autocast_tokens_per_second are the best of each
+precision. `benchmarks.train_quality` measures BLEU, ROUGE, exact match and F1.
 """
 
 import gzip
@@ -22,6 +25,7 @@ import sentencepiece
 from benchmarks.environments import HUGGING_FACE, OPENNMT_TF, environment, run_module
 from benchmarks.results import finish, parser, show
 from benchmarks.training.task import SHAPE
+from seqline.accelerators import multiplies_bfloat16
 from seqline.artifacts.corpus import Corpus
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
@@ -29,6 +33,7 @@ from seqline.components.train.records import read_data
 from seqline.modeling.config import TransformerConfig
 
 BATCH_TOKENS = 4096
+PEERS = ("opennmt_tf", "hugging_face")
 PART = 2500
 """Pairs per epoch for preset small, which is slow."""
 
@@ -37,17 +42,20 @@ def main() -> None:
     """Runs the benchmark."""
     flags = parser("train", "target tokens per second, compared with OpenNMT-tf and Hugging Face")
     flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
-    flags.add_argument("--without-peers", action="store_true", help="measure Seqline alone")
+    flags.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="all by default")
     flags.add_argument("--prepared", type=Path, help="folder to store the tokenized pairs in, and to reuse them from")
     args = flags.parse_args()
     cores = len(os.sched_getaffinity(0))
     engines: dict[str, tuple[str | Path, str, list[tuple[str, int]]]] = {
         "seqline": (sys.executable, "seqline", [("off", cores)]),
     }
-    if not args.without_peers:
+    if "opennmt_tf" in args.peers:
         engines["opennmt_tf"] = (environment("opennmt-tf", OPENNMT_TF), "opennmt_tf", [("plain", cores)])
-        variants = [("eager", cores)] if args.quick else [("eager", cores), ("eager", 1)]
-        engines["hugging_face"] = (environment("hugging-face", HUGGING_FACE), "hugging_face", variants)
+    if "hugging_face" in args.peers:
+        python = environment("hugging-face", HUGGING_FACE)
+        for precision in ("float32", *(("autocast",) if multiplies_bfloat16() else ())):
+            settings = [(precision, threads) for threads in ([cores] if args.quick else [cores, 1])]
+            engines[f"hugging_face_{precision}"] = (python, "hugging_face", settings)
     rows: list[list[object]] = []
     rates: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -72,9 +80,10 @@ def main() -> None:
         rows.append(["seqline", "small", "off", cores, small["tokens_per_second"]])
     show("Training", ["trainer", "preset", "setting", "threads", "target tokens/s"], rows)
     metrics: dict[str, float | str] = {f"{engine}_tokens_per_second": rate for engine, rate in rates.items()}
-    for peer in ("opennmt_tf", "hugging_face"):
-        if peer in rates:
-            metrics[f"vs_{peer}"] = rates["seqline"] / rates[peer]
+    for peer in PEERS:
+        theirs = [rate for engine, rate in rates.items() if engine.startswith(peer)]
+        if theirs:
+            metrics[f"vs_{peer}"] = rates["seqline"] / max(theirs)
     metrics["of_matmul_peak"] = small["of_matmul_peak"]
     metrics["padding_share"] = found["seqline"]["padding_share"]
     finish(metrics, args.json)
