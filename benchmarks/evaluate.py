@@ -1,5 +1,10 @@
 """The evaluate stage, scoring alone, and the reference libraries' own loops.
 
+    cores_busy        CPU time of the process, divided by the time and the number of cores, while the test set is
+                      decoded: from the first batch to the last output, with the scoring that runs beside it
+    stage_cores_busy  the same for the whole stage, which also imports TensorFlow, loads the model, prepares its graphs
+                      in their first calls, computes intervals, times single requests, and writes its files
+
 The test set is made of a corpus's training pairs. Scoring is also measured in its own process without decoding, because
 in the stage most of it overlaps with the decoding of the next chunk.
 """
@@ -14,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -69,9 +75,15 @@ def score(corpus: Path, count: int) -> dict[str, float]:
 
 
 def stage(corpus: Path, count: int, model: Path) -> dict[str, float]:
-    """Measures the stage: seconds, seconds spent waiting for scoring, share of busy cores, peak memory in MB."""
+    """Measures the stage: seconds, seconds spent waiting for scoring, shares of busy cores, peak memory in MB."""
     from seqline.components.evaluate.options import Options
     from seqline.components.evaluate.stage import evaluate
+
+    def clocks() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+    def busy(start: tuple[float, float], end: tuple[float, float]) -> float:
+        return (end[1] - start[1]) / (end[0] - start[0]) / len(os.sched_getaffinity(0))
 
     rows, _ = pairs(corpus, count)
     with tempfile.TemporaryDirectory() as folder:
@@ -83,34 +95,55 @@ def stage(corpus: Path, count: int, model: Path) -> dict[str, float]:
         with test_set.text("test").open("w", encoding="utf-8") as file:
             for row in rows:
                 file.write(json.dumps({"source": row.source, "target": row.reference}) + "\n")
-        used = time.process_time()
-        start = time.perf_counter()
-        measured = evaluate(str(model), test_set.path, root / "evaluation", root / "report.html", Options())
-        wall = time.perf_counter() - start
+        start = clocks()
+        # The stage begins its progress with the first batch. Imported here: the stage is measured with its imports.
+        from seqline.components.evaluate import decoding
+
+        class Progress(decoding.Progress):
+            """Records the first and the last time."""
+
+            def __init__(self, total: int) -> None:
+                super().__init__(total)
+                self.clocks = [clocks()]
+                found.append(self)
+
+            def advance(self, sentences: int) -> None:
+                super().advance(sentences)
+                self.clocks[1:] = [clocks()]
+
+        found: list[Progress] = []
+        with patch.object(decoding, "Progress", Progress):
+            measured = evaluate(str(model), test_set.path, root / "evaluation", root / "report.html", Options())
+        end = clocks()
     return {
-        "wall": wall,
+        "wall": end[0] - start[0],
         "seconds": measured.seconds,
         "waited": measured.counting_seconds,
         "throughput": measured.metrics["throughput"].value,
-        "busy": (time.process_time() - used) / wall / len(os.sched_getaffinity(0)),
+        "decoding_busy": busy(*found[0].clocks),
+        "busy": busy(start, end),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
 def by_length(corpus: Path, count: int, model: Path) -> dict[str, float]:
     """Measures sentences per second in batches of similar lengths, as in the stage, and in the original order."""
-    from seqline.components.evaluate.decoding import decode, load
+    from seqline.batch_threads import batch_threads, share_cores
+    from seqline.components.evaluate.decoding import load, start_decoding
 
     texts = [row.source for row in pairs(corpus, count)[0]]
+    share_cores()
     signature = load(model)
-    decode(signature, texts[:128], 64)
     rates = {}
-    # decode() sorts its texts by length; one batch per call preserves the order.
-    for name, size in (("in_order", 64), ("by_length", count)):
-        start = time.perf_counter()
-        for first in range(0, count, size):
-            decode(signature, texts[first : first + size], 64)
-        rates[name] = count / (time.perf_counter() - start)
+    with batch_threads() as threads:
+        start_decoding(threads, signature, texts[:128], 64)()
+        # Texts that are queued together are sorted by length; one batch at a time preserves the order.
+        for name, size in (("in_order", 64), ("by_length", count)):
+            start = time.perf_counter()
+            parts = [texts[first : first + size] for first in range(0, count, size)]
+            for finish in [start_decoding(threads, signature, part, 64) for part in parts]:
+                finish()
+            rates[name] = count / (time.perf_counter() - start)
     return rates
 
 
@@ -172,7 +205,8 @@ def main() -> None:
             "waiting_share": whole["waited"] / whole["wall"],
             "decoding_sentences_s": whole["throughput"],
             "by_length_vs_in_order": order["by_length"] / order["in_order"],
-            "cores_busy": whole["busy"],
+            "cores_busy": whole["decoding_busy"],
+            "stage_cores_busy": whole["busy"],
             "stage_memory_mb": whole["peak"],
             "stage_memory_growth": whole["peak"] / small["peak"],
         }

@@ -52,10 +52,10 @@ def main() -> None:
     if "opennmt_tf" in args.peers:
         engines["opennmt_tf"] = (environment("opennmt-tf", OPENNMT_TF), "opennmt_tf", [("plain", cores)])
     if "hugging_face" in args.peers:
-        hugging_face = environment("hugging-face", HUGGING_FACE)
+        interpreter = environment("hugging-face", HUGGING_FACE)
         for precision in ("float32", *(("autocast",) if multiplies_bfloat16() else ())):
             settings = [(precision, threads) for threads in ([cores] if args.quick else [cores, 1])]
-            engines[f"hugging_face_{precision}"] = (hugging_face, "hugging_face", settings)
+            engines[f"hugging_face_{precision}"] = (interpreter, "hugging_face", settings)
     rows: list[list[object]] = []
     rates: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -2,11 +2,11 @@
 
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +21,6 @@ from seqline.saved_models import load_signatures
 SIGNATURE, SCORING = "serving_default", "score"
 SECONDS_BETWEEN_LOGS = 10.0
 TIMED, WARM_UP = 40, 3  # single requests
-# One batch leaves a part of the cores idle: its search runs in one thread between the products. Each takes memory.
-MOST_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
 
@@ -64,64 +62,89 @@ def load(model: Path) -> Any:
     return signature
 
 
-def decode(
-    signature: Any, texts: list[str], batch_size: int, progress: "Progress | None" = None, first: int = 1
-) -> tuple[list[str], list[float]]:
-    """Runs texts through a signature, in batches of one size and of similar lengths.
+@dataclass(frozen=True)
+class Decoded:
+    """The outputs of texts.
+
+    Attributes:
+        outputs: The outputs, in the order of the texts.
+        scores: Their scores.
+        seconds: From the start of the first batch to the end of the last one.
+    """
+
+    outputs: list[str]
+    scores: list[float]
+    seconds: float
+
+
+def start_decoding(
+    threads: Executor,
+    signature: Any,
+    texts: list[str],
+    batch_size: int,
+    progress: "Progress | None" = None,
+    first: int = 1,
+) -> Callable[[], Decoded]:
+    """Queues texts for a signature, in batches of one size and of similar lengths.
 
     Long texts come first: a batch that does not fit into memory fails at once, and the remaining time is not
     underestimated. The last batch is padded with its own texts to the same size.
 
     Args:
+        threads: The threads that run the batches.
         signature: From `load`.
         texts: The inputs.
         batch_size: Texts in a batch.
-        progress: Updated after every batch.
+        progress: Updated after every batch, in order.
         first: Number of the first text, for messages.
 
     Returns:
-        The outputs and their scores, in the order of the inputs.
-
-    Raises:
-        UserError: If the model fails, or a score is not a number.
+        A function that waits for the outputs. It raises a UserError if the model fails, or a score is not a number.
     """
     import tensorflow as tf
 
-    outputs = [""] * len(texts)
-    scores = [0.0] * len(texts)
     order = sorted(range(len(texts)), key=lambda index: (-len(texts[index]), index))
 
-    def answered(chosen: list[int]) -> tuple[Any, Any]:
+    def answered(chosen: list[int]) -> tuple[Any, Any, float, float]:
+        started = time.monotonic()
         padded = [texts[chosen[index % len(chosen)]] for index in range(batch_size)]
         try:
             answer = signature(text=tf.constant(padded))
-            return answer["text"].numpy(), answer["score"].numpy()
+            found, scores = answer["text"].numpy(), answer["score"].numpy()
         except tf.errors.OpError as error:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"the model fails on the test set: {reason}; export it again") from error
+        return found, scores, started, time.monotonic()
 
-    for chosen, (found, their_scores) in _at_once(answered, order, batch_size):
-        for index, output, score in zip(chosen, found, their_scores, strict=False):
-            outputs[index] = output.decode("utf-8", errors="replace")
-            scores[index] = float(score)
-            if not math.isfinite(scores[index]):
-                raise UserError(
-                    f"the model's score for test sentence {first + index} is {scores[index]}, not a number: its "
-                    f"weights are broken, train again; the sentence is {texts[index]!r}"
-                )
-        if progress is not None:
-            progress.advance(len(chosen))
-    return outputs, scores
+    running = _queued(threads, answered, order, batch_size)
+
+    def finish() -> Decoded:
+        outputs = [""] * len(texts)
+        scores = [0.0] * len(texts)
+        began, ended = math.inf, -math.inf
+        for chosen, (found, their_scores, start, end) in running:
+            began, ended = min(began, start), max(ended, end)
+            for index, output, score in zip(chosen, found, their_scores, strict=False):
+                outputs[index] = output.decode("utf-8", errors="replace")
+                scores[index] = float(score)
+                if not math.isfinite(scores[index]):
+                    raise UserError(
+                        f"the model's score for test sentence {first + index} is {scores[index]}, not a number: its "
+                        f"weights are broken, train again; the sentence is {texts[index]!r}"
+                    )
+            if progress is not None:
+                progress.advance(len(chosen))
+        return Decoded(outputs, scores, ended - began)
+
+    return finish
 
 
-def _at_once(function: Callable[[Any], Any], order: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    """Applies a function to batches of indices, several at a time; yields each batch and its result, in their order."""
+def _queued(
+    threads: Executor, function: Callable[[Any], Any], order: Any, batch_size: int
+) -> Iterator[tuple[Any, Any]]:
+    """Queues batches of indices for a function; yields each batch and its result, in their order."""
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    threads = ThreadPoolExecutor(min(MOST_AT_ONCE, len(os.sched_getaffinity(0))))
-    try:
-        yield from zip(batches, threads.map(function, batches), strict=True)
-    finally:  # of a batch that fails, the following ones are not wanted
-        threads.shutdown(cancel_futures=True)
+    return zip(batches, threads.map(function, batches), strict=True)
 
 
 def scoring(signature: Any) -> Any | None:
@@ -137,12 +160,13 @@ def scoring(signature: Any) -> Any | None:
     return signatures[SCORING]
 
 
-def score_references(
-    scoring: Any, sources: list[str], references: list[str], batch_size: int, first: int = 1
-) -> np.ndarray:
-    """Computes the log-probabilities of the references under the model.
+def start_scoring(
+    threads: Executor, scoring: Any, sources: list[str], references: list[str], batch_size: int, first: int = 1
+) -> Callable[[], np.ndarray]:
+    """Queues the computation of the log-probabilities of references under the model.
 
     Args:
+        threads: The threads that run the batches.
         scoring: From `scoring`.
         sources: The inputs.
         references: Their references, as many.
@@ -150,15 +174,11 @@ def score_references(
         first: Number of the first pair, for messages.
 
     Returns:
-        Log-probability (natural) and number of tokens, end of sentence included, of each reference, of shape
-        (pairs, 2).
-
-    Raises:
-        UserError: If one is not a number.
+        A function that waits for the log-probability (natural) and number of tokens, end of sentence included, of each
+        reference, of shape (pairs, 2). It raises a UserError if one is not a number.
     """
     import tensorflow as tf
 
-    found = np.zeros((len(sources), 2))
     order = np.argsort([-len(source) - len(reference) for source, reference in zip(sources, references, strict=True)])
 
     def scored(chosen: Any) -> tuple[Any, Any]:
@@ -168,15 +188,21 @@ def score_references(
         )
         return answer["log_probability"].numpy(), answer["tokens"].numpy()
 
-    for chosen, (log_probabilities, tokens) in _at_once(scored, order, batch_size):
-        found[chosen, 0], found[chosen, 1] = log_probabilities, tokens
-    broken = np.flatnonzero(~np.isfinite(found[:, 0]))
-    if len(broken):
-        raise UserError(
-            f"the log probability of the reference of test sentence {first + broken[0]} is {found[broken[0], 0]}, not "
-            f"a number: the model's weights are broken, train again; the reference is {references[broken[0]]!r}"
-        )
-    return found
+    running = _queued(threads, scored, order, batch_size)
+
+    def finish() -> np.ndarray:
+        found = np.zeros((len(sources), 2))
+        for chosen, (log_probabilities, tokens) in running:
+            found[chosen, 0], found[chosen, 1] = log_probabilities, tokens
+        broken = np.flatnonzero(~np.isfinite(found[:, 0]))
+        if len(broken):
+            raise UserError(
+                f"the log probability of the reference of test sentence {first + broken[0]} is {found[broken[0], 0]}, "
+                f"not a number: the model's weights are broken, train again; the reference is {references[broken[0]]!r}"
+            )
+        return found
+
+    return finish
 
 
 def latencies(signature: Any, texts: list[str]) -> list[float]:

@@ -3,11 +3,11 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqline.artifacts.evaluation import Evaluation, MetricValue, Sentence, append_sentences
 from seqline.artifacts.exported_model import ExportedModel
@@ -15,10 +15,12 @@ from seqline.components.evaluate.gaps import gaps
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import RANKINGS, find_metric
 from seqline.metrics.slices import Membership
-from seqline.metrics.test_set import TestSet
+from seqline.metrics.test_set import Row, TestSet
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from seqline.components.evaluate.decoding import Decoded, Progress
 
 log = logging.getLogger(__name__)
 
@@ -53,46 +55,48 @@ def measure(
     """
     # Imported here: recording an absent model must not wait seconds for TensorFlow.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from seqline.components.evaluate.decoding import Progress, decode, latencies, load, score_references, scoring
+    from seqline.batch_threads import batch_threads, share_cores
+    from seqline.components.evaluate.decoding import Progress, latencies, load, scoring
     from seqline.metrics.statistics import Tally
     from seqline.metrics.text_warnings import term_warnings, text_warnings
 
     description = ExportedModel(model).read_description()
+    share_cores()
     signature = load(model)
     score = scoring(signature)
     sentences = sum(1 for _ in test_set)
     tally = Tally(folder, absent.task, absent.language, sentences, slices, added)
-    progress = Progress(sentences)
     log.info("decoding %d sentences in batches of %d", sentences, batch_size)
     start, decoding, waited = time.monotonic(), 0.0, 0.0
-    with ThreadPoolExecutor(max_workers=1) as executor:
+    with batch_threads() as threads, ThreadPoolExecutor(max_workers=1) as executor:
+        _warm_up(threads, signature, score, next(test_set.chunks(1)))
+        checked = executor.submit(text_warnings, test_set, absent.language)
         counted: Future[None] | None = None
-        for rows in test_set.chunks(CHUNK_SIZE):
-            sources, references = [row.source for row in rows], [row.reference for row in rows]
-            first, began = progress.done + 1, time.monotonic()
-            outputs, scores = decode(signature, sources, batch_size, progress, first)
-            decoding += time.monotonic() - began
-            log_probabilities = score_references(score, sources, references, batch_size, first) if score else None
-            decoded = time.monotonic()
+        for chunk in _started(threads, signature, score, test_set, batch_size, Progress(sentences)):
+            decoded, log_probabilities = chunk.decoded(), chunk.scored()
+            decoding += decoded.seconds
+            ended = time.monotonic()
             if counted is not None:
                 counted.result()
-            waited += time.monotonic() - decoded
-            counted = executor.submit(tally.add, rows, Batch(sources, references, outputs, log_probabilities))
+            waited += time.monotonic() - ended
+            sources, references = [row.source for row in chunk.rows], [row.reference for row in chunk.rows]
+            batch = Batch(sources, references, decoded.outputs, log_probabilities)
+            counted = executor.submit(tally.add, chunk.rows, batch)
             append_sentences(
                 folder,
                 (
                     Sentence(row.source, row.reference, output, score)
-                    for row, output, score in zip(rows, outputs, scores, strict=True)
+                    for row, output, score in zip(chunk.rows, decoded.outputs, decoded.scores, strict=True)
                 ),
             )
-        decoded = time.monotonic()
+        ended = time.monotonic()
         if counted is not None:
             counted.result()
     metrics, sliced = tally.metrics(), tally.sliced()
-    waited += time.monotonic() - decoded
+    waited += time.monotonic() - ended
     times = latencies(signature, [row.source for row in next(test_set.chunks(CHUNK_SIZE))])
     metrics |= gaps(sliced, absent.task, absent.min_slice_size)
-    warnings = [*text_warnings(test_set, absent.language), *term_warnings(sliced)]
+    warnings = [*checked.result(), *term_warnings(sliced)]
     for warning in warnings:
         log.warning("%s", warning)
     metrics |= _model_metrics(model, times, sentences / decoding)
@@ -114,6 +118,52 @@ def measure(
         warnings=warnings,
     )
     return measured, tally.sentence_scores(RANKINGS[absent.task])
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Rows whose batches are queued.
+
+    Attributes:
+        rows: The rows.
+        decoded: Waits for their outputs.
+        scored: Waits for the log-probabilities of their references; None of a model that does not score.
+    """
+
+    rows: list[Row]
+    decoded: "Callable[[], Decoded]"
+    scored: "Callable[[], np.ndarray | None]"
+
+
+def _started(
+    threads: Executor, signature: Any, score: Any, test_set: TestSet, batch_size: int, progress: "Progress"
+) -> Iterator[_Chunk]:
+    """Queues the chunks; one is yielded when the next one is queued too, so that no thread waits for its batches."""
+    from seqline.components.evaluate.decoding import start_decoding, start_scoring
+
+    first, previous = 1, None
+    for rows in test_set.chunks(CHUNK_SIZE):
+        sources, references = [row.source for row in rows], [row.reference for row in rows]
+        decoded = start_decoding(threads, signature, sources, batch_size, progress, first)
+        scored = start_scoring(threads, score, sources, references, batch_size, first) if score else lambda: None
+        if previous is not None:
+            yield previous
+        previous = _Chunk(rows, decoded, scored)
+        first += len(rows)
+    if previous is not None:
+        yield previous
+
+
+def _warm_up(threads: Executor, signature: Any, score: Any, rows: list[Row]) -> None:
+    """Runs both signatures once, at the same time: TensorFlow prepares a graph in its first call, in one thread."""
+    from seqline.components.evaluate.decoding import start_decoding, start_scoring
+
+    sources, references = [row.source for row in rows], [row.reference for row in rows]
+    decoded = start_decoding(threads, signature, sources, 1)
+    scored = start_scoring(threads, score, sources, references, 1) if score else None
+    decoded()
+    if scored is not None:
+        scored()
 
 
 def _model_metrics(model: Path, milliseconds: list[float], throughput: float) -> dict[str, MetricValue]:

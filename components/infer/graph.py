@@ -16,7 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def build(
-    pipeline: beam.Pipeline, shards: Sequence[Shard], total: int, model: str, work: str, options: Options
+    pipeline: beam.Pipeline,
+    shards: Sequence[Shard],
+    total: int,
+    model: str,
+    work: str,
+    options: Options,
+    at_once: int,
 ) -> None:
     """Adds the steps to a pipeline.
 
@@ -29,6 +35,7 @@ def build(
         model: The exported model's folder.
         work: The folder of the finished shards.
         options: Options of the stage.
+        at_once: Batches that a process runs at a time.
     """
     field = options.source_field
     (
@@ -36,7 +43,7 @@ def build(
         | "Shards" >> beam.Create(list(shards))
         | "Spread" >> beam.Reshuffle()
         | "Read" >> beam.Map(lambda shard: Lines(shard, shard.read(field)))
-        | "Predict" >> RunInference(SignatureHandler(model, options.batch_size))
+        | "Predict" >> RunInference(SignatureHandler(model, options.batch_size, at_once))
         | "Write" >> beam.ParDo(WriteShard(work, total))
     )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from apache_beam.ml.inference.base import ModelHandler
 
 from seqline.artifacts.predictions import Counts
+from seqline.batch_threads import batch_threads
 from seqline.components.infer.lines import Line
 from seqline.components.infer.shards import Shard
 from seqline.errors import UserError
@@ -73,11 +74,12 @@ class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
     Args:
         model: The exported model's folder.
         batch_size: Largest number of texts in a batch.
+        at_once: Batches that run at a time.
     """
 
-    def __init__(self, model: str, batch_size: int) -> None:
+    def __init__(self, model: str, batch_size: int, at_once: int) -> None:
         super().__init__(max_batch_size=1)
-        self.model, self.batch_size = model, batch_size
+        self.model, self.batch_size, self.at_once = model, batch_size, at_once
 
     def load_model(self) -> Any:
         """Loads the signature."""
@@ -123,9 +125,14 @@ class SignatureHandler(ModelHandler[Lines, Predicted, Any]):
 
         # Longest first: a batch that exceeds the memory fails at once.
         ordered = sorted(texts, key=lambda text: (-len(text), text))
-        for start in range(0, len(ordered), self.batch_size):
-            chosen = ordered[start : start + self.batch_size]
+        batches = [ordered[start : start + self.batch_size] for start in range(0, len(ordered), self.batch_size)]
+
+        def answered(chosen: list[str]) -> tuple[Any, Any]:
             outputs = signature(text=tf.constant(chosen))
-            count(predicted_texts=len(chosen))
-            for text, output, score in zip(chosen, outputs["text"].numpy(), outputs["score"].numpy(), strict=True):
-                yield text, (output.decode("utf-8", "replace"), float(score))
+            return outputs["text"].numpy(), outputs["score"].numpy()
+
+        with batch_threads(self.at_once) as threads:
+            for chosen, (outputs, scores) in zip(batches, threads.map(answered, batches), strict=True):
+                count(predicted_texts=len(chosen))
+                for text, output, score in zip(chosen, outputs, scores, strict=True):
+                    yield text, (output.decode("utf-8", "replace"), float(score))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seqline.accelerators import require_gpu
+from seqline.accelerators import DRIVER, require_gpu
 from seqline.artifacts.exported_model import ExportedModel
 from seqline.artifacts.predictions import Counts, Predictions
 from seqline.atomic import atomic_directory
@@ -165,10 +165,16 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from seqline.batch_threads import batches_at_once, share_cores
     from seqline.components.infer.graph import build
     from seqline.components.infer.handler import load
     from seqline.components.infer.position import Position
 
+    at_once = 1
+    # Other runners start a process for each core. The memory of a GPU holds the batch of `batch_size`.
+    if "--runner" not in beam_options and not DRIVER.exists():
+        at_once = batches_at_once()
+        share_cores()
     load(model)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     # Beam's DirectRunner may download another runner; this one is built in. A worker on Dataflow writes what Beam
@@ -177,7 +183,7 @@ def _run(shards: Sequence[Shard], total: int, model: str, work: str, beam_option
     flags = ["--runner=FnApiRunner", "--experiments=disable_logging_submission_environment", *shlex.split(beam_options)]
     position = Position(len(shards), total, sum(shard.size for shard in shards))
     with counting(position), beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
-        build(pipeline, shards, total, model, work, options)
+        build(pipeline, shards, total, model, work, options, at_once)
 
 
 def _check_first(shard: Shard, options: Options) -> None:

@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 import seqline.progress
+from seqline.batch_threads import batch_threads
 from seqline.components.evaluate import decoding
-from seqline.components.evaluate.decoding import Progress, decode, latencies, score_references, scoring
+from seqline.components.evaluate.decoding import Decoded, Progress, latencies, scoring, start_decoding, start_scoring
 from seqline.errors import UserError
 from seqline.progress import VARIABLE, newest
 
@@ -31,6 +32,19 @@ class Model:
             "text": tf.constant([one.upper() for one in texts]),
             "score": tf.constant([float(self.score(one)) for one in texts]),
         }
+
+
+def decode(*arguments: Any, **named: Any) -> tuple[list[str], list[float]]:
+    """The outputs and scores."""
+    with batch_threads() as threads:
+        decoded = start_decoding(threads, *arguments, **named)()
+    return decoded.outputs, decoded.scores
+
+
+def score_references(*arguments: Any, **named: Any) -> Any:
+    """The log-probabilities and numbers of tokens."""
+    with batch_threads() as threads:
+        return start_scoring(threads, *arguments, **named)()
 
 
 TEXTS = [f"{number:03}" + "x" * (number % 7) for number in range(50)]
@@ -54,6 +68,15 @@ def test_every_text_is_decoded_whatever_the_batch_size(size: int, batches: int) 
     model = Model()
     assert decode(model, TEXTS, size)[0] == [text.upper() for text in TEXTS]
     assert [len(batch) for batch in model.batches] == [size] * batches
+
+
+def test_the_seconds_are_those_from_the_first_batch_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 11.0, 13.0, 17.0, 25.0, 41.0])
+    monkeypatch.setattr(decoding, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with batch_threads(1) as threads:
+        first, second = (start_decoding(threads, Model(), TEXTS[:size], 16) for size in (32, 1))
+        assert second() == Decoded([TEXTS[0].upper()], [len(TEXTS[0])], 16.0)
+        assert first().seconds == 7.0
 
 
 def test_an_output_that_is_not_utf8_is_shown_with_replacements() -> None:

@@ -146,12 +146,14 @@ def test_without_a_scoring_signature_perplexity_is_not_available_and_not_zero(mo
 def test_outputs_are_in_the_order_of_the_inputs_for_every_batch_size(
     signature: Any, texts: list[str], size: int
 ) -> None:
-    from seqline.components.evaluate.decoding import decode
+    from seqline.batch_threads import batch_threads
+    from seqline.components.evaluate.decoding import start_decoding
 
     texts = [f"t {text}" for text in texts]
-    outputs, _ = decode(signature, texts, size)
+    with batch_threads() as threads:
+        decoded = start_decoding(threads, signature, texts, size)()
     # tf.strings.upper knows ASCII only.
-    assert outputs == ["".join(c.upper() if c.isascii() else c for c in text) for text in texts]
+    assert decoded.outputs == ["".join(c.upper() if c.isascii() else c for c in text) for text in texts]
 
 
 def test_the_report_shows_metrics_signatures_and_sentences_as_text(model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Measuring, with a function instead of a model's signature."""
 
 import logging
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,14 +90,16 @@ def test_the_slowest_of_few_requests_is_the_95th_percentile(
 def test_the_throughput_is_of_decoding_alone(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, chunks: int
 ) -> None:
-    # On a clock that moves on by a step whenever it is read, each chunk is decoded in one step.
+    # On a clock that moves on by a step whenever it is read; each chunk is decoded in two steps.
     caplog.set_level(logging.INFO)
     step, read = 1.0064, []
+    start = decoding.start_decoding
+    monkeypatch.setattr(decoding, "start_decoding", lambda *given: lambda: replace(start(*given)(), seconds=2 * step))
     clock = count(1000.0, step)
     monkeypatch.setattr(measuring, "time", SimpleNamespace(monotonic=lambda: read.append(next(clock)) or read[-1]))
     monkeypatch.setattr(measuring, "CHUNK_SIZE", 50 // chunks)
     measured = measure(model, tmp_path)
-    assert measured.metrics["throughput"].value == pytest.approx(50 / chunks / step)
+    assert measured.metrics["throughput"].value == pytest.approx(50 / chunks / step / 2)
     assert measured.seconds == round(read[-1] - read[0], 3)
     # Waiting for the scores of each chunk, and once for the end.
     assert measured.counting_seconds == round((chunks + 1) * step, 3)
@@ -111,6 +114,23 @@ def test_a_broken_score_in_a_later_chunk_names_its_sentence(
     corpus = write_corpus(tmp_path / "corpus", [*PAIRS[:44], ("broken", "X"), *PAIRS[45:]])
     with pytest.raises(UserError, match="score for test sentence 45 is nan"):
         evaluate(model, corpus, tmp_path / "evaluation", tmp_path / "report.html")
+
+
+def test_the_next_chunk_is_queued_before_one_is_waited_for(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, start = [], decoding.start_decoding
+
+    def started(*arguments: Any) -> Any:
+        size, finish = len(arguments[2]), start(*arguments)
+        events.append(f"start {size}")
+        return lambda: (events.append(f"finish {size}"), finish())[1]
+
+    monkeypatch.setattr(measuring, "CHUNK_SIZE", 18)
+    monkeypatch.setattr(decoding, "start_decoding", started)
+    measure(model, tmp_path)
+    warm_up = ["start 1", "finish 1"]
+    assert events == [*warm_up, "start 18", "start 18", "finish 18", "start 14", "finish 18", "finish 14"]
 
 
 @pytest.mark.parametrize("broken", [1, 2, 3])

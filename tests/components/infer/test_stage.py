@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -153,3 +154,18 @@ def test_beam_stages_no_file_that_a_worker_would_have_to_write(monkeypatch: pyte
     monkeypatch.setattr("apache_beam.Pipeline", pipeline)
     with pytest.raises(InterruptedError):
         stage._run([], 0, "model", "work", "--runner=DataflowRunner --experiments=another", Options())
+
+
+@pytest.mark.parametrize(("flags", "driver", "expected"), [("", False, 3), ("--runner=Other", False, 1), ("", True, 1)])
+def test_batches_run_at_once_on_the_cores_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, driver: bool, expected: int
+) -> None:
+    found = []
+    monkeypatch.setattr(stage, "DRIVER", tmp_path if driver else tmp_path / "none")
+    monkeypatch.setattr("seqline.batch_threads.batches_at_once", lambda: 3)
+    monkeypatch.setattr("seqline.batch_threads.share_cores", lambda: found.append("shared"))
+    monkeypatch.setattr("seqline.components.infer.handler.load", lambda model: None)
+    monkeypatch.setattr("seqline.components.infer.graph.build", lambda *arguments: found.append(arguments[-1]))
+    monkeypatch.setattr("apache_beam.Pipeline", lambda options: nullcontext())
+    stage._run([], 0, "model", "work", flags, Options())
+    assert found == (["shared", 3] if expected == 3 else [expected])
