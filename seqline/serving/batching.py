@@ -16,7 +16,7 @@ ATTEMPTS = 2
 # Larger batches hardly reduce the time per text, and all of their texts wait for the longest one.
 SMALL_BATCH = 8
 # A text passes batches whose longest texts are so long, in characters, and so many times as long as it is.
-LONG_TEXT, TIMES_LONGER = 80, 3
+LONG_TEXT, TIMES_LONGER = 60, 2
 
 
 class BusyError(Exception):

@@ -115,11 +115,11 @@ def test_short_texts_pass_long_ones_in_one_batch_at_a_time() -> None:
         engine = GatedEngine()
         queue = batcher(engine)
         long = await send(queue, "x" * 300)
-        first, second, similar = await send(queue, "a"), await send(queue, "b"), await send(queue, "y" * 101)
+        first, second, similar = await send(queue, "a"), await send(queue, "b"), await send(queue, "y" * 151)
         assert engine.batches == [["x" * 300], ["a"]]
         await engine.answer()  # of the long text: the next lane is free although a short one is in flight
         assert await long == [Answer("X" * 300, 0.0)]
-        assert engine.batches[2:] == [["b", "y" * 101]]
+        assert engine.batches[2:] == [["b", "y" * 151]]
         for _ in range(2):
             await engine.answer()
         assert await asyncio.gather(first, second, similar)
@@ -129,7 +129,7 @@ def test_short_texts_pass_long_ones_in_one_batch_at_a_time() -> None:
     run(main())
 
 
-@pytest.mark.parametrize(("length", "shorter"), [(79, 1), (80, 27), (300, 101)])
+@pytest.mark.parametrize(("length", "shorter"), [(59, 1), (60, 31), (300, 151)])
 def test_a_text_waits_for_batches_that_are_not_much_longer(length: int, shorter: int) -> None:
     async def main() -> None:
         engine = GatedEngine()
