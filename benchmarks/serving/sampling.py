@@ -2,26 +2,26 @@
 
     python -m benchmarks.serving.sampling --model MODEL --texts test.tsv.gz
 
-The servers run beside each other and are measured in turn, so that a machine that slows down slows both. A round lasts
-seconds, and begins with another server than the one before; a ratio is the median of those of the rounds. Each turn has
-a lead that does not count, in which the process that writes samples gets the work that it has in the seconds that do.
-The CPU time of a server is that of its processes, from turn to turn: unlike throughput, it says little of what else the
-machine does. Metrics:
+Two servers of the same program differ by some percent, for as long as they run: by the addresses of their memory and
+the like. So every turn starts a server of its own, a round has a turn of each kind and begins with another kind than
+the one before, and a metric compares the means of all rounds. Two kinds sample nothing: their ratio is the precision.
+Each turn has a lead that does not count, in which the process that writes samples gets the work that it has in the
+seconds that do. The CPU time of a server is that of its processes. Metrics:
 
     sampling_rate_ratio        throughput with --sample-requests 1, over that without
     sampling_texts_rate_ratio  the same with --sample-texts
+    sampling_control_ratio     throughput of the first kind that samples nothing, over that of the second
     sampling_cpu_ratio         CPU time of a request with --sample-requests 1, over that without
     sampling_texts_cpu_ratio   the same with --sample-texts
-    sampling_dropped           answers that were not sampled, because the process was behind; of both
+    sampling_dropped           answers that were not sampled, because the process was behind
     sampling_bytes_per_row     size of the files over their rows, without texts
 """
 
-import contextlib
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,17 @@ from benchmarks.serving.processes import cpu_seconds
 from seqline.artifacts.request_log import read_requests
 from seqline.endpoints.ports import DIRECT
 
-OFF, FEATURES, TEXTS = KINDS = "off", "features", "features and texts"
+OFF, CONTROL, FEATURES, TEXTS = KINDS = "off", "off again", "features", "features and texts"
+FLAGS: dict[str, Sequence[str]] = {
+    OFF: (),
+    CONTROL: (),
+    FEATURES: ("--sample-requests", "1"),
+    TEXTS: ("--sample-requests", "1", "--sample-texts"),
+}
 LEAD = 2.5
 """Seconds of a turn that do not count: a little more than the time in which a server collects samples."""
+WARM_UP = 3.0
+"""Seconds of load before a turn, in which a process that writes samples also starts."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,19 @@ class Turn:
 
     Attributes:
         rate: Requests a second.
-        answered: Requests in all of it, with the lead.
-        cpu: CPU seconds of the server before it.
+        cpu: CPU seconds of a request.
+        failed: Requests that failed.
+        dropped: Answers that were not sampled.
+        size: Bytes of the files of samples.
+        rows: Their rows.
     """
 
     rate: float
-    answered: int
     cpu: float
+    failed: int
+    dropped: float
+    size: int
+    rows: int
 
 
 def main() -> int:
@@ -57,94 +71,58 @@ def main() -> int:
     flags.add_argument("--model", type=Path, required=True, help="exported model")
     flags.add_argument("--texts", type=Path, required=True, help="corpus whose sources are sent, such as test.tsv.gz")
     args = flags.parse_args()
-    rounds, seconds = (3, 4.0) if args.quick else (15, 6.0)
+    rounds, seconds = (2, 3.0) if args.quick else (6, 5.0)
     turns: dict[str, list[Turn]] = {name: [] for name in KINDS}
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="sampling.") as folder:
-        with servers(args.model, Path(folder)) as running:
-            for url, _ in running.values():
-                run_load(url, args.texts, seconds=3)
-            for number in range(rounds):
-                first = number % len(KINDS)
-                for name in KINDS[first:] + KINDS[:first]:
-                    url, pid = running[name]
-                    before = cpu_seconds(pid)
-                    found = run_load(url, args.texts, seconds, lead=LEAD)
-                    turns[name].append(Turn(found["per_second"], found["answered"] + found["answered_before"], before))
-                    failed += sum(found["failed"].values())
-            time.sleep(LEAD)
-            cpu = {name: cpu_of(turns[name], cpu_seconds(running[name][1])) for name in KINDS}
-            dropped = sum(drops(url) for url, _ in running.values())
-        # Now that the servers have ended, all files are written.
-        size = sum(path.stat().st_size for path in (Path(folder) / FEATURES).iterdir())
-        rows = read_requests(Path(folder) / FEATURES, columns=["id"]).table.num_rows
-    rates = {name: [turn.rate for turn in turns[name]] for name in KINDS}
-    show(
-        "One sentence per request",
-        ["sampled", "requests/s", "lowest ratio", "highest ratio", "CPU ms a request", "lowest ratio", "highest ratio"],
-        [
-            [
-                name,
-                statistics.median(rates[name]),
-                *_range(ratios(rates, name)),
-                1000 * statistics.median(cpu[name]),
-                *_range(ratios(cpu, name)),
-            ]
-            for name in KINDS
-        ],
-    )
-    metrics = {
-        "sampling_rate_ratio": statistics.median(ratios(rates, FEATURES)),
-        "sampling_texts_rate_ratio": statistics.median(ratios(rates, TEXTS)),
-        "sampling_cpu_ratio": statistics.median(ratios(cpu, FEATURES)),
-        "sampling_texts_cpu_ratio": statistics.median(ratios(cpu, TEXTS)),
-        "sampling_dropped": float(dropped),
-        "sampling_bytes_per_row": size / max(1, rows),
-        "failed": float(failed),
+    for number in range(rounds):
+        first = number % len(KINDS)
+        for name in KINDS[first:] + KINDS[:first]:
+            turns[name].append(turn(args.model, args.texts, FLAGS[name], seconds))
+    rates = {name: [one.rate for one in turns[name]] for name in KINDS}
+    cpu = {name: [one.cpu for one in turns[name]] for name in KINDS}
+    rate_off, cpu_off = (statistics.fmean(values[OFF] + values[CONTROL]) for values in (rates, cpu))
+    rows = [
+        [name, statistics.fmean(rates[name]), min(rates[name]), max(rates[name]), 1000 * statistics.fmean(cpu[name])]
+        for name in KINDS
+    ]
+    show("One sentence per request", ["sampled", "requests/s", "lowest", "highest", "CPU ms a request"], rows)
+    sampled = turns[FEATURES]
+    metrics: dict[str, float | str] = {
+        "sampling_rate_ratio": statistics.fmean(rates[FEATURES]) / rate_off,
+        "sampling_texts_rate_ratio": statistics.fmean(rates[TEXTS]) / rate_off,
+        "sampling_control_ratio": statistics.fmean(rates[OFF]) / statistics.fmean(rates[CONTROL]),
+        "sampling_cpu_ratio": statistics.fmean(cpu[FEATURES]) / cpu_off,
+        "sampling_texts_cpu_ratio": statistics.fmean(cpu[TEXTS]) / cpu_off,
+        "sampling_dropped": sum(one.dropped for found in turns.values() for one in found),
+        "sampling_bytes_per_row": sum(one.size for one in sampled) / max(1, sum(one.rows for one in sampled)),
+        "failed": float(sum(one.failed for found in turns.values() for one in found)),
     }
     finish(metrics, args.json)
     return 0
 
 
-@contextlib.contextmanager
-def servers(model: Path, folder: Path) -> Iterator[dict[str, tuple[str, int]]]:
-    """Runs a server of each kind.
+def turn(model: Path, texts: Path, flags: Sequence[str], seconds: float) -> Turn:
+    """Starts a server, measures it, and ends it.
 
     Args:
         model: The exported model.
-        folder: Folder of the samples.
-
-    Yields:
-        The URL of each one's predict method, and its process.
+        texts: Corpus whose sources are sent.
+        flags: The server's flags.
+        seconds: Time that counts.
     """
-    flags = {
-        OFF: (),
-        FEATURES: ("--sample-requests", "1", "--sample-folder", str(folder / FEATURES)),
-        TEXTS: ("--sample-requests", "1", "--sample-texts", "--sample-folder", str(folder / TEXTS)),
-    }
-    with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(server_process(model, *given)) for name, given in flags.items()}
-
-
-def cpu_of(turns: list[Turn], end: float) -> list[float]:
-    """Returns the CPU seconds of a request in each turn, with what its server did until its next one.
-
-    Args:
-        turns: The turns of a server.
-        end: CPU seconds of the server at the end.
-    """
-    marks = [*(turn.cpu for turn in turns), end]
-    return [(marks[index + 1] - marks[index]) / max(1, turn.answered) for index, turn in enumerate(turns)]
-
-
-def ratios(values: dict[str, list[float]], name: str) -> list[float]:
-    """Returns the ratio of each round to the server that samples nothing.
-
-    Args:
-        values: A value of each round, by server.
-        name: The server.
-    """
-    return [one / off for one, off in zip(values[name], values[OFF], strict=True)]
+    with tempfile.TemporaryDirectory(prefix="sampling.") as folder:
+        stored = ("--sample-folder", folder) if flags else ()
+        with server_process(model, *flags, *stored) as (url, pid):
+            run_load(url, texts, WARM_UP)
+            time.sleep(LEAD)  # until what the warm-up sampled is written
+            before = cpu_seconds(pid)
+            found = run_load(url, texts, seconds, lead=LEAD)
+            time.sleep(LEAD)
+            cpu = (cpu_seconds(pid) - before) / max(1, found["answered"] + found["answered_before"])
+            dropped = drops(url)
+        # Now that the server has ended, all files are written.
+        size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        rows = read_requests(Path(folder), columns=["id"]).table.num_rows if size else 0
+    return Turn(found["per_second"], cpu, sum(found["failed"].values()), dropped, size, rows)
 
 
 def drops(url: str) -> float:
@@ -156,10 +134,6 @@ def drops(url: str) -> float:
     with DIRECT.open(url.partition("/v1/")[0] + "/metrics") as response:
         lines = response.read().decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("seqline_sample_drops_total{"))
-
-
-def _range(values: list[float]) -> tuple[float, float]:
-    return min(values), max(values)
 
 
 if __name__ == "__main__":
