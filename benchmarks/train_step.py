@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.results import finish, parser, show
 from benchmarks.train import BATCH_TOKENS, prepare
+from seqline.modeling.config import PRESETS, Preset
 
 GROUPS = {
     "products": ("MatMul", "BatchMatMulV2", "Einsum", "FusedMatMul"),
@@ -39,7 +40,7 @@ def main() -> int:
     """Runs the benchmark."""
     flags = parser("train_step", (__doc__ or "").partition("\n")[0])
     flags.add_argument("pairs", type=Path, help="folder with train.tsv.gz, valid.tsv.gz and test.tsv.gz")
-    flags.add_argument("--preset", default="tiny", help="size of the model")
+    flags.add_argument("--preset", default="tiny", choices=list(PRESETS), help="size of the model")
     flags.add_argument("--prepared", type=Path, help="folder of the tokenized pairs, which are stored and reused")
     args = flags.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -59,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def measure(corpus: Path, preset: str, folder: Path, steps: int) -> tuple[dict[str, float | str], dict[str, float]]:
+def measure(corpus: Path, preset: Preset, folder: Path, steps: int) -> tuple[dict[str, float | str], dict[str, float]]:
     """Trains twice: timed, and profiled.
 
     Args:

@@ -8,7 +8,8 @@ from typing import Any
 
 from seqline.artifacts.text_tokenizer import TextTokenizer
 from seqline.components.train.batches import Batches
-from seqline.components.train.choices import Choices, choose_updates
+from seqline.components.train.choices import Choices
+from seqline.components.train.choosing import choose_updates
 from seqline.components.train.copy_exercises import CopyExercises
 from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs

@@ -68,7 +68,7 @@ def train(
     options.check_replicas(strategy.num_replicas_in_sync)
     with quick_imports():
         from seqline.components.train.building import build_model, build_trainer
-        from seqline.components.train.choices import choose_model
+        from seqline.components.train.choosing import choose_model
         from seqline.components.train.corpus_files import local_corpus
         from seqline.components.train.hardware import measure_hardware
         from seqline.components.train.memory import check_memory
