@@ -130,7 +130,7 @@ class StandInEngine:
         self.lost = False
         self.gone: asyncio.Future[None]
 
-    async def predict(self, texts: list[str], parameters: Any, passing: bool = False) -> tuple[list[Any], float]:
+    async def predict(self, texts: list[str], parameters: Any) -> tuple[list[Any], float]:
         from seqline.serving.answers import Answer
 
         self.started.release()

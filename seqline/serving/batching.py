@@ -202,7 +202,7 @@ class Batcher:
 
     def _start(self, batch: list[_Item], passing: bool = False) -> None:
         if batch:
-            task = asyncio.create_task(self._run(batch, passing))
+            task = asyncio.create_task(self._run(batch))
             self._in_flight[task] = _Flight(self._clock(), max(len(item.text) for item in batch), passing)
 
     def _wait_for_more(self) -> bool:
@@ -256,11 +256,10 @@ class Batcher:
         self._queue = [item for item in self._queue if id(item) not in taken]
         return chosen
 
-    async def _run(self, batch: list[_Item], passing: bool) -> None:
+    async def _run(self, batch: list[_Item]) -> None:
         started = self._clock()
-        texts, parameters = [item.text for item in batch], batch[0].parameters
         try:
-            answers, seconds = await self.engine.predict(texts, parameters, passing)
+            answers, seconds = await self.engine.predict([item.text for item in batch], batch[0].parameters)
         except (EngineGoneError, ModelFailedError) as error:
             if isinstance(error, ModelFailedError):
                 self.answered, self.failed = -math.inf, True

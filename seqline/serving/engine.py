@@ -105,15 +105,12 @@ class Engine:
         """The worker's process number."""
         return self._process.pid
 
-    async def predict(
-        self, texts: list[str], parameters: Parameters, passing: bool = False
-    ) -> tuple[list[Answer], float]:
+    async def predict(self, texts: list[str], parameters: Parameters) -> tuple[list[Answer], float]:
         """Answers a batch.
 
         Args:
             texts: The inputs.
             parameters: Decoding parameters.
-            passing: Whether the batch has precedence over the others in flight.
 
         Returns:
             An answer for each text, in order, and the seconds that the model took.
@@ -127,8 +124,7 @@ class Engine:
         number = next(self._numbers)
         pending = self._pending[number] = asyncio.get_running_loop().create_future()
         self._expect(number)
-        message = {"id": number, "texts": texts, "parameters": dict(parameters)}
-        self._writer.write(frame(message | ({"passing": True} if passing else {})))
+        self._writer.write(frame({"id": number, "texts": texts, "parameters": dict(parameters)}))
         reply = await pending
         if "error" in reply:
             raise ModelFailedError(reply["error"])

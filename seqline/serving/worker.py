@@ -6,7 +6,7 @@ was killed. The messages, encoded by `seqline.serving.answers`:
 
     server:  {"load": "/models/1", "concurrency": 2, "threads": 1}
     worker:  {"ready": {"metadata": {...}, "tensorflow": "2.21.0"}}  or  {"failed": message}
-    server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}, with "passing": true for short texts that pass
+    server:  {"id": 1, "texts": ["..."], "parameters": {"beam_size": 2}}
     worker:  {"id": 1, "answers": [["...", -0.1, [], false, null]], "seconds": 0.02}  or  {"id": 1, "error": message}
     server:  {"id": 2, "texts": ["..."], "parameters": {}, "stream": true}
     worker:  {"id": 2, "answers": [...]} after every token, then {"id": 2, "ended": true}
@@ -16,7 +16,6 @@ was killed. The messages, encoded by `seqline.serving.answers`:
 """
 
 import argparse
-import contextlib
 import json
 import logging
 import os
@@ -39,9 +38,6 @@ log = logging.getLogger(__name__)
 
 # A model counts as loaded after it has answered this, because the first calls are slow.
 WARM_UP = ([["."], ["One, two.", "Three."]], 2)
-
-# Nice value of batches that others may pass: those get twice as much of a core that both want.
-YIELDING = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,18 +67,16 @@ def main(arguments: list[str] | None = None) -> int:
         server.send({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
         return 1
     server.send({"ready": ready})
-    lanes = ThreadPoolExecutor(concurrency, "answers", _give_way)
-    passing = ThreadPoolExecutor(1, "passing")  # short texts pass long ones
-    tokens = ThreadPoolExecutor(concurrency, "streams", _give_way)
+    pool = ThreadPoolExecutor(concurrency + 1, "answers")  # short texts may pass long ones
     streams: dict[int, Iterator[list[Answer]]] = {}
     for message in server:
         if message.get("cancel"):
             streams.pop(message["id"], None)
         elif message.get("stream"):
             streams[message["id"]] = model.stream(message["texts"], tuple(message["parameters"].items()))
-            tokens.submit(_advance, tokens, streams, message["id"], server)
+            pool.submit(_advance, pool, streams, message["id"], server)
         else:
-            (passing if message.get("passing") else lanes).submit(_answer, model, message, server)
+            pool.submit(_answer, model, message, server)
     # The server is gone, so the answers in flight are dropped.
     os._exit(0)
 
@@ -138,12 +132,6 @@ def _load(path: Path, concurrency: int, threads: int) -> tuple[Any, dict[str, An
         for batch in texts:
             model.predict(batch, ())
     return model, {"metadata": read_metadata(path), "tensorflow": tf.__version__}
-
-
-def _give_way() -> None:
-    """Lets the threads that answer short texts, and the server's, run before this one where all cores are busy."""
-    with contextlib.suppress(OSError, AttributeError):  # not every system has priorities of threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + YIELDING)
 
 
 def _answer(model: Any, message: dict[str, Any], server: _Server) -> None:

@@ -22,15 +22,11 @@ class GatedEngine:
         self.lost = False
         self.batches: list[list[str]] = []
         self.parameters: list[Parameters] = []
-        self.passing: list[bool] = []
         self.free = asyncio.Semaphore(0)
 
-    async def predict(
-        self, texts: list[str], parameters: Parameters, passing: bool = False
-    ) -> tuple[list[Answer], float]:
+    async def predict(self, texts: list[str], parameters: Parameters) -> tuple[list[Answer], float]:
         self.batches.append(texts)
         self.parameters.append(parameters)
-        self.passing.append(passing)
         await self.free.acquire()
         if "poison" in texts:
             raise ModelFailedError("poisoned")
@@ -123,7 +119,6 @@ def test_short_texts_pass_long_ones_in_one_batch_at_a_time() -> None:
         for _ in range(2):
             await engine.answer()
         assert await asyncio.gather(first, second, similar)
-        assert engine.passing == [False, True, False]
         assert queue.idle
 
     run(main())

@@ -14,7 +14,6 @@ from seqline.errors import UserError
 from seqline.serving.answers import Answer, frame
 from seqline.serving.engine import Device, Engine, EngineGoneError
 from seqline.serving.limits import Limits
-from seqline.serving.worker import YIELDING
 from tests import light_models
 
 DEVICE = Device(1, 1)
@@ -64,22 +63,6 @@ def test_a_worker_that_does_not_answer_in_time_is_killed(tmp_path: Path) -> None
         assert not Path(f"/proc/{engine.pid}").exists()
 
     run(model, Limits(worker_seconds=1.0), use)
-
-
-def test_batches_give_way_to_one_that_passes(tmp_path: Path) -> None:
-    def nice_values(process: int) -> set[int]:
-        found = [stat.read_text().rpartition(")")[2].split() for stat in Path(f"/proc/{process}/task").glob("*/stat")]
-        return {int(fields[16]) for fields in found}
-
-    async def use(engine: Engine) -> None:
-        usual = os.getpriority(os.PRIO_PROCESS, 0)
-        assert nice_values(engine.pid) == {usual}
-        await engine.predict(["a"], (), passing=True)
-        assert nice_values(engine.pid) == {usual}
-        await engine.predict(["a"], ())
-        assert nice_values(engine.pid) == {usual, usual + YIELDING}
-
-    run(light_models.save(tmp_path / "loud", "upper"), Limits(), use)
 
 
 def test_a_worker_that_is_stopped_is_killed_also_during_a_stream(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Worker:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.free = asyncio.Event()
 
-    async def predict(self, texts: list[str], parameters: Any, passing: bool = False) -> tuple[list[Answer], float]:
+    async def predict(self, texts: list[str], parameters: Any) -> tuple[list[Answer], float]:
         self.asked += texts
         if self.state == "failing":
             raise ModelFailedError("no")
