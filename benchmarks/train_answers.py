@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import finish, parser, show
+from benchmarks.results import show
 from benchmarks.training.experiments import Experiments
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.evaluation import Sentence, read_sentences
@@ -65,13 +65,8 @@ RARE = 0.02
 
 def main() -> None:
     """Runs the benchmark."""
-    flags = parser("train_answers", "exact match by kind of question, after training from random weights")
-    EXPERIMENTS.add_flags(flags, 12, list(EXPERIMENTS.options), [1])
-    args = flags.parse_args()
-    EXPERIMENTS.check(flags, args.only)
-    with tempfile.TemporaryDirectory() as folder:
-        metrics = EXPERIMENTS.run(args, Path(folder), run)
-    finish(metrics, args.json)
+    description = "exact match by kind of question, after training from random weights"
+    EXPERIMENTS.main("train_answers", description, run, minutes=12, only=list(EXPERIMENTS.options), seeds=[1])
 
 
 def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict[tuple[str, str], float]:
@@ -88,10 +83,9 @@ def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict
         The metrics, by name and by what is appended to the experiment's name.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    tokenizing, training = EXPERIMENTS.changes(name)
+    corpus, training = EXPERIMENTS.prepared(pairs, folder, name)
     if "copy_warmup_steps" in training:
         training["copy_warmup_steps"] = max(1, round(training["copy_warmup_steps"] * minutes / 3))
-    corpus = EXPERIMENTS.tokenized(pairs, folder, tokenizing)
     with tempfile.TemporaryDirectory() as working:
         checkpoint, model, evaluation = (Path(working) / part for part in ("checkpoint", "model", "evaluation"))
         options = Options(**{**TRAIN, "minutes": minutes, "seed": seed, **training})

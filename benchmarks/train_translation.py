@@ -20,7 +20,7 @@ from typing import Any
 
 import sacrebleu
 
-from benchmarks.results import finish, parser, show
+from benchmarks.results import show
 from benchmarks.training.experiments import Experiments
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
@@ -59,13 +59,8 @@ BATCH = 64
 
 def main() -> None:
     """Runs the benchmark."""
-    flags = parser("train_translation", "BLEU of translations after training, by recipe")
-    EXPERIMENTS.add_flags(flags, 90, ["all"], [1, 2, 3])
-    args = flags.parse_args()
-    EXPERIMENTS.check(flags, args.only)
-    with tempfile.TemporaryDirectory() as folder:
-        metrics = EXPERIMENTS.run(args, Path(folder), run)
-    finish(metrics, args.json)
+    description = "BLEU of translations after training, by recipe"
+    EXPERIMENTS.main("train_translation", description, run, minutes=90, only=["all"], seeds=[1, 2, 3])
 
 
 def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict[tuple[str, str], float]:
@@ -82,8 +77,7 @@ def run(pairs: Path, folder: Path, name: str, minutes: float, seed: int) -> dict
         The metrics, by name and by what is appended to the recipe's name, which is nothing.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    tokenizing, training = EXPERIMENTS.changes(name)
-    corpus = EXPERIMENTS.tokenized(pairs, folder, tokenizing)
+    corpus, training = EXPERIMENTS.prepared(pairs, folder, name)
     with tempfile.TemporaryDirectory() as working:
         checkpoint, model = Path(working) / "checkpoint", Path(working) / "model"
         train(corpus, checkpoint, options=Options(**{**TRAIN, "minutes": minutes, "seed": seed, **training}))

@@ -92,14 +92,13 @@ def _decoded(model: Any, task: dict[str, Any], tokens: list[str], vocabulary: di
     pad, start, end = (vocabulary[token] for token in ("<blank>", "<s>", "</s>"))
     lines = Path(task["test"]).read_text(encoding="utf-8").split("\n")[:-1]
     sources = [[*(vocabulary.get(token, pad) for token in line.split(" ")), end] for line in lines]
-    found = []
+    special, found = {pad, start, end}, []
     with torch.inference_mode():
         for first in range(0, len(sources), 64):
             batch = _padded(sources[first : first + 64], pad)
             outputs = model.generate(
                 batch, attention_mask=batch != pad, num_beams=4, length_penalty=0.6, max_new_tokens=128, do_sample=False
             )
-            special = {pad, start, end}
             found += [" ".join(tokens[id_] for id_ in row.tolist() if id_ not in special) for row in outputs]
     return found
 
