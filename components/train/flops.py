@@ -25,7 +25,7 @@ def training_flops(
         source_tokens: Source tokens of all pairs, end of sentence included.
         target_tokens: Target tokens, likewise.
         pairs: Number of pairs.
-        options: Options of training, which decide what is trained; all by default.
+        options: Options of training, which decide what is trained, all by default; with `r_drop`, each token is twice.
     """
     dim, inner = config.hidden_dim, config.intermediate_dim * (3 if config.gated else 2)
     queries, keys = config.num_heads * config.head_size, config.kv_heads * config.head_size
@@ -54,25 +54,26 @@ def training_flops(
     output = target_tokens * dim * config.vocabulary_size
     if config.pointer:
         output += (source_tokens + target_tokens) * dim * keys + target_tokens * (2 * keys * source + dim + keys)
-    return 2 * (work + (3 if way == "full" else 2) * output)
+    return (2 if options.r_drop else 1) * 2 * (work + (3 if way == "full" else 2) * output)
 
 
-def matmul_peak(dtype: str = "float32", size: int = 2048, seconds: float = 0.5) -> float:
-    """Measures the best rate of a square matrix product, in FLOP/s.
+def matmul_peak(dtype: str = "float32", at_once: int = 1, size: int = 2048, seconds: float = 0.5) -> float:
+    """Measures the best rate of square matrix products, in FLOP/s.
 
     Args:
         dtype: float32 or bfloat16.
+        at_once: Products that are computed at the same time, if each uses its share of the cores.
         size: Rows and columns.
         seconds: Duration of the measurement, approximately.
     """
     import tensorflow as tf
 
-    left = tf.cast(tf.random.stateless_normal((size, size), (1, 2)), dtype)
-    multiply = tf.function(lambda a, b: tf.reduce_sum(tf.cast(tf.matmul(a, b)[:1, :1], tf.float32)))
-    float(multiply(left, left))
+    factors = [tf.cast(tf.random.stateless_normal((size, size), (1, seed)), dtype) for seed in range(at_once)]
+    multiply = tf.function(lambda factors: tf.add_n([tf.cast(tf.matmul(a, a)[0, 0], tf.float32) for a in factors]))
+    float(multiply(factors))
     best, end = float("inf"), time.monotonic() + seconds
     while time.monotonic() < end:
         start = time.perf_counter()
-        float(multiply(left, left))
+        float(multiply(factors))
         best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+    return 2 * size**3 * at_once / best

@@ -187,6 +187,7 @@ def _layer(config: TransformerConfig, cross: bool) -> int:
 def _activations(config: TransformerConfig, options: Options, bucket: Bucket, replicas: int, precision: str) -> int:
     """Bytes of the activations that the gradients of one batch need."""
     size, rows = 2 if precision == "bfloat16" else FLOAT, -(-bucket.rows // replicas)
+    rows *= 2 if options.r_drop else 1
     queries, keys = config.num_heads * config.head_size, config.kv_heads * config.head_size
     inner = config.intermediate_dim * (4 if config.gated else 2)
 

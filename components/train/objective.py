@@ -27,11 +27,13 @@ class TrainingModel(keras.Model):
     Args:
         model: The model to train.
         label_smoothing: Share of the probability spread over the whole vocabulary (Szegedy et al. 2016).
+        r_drop: Weight of the divergence between the outputs of two dropout masks (R-Drop, Liang et al. 2021); 0 for one
+            mask. Of a pointer-generator it is that of the generated tokens.
     """
 
-    def __init__(self, model: LanguageModel, label_smoothing: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, model: LanguageModel, label_smoothing: float = 0.1, r_drop: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.model, self.label_smoothing = model, label_smoothing
+        self.model, self.label_smoothing, self.r_drop = model, label_smoothing, r_drop
         self.tokens = keras.metrics.Sum(name="tokens")
         self.likelihood = keras.metrics.Mean(name="nll")
         self.accuracy = keras.metrics.Mean(name="accuracy")
@@ -43,7 +45,12 @@ class TrainingModel(keras.Model):
         return [*super().metrics, self.tokens, self.likelihood, self.accuracy]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the model's hidden states; the loss computes the logits itself, a chunk at a time."""
+        """Returns the model's hidden states; the loss computes the logits itself, a chunk at a time.
+
+        In training with `r_drop`, each row of the batch is there twice, one after the other.
+        """
+        if training and self.r_drop:
+            inputs = tf.nest.map_structure(lambda tensor: tf.repeat(tensor, 2, axis=0), inputs)
         return self.model.hidden(inputs, training)
 
     def compute_loss(
@@ -54,7 +61,8 @@ class TrainingModel(keras.Model):
         Args:
             x: Not used.
             y: Expected tokens, int32 `[batch, length]`, padded.
-            y_pred: Hidden states, `[batch, length, hidden_dim]`, or with a pointer `Pointed`.
+            y_pred: Hidden states, `[batch, length, hidden_dim]`, or with a pointer `Pointed`; in training with `r_drop`
+                those of each row twice, one after the other.
             sample_weight: Not used.
             training: Whether to smooth the labels; otherwise the metrics are updated.
 
@@ -62,8 +70,8 @@ class TrainingModel(keras.Model):
             Mean over the target's tokens, a scalar.
         """
         config = self.model.config
-        labels = tf.reshape(y, [-1])
-        states = tf.nest.map_structure(_flat, y_pred)
+        labels, copies = tf.reshape(y, [-1]), 2 if training and self.r_drop else 1
+        states = tf.nest.map_structure(lambda tensor: _flat(tensor, copies), y_pred)
         predicted = tf.not_equal(labels, config.padding)
         if not self.jit_compile:
             # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
@@ -78,7 +86,7 @@ class TrainingModel(keras.Model):
             optimizer = getattr(self, "optimizer", None)  # a model that is not compiled has none
             if isinstance(optimizer, Adam):
                 optimizer.weigh_batch(count)
-            loss = self._loss(states, labels, real)
+            loss = self._loss(states, labels, real) if copies == 1 else self._loss_of_copies(states, labels, real)
             # Replicas hold different numbers of tokens; their gradients are summed.
             return loss / tf.maximum(_over_replicas(count), 1.0)
         logits = self.model.logits(states)
@@ -89,14 +97,23 @@ class TrainingModel(keras.Model):
         self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
         return likelihood / tf.maximum(count, 1.0)
 
-    def _loss(self, states: Any, labels: Any, real: Any) -> Any:
+    def _loss_of_copies(self, states: Any, labels: Any, real: Any) -> Any:
+        """The sum of the losses of rows `[rows, 2, ...]`, each the mean of its two copies'."""
+        states = tf.nest.map_structure(lambda tensor: _flat(tensor, 1), states)
+        # Liang et al. weigh the mean of both divergences by r_drop, and the sum of both cross-entropies by 1.
+        return self._loss(states, tf.repeat(labels, 2), tf.repeat(real, 2) / 2, self.r_drop / 2)
+
+    def _loss(self, states: Any, labels: Any, real: Any, consistency: float = 0.0) -> Any:
         """The sum of the losses of rows."""
         smoothing, trains_output = self.label_smoothing, self._trains_output()
-        if not isinstance(states, Pointed):
+
+        def generated(states: Any, odds: Any = None) -> Any:
             factors = self.model.output_factors(states)
-            return smoothed_cross_entropy(*factors, labels, real, smoothing, trains_output)
-        factors = self.model.output_factors(states.states)
-        loss = smoothed_cross_entropy(*factors, labels, real, smoothing, trains_output, states.odds(labels))
+            return smoothed_cross_entropy(*factors, labels, real, smoothing, trains_output, odds, consistency)
+
+        if not isinstance(states, Pointed):
+            return generated(states)
+        loss = generated(states.states, states.odds(labels))
         return loss - (1 - smoothing) * tf.reduce_sum(tf.math.log_sigmoid(states.gate) * real)
 
     def _trains_output(self) -> bool:
@@ -132,7 +149,7 @@ def make_training_model(
         compiled: Whether XLA compiles the step.
         load: Loads the first weights.
     """
-    model = TrainingModel(make_model(config), number(options.label_smoothing))
+    model = TrainingModel(make_model(config), number(options.label_smoothing), options.r_drop)
     load(model)
     prepare_fine_tuning(model.model, options)
     momentum = number(options.ema_momentum)
@@ -154,9 +171,13 @@ def make_training_model(
     return model
 
 
-def _flat(tensor: Any) -> Any:
-    """`[batch, length, ...]` to `[batch * length, ...]`."""
-    return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], axis=0))
+def _flat(tensor: Any, copies: int) -> Any:
+    """`[rows, length, ...]` to `[rows * length, ...]`, or `[rows * 2, length, ...]` to `[rows * length, 2, ...]`."""
+    shape = tf.shape(tensor)
+    if copies == 1:
+        return tf.reshape(tensor, tf.concat([[-1], shape[2:]], axis=0))
+    tensor = tf.reshape(tensor, tf.concat([[-1, copies], shape[1:]], axis=0))
+    return tf.reshape(tf.experimental.numpy.swapaxes(tensor, 1, 2), tf.concat([[-1, copies], shape[2:]], axis=0))
 
 
 def _over_replicas(value: Any) -> Any:

@@ -236,6 +236,12 @@ class Options(BaseOptions):
         description="Probability spread over the vocabulary; auto selects it by the length of the targets.",
         json_schema_extra=tunable(),
     )
+    r_drop: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the divergence between the outputs of two dropout masks (R-Drop, Liang et al. 2021), "
+        "such as 5; 0 for none. A step takes about twice as long.",
+    )
     subword_sampling: AutoShare = Field(
         0.0,
         description="Smoothing of subword regularization, which samples other tokens every epoch; 0 for none; auto "
@@ -349,6 +355,12 @@ class Options(BaseOptions):
                 )
         if self.copy_warmup_steps and self.pretrained:
             raise ValueError("copy_warmup_steps is for random weights: pretrained ones have learned to copy")
+        return self
+
+    @model_validator(mode="after")
+    def _check_r_drop(self) -> "Options":
+        if self.r_drop and not any(getattr(self, name) for name in DROPPED):
+            raise ValueError("r_drop compares two dropout masks, so it needs a dropout above 0")
         return self
 
     @model_validator(mode="after")

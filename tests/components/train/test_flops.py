@@ -22,6 +22,7 @@ def test_a_trained_weight_takes_part_three_times() -> None:
     attention = 2 * 32 * 10  # keys and values of half of 20 tokens
     assert flops(GPT) == 6 * (40 * 4 * (LAYER + attention) + 10 * LOGITS)
     assert training_flops(GPT, 30.0, 10.0, 2.0) == flops(GPT)
+    assert flops(GPT, r_drop=5.0) == 2 * flops(GPT)
 
 
 def test_a_pointer_is_two_products_and_one_attention() -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from seqline.components.train import loss
 from seqline.components.train.batches import Batches
 from seqline.components.train.objective import TrainingModel
+from seqline.components.train.options import Options
 from seqline.components.train.packing import Packs
 from seqline.components.train.pairs import HeldPairs
+from seqline.errors import UserError
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
 from tests.examples import examples
@@ -18,12 +20,22 @@ from tests.families import LLAMA, MARIAN, T5
 
 
 def textbook(
-    states: tf.Tensor, kernel: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, smoothing: float
+    states: tf.Tensor,
+    kernel: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor,
+    smoothing: float,
+    consistency: float = 0.0,
 ) -> tf.Tensor:
     size = kernel.shape[0]
     smoothed = tf.one_hot(labels, size, dtype=states.dtype) * (1 - smoothing) + smoothing / size
     logits = tf.matmul(states, kernel, transpose_b=True)
-    return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits) * weights)
+    losses = tf.nn.softmax_cross_entropy_with_logits(smoothed, logits)
+    if consistency:
+        odd, even = tf.nn.log_softmax(logits[1::2]), tf.nn.log_softmax(logits[::2])
+        divergences = [tf.reduce_sum(tf.exp(own) * (own - other), 1) for own, other in ((even, odd), (odd, even))]
+        losses += consistency * tf.reshape(tf.stack(divergences, axis=1), [-1])
+    return tf.reduce_sum(losses * weights)
 
 
 @pytest.mark.parametrize("choices", [T5, MARIAN, LLAMA], ids=["t5", "marian", "llama"])
@@ -45,27 +57,58 @@ def test_the_loss_is_the_cross_entropy_of_the_models_own_logits(choices: dict[st
     np.testing.assert_allclose(value, -gains[rows, columns, labels[rows, columns]].mean(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("choices", [T5, LLAMA, {"pointer": True}], ids=["t5", "llama", "pointer"])
+def test_r_drop_adds_the_divergence_between_two_dropout_masks(choices: dict[str, Any]) -> None:
+    shape = {"vocabulary_size": 20, "encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "dropout": 0.3}
+    config = TransformerConfig(**{**shape, "num_heads": 2, **choices})
+    model = make_model(config)
+    kind = Packs if config.architecture == "gpt" else Batches
+    pairs = [(np.arange(4, 8, dtype=np.int32), np.arange(9, 12 + n, dtype=np.int32)) for n in range(3)]
+    inputs, labels = next(iter(kind(HeldPairs(pairs), config, 64).dataset(1, 0)))
+    states = TrainingModel(model, 0.1, r_drop=4.0).call(inputs, training=True)
+
+    def loss_of(states: Any, r_drop: float = 0.0) -> float:
+        return float(TrainingModel(model, 0.1, r_drop).compute_loss(inputs, labels, states))
+
+    halves = [tf.nest.map_structure(lambda tensor, first=first: tensor[first::2], states) for first in (0, 1)]
+    one, other = (model.logits(half.states if config.pointer else half) for half in halves)
+    gains = [tf.nn.log_softmax(logits) for logits in (one, other)]
+    divergences = tf.reduce_sum((tf.exp(gains[0]) - tf.exp(gains[1])) * (gains[0] - gains[1]), axis=-1)
+    divergence = float(tf.reduce_mean(tf.boolean_mask(divergences, labels != config.padding)))
+    assert divergence > 1e-4
+    expected = (loss_of(halves[0]) + loss_of(halves[1])) / 2 + 4.0 / 4 * divergence
+    assert loss_of(states, 4.0) == pytest.approx(expected, rel=1e-4)
+
+
+def test_r_drop_needs_a_dropout() -> None:
+    with pytest.raises(UserError, match="r_drop compares two dropout masks, so it needs a dropout above 0"):
+        Options(dropout=0.0, r_drop=5.0)
+    assert Options(dropout=0.0, attention_dropout=0.1, r_drop=5.0).r_drop == 5
+
+
 @examples(25)
 @given(
     rows=st.integers(0, 23),
     chunk=st.integers(1, 9),
     smoothing=st.sampled_from([0.0, 0.1, 0.5]),
+    consistency=st.sampled_from([0.0, 0.5, 3.0]),
     seed=st.integers(0, 99),
 )
 def test_value_and_gradients_are_those_of_the_textbook_however_the_rows_are_cut(
-    rows: int, chunk: int, smoothing: float, seed: int
+    rows: int, chunk: int, smoothing: float, consistency: float, seed: int
 ) -> None:
+    copies = 2 if consistency else 1
     random = np.random.default_rng(seed)
-    states, kernel = (tf.constant(random.normal(size=(n, 8)), tf.float32) for n in (rows, 13))
-    labels = tf.constant(random.integers(0, 13, rows), tf.int32)
-    weights = tf.constant(random.integers(0, 2, rows), tf.float32)
+    states, kernel = (tf.constant(random.normal(size=(n, 8)), tf.float32) for n in (rows * copies, 13))
+    labels = tf.constant(random.integers(0, 13, rows).repeat(copies), tf.int32)
+    weights = tf.constant(random.integers(0, 2, rows).repeat(copies), tf.float32)
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loss, "CHUNK_BYTES", chunk * 4 * 13)
         for function in (loss.smoothed_cross_entropy, textbook):
             with tf.GradientTape() as tape:
                 tape.watch((states, kernel))
-                value = 3 * function(states, kernel, labels, weights, smoothing)
+                value = 3 * function(states, kernel, labels, weights, smoothing, consistency=consistency)
             found.append((value, *tape.gradient(value, (states, kernel))))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -42,6 +42,7 @@ def test_gradient_checkpointing_and_smaller_batches_need_less() -> None:
     assert half["activations"] == parts()["activations"] // 2
     assert estimate(LLAMA, Options(pretrained="x"), BATCH, 1, "bfloat16")["activations"] < parts()["activations"]
     assert parts(gradient_accumulation_steps=2)["gradients"] == 2 * parts()["gradients"]
+    assert parts(r_drop=5.0)["activations"] == 2 * parts()["activations"]
 
 
 @pytest.mark.parametrize(
