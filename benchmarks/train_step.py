@@ -80,10 +80,12 @@ def measure(corpus: Path, preset: Preset, folder: Path, steps: int) -> tuple[dic
     from seqline.components.train.devices import choose_strategy
     from seqline.components.train.hardware import measure_hardware
     from seqline.components.train.options import Options
+    from seqline.components.train.parts import share_cores_among_parts
     from seqline.components.train.plan import make_plan
     from seqline.components.train.records import read_data
 
     options = Options(preset=preset, batch_tokens=BATCH_TOKENS, patience=0)
+    share_cores_among_parts(options)
     strategy = choose_strategy(options.devices)
     hardware = measure_hardware(strategy, options.precision)
     plan = make_plan(options, read_data(Corpus(corpus)), 1)

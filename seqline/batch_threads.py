@@ -21,14 +21,17 @@ def batches_at_once() -> int:
     return min(MOST_AT_ONCE, len(os.sched_getaffinity(0)))
 
 
-def share_cores() -> None:
+def share_cores(number: int | None = None) -> None:
     """Gives the operations of each batch its share of the cores.
 
     It has no effect on a machine with a GPU, or once TensorFlow has computed anything.
+
+    Args:
+        number: Of batches, or parts of one, that are computed at the same time; by default `batches_at_once`.
     """
     if DRIVER.exists():
         return
-    threads = batches_at_once()
+    threads = number or batches_at_once()
     with suppress(RuntimeError):  # TensorFlow has started
         set_threads(-(-len(os.sched_getaffinity(0)) // threads), threads)
 

@@ -14,6 +14,7 @@ from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.flops import training_flops
 from seqline.components.train.hardware import Hardware
 from seqline.components.train.objective import TrainingModel, make_training_model
+from seqline.components.train.parts import batch_parts
 from seqline.components.train.plan import Plan
 from seqline.components.train.precision import precision
 from seqline.components.train.sample import Sample, names_of
@@ -52,8 +53,9 @@ def build_model(
         if pretrained:
             load_weights(model.model, pretrained)
 
+    parts = batch_parts(plan.config, hardware.replicas, compiled)
     with strategy.scope(), precision(hardware.precision):
-        return make_training_model(plan.config, options, compiled, load)
+        return make_training_model(plan.config, options, compiled, load, parts)
 
 
 def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: WorkingState, chief: bool) -> Trainer:
@@ -80,6 +82,7 @@ def build_trainer(model: TrainingModel, plan: Plan, hardware: Hardware, state: W
             names_of(str(data.manifest.options["task"]), options.monitor),
             options.decoded_sample,
             flops,
+            at_once=model.parts,
         )
     return Trainer(
         model,

@@ -34,10 +34,10 @@ def choose_strategy(devices: str) -> Any:
             raise UserError(f"devices is {devices}, but this image trains on a TPU; set devices to auto or tpu")
         return _tpu()
 
-    if devices == "workers" or (devices == "auto" and _workers() > 1):
-        if _workers() < 1:
+    if devices == "workers" or (devices == "auto" and number_of_workers() > 1):
+        if number_of_workers() < 1:
             raise UserError('devices is workers, but TF_CONFIG names none: set it to {"cluster": ..., "task": ...}')
-        log.info("%d workers, of which this is %s; waiting until all are there", _workers(), _task())
+        log.info("%d workers, of which this is %s; waiting until all are there", number_of_workers(), _task())
         return tf.distribute.MultiWorkerMirroredStrategy()
     if devices == "tpu" or (devices == "auto" and tf.config.list_logical_devices("TPU")):
         return _tpu()
@@ -73,7 +73,7 @@ def several_workers(strategy: Any) -> bool:
     import tensorflow as tf
 
     # Keras treats the metrics of a single worker like those of one machine.
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and _workers() > 1
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and number_of_workers() > 1
 
 
 def gather(strategy: Any, *values: float) -> list[tuple[float, ...]]:
@@ -114,6 +114,12 @@ def native_bfloat16() -> bool:
     return multiplies_bfloat16() and not tf.config.list_logical_devices("GPU")
 
 
+def number_of_workers() -> int:
+    """Returns the workers of the cluster that `TF_CONFIG` describes; 0 if it describes none."""
+    cluster = _tf_config().get("cluster") or {}
+    return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
+
+
 def _tf_config() -> dict[str, Any]:
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
@@ -125,11 +131,6 @@ def _tf_config() -> dict[str, Any]:
 def _task() -> str:
     task = _tf_config().get("task") or {}
     return f"{task.get('type')} {task.get('index')}"
-
-
-def _workers() -> int:
-    cluster = _tf_config().get("cluster") or {}
-    return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
 
 
 def _tpu() -> Any:

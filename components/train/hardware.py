@@ -5,6 +5,7 @@ from typing import Any
 
 from seqline.components.train.devices import gather, native_bfloat16
 from seqline.components.train.flops import matmul_peak
+from seqline.components.train.parts import products_at_once
 
 
 @dataclass(frozen=True)
@@ -38,5 +39,5 @@ def measure_hardware(strategy: Any, precision: str) -> Hardware:
         # Workers may run on different machines.
         native = all(native for (native,) in gather(strategy, native_bfloat16()))
         precision = "bfloat16" if native else "float32"
-    peaks = gather(strategy, matmul_peak(precision))
+    peaks = gather(strategy, matmul_peak(precision, products_at_once()))
     return Hardware(strategy.num_replicas_in_sync, precision, sum(peak for (peak,) in peaks) / len(peaks))

@@ -29,11 +29,14 @@ class TrainingModel(keras.Model):
         label_smoothing: Share of the probability spread over the whole vocabulary (Szegedy et al. 2016).
         r_drop: Weight of the divergence between the outputs of two dropout masks (R-Drop, Liang et al. 2021); 0 for one
             mask. Of a pointer-generator it is that of the generated tokens.
+        parts: Parts of a batch that are computed at the same time, each on cores of its own.
     """
 
-    def __init__(self, model: LanguageModel, label_smoothing: float = 0.1, r_drop: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, model: LanguageModel, label_smoothing: float = 0.1, r_drop: float = 0.0, parts: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.model, self.label_smoothing, self.r_drop = model, label_smoothing, r_drop
+        self.model, self.label_smoothing, self.r_drop, self.parts = model, label_smoothing, r_drop, parts
         self.tokens = keras.metrics.Sum(name="tokens")
         self.likelihood = keras.metrics.Mean(name="nll")
         self.accuracy = keras.metrics.Mean(name="accuracy")
@@ -44,14 +47,18 @@ class TrainingModel(keras.Model):
         """Reset by Keras at the start of every epoch."""
         return [*super().metrics, self.tokens, self.likelihood, self.accuracy]
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the model's hidden states; the loss computes the logits itself, a chunk at a time.
+    def call(self, inputs: Any, training: bool = False) -> list[Any]:
+        """Computes the hidden states of each part of a batch; the loss computes the logits, a chunk at a time.
 
-        In training with `r_drop`, each row of the batch is there twice, one after the other.
+        In training with `r_drop`, each row of a part is there twice, one after the other.
         """
-        if training and self.r_drop:
-            inputs = tf.nest.map_structure(lambda tensor: tf.repeat(tensor, 2, axis=0), inputs)
-        return self.model.hidden(inputs, training)
+        copies = 2 if training and self.r_drop else 1
+        found = []
+        for part in _parts(inputs, self.parts):
+            if copies > 1:
+                part = tf.nest.map_structure(lambda tensor: tf.repeat(tensor, copies, axis=0), part)
+            found.append(self.model.hidden(part, training))
+        return found
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -61,49 +68,59 @@ class TrainingModel(keras.Model):
         Args:
             x: Not used.
             y: Expected tokens, int32 `[batch, length]`, padded.
-            y_pred: Hidden states, `[batch, length, hidden_dim]`, or with a pointer `Pointed`; in training with `r_drop`
-                those of each row twice, one after the other.
+            y_pred: What `call` returned: for each part of the batch hidden states, `[rows, length, hidden_dim]`, or
+                with a pointer `Pointed`.
             sample_weight: Not used.
             training: Whether to smooth the labels; otherwise the metrics are updated.
 
         Returns:
             Mean over the target's tokens, a scalar.
         """
-        config = self.model.config
-        labels, copies = tf.reshape(y, [-1]), 2 if training and self.r_drop else 1
-        states = tf.nest.map_structure(lambda tensor: _flat(tensor, copies), y_pred)
-        predicted = tf.not_equal(labels, config.padding)
-        if not self.jit_compile:
-            # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
-            labels, states, predicted = tf.nest.map_structure(
-                lambda tensor: tf.boolean_mask(tensor, predicted), (labels, states, predicted)
-            )
-        real = tf.cast(predicted, tf.float32)
-        labels = tf.maximum(labels, 0)
-        count = tf.reduce_sum(real)
+        copies = 2 if training and self.r_drop else 1
+        parts = [self._rows(*part, copies) for part in zip(_parts(y, len(y_pred)), y_pred, strict=True)]
+        count = tf.add_n([tf.reduce_sum(real) for _, _, real in parts])
         self.tokens.update_state(count)
         if training:
             optimizer = getattr(self, "optimizer", None)  # a model that is not compiled has none
             if isinstance(optimizer, Adam):
                 optimizer.weigh_batch(count)
-            loss = self._loss(states, labels, real) if copies == 1 else self._loss_of_copies(states, labels, real)
+            loss_of = self._loss if copies == 1 else self._loss_of_copies
             # Replicas hold different numbers of tokens; their gradients are summed.
-            return loss / tf.maximum(_over_replicas(count), 1.0)
-        logits = self.model.logits(states)
-        likelihood = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * real)
-        guessed = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        hits = tf.reduce_sum(tf.cast(tf.equal(guessed, labels), tf.float32) * real)
-        self.likelihood.update_state(likelihood / tf.maximum(count, 1.0), sample_weight=count)
-        self.accuracy.update_state(hits / tf.maximum(count, 1.0), sample_weight=count)
-        return likelihood / tf.maximum(count, 1.0)
+            return tf.add_n([loss_of(*part) for part in parts]) / tf.maximum(_over_replicas(count), 1.0)
+        measured = [self._measured(*part) for part in parts]
+        likelihood, hits = (tf.add_n(of_parts) / tf.maximum(count, 1.0) for of_parts in zip(*measured, strict=True))
+        self.likelihood.update_state(likelihood, sample_weight=count)
+        self.accuracy.update_state(hits, sample_weight=count)
+        return likelihood
 
-    def _loss_of_copies(self, states: Any, labels: Any, real: Any) -> Any:
+    def _rows(self, expected: Any, states: Any, copies: int) -> tuple[Any, Any, Any]:
+        """The labels of a part's rows, their states, and 1 for each that counts, else 0."""
+        labels = tf.reshape(expected, [-1])
+        states = tf.nest.map_structure(lambda tensor: _flat(tensor, copies), states)
+        predicted = tf.not_equal(labels, self.model.config.padding)
+        if not self.jit_compile:
+            # Only XLA needs static shapes; without it, skip the logits of padding and of a gpt's prompts.
+            labels, states, predicted = tf.nest.map_structure(
+                lambda tensor: tf.boolean_mask(tensor, predicted), (labels, states, predicted)
+            )
+        return tf.maximum(labels, 0), states, tf.cast(predicted, tf.float32)
+
+    def _measured(self, labels: Any, states: Any, real: Any) -> tuple[Any, Any]:
+        """The sum of the rows' negative log likelihoods, and the number of those that are guessed."""
+        logits = self.model.logits(states)
+        guessed = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return (
+            tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * real),
+            tf.reduce_sum(tf.cast(tf.equal(guessed, labels), tf.float32) * real),
+        )
+
+    def _loss_of_copies(self, labels: Any, states: Any, real: Any) -> Any:
         """The sum of the losses of rows `[rows, 2, ...]`, each the mean of its two copies'."""
         states = tf.nest.map_structure(lambda tensor: _flat(tensor, 1), states)
         # Liang et al. weigh the mean of both divergences by r_drop, and the sum of both cross-entropies by 1.
-        return self._loss(states, tf.repeat(labels, 2), tf.repeat(real, 2) / 2, self.r_drop / 2)
+        return self._loss(tf.repeat(labels, 2), states, tf.repeat(real, 2) / 2, self.r_drop / 2)
 
-    def _loss(self, states: Any, labels: Any, real: Any, consistency: float = 0.0) -> Any:
+    def _loss(self, labels: Any, states: Any, real: Any, consistency: float = 0.0) -> Any:
         """The sum of the losses of rows."""
         smoothing, trains_output = self.label_smoothing, self._trains_output()
 
@@ -140,6 +157,7 @@ def make_training_model(
     options: Options,
     compiled: bool,
     load: Callable[[TrainingModel], None] = lambda model: None,
+    parts: int = 1,
 ) -> TrainingModel:
     """Makes the compiled model with objective and optimizer; must be called in the strategy's scope.
 
@@ -148,8 +166,9 @@ def make_training_model(
         options: Options of training; the trainer sets the learning rate before each update.
         compiled: Whether XLA compiles the step.
         load: Loads the first weights.
+        parts: Parts of a batch that are computed at the same time.
     """
-    model = TrainingModel(make_model(config), number(options.label_smoothing), options.r_drop)
+    model = TrainingModel(make_model(config), number(options.label_smoothing), options.r_drop, parts)
     load(model)
     prepare_fine_tuning(model.model, options)
     momentum = number(options.ema_momentum)
@@ -169,6 +188,17 @@ def make_training_model(
     model.compile(optimizer=optimizer, jit_compile=compiled)
     optimizer.build(model.trainable_variables)
     return model
+
+
+def _parts(values: Any, number: int) -> list[Any]:
+    """Splits the rows of a batch into equal parts, of which the last has what is left."""
+    if number == 1:
+        return [values]
+    tensors = tf.nest.flatten(values)
+    rows = tf.shape(tensors[0])[0]
+    sizes = [*[rows // number] * (number - 1), rows - (number - 1) * (rows // number)]
+    pieces = zip(*(tf.split(tensor, sizes, num=number) for tensor in tensors), strict=True)
+    return [tf.nest.pack_sequence_as(values, piece) for piece in pieces]
 
 
 def _flat(tensor: Any, copies: int) -> Any:

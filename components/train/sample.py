@@ -1,12 +1,14 @@
 """Validation pairs that are decoded after an epoch, to measure the metrics of the evaluation on texts."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from seqline.batch_threads import batch_threads
 from seqline.components.train.detokenizer import Detokenizer
 from seqline.components.train.flops import training_flops
 from seqline.components.train.pairs import Pair
@@ -17,7 +19,7 @@ from seqline.modeling.language_model import LanguageModel
 
 SLACK = 8
 ROWS = 64
-"""Pairs that are decoded together."""
+"""Pairs that are decoded at the same time."""
 COST_SHARE = 0.2
 """The largest share of an epoch's computation that decoding all pairs of a `Sample` takes."""
 ANSWERS = ("exact_match", "token_f1")
@@ -56,6 +58,7 @@ class Sample:
         size: Pairs decoded after every epoch, at most.
         epoch_flops: Computation of an epoch of training; `COST_SHARE` of it bounds the pairs that are decoded in all.
         seed: Seed of the choice.
+        at_once: Groups that are decoded at the same time.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class Sample:
         size: int,
         epoch_flops: float = 0.0,
         seed: int = 1,
+        at_once: int = 1,
     ) -> None:
+        self.at_once = at_once
         self.model, self.detokenizer, self.language, self.names = model, detokenizer, language, names
         order = np.random.default_rng(seed).permutation(len(pairs))
         chosen = [pairs[index] for index in order]
@@ -115,8 +120,9 @@ class Sample:
         # Pairs of about the same length end at about the same step.
         pairs = sorted(pairs, key=lambda pair: len(pair[1]))
         groups = []
-        for start in range(0, len(pairs), ROWS):
-            part = pairs[start : start + ROWS]
+        size = ROWS // self.at_once
+        for start in range(0, len(pairs), size):
+            part = pairs[start : start + size]
             # Longer than the longest reference is wrong anyway.
             (source, ids), starts = self.model.prompts(part, max(len(right) for _, right in part) + SLACK)
             references = self.detokenizer.texts([right.tolist() for _, right in part])
@@ -125,8 +131,15 @@ class Sample:
 
     def _decode(self, groups: list[Group]) -> list[str]:
         eos, rows = self.model.config.eos_id, []
-        for group in groups:
-            found = self._greedy(*(tf.constant(part) for part in (group.source, group.ids, group.starts))).numpy()
+
+        def decode(group: Group) -> np.ndarray:
+            return self._greedy(*(tf.constant(part) for part in (group.source, group.ids, group.starts))).numpy()
+
+        with ExitStack() as stack:
+            # A strategy of several devices is that of this thread only.
+            each = map if self.at_once == 1 else stack.enter_context(batch_threads(self.at_once)).map
+            outputs = list(each(decode, groups))
+        for group, found in zip(groups, outputs, strict=True):
             rows += [row[start + 1 :].tolist() for row, start in zip(found, group.starts, strict=True)]
         return self.detokenizer.texts([row[: row.index(eos)] if eos in row else row for row in rows])
 

@@ -57,12 +57,14 @@ def train(
     from seqline.artifacts.trial_metrics import check_writable
     from seqline.components.train.devices import choose_strategy, is_chief
     from seqline.components.train.fine_tuning import check_fine_tuning, check_last_layers
+    from seqline.components.train.parts import share_cores_among_parts
 
     ARCHITECTURES.require("train", options.plugins)
     check_writable()
     check_fine_tuning(options, warm_start)
     with quick_imports():
         import tensorflow  # noqa: F401
+    share_cores_among_parts(options)
     # The cluster must be joined before TensorFlow does anything else.
     strategy = choose_strategy(options.devices)
     options.check_replicas(strategy.num_replicas_in_sync)

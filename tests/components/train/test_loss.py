@@ -65,10 +65,10 @@ def test_r_drop_adds_the_divergence_between_two_dropout_masks(choices: dict[str,
     kind = Packs if config.architecture == "gpt" else Batches
     pairs = [(np.arange(4, 8, dtype=np.int32), np.arange(9, 12 + n, dtype=np.int32)) for n in range(3)]
     inputs, labels = next(iter(kind(HeldPairs(pairs), config, 64).dataset(1, 0)))
-    states = TrainingModel(model, 0.1, r_drop=4.0).call(inputs, training=True)
+    (states,) = TrainingModel(model, 0.1, r_drop=4.0).call(inputs, training=True)
 
     def loss_of(states: Any, r_drop: float = 0.0) -> float:
-        return float(TrainingModel(model, 0.1, r_drop).compute_loss(inputs, labels, states))
+        return float(TrainingModel(model, 0.1, r_drop).compute_loss(inputs, labels, [states]))
 
     halves = [tf.nest.map_structure(lambda tensor, first=first: tensor[first::2], states) for first in (0, 1)]
     one, other = (model.logits(half.states if config.pointer else half) for half in halves)
@@ -78,6 +78,36 @@ def test_r_drop_adds_the_divergence_between_two_dropout_masks(choices: dict[str,
     assert divergence > 1e-4
     expected = (loss_of(halves[0]) + loss_of(halves[1])) / 2 + 4.0 / 4 * divergence
     assert loss_of(states, 4.0) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("r_drop", [0.0, 4.0])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("rows", [1, 3, 4])
+def test_a_batch_computed_in_parts_has_the_loss_and_the_gradients_of_the_whole(
+    rows: int, training: bool, r_drop: float
+) -> None:
+    shape = {"vocabulary_size": 20, "encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "num_heads": 2}
+    base = make_model(TransformerConfig(**shape, pointer=True, dropout=0.0))
+    source, target, labels = (
+        tf.constant(side[:rows])
+        for side in (
+            [[4, 5, 3], [6, 3, 0], [7, 8, 3], [3, 0, 0]],
+            [[2, 7, 0], [2, 9, 8], [2, 0, 0], [2, 5, 0]],
+            [[7, 3, 0], [9, 8, 3], [3, 0, 0], [5, 3, 0]],
+        )
+    )
+    inputs = (source, target)
+    found = []
+    for parts in (1, 2, 3):
+        model = TrainingModel(base, 0.1, r_drop, parts)
+        with tf.GradientTape() as tape:
+            value = model.compute_loss(inputs, labels, model(inputs, training=training), training=training)
+        gradients = tape.gradient(value, base.trainable_variables)
+        metrics = [float(metric.result()) for metric in model.metrics]
+        found.append([value, metrics, *map(tf.convert_to_tensor, gradients)])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_r_drop_needs_a_dropout() -> None:

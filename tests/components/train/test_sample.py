@@ -110,6 +110,13 @@ def test_a_sample_and_then_all_pairs_are_measured_with_the_metrics_of_the_task(m
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
+def test_groups_that_are_decoded_at_the_same_time_have_the_same_metrics(model: Any, valid: list[Any]) -> None:
+    valid = [(left, np.resize(right, 4)) for left, right in valid]
+    alone, together = (sample(model, valid, size=len(valid), at_once=at_once) for at_once in (1, 3))
+    assert len(together.first) > len(alone.first)
+    assert together.measure() == pytest.approx(alone.measure())
+
+
 @pytest.mark.parametrize("affordable", [0, 64, 100])
 def test_decoding_all_pairs_costs_a_share_of_an_epoch_at_most(model: Any, valid: list[Any], affordable: int) -> None:
     each = max(decoding_flops(model.config, *map(len, pair)) for pair in valid)

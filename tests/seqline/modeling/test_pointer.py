@@ -123,13 +123,13 @@ def test_the_loss_stays_a_number_where_one_of_the_two_is_impossible(gate: float,
 
 def test_bfloat16_states_give_nearly_the_loss_of_float32(model: Transformer) -> None:
     training, inputs = TrainingModel(model, 0.1), (SOURCE, TARGET)
-    exact = training.compute_loss(inputs, LABELS, model.hidden(inputs))
+    exact = training.compute_loss(inputs, LABELS, [model.hidden(inputs)])
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         half = made()
         states = half.hidden(inputs)
         assert (states.states.dtype, states.scores.dtype, states.gate.dtype) == (tf.bfloat16, tf.float32, tf.float32)
-        rounded = TrainingModel(half, 0.1).compute_loss(inputs, LABELS, states)
+        rounded = TrainingModel(half, 0.1).compute_loss(inputs, LABELS, [states])
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
     assert float(rounded) == pytest.approx(float(exact), rel=0.05)
