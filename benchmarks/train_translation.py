@@ -21,12 +21,14 @@ from typing import Any
 import sacrebleu
 
 from benchmarks.results import show
+from benchmarks.training.decoding import ExportedModel
 from benchmarks.training.experiments import Experiments
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.components.export.stage import export
 from seqline.components.train.options import Options
 from seqline.components.train.stage import train
+from seqline.decoding.search_options import Search
 
 TRAIN: dict[str, Any] = {
     "preset": "tiny",
@@ -42,7 +44,8 @@ EXPERIMENTS = Experiments(
         "none": {},
         "dropout_0.3": {"dropout": 0.3},
         "rate_0.005": {"learning_rate": 0.005},
-        "subwords": {"subword_sampling": 0.1},
+        "r_drop": {"r_drop": 5.0},
+        "subwords": {"subword_sampling": 0.3},
         "vocabulary_4000": {"vocabulary_size": 4000},
         "rotary": {"positions": "rotary"},
         "by_bleu": {"monitor": "bleu", "decoded_sample": 256},
@@ -54,7 +57,6 @@ EXPERIMENTS = Experiments(
 )
 PENALTIES = (0.2, 0.6, 1.0, 1.4)
 BEAM = 5
-BATCH = 64
 
 
 def main() -> None:
@@ -100,12 +102,7 @@ def decoded(model: Path, corpus: Corpus) -> dict[str, float]:
     Returns:
         The metrics of the test set, and the length penalty.
     """
-    import tensorflow as tf
-
-    from seqline.decoding.search_options import Search
-    from seqline.saved_models import load_signatures
-
-    signatures = load_signatures(model)
+    exported = ExportedModel(model)
     texts = {split: corpus.read_text(split) for split in ("valid", "test")}
 
     def bleu(outputs: list[str], split: str, lowercase: bool = False) -> float:
@@ -113,17 +110,7 @@ def decoded(model: Path, corpus: Corpus) -> dict[str, float]:
         return float(sacrebleu.corpus_bleu(outputs, references, lowercase=lowercase).score)
 
     def outputs(split: str, search: Search) -> list[str]:
-        sources = [pair["source"] for pair in texts[split]]
-        ordered = sorted(range(len(sources)), key=lambda index: len(sources[index]))
-        found = [""] * len(sources)
-        options = {name: tf.constant(value) for name, value in search._asdict().items() if name != "early_stop"}
-        for first in range(0, len(ordered), BATCH):
-            chosen = ordered[first : first + BATCH]
-            batch = tf.constant([sources[index] for index in chosen])
-            answers = signatures["parameters"](text=batch, **options)["text"].numpy()[:, 0]
-            for index, answer in zip(chosen, answers, strict=True):
-                found[index] = answer.decode()
-        return found
+        return exported.outputs([pair["source"] for pair in texts[split]], search)
 
     by_penalty = {one: bleu(outputs("valid", Search(BEAM, length_penalty=one)), "valid") for one in PENALTIES}
     show("Validation pairs", ["length penalty", "BLEU"], [[one, value] for one, value in by_penalty.items()])
