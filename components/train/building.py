@@ -24,7 +24,6 @@ from seqline.components.train.warm_start import start_from
 from seqline.components.train.working_state import WorkingState
 from seqline.pretrained.checkpoint import Pretrained
 from seqline.pretrained.loading import load_weights
-from seqline.schema.auto import number
 
 
 def build_model(
@@ -109,5 +108,5 @@ def _resampled_batches(plan: Plan) -> Callable[[Sequence[int]], SampledBatches] 
     options, data = plan.options, plan.data
     if not options.subword_sampling:
         return None
-    subwords = Subwords(data.corpus.tokenizer, data.train.table, number(options.subword_sampling))
+    subwords = Subwords(data.corpus.tokenizer, data.train.table, options.subword_sampling)
     return partial(SampledBatches, plan.train, subwords)

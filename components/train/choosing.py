@@ -14,7 +14,6 @@ from seqline.components.train.options import DROPPED, Options
 from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData
 from seqline.components.train.scale import Scale, Speed
-from seqline.components.train.subwords import can_sample
 from seqline.components.train.warm_start import preset_of
 from seqline.modeling.config import TransformerConfig
 from seqline.schema.auto import AUTO, number
@@ -29,7 +28,7 @@ def choose_model(
     start: Path | None = None,
     earlier: Choices = Choices(),  # noqa: B008 (frozen)
 ) -> Choices:
-    """Chooses what the model and the segmentation of the data depend on.
+    """Chooses what the model depends on.
 
     Args:
         options: Options of training.
@@ -39,8 +38,8 @@ def choose_model(
         earlier: What an earlier process of this training chose, which stays.
 
     Returns:
-        These, and the choices for pointer, positions, bucket_by, preset, dropout, label_smoothing and subword_sampling,
-        as far as they are auto.
+        These, and the choices for pointer, positions, bucket_by, preset, dropout and label_smoothing, as far as they
+        are auto.
     """
     options = earlier.applied(options)
     scale = Scale.of(data.manifest)
@@ -64,11 +63,6 @@ def choose_model(
     if options.label_smoothing == AUTO:
         reason = f"{mean:.1f} target tokens in a pair, the end included"
         chosen["label_smoothing"] = Choice(formulas.label_smoothing(mean), reason)
-    if options.subword_sampling == AUTO:
-        value, reason = formulas.subword_sampling(scale.target_tokens, passes, scale.copying), f"{scale.task}, {seen}"
-        if value and not can_sample(data.corpus.tokenizer):
-            value, reason = 0.0, "the corpus's tokenizer cannot sample segmentations"
-        chosen["subword_sampling"] = Choice(value, reason)
     return Choices({**earlier.options, **chosen}, passes)
 
 

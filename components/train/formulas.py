@@ -18,10 +18,6 @@ SMALL_UPDATE = 1000
 """Target tokens in an update below which Adam averages squared gradients over more updates."""
 LONGEST_WARMUP = 4000
 """Updates of the longest warm-up, as of the Transformer of Vaswani et al. (2017)."""
-SAMPLING = 0.1
-"""Subword regularization of small corpora: alpha of Kudo (2018), dropout of Provilkov et al. (2020)."""
-SAMPLED_TOKENS = 10_000_000
-"""Target tokens up to which subword regularization is used."""
 LONGEST_AVERAGE = 1000
 """Updates that the average of the weights covers, at most."""
 PATIENCE = 5
@@ -108,20 +104,6 @@ def warmup_steps(updates: float, beta_2: float) -> int:
     """
     settled = min(2 / (1 - beta_2), WARMUP_SHARE * updates)
     return round(min(LONGEST_WARMUP, max(0.08 * updates, settled)))
-
-
-def subword_sampling(tokens: float, passes: float, copying: bool) -> float:
-    """Returns the smoothing of subword regularization: 0.1 for small corpora that are seen often, else 0.
-
-    Kudo (2018) and Provilkov et al. (2020) found the largest gains on small corpora. Not for tasks that copy: source
-    and target would have other tokens for the same text. The limits are guesses.
-
-    Args:
-        tokens: Target tokens of the training pairs.
-        passes: Passes over them.
-        copying: Whether outputs repeat parts of the source.
-    """
-    return SAMPLING if tokens <= SAMPLED_TOKENS and passes >= 10 and not copying else 0.0
 
 
 def ema_momentum(updates: float) -> float:

@@ -12,7 +12,6 @@ import pytest
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.artifacts.text_tokenizer import RECORD, TextTokenizer
 from seqline.components.train import hardware
 from seqline.components.train.choices import Choice, undecided
 from seqline.components.train.choosing import choose_model
@@ -24,7 +23,6 @@ from seqline.components.train.stage import train
 from seqline.components.train.trainer import Trainer
 from seqline.errors import UserError
 from seqline.modeling.config import PRESETS
-from seqline.tokenizers.prompts import with_text
 from tests.components.train.shards import write_pairs
 
 PEAK = 1e11
@@ -57,7 +55,7 @@ def test_everything_that_is_not_set_is_chosen_and_logged_with_a_reason(
     [
         {"dropout": 0.1, "patience": 5},
         {"label_smoothing": 0.1, "warmup_steps": 400, "beta_2": 0.98},
-        {"subword_sampling": 0.0, "ema_momentum": 0.999, "learning_rate": 0.001},
+        {"ema_momentum": 0.999, "learning_rate": 0.001},
         {"preset": "demo", "dropout": "auto"},
     ],
     ids=str,
@@ -129,23 +127,13 @@ def test_the_task_does_not_change_what_is_set_nor_another_architecture(
     assert (plan.config.pointer, plan.config.positions, plan.options.bucket_by) == (False, "sinusoidal", "both")
 
 
-def test_short_answers_are_not_smoothed_and_not_sampled(corpus: Path, tmp_path: Path) -> None:
+def test_short_answers_are_not_smoothed(corpus: Path, tmp_path: Path) -> None:
     copy = of_task(corpus, tmp_path, "question_answering").corpus.path
     write_pairs(copy, "train", [(60, 1)] * 40)
     chosen = planned(Options(preset="auto"), read_data(Corpus(copy))).choices.options
     assert chosen["label_smoothing"] == Choice(0.0, "2.0 target tokens in a pair, the end included")
-    assert chosen["subword_sampling"].value == 0.0
     assert "question_answering needs 20 passes or more" in chosen["preset"].reason
     assert chosen["beta_2"].value == 0.995
-
-
-def test_a_tokenizer_that_cannot_sample_is_not_asked_to(data: TrainingData, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(data.corpus.path, tmp_path / "corpus"))
-    model = Corpus(copy).tokenizer.read_bytes()
-    prompting = with_text(TextTokenizer.of_model(model, data.manifest.vocabulary_size), "say: {source}")
-    (copy / RECORD).write_bytes(prompting.to_bytes())
-    chosen = choose_model(Options(preset="auto"), read_data(Corpus(copy)), Speed(PEAK)).options
-    assert chosen["subword_sampling"] == Choice(0.0, "the corpus's tokenizer cannot sample segmentations")
 
 
 def test_few_passes_need_less_dropout_and_a_shorter_warm_up(data: TrainingData) -> None:

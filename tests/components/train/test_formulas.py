@@ -40,10 +40,6 @@ FACTOR = st.floats(1, 1e3)
         (formulas.warmup_steps(5000, 0.98), 400),
         (formulas.warmup_steps(4000, 0.995), 400),
         (formulas.warmup_steps(1_000_000, 0.98), 4000),
-        (formulas.subword_sampling(430_000, 20, False), 0.1),
-        (formulas.subword_sampling(430_000, 20, True), 0.0),
-        (formulas.subword_sampling(430_000, 9, False), 0.0),
-        (formulas.subword_sampling(10**9, 20, False), 0.0),
         (formulas.ema_momentum(50), 0.9),
         (formulas.ema_momentum(2000), 0.995),
         (formulas.ema_momentum(10**6), 0.999),
@@ -99,9 +95,9 @@ def test_a_longer_training_has_more_patience(passes: float, factor: float) -> No
     assert 5 <= formulas.patience(passes) <= formulas.patience(passes * factor)
 
 
-@given(tokens=TOKENS, passes=PASSES, updates=UPDATES, update=UPDATE_TOKENS, copying=st.booleans())
+@given(tokens=TOKENS, passes=PASSES, updates=UPDATES, update=UPDATE_TOKENS)
 def test_every_value_is_one_that_the_option_accepts(
-    tokens: float, passes: float, updates: float, update: float, copying: bool
+    tokens: float, passes: float, updates: float, update: float
 ) -> None:
     choose: dict[str, Callable[[], float]] = {
         "dropout": lambda: formulas.dropout(tokens, passes),
@@ -109,7 +105,6 @@ def test_every_value_is_one_that_the_option_accepts(
         "learning_rate": lambda: formulas.learning_rate(128, update),
         "beta_2": lambda: formulas.beta_2(update),
         "warmup_steps": lambda: formulas.warmup_steps(updates, formulas.beta_2(update)),
-        "subword_sampling": lambda: formulas.subword_sampling(tokens, passes, copying),
         "ema_momentum": lambda: formulas.ema_momentum(updates),
         "patience": lambda: formulas.patience(passes),
     }

@@ -54,7 +54,7 @@ def test_what_is_auto_has_its_usual_value_while_it_is_measured(
 ) -> None:
     assert speed_of(OPTIONS.with_values(dropout=0.3)).sustained("demo") == 7
     (plan,) = measured
-    assert (plan.options.preset, plan.options.dropout, plan.options.subword_sampling) == ("demo", 0.3, 0.0)
+    assert (plan.options.preset, plan.options.dropout, plan.options.label_smoothing) == ("demo", 0.3, 0.1)
 
 
 @pytest.mark.parametrize(

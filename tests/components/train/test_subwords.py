@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,23 @@ def test_a_sampled_epoch_that_resumes_segments_only_the_windows_that_remain(
     for (_, one), (_, other) in zip(expected, resumed.parts(1, 2, skip, [0]), strict=True):
         np.testing.assert_array_equal(one, other)
     assert len(seeds) == sum(end > skip for end in whole.ends)
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(-1.0, True), (9.0, False)])
+def test_the_log_says_how_much_longer_sampled_sequences_are(
+    corpus: Path,
+    pairs: StoredPairs,
+    limit: float,
+    warned: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("seqline.components.train.subwords.LONGER", limit)
+    subwords = Subwords(Corpus(corpus).tokenizer, pairs.table, 0.2)
+    with caplog.at_level(logging.INFO):
+        windows = [pairs.window(number) for number in range(2)]
+        longer = subwords.sample(windows[0], (1, 0, 0)).lengths.sum() / windows[0].lengths.sum()
+        subwords.sample(windows[1], (1, 0, 1))
+    assert caplog.messages[0] == f"subword_sampling 0.2 makes sequences {100 * (longer - 1):.0f}% longer"
+    assert len(caplog.messages) == 1 + warned
+    assert not warned or "replaces most tokens by short pieces" in caplog.messages[1]
