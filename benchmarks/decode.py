@@ -5,8 +5,13 @@ CTranslate2 uses the same weights. Seqline computes in float32, and in bfloat16 
 weights: they use a model of the same shape with random weights, which never ends a sentence. For a batch they decode as
 many tokens as the longest output of a batch has on average, as a trained model would, and for a single text as many as
 an output has on average. Engines alternate, each in its own process on all cores; the best run of each counts.
+
+With `--shortlist`, Seqline and CTranslate2 are also measured with a shortlist, which is a vocabulary mapping there, of
+the same tokens: `shortlist_vs_ctranslate2_f32_b64` compares Seqline with a shortlist with CTranslate2 without one, and
+`shortlist_vs_ctranslate2_f32_vmap_b64` with one. `shortlist_same` is the share of outputs that do not change.
 """
 
+import itertools
 import os
 import statistics
 import sys
@@ -15,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sacrebleu
 from sentencepiece import SentencePieceProcessor
 
@@ -31,8 +37,10 @@ from benchmarks.results import finish, parser, show
 from seqline.accelerators import multiplies_bfloat16
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
+from seqline.components.export.lexicon import make_lexicon
 from seqline.components.export.options import DecodingOptions
 from seqline.components.export.stage import export
+from seqline.modeling.config import TransformerConfig
 
 BATCH = 64
 LENGTH_PENALTY = 0.6
@@ -44,7 +52,13 @@ PEERS = {
 }
 LENGTHS = (16, 32, 64, 128, 256)
 QUANTIZATIONS = {"f32": None, "int8": "int8", "bf16": "bfloat16"}
-SAME_WEIGHTS = ("seqline", "seqline_bf16", *(f"ctranslate2_{kind}" for kind in QUANTIZATIONS))
+SAME_WEIGHTS = tuple(
+    f"{engine}{ending}"
+    for engine, ending in [
+        *itertools.product(("seqline", "seqline_bf16"), ("", "_shortlist")),
+        *itertools.product((f"ctranslate2_{kind}" for kind in QUANTIZATIONS), ("", "_vmap")),
+    ]
+)
 
 
 def main() -> None:
@@ -56,6 +70,7 @@ def main() -> None:
     flags.add_argument("--work", type=Path, help="folder of the corpus and the checkpoint")
     flags.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="all by default")
     flags.add_argument("--beams", nargs="+", type=int, default=[4, 1], help="beam sizes")
+    flags.add_argument("--shortlist", action="store_true", help="also with a shortlist")
     flags.add_argument("--weights", action="store_true", help="also BLEU and size of bfloat16 and int8 weights")
     args = flags.parse_args()
     work = args.work or FOLDER / f"decode-{args.preset}"
@@ -76,13 +91,21 @@ def main() -> None:
             "singles": 25 if args.quick else 60,
             **settings()[0],
         }
+        if args.shortlist:
+            task["shortlist"] = write_lexicon(Corpus(corpus), Checkpoint(checkpoint), folder / "lexicon.npz")
+        kinds = {"seqline": "float32", **({"seqline_bf16": "bfloat16"} if multiplies_bfloat16() else {})}
         for beam in args.beams:
-            options = DecodingOptions(beam_size=beam, length_penalty=LENGTH_PENALTY)
-            models = {"seqline": folder / f"beam-{beam}"}
-            export(checkpoint, corpus, models["seqline"], options)
-            if multiplies_bfloat16():
-                models["seqline_bf16"] = folder / f"beam-{beam}-bf16"
-                export(checkpoint, corpus, models["seqline_bf16"], options.with_values(weight_dtype="bfloat16"))
+            models = {}
+            for shortlist, (engine, dtype) in itertools.product([False, True][: 1 + args.shortlist], kinds.items()):
+                name = f"{engine}_shortlist" if shortlist else engine
+                chosen = {"beam_size": beam, "weight_dtype": dtype, "shortlist": shortlist}
+                models[name] = folder / f"{name}-{beam}"
+                export(
+                    checkpoint,
+                    corpus,
+                    models[name],
+                    DecodingOptions(length_penalty=LENGTH_PENALTY).with_values(**chosen),
+                )
             found = measure_engines({**task, "beam_size": beam}, models, args.peers, 1 if args.quick else 2)
             for engine, runs in found.items():
                 best = {
@@ -95,6 +118,10 @@ def main() -> None:
                 fastest = max(runs, key=lambda run: run["rate"])
                 rows.append([engine, beam, f"{fastest['workers']} x {fastest['threads']}", *best.values()])
                 metrics |= {f"{engine}_beam{beam}_{name}": value for name, value in best.items() if value == value}
+            if args.shortlist:
+                both = [found[engine][0]["outputs"] for engine in ("seqline", "seqline_shortlist")]
+                same = [one == other for one, other in zip(*both, strict=True)]
+                metrics[f"shortlist_same_beam{beam}"] = statistics.mean(same)
         # Shown first: the rest takes minutes.
         show(
             "Decoding",
@@ -125,6 +152,23 @@ def main() -> None:
         metrics |= {f"{engine}_seconds_{length}_pieces": time for length, time in zip(lengths, times, strict=True)}
         metrics[f"{engine}_piece_cost_longest_vs_16"] = (times[-1] / lengths[-1]) / (times[0] / lengths[0])
     finish(metrics | ratios(metrics), args.json)
+
+
+def write_lexicon(corpus: Corpus, checkpoint: Checkpoint, file: Path) -> str:
+    """Writes the tokens of the shortlist that the export makes.
+
+    Args:
+        corpus: The corpus.
+        checkpoint: The trained model.
+        file: The .npz file to write.
+
+    Returns:
+        The file.
+    """
+    config = TransformerConfig.from_dict(checkpoint.read_config().model)
+    lexicon = make_lexicon(corpus, config.vocabulary_size, list(config.suppressed_ids), config.eos_id)
+    np.savez(file, frequent=lexicon.frequent, linked=lexicon.linked)
+    return str(file)
 
 
 def measure_engines(
@@ -162,8 +206,10 @@ def measure_engines(
             for suffix, quantization in QUANTIZATIONS.items():
                 if suffix == "bf16" and not ctranslate2_computes(python, "bfloat16"):
                     continue
-                quantized = {**task, "quantization": quantization}
-                engines[f"ctranslate2_{suffix}"] = (python, "benchmarks.decode_ctranslate2", quantized)
+                for ending, lexicon in {"": None, "_vmap": task.get("shortlist")}.items():
+                    if lexicon or not ending:
+                        its_task = {**task, "quantization": quantization, "lexicon": lexicon}
+                        engines[f"ctranslate2_{suffix}{ending}"] = (python, "benchmarks.decode_ctranslate2", its_task)
         else:
             # They are many times slower: a part of the texts is enough.
             batches = 2 if peer == "keras_hub" else 4
@@ -248,6 +294,13 @@ def ratios(metrics: dict[str, Any]) -> dict[str, float]:
                 found[f"f32_{name}{suffix}"] = rates[0] / theirs
         if theirs := of("ctranslate2_f32", "latency_ms"):
             found[f"latency_vs_ctranslate2_f32_b1{suffix}"] = min(latencies) / theirs
+        for kind in ("f32", "int8", "bf16"):
+            listed = [rate for kind in ("", "_bf16") if (rate := of(f"seqline{kind}_shortlist", "rate"))]
+            waits = [time for kind in ("", "_bf16") if (time := of(f"seqline{kind}_shortlist", "latency_ms"))]
+            for peer in (f"ctranslate2_{kind}", f"ctranslate2_{kind}_vmap"):
+                if listed and (theirs := of(peer, "rate")):
+                    found[f"shortlist_vs_{peer}_b64{suffix}"] = max(listed) / theirs
+                    found[f"shortlist_latency_vs_{peer}_b1{suffix}"] = min(waits) / (of(peer, "latency_ms") or 1)
         if (bleu_bf16 := of("seqline_bf16", "bleu")) and (bleu_f32 := of("seqline", "bleu")):
             found[f"bleu_bf16_minus_f32{suffix}"] = bleu_bf16 - bleu_f32
     return found

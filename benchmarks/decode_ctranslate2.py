@@ -16,7 +16,8 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     """Writes the trained weights in CTranslate2's format.
 
     Args:
-        task: `weights`, the file that `benchmarks.decode` wrote; `quantization`, a type or None.
+        task: `weights`, the file that `benchmarks.decode` wrote; `quantization`, a type or None; `lexicon`, a file of
+            the tokens of Seqline's shortlist, or none.
         processor: The tokenizer.
 
     Returns:
@@ -55,6 +56,8 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     vocabulary = [processor.id_to_piece(token) for token in range(processor.vocab_size())]
     spec.register_source_vocabulary(vocabulary)
     spec.register_target_vocabulary(vocabulary)
+    if task.get("lexicon"):
+        spec.register_vocabulary_mapping(write_mapping(np.load(task["lexicon"]), vocabulary))
     spec.config.bos_token = spec.config.decoder_start_token = processor.id_to_piece(processor.bos_id())
     spec.config.eos_token = processor.id_to_piece(processor.eos_id())
     spec.config.unk_token = processor.id_to_piece(processor.unk_id())
@@ -65,6 +68,26 @@ def convert(task: dict[str, Any], processor: Any) -> str:
     folder = tempfile.mkdtemp()
     spec.save(folder)
     return folder
+
+
+def write_mapping(lexicon: Any, vocabulary: list[str]) -> str:
+    """Writes the tokens of a shortlist as CTranslate2's vocabulary mapping.
+
+    Args:
+        lexicon: The arrays of `seqline.decoding.lexicon.Lexicon`.
+        vocabulary: The tokens.
+
+    Returns:
+        The file.
+    """
+    lines = ["\t" + " ".join(vocabulary[token] for token in lexicon["frequent"])]
+    for token, linked in zip(vocabulary, lexicon["linked"], strict=True):
+        candidates = [vocabulary[other] for other in linked if other < len(vocabulary)]
+        if candidates:
+            lines.append(f"{token}\t{' '.join(candidates)}")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", delete=False) as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return file.name
 
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +126,7 @@ def load(task: dict[str, Any]) -> Translate:
             tokenize(texts),
             beam_size=task["beam_size"],
             length_penalty=task["length_penalty"],
+            use_vmap=bool(task.get("lexicon")),
             max_decoding_length=task.get("max_output_length", 128),
         )
         return [processor.decode(result.hypotheses[0]) for result in found]

@@ -28,6 +28,12 @@ class DecodingOptions(BaseOptions):
         description="How the weights are stored. The computation is in float32; of bfloat16 and int8, matrix products "
         "are in bfloat16 on processors that multiply it, which are up to twice as fast there.",
     )
+    shortlist: bool = Field(
+        False,
+        description="Whether outputs are searched among the 1,000 most frequent tokens, and those that the training "
+        "pairs link to the tokens of the source: faster with a large vocabulary, and a few outputs differ. Requests "
+        "with parameters of their own, and streams, search all tokens. Not with a gpt or a pointer.",
+    )
 
 
 class ModelCardOptions(BaseOptions):

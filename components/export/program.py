@@ -10,6 +10,7 @@ from seqline.artifacts.exported_model import Decoding
 from seqline.components.export.executor import in_one_thread
 from seqline.components.export.normalization import normalized
 from seqline.decoding.decoder import Decoder
+from seqline.decoding.lexicon import Lexicon
 from seqline.decoding.scoring import log_probabilities
 from seqline.decoding.search import Found, search
 from seqline.decoding.search_options import Search
@@ -44,13 +45,16 @@ class Program(tf.Module):
         model: The trained model.
         tokenizer: The tokenizer's file.
         decoding: Default decoding options.
+        lexicon: Makes a shortlist for the signatures with these options; None for none.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: Path, decoding: Decoding) -> None:
+    def __init__(
+        self, model: LanguageModel, tokenizer: Path, decoding: Decoding, lexicon: Lexicon | None = None
+    ) -> None:
         super().__init__()
         self.config, self.decoding = model.config, decoding
         longest = decoding.max_input_length + decoding.max_output_length
-        self.decoder = Decoder(model, decoding.weight_dtype, longest)
+        self.decoder = Decoder(model, decoding.weight_dtype, longest, lexicon=lexicon)
         record = read_tokenizer(tokenizer.read_bytes(), str(tokenizer))
         self.tokenizer, self.takes_chats = GraphTokenizer(record), record.prompt.conversation is not None
         self.found = self._traced_search()
@@ -62,7 +66,7 @@ class Program(tf.Module):
 
     def _found(self, source: Any) -> Found:
         with self.decoder.unpacked():
-            return search(self.decoder, source, Search.of(self.decoding))
+            return search(self.decoder, source, Search.of(self.decoding), self.decoder.shortlist)
 
     def encode(self, text: Any, limit: int) -> tuple[Any, Any]:
         """Normalizes and tokenizes targets; longer ones than the limit are truncated.

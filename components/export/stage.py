@@ -16,6 +16,7 @@ from seqline.artifacts.corpus import Corpus, Manifest
 from seqline.artifacts.exported_model import EXTRA, Decoding, Description, ExportedModel
 from seqline.atomic import atomic_directory
 from seqline.components.export import card
+from seqline.components.export.lexicon import SMALLEST_VOCABULARY, make_lexicon
 from seqline.components.export.options import DecodingOptions, ModelCardOptions
 from seqline.components.export.reference import write_reference
 from seqline.errors import UserError
@@ -95,7 +96,11 @@ def export(
     )
     # It imports TensorFlow while the graphs are traced.
     with fresh_process() as fresh:
-        program = Program(model, trained.tokenizer, decoding)
+        lexicon = None
+        if decoding.shortlist:
+            shape = model.config
+            lexicon = make_lexicon(Corpus(corpus), shape.vocabulary_size, list(shape.suppressed_ids), shape.eos_id)
+        program = Program(model, trained.tokenizer, decoding, lexicon)
         signatures = program.signatures()
         texts = [pair["source"] for pair in Corpus(corpus).read_text("valid", VERIFIED_TEXTS)]
         with atomic_directory(output, ExportedModel(output).description_file.name) as folder:
@@ -145,7 +150,27 @@ def resolve(options: DecodingOptions, config: "TransformerConfig", manifest: Man
         max_input_length=min(options.max_input_length or longest_input, config.max_length),
         max_output_length=min(options.max_output_length or longest, config.max_length),
         weight_dtype=options.weight_dtype,
+        shortlist=options.shortlist and has_shortlist(config),
     )
+
+
+def has_shortlist(config: "TransformerConfig") -> bool:
+    """Whether a model can have a shortlist; logs why not.
+
+    Args:
+        config: The model's shape.
+    """
+    reasons = {
+        "the source of a gpt is a part of its output": config.architecture == "gpt",
+        "a pointer copies any token": config.pointer,
+        "the tokenizer has several ends": bool(config.other_eos_ids),
+        f"the vocabulary has fewer than {SMALLEST_VOCABULARY:,} tokens": config.vocabulary_size < SMALLEST_VOCABULARY,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            log.info("no shortlist: %s, so outputs are searched in the whole vocabulary", reason)
+            return False
+    return True
 
 
 def fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:
@@ -161,7 +186,11 @@ def fingerprint(checkpoint: Checkpoint, decoding: Decoding) -> str:
     import h5py
     import numpy as np
 
-    hashed = [Description.SCHEMA.version, asdict(decoding)]
+    chosen = asdict(decoding)
+    # Without one, the model is that of versions that had none; its tokens are those of the corpus.
+    if chosen.pop("shortlist"):
+        chosen["shortlist"] = checkpoint.read_config().corpus_fingerprint
+    hashed = [Description.SCHEMA.version, chosen]
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode())
     digest.update(json.dumps(checkpoint.read_config().model, sort_keys=True).encode())
     digest.update(checkpoint.tokenizer.read_bytes())

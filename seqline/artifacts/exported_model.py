@@ -39,6 +39,8 @@ class Decoding:
         weight_dtype: How the matrices are stored: float32, bfloat16 or int8. Of the last two, processors that multiply
             bfloat16 do so, see `seqline.saved_models`; else the computation is in float32. Version 1 of model.json
             calls it weights.
+        shortlist: Whether it searches among frequent tokens and those linked to the source's tokens only, unless a
+            request has its own parameters or streams.
     """
 
     beam_size: int = 4
@@ -47,6 +49,7 @@ class Decoding:
     max_output_length: int = 128
     early_stop: bool = True
     weight_dtype: Annotated[str, Field(validation_alias=AliasChoices("weight_dtype", "weights"))] = "float32"
+    shortlist: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from seqline.decoding.layers import (
     grouped,
     put,
 )
+from seqline.decoding.lexicon import Lexicon
 from seqline.decoding.output import Output
 from seqline.decoding.pointer import Pointer
+from seqline.decoding.shortlist import Listed, Shortlist
 from seqline.decoding.weights import Weight
 from seqline.modeling.config import TransformerConfig
 from seqline.modeling.language_model import LanguageModel
@@ -40,11 +42,13 @@ class Memory(NamedTuple):
         bias: `[sentences, 1, 1, source length]`: 0, or very negative at padding.
         source: Of a pointer, whose keys are the last part of `cross`: int32 `[sentences, source length]`, the tokens
             that may be copied, padded.
+        listed: The shortlist of the batch, or none: then the whole vocabulary is searched.
     """
 
     cross: Any
     bias: tf.Tensor
     source: Any = ()
+    listed: Listed | None = None
 
 
 class Decoder(tf.Module):
@@ -60,6 +64,7 @@ class Decoder(tf.Module):
         longest: Smallest number of positions to support.
         for_compiler: Whether XLA compiles the decoder.
         unpacked_bytes: Matrices that take more bytes as float32 stay packed; see `seqline.decoding.weights`.
+        lexicon: Makes a shortlist; None for none.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Decoder(tf.Module):
         longest: int = 0,
         for_compiler: bool = False,
         unpacked_bytes: int = UNPACKED_BYTES,
+        lexicon: Lexicon | None = None,
     ) -> None:
         super().__init__()
         self.for_compiler, self.unpacked_bytes = for_compiler, unpacked_bytes
@@ -107,6 +113,7 @@ class Decoder(tf.Module):
         reach = 1.0 if self.last.first else self.decoder[-1][1].norm.reach
         ends = (config.eos_id, *config.other_eos_ids)
         self.output = Output(kernel, bias, reach, weights, config.suppressed_ids, ends)
+        self.shortlist = None if lexicon is None else Shortlist(kernel, bias, lexicon, weights)
         for module in self.submodules:
             if isinstance(module, Normalization):
                 module.for_compiler = for_compiler
@@ -300,8 +307,8 @@ class Decoder(tf.Module):
             before: Number of positions in the caches before the output's.
 
         Returns:
-            The logits, float32 `[sentences * hypotheses, vocabulary]`, with a pointer log probabilities; and the
-            caches.
+            The logits, float32 `[sentences * hypotheses, vocabulary]`, with a pointer log probabilities, with a
+            shortlist those of its tokens; and the caches.
         """
         hypotheses = ids.shape[1] or tf.shape(ids)[1]
         wide = caches[0].shape[2]
@@ -322,7 +329,7 @@ class Decoder(tf.Module):
             return keys, values, mask
 
         rows = self._run(ids, self._first(memory) + position, own, memory, [position])
-        logits = self.output.logits(rows)
+        logits = self.output.logits(rows) if memory.listed is None else memory.listed.logits(rows)
         if self.pointer is not None:
             logits = self.pointer.mixed(logits, self.output.log_total(logits), rows, memory, hypotheses)
         return logits, tuple(grown)

@@ -111,7 +111,7 @@ class Output(tf.Module):
         Returns:
             The sums, best first, the rows within their groups and the tokens, each `[groups, number]`.
         """
-        blocks_of_row = logits.shape[1] // BLOCK
+        blocks_of_row = (logits.shape[1] or tf.shape(logits)[1]) // BLOCK
         rows = offsets.shape[1] or tf.shape(offsets)[1]
         blocks = tf.reshape(logits, (-1, rows * blocks_of_row, BLOCK))
         highest = tf.reshape(tf.reduce_max(blocks, axis=-1), (-1, rows, blocks_of_row)) + tf.expand_dims(offsets, 2)

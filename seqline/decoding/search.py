@@ -7,6 +7,7 @@ import tensorflow as tf
 from seqline.decoding.decoder import GROWTH, Decoder, Memory, separated
 from seqline.decoding.layers import put
 from seqline.decoding.search_options import Search, either, lesser, static
+from seqline.decoding.shortlist import Shortlist
 from seqline.decoding.token_choice import draw, forbid, penalize
 
 IMPOSSIBLE = -1e9
@@ -35,6 +36,7 @@ class _Sentences(NamedTuple):
     cross: Any  # see Memory
     bias: Any
     source: Any
+    listed: Any  # [live, listed] see Listed.added; none without a shortlist
 
 
 class _State(NamedTuple):
@@ -51,7 +53,7 @@ class _State(NamedTuple):
     caches: Any  # see Decoder
 
 
-def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
+def search(model: Decoder, source: tf.Tensor, options: Search, shortlist: Shortlist | None = None) -> Found:
     """Finds the most probable outputs of each source, or samples some.
 
     A hypothesis ends with `eos`, which counts for its length, or at `max_output_length`. Scores use the model's logits
@@ -60,13 +62,16 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
     Args:
         model: The decoder.
         source: int32 `[sentences, source length]`, padded; see `separated`.
-        options: Search options.
+        options: Search options; with a shortlist, only `beam_size`, `n_best` and those of lengths but
+            `min_output_length`.
+        shortlist: Selects the tokens to search in, and whose probabilities the scores are; None for all.
     """
     config, limit, results = model.config, options.max_output_length, options.n_best
     hypotheses = either(options.sampling, lambda: options.n_best, lambda: options.beam_size)
     count = tf.shape(source)[0]
     source, starts = separated(config, source)
     memory = model.encode(source)
+    listed = None if shortlist is None else shortlist.of(source)
     candidates = lesser(either(_one(hypotheses), lambda: 1, lambda: 2 * hypotheses), config.vocabulary_size)
     own = tf.where(tf.eye(hypotheses, dtype=tf.bool), 0.0, IMPOSSIBLE)[None]
     joined = model.can_join and static(hypotheses) == 1
@@ -78,7 +83,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
     def best(logits: Any, total: Any, scores: Any) -> Any:
         """The best candidates of each sentence: scores, parents and tokens, each `[live, candidates]`."""
-        return model.output.top(logits, scores - tf.reshape(total, tf.shape(scores)), candidates)
+        found = model.output.top(logits, scores - tf.reshape(total, tf.shape(scores)), candidates)
+        return found if listed is None else (*found[:2], tf.gather(listed.ids, found[2]))
 
     def drawn(logits: Any, total: Any, scores: Any, position: Any) -> Any:
         """One sampled token for each hypothesis, in the form of `best`."""
@@ -89,7 +95,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
 
     def layers(sentences: _Sentences) -> Memory:
         cross = () if joined else tf.unstack(sentences.cross, memory.cross.shape[0])
-        return Memory(cross, sentences.bias, sentences.source)
+        own = None if listed is None else listed._replace(added=sentences.listed)
+        return Memory(cross, sentences.bias, sentences.source, own)
 
     def step(sentences: _Sentences, memory: Memory, present: Any, state: _State) -> _State:
         past = put(tf.stack([0, 0, skipped + state.position]), state.past, present)
@@ -100,7 +107,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
         logits = penalize(logits, written, options)
         total = model.output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
-        logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
+        if listed is None:
+            logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
         scores, parents, next_ids = either(
             options.sampling,
             lambda: drawn(logits, total, state.scores, state.position),
@@ -187,7 +195,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
             tf.gather(sentences.rows, remaining),
             tf.gather(sentences.cross, remaining, axis=1),
             tf.gather(sentences.bias, remaining),
-            tf.nest.map_structure(lambda one: tf.gather(one, remaining), sentences.source),
+            *(tf.nest.map_structure(lambda one: tf.gather(one, remaining), sentences[-2:])),
         )
         return sentences, state._replace(finished=0, caches=caches, **moved), out
 
@@ -212,7 +220,8 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         caches=model.source_caches(memory, GROWTH) if joined else model.empty_caches(count, hypotheses, GROWTH),
     )
     cross = memory.cross[:0] if joined else memory.cross
-    everyone = _Sentences(tf.constant(GROWTH) + skipped, tf.range(count), cross, memory.bias, memory.source)
+    of_source = (memory.source, () if listed is None else listed.added)
+    everyone = _Sentences(tf.constant(GROWTH) + skipped, tf.range(count), cross, memory.bias, *of_source)
     if single_start:
         start = step(everyone, layers(everyone), tf.tile(own[:, :1], (count, 1, 1)), start)
     state_shapes = _State(
@@ -235,6 +244,7 @@ def search(model: Decoder, source: tf.Tensor, options: Search) -> Found:
         cross=tf.TensorShape((cross.shape[0], None, model.kv_heads, None, model.size)),
         bias=tf.TensorShape((None, 1, 1, None)),
         source=tf.nest.map_structure(lambda _: tf.TensorShape((None, None)), memory.source),
+        listed=tf.nest.map_structure(lambda _: tf.TensorShape((None, None)), of_source[1]),
     )
     out = Found(tf.fill((count, results, limit), config.padding), tf.zeros((count, results)))
     out_shapes = Found(tf.TensorShape((None, static_results, longest)), tf.TensorShape((None, static_results)))

@@ -89,3 +89,15 @@ class Weight(tf.Module):
         """
         values = tf.cast(tf.gather(self.stored, numbers), tf.float32)
         return values if self.scales is None else values * tf.gather(self.scales, numbers)
+
+    def chosen(self, numbers: Any) -> tuple[Any, Any]:
+        """Some rows, in the type of the numbers that are multiplied, and their scales, which are multiplied later.
+
+        Args:
+            numbers: int32 `[n]`.
+
+        Returns:
+            `[n, columns]`; and `[n]`, or None.
+        """
+        values = tf.cast(tf.gather(self.stored, numbers), self._kind)
+        return values, None if self.scales is None else tf.gather(self.scales, numbers)[:, 0]
