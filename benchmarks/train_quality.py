@@ -43,8 +43,9 @@ from seqline.metrics.metrics import HEADLINES, METRICS
 RECIPES: dict[str, dict[str, Any]] = {
     # Wu et al. 2021, with a dropout below 0.3 and a warm-up below 2,000 steps, because training is short.
     "translation": {"preset": "tiny", "dropout": 0.2, "learning_rate": 0.004, "warmup_steps": 500},
-    # 15 minutes are a few thousand steps: too few for a long warm-up, a high dropout or a larger model.
-    "short": {"preset": "tiny", "dropout": 0.1, "learning_rate": 0.004, "warmup_steps": 300},
+    # 15 minutes are a few thousand steps: too few for a long warm-up, a high dropout or a larger model. With rotary
+    # positions, the validation loss falls faster.
+    "short": {"preset": "tiny", "dropout": 0.1, "learning_rate": 0.004, "warmup_steps": 300, "positions": "rotary"},
 }
 # The learning rate is derived: short targets make small updates, which need a lower one than translation.
 RECIPES["summarization"] = {"preset": "tiny", "dropout": 0.2, "warmup_steps": 300}

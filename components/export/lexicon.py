@@ -1,10 +1,13 @@
 """The lexicon of a shortlist: which target tokens the training pairs link to a source token."""
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqline.artifacts.corpus import Corpus
+from seqline.buckets import patiently
 from seqline.decoding.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
@@ -15,7 +18,7 @@ LINKED = 8
 """Other tokens for each token of the source, at most."""
 SMALLEST_VOCABULARY = 4 * FREQUENT
 """With a smaller one, a batch's shortlist would be most of the vocabulary."""
-PAIRS, LINKS = 200_000, 1 << 25
+PAIRS, LINKS = 200_000, 1 << 24
 """Training pairs that are read, and links between their tokens, at most. The first pairs are a random sample."""
 ITERATIONS = 4
 
@@ -60,16 +63,20 @@ def read_tokens(corpus: Corpus) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np
     """
     kind, lengths, ids, read, links = np.dtype(corpus.read_manifest().id_type).newbyteorder("<"), [], [], 0, 0
     for shard in corpus.shards("train"):
-        some = np.fromfile(corpus.path / shard.lengths_file, "<u4", 2 * (PAIRS - read)).reshape(-1, 2).astype(np.int64)
+        some = _read(corpus.path / shard.lengths_file, "<u4", 2 * (PAIRS - read)).reshape(-1, 2)
         some = some[: np.searchsorted(links + some.prod(axis=1).cumsum(), LINKS)]
         lengths.append(some)
-        ids.append(np.fromfile(corpus.path / shard.file, kind, int(some.sum())).astype(np.int64))
+        ids.append(_read(corpus.path / shard.file, kind, int(some.sum())))
         read, links = read + len(some), links + int(some.prod(axis=1).sum())
     flat = np.concatenate(lengths).reshape(-1)
     sides = np.repeat(np.arange(len(flat)), flat)  # 2 * pair for its source, and 2 * pair + 1 for its target
     tokens = np.concatenate(ids)
     source, target = (sides % 2 == side for side in (0, 1))
     return (sides[source] // 2, tokens[source]), (sides[target] // 2, tokens[target]), len(flat) // 2
+
+
+def _read(file: Path, kind: Any, count: int) -> np.ndarray:
+    return patiently(lambda: np.fromfile(file, kind, count), file).astype(np.int64)
 
 
 def _links(

@@ -137,7 +137,7 @@ def _partition(
         (
             tf.constant(0),
             tf.TensorArray(tf.float32, chunks),
-            tf.TensorArray(tf.float32, chunks),
+            tf.TensorArray(tf.float32, chunks) if consistency else tf.zeros(()),
             tf.TensorArray(states.dtype, chunks),
             tf.zeros((dim, kernel.shape[0]) if train_kernel else ()),
         ),
