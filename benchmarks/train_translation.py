@@ -48,6 +48,7 @@ EXPERIMENTS = Experiments(
         "subwords": {"subword_sampling": 0.3},
         "vocabulary_4000": {"vocabulary_size": 4000},
         "rotary": {"positions": "rotary"},
+        "post_norm": {"norm_placement": "post"},
         "by_bleu": {"monitor": "bleu", "decoded_sample": 256},
         "small": {"preset": "small", "learning_rate": 0.002},
         "auto": {"dropout": "auto", "warmup_steps": "auto", "ema_momentum": "auto", "label_smoothing": "auto"},
