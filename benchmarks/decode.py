@@ -52,13 +52,8 @@ PEERS = {
 }
 LENGTHS = (16, 32, 64, 128, 256)
 QUANTIZATIONS = {"f32": None, "int8": "int8", "bf16": "bfloat16"}
-SAME_WEIGHTS = tuple(
-    f"{engine}{ending}"
-    for engine, ending in [
-        *itertools.product(("seqline", "seqline_bf16"), ("", "_shortlist")),
-        *itertools.product((f"ctranslate2_{kind}" for kind in QUANTIZATIONS), ("", "_vmap")),
-    ]
-)
+SAME_WEIGHTS = ("seqline", "ctranslate2")
+"""What the names of the engines with Seqline's weights begin with."""
 
 
 def main() -> None:
@@ -113,7 +108,7 @@ def main() -> None:
                     "latency_ms": 1000 * min(run["latency"] for run in runs),
                     "load_s": min(run["load"] for run in runs),
                     "first_s": min(run["first"] for run in runs),
-                    "bleu": bleu(runs[0]["outputs"], references) if engine in SAME_WEIGHTS else float("nan"),
+                    "bleu": bleu(runs[0]["outputs"], references) if engine.startswith(SAME_WEIGHTS) else float("nan"),
                 }
                 fastest = max(runs, key=lambda run: run["rate"])
                 rows.append([engine, beam, f"{fastest['workers']} x {fastest['threads']}", *best.values()])
@@ -166,7 +161,7 @@ def write_lexicon(corpus: Corpus, checkpoint: Checkpoint, file: Path) -> str:
         The file.
     """
     config = TransformerConfig.from_dict(checkpoint.read_config().model)
-    lexicon = make_lexicon(corpus, config.vocabulary_size, list(config.suppressed_ids), config.eos_id)
+    lexicon = make_lexicon(corpus, config)
     np.savez(file, frequent=lexicon.frequent, linked=lexicon.linked)
     return str(file)
 
@@ -219,7 +214,7 @@ def measure_engines(
     for repeat in range(repeats):
         for engine, (interpreter, module, its_task) in engines.items():
             # One run of the slow engines is enough.
-            if repeat == 0 or engine in SAME_WEIGHTS:
+            if repeat == 0 or engine.startswith(SAME_WEIGHTS):
                 # keras-hub's `generate` is not thread-safe.
                 candidates = settings()[:1] if engine == "keras_hub" else settings()
                 found[engine] += measure_settings(interpreter, module, its_task, candidates)
@@ -294,13 +289,12 @@ def ratios(metrics: dict[str, Any]) -> dict[str, float]:
                 found[f"f32_{name}{suffix}"] = rates[0] / theirs
         if theirs := of("ctranslate2_f32", "latency_ms"):
             found[f"latency_vs_ctranslate2_f32_b1{suffix}"] = min(latencies) / theirs
-        for kind in ("f32", "int8", "bf16"):
-            listed = [rate for kind in ("", "_bf16") if (rate := of(f"seqline{kind}_shortlist", "rate"))]
-            waits = [time for kind in ("", "_bf16") if (time := of(f"seqline{kind}_shortlist", "latency_ms"))]
-            for peer in (f"ctranslate2_{kind}", f"ctranslate2_{kind}_vmap"):
-                if listed and (theirs := of(peer, "rate")):
-                    found[f"shortlist_vs_{peer}_b64{suffix}"] = max(listed) / theirs
-                    found[f"shortlist_latency_vs_{peer}_b1{suffix}"] = min(waits) / (of(peer, "latency_ms") or 1)
+        listed = ("seqline_shortlist", "seqline_bf16_shortlist")
+        for peer in (f"ctranslate2_{kind}{ending}" for kind in QUANTIZATIONS for ending in ("", "_vmap")):
+            for name, metric, best in (("vs", "rate", max), ("latency_vs", "latency_ms", min)):
+                ours = [value for engine in listed if (value := of(engine, metric))]
+                if ours and (theirs := of(peer, metric)):
+                    found[f"shortlist_{name}_{peer}_{'b64' if best is max else 'b1'}{suffix}"] = best(ours) / theirs
         if (bleu_bf16 := of("seqline_bf16", "bleu")) and (bleu_f32 := of("seqline", "bleu")):
             found[f"bleu_bf16_minus_f32{suffix}"] = bleu_bf16 - bleu_f32
     return found

@@ -30,18 +30,17 @@ from typing import Any
 
 from benchmarks.results import finish, parser, show
 from benchmarks.training.decoding import ExportedModel
+from benchmarks.training.experiments import SPLITS, tokenize_once
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
 from seqline.components.export.stage import export
 from seqline.components.tokenize.options import Options as TokenizeOptions
-from seqline.components.tokenize.stage import tokenize
 from seqline.components.train.options import Options
 from seqline.components.train.stage import train
 from seqline.metrics.batch import Batch
 from seqline.metrics.metrics import HEADLINES, METRICS, TASKS
 from seqline.modeling.config import TransformerConfig
 
-SPLITS = ("train", "valid", "test")
 VOCABULARIES = (1000, 2000, 4000, 8000)
 MEASURED = {"question_answering": "exact_match"}
 """The metric of a task, where it is not its main one."""
@@ -162,19 +161,15 @@ def prepared(pairs: str, folder: Path, task: str, vocabulary_size: int | str | N
     """
     source, _, limit = pairs.partition("@")
     corpus = folder / f"{Path(pairs).name}-{vocabulary_size or 'default'}"
-    if corpus.exists():
-        return corpus
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {split: str(Path(source) / f"{split}.tsv.gz") for split in SPLITS}
-    if limit:
+    files = {split: Path(source) / f"{split}.tsv.gz" for split in SPLITS}
+    if limit and not corpus.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(files["train"], "rt", encoding="utf-8") as whole:
             lines = whole.read().split("\n")[: int(limit)]
-        files["train"] = str(folder / f"{Path(pairs).name}.tsv")
-        Path(files["train"]).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        files["train"] = folder / f"{Path(pairs).name}.tsv"
+        files["train"].write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     size: dict[str, Any] = {} if vocabulary_size is None else {"vocabulary_size": vocabulary_size}
-    options = TokenizeOptions().with_values(task=task, **size)
-    splits = {"valid_data": files["valid"], "test_data": files["test"]}
-    tokenize(files["train"], corpus, folder / "report.html", **splits, options=options)
+    tokenize_once(files, corpus, TokenizeOptions().with_values(task=task, **size))
     return corpus
 
 

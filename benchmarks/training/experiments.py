@@ -14,6 +14,7 @@ from benchmarks.results import finish, parser
 from seqline.components.tokenize.options import Options as TokenizeOptions
 from seqline.components.tokenize.stage import tokenize
 
+SPLITS = ("train", "valid", "test")
 Found = Mapping[tuple[str, str], float]
 """Metrics by name and by what is appended to the experiment's name."""
 
@@ -101,9 +102,20 @@ class Experiments:
         training = {key: value for part in self._parts(name) for key, value in self.options[part].items()}
         changes = {key: training.pop(key) for key in list(training) if key in TokenizeOptions.model_fields}
         corpus = folder / "-".join(["corpus", *(f"{key}-{value}" for key, value in changes.items())])
-        if not corpus.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            files = [str(pairs / f"{split}.tsv.gz") for split in ("train", "valid", "test")]
-            options = TokenizeOptions(**{**self.tokenizing, **changes})
-            tokenize(files[0], corpus, folder / "report.html", valid_data=files[1], test_data=files[2], options=options)
+        files = {split: pairs / f"{split}.tsv.gz" for split in SPLITS}
+        tokenize_once(files, corpus, TokenizeOptions(**{**self.tokenizing, **changes}))
         return corpus, training
+
+
+def tokenize_once(files: Mapping[str, Path], corpus: Path, options: TokenizeOptions) -> None:
+    """Tokenizes pairs, unless that has been done.
+
+    Args:
+        files: The file of each of `SPLITS`.
+        corpus: The corpus folder.
+        options: Options of tokenize.
+    """
+    if not corpus.exists():
+        corpus.parent.mkdir(parents=True, exist_ok=True)
+        train, valid, test = (str(files[split]) for split in SPLITS)
+        tokenize(train, corpus, corpus.parent / "report.html", valid_data=valid, test_data=test, options=options)

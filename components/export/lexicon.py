@@ -2,13 +2,16 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqline.artifacts.corpus import Corpus
 from seqline.buckets import patiently
 from seqline.decoding.lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +26,17 @@ PAIRS, LINKS = 200_000, 1 << 24
 ITERATIONS = 4
 
 
-def make_lexicon(corpus: Corpus, vocabulary_size: int, excluded: list[int], eos_id: int) -> Lexicon:
+def make_lexicon(corpus: Corpus, config: "TransformerConfig") -> Lexicon:
     """Counts target tokens, and links them to source tokens by IBM Model 1 (Brown et al. 1993).
 
     Args:
         corpus: The corpus.
-        vocabulary_size: Tokens in the vocabulary.
-        excluded: Tokens that are never generated.
-        eos_id: The end, which is always frequent.
+        config: The model's shape, with its vocabulary. The end is always frequent; suppressed tokens are in no list.
     """
+    vocabulary_size = config.vocabulary_size
     sources, targets, pairs = read_tokens(corpus)
     counts = np.bincount(targets[1], minlength=vocabulary_size).astype(float)
-    counts[excluded], counts[eos_id] = -1.0, np.inf
+    counts[list(config.suppressed_ids)], counts[config.eos_id] = -1.0, np.inf
     frequent = np.sort(np.argsort(-counts, kind="stable")[:FREQUENT]).astype(np.int32)
     key, expected = _links(sources, targets, pairs, vocabulary_size)
     source, target = key // vocabulary_size, key % vocabulary_size
@@ -67,6 +69,8 @@ def read_tokens(corpus: Corpus) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np
         some = some[: np.searchsorted(links + some.prod(axis=1).cumsum(), LINKS)]
         lengths.append(some)
         ids.append(_read(corpus.path / shard.file, kind, int(some.sum())))
+        if len(some) < shard.records:
+            break
         read, links = read + len(some), links + int(some.prod(axis=1).sum())
     flat = np.concatenate(lengths).reshape(-1)
     sides = np.repeat(np.arange(len(flat)), flat)  # 2 * pair for its source, and 2 * pair + 1 for its target

@@ -96,10 +96,7 @@ def export(
     )
     # It imports TensorFlow while the graphs are traced.
     with fresh_process() as fresh:
-        lexicon = None
-        if decoding.shortlist:
-            shape = model.config
-            lexicon = make_lexicon(Corpus(corpus), shape.vocabulary_size, list(shape.suppressed_ids), shape.eos_id)
+        lexicon = make_lexicon(Corpus(corpus), model.config) if decoding.shortlist else None
         program = Program(model, trained.tokenizer, decoding, lexicon)
         signatures = program.signatures()
         texts = [pair["source"] for pair in Corpus(corpus).read_text("valid", VERIFIED_TEXTS)]

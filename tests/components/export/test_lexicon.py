@@ -17,6 +17,7 @@ from seqline.saved_models import load_signatures
 from tests.components.train.shards import empty_corpus, write_tokens
 
 SIZE, EOS, EXCLUDED = 300, 3, [0, 1, 2]
+CONFIG = TransformerConfig(vocabulary_size=SIZE)
 ARTICLES = [290, 291]
 """Tokens that all targets have; a source token n is translated as n + 100."""
 
@@ -38,7 +39,7 @@ def translations(tmp_path: Path, pairs: list[Any], monkeypatch: pytest.MonkeyPat
 
 
 def test_a_token_is_linked_to_its_translation_and_to_nothing_frequent_or_excluded(translations: Corpus) -> None:
-    found = lexicon.make_lexicon(translations, SIZE, EXCLUDED, EOS)
+    found = lexicon.make_lexicon(translations, CONFIG)
     assert found.frequent.tolist() == [EOS, *ARTICLES]
     assert found.linked.shape == (SIZE, 2)
     translated = [token + 100 in found.linked[token] for token in range(4, 104)]
@@ -94,7 +95,7 @@ def test_a_model_with_a_shortlist_searches_in_it_unless_a_request_has_parameters
     assert description.fingerprint != before.fingerprint
     signatures, whole = load_signatures(model), load_signatures(exported_model)
     config = TransformerConfig.from_dict(Checkpoint(checkpoint).read_config().model)
-    listed = lexicon.make_lexicon(Corpus(corpus), config.vocabulary_size, list(config.suppressed_ids), config.eos_id)
+    listed = lexicon.make_lexicon(Corpus(corpus), config)
     source = [30, 41, 52, config.eos_id]
     found = signatures["ids"](ids=tf.constant([source]))["ids"].numpy()[0]
     assert set(found.tolist()) <= {*listed.frequent.tolist(), *listed.linked[source].ravel().tolist()}
