@@ -52,7 +52,7 @@ def main() -> None:
     flags.add_argument("pairs", nargs="+", help="folder, or FOLDER@N for its first N training pairs")
     flags.add_argument("--task", default="translation", choices=TASKS, help="task of the pairs")
     flags.add_argument("--minutes", type=float, default=5.0, help="training time of each model, on one core")
-    flags.add_argument("--trials", type=int, default=20, help="trainings of the search")
+    flags.add_argument("--trials", type=int, default=20, help="trainings of the search; 0 for none")
     flags.add_argument("--seed", type=int, default=1, help="seed of the search and of every training")
     flags.add_argument("--prepared", type=Path, help="folder of the tokenized pairs, which are stored and reused")
     args = flags.parse_args()
@@ -96,9 +96,11 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, context, os.sched_setaffinity, (0, {core})) as process:
                 task = (corpora[one], candidates[one], args.task, args.minutes, args.seed)
-                return process.submit(score, *task).result()
+                valid, test = process.submit(score, *task).result()
         finally:
             free.put(core)
+        print(f"{name}: {one}: validation {valid:.2f}, test {test:.2f}: {described(candidates[one])}", flush=True)
+        return valid, test
 
     with ThreadPoolExecutor(free.qsize()) as threads:
         scores = dict(zip(candidates, threads.map(scored, candidates), strict=True))
@@ -106,14 +108,19 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
     metric = METRICS[MEASURED.get(args.task, HEADLINES[args.task])].label
     show(f"{name}: {metric}", ["training", "validation", "test", "options"], rows)
     trials = [scores[one] for one in candidates if one.startswith("trial")]
-    auto, default, best = scores["auto"][1], scores["default"][1], max(trials)[1]
-    return {
+    auto, default = scores["auto"][1], scores["default"][1]
+    metrics: dict[str, float | str] = {
         f"auto_{name}": auto,
         f"default_{name}": default,
+        f"auto_over_default_{name}": auto - default,
+    }
+    if not trials:
+        return metrics
+    best = max(trials)[1]
+    return metrics | {
         f"best_{name}": best,
         f"highest_{name}": max(test for _, test in trials),
         f"best_over_auto_{name}": best - auto,
-        f"auto_over_default_{name}": auto - default,
     }
 
 

@@ -52,6 +52,8 @@ AUTO_OPTIONS = (
     "patience",
 )
 """The options that are auto by default with the preset auto; so is the learning rate, whose default of 0 is chosen."""
+UNTIL_DEADLINE = 1000
+"""The default of epochs with the preset auto and a time limit: the limit or `patience` ends the training."""
 USUAL: dict[str, Any] = {"pointer": False, "positions": "sinusoidal", "bucket_by": "both"}
 """The options that the task decides while they are auto, with their values for most tasks."""
 PRETRAINED_RATES = {"full": (0.00001, 0.0001), "lora": (0.0001, 0.001), "last": (0.00001, 0.0001)}
@@ -152,7 +154,11 @@ class Options(BaseOptions):
         "2017); not of a gpt. auto is true for tasks that copy from the source. label_smoothing applies to the "
         "generated tokens only.",
     )
-    epochs: int = Field(20, ge=1, description="Number of epochs, at most.")
+    epochs: int = Field(
+        20,
+        ge=1,
+        description="Number of epochs, at most. With preset auto and minutes, 1000 by default: the time ends training.",
+    )
     minutes: float = Field(
         0.0, ge=0, description="Training time in minutes, validation included, at most; 0 for no limit."
     )
@@ -276,7 +282,10 @@ class Options(BaseOptions):
         """
         if values.get("pretrained"):
             return LORA_DEFAULTS if values.get("fine_tuning") == "lora" else PRETRAINED_DEFAULTS
-        return dict.fromkeys(AUTO_OPTIONS, AUTO) if cls.selects_preset(values) else {}
+        if not cls.selects_preset(values):
+            return {}
+        chosen: dict[str, Any] = dict.fromkeys(AUTO_OPTIONS, AUTO)
+        return chosen | {"epochs": UNTIL_DEADLINE} if values.get("minutes") else chosen
 
     @classmethod
     def selects_preset(cls, values: Mapping[str, Any]) -> bool:

@@ -67,6 +67,13 @@ def test_a_value_that_is_set_is_not_chosen(data: TrainingData, given: dict[str, 
     assert not set(fixed) & set(plan.choices.options)
 
 
+def test_the_time_ends_a_training_that_chooses_its_options(data: TrainingData) -> None:
+    short, long = (planned(Options(preset="auto", minutes=minutes, patience=0), data, 1e9) for minutes in (10, 30))
+    assert 20 < 2 * short.choices.passes < long.choices.passes < long.options.epochs
+    assert Options(preset="auto").epochs == Options(preset="demo", dropout="auto", minutes=10).epochs == 20
+    assert Options(preset="auto", minutes=10, epochs=7).epochs == 7
+
+
 def test_without_auto_only_the_learning_rate_is_chosen(data: TrainingData) -> None:
     options = Options(preset="demo")
     plan = planned(options, data)
@@ -77,7 +84,7 @@ def test_without_auto_only_the_learning_rate_is_chosen(data: TrainingData) -> No
 def test_the_chosen_values_repeat_the_training(data: TrainingData) -> None:
     given = Options(preset="auto", minutes=10)
     plan = planned(given, data)
-    explicit = Options(minutes=10, **{name: one.value for name, one in plan.choices.options.items()})
+    explicit = Options(minutes=10, epochs=given.epochs, **{name: one.value for name, one in plan.choices.options.items()})
     again = planned(explicit, data, peak=PEAK / 1000)
     assert again.options == plan.options
     assert again.config == plan.config
