@@ -11,8 +11,9 @@ from seqline.components.export.executor import in_one_thread
 from seqline.components.export.normalization import normalized
 from seqline.decoding.decoder import Decoder
 from seqline.decoding.lexicon import Lexicon
+from seqline.decoding.live import Found
 from seqline.decoding.scoring import log_probabilities
-from seqline.decoding.search import Found, search
+from seqline.decoding.search import search
 from seqline.decoding.search_options import Search
 from seqline.decoding.streaming import Stream, begin, proceed
 from seqline.modeling.language_model import LanguageModel

@@ -183,6 +183,9 @@ class Decoder(tf.Module):
     def _own(self, projected: Any, length: Any, rotation: Any) -> tuple[Any, Any]:
         """The queries of self-attention, and keys and values as `_split` returns them; with rotations, rotated."""
         if self.heads == self.kv_heads:
+            if rotation is None and _is_one(length):
+                queries, *keys_values = tf.unstack(tf.reshape(projected, (-1, 3, self.heads, 1, self.size)), axis=1)
+                return queries, tf.stack(keys_values)
             split = self._split(projected, length)
             if rotation is not None:
                 split = tf.concat([rotate(split[:2], rotation), split[2:]], axis=0)

@@ -84,7 +84,9 @@ def test_without_auto_only_the_learning_rate_is_chosen(data: TrainingData) -> No
 def test_the_chosen_values_repeat_the_training(data: TrainingData) -> None:
     given = Options(preset="auto", minutes=10)
     plan = planned(given, data)
-    explicit = Options(minutes=10, epochs=given.epochs, **{name: one.value for name, one in plan.choices.options.items()})
+    explicit = Options(
+        minutes=10, epochs=given.epochs, **{name: one.value for name, one in plan.choices.options.items()}
+    )
     again = planned(explicit, data, peak=PEAK / 1000)
     assert again.options == plan.options
     assert again.config == plan.config

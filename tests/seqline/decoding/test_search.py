@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqline.decoding.decoder import GROWTH, Decoder, Memory
+from seqline.decoding.live import Found
 from seqline.decoding.output import BLOCK, SAFE, Output
-from seqline.decoding.search import Found, search
+from seqline.decoding.search import search
 from seqline.decoding.search_options import Search
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
@@ -59,6 +60,19 @@ def searches(model: LanguageModel) -> dict[bool, tf.types.experimental.GenericFu
         )
 
     return {early_stop: made(early_stop) for early_stop in (True, False)}
+
+
+@pytest.fixture(scope="module")
+def greedy(model: LanguageModel) -> tf.types.experimental.GenericFunction:
+    """Greedy search as a graph whose other options are inputs."""
+    decoder, fixed = Decoder(model), {"beam_size": 1, "n_best": 1, "sampling": False}
+
+    def run(source: tf.Tensor, options: dict[str, tf.Tensor]) -> Found:
+        with decoder.unpacked():
+            return search(decoder, source, Search(**fixed, **options))
+
+    inputs = {name: tf.TensorSpec((), kind) for name, kind in FIELDS.items() if name not in fixed}
+    return tf.function(run, input_signature=[tf.TensorSpec((None, None), tf.int32), inputs], autograph=False)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +143,27 @@ def test_the_search_finds_what_the_reference_finds(
     logits_of: LogitsOf, searches: Searches, sources: list[list[int]], options: Search
 ) -> None:
     check(run(searches, batch(sources), options), sources, options, logits_of)
+
+
+@examples(8)
+@given(
+    sources=st.lists(st.lists(st.integers(4, 39), min_size=1, max_size=4), min_size=1, max_size=12),
+    options=st.fixed_dictionaries({**constraints, "max_output_length": st.integers(1, GROWTH + 4)}),
+)
+def test_greedy_search_finds_what_the_reference_finds(
+    logits_of: LogitsOf,
+    greedy: tf.types.experimental.GenericFunction,
+    sources: list[list[int]],
+    options: dict[str, Any],
+) -> None:
+    chosen = Search(beam_size=1, **options)
+    inputs = {name: kind for name, kind in FIELDS.items() if name not in ("beam_size", "n_best", "sampling")}
+    values = {name: tf.constant(getattr(chosen, name), kind) for name, kind in inputs.items()}
+    found = greedy(tf.constant(batch(sources)), values)
+    check(found, sources, chosen, logits_of)
+    # After its end, an output is padded.
+    ended = np.cumsum(found.ids[:, 0] == CONFIG.eos_id, axis=1) > 0
+    assert (found.ids[:, 0].numpy()[:, 1:][ended[:, :-1]] == CONFIG.pad_id).all()
 
 
 @pytest.mark.parametrize("chosen", [{"beam_size": 1}, {"beam_size": 3, "n_best": 2}, {"sampling": True, "n_best": 2}])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from seqline.decoding.decoder import Decoder
 from seqline.decoding.lexicon import Lexicon
+from seqline.decoding.live import Found
 from seqline.decoding.output import BLOCK, MISSING
-from seqline.decoding.search import Found, search
+from seqline.decoding.search import search
 from seqline.decoding.search_options import Search
 from seqline.modeling.architectures import make_model
 from seqline.modeling.config import TransformerConfig
