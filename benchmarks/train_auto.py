@@ -18,16 +18,16 @@ import gzip
 import json
 import logging
 import math
-import multiprocessing
 import os
 import queue
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.one_core import on_core
 from benchmarks.results import finish, parser, show
 from benchmarks.training.decoding import ExportedModel
 from benchmarks.training.experiments import SPLITS, tokenize_once
@@ -90,13 +90,10 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
         free.put(core)
 
     def scored(one: str) -> tuple[float, float]:
-        """Trains in a process of its own, which leaves no memory or threads behind, on a free core."""
+        """Trains on a free core."""
         core = free.get()
         try:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, context, os.sched_setaffinity, (0, {core})) as process:
-                task = (corpora[one], candidates[one], args.task, args.minutes, args.seed)
-                valid, test = process.submit(score, *task).result()
+            valid, test = on_core(core, score, corpora[one], candidates[one], args.task, args.minutes, args.seed)
         finally:
             free.put(core)
         print(f"{name}: {one}: validation {valid:.2f}, test {test:.2f}: {described(candidates[one])}", flush=True)
