@@ -20,7 +20,8 @@ def load(task: dict[str, Any]) -> Generate:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
-    from seqline.components.export.executor import in_one_thread, loops_in_one_thread
+    from seqline.components.export.executor import in_one_thread
+    from seqline.components.export.loops import prepare_loops
     from seqline.decoding.decoder import Decoder
     from seqline.decoding.search import search
     from seqline.decoding.search_options import Search
@@ -44,7 +45,7 @@ def load(task: dict[str, Any]) -> Generate:
     traced = in_one_thread(generate).get_concrete_function(ids=tf.TensorSpec((None, None), tf.int32, "ids"))
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(program, folder, signatures={"generate": traced})
-        loops_in_one_thread(Path(folder))
+        prepare_loops(Path(folder))
         loaded = tf.saved_model.load(folder)
     signature = loaded.signatures["generate"]
     signature.loaded = loaded  # else its variables would be freed

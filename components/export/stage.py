@@ -62,7 +62,7 @@ def export(
     import tensorflow as tf
 
     from seqline.components.export.agreement import check_agreement
-    from seqline.components.export.executor import loops_in_one_thread
+    from seqline.components.export.loops import prepare_loops
     from seqline.components.export.program import Program
     from seqline.components.export.signatures import describe
     from seqline.components.export.verify import foreign_ops, fresh_process
@@ -102,7 +102,7 @@ def export(
         texts = [pair["source"] for pair in Corpus(corpus).read_text("valid", VERIFIED_TEXTS)]
         with atomic_directory(output, ExportedModel(output).description_file.name) as folder:
             tf.saved_model.save(program, str(folder), signatures=signatures)
-            loops_in_one_thread(folder)
+            prepare_loops(folder)
             log.info("wrote the SavedModel; verifying it in a fresh process")
             written = ExportedModel(folder)
             written.write_description(description)

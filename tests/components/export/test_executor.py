@@ -1,47 +1,11 @@
-"""The executor of a saved graph's functions and loops."""
+"""The executor of a saved graph's functions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
-from seqline.components.export.executor import EXECUTOR, in_one_thread, loops_in_one_thread
 from tests import forked
-
-
-def collatz_steps(numbers: Any) -> Any:
-    """Collatz steps of each number until 1: nested loops."""
-
-    def steps(number: Any) -> Any:
-        def once(value: Any, count: Any) -> tuple[Any, Any]:
-            return tf.where(value % 2 == 0, value // 2, 3 * value + 1), count + 1
-
-        return tf.while_loop(lambda value, count: value > 1, once, (number, 0))[1]
-
-    return {"steps": tf.map_fn(steps, numbers)}
-
-
-def test_loops_of_a_single_threaded_function_are_single_threaded_and_no_others(tmp_path: Path) -> None:
-    numbers = tf.TensorSpec((None,), tf.int32, "numbers")
-    one = in_one_thread(collatz_steps).get_concrete_function(numbers=numbers)
-    other = tf.function(collatz_steps, autograph=False).get_concrete_function(numbers=numbers)
-    tf.saved_model.save(tf.Module(), str(tmp_path), signatures={"one": one, "other": other})
-    before = tf.saved_model.experimental.read_fingerprint(str(tmp_path)).saved_model_checksum
-    loops_in_one_thread(tmp_path)
-    assert tf.saved_model.experimental.read_fingerprint(str(tmp_path)).saved_model_checksum != before
-    loaded = tf.saved_model.load(str(tmp_path)).signatures
-    for name in ("one", "other"):
-        # 27 takes 111 steps (OEIS A006577): enough to reveal a call stack that grows with every step.
-        assert loaded[name](numbers=tf.constant([1, 6, 27] * 500))["steps"].numpy().tolist() == [0, 8, 111] * 500
-    saved = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
-    nodes = [node for function in saved.meta_graphs[0].graph_def.library.function for node in function.node_def]
-    loops = [node.attr["body"].func for node in nodes if node.op in ("While", "StatelessWhile")]
-    named = [loop for loop in loops if "_executor" in loop.attr]
-    assert len(loops) == 4
-    assert len(named) == 2
-    assert {loop.attr["_executor"].s.decode() for loop in named} == {EXECUTOR}
 
 
 def call_on_one_thread(model: str) -> None:

@@ -14,7 +14,8 @@ import tensorflow as tf
 from seqline.artifacts.corpus import Corpus
 from seqline.artifacts.exported_model import Decoding
 from seqline.artifacts.text_tokenizer import MODEL, TextTokenizer, encoded
-from seqline.components.export.executor import in_one_thread, loops_in_one_thread
+from seqline.components.export.executor import in_one_thread
+from seqline.components.export.loops import prepare_loops
 from seqline.components.export.program import Program
 from seqline.decoding.search import search
 from seqline.decoding.search_options import Search
@@ -114,7 +115,7 @@ def test_exported_programs_write_the_texts_of_transformers(family: str, corpus: 
         for name, options in SEARCHES.items()
     }
     tf.saved_model.save(program, str(tmp_path / "model"), signatures=signatures)
-    loops_in_one_thread(tmp_path / "model")
+    prepare_loops(tmp_path / "model")
     loaded = tf.saved_model.load(str(tmp_path / "model"))
 
     expected, drawn = np.load(EXPECTED / f"{family}.npz"), checkpoints.inputs(family, 500)
