@@ -34,7 +34,7 @@ demo: install ## The whole pipeline on the built-in sample, up to a live endpoin
 
 .PHONY: test
 test: install ## All tests, on two cores
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=40 $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=40 $(TESTS)
 
 # Another locale, time zone and order, and a proxy that must not be asked for this machine.
 .PHONY: nightly

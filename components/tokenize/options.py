@@ -47,8 +47,8 @@ class Options(PairOptions):
     vocabulary_size: Annotated[Annotated[int, Field(ge=300)] | Literal["auto"], OrAuto()] = Field(
         8000,
         description="Size of the joint vocabulary, at most; small data get a smaller one. auto is the largest from "
-        "1,000 to 32,000 of which 95% of the tokens occur at least 100 times, and the default with training.preset "
-        "auto.",
+        "1,000 to 32,000 of which 95% of the tokens are frequent, see docs/training.md; the default with "
+        "training.preset auto.",
     )
     character_coverage: float = Field(
         0.9999,

@@ -21,7 +21,7 @@ from seqline.components.tokenize.runners import check_flags, flags, shared_folde
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
 from seqline.components.tokenize.vocabulary import given_tokenizer
-from seqline.components.tokenize.vocabulary_size import FREQUENT, OCCURRENCES, SIZES
+from seqline.components.tokenize.vocabulary_size import FREQUENT, SIZES
 from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
 from seqline.inputs.files import find_inputs
@@ -183,7 +183,7 @@ def _rejected(tally: Tally) -> Iterator[str]:
 def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size: int, folder: Path) -> Manifest:
     wanted = options.vocabulary_size
     if wanted == AUTO and not options.tokenizer:
-        often = f"{FREQUENT:.0%} of the tokens occur at least {OCCURRENCES} times"
+        often = f"{FREQUENT:.0%} of the tokens are frequent"
         log.info("vocabulary_size %d: the largest of %d to %d of which %s", vocabulary_size, SIZES[0], SIZES[-1], often)
     elif not options.tokenizer and vocabulary_size < number(wanted):
         log.info("the data are enough for %d tokens of vocabulary_size=%d", vocabulary_size, wanted)

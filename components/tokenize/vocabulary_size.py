@@ -11,8 +11,10 @@ from seqline.errors import UserError
 
 SIZES = (1000, 1400, 2000, 2800, 4000, 5600, 8000, 11000, 16000, 22000, LARGEST_VOCABULARY)
 """Sizes to choose from."""
-OCCURRENCES = 100
-"""Occurrences in the training pairs from which on a token is frequent."""
+LEAST_OCCURRENCES, MOST_OCCURRENCES = 5, 100
+"""Occurrences in the training pairs from which on a token is frequent, of small and of large corpora."""
+OCCURRENCE_SHARE = 1 / 80_000
+"""Of all tokens, between these two: 10,000 pairs of Multi30k get 4,000 tokens, see docs/training.md."""
 FREQUENT = 0.95
 """Share of the tokens that must be frequent (Gowda and May 2020, "Finding the Optimal Vocabulary Size for NMT")."""
 SAMPLE_PAIRS, SAMPLE_CHARACTERS = 200_000, 32_000_000
@@ -23,7 +25,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 def train_chosen(pairs: Callable[[], Pairs], total: int, options: Options) -> bytes:
-    """Trains a tokenizer of the largest size in `SIZES` of which 95% of the tokens occur at least 100 times.
+    """Trains a tokenizer of the largest size in `SIZES` of which 95% of the tokens are frequent.
 
     Args:
         pairs: Returns the training pairs, or a uniform sample of them, from the first on.
@@ -86,7 +88,9 @@ def frequent_share(model: bytes, counts: Mapping[int, float], scale: float = 1.0
         for token in range(processor.vocab_size())
         if not (processor.is_control(token) or processor.is_unknown(token) or processor.is_byte(token))
     ]
-    return sum(scale * counts.get(token, 0) >= OCCURRENCES for token in tokens) / max(len(tokens), 1)
+    all_tokens = scale * sum(counts.values())
+    needed = min(max(all_tokens * OCCURRENCE_SHARE, LEAST_OCCURRENCES), MOST_OCCURRENCES)
+    return sum(scale * counts.get(token, 0) >= needed for token in tokens) / max(len(tokens), 1)
 
 
 def _counted(model: bytes, texts: list[str]) -> Counter[int]:

@@ -12,7 +12,7 @@ from seqline.components.train.schedules import WARMUP_SHARE
 
 FULL_UPDATE = 4096
 """Target tokens in an update from which on more of them do not raise the learning rate."""
-FULL_PASSES = 20
+FULL_PASSES = 40
 """Passes over the data from which on dropout is not reduced."""
 SMALL_UPDATE = 1000
 """Target tokens in an update below which Adam averages squared gradients over more updates."""

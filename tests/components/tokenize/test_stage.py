@@ -70,7 +70,7 @@ def test_a_vocabulary_size_of_auto_is_chosen_and_logged(tmp_path: Path, caplog: 
     assert manifest.options["vocabulary_size"] == "auto"
     assert 256 < manifest.vocabulary_size <= 1000
     (line,) = (line for line in caplog.messages if line.startswith(f"vocabulary_size {manifest.vocabulary_size}: "))
-    assert "of which 95% of the tokens occur at least 100 times" in line
+    assert "of which 95% of the tokens are frequent" in line
 
 
 def test_the_layout_is_complete_and_the_counts_add_up(made: Path) -> None:

@@ -60,26 +60,37 @@ def test_special_tokens_and_bytes_need_not_be_frequent() -> None:
     model = train_tokenizer((text for pair in pairs(200) for text in pair), Options(vocabulary_size=400))
     processor = load(model)
     own = [token for token in range(400) if not (processor.is_byte(token) or token < 4)]
-    assert frequent_share(model, dict.fromkeys(own, 100)) == 1
-    assert frequent_share(model, dict.fromkeys(own, 10)) == 0
-    assert frequent_share(model, dict.fromkeys(own, 10), scale=10) == 1
+    assert frequent_share(model, dict.fromkeys(own, 5)) == 1
+    assert frequent_share(model, dict.fromkeys(own, 4)) == 0
+    assert frequent_share(model, dict.fromkeys(own, 1), scale=5) == 1
     assert frequent_share(model, dict.fromkeys(own[: len(own) // 2], 100)) == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize("count", [100, 2000, 8000])
+@pytest.mark.parametrize(("all_tokens", "needed"), [(100_000, 5), (800_000, 10), (1_000_000_000, 100)])
+def test_a_token_of_a_larger_corpus_is_frequent_from_more_occurrences_on(all_tokens: int, needed: int) -> None:
+    model = train_tokenizer((text for pair in pairs(200) for text in pair), Options(vocabulary_size=400))
+    processor = load(model)
+    common, *others = [token for token in range(400) if not (processor.is_byte(token) or token < 4)]
+    enough = dict.fromkeys(others, needed) | {common: all_tokens - needed * len(others)}
+    assert frequent_share(model, enough) == 1
+    fewer = dict.fromkeys(others, needed - 1) | {common: all_tokens - (needed - 1) * len(others)}
+    assert frequent_share(model, fewer) < 0.05
+
+
+@pytest.mark.parametrize("count", [8, 200, 2000])
 def test_the_size_is_the_largest_of_which_95_percent_of_the_tokens_are_frequent(small: None, count: int) -> None:
     known = pairs(count)
     texts = [text for pair in known for text in pair]
     size = load(train_chosen(lambda: known, count, AUTO)).vocab_size()
     fitting = [one for one in SMALL if share(train_tokenizer(texts, Options(vocabulary_size=one)), texts) >= FREQUENT]
     assert size == max(fitting, default=SMALL[0])
-    assert bool(fitting) == (count > 100)
+    assert bool(fitting) == (count > 8)
 
 
 def test_a_sample_counts_for_all_pairs(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary_size, "SAMPLE_PAIRS", 500)
+    monkeypatch.setattr(vocabulary_size, "SAMPLE_PAIRS", 100)
     known = pairs(2000)
-    alone, of_many = (load(train_chosen(lambda: known, total, AUTO)).vocab_size() for total in (500, 500_000))
+    alone, of_many = (load(train_chosen(lambda: known, total, AUTO)).vocab_size() for total in (100, 500_000))
     assert alone < of_many
 
 
