@@ -38,8 +38,8 @@ def choose_model(
         earlier: What an earlier process of this training chose, which stays.
 
     Returns:
-        These, and the choices for pointer, positions, bucket_by, preset, dropout and label_smoothing, as far as they
-        are auto.
+        These, and the choices for pointer, positions, bucket_by, preset, batch_tokens, dropout and label_smoothing, as
+        far as they are auto.
     """
     options = earlier.applied(options)
     scale = Scale.of(data.manifest)
@@ -58,6 +58,10 @@ def choose_model(
     passes = min(float(options.epochs), allowed)
     seen = f"{scale.target_tokens:,} target tokens, {passes:.1f} passes"
     mean = scale.target_tokens / max(scale.pairs, 1)
+    if options.batch_tokens == AUTO:
+        sides = scale.source_tokens, scale.target_tokens
+        tokens = passes * (sum(sides) if options.family == "gpt" else max(sides))
+        chosen["batch_tokens"] = Choice(formulas.batch_tokens(tokens), f"{tokens:,.0f} tokens in the whole training")
     if options.dropout == AUTO:
         chosen["dropout"] = Choice(formulas.dropout(scale.target_tokens, passes), seen)
     if options.label_smoothing == AUTO:

@@ -14,6 +14,10 @@ FULL_UPDATE = 4096
 """Target tokens in an update from which on more of them do not raise the learning rate."""
 FULL_PASSES = 40
 """Passes over the data from which on dropout is not reduced."""
+FULL_BATCH, SMALLEST_BATCH = 4096, 1024
+"""Tokens of a batch on its longer side: of a long training, and of a short one."""
+ENOUGH_BATCHES = 1000
+"""Full batches of tokens from which on a training is long."""
 SMALL_UPDATE = 1000
 """Target tokens in an update below which Adam averages squared gradients over more updates."""
 LONGEST_WARMUP = 4000
@@ -35,6 +39,17 @@ def by_task(task: str) -> dict[str, Any]:
     """
     copying: dict[str, Any] = {"pointer": True, "positions": "rotary"}
     return {"question_answering": {**copying, "bucket_by": "source"}, "summarization": copying}.get(task, {})
+
+
+def batch_tokens(tokens: float) -> int:
+    """Returns the tokens of a batch: fewer, so that there are more updates, where the training sees few tokens.
+
+    With padding and batches that are not full, there are about twice as many updates as full batches of tokens.
+
+    Args:
+        tokens: Tokens of the whole training on the longer side, source or target; of a gpt, on both.
+    """
+    return round(_clipped(tokens / ENOUGH_BATCHES, SMALLEST_BATCH, FULL_BATCH))
 
 
 def dropout(tokens: float, passes: float) -> float:

@@ -9,7 +9,7 @@ from seqline.errors import UserError
 from seqline.modeling.config import ARCHITECTURES, Activation, AttentionBias, Norm, NormPlacement, Positions, Preset
 from seqline.modeling.lora_targets import Target
 from seqline.plugins.registry import ARCHITECTURES as PLUGINS
-from seqline.schema.auto import AUTO, AutoCount, AutoShare, AutoSwitch
+from seqline.schema.auto import AUTO, AutoCount, AutoShare, AutoSwitch, AutoTokens
 from seqline.schema.options import BaseOptions, Fault, refusing
 from seqline.schema.run import FINGERPRINTS
 
@@ -44,6 +44,7 @@ the start."""
 LORA_DEFAULTS: dict[str, Any] = {**PRETRAINED_DEFAULTS, "learning_rate": 0.0005, "dropout": 0.0}
 """Likewise with adapters, which need larger steps than whole matrices, and are too small to fit noise."""
 AUTO_OPTIONS = (
+    "batch_tokens",
     "dropout",
     "label_smoothing",
     "warmup_steps",
@@ -129,9 +130,9 @@ class Options(BaseOptions):
     plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
     preset: Literal[Preset, "auto"] = Field(
         "tiny",
-        description="Size of the model; auto selects it by the size of the corpus and the training time. Then dropout, "
-        "label_smoothing, warmup_steps, beta_2, ema_momentum, patience and corpus.vocabulary_size "
-        "are auto by default.",
+        description="Size of the model; auto selects it by the size of the corpus and the training time. Then "
+        "batch_tokens, dropout, label_smoothing, warmup_steps, beta_2, ema_momentum, patience and "
+        "corpus.vocabulary_size are auto by default.",
         json_schema_extra=tunable(),
     )
     norm_placement: NormPlacement = Field("pre", description="Whether blocks are normalized before or after.")
@@ -178,11 +179,10 @@ class Options(BaseOptions):
         description="Validation sentences decoded after every epoch for BLEU and ROUGE-L, or also for exact match and "
         "F1 of answers; 0 for none.",
     )
-    batch_tokens: int = Field(
+    batch_tokens: AutoTokens = Field(
         4096,
-        ge=64,
         description="Tokens of a batch on its longer side, source or target, padding included; of a gpt, on both sides "
-        "together.",
+        "together. auto is less for a short training, which has more updates then.",
         json_schema_extra=tunable(),
     )
     bucket_by: Literal["both", "source", "auto"] = Field(

@@ -20,6 +20,7 @@ from seqline.components.train.subwords import SAMPLED_PAIRS
 from seqline.modeling.arranging import arranged
 from seqline.modeling.config import TransformerConfig
 from seqline.pretrained.checkpoint import Pretrained
+from seqline.schema.auto import number
 from seqline.tokenizers.host import read_tokenizer
 
 log = logging.getLogger(__name__)
@@ -109,12 +110,12 @@ def make_plan(
     """
     choices = choices.of(options)
     options = choices.applied(options)
-    size = data.manifest.vocabulary_size
+    vocabulary_size = data.manifest.vocabulary_size
     if pretrained is None:
-        config = make_config(options, size, data.max_length(options.family), _special(options, data))
+        config = make_config(options, vocabulary_size, data.max_length(options.family), _special(options, data))
     else:
         tokenizer = _tokenizer(data)
-        check_vocabulary(pretrained, size, tokenizer)
+        check_vocabulary(pretrained, vocabulary_size, tokenizer)
         tokens = needed(pretrained.config.architecture, data.lengths)
         config = pretrained_config(options, pretrained, tokens, tokenizer)
 
@@ -122,11 +123,13 @@ def make_plan(
     if options.copy_warmup_steps:
         exercises = CopyExercises(config, options.copy_warmup_steps * options.gradient_accumulation_steps)
 
+    size = number(options.batch_tokens)
+
     def batches(pairs: Pairs, exercises: CopyExercises | None = None) -> Batches | Packs:
         if config.architecture == "gpt":
-            return Packs(pairs, config, options.batch_tokens, replicas=replicas)
+            return Packs(pairs, config, size, replicas=replicas)
         by_source = options.bucket_by == "source"
-        return Batches(pairs, config, options.batch_tokens, replicas=replicas, by_source=by_source, exercises=exercises)
+        return Batches(pairs, config, size, replicas=replicas, by_source=by_source, exercises=exercises)
 
     pairs = data.train.in_windows(SAMPLED_PAIRS) if options.subword_sampling else data.train
     train, valid = batches(pairs, exercises), batches(HeldPairs(data.valid))

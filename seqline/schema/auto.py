@@ -37,6 +37,8 @@ AutoShare = Annotated[Annotated[float, Field(ge=0, lt=1)] | Literal["auto"], OrA
 """A share, at least 0 and below 1, or `auto`."""
 AutoCount = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], OrAuto()]
 """A whole number, at least 0, or `auto`."""
+AutoTokens = Annotated[Annotated[int, Field(ge=64)] | Literal["auto"], OrAuto()]
+"""A number of tokens, at least 64, or `auto`."""
 AutoSwitch = Annotated[bool | Literal["auto"], OrAuto()]
 """True, false or `auto`."""
 

@@ -15,6 +15,7 @@ from seqline.components.train.preflight.report import Bucket, Largest, Report, T
 from seqline.components.train.preflight.search import largest_that_fits, spread
 from seqline.components.train.preflight.slices import GIB, Slice
 from seqline.modeling.config import TransformerConfig
+from seqline.schema.auto import number
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def compile_plan(
         slice_.hbm_gib * GIB,
         f"{options.architecture} {options.preset}, {'float32' if options.precision == 'float32' else 'bfloat16'}",
         slice_.date,
-        options.batch_tokens,
+        number(options.batch_tokens),
         _interpolated(buckets, set(chosen)),
         largest,
         decode=decoding,

@@ -6,6 +6,7 @@ from seqline.artifacts.corpus import Corpus
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.report import Bucket
 from seqline.modeling.config import TransformerConfig
+from seqline.schema.auto import number
 
 LENGTHS = (32,)
 """Lengths of the buckets besides the longest, without a corpus."""
@@ -81,7 +82,7 @@ def plan_without_corpus(
     chosen = lengths or (*(length for length in LENGTHS if length <= max_tokens), max_tokens + 1)
     if config.architecture == "gpt":
         chosen = lengths or (config.max_length,)
-    rows = [max(replicas, options.batch_tokens // length // replicas * replicas) for length in chosen]
+    rows = [max(replicas, number(options.batch_tokens) // length // replicas * replicas) for length in chosen]
     return Plan(config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])
 
 

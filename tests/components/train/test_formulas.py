@@ -21,6 +21,9 @@ FACTOR = st.floats(1, 1e3)
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
+        (formulas.batch_tokens(100_000), 1024),
+        (formulas.batch_tokens(2_000_000), 2000),
+        (formulas.batch_tokens(9_000_000), 4096),
         (formulas.dropout(430_000, 40), 0.3),
         (formulas.dropout(4_000_000, 40), 0.275),
         (formulas.dropout(100_000_000, 40), 0.1),
@@ -100,6 +103,7 @@ def test_every_value_is_one_that_the_option_accepts(
     tokens: float, passes: float, updates: float, update: float
 ) -> None:
     choose: dict[str, Callable[[], float]] = {
+        "batch_tokens": lambda: formulas.batch_tokens(tokens * passes),
         "dropout": lambda: formulas.dropout(tokens, passes),
         "label_smoothing": lambda: formulas.label_smoothing(update),
         "learning_rate": lambda: formulas.learning_rate(128, update),
