@@ -1,6 +1,6 @@
 """What options that are auto become: pure functions of the corpus, the task and the length of the training.
 
-They are starting points from the literature and from practice; no experiment has confirmed them together yet. All
+They are starting points from the literature and from practice, fitted to one small corpus; see docs/training.md. All
 tokens are target tokens with the ends of sentences. The size of the model is in `recommend`, that of the vocabulary in
 the stage tokenize.
 """
