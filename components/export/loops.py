@@ -98,8 +98,10 @@ def _reached(called: set[str], bodies: Mapping[str, Iterable[NodeDef]]) -> Itera
 
 def _is_plain(node: NodeDef) -> bool:
     """Whether a node is a float32 matrix product without transposition."""
-    transposed = node.attr["transpose_a"].b or node.attr["transpose_b"].b
-    return node.op == "MatMul" and node.attr["T"].type == DT_FLOAT and not transposed
+    # To read an attribute that a node does not have would add it.
+    if node.op != "MatMul" or node.attr["T"].type != DT_FLOAT:
+        return False
+    return not (node.attr["transpose_a"].b or node.attr["transpose_b"].b)
 
 
 def _node(name: str) -> str:
