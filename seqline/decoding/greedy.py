@@ -46,14 +46,15 @@ def greedy_search(model: Decoder, source: tf.Tensor, options: Search, shortlist:
         logits, caches = model.step(state.tokens, state.position, state.caches, live.room, mask, memory, skipped)
         logits, total = batch.constrained(logits, state.ids[:, : state.position], options)
         best, places = model.output.highest(logits)
-        # A finished sentence is padded until it is removed.
-        tokens = tf.where(state.done, config.padding, batch.tokens(places))
+        # A finished sentence is padded until it is removed. Its padding, which may be no token, is not decoded.
+        tokens = batch.tokens(places)
+        padded = tf.where(state.done, config.padding, tokens)
         done = state.done | tf.equal(tokens, config.eos_id)
         return _State(
             state.position + 1,
             tf.math.count_nonzero(done, dtype=tf.int32),
             tokens[:, None],
-            put(tf.stack([0, state.position]), state.ids, tokens),
+            put(tf.stack([0, state.position]), state.ids, padded),
             state.scores + tf.where(state.done, 0.0, best - total[:, 0]),
             past,
             done,
