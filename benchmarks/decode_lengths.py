@@ -3,10 +3,12 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from benchmarks.timing import fastest
 
 Decode = Callable[[int], Any]
 """Decodes the task's texts to outputs of this many tokens."""
@@ -16,15 +18,7 @@ def main() -> None:
     """Measures each of the task's lengths; the first run is a warm-up, the best of three more counts."""
     task = json.load(sys.stdin)
     decode = ctranslate2_decode(task) if "quantization" in task else seqline_decode(task)
-    seconds = []
-    for length in task["lengths"]:
-        runs = []
-        for _ in range(4):
-            start = time.perf_counter()
-            decode(length)
-            runs.append(time.perf_counter() - start)
-        seconds.append(min(runs[1:]))
-    print(json.dumps({"seconds": seconds}))
+    print(json.dumps({"seconds": [fastest(partial(decode, length), 3) for length in task["lengths"]]}))
 
 
 def seqline_decode(task: dict[str, Any]) -> Decode:

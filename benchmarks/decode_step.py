@@ -16,21 +16,20 @@ The names end in `_beam4_b64` and the like. The model computes in float32; with 
 
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.alone import alone
 from benchmarks.decode import LENGTH_PENALTY
 from benchmarks.decode_weights import train_once
 from benchmarks.environments import FOLDER
-from benchmarks.one_core import on_core
 from benchmarks.results import finish, parser, show
+from benchmarks.timing import fastest
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
-from seqline.components.export.lexicon import make_lexicon
+from seqline.components.export.lexicon import FREQUENT
 from seqline.components.export.options import DecodingOptions
 from seqline.components.export.stage import export
 from seqline.modeling.config import TransformerConfig
@@ -59,12 +58,9 @@ def main() -> int:
     metrics: dict[str, float | str] = {"preset": args.preset}
     rows = []
     core = min(os.sched_getaffinity(0))
-    peaks = on_core(core, measure_peaks)
+    peaks = alone(measure_peaks, core=core)
     with tempfile.TemporaryDirectory() as folder:
-        logits = config.vocabulary_size
-        if args.shortlist:
-            lexicon = make_lexicon(Corpus(corpus), config)
-            logits = len(lexicon.frequent)  # and a few more for each source
+        logits = FREQUENT if args.shortlist else config.vocabulary_size  # and a few more for each source
         for beam in args.beams:
             model = Path(folder) / str(beam)
             options = DecodingOptions(length_penalty=LENGTH_PENALTY)
@@ -72,11 +68,12 @@ def main() -> int:
             operations = count_operations(model)
             for batch in BATCHES:
                 passes = 3 if args.quick else 10
-                fit = on_core(core, fit_times, model, texts, batch, passes, Checkpoint(checkpoint).tokenizer)
+                tokenizer = Checkpoint(checkpoint).tokenizer
+                fit = alone(fit_times, model, texts, batch, passes, tokenizer, core=core)
                 flops, size = count_work(config, batch, beam, logits, fit["source_tokens"], fit["target_tokens"] / 2)
                 bounds = {
                     "products_ms": 1000 * flops / peaks["flops"],
-                    "memory_ms": 1000 * on_core(core, reading_seconds, size),
+                    "memory_ms": 1000 * alone(reading_seconds, size, core=core),
                     "operations_ms": 1000 * operations * peaks["operation"],
                 }
                 names = ("step_ms", "source_ms", "fixed_ms")
@@ -198,22 +195,6 @@ def count_work(
     mixing = rows * layers * 2 * 2 * width * (position + source)
     read = layers * 2 * width * (rows * position + batch * source)
     return 2 * rows * weights + mixing, 4 * (weights + read)
-
-
-def fastest(call: Callable[[], Any], passes: int) -> float:
-    """Returns the seconds of the fastest of several calls, after one that does not count.
-
-    Args:
-        call: What is measured.
-        passes: Number of calls.
-    """
-    call()
-    best = float("inf")
-    for _ in range(passes):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ the cache, and runs in the executor that exported models use. Metrics, for each 
 
 import os
 import sys
-import time
 from typing import Any
 
 from benchmarks.results import finish, parser, show
+from benchmarks.timing import fastest
 
 SIZES = ((256, 1024), (512, 2048), (576, 3072))
 ROWS = (1, 4, 8, 64, 256)
@@ -63,13 +63,7 @@ def microseconds(rows: int, inputs: int, columns: int, passes: int) -> float:
 
     named = {f"matrix_{number}": matrix for number, matrix in enumerate(matrices)}
     states, multiply = tf.random.normal((rows, inputs)), in_one_thread(multiply)
-    multiply(states=states, **named)
-    times = []
-    for _ in range(passes):
-        start = time.perf_counter()
-        multiply(states=states, **named).numpy()
-        times.append(time.perf_counter() - start)
-    return min(times) / len(matrices) * 1e6
+    return fastest(lambda: multiply(states=states, **named).numpy(), passes) / len(matrices) * 1e6
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.one_core import on_core
+from benchmarks.alone import alone
 from benchmarks.results import finish, parser, show
 from benchmarks.training.decoding import ExportedModel
 from benchmarks.training.experiments import SPLITS, tokenize_once
@@ -93,7 +93,8 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
         """Trains on a free core."""
         core = free.get()
         try:
-            valid, test = on_core(core, score, corpora[one], candidates[one], args.task, args.minutes, args.seed)
+            task = (corpora[one], candidates[one], args.task, args.minutes, args.seed)
+            valid, test = alone(score, *task, core=core)
         finally:
             free.put(core)
         print(f"{name}: {one}: validation {valid:.2f}, test {test:.2f}: {described(candidates[one])}", flush=True)

@@ -1,13 +1,12 @@
 """The checkpoint's tokenizer in the exported graph: its speed, and its share of a request's time."""
 
 import gzip
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import graph_tokenizer
 from benchmarks.pretrained.checkpoint import PROMPTS, TOKENS
+from benchmarks.timing import fastest
 
 RUNS = 10
 
@@ -53,19 +52,14 @@ def _shares(checkpoint: Path, folder: Path, text: str, tokens: int) -> dict[str,
 
     ways = {"request": program.serve, "tokenizer": without_model}
     given = tf.constant([text])
-    seconds = {name: _best(in_one_thread(function), given) for name, function in ways.items()}
+
+    def best(function: Any) -> float:
+        call = in_one_thread(function)
+        return fastest(lambda: call(text=given)["text"].numpy(), RUNS)
+
+    seconds = {name: best(function) for name, function in ways.items()}
     return {
         "request_ms": 1000 * seconds["request"],
         "tokenizer_ms": 1000 * seconds["tokenizer"],
         "tokenizer_share": seconds["tokenizer"] / seconds["request"],
     }
-
-
-def _best(function: Callable[..., Any], text: Any) -> float:
-    function(text=text)
-    best = float("inf")
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        function(text=text)["text"].numpy()
-        best = min(best, time.perf_counter() - began)
-    return best

@@ -1,15 +1,14 @@
 """Experiments of training: sets of options by name, alone or several together."""
 
 import json
-import multiprocessing
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.alone import alone
 from benchmarks.results import finish, parser
 from seqline.components.tokenize.options import Options as TokenizeOptions
 from seqline.components.tokenize.stage import tokenize
@@ -72,12 +71,10 @@ class Experiments:
         """Runs each experiment in a process of its own, so that none changes memory or threads of the next."""
         metrics: dict[str, float | str] = {}
         minutes, seeds = (0.3, args.seeds[:1]) if args.quick else (args.minutes, args.seeds)
-        context = multiprocessing.get_context("spawn")
         for name in args.only:
             for seed in seeds:
                 suffix = f"_seed_{seed}" if len(seeds) > 1 else ""
-                with ProcessPoolExecutor(1, mp_context=context) as process:
-                    found = process.submit(run, args.pairs, args.prepared or folder, name, minutes, seed).result()
+                found = alone(run, args.pairs, args.prepared or folder, name, minutes, seed)
                 metrics |= {f"{metric}_{name}{kind}{suffix}": value for (metric, kind), value in found.items()}
                 if args.json:  # also if a later one fails
                     args.json.with_suffix(f".{name}{suffix}.json").write_text(json.dumps(metrics, indent=1))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from seqline.decoding.decoder import GROWTH, Decoder, Memory
 from seqline.decoding.layers import put
-from seqline.decoding.live import IMPOSSIBLE, Batch, Found, Live, normalized
+from seqline.decoding.live import IMPOSSIBLE, Batch, Found, Live, constrained, normalized
 from seqline.decoding.search_options import Search, either, lesser, static
 from seqline.decoding.shortlist import Shortlist
 from seqline.decoding.token_choice import draw
@@ -62,7 +62,7 @@ def beam_search(model: Decoder, source: tf.Tensor, options: Search, shortlist: S
             state.ids[:, :, -1], state.position, state.caches, sentences.room, mask, memory, skipped
         )
         written = tf.reshape(state.ids[:, :, 1:], (tf.size(state.scores), state.position))
-        logits, total = batch.constrained(logits, written, options)
+        logits, total = constrained(model, logits, written, options, batch.listed)
         scores, parents, next_ids = either(
             options.sampling,
             lambda: drawn(logits, total, state.scores, state.position),

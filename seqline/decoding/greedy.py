@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from seqline.decoding.decoder import GROWTH, Decoder, Memory
 from seqline.decoding.layers import put
-from seqline.decoding.live import IMPOSSIBLE, Batch, Found, Live, normalized
+from seqline.decoding.live import IMPOSSIBLE, Batch, Found, Live, constrained, normalized
 from seqline.decoding.search_options import Search, static
 from seqline.decoding.shortlist import Shortlist
 
@@ -44,7 +44,7 @@ def greedy_search(model: Decoder, source: tf.Tensor, options: Search, shortlist:
         past = put(tf.stack([0, skipped + state.position]), state.past, present)
         mask = past[:, None, None]
         logits, caches = model.step(state.tokens, state.position, state.caches, live.room, mask, memory, skipped)
-        logits, total = batch.constrained(logits, state.ids[:, : state.position], options)
+        logits, total = constrained(model, logits, state.ids[:, : state.position], options, batch.listed)
         best, places = model.output.highest(logits)
         # A finished sentence is padded until it is removed. Its padding, which may be no token, is not decoded.
         tokens = batch.tokens(places)

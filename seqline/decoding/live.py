@@ -151,25 +151,6 @@ class Batch:
         listed = None if self.listed is None else self.listed._replace(added=live.listed)
         return Memory(cross, live.bias, live.source, listed)
 
-    def constrained(self, logits: Any, written: Any, options: Search) -> tuple[Any, Any]:
-        """Applies the options that change logits.
-
-        Args:
-            logits: The result of `Decoder.step`.
-            written: int32 `[sentences * hypotheses, tokens]`: the outputs so far, without their start.
-            options: Search options.
-
-        Returns:
-            The logits for the choice of a token, and the logarithm of the sum of the exponentials of those that count
-            for its score, `[sentences * hypotheses, 1]`.
-        """
-        output = self.model.output
-        logits = penalize(logits, written, options)
-        total = output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
-        if self.listed is None:
-            logits = forbid(output.allowed(logits), written, options, self.model.config.eos_id)
-        return logits, total
-
     def tokens(self, places: Any) -> Any:
         """The tokens at places of the logits, which are others with a shortlist.
 
@@ -220,3 +201,26 @@ def normalized(scores: Any, length: Any, penalty: Any) -> Any:
     """
     longer = tf.pow(tf.cast(length, tf.float32), penalty)
     return tf.where(scores > IMPOSSIBLE, scores / longer, scores)
+
+
+def constrained(
+    model: Decoder, logits: Any, written: Any, options: Search, listed: Listed | None = None
+) -> tuple[Any, Any]:
+    """Applies the options that change logits.
+
+    Args:
+        model: The decoder.
+        logits: The result of its `step`.
+        written: int32 `[sentences * hypotheses, tokens]`: the outputs so far, without their start.
+        options: Search options.
+        listed: The shortlist of the batch; None for none.
+
+    Returns:
+        The logits for the choice of a token, and the logarithm of the sum of the exponentials of those that count for
+        its score, `[sentences * hypotheses, 1]`.
+    """
+    logits = penalize(logits, written, options)
+    total = model.output.log_total(logits, bounded=not tf.is_tensor(options.repetition_penalty))
+    if listed is None:
+        logits = forbid(model.output.allowed(logits), written, options, model.config.eos_id)
+    return logits, total

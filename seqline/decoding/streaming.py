@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from seqline.decoding.decoder import Decoder, Memory, separated
 from seqline.decoding.layers import MASKED
+from seqline.decoding.live import constrained
 from seqline.decoding.search_options import Search, either
-from seqline.decoding.token_choice import draw, forbid, penalize
+from seqline.decoding.token_choice import draw
 
 
 class Stream(NamedTuple):
@@ -77,16 +78,14 @@ def proceed(model: Decoder, stream: Stream, number: Any, room: int, options: Sea
         mask = tf.where(positions <= position, 0.0, MASKED)[None, None, None]
         logits, caches = model.step(ids[:, -1:], position, caches, room, mask, memory)
         written = tf.reshape(ids[:, 1:], (sentences, position))
-        logits = penalize(logits, written, options)
-        total = model.output.log_total(logits, bounded=False)[:, 0]
-        logits = forbid(model.output.allowed(logits), written, options, config.eos_id)
+        logits, total = constrained(model, logits, written, options)
         chosen = either(
             options.sampling,
             lambda: draw(logits, position, 1, options, config.vocabulary_size),
             lambda: tf.argmax(logits, axis=1, output_type=tf.int32),
         )
         chosen = tf.where(done, config.eos_id, chosen)
-        score += tf.where(done, 0.0, tf.gather(logits, chosen, batch_dims=1) - total)
+        score += tf.where(done, 0.0, tf.gather(logits, chosen, batch_dims=1) - total[:, 0])
         ids = tf.concat([ids, chosen[:, None]], axis=1)
         return position + 1, ids, score, done | tf.equal(chosen, config.eos_id), caches
 
