@@ -3,8 +3,9 @@
 `python -m benchmarks.train_auto multi30k-en-de multi30k-en-de@10000 --minutes 5 --trials 20` takes folders with
 train.tsv.gz, valid.tsv.gz and test.tsv.gz; @10000 takes the first 10,000 training pairs. Every training runs for the
 same time on a core of its own, and as many at the same time as there are cores. The search varies the size of the
-model and of the vocabulary, dropout, smoothing, learning rate, warm-up, beta_2, subword sampling and averaging. The
-scores are those of the test set in the main metric of the task, such as BLEU, decoded with the default search.
+model (`--presets tiny`, where the time is too short for a larger one) and of the vocabulary, dropout, smoothing,
+learning rate, warm-up, beta_2, subword sampling and averaging. The scores are those of the test set in the main metric
+of the task, such as BLEU, decoded with the default search.
 
     auto_NAME       with preset=auto
     default_NAME    with the defaults of all options
@@ -53,6 +54,7 @@ def main() -> None:
     flags.add_argument("--task", default="translation", choices=TASKS, help="task of the pairs")
     flags.add_argument("--minutes", type=float, default=5.0, help="training time of each model, on one core")
     flags.add_argument("--trials", type=int, default=20, help="trainings of the search; 0 for none")
+    flags.add_argument("--presets", nargs="+", default=["tiny", "small"], help="sizes of model that the search draws")
     flags.add_argument("--seed", type=int, default=1, help="seed of the search and of every training")
     flags.add_argument("--prepared", type=Path, help="folder of the tokenized pairs, which are stored and reused")
     args = flags.parse_args()
@@ -81,7 +83,7 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
     name = Path(pairs).name
     candidates: dict[str, dict[str, Any]] = {"auto": {"preset": "auto", "vocabulary_size": "auto"}, "default": {}}
     draws = random.Random(args.seed)
-    candidates |= {f"trial {number}": drawn(draws) for number in range(1, args.trials + 1)}
+    candidates |= {f"trial {number}": drawn(draws, args.presets) for number in range(1, args.trials + 1)}
     corpora = {
         one: prepared(pairs, folder, args.task, options.get("vocabulary_size")) for one, options in candidates.items()
     }
@@ -122,13 +124,14 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
     }
 
 
-def drawn(draws: random.Random) -> dict[str, Any]:
+def drawn(draws: random.Random, presets: Sequence[str]) -> dict[str, Any]:
     """Draws the options of a trial.
 
     Args:
         draws: The random numbers.
+        presets: The sizes of model to draw from.
     """
-    preset = draws.choice(["tiny", "tiny", "small"])
+    preset = draws.choice(presets)
     width = TransformerConfig.preset(preset, vocabulary_size=1).hidden_dim
     return {
         "preset": preset,
