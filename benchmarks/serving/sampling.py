@@ -1,4 +1,4 @@
-"""The throughput of the server that samples all answers, compared with one that samples none.
+"""The throughput of a server that samples all answers or a tenth, compared with one that samples none.
 
     python -m benchmarks.serving.sampling --model MODEL --texts test.tsv.gz
 
@@ -9,9 +9,11 @@ Each turn has a lead that does not count, in which the process that writes sampl
 seconds that do. The CPU time of a server is that of its processes. Metrics:
 
     sampling_rate_ratio        throughput with --sample-requests 1, over that without
+    sampling_tenth_rate_ratio  the same with --sample-requests 0.1
     sampling_texts_rate_ratio  the same with --sample-texts
     sampling_control_ratio     throughput of the first kind that samples nothing, over that of the second
     sampling_cpu_ratio         CPU time of a request with --sample-requests 1, over that without
+    sampling_tenth_cpu_ratio   the same with --sample-requests 0.1
     sampling_texts_cpu_ratio   the same with --sample-texts
     sampling_dropped           answers that were not sampled, because the process was behind
     sampling_bytes_per_row     size of the files over their rows, without texts
@@ -31,10 +33,11 @@ from benchmarks.serving.processes import cpu_seconds
 from seqline.artifacts.request_log import read_requests
 from seqline.endpoints.ports import DIRECT
 
-OFF, CONTROL, FEATURES, TEXTS = KINDS = "off", "off again", "features", "features and texts"
+OFF, CONTROL, TENTH, FEATURES, TEXTS = KINDS = "off", "off again", "a tenth", "features", "features and texts"
 FLAGS: dict[str, Sequence[str]] = {
     OFF: (),
     CONTROL: (),
+    TENTH: ("--sample-requests", "0.1"),
     FEATURES: ("--sample-requests", "1"),
     TEXTS: ("--sample-requests", "1", "--sample-texts"),
 }
@@ -88,9 +91,11 @@ def main() -> int:
     sampled = turns[FEATURES]
     metrics: dict[str, float | str] = {
         "sampling_rate_ratio": statistics.fmean(rates[FEATURES]) / rate_off,
+        "sampling_tenth_rate_ratio": statistics.fmean(rates[TENTH]) / rate_off,
         "sampling_texts_rate_ratio": statistics.fmean(rates[TEXTS]) / rate_off,
         "sampling_control_ratio": statistics.fmean(rates[OFF]) / statistics.fmean(rates[CONTROL]),
         "sampling_cpu_ratio": statistics.fmean(cpu[FEATURES]) / cpu_off,
+        "sampling_tenth_cpu_ratio": statistics.fmean(cpu[TENTH]) / cpu_off,
         "sampling_texts_cpu_ratio": statistics.fmean(cpu[TEXTS]) / cpu_off,
         "sampling_dropped": sum(one.dropped for found in turns.values() for one in found),
         "sampling_bytes_per_row": sum(one.size for one in sampled) / max(1, sum(one.rows for one in sampled)),
