@@ -7,8 +7,10 @@ Clients run in another process on the same machine; every request is one sentenc
     vs_unbatched             throughput with 64 clients, over the same server with --max-batch 1
     of_direct_b64            throughput with 64 clients, over the SavedModel called in batches of 64
     p99_over_p50             of the latency, with random arrivals at 70% of that throughput
+    lone_p99_over_p50        the same with one client: long texts take longer, also where nothing waits
     vs_fastapi_ctranslate2   throughput over a FastAPI server on CTranslate2 (float32, same weights) that collects
                              requests into batches, at its best setting
+    ctranslate2_p99_over_p50  of that server's latency, with random arrivals at 70% of its throughput; the best setting
     lone_latency_ratio       one client's median latency, over that server's
     inflight_short_over_lone  a short text's median latency while long ones are decoded, over its latency alone
     vs_fastapi_hugging_face  throughput over a plain FastAPI server that calls `generate`, at its best setting
@@ -41,6 +43,7 @@ from seqline.errors import UserError
 PEERS = ("ctranslate2", "hugging_face")
 FASTAPI = ["fastapi==0.120.4", "uvicorn==0.38.0", "httptools==0.7.1", "uvloop==0.22.1"]
 CLIENTS = 64
+HIGHEST, STEADY, LONE = f"{CLIENTS} clients", "random arrivals at 70% of that", "one client"
 
 
 def main() -> int:
@@ -64,25 +67,29 @@ def main() -> int:
         unbatched = run_load(url, args.texts, seconds=seconds)
     rows = [
         ["SavedModel, batches of 64", direct["per_second"], "", ""],
-        [f"server, {CLIENTS} clients", *_row(batched)],
-        ["server, random arrivals at 70% of that", *_row(steady)],
-        ["server, one client", *_row(alone)],
-        [f"server without batching, {CLIENTS} clients", *_row(unbatched)],
+        [f"server, {HIGHEST}", *_row(batched)],
+        [f"server, {STEADY}", *_row(steady)],
+        [f"server, {LONE}", *_row(alone)],
+        [f"server without batching, {HIGHEST}", *_row(unbatched)],
     ]
     metrics = {
         "vs_unbatched": batched["per_second"] / unbatched["per_second"],
         "of_direct_b64": batched["per_second"] / direct["per_second"],
         "p99_over_p50": steady["p99"] / steady["p50"],
+        "lone_p99_over_p50": alone["p99"] / alone["p50"],
         "inflight_short_over_lone": inflight["beside"] / inflight["lone"],
     }
     checkpoint, exported = Checkpoint(args.run / "train" / "checkpoint"), ExportedModel(model)
     if "ctranslate2" in args.peers:
         peers = ctranslate2(args.texts, checkpoint, exported, seconds)
-        for name, (highest, one) in peers.items():
-            rows += [[f"{name}, {CLIENTS} clients", *_row(highest)], [f"{name}, one client", *_row(one)]]
-        best = max(highest["per_second"] for highest, _ in peers.values())
+        for name, loads in peers.items():
+            rows += [[f"{name}, {kind}", *_row(load)] for kind, load in loads.items()]
+        best = max(loads[HIGHEST]["per_second"] for loads in peers.values())
         metrics["vs_fastapi_ctranslate2"] = batched["per_second"] / best
-        metrics["lone_latency_ratio"] = alone["p50"] / min(one["p50"] for _, one in peers.values())
+        metrics["lone_latency_ratio"] = alone["p50"] / min(loads[LONE]["p50"] for loads in peers.values())
+        metrics["ctranslate2_p99_over_p50"] = min(
+            loads[STEADY]["p99"] / loads[STEADY]["p50"] for loads in peers.values()
+        )
     if "hugging_face" in args.peers:
         loads = hugging_face(args.texts, checkpoint, exported, direct["words"], seconds)
         rows += [[name, *_row(load)] for name, load in loads.items()]
@@ -127,7 +134,7 @@ def server_process(model: Path, *flags: str) -> Iterator[tuple[str, int]]:
 
 def ctranslate2(
     texts: Path, checkpoint: Checkpoint, model: ExportedModel, seconds: float
-) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Measures the peer with all cores for one batch at a time, and with one core for each of several batches.
 
     Args:
@@ -137,7 +144,7 @@ def ctranslate2(
         seconds: Time to measure each.
 
     Returns:
-        For each setting, the results of the load generator at the highest load and with one client.
+        For each setting, the results of the load generator for each kind of load.
     """
     python = environment("ctranslate2-server", [*ENGINES["ctranslate2"], *FASTAPI])
     decoding = model.read_description().decoding
@@ -160,7 +167,9 @@ def ctranslate2(
             with _running([*command, "--log-level", "warning"], f"http://127.0.0.1:{port}/docs", variables):
                 url = f"http://127.0.0.1:{port}/predict"
                 run_load(url, texts, seconds=3)
-                loads = run_load(url, texts, seconds=seconds), run_load(url, texts, seconds=seconds, clients=1)
+                highest = run_load(url, texts, seconds=seconds)
+                steady = run_load(url, texts, seconds=2 * seconds, rate=0.7 * highest["per_second"])
+                loads = {HIGHEST: highest, STEADY: steady, LONE: run_load(url, texts, seconds=seconds, clients=1)}
             found["FastAPI and CTranslate2, {workers} x {threads}".format(**setting)] = loads
         shutil.rmtree(task["converted"])
     return found
