@@ -55,9 +55,9 @@ def compile_bucket(preset: str, architecture: str, tpu: str, rows: int, length: 
         dropout: Share of activations dropped.
     """
     values = {"preset": preset, "architecture": architecture, "batch_tokens": rows * length, "dropout": dropout}
-    options = Options().with_values(**values)
-    plan = Plan(config_of(options, VOCABULARY, length), [Bucket(rows, length, length)])
-    return compile_plan(read_slice(tpu), plan, options, compiled_buckets=1, search=False)
+    options = Options(preset="tiny").with_values(**values)
+    plan = Plan(options, config_of(options, VOCABULARY, length), [Bucket(rows, length, length)])
+    return compile_plan(read_slice(tpu), plan, compiled_buckets=1, search=False)
 
 
 def base(preset: str, tpu: str) -> dict[str, float | str]:

@@ -73,12 +73,12 @@ def preflight(
     file = tpus or TPUS
     slice_ = read_slice(name, file)
     if corpus is not None:
-        plan = plan_of(Corpus(corpus), wanted.options, slice_.replicas)
+        plan = plan_of(Corpus(corpus), wanted.options, slice_)
     else:
         plan = plan_without_corpus(
             wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, tuple(bucket or ())
         )
-    report = compile_plan(slice_, plan, wanted.options, compiled_buckets, search, decode)
+    report = compile_plan(slice_, plan, compiled_buckets, search, decode)
     if as_json:
         print_json(report)
     else:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from seqline.components.train.options import Options
 from seqline.components.train.preflight.compiling import Compiled, compile_for
 from seqline.components.train.preflight.estimate import estimate
 from seqline.components.train.preflight.lowering import LoweringError, TrainingStep
@@ -24,19 +23,18 @@ SENTENCES, BEAM = 8, 4
 
 
 def compile_plan(
-    slice_: Slice, plan: Plan, options: Options, compiled_buckets: int = 2, search: bool = True, decode: bool = False
+    slice_: Slice, plan: Plan, compiled_buckets: int = 2, search: bool = True, decode: bool = False
 ) -> Report:
     """Compiles the batches of a plan for a slice.
 
     Args:
         slice_: The slice.
         plan: The model and its batches.
-        options: Options of training.
         compiled_buckets: Number of buckets to compile, the longest first.
         search: Whether to search for the largest batch that fits, even if the requested one does.
         decode: Whether to compile a step of decoding on one core too.
     """
-    started = time.monotonic()
+    started, options = time.monotonic(), plan.options
 
     def report_progress(message: str, *values: object) -> None:
         log.info(f"%4.0f s  {message}", time.monotonic() - started, *values)
@@ -86,14 +84,16 @@ def compile_plan(
         largest,
         decode=decoding,
     )
-    return replace(report, training=_training(report, slice_))
+    return replace(report, training=_training(report, slice_, options.minutes))
 
 
-def _training(report: Report, slice_: Slice) -> Training | None:
+def _training(report: Report, slice_: Slice, minutes: float) -> Training | None:
     steps = sum(bucket.steps for bucket in report.buckets)
     if not steps or report.faults:
         return None
     hours = sum(bucket.steps * bucket.step_seconds for bucket in report.buckets) / 3600
+    if minutes and hours > minutes / 60:
+        steps, hours = max(1, round(steps * minutes / 60 / hours)), minutes / 60
     return Training(steps, hours, hours * slice_.price_per_hour, slice_.currency)
 
 

@@ -11,6 +11,7 @@ def preflight(
     metrics: Output[Metrics],
     tpu: str = "v5e:2x2",
     options: dict = {},  # noqa: B006 (KFP reads the default, nothing changes it)
+    warm_start: str = "",
 ) -> None:
     """Compiles training for a TPU, on a CPU; stops the run if it does not compile or does not fit.
 
@@ -20,11 +21,14 @@ def preflight(
         metrics: The totals, for the console.
         tpu: The slice, such as v5e:2x2.
         options: Training options, the same as those of train.
+        warm_start: Checkpoint folder whose weights training starts from; empty for random weights.
     """
     from pathlib import Path
 
     from seqline.components.train.options import Options
     from seqline.components.train.preflight.stage import preflight as run
 
-    output = Path(preflight.path)
-    metrics.metadata.update(run(Path(corpus.path), output, tpu, search=False, options=Options(**options)).metrics)
+    report = run(
+        Path(corpus.path), Path(preflight.path), tpu, search=False, warm_start=warm_start, options=Options(**options)
+    )
+    metrics.metadata.update(report.metrics)

@@ -1,10 +1,12 @@
 """The batches that training would run, with a corpus or without one."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from seqline.artifacts.corpus import Corpus
 from seqline.components.train.options import Options
 from seqline.components.train.preflight.report import Bucket
+from seqline.components.train.preflight.slices import Slice
 from seqline.modeling.config import TransformerConfig
 from seqline.schema.auto import number
 
@@ -17,40 +19,44 @@ class Plan:
     """A model and the shapes of its batches.
 
     Attributes:
+        options: Options of training, of which none is auto.
         config: The model's configuration.
         buckets: Shapes of the batches over all replicas, with their steps.
     """
 
+    options: Options
     config: TransformerConfig
     buckets: list[Bucket]
 
 
-def plan_of(corpus: Corpus, options: Options, replicas: int) -> Plan:
+def plan_of(corpus: Corpus, options: Options, slice_: Slice, start: Path | None = None) -> Plan:
     """Makes the batches that training would make.
+
+    For options that are auto, training chooses by the peak that it measures, and this by that of the slice.
 
     Args:
         corpus: The corpus.
         options: Options of training.
-        replicas: Cores that share a batch.
+        slice_: The cores that share a batch.
+        start: The checkpoint folder that training starts from; None for none.
 
     Raises:
-        UserError: If the corpus has no pairs, an option is auto, or an option does not work with so many cores.
+        UserError: If the corpus has no pairs, or an option does not work with so many cores.
     """
-    options.check_replicas(replicas)
-    options.check_decided("to run preflight")
-    from seqline.components.train.choices import Choices, choose_by_task
+    options.check_replicas(slice_.replicas)
+    from seqline.components.train.choosing import choose_model
     from seqline.components.train.plan import make_plan
     from seqline.components.train.records import read_data
-    from seqline.components.train.scale import Scale
+    from seqline.components.train.scale import Speed
     from seqline.components.train.starting import opened_pretrained
 
     data = read_data(corpus)
-    choices = Choices(choose_by_task(options, Scale.of(data.manifest).task))
+    choices = choose_model(options, data, Speed(slice_.peak_flops), start)
     with opened_pretrained(options) as pretrained:
-        plan = make_plan(options, data, replicas, pretrained, choices)
+        plan = make_plan(options, data, slice_.replicas, pretrained, choices)
     shapes = zip(plan.train.buckets, plan.train.counts, strict=True)
-    buckets = [Bucket(one.rows, one.source, one.target, count * options.epochs) for one, count in shapes]
-    return Plan(plan.config, buckets)
+    buckets = [Bucket(one.rows, one.source, one.target, count * plan.options.epochs) for one, count in shapes]
+    return Plan(plan.options, plan.config, buckets)
 
 
 def plan_without_corpus(
@@ -83,7 +89,7 @@ def plan_without_corpus(
     if config.architecture == "gpt":
         chosen = lengths or (config.max_length,)
     rows = [max(replicas, number(options.batch_tokens) // length // replicas * replicas) for length in chosen]
-    return Plan(config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])
+    return Plan(options, config, [Bucket(count, length, length) for count, length in zip(rows, chosen, strict=True)])
 
 
 def config_of(options: Options, vocabulary_size: int, length: int) -> TransformerConfig:

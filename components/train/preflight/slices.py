@@ -58,6 +58,11 @@ class Slice:
         return self.chips * self.cores
 
     @property
+    def peak_flops(self) -> float:
+        """Peak of the whole slice in bfloat16, FLOP/s."""
+        return self.flops * self.replicas
+
+    @property
     def price_per_hour(self) -> float:
         """Price of the whole slice per hour."""
         return self.price * self.chips

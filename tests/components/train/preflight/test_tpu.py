@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from seqline.artifacts.checkpoint import Checkpoint
 from seqline.components.train.buckets import Bucket
 from seqline.components.train.flops import training_flops
 from seqline.components.train.options import Options
@@ -133,7 +134,10 @@ def test_a_step_of_decoding_compiles() -> None:
 def test_the_choices_of_each_family_compile(choices: Choices) -> None:
     shape = {"vocabulary_size": 64, "encoder_layers": 1, "decoder_layers": 1, "hidden_dim": 8, "intermediate_dim": 8}
     config = TransformerConfig(**{**shape, "num_heads": 2, "max_length": 16, **choices})
-    step, decoding = TrainingStep(config, Options()), lower_decoding(config, sentences=2, beam=2, source=8, positions=8)
+    step, decoding = (
+        TrainingStep(config, Options(preset="tiny")),
+        lower_decoding(config, sentences=2, beam=2, source=8, positions=8),
+    )
     for lowered in (step.lower(TINY), decoding):
         assert not compile_for(read_slice("v5e:1x1"), lowered.hlo, lowered.lines).error
 
@@ -147,6 +151,19 @@ def test_the_stage_reports_memory_time_and_cost_of_a_corpus(corpus: Path, small_
     seconds = sum(bucket.steps * bucket.step_seconds for bucket in report.buckets)
     assert report.training.cost == pytest.approx(seconds / 3600 * 1.20)
     assert [bucket.compiled for bucket in report.buckets].count(True) == 1
+
+
+def test_the_stage_plans_the_model_that_training_selects_and_no_longer_than_its_time_limit(
+    corpus: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Checkpoint(checkpoint).read_config().model
+    monkeypatch.setitem(PRESETS, "demo", {name: model[name] for name in PRESETS["demo"]})
+    options, start = Options(minutes=0.01), str(checkpoint)
+    report = preflight(corpus, tmp_path / "out", "v5e:1x1", 1, search=False, warm_start=start, options=options)
+    assert report.model == "transformer demo, bfloat16"
+    assert report.training is not None
+    assert report.training.hours == pytest.approx(0.01 / 60)
+    assert 1 <= report.training.steps < sum(bucket.steps for bucket in report.buckets)
 
 
 def test_an_unknown_slice_writes_nothing(corpus: Path, tmp_path: Path) -> None:

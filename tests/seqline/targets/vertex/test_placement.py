@@ -230,7 +230,7 @@ def test_training_on_a_tpu_waits_for_the_preflight_of_its_own_slice() -> None:
     parameters = added["inputs"]["parameters"]
     assert parameters.pop("tpu") == {"runtimeValue": {"constant": "v5e:2x4"}}
     # All of training's options: each may change the compiled program.
-    assert parameters == {"options": training["inputs"]["parameters"]["options"]}
+    assert parameters == {name: training["inputs"]["parameters"][name] for name in ("options", "warm_start")}
     container = spec["deploymentSpec"]["executors"]["exec-preflight"]["container"]
     assert "accelerator" not in container["resources"]
 
