@@ -1,17 +1,17 @@
-"""Options that training chooses, compared with a random search and with the defaults; takes hours.
+"""Options that training chooses, compared with a random search and with fixed options; takes hours.
 
 `python -m benchmarks.train_auto multi30k-en-de multi30k-en-de@10000 --minutes 5 --trials 20` takes folders with
 train.tsv.gz, valid.tsv.gz and test.tsv.gz; @10000 takes the first 10,000 training pairs. Every training runs for the
 same time on a core of its own, and as many at the same time as there are cores. The search varies the size of the
-model (`--presets tiny`, where the time is too short for a larger one) and of the vocabulary, dropout, smoothing,
+model (`--presets demo tiny`, where the time is too short for larger ones) and of the vocabulary, dropout, smoothing,
 learning rate, warm-up, beta_2, subword sampling and averaging. The scores are those of the test set in the main metric
 of the task, such as BLEU, decoded with the default search.
 
-    auto_NAME       with preset=auto
-    default_NAME    with the defaults of all options
+    auto_NAME       with the defaults, preset=auto
+    tiny_NAME       with preset=tiny, and its fixed defaults for all other options
     best_NAME       of the trial with the highest score on the validation pairs
     highest_NAME    the highest score of all trials, whose choice knows the test set
-    best_over_auto_NAME, auto_over_default_NAME
+    best_over_auto_NAME, auto_over_tiny_NAME
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
     flags.add_argument("--task", default="translation", choices=TASKS, help="task of the pairs")
     flags.add_argument("--minutes", type=float, default=5.0, help="training time of each model, on one core")
     flags.add_argument("--trials", type=int, default=20, help="trainings of the search; 0 for none")
-    flags.add_argument("--presets", nargs="+", default=["tiny", "small"], help="sizes of model that the search draws")
+    flags.add_argument("--presets", nargs="+", default=["demo", "tiny", "small"], help="sizes to draw from")
     flags.add_argument("--seed", type=int, default=1, help="seed of the search and of every training")
     flags.add_argument("--prepared", type=Path, help="folder of the tokenized pairs, which are stored and reused")
     args = flags.parse_args()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, float | str]:
-    """Runs the search, preset=auto and the defaults on a corpus.
+    """Runs the search, the defaults and preset=tiny on a corpus.
 
     Args:
         pairs: A folder, or FOLDER@N.
@@ -81,7 +81,7 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
         The metrics.
     """
     name = Path(pairs).name
-    candidates: dict[str, dict[str, Any]] = {"auto": {"preset": "auto", "vocabulary_size": "auto"}, "default": {}}
+    candidates: dict[str, dict[str, Any]] = {"auto": {"vocabulary_size": "auto"}, "tiny": {"preset": "tiny"}}
     draws = random.Random(args.seed)
     candidates |= {f"trial {number}": drawn(draws, args.presets) for number in range(1, args.trials + 1)}
     corpora = {
@@ -108,11 +108,11 @@ def compare(pairs: str, folder: Path, args: argparse.Namespace) -> dict[str, flo
     metric = METRICS[MEASURED.get(args.task, HEADLINES[args.task])].label
     show(f"{name}: {metric}", ["training", "validation", "test", "options"], rows)
     trials = [scores[one] for one in candidates if one.startswith("trial")]
-    auto, default = scores["auto"][1], scores["default"][1]
+    auto, tiny = scores["auto"][1], scores["tiny"][1]
     metrics: dict[str, float | str] = {
         f"auto_{name}": auto,
-        f"default_{name}": default,
-        f"auto_over_default_{name}": auto - default,
+        f"tiny_{name}": tiny,
+        f"auto_over_tiny_{name}": auto - tiny,
     }
     if not trials:
         return metrics

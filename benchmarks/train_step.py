@@ -85,7 +85,7 @@ def measure(corpus: Path, preset: Preset, folder: Path, steps: int) -> tuple[dic
     from seqline.components.train.records import read_data
 
     options = Options(preset=preset, batch_tokens=BATCH_TOKENS, patience=0)
-    share_cores_among_parts(options)
+    share_cores_among_parts(options, Corpus(corpus))
     strategy = choose_strategy(options.devices)
     hardware = measure_hardware(strategy, options.precision)
     plan = make_plan(options, read_data(Corpus(corpus)), 1)

@@ -10,7 +10,7 @@ from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Manifest
 from seqline.components.train import formulas
 from seqline.components.train.choices import Choice, Choices, choose_by_task
-from seqline.components.train.options import DROPPED, Options
+from seqline.components.train.options import Options
 from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData
 from seqline.components.train.scale import Scale, Speed
@@ -48,7 +48,7 @@ def choose_model(
         return earlier.with_more(chosen)
     allowed: float | None = None
     options = Choices(chosen).applied(options)
-    shape = {name: value for name, value in options.shape.items() if name not in DROPPED}
+    shape = options.weight_shape
     if options.preset == AUTO:
         chosen["preset"], allowed = _preset(options, data.manifest, speed, start, shape)
     preset = chosen["preset"].value if "preset" in chosen else options.preset

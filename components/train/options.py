@@ -1,7 +1,7 @@
 """Options of the train stage."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -82,6 +82,9 @@ def tunable(**search: Any) -> dict[str, Any]:
 class Options(BaseOptions):
     """The model and its training."""
 
+    FIXED_PRESET: ClassVar[Preset] = "tiny"
+    """The default of the preset where none can be selected, as in tuning."""
+
     pretrained: str = Field(
         "",
         description="Checkpoint in Hugging Face's format whose weights, shape and tokenizer training starts from: a "
@@ -129,10 +132,10 @@ class Options(BaseOptions):
     )
     plugins: dict[str, str] = Field({}, description=FINGERPRINTS)
     preset: Literal[Preset, "auto"] = Field(
-        "tiny",
+        AUTO,
         description="Size of the model; auto selects it by the size of the corpus and the training time. Then "
         "batch_tokens, dropout, label_smoothing, warmup_steps, beta_2, ema_momentum, patience and "
-        "corpus.vocabulary_size are auto by default.",
+        "corpus.vocabulary_size are auto by default. Tuning cannot search with auto; there, the default is tiny.",
         json_schema_extra=tunable(),
     )
     norm_placement: NormPlacement = Field("pre", description="Whether blocks are normalized before or after.")
@@ -430,3 +433,8 @@ class Options(BaseOptions):
         values = {name: getattr(self, name) for name in SHAPE}
         values |= {name: USUAL[name] for name, value in values.items() if name in USUAL and value == AUTO}
         return {**values, "architecture": self.family, "num_kv_heads": self.num_kv_heads or None}
+
+    @property
+    def weight_shape(self) -> dict[str, Any]:
+        """Those of `shape` that the weights depend on."""
+        return {name: value for name, value in self.shape.items() if name not in DROPPED}

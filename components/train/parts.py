@@ -5,11 +5,16 @@ a batch do not wait for each other until their gradients are added.
 """
 
 import os
+from pathlib import Path
 
-from seqline.accelerators import visible_gpus
+from seqline.accelerators import required_accelerator, visible_gpus
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus
 from seqline.batch_threads import share_cores
 from seqline.components.train.devices import number_of_workers
 from seqline.components.train.options import Options
+from seqline.components.train.recommend import recommend
+from seqline.components.train.scale import Speed
 from seqline.modeling.config import TransformerConfig
 from seqline.schema.auto import AUTO
 
@@ -17,19 +22,36 @@ PARTS = 2
 """With four parts of a batch of 4,096 tokens, what a part costs in any case weighs more than the waiting."""
 NARROW = 128
 """Width of the hidden states up to which parts are faster: on two cores by 30% with 128, and no longer with 256."""
+FASTEST_CORE = 4e12
+"""FLOP/s of the fastest core: with Intel AMX, 2,048 operations of bfloat16 a cycle, at 2 GHz."""
 
 
-def share_cores_among_parts(options: Options) -> None:
+def share_cores_among_parts(options: Options, corpus: Corpus, start: Path | None = None) -> None:
     """Gives each part its share of the cores, if the model will be narrow; before TensorFlow computes anything.
 
     Args:
         options: Options of training.
+        corpus: The corpus.
+        start: The checkpoint folder that training starts from, whose size the model gets; None for random weights.
     """
-    if options.pretrained or options.preset == AUTO or options.devices not in (AUTO, "one") or number_of_workers() > 1:
+    if options.pretrained or options.xla == "on" or options.devices not in (AUTO, "one") or number_of_workers() > 1:
         return
-    config = TransformerConfig.preset(options.preset, vocabulary_size=1)
-    if options.xla != "on" and config.hidden_dim <= NARROW:
+    if required_accelerator() or visible_gpus():
+        return
+    if _largest(options, corpus, start).hidden_dim <= NARROW:
         share_cores(min(PARTS, _cores()))
+
+
+def _largest(options: Options, corpus: Corpus, start: Path | None) -> TransformerConfig:
+    """The largest model that training can choose."""
+    if start is not None:
+        return TransformerConfig.from_dict(Checkpoint(start).read_config().model)
+    preset: str = options.preset
+    if preset == AUTO:
+        # The speed is not measured yet, and a slower machine never gets a larger model.
+        fastest = Speed(FASTEST_CORE * _cores())
+        preset = recommend(corpus.read_manifest(), options.minutes, fastest, options.weight_shape).preset
+    return TransformerConfig.preset(preset, vocabulary_size=1)
 
 
 def batch_parts(config: TransformerConfig, replicas: int, compiled: bool) -> int:

@@ -21,6 +21,10 @@ FULL_BYTES, LORA_BYTES = 16, 5
 ORDER = ("big", "base", "small", "tiny", "demo")
 TOKENS_PER_WEIGHT = 0.25
 """Training tokens, of both sides, that a weight needs."""
+USUAL_MINUTES = 60.0
+"""Without a time limit, the time in which training should see its data as often as it needs."""
+USUAL_PRESET = "tiny"
+"""Without a time limit, the smallest preset."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def recommend(
     Two rules, with values from practice: at least a quarter of a training token for each weight (`tiny` learns
     Multi30k's 0.8 million tokens well, `base` overfits them), of which the two smallest presets are free; and ten
     passes over the data, or twenty where outputs copy from the input, as in summaries and answers: a model learns to
-    copy after a long plateau.
+    copy after a long plateau. Without a time limit, these passes may take an hour.
 
     Args:
         manifest: The corpus's manifest, which has the task.
@@ -60,25 +64,25 @@ def recommend(
     scale = Scale.of(manifest)
     tokens, needed = scale.source_tokens + scale.target_tokens, scale.needed_passes
     reasons = [f"{scale.pairs:,} training pairs with {tokens:,} tokens; {scale.task} needs {needed} passes or more"]
-    chosen, epochs = ORDER[-1], float("inf")
-    for name in ORDER:
+    smallest = ORDER[-1] if minutes else USUAL_PRESET
+    time = f"{minutes:g} minutes" if minutes else "an hour"
+    for name in ORDER[: ORDER.index(smallest) + 1]:
         config = TransformerConfig.preset(name, **{**shape, "vocabulary_size": scale.vocabulary_size})
         weights = weight_count(config)
-        chosen = name
         if tokens < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
             continue
         sustained = speed.sustained(name)
-        epochs = scale.passes(config, minutes, sustained)
-        if not sustained and name != ORDER[-1]:
+        passes = scale.passes(config, minutes or USUAL_MINUTES, sustained)
+        if name != smallest and not sustained:
             reasons.append(f"{name} is too large for the memory: {weights:,} weights")
-        elif epochs < needed and name != ORDER[-1]:
-            reasons.append(f"{name} is too slow: {epochs:.1f} passes in {minutes:g} minutes")
+        elif name != smallest and passes < needed:
+            reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}")
         else:
-            passes = f", {epochs:.1f} passes in {minutes:g} minutes" if minutes else ", and the time is not limited"
-            reasons.append(f"{name} fits: {weights:,} weights{passes}")
+            unlimited = "" if minutes else ", and the time is not limited"
+            reasons.append(f"{name} fits: {weights:,} weights, {passes:.1f} passes in {time}{unlimited}")
             break
-    return Recommendation(chosen, epochs, reasons)
+    return Recommendation(name, passes if minutes else float("inf"), reasons)
 
 
 def recommend_start(manifest: Manifest, minutes: float, peak_flops: float, memory: float = 0.0) -> list[str]:

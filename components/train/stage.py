@@ -64,29 +64,29 @@ def train(
     check_fine_tuning(options, warm_start)
     with quick_imports():
         import tensorflow  # noqa: F401
-    share_cores_among_parts(options)
-    # The cluster must be joined before TensorFlow does anything else.
-    strategy = choose_strategy(options.devices)
-    options.check_replicas(strategy.num_replicas_in_sync)
-    with quick_imports():
-        from seqline.components.train.building import build_model, build_trainer
-        from seqline.components.train.choosing import choose_model
-        from seqline.components.train.corpus_files import local_corpus
-        from seqline.components.train.hardware import measure_hardware
-        from seqline.components.train.memory import check_memory
-        from seqline.components.train.outputs import write_checkpoint, write_pages
-        from seqline.components.train.plan import make_plan
-        from seqline.components.train.records import read_data
-        from seqline.components.train.speed import MeasuredSpeed
-        from seqline.components.train.starting import opened_pretrained
-        from seqline.components.train.working_state import WorkingState, earlier_choices, run_identity
-
-    hardware = measure_hardware(strategy, options.precision)
-    where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
     with ExitStack() as stack:
+        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
+        share_cores_among_parts(options, Corpus(corpus), start)
+        # The cluster must be joined before TensorFlow does anything else.
+        strategy = choose_strategy(options.devices)
+        options.check_replicas(strategy.num_replicas_in_sync)
+        with quick_imports():
+            from seqline.components.train.building import build_model, build_trainer
+            from seqline.components.train.choosing import choose_model
+            from seqline.components.train.corpus_files import local_corpus
+            from seqline.components.train.hardware import measure_hardware
+            from seqline.components.train.memory import check_memory
+            from seqline.components.train.outputs import write_checkpoint, write_pages
+            from seqline.components.train.plan import make_plan
+            from seqline.components.train.records import read_data
+            from seqline.components.train.speed import MeasuredSpeed
+            from seqline.components.train.starting import opened_pretrained
+            from seqline.components.train.working_state import WorkingState, earlier_choices, run_identity
+
+        hardware = measure_hardware(strategy, options.precision)
+        where = mounted(checkpoints) if checkpoints else output.parent / f".{output.name}.state"
         data = read_data(stack.enter_context(local_corpus(Corpus(corpus))))
         pretrained = stack.enter_context(opened_pretrained(options, warm_start))
-        start = stack.enter_context(local_copy(mounted(warm_start))) if warm_start else None
         # By the options as given: what was chosen for those that are auto is in the state.
         identity = run_identity(data.manifest.fingerprint, options, warm_start_fingerprint or warm_start)
         folder, mirror = stack.enter_context(folder_at(where, identity))

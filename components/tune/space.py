@@ -8,7 +8,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from seqline.components.train.options import PRETRAINED_RATES, WAYS, Options
 from seqline.errors import UserError
@@ -96,7 +96,7 @@ def read_space(space: Mapping[str, Any], training: Options | None = None) -> lis
     Raises:
         UserError: If a hyperparameter is unknown, or its values are not fit for it.
     """
-    chosen = space or default_space(training or Options())
+    chosen = space or default_space(training or Options(preset=Options.FIXED_PRESET))
     return [_dimension(name, given, training) for name, given in sorted(chosen.items())]
 
 
@@ -114,7 +114,8 @@ def apply(options: Options, values: Mapping[str, Any]) -> Options:
 
 
 def _dimension(name: str, given: Any, training: Options | None) -> Dimension:
-    defaults = training or Options(fine_tuning="lora" if name in WAYS["lora"] else "full")
+    way: Literal["lora", "full"] = "lora" if name in WAYS["lora"] else "full"
+    defaults = training or Options(preset=Options.FIXED_PRESET, fine_tuning=way)
     if name not in Options.search_spaces():
         raise UserError(f"{name!r} cannot be tuned; {nearest(name, Options.search_spaces())}")
     kind = type(getattr(defaults, name))

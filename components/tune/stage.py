@@ -29,7 +29,7 @@ def tune(
     warm_start: str = "",
     warm_start_fingerprint: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
-    training: Training = Training(),  # noqa: B008 (frozen)
+    training: Training = Training(preset=Training.FIXED_PRESET),  # noqa: B008 (frozen)
 ) -> tuple[Training, float]:
     """Searches for the hyperparameters with the lowest validation loss.
 
@@ -75,6 +75,6 @@ def tune(
         trials = Study(folder, corpus, dimensions, options, training, warm_start, mirror=mirror).run()
         best = best_of(trials)
         log.info("best is trial %d: %.4f with %s", best.number, best.value, json.dumps(best.parameters))
-        write_tuning(tuning, trials)
+        write_tuning(tuning, trials, "" if training.pretrained else training.preset)
         write_report(report, trials, dimensions)
     return apply(training, best.parameters), min(best.epochs.values())

@@ -59,15 +59,17 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     return min(finished, key=lambda trial: (trial.value, trial.number))
 
 
-def write_tuning(path: Path, trials: Sequence[Trial]) -> None:
+def write_tuning(path: Path, trials: Sequence[Trial], preset: str = "") -> None:
     """Writes the folder.
 
     Args:
         path: The folder.
         trials: All trials; at least one finished.
+        preset: The size of the trials' models, which training could otherwise select anew; empty if it cannot be set.
     """
     with atomic_directory(path, FILE) as folder:
-        best = yaml.safe_dump({"parameters": {"training": best_of(trials).parameters}})
+        training = ({"preset": preset} if preset else {}) | best_of(trials).parameters
+        best = yaml.safe_dump({"parameters": {"training": training}})
         (folder / "best.yaml").write_text(best, encoding="utf-8")
         lines = [json.dumps({"schema_version": Trial.SCHEMA.version, **asdict(trial)}) for trial in trials]
         (folder / FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")

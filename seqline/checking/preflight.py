@@ -80,9 +80,12 @@ def problems(loaded: Loaded) -> list[Problem]:
     from seqline.components.train.preflight.slices import read_slice
 
     wanted = training_plan(loaded)
+    if undecided := wanted.options.undecided:
+        message = f"the TPU compiler did not run: {undecided[0]} is auto, which training selects; set it to check it"
+        return [Problem(message, field=f"parameters.training.{undecided[0]}", warning=True)]
     slice_ = read_slice(tpu)
     longest = (wanted.max_tokens + 1,) if wanted.options.family != "gpt" else ()
     plan = plan_without_corpus(wanted.options, wanted.vocabulary_size, wanted.max_tokens, slice_.replicas, longest)
-    report = compile_plan(slice_, plan, wanted.options, compiled_buckets=1, search=False)
+    report = compile_plan(slice_, plan, compiled_buckets=1, search=False)
     field = "targets.vertex.training.tpu" if loaded.configuration.targets.vertex.training else "resources.train"  # type: ignore[union-attr]
     return [Problem(fault, loaded.where(*field.split(".")), field) for fault in report.faults]

@@ -31,7 +31,7 @@ NO_ENDPOINT = "none"
 
 @examples(
     "seqline run --data pairs.tsv --endpoint translate",
-    "seqline run --data pairs.tsv --endpoint none --set training.preset=small --set training.minutes=30",
+    "seqline run --data pairs.tsv --endpoint none --set training.minutes=30",
     "seqline run --target vertex --estimate",
     "seqline run --pipeline batch --data texts.txt --set model=.seqline/endpoints/translate",
 )

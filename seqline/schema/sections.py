@@ -163,9 +163,13 @@ def implied(sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     training = sections.get("training")
     if not isinstance(training, Mapping):
         return {}
-    # With it, the vocabulary is chosen as the other options of a training's size are.
-    chooses = SECTIONS["training"].model.selects_preset(training)  # type: ignore[attr-defined]
-    return {"corpus": {"vocabulary_size": AUTO}} if chooses else {}
+    model = SECTIONS["training"].model
+    if not model.selects_preset(training):  # type: ignore[attr-defined]
+        return {}
+    if "tuning" in sections and "preset" not in training:
+        return {"training": {"preset": model.FIXED_PRESET}}  # type: ignore[attr-defined]
+    # The vocabulary is chosen as the other options of a training's size are.
+    return {"corpus": {"vocabulary_size": AUTO}}
 
 
 def _with_implied_tokenizer(run: Mapping[str, Any], sections: Mapping[str, Any]) -> Mapping[str, Any]:

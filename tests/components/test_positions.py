@@ -56,7 +56,7 @@ def test_infer_counts_shards_texts_and_the_time_that_is_left() -> None:
 
 
 def trainer(**changes: Any) -> Any:
-    options = Options(epochs=4, minutes=changes.pop("minutes", 0), monitor="bleu", decoded_sample=10)
+    options = Options(preset="tiny", epochs=4, minutes=changes.pop("minutes", 0), monitor="bleu", decoded_sample=10)
     pace = Pace(options, 100)
     for _ in range(151):
         pace.advance(2.0, 0.0, 0.0)
@@ -86,6 +86,8 @@ def test_train_ends_with_its_minutes_if_they_end_first() -> None:
 
 
 def test_the_first_batch_has_no_validation_and_no_time_left() -> None:
-    record = position(trainer(pace=Pace(Options(minutes=0), 100), history=[], epoch=0, step=1), math.nan, 1.0)
+    record = position(
+        trainer(pace=Pace(Options(preset="tiny", minutes=0), 100), history=[], epoch=0, step=1), math.nan, 1.0
+    )
     assert record.seconds_left is None
     assert list(record.values) == ["loss"]

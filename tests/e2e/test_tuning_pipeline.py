@@ -48,7 +48,7 @@ def test_the_model_is_trained_with_the_options_of_the_best_trial(pairs_file: Pat
     best = best_of(trials)
     assert best.number == 1
     written = yaml.safe_load((result.folder / "tune" / "tuning" / "best.yaml").read_text(encoding="utf-8"))
-    assert written == {"parameters": {"training": best.parameters}}
+    assert written == {"parameters": {"training": {"preset": "demo", **best.parameters}}}
 
     config = Checkpoint(result.folder / "train" / "checkpoint").read_config()
     assert config.options == Training(**{**SMALL["training"], **best.parameters}).model_dump()

@@ -25,7 +25,7 @@ def best_trial(
     tuning: Path,
     report: Path,
     options: Options = Options(),  # noqa: B008 (frozen)
-    training: Training = Training(),  # noqa: B008 (frozen)
+    training: Training = Training(preset=Training.FIXED_PRESET),  # noqa: B008 (frozen)
     api_endpoint: str = "",
 ) -> tuple[Training, float]:
     """Reads the trials of a hyperparameter tuning job. The output's layout is in `seqline.artifacts.tuning`.
@@ -49,7 +49,7 @@ def best_trial(
     trials = [_trial(one, training) for one in _trials_of(job, location, api_endpoint)]
     best = best_of(trials)
     log.info("best of %d trials is %d: %.4f with %s", len(trials), best.number, best.value, json.dumps(best.parameters))
-    write_tuning(tuning, trials)
+    write_tuning(tuning, trials, "" if training.pretrained else training.preset)
     write_report(report, trials, dimensions)
     return apply(training, best.parameters), float(best.value or 0.0)
 

@@ -31,7 +31,7 @@ def plan_trials(
     worker: Mapping[str, Any],
     warm_start: str = "",
     options: Options = Options(),  # noqa: B008 (frozen)
-    training: Training = Training(),  # noqa: B008 (frozen)
+    training: Training = Training(preset=Training.FIXED_PRESET),  # noqa: B008 (frozen)
 ) -> Plan:
     """Translates a search for Vertex AI.
 

@@ -213,7 +213,7 @@ def test_an_option_that_is_auto_when_a_training_resumes_is_chosen_then(data: Tra
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "auto"}, "preset cannot be set with pretrained"),
+        ({"preset": "tiny"}, "preset cannot be set with pretrained"),
         ({"dropout": "auto", "patience": "auto"}, "dropout and patience cannot be auto with pretrained"),
     ],
 )

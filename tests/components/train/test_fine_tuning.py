@@ -135,7 +135,7 @@ def test_gradient_checkpointing_changes_no_gradient(family: str, tmp_path: Path)
         return variable.value
 
     plain = gradients.get_concrete_function()()
-    prepare_fine_tuning(model.model, Options(gradient_checkpointing=True))
+    prepare_fine_tuning(model.model, Options(preset="tiny", gradient_checkpointing=True))
     again = tf.function(gradients.python_function)()
     for one, other in zip(plain, again, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -146,7 +146,7 @@ def test_gradient_checkpointing_drops_the_same_activations_twice() -> None:
         vocabulary_size=80, encoder_layers=1, decoder_layers=1, hidden_dim=8, intermediate_dim=8, num_heads=2,
         dropout=0.3, attention_dropout=0.3, activation_dropout=0.3, activation="gelu",
     )  # fmt: skip
-    model = make_training_model(config, Options(gradient_checkpointing=True, label_smoothing=0.0), False)
+    model = make_training_model(config, Options(preset="tiny", gradient_checkpointing=True, label_smoothing=0.0), False)
     inputs, expected = batch_of(config)
     seeds = [variable for variable in model.non_trainable_variables if "seed" in variable.path]
     first, weight = [seed.numpy() for seed in seeds], model.model.encoder[0].feed_forward.expand.kernel

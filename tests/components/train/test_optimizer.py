@@ -105,4 +105,4 @@ def test_batches_without_tokens_change_nothing() -> None:
 
 def test_the_decay_of_the_squared_gradients_is_an_option() -> None:
     config = TransformerConfig(vocabulary_size=9, hidden_dim=8, num_heads=2, encoder_layers=1, decoder_layers=1)
-    assert make_training_model(config, Options(beta_2=0.995), False).optimizer.beta_2 == 0.995
+    assert make_training_model(config, Options(preset="tiny", beta_2=0.995), False).optimizer.beta_2 == 0.995

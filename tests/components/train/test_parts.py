@@ -2,10 +2,16 @@
 
 import json
 import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
+from seqline.artifacts.checkpoint import Checkpoint
+from seqline.artifacts.corpus import Corpus, Counts, Manifest, Shard
 from seqline.components.train import parts
 from seqline.components.train.options import Options
 from seqline.modeling.config import Preset, TransformerConfig
@@ -55,17 +61,49 @@ def test_replicas_have_whole_batches(cores: None) -> None:
         ({"preset": "tiny"}, [2]),
         ({"preset": "tiny", "devices": "one"}, [2]),
         ({"preset": "small"}, []),
-        ({"preset": "auto"}, []),  # the size is not known yet
         ({"pretrained": "folder"}, []),
         ({"preset": "tiny", "devices": "mirrored"}, []),
         ({"preset": "tiny", "xla": "on"}, []),
     ],
 )
 def test_parts_of_a_narrow_model_share_the_cores(
-    cores: None, shared: list[int], options: dict[str, str], expected: list[int]
+    cores: None, shared: list[int], options: dict[str, Any], expected: list[int]
 ) -> None:
-    parts.share_cores_among_parts(Options().with_values(**options))
+    parts.share_cores_among_parts(Options(**options), Corpus(Path("missing")))
     assert shared == expected
+
+
+@pytest.mark.parametrize("cores", [2], indirect=True)
+@pytest.mark.parametrize(
+    ("pairs", "minutes", "expected"),
+    [
+        (29_000, 0, [2]),  # too few pairs for a wide model
+        (29_000, 600, [2]),
+        (1_000_000, 10, [2]),  # too little time, on any machine
+        (1_000_000, 600, []),  # a fast machine may train a wide model
+    ],
+)
+def test_parts_share_the_cores_if_the_model_that_is_selected_must_be_narrow(
+    cores: None, shared: list[int], tmp_path: Path, pairs: int, minutes: float, expected: list[int]
+) -> None:
+    shard = Shard("train-00000-of-00001.ids", pairs, 14 * pairs, 15 * pairs)
+    counts = Counts(pairs, pairs, {}, pairs, 0, 0)
+    Manifest("", {"task": "translation"}, counts, [shard], 8000, "en", "de").write(Corpus(tmp_path).manifest)
+    parts.share_cores_among_parts(Options(minutes=minutes), Corpus(tmp_path))
+    assert shared == expected
+
+
+@pytest.mark.parametrize("cores", [2], indirect=True)
+def test_parts_share_the_cores_if_the_model_to_start_from_is_narrow(
+    cores: None, shared: list[int], checkpoint: Path, tmp_path: Path
+) -> None:
+    parts.share_cores_among_parts(Options(), Corpus(Path("missing")), checkpoint)
+    assert shared == [2]
+    config = Checkpoint(checkpoint).read_config()
+    wide = Checkpoint(shutil.copytree(checkpoint, tmp_path / "wide"))
+    replace(config, model={**config.model, "hidden_dim": 2 * parts.NARROW}).write(wide.config)
+    parts.share_cores_among_parts(Options(), Corpus(Path("missing")), wide.path)
+    assert shared == [2]
 
 
 @pytest.mark.parametrize("cores", [2], indirect=True)
@@ -73,7 +111,7 @@ def test_a_worker_uses_all_its_cores_for_each_operation(
     cores: None, shared: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", json.dumps(CLUSTER))
-    parts.share_cores_among_parts(Options(preset="tiny"))
+    parts.share_cores_among_parts(Options(preset="tiny"), Corpus(Path("missing")))
     assert shared == []
 
 

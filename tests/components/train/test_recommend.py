@@ -36,8 +36,18 @@ def test_a_small_corpus_gets_a_small_model_with_reasons() -> None:
     assert last.endswith("the time is not limited")
 
 
-def test_a_large_corpus_gets_the_largest_model_where_time_is_not_limited() -> None:
-    assert recommend(corpus(50_000_000), minutes=0, speed=FAST).preset == "big"
+def test_a_large_corpus_gets_the_largest_model_on_a_fast_machine() -> None:
+    assert recommend(corpus(50_000_000), minutes=0, speed=Speed(1e9 * PEAK)).preset == "big"
+
+
+def test_without_a_time_limit_the_passes_that_are_needed_may_take_an_hour() -> None:
+    manifest, fast, slow = corpus(1_000_000), Speed(100 * PEAK), Speed(PEAK / 1000)
+    found = recommend(manifest, minutes=0, speed=fast)
+    assert found.preset == recommend(manifest, minutes=60, speed=fast).preset == "small"
+    assert any("base is too slow" in reason and "passes in an hour" in reason for reason in found.reasons)
+    # The smallest is for short trainings.
+    assert recommend(manifest, minutes=0, speed=slow).preset == "tiny"
+    assert recommend(manifest, minutes=60, speed=slow).preset == "demo"
 
 
 def test_a_short_time_limit_gets_a_smaller_model() -> None:
@@ -52,7 +62,7 @@ def test_a_preset_that_does_not_fit_into_the_memory_is_not_recommended() -> None
         def sustained(self, preset: str) -> float:
             return 0.0 if preset in ("big", "base") else super().sustained(preset)
 
-    found = recommend(corpus(50_000_000), minutes=0, speed=Small(PEAK))
+    found = recommend(corpus(50_000_000), minutes=0, speed=Small(1e9 * PEAK))
     assert found.preset == "small"
     assert [reason.partition(": ")[0] for reason in found.reasons[1:]] == [
         "big is too large for the memory",

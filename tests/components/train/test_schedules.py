@@ -21,7 +21,7 @@ def rates(kind: str, warmup_steps: int, updates: int) -> list[float]:
 
 def timed(batches: int, seconds: float = 1.0, validation_seconds: float = 0.0, **options: Any) -> list[float]:
     """The rates of the batches that fit in the minutes, the first of which takes 30 s more, to be traced."""
-    pace = Pace(Options(learning_rate=1.0, **options), epoch_batches=1000)
+    pace = Pace(Options(preset="tiny", learning_rate=1.0, **options), epoch_batches=1000)
     found, elapsed = [], 30.0
     for _ in range(batches):
         found.append(pace.rate())
@@ -82,7 +82,7 @@ def test_the_time_of_tracing_does_not_end_the_warm_up() -> None:
 
 
 def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
-    pace = Pace(Options(learning_rate=1.0, gradient_accumulation_steps=4, epochs=1), epoch_batches=402)
+    pace = Pace(Options(preset="tiny", learning_rate=1.0, gradient_accumulation_steps=4, epochs=1), epoch_batches=402)
     found = []
     for _ in range(400):
         found.append(pace.rate())
@@ -91,7 +91,7 @@ def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
 
 
 def test_a_pace_that_is_restored_continues_with_the_same_rates() -> None:
-    options = Options(learning_rate=1.0, minutes=5.0, epochs=1000)
+    options = Options(preset="tiny", learning_rate=1.0, minutes=5.0, epochs=1000)
     for batches in (1, 5, 200):
         paces = [Pace(options, 100) for _ in range(2)]
         for number in range(batches):

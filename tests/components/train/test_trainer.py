@@ -35,7 +35,7 @@ HISTORY = [
 def trainer(tmp_path: Path, history: list[dict[str, float]], **options: Any) -> Trainer:
     model: Any = SimpleNamespace(distribute_strategy=tf.distribute.get_strategy(), jit_compile=False)
     batches: Any = [None]
-    made = Trainer(model, batches, batches, WorkingState(tmp_path), Options(**options))
+    made = Trainer(model, batches, batches, WorkingState(tmp_path), Options(**{"preset": "tiny", **options}))
     made.history = history
     return made
 
@@ -104,7 +104,14 @@ class Room:
     """Trainers of one small model, whose step is traced once: a new process starts with its first weights."""
 
     options = Options(
-        epochs=3, decoded_sample=1, patience=0, dropout=0.1, monitor="bleu", learning_rate=0.02, warmup_steps=3
+        preset="tiny",
+        epochs=3,
+        decoded_sample=1,
+        patience=0,
+        dropout=0.1,
+        monitor="bleu",
+        learning_rate=0.02,
+        warmup_steps=3,
     )
 
     def __init__(self) -> None:

@@ -14,6 +14,8 @@ from seqline.components.tune.space import apply, read_space
 from seqline.components.tune.study import distribution
 from seqline.errors import UserError
 
+FIXED = Training(preset="tiny")
+
 
 @pytest.mark.parametrize(
     ("name", "given_space", "optuna", "vertex"),
@@ -43,7 +45,7 @@ from seqline.errors import UserError
 def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna: Any, vertex: Any) -> None:
     (dimension,) = read_space({name: given_space})
     assert distribution(dimension) == optuna
-    assert dimension.parameter(getattr(Training(), name)) == {"parameter_id": name, **vertex}
+    assert dimension.parameter(getattr(FIXED, name)) == {"parameter_id": name, **vertex}
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,8 @@ def test_an_invalid_space_is_refused_by_name(space: Any, message: str) -> None:
 
 def test_every_tunable_option_of_the_schema_can_be_searched() -> None:
     for name in Training.search_spaces():
-        (dimension,) = read_space({name: {"values": [getattr(Training(), name)]}})
-        assert (dimension.name, dimension.values) == (name, (getattr(Training(), name),))
+        (dimension,) = read_space({name: {"values": [getattr(FIXED, name)]}})
+        assert (dimension.name, dimension.values) == (name, (getattr(FIXED, name),))
 
 
 def test_an_empty_space_is_the_usual_one() -> None:
@@ -89,15 +91,15 @@ def test_an_empty_space_is_the_usual_one() -> None:
 
 
 def test_the_options_of_adapters_are_searched_with_adapters_only() -> None:
-    lora = Training(fine_tuning="lora", lora_targets=["queries"])
-    assert {one.name for one in read_space({}, lora)} - {one.name for one in read_space({}, Training())} == {
+    lora = Training(preset="tiny", fine_tuning="lora", lora_targets=["queries"])
+    assert {one.name for one in read_space({}, lora)} - {one.name for one in read_space({}, FIXED)} == {
         "lora_alpha",
         "lora_rank",
     }
     rank = {"lora_rank": {"values": [4, 8]}}
     assert read_space(rank) == read_space(rank, lora)
     with pytest.raises(UserError, match="lora_rank needs fine_tuning lora, not full"):
-        read_space(rank, Training())
+        read_space(rank, FIXED)
 
 
 @pytest.mark.parametrize(("way", "low"), [("full", 1e-5), ("last", 1e-5), ("lora", 1e-4)])
@@ -113,6 +115,6 @@ def test_pretrained_weights_are_tuned_at_lower_rates(way: str, low: float) -> No
 def test_values_are_converted_to_the_type_of_their_option(steps: int, dropout: float) -> None:
     # Vertex AI returns 400.0 and "4096".
     values = {"warmup_steps": float(steps), "dropout": dropout, "preset": "base", "batch_tokens": "4096"}
-    found = apply(Training(batch_tokens=128, weight_decay=0.5), values)
+    found = apply(Training(preset="tiny", batch_tokens=128, weight_decay=0.5), values)
     assert found == Training(warmup_steps=steps, dropout=dropout, preset="base", batch_tokens=4096, weight_decay=0.5)
     assert type(found.warmup_steps) is int

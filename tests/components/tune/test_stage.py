@@ -76,7 +76,14 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def study(folder: Path, trials: int, epochs: int = 2) -> Study:
     options = Options(trials=trials, trial_epochs=epochs)
-    return Study(folder, Path("corpus"), read_space(SPACE), options, Training(learning_rate=0.002), poll_seconds=0.02)
+    return Study(
+        folder,
+        Path("corpus"),
+        read_space(SPACE),
+        options,
+        Training(preset="tiny", learning_rate=0.002),
+        poll_seconds=0.02,
+    )
 
 
 @pytest.mark.usefixtures("quick")
@@ -141,7 +148,7 @@ def test_a_failed_trial_is_tolerated_unless_the_first_three_fail(tmp_path: Path)
     assert [trial.state for trial in one.run()] == ["succeeded", "failed"]
     other = Study(
         tmp_path / "other", Path("corpus"), read_space({"learning_rate": {"min": 0.011, "max": 0.02}}), Options(),
-        Training(), poll_seconds=0.02,
+        Training(preset="tiny"), poll_seconds=0.02,
     )  # fmt: skip
     with pytest.raises(UserError, match="the first 3 trials all failed: error: it exploded"):
         other.run()
@@ -160,7 +167,7 @@ def test_preset_auto_is_refused(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="preset auto is selected when training starts; set preset"):
         tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(preset="auto"))
     with pytest.raises(UserError, match="dropout auto is selected when training starts; set dropout for tuning"):
-        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(dropout="auto"))
+        tune(corpus, tmp_path / "tuning", tmp_path / "report.html", training=Training(preset="tiny", dropout="auto"))
     assert not list(tmp_path.glob("*tuning*"))
 
 
@@ -184,13 +191,14 @@ def test_the_stage_returns_training_options_and_writes_them_as_a_configuration(c
 
 def test_the_plan_for_vertex_ai_has_the_number_of_trials_and_the_search_space() -> None:
     worker = {"machine_spec": {}, "container_spec": {"image_uri": "train"}}
-    plan = plan_trials("/gcs/corpus", worker, "champion", Options(space=SPACE, trials=7), Training(learning_rate=0.004))
+    training = Training(preset="tiny", learning_rate=0.004)
+    plan = plan_trials("/gcs/corpus", worker, "champion", Options(space=SPACE, trials=7), training)
     assert plan.trials == 7
     assert [(one["parameter_id"], one["double_value_spec"]["default_value"]) for one in plan.parameters] == [
         ("learning_rate", 0.004)
     ]
     (pool,) = plan.worker_pool_specs
-    assert pool["container_spec"]["args"] == flags("/gcs/corpus", Options(), Training(learning_rate=0.004), "champion")
+    assert pool["container_spec"]["args"] == flags("/gcs/corpus", Options(), training, "champion")
 
 
 def test_trials_of_an_older_version_are_read_and_of_a_newer_one_refused(tmp_path: Path) -> None:
@@ -215,7 +223,7 @@ def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, mo
     command = [
         sys.executable, "-c", COMMAND, f"--corpus={corpus}", f"--tuning={tmp_path}/tuning",
         f"--report={tmp_path}/report.html", f"--space={json.dumps(SPACE)}", f"--checkpoints={tmp_path}/work",
-        "--trials=3", "--trial_epochs=3",
+        "--trials=3", "--trial_epochs=3", "--preset=tiny",
     ]  # fmt: skip
     environment = {**os.environ, "WAIT_AT": "1.2"}
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, env=environment)
@@ -237,7 +245,7 @@ def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, mo
     assert [name for name, log in sorted(logs.items()) if log == "continuing at epoch 3\n"] == ["trial-0002"]
     best = best_of(trials)
     assert yaml.safe_load((tmp_path / "tuning" / "best.yaml").read_text()) == {
-        "parameters": {"training": best.parameters}
+        "parameters": {"training": {"preset": "tiny", **best.parameters}}
     }
     assert f"trial {best.number}" in (tmp_path / "report.html").read_text()
 

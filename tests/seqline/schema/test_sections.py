@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from seqline.compiling.sources import find_pipeline
+from seqline.components.train.options import Options
 from seqline.errors import UserError
 from seqline.pipelines import PIPELINES
 from seqline.schema.descriptions import describe
@@ -84,7 +85,7 @@ def test_a_stage_gets_the_parameters_of_the_run_that_its_schema_names() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "normal"),
     [
-        ("training", {"dropout": 0.1}, {}),
+        ("training", {"beta_2": "auto"}, {}),
         ("training", {"dropout": 0.1, "preset": "small", "epochs": 20.0}, {"preset": "small"}),
         ("corpus", {"rules": {}}, {}),
         ("serving", {"traffic_steps": [10.0, 50.0]}, {}),
@@ -106,7 +107,21 @@ def test_preset_auto_makes_the_vocabulary_auto_unless_it_is_set() -> None:
 
     assert size({"preset": "auto"}, {}) == "auto"
     assert size({"preset": "auto"}, {"vocabulary_size": 8000}) == 8000
+    assert size({}, {}) == "auto"
     assert size({"preset": "tiny"}, {}) == size({"pretrained": "checkpoint"}, {}) == 8000
+
+
+def test_tuning_has_a_fixed_preset_by_default() -> None:
+    def options(training: dict[str, Any]) -> Options:
+        resolved = resolve({}, {"training": training, "tuning": {}, "corpus": {}})
+        assert resolved["corpus"].vocabulary_size == ("auto" if training == {"preset": "auto"} else 8000)  # type: ignore[attr-defined]
+        return resolved["training"]  # type: ignore[return-value]
+
+    assert options({}) == Options(preset="tiny")
+    assert options({"dropout": 0.2}) == Options(preset="tiny", dropout=0.2)
+    assert options({"preset": "small"}) == Options(preset="small")
+    assert options({"pretrained": "checkpoint"}) == Options(pretrained="checkpoint")
+    assert options({"preset": "auto"}) == Options(preset="auto")  # which tune refuses
 
 
 @pytest.mark.parametrize(

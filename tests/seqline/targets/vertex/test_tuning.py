@@ -133,7 +133,7 @@ def test_the_launcher_starts_the_job_once_and_its_trials_are_written_as_on_a_lap
     assert loss == min(trial.value for trial in trials if trial.value is not None)
     assert best.learning_rate == pytest.approx(0.004, abs=0.0005)
     assert best.preset in {"tiny", "small"}
-    assert best.warmup_steps == Training().warmup_steps
+    assert best.warmup_steps == Training(preset="tiny").warmup_steps
 
 
 def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_trial_that_failed_is_not_the_best(vertex: VertexStandIn, tmp_path: Pa
     best, loss = best_trial(
         GCP_RESOURCES, tmp_path / "tuning", tmp_path / "report.html", options, api_endpoint=vertex.url
     )
-    assert (best, loss) == (Training(learning_rate=0.005), 2.0)
+    assert (best, loss) == (Training(preset="tiny", learning_rate=0.005), 2.0)
     assert [one.state for one in read_trials(tmp_path / "tuning")] == ["succeeded", "succeeded", "failed"]
 
 
