@@ -49,8 +49,9 @@ def recommend(
 
     Two rules, with values from practice: at least a quarter of a training token for each weight (`tiny` learns
     Multi30k's 0.8 million tokens well, `base` overfits them), of which the two smallest presets are free; and ten
-    passes over the data, or twenty where outputs copy from the input, as in summaries and answers: a model learns to
-    copy after a long plateau. Without a time limit, these passes may take an hour.
+    passes over the data. Where outputs copy from the input, as in summaries and answers, the smallest presets need
+    five, and larger ones twenty: a model learns to copy after a plateau. Without a time limit, these passes may take an
+    hour.
 
     Args:
         manifest: The corpus's manifest, which has the task.
@@ -62,8 +63,8 @@ def recommend(
         The recommendation.
     """
     scale = Scale.of(manifest)
-    tokens, needed = scale.source_tokens + scale.target_tokens, scale.needed_passes
-    reasons = [f"{scale.pairs:,} training pairs with {tokens:,} tokens; {scale.task} needs {needed} passes or more"]
+    tokens = scale.source_tokens + scale.target_tokens
+    reasons = [f"{scale.pairs:,} training pairs with {tokens:,} tokens"]
     smallest = ORDER[-1] if minutes else USUAL_PRESET
     time = f"{minutes:g} minutes" if minutes else "an hour"
     for name in ORDER[: ORDER.index(smallest) + 1]:
@@ -72,12 +73,12 @@ def recommend(
         if tokens < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
             continue
-        sustained = speed.sustained(name)
+        sustained, needed = speed.sustained(name), scale.needed_passes(name)
         passes = scale.passes(config, minutes or USUAL_MINUTES, sustained)
         if name != smallest and not sustained:
             reasons.append(f"{name} is too large for the memory: {weights:,} weights")
         elif name != smallest and passes < needed:
-            reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}")
+            reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}, and {scale.task} needs {needed}")
         else:
             unlimited = "" if minutes else ", and the time is not limited"
             reasons.append(f"{name} fits: {weights:,} weights, {passes:.1f} passes in {time}{unlimited}")

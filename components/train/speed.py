@@ -60,7 +60,7 @@ class MeasuredSpeed(Speed):
         if not self._fits(plan):
             return 0.0
         passes = scale.passes(plan.config, self.options.minutes, expected)
-        hopeless = preset != ORDER[-1] and HOPELESS * passes < scale.needed_passes
+        hopeless = preset != ORDER[-1] and HOPELESS * passes < scale.needed_passes(preset)
         if hopeless or not self._measurable:
             return expected
         found = self._measured(plan)

@@ -29,7 +29,7 @@ def test_a_small_corpus_gets_a_small_model_with_reasons() -> None:
     assert found.preset == "tiny"
     assert found.epochs == math.inf
     first, *refused, last = found.reasons
-    assert first == "29,000 training pairs with 899,000 tokens; translation needs 10 passes or more"
+    assert first == "29,000 training pairs with 899,000 tokens"
     assert [reason.partition(" ")[0] for reason in refused] == ["big", "base", "small"]
     assert all("is too large for the data" in reason for reason in refused)
     assert last.startswith("tiny fits:")
@@ -71,10 +71,26 @@ def test_a_preset_that_does_not_fit_into_the_memory_is_not_recommended() -> None
     ]
 
 
-def test_tasks_that_copy_from_the_input_need_more_passes() -> None:
-    chosen = {task: recommend(corpus(29_000, task), 40, FAST) for task in ("translation", "summarization")}
-    assert "20 passes" in chosen["summarization"].reasons[0]
-    assert ORDER.index(chosen["summarization"].preset) > ORDER.index(chosen["translation"].preset)
+@pytest.mark.parametrize(
+    ("pairs", "minutes", "translation", "answers", "reason"),
+    [
+        # The smallest models learn to copy early, and larger ones after a longer plateau.
+        (29_000, 25, "demo", "tiny", "tiny is too slow: 8.1 passes in 25 minutes, and translation needs 10"),
+        (
+            1_000_000,
+            6000,
+            "small",
+            "tiny",
+            "small is too slow: 17.6 passes in 6000 minutes, and summarization needs 20",
+        ),
+    ],
+)
+def test_tasks_that_copy_from_the_input_need_other_passes(
+    pairs: int, minutes: float, translation: str, answers: str, reason: str
+) -> None:
+    one, other = (recommend(corpus(pairs, task), minutes, FAST) for task in ("translation", "summarization"))
+    assert (one.preset, other.preset) == (translation, answers)
+    assert reason in one.reasons + other.reasons
 
 
 @given(pairs=st.integers(1, 10**8), minutes=st.floats(0.1, 10**5), factor=st.floats(1, 100))
