@@ -1,8 +1,8 @@
 """What options that are auto become: pure functions of the corpus, the task and the length of the training.
 
-They are starting points from the literature and from practice, fitted to one small corpus; see docs/training.md. All
-tokens are target tokens with the ends of sentences. The size of the model is in `recommend`, that of the vocabulary in
-the stage tokenize.
+They are starting points from the literature and from practice, fitted to one small corpus; docs/training.md has the
+results on others. All tokens are target tokens with the ends of sentences. The size of the model is in `recommend`,
+that of the vocabulary in the stage tokenize.
 """
 
 import math

@@ -33,6 +33,13 @@ def test_training_without_a_tpu_runs_no_compiler(tmp_path: Path) -> None:
         assert problems(loaded) == []
 
 
+def test_a_preset_that_training_selects_is_not_compiled_and_a_warning_says_so(tmp_path: Path) -> None:
+    tpu = {"training": {"tpu": {"version": "v5e", "topology": "2x4"}}}
+    (problem,) = problems(load([written(tmp_path, parameters={}, targets={"vertex": {**VERTEX, **tpu}})]))
+    assert problem.warning
+    assert str(problem).startswith("parameters.training.preset: the TPU compiler did not run: preset is auto")
+
+
 def test_the_plan_has_the_parameters_of_the_vertex_target(tmp_path: Path) -> None:
     vertex = {**VERTEX, "parameters": {"training": {"preset": "big"}}}
     plan = training_plan(load([written(tmp_path, targets={"vertex": vertex})], ["vocabulary_size=32000"]))
