@@ -4,8 +4,10 @@ import gc
 import inspect
 import os
 import random
+import shutil
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +57,18 @@ def stack(context: int = 0) -> list[inspect.FrameInfo]:
 inspect.stack = stack
 
 DEFAULT_PORTS = (8080, 8500, 8501)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the session a temporary folder, deleted at its end: processes that tests kill delete none of their files.
+
+    pytest's own folders, which it keeps for a while, stay where they are.
+    """
+    if hasattr(config, "workerinput"):
+        return  # it has the variables of the process that started it
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="seqline-tests-")
+    config.add_cleanup(functools.partial(shutil.rmtree, tempfile.tempdir, ignore_errors=True))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
