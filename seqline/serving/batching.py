@@ -14,9 +14,11 @@ from seqline.serving.limits import Limits
 # One text can fail its whole batch or crash the worker: every text of the batch is retried once, alone.
 ATTEMPTS = 2
 # Larger batches hardly reduce the time per text, and all of their texts wait for the longest one.
-SMALL_BATCH = 8
+SMALL_BATCH = 12
 # A text passes batches whose longest texts are so long, in characters, and so many times as long as it is.
 LONG_TEXT, TIMES_LONGER = 60, 2
+# Passing delays the texts in flight: for so many times as long as it took, only much shorter texts pass again.
+REST, TIMES_LONGER_AT_REST = 9, 4
 
 
 class BusyError(Exception):
@@ -58,11 +60,11 @@ class Batcher:
     """The queue of a version's worker.
 
     An idle model gets a text at once. While it is busy, texts queue; when it is free, the oldest text is sent together
-    with texts of similar length: a few, or an equal share of the queue. Under load the batcher waits for a twentieth of
-    the last batch's time, so that clients that just received an answer can send a request for the next batch.
+    with texts of similar length: a few, or an equal share of the queue. After a larger batch it first waits for a
+    twentieth of that batch's time, so that clients that just received an answer can send a request for the next one.
 
     While only long texts are in flight, short ones do not wait for them: one more batch, of short texts, runs beside
-    those that keep the model busy.
+    those that keep the model busy. Texts half as long do so for a tenth of the time at most.
 
     Args:
         engine: The worker.
@@ -91,6 +93,7 @@ class Batcher:
         self._queue: list[_Item] = []
         self._in_flight: dict[asyncio.Task[None], _Flight] = {}
         self._linger: asyncio.TimerHandle | None = None
+        self._rested = -math.inf  # when texts may pass again
         self._last: tuple[float, float, int] = (-math.inf, 0.0, 0)  # end, seconds and size of the last batch
         self._texts_a_second = 0.0
         self._streams = 0
@@ -206,12 +209,12 @@ class Batcher:
             self._in_flight[task] = _Flight(self._clock(), max(len(item.text) for item in batch), passing)
 
     def _wait_for_more(self) -> bool:
-        """Whether to linger: only if the last batch just ended and had several texts, and the next is not full."""
+        """Whether to linger: only if the last batch just ended and had many texts, and the next is not full."""
         if self._linger:
             return True
         ended, seconds, size = self._last
         pause = min(seconds / 20, 0.01)
-        if len(self._queue) >= self.limits.batch or size < 2 or self._clock() - ended > pause:
+        if len(self._queue) >= self.limits.batch or size < SMALL_BATCH or self._clock() - ended > pause:
             return False
         self._linger = asyncio.get_running_loop().call_later(pause, self._pump, True)
         return True
@@ -242,10 +245,11 @@ class Batcher:
         shortest = min((flight.longest for flight in flights), default=0)
         if shortest < LONG_TEXT or any(flight.passing for flight in flights):
             return []
+        times = TIMES_LONGER if self._clock() >= self._rested else TIMES_LONGER_AT_REST
         short = [
             item
             for item in self._queue
-            if TIMES_LONGER * len(item.text) <= shortest and not item.attempts and not item.answer.done()
+            if times * len(item.text) <= shortest and not item.attempts and not item.answer.done()
         ]
         chosen = [item for item in short if item.parameters == short[0].parameters]
         return self._taken(chosen[: min(self.limits.batch, SMALL_BATCH)])
@@ -281,5 +285,8 @@ class Batcher:
             self._texts_a_second = pace if not self._texts_a_second else 0.9 * self._texts_a_second + 0.1 * pace
             self.on_batch(len(batch), seconds, started - batch[0].arrived)
         finally:
-            del self._in_flight[asyncio.current_task()]  # type: ignore[arg-type]
+            flight = self._in_flight.pop(asyncio.current_task())  # type: ignore[arg-type]
+            if flight.passing:
+                now = self._clock()
+                self._rested = now + REST * (now - flight.started)
             self._pump()

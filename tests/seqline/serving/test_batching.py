@@ -88,10 +88,10 @@ def test_a_full_batch_is_the_oldest_text_and_texts_of_similar_length() -> None:
 def test_concurrent_batches_share_the_queue_but_few_texts_stay_together() -> None:
     async def main() -> None:
         engine = GatedEngine()
-        texts = [chr(ord("a") + number) for number in range(24)]
+        texts = [chr(ord("a") + number) for number in range(34)]
         queue = batcher(engine, concurrency=2)
         await together(queue, engine, (["1"], ()), (["2"], ()), (texts, ()), batches=5)
-        assert [len(batch) for batch in engine.batches] == [1, 1, 12, 8, 4]
+        assert [len(batch) for batch in engine.batches] == [1, 1, 17, 12, 5]
         assert [text for batch in engine.batches[2:] for text in batch] == texts
 
     run(main())
@@ -120,6 +120,25 @@ def test_short_texts_pass_long_ones_in_one_batch_at_a_time() -> None:
             await engine.answer()
         assert await asyncio.gather(first, second, similar)
         assert queue.idle
+
+    run(main())
+
+
+@pytest.mark.parametrize(("length", "rested", "passes"), [(100, 13.4, False), (50, 13.4, True), (100, 13.6, True)])
+def test_texts_half_as_long_pass_for_a_tenth_of_the_time(length: int, rested: float, passes: bool) -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine)
+        requests = [await send(queue, "x" * 200), await send(queue, "a" * 100)]
+        await engine.answer(1.0)  # of the long text
+        requests.append(await send(queue, "y" * 200))
+        await engine.answer(0.5)  # of the one that passed it, after 1.5 seconds
+        await advance(rested)
+        requests.append(await send(queue, "b" * length))
+        assert [len(batch[0]) for batch in engine.batches[2:]] == ([200, length] if passes else [200])
+        for _ in range(2):
+            await engine.answer()
+        await asyncio.gather(*requests)
 
     run(main())
 
@@ -197,6 +216,21 @@ def test_every_request_gets_its_own_answers_or_its_own_error(requests: Any, batc
     run(main())
 
 
+def test_after_a_small_batch_the_next_one_starts_at_once() -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine)
+        requests = [await send(queue, "a"), await send(queue, *"bcdefghijkl")]
+        await engine.answer()
+        requests.append(await send(queue, "z"))
+        await engine.answer(10.0)
+        assert engine.batches == [["a"], list("bcdefghijkl"), ["z"]]
+        await engine.answer()
+        await asyncio.gather(*requests)
+
+    run(main())
+
+
 @pytest.mark.parametrize(("seconds", "pause"), [(0.1, 0.005), (10.0, 0.01)])
 def test_clients_that_just_got_an_answer_are_in_the_next_batch(seconds: float, pause: float) -> None:
     async def main() -> None:
@@ -208,15 +242,16 @@ def test_clients_that_just_got_an_answer_are_in_the_next_batch(seconds: float, p
                 await queue.ask([f"{text}{number}"])
 
         await send(queue, "a")
-        clients = [asyncio.create_task(client(text)) for text in "bcd"]
+        names = "bcdefghijklm"
+        clients = [asyncio.create_task(client(text)) for text in names]
         await engine.answer()
-        await send(queue, "e")  # of another client
+        await send(queue, "z")  # of another client
         await engine.answer(seconds)
-        assert engine.batches == [["a"], ["b1", "c1", "d1"]]
+        assert engine.batches == [["a"], [f"{name}1" for name in names]]
         await advance(0.9 * pause)
         assert len(engine.batches) == 2  # it still waits for more
         await advance(0.2 * pause)
-        assert engine.batches[2:] == [["e", "b2", "c2", "d2"]]
+        assert engine.batches[2:] == [["z", *(f"{name}2" for name in names)]]
         await engine.answer()
         await asyncio.gather(*clients)
 
@@ -255,14 +290,14 @@ def test_a_text_waits_only_if_a_batch_just_ended(idle: float, waits: bool) -> No
         engine = GatedEngine()
         queue = batcher(engine)
         await send(queue, "a")
-        await send(queue, "b", "c")
+        await send(queue, *"bcdefghijklm")
         await engine.answer()
         await engine.answer(1.0)
         await advance(idle)
-        await send(queue, "d")
-        assert engine.batches[2:] == ([] if waits else [["d"]])
+        await send(queue, "z")
+        assert engine.batches[2:] == ([] if waits else [["z"]])
         await advance(0.01)
-        assert engine.batches[2:] == [["d"]]
+        assert engine.batches[2:] == [["z"]]
 
     run(main())
 
