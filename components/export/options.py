@@ -25,8 +25,8 @@ class DecodingOptions(BaseOptions):
     )
     weight_dtype: Literal["float32", "bfloat16", "int8"] = Field(
         "float32",
-        description="How the weights are stored. The computation is in float32; of bfloat16 and int8, matrix products "
-        "are in bfloat16 on processors that multiply it, which are up to twice as fast there.",
+        description="How the weights are stored. The computation is in float32. Small models with bfloat16 or int8 "
+        "weights multiply in bfloat16 on processors that support it: preset small decodes 1.3 times as fast there.",
     )
     shortlist: bool = Field(
         False,

@@ -55,14 +55,14 @@ def starter_of(options: Options, run: str, api_endpoint: str, address: str) -> S
         if not template.startswith(("https://", "http://", "gs://")):
             raise UserError(
                 f"retraining.template is {template!r}: set the address of the uploaded training pipeline, which "
-                "`seqline upload training --target vertex` prints"
+                "`seqline upload --pipeline training --target vertex` prints"
             )
         return vertex.Vertex(run, api_endpoint)
     if "://" in address:
         if not template.startswith(kubeflow.SCHEME):
             raise UserError(
                 f"retraining.template is {template!r}: set the address of the uploaded training pipeline, which "
-                "`seqline upload training --target kubeflow` prints"
+                "`seqline upload --pipeline training --target kubeflow` prints"
             )
         return kubeflow.Kubeflow(options.host)
     if "://" in template:

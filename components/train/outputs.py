@@ -91,6 +91,8 @@ def repeating(plan: Plan) -> str:
     """
     manifest, chosen = plan.data.manifest, {name: one.value for name, one in plan.choices.options.items()}
     values = {f"training.{name}": value for name, value in chosen.items()}
+    if "preset" in chosen:
+        values["training.epochs"] = plan.options.epochs  # another default with a fixed preset
     if manifest.options.get("vocabulary_size") == AUTO:
         values["corpus.vocabulary_size"] = manifest.vocabulary_size
     return " ".join(f"--set {name}={value}" for name, value in values.items())

@@ -1,6 +1,6 @@
 """`seqline explain`: says what a key, a parameter or an option means."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from seqline.cli.examples import examples
 from seqline.cli.json_output import print_json
 from seqline.cli.options import JsonOption
 from seqline.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from seqline.configuration.explaining import Explanation
 
 
 @examples("seqline explain training.learning_rate", "seqline explain targets.vertex")
@@ -32,7 +35,7 @@ def explain(
     print(found.path)
     if found.description:
         print(f"  {found.description}")
-    rows = {"accepts": found.accepts, "default": "" if found.keys else found.default, "read by": found.reader}
+    rows = {"accepts": found.accepts, "default": _default(found), "read by": found.reader}
     for name, value in rows.items():
         if value:
             print(f"  {name}: {value}")
@@ -40,6 +43,14 @@ def explain(
         print()
         print_table(
             ("key", "accepts", "default", "description"),
-            [(one.path, one.accepts, "" if one.keys else one.default, one.description) for one in found.keys],
+            [(one.path, one.accepts, _default(one), one.description) for one in found.keys],
             "",
         )
+
+
+def _default(key: "Explanation") -> str:
+    from seqline.schema.reference import WITH_PRESET
+
+    if key.keys:
+        return ""
+    return f"{key.default}; {key.with_preset} {WITH_PRESET}" if key.with_preset else key.default

@@ -68,7 +68,8 @@ def predict(
 ) -> None:
     """Send texts to a live endpoint and print the predictions.
 
-    A line is what ends with LF. Each has one line of output; a text without an answer has an empty one, and an error.
+    Input lines end with LF. Each gives one line of output. If the endpoint rejects a text, its line is empty, and an
+    error names it.
     """
     if stream and (as_json or output):
         raise UserError("--stream prints the answers as they arrive; omit --json and --output")

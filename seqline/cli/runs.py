@@ -130,7 +130,7 @@ def logs(
 ) -> None:
     """Print the logs of a run's tasks.
 
-    Without what KFP's executor logs of its own input and without records of progress, which --verbose shows too.
+    Omits the lines in which KFP's executor logs its input, and records of progress. --verbose shows them.
     """
     from seqline.cli.log_lines import follow as following
     from seqline.cli.log_lines import of_stages

@@ -30,6 +30,7 @@ class Explanation:
         path: Its path, as `--set` takes it.
         accepts: What it accepts, in words.
         default: Its default as JSON; `required` if it must be set; empty for a group of keys.
+        with_preset: Its default with a fixed preset, if that is another one.
         description: Its description.
         reader: The stage that reads it; empty for a key of the configuration.
         keys: The keys below it.
@@ -40,6 +41,7 @@ class Explanation:
     default: str
     description: str
     reader: str = ""
+    with_preset: str = ""
     keys: tuple["Explanation", ...] = ()
 
 
@@ -104,11 +106,14 @@ def _section(section: Section) -> Explanation:
         field = section.model.model_fields[section.field]
         keys = fields_at(section.model, [section.field, 0])
         own = tuple(_of_field(one, f"{section.name}.{name}", section.stage) for name, one in keys.items())
-        return Explanation(section.name, "list of objects", "", field.description or "", section.stage, own)
+        return Explanation(section.name, "list of objects", "", field.description or "", section.stage, keys=own)
     fields = {name: section.model.model_fields[name] for name in section.fields}
-    own = tuple(_of_field(field, f"{section.name}.{name}", section.stage) for name, field in fields.items())
+    own = tuple(
+        _selected(_of_field(field, f"{section.name}.{name}", section.stage), section.selected.get(name))
+        for name, field in fields.items()
+    )
     description = (section.model.__doc__ or "").strip().partition("\n")[0]
-    return Explanation(section.name, "object", "", description, section.stage, own)
+    return Explanation(section.name, "object", "", description, section.stage, keys=own)
 
 
 def _configuration(model: type[BaseModel], prefix: str = "") -> dict[str, Explanation]:
@@ -139,6 +144,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _of_field(field: FieldInfo, path: str, reader: str) -> Explanation:
     default = REQUIRED if field.is_required() else _json(field.get_default(call_default_factory=True))
     return Explanation(path, accepted(field), default, " ".join((field.description or "").split()), reader)
+
+
+def _selected(key: Explanation, default: Any) -> Explanation:
+    """The key of an option with the default that it has without a fixed preset; None for the same."""
+    return key if default is None else replace(key, default=_json(default), with_preset=key.default)
 
 
 def _json(value: Any) -> str:

@@ -1,14 +1,18 @@
 """The page docs/parameters.md: `make reference` writes it."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from seqline.schema.messages import accepted
 from seqline.schema.run import RunParameters
 from seqline.schema.sections import SECTIONS, Section
+
+WITH_PRESET = "with a fixed preset"
+"""When an option that is selected by default has its other default."""
 
 HEADER = """# Parameters
 
@@ -17,6 +21,9 @@ HEADER = """# Parameters
 A run has parameters of its own, and one object of options for each stage. `--set training.dropout=0.2` sets an option;
 `--set dropout=0.2` does too, as long as one section only has an option of that name. In `seqline.yaml` the sections are
 nested under `parameters`, and in a console the form takes a section as a JSON object.
+
+Some options have two defaults: `auto`, and another one if you set `training.preset`. With `training.pretrained`, some
+have defaults of their own, which their descriptions give.
 
 ## Parameters of the run
 """
@@ -40,14 +47,18 @@ def _section(section: Section) -> Iterator[str]:
         return
     yield f"{(section.model.__doc__ or '').strip().partition(chr(10))[0]} Read by the stage {section.stage}."
     yield ""
-    yield from _table(section.model, section.fields)
+    yield from _table(section.model, section.fields, section.selected)
 
 
-def _table(model: type[BaseModel], names: Iterable[str]) -> Iterator[str]:
+def _table(
+    model: type[BaseModel], names: Iterable[str], selected: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[str]:
     yield "| name | value | default | description |"
     yield "|---|---|---|---|"
     for name in names:
         field = model.model_fields[name]
         default = "required" if field.is_required() else f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+        if name in selected:
+            default = f"`{json.dumps(selected[name])}`; {default} {WITH_PRESET}"
         cells = (f"`{name}`", accepted(field), default, field.description or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -48,6 +48,11 @@ class Section:
         return found
 
     @property
+    def selected(self) -> dict[str, Any]:
+        """The options that are selected for a run without options, with the word for that; a fixed preset ends this."""
+        return {**self.model.implied({}), **implied({"training": {}}).get(self.name, {})}
+
+    @property
     def fields(self) -> list[str]:
         """The options of the section: those of the model that are not parameters of the run."""
         return [name for name in self.model.model_fields if name not in RunParameters.model_fields]

@@ -381,9 +381,9 @@ def test_rows_are_counted_in_every_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "run", "address", "message"),
     [
-        ("", RUN, "gs://b/root", "which `seqline upload training --target vertex` prints"),
-        ("kfp://a/b", RUN, "gs://b/root", "which `seqline upload training --target vertex` prints"),
-        ("", "one", "minio://b/root", "which `seqline upload training --target kubeflow` prints"),
+        ("", RUN, "gs://b/root", "which `seqline upload --pipeline training --target vertex` prints"),
+        ("kfp://a/b", RUN, "gs://b/root", "which `seqline upload --pipeline training --target vertex` prints"),
+        ("", "one", "minio://b/root", "which `seqline upload --pipeline training --target kubeflow` prints"),
         (
             "kfp://a/b",
             "one",

@@ -16,11 +16,13 @@ from seqline.components.train import hardware
 from seqline.components.train.choices import Choice, undecided
 from seqline.components.train.choosing import choose_model
 from seqline.components.train.options import AUTO_OPTIONS, Options
+from seqline.components.train.outputs import repeating
 from seqline.components.train.plan import Plan, make_plan
 from seqline.components.train.records import TrainingData, read_data
 from seqline.components.train.scale import Speed
 from seqline.components.train.stage import train
 from seqline.components.train.trainer import Trainer
+from seqline.configuration.yaml_lines import parse_yaml
 from seqline.errors import UserError
 from seqline.modeling.config import PRESETS
 from tests.components.train.shards import write_pairs
@@ -82,12 +84,10 @@ def test_without_auto_only_the_learning_rate_is_chosen(data: TrainingData) -> No
 
 
 def test_the_chosen_values_repeat_the_training(data: TrainingData) -> None:
-    given = Options(preset="auto", minutes=10)
-    plan = planned(given, data)
-    explicit = Options(
-        minutes=10, epochs=given.epochs, **{name: one.value for name, one in plan.choices.options.items()}
-    )
-    again = planned(explicit, data, peak=PEAK / 1000)
+    plan = planned(Options(preset="auto", minutes=10), data)
+    flags = [flag.split("=") for flag in repeating(plan).removeprefix("--set ").split(" --set ")]
+    values = {name.removeprefix("training."): parse_yaml(value, ("parameters", name)) for name, value in flags}
+    again = planned(Options(minutes=10, **values), data, peak=PEAK / 1000)
     assert again.options == plan.options
     assert again.config == plan.config
     assert again.choices.options == {}

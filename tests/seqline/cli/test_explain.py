@@ -12,8 +12,15 @@ from seqline.cli import main
     [
         (
             "training.dropout",
-            ["training.dropout", "  accepts: number, at least 0 and below 1, or auto", "  read by: train"],
+            [
+                "training.dropout",
+                "  accepts: number, at least 0 and below 1, or auto",
+                '  default: "auto"; 0.1 with a fixed preset',
+                "  read by: train",
+            ],
         ),
+        ("training.clip_norm", ["training.clip_norm", "  default: 1.0"]),
+        ("corpus.vocabulary_size", ["corpus.vocabulary_size", '  default: "auto"; 8000 with a fixed preset']),
         ("dropout", ["training.dropout"]),
         ("parameters.training.dropout", ["training.dropout"]),
         ("data", ["data", "  read by: the run"]),
