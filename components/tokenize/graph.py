@@ -122,6 +122,7 @@ class TrainTokenizer(beam.DoFn):
             model = vocabulary.given_tokenizer(self.options) or vocabulary.with_prompt(
                 self._train(paths, tally), self.options
             )
+            vocabulary.check_prompt(model, self.options)
         except UserError as error:
             yield beam.pvalue.TaggedOutput("tally", Tally(problems=[str(error)]))
             yield b""

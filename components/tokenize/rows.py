@@ -13,6 +13,7 @@ from seqline.components.tokenize.formats import place
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.records import RowError, fields_of, read_records
 from seqline.components.tokenize.tally import Malformed, Tally
+from seqline.inputs.lines import is_blank
 from seqline.inputs.storage import fsspec
 
 
@@ -53,7 +54,7 @@ def parse(block: Block, path: str, options: Options, tally: Tally) -> Rows:
             if fault:
                 raise fault
             # A blank line is an empty row, not a malformed one: files end in them.
-            texts = fields_of(text, cells, block, options.fields) if text.strip() else [""] * len(options.fields)
+            texts = [""] * len(options.fields) if is_blank(text) else fields_of(text, cells, block, options.fields)
         except RowError as error:
             collector.reject(line, error, text)
             continue

@@ -60,11 +60,13 @@ RULES = {
 """All rules in the order of their application."""
 
 MALFORMED = {
+    "header": "the header again",
     "wrong_columns": "wrong number of columns",
     "not_utf8": "not UTF-8",
     "not_json": "not a JSON object",
     "not_csv": "not CSV",
     "missing_field": "no text in a field",
+    "repeated_field": "a field set twice",
     "empty": "a side is empty",
 }
 """Why a row is no pair at all; these are no rules and cannot be switched off."""
@@ -94,7 +96,6 @@ def reasons(rejected: Iterable[str]) -> dict[str, str]:
         rejected: Reasons that have rejected rows; rules of plugins among them come after our own.
     """
     known = MALFORMED | {name: rule.about for name, rule in RULES.items()}
-    # A header in the middle of a file is rejected for a reason of its own, which is no rule.
     others = [name for name in rejected if name not in known]
     return known | {name: PLUGINS.find(name).about for name in others if name in PLUGINS.sources()}
 

@@ -20,7 +20,7 @@ from seqline.components.tokenize.report import render_report
 from seqline.components.tokenize.runners import check_flags, flags, shared_folder
 from seqline.components.tokenize.statistics import Drift, Statistics
 from seqline.components.tokenize.tally import Tally
-from seqline.components.tokenize.vocabulary import given_tokenizer
+from seqline.components.tokenize.vocabulary import check_prompt, given_tokenizer
 from seqline.components.tokenize.vocabulary_size import FREQUENT, SIZES
 from seqline.errors import UserError
 from seqline.inputs.bigquery import copy, is_query
@@ -91,7 +91,8 @@ def tokenize(
     """
     RULES.require("tokenize", options.plugins)
     check_flags(beam_options)
-    given_tokenizer(options)
+    if tokenizer := given_tokenizer(options):
+        check_prompt(tokenizer, options)
     check_drift(options.expectations, previous_corpus)
     files = [Input(*file) for file in find_inputs(data, valid_data, test_data, feedback)]
     previous = Statistics.of_corpus(previous_corpus) if previous_corpus else None
@@ -192,8 +193,8 @@ def _manifest(tally: Tally, fingerprint: str, options: Options, vocabulary_size:
         identity.append(hashlib.sha256(Corpus(folder).tokenizer.read_bytes()).hexdigest())
     if options.counterfactual and not tally.augmented["counterfactual"]:
         log.warning(
-            "counterfactual: no training pair was copied, because none has the terms of an entry equally often on both "
-            "sides; terms are whole words, so list every form"
+            "counterfactual: no training pair was copied: none has a term of an entry, or, with four terms, none has "
+            "them equally often on both sides; terms are whole words, so list every form"
         )
     counts = Counts(
         read=tally.read,

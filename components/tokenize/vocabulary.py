@@ -102,15 +102,21 @@ def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
 def listing(content: bytes) -> str:
     """Returns the tokens and their scores, one a line, in the form of SentencePiece's own .vocab files.
 
+    Line breaks and tabs of a token are written as JSON does.
+
     Args:
         content: The tokenizer's file.
     """
     if is_record(content):
-        # A checkpoint's tokens may contain line breaks; what matters is a line for each.
         return "".join(f"{json.dumps(piece, ensure_ascii=False)[1:-1]}\t0\n" for piece in pieces_of(content))
     processor = load(content)
     tokens = range(processor.vocab_size())
-    return "".join(f"{processor.id_to_piece(token)}\t{processor.get_score(token):g}\n" for token in tokens)
+    return "".join(f"{_one_line(processor.id_to_piece(token))}\t{processor.get_score(token):g}\n" for token in tokens)
+
+
+def _one_line(piece: str) -> str:
+    """A token without line breaks and tabs, which `user_defined_symbols` may have."""
+    return json.dumps(piece, ensure_ascii=False)[1:-1] if set("\t\n\r") & set(piece) else piece
 
 
 def pieces_of(content: bytes) -> list[str]:
@@ -120,6 +126,24 @@ def pieces_of(content: bytes) -> list[str]:
         content: The tokenizer's file, a `TextTokenizer`.
     """
     return HostTokenizer(read_tokenizer(content)).pieces()
+
+
+def check_prompt(content: bytes, options: Options) -> None:
+    """Checks that the prompt leaves room for sources that are truncated.
+
+    Args:
+        content: The tokenizer's file.
+        options: max_tokens is used, and whether sources are truncated.
+
+    Raises:
+        UserError: If it does not.
+    """
+    prompt = len(HostTokenizer(read_tokenizer(content)).encode_sources([""])[0])
+    if options.truncates_sources and prompt >= options.max_tokens:
+        raise UserError(
+            f"the prompt alone has {prompt} tokens, and max_tokens is {options.max_tokens}: raise max_tokens, or "
+            "shorten the template"
+        )
 
 
 def given_tokenizer(options: Options) -> bytes:

@@ -23,6 +23,12 @@ def test_a_side_that_is_certainly_too_long_is_rejected(
     assert len(pairs) == 1 - len(rejected)
 
 
+def test_a_long_row_of_the_users_own_test_set_stays(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.tsv", b"a" * (MOST + 1) + b"\tb\n")
+    assert len(read(path, OPTIONS, "test_data")[0]) == 1
+    assert read(path, OPTIONS, "valid_data")[1].rejected == {"too_long": 1}
+
+
 def test_an_empty_side_is_counted_before_any_rule(tmp_path: Path) -> None:
     rows = [{"source": "", "target": "<b>x</b>"}, {"source": "<b>x</b>", "target": ""}, {"source": "", "target": ""}]
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)).encode())

@@ -150,6 +150,15 @@ def test_blank_rows_and_sides_are_empty_but_not_malformed(tmp_path: Path) -> Non
     assert (tally.read, tally.malformed, dict(tally.rejected)) == (5, 0, {"empty": 5})
 
 
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl"])
+@pytest.mark.parametrize("text", ["\u200b", "\u2060 ", "\ufeff", "\x1a"])
+def test_a_line_of_invisible_characters_is_blank(name: str, text: str, tmp_path: Path) -> None:
+    pair = '{"source": "a", "target": "b"}' if name == "a.jsonl" else "a,b" if name == "a.csv" else "a\tb"
+    pairs, tally = read(write(tmp_path, name, f"{pair}\n{text}\n{pair}2\n{text}".replace("}2", "}").encode()))
+    assert len(pairs) == 2
+    assert (tally.malformed, dict(tally.rejected)) == (0, {"empty": 2})
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [

@@ -224,6 +224,19 @@ def test_a_share_of_malformed_rows_can_be_allowed(tmp_path: Path) -> None:
     assert (counts.read, counts.kept, counts.rejected) == (101, 100, {"wrong_columns": 1})
 
 
+def test_the_page_counts_headers_and_fields_that_are_set_twice(tmp_path: Path) -> None:
+    lines = ["source\ttarget", *(f"number {number} of cats\tZahl {number} von Katzen" for number in range(100))]
+    (tmp_path / "pairs.tsv").write_text("\n".join([*lines, *lines[:1]]) + "\n", encoding="utf-8")
+    (tmp_path / "pairs.jsonl").write_text('{"source": "a", "source": "b", "target": "c"}\n', encoding="utf-8")
+    options = OPTIONS.with_values(max_malformed_share=0.5)
+    data = f"{tmp_path / 'pairs.tsv'},{tmp_path / 'pairs.jsonl'}"
+    manifest = tokenize(data, tmp_path / "corpus", tmp_path / "report.html", options=options)
+    assert manifest.counts.rejected == {"header": 1, "repeated_field": 1}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "the header again" in page
+    assert "a field set twice" in page
+
+
 def test_a_failed_run_leaves_the_previous_corpus_unchanged(tmp_path: Path) -> None:
     run(tmp_path, rows(100))
     before = contents(tmp_path)
@@ -364,6 +377,15 @@ def test_long_sources_of_summaries_are_truncated_as_serving_does(tmp_path: Path)
     assert found <= given
     assert len(found) == counts.train + counts.valid
     assert json.loads((corpus.path / "statistics.json").read_text())["lengths"]["source"] == {"40": counts.train}
+
+
+def test_a_prompt_that_leaves_no_room_for_sources_is_named(tmp_path: Path) -> None:
+    lines = [f"number {number} of cats\tcats" for number in range(100)]
+    template = "Summarize this text in one sentence of a few words: {source}"
+    options = OPTIONS.with_values(task="summarization", rules={}, max_tokens=16, template=template)
+    with pytest.raises(UserError, match=r"^the prompt alone has \d\d tokens, and max_tokens is 16: raise max_tokens"):
+        run(tmp_path, lines, options)
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_a_text_without_tokens_is_empty(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The SentencePiece model: special tokens, size, reproducibility."""
 
 import random
+from pathlib import Path
 
 import pytest
+import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +79,17 @@ def test_the_listing_has_every_token_in_order() -> None:
     lines = listing(model).splitlines()
     assert len(lines) == 400
     assert [line.partition("\t")[0] for line in lines[:5]] == ["<pad>", "<unk>", "<s>", "</s>", "<0x00>"]
+
+
+def test_a_token_with_a_line_break_is_one_line_of_the_listing(tmp_path: Path) -> None:
+    symbols = ["\n", "\t", '"']
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(words(200)), model_prefix=str(tmp_path / "m"), vocab_size=100,
+        user_defined_symbols=symbols, minloglevel=2,
+    )  # fmt: skip
+    lines = listing((tmp_path / "m.model").read_bytes()).split("\n")[:-1]
+    assert len(lines) == 100
+    assert [line.partition("\t")[0] for line in lines[3:6]] == ["\\n", "\\t", '"']
 
 
 def test_no_path_of_this_machine_is_left_in_the_model() -> None:
