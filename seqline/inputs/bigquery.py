@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from seqline.errors import UserError
+from seqline.inputs.one_file import reason
 from seqline.inputs.storage import fsspec
 
 _BEGINNING = re.compile(r"\s*(?:SELECT|WITH)\s", re.IGNORECASE)
@@ -49,9 +49,8 @@ def fingerprint(query: str, parameter: str) -> tuple[int, str]:
     Raises:
         UserError: BigQuery cannot be reached, or refuses the query.
     """
-    with _running(_FINGERPRINT.format(query=query.strip().rstrip("; \t\r\n")), parameter) as rows:
-        (row,) = rows
-        return int(row["pairs"]), f"bigquery:{row['pairs']}/{row['every_bit']}/{row['total']}"
+    (row,) = _result(_FINGERPRINT.format(query=query.strip().rstrip("; \t\r\n")), parameter, iter)
+    return int(row["pairs"]), f"bigquery:{row['pairs']}/{row['every_bit']}/{row['total']}"
 
 
 def copy(query: str, parameter: str, path: str) -> None:
@@ -63,28 +62,31 @@ def copy(query: str, parameter: str, path: str) -> None:
         path: The file to write, local or a URL.
 
     Raises:
-        UserError: BigQuery cannot be reached, refuses the query, or it returns no rows.
+        UserError: BigQuery cannot be reached, refuses the query, or it returns no rows; or the file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with _running(query, parameter) as rows, fsspec.open(path, "wb") as file:
-        writer: Any = None
-        for batch in rows.to_arrow_iterable():
-            writer = writer or pq.ParquetWriter(file, batch.schema)
-            writer.write_table(pa.Table.from_batches([batch]))
-        if writer is None:
-            raise UserError(f"{parameter}: the query returns no rows: {query}")
-        writer.close()
+    try:
+        with fsspec.open(path, "wb") as file:
+            writer: Any = None
+            for batch in _result(query, parameter, lambda rows: rows.to_arrow_iterable()):
+                writer = writer or pq.ParquetWriter(file, batch.schema)
+                writer.write_table(pa.Table.from_batches([batch]))
+            if writer is None:
+                raise UserError(f"{parameter}: the query returns no rows: {query}")
+            writer.close()
+    except OSError as error:
+        raise UserError(f"{parameter}: {path} cannot be written: {reason(error)}") from error
 
 
-@contextmanager
-def _running(query: str, parameter: str) -> Iterator[Any]:
+def _result(query: str, parameter: str, read: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """Runs a query, and yields what is read of its rows."""
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
     try:
-        yield open_client().query_and_wait(query)
+        yield from read(open_client().query_and_wait(query))
     except GoogleAPICallError as error:
         message = re.sub(r"^[A-Z]+ \S+: ", "", str(error.message))
         raise UserError(f"{parameter}: BigQuery rejected the query: {message}") from None

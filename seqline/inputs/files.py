@@ -108,7 +108,11 @@ def describe_folder(folder: str, parameter: str, endings: tuple[str, ...] = ("",
     if not found or found == [root]:
         raise UserError(f"{parameter}: {folder} is not a folder with files; check the path")
     address = system.unstrip_protocol if remote else str
-    return [(path[len(root) + 1 :], describe(address(path), parameter)) for path in found if path.endswith(endings)]
+    return [
+        (path[len(root) + 1 :], describe_file(address(path), parameter, empty=True))
+        for path in found
+        if path.endswith(endings)
+    ]
 
 
 def _expand(pattern: str, parameter: str) -> list[str]:

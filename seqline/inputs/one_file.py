@@ -7,6 +7,9 @@ from typing import Any
 from seqline.errors import UserError
 from seqline.inputs.storage import fsspec
 
+PAIRS = ("data", "valid_data", "test_data", "feedback")
+"""Parameters that name files of pairs."""
+
 
 @dataclass(frozen=True)
 class InputFile:
@@ -29,21 +32,25 @@ class InputFile:
     parameter: str = "data"
 
 
-def describe_file(path: str, parameter: str = "data") -> InputFile:
+def describe_file(path: str, parameter: str = "data", empty: bool = False) -> InputFile:
     """Reads a file's size and checksum; those of an object come from the bucket without a download.
 
     Args:
         path: The file.
         parameter: The parameter that names it.
+        empty: Whether it may be empty.
 
     Raises:
-        UserError: The file is empty or cannot be read.
+        UserError: The file is empty or cannot be read, or its server does not say how long it is.
     """
     system = filesystem(path)
     try:
         info: dict[str, Any] = system.info(path)
-        if not info["size"]:
-            raise UserError(f"{path} is empty; give a file with at least one pair")
+        if info["size"] is None:
+            raise UserError(f"{path}: the server does not say how long the file is; download it first")
+        if not info["size"] and not empty:
+            pairs = "; give a file with at least one pair" if parameter in PAIRS else ""
+            raise UserError(f"{parameter}: {path} is empty{pairs}")
         for kind, name in (("md5", "md5Hash"), ("crc32c", "crc32c"), ("etag", "ETag")):
             if value := str(info.get(name) or "").strip('"'):
                 generation = str(info.get("generation") or info.get("VersionId") or "")
@@ -68,9 +75,11 @@ def filesystem(path: str) -> Any:
     """Returns the file system of a path.
 
     Raises:
-        UserError: Its protocol is unknown, or its library is missing.
+        UserError: Its protocol is unknown, its library is missing, or it is chained, such as `zip://a.tsv::x.zip`.
     """
     protocol = path.partition("://")[0] if "://" in path else "file"
+    if protocol != "file" and "::" in path:
+        raise UserError(f"{path}: chained addresses (::) cannot be read; unpack the file, or give its own address")
     try:
         return fsspec.filesystem(protocol, use_listings_cache=False)
     except (ValueError, ImportError) as error:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqline.artifacts.text_tokenizer import FIELD, ChatTemplate
 from seqline.errors import UserError
@@ -17,6 +17,8 @@ from seqline.normalization import clean
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.nodes import Node
+    from jinja2.parser import Parser
 
 MARK = "\x01"
 # Private characters, so that no template and no tokenizer treats them as letters or spaces.
@@ -116,7 +118,7 @@ def render(template: str, names: Mapping[str, str], messages: Sequence[Mapping[s
 @lru_cache(maxsize=8)
 def _compiled(template: str) -> "Template":
     import jinja2
-    from jinja2.ext import loopcontrols
+    from jinja2.ext import Extension, loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def refuse(message: str) -> None:
@@ -125,7 +127,18 @@ def _compiled(template: str) -> "Template":
     def as_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, **options)
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    class Generation(Extension):
+        """The tag around what the model wrote, by which transformers finds these tokens; its content is as without."""
+
+        tags: ClassVar = {"generation"}
+
+        def parse(self, parser: "Parser") -> "list[Node]":
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
+    )
     environment.filters["tojson"] = as_json
     environment.globals["raise_exception"] = refuse
     return environment.from_string(template)

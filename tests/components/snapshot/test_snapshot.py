@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from seqline.components.snapshot.stage import Snapshot, check_and_snapshot, snapshot
 from seqline.errors import UserError
 from seqline.inputs.files import InputFile, describe, find_files
-from seqline.inputs.fingerprint import fingerprint_of
+from seqline.inputs.fingerprint import describe_all, fingerprint_of, folder_fingerprint
 
 
 @pytest.fixture
@@ -96,6 +98,7 @@ def test_relative_paths_are_written_out(folder: Path, tmp_path: Path, monkeypatc
         ("{folder}", "is a folder; .*pattern such as .*data/\\*.tsv"),
         ("{folder}/empty.tsv", "empty.tsv is empty"),
         ("nowhere://bucket/a.tsv", "nowhere://"),
+        ("zip://a.tsv::{folder}/a.zip", r"a.zip: chained addresses \(::\) cannot be read; unpack the file"),
     ],
 )
 def test_bad_data_is_one_message_and_no_output(data: str, message: str, folder: Path, tmp_path: Path) -> None:
@@ -183,6 +186,37 @@ def test_another_checkpoint_at_the_same_path_has_another_fingerprint(
     (checkpoint / "tokenizer" / "tokenizer.model").rename(checkpoint / "tokenizer.model")
     assert len({before, replaced, started_from(checkpoint, folder, tmp_path)}) == 3
     assert check_and_snapshot(tmp_path / "snapshot", {"data": str(folder / "a.tsv")})[1] == ""
+
+
+def test_a_folder_may_have_empty_files(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    first = folder_fingerprint(str(tmp_path), "warm_start")
+    (tmp_path / ".gitkeep").touch()
+    assert folder_fingerprint(str(tmp_path), "warm_start") != first
+
+
+def test_an_empty_tokenizer_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.model").touch()
+    with pytest.raises(UserError, match=r"^tokenizer: .*tokenizer.model is empty$"):
+        describe_all(str(folder / "a.tsv"), tokenizer=str(tmp_path / "tokenizer.model"))
+
+
+def test_a_file_of_unknown_length_is_refused(tmp_path: Path) -> None:
+    class Chunked(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"one\teins\n")
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with HTTPServer(("127.0.0.1", 0), Chunked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(UserError, match=r"a\.tsv: the server does not say how long the file is; download it"):
+                describe_all(f"http://127.0.0.1:{server.server_port}/a.tsv")
+        finally:
+            server.shutdown()
 
 
 def test_a_checkpoint_in_a_bucket_is_fingerprinted_there(folder: Path, checkpoint: Path, tmp_path: Path) -> None:

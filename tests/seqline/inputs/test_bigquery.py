@@ -14,6 +14,7 @@ from seqline.components.snapshot.stage import snapshot
 from seqline.components.tokenize.options import Options
 from seqline.components.tokenize.stage import tokenize
 from seqline.errors import UserError
+from seqline.inputs.bigquery import copy
 from tests.stand_ins.bigquery import BigQuery
 from tests.stand_ins.server import Faults, serving
 
@@ -74,6 +75,11 @@ def test_a_faulty_query_is_one_message(bigquery: BigQuery, tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"the query of data: no column 'answer'"):
         tokenize(QUERY, tmp_path / "corpus", tmp_path / "report.html", options=Options(target_field="answer"))
     assert not (tmp_path / "corpus").exists()
+
+
+def test_a_full_disk_is_not_blamed_on_bigquery(bigquery: BigQuery) -> None:
+    with pytest.raises(UserError, match=r"^data: /dev/full cannot be written: No space left on device"):
+        copy(QUERY, "data", "/dev/full")
 
 
 def test_without_credentials_the_message_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

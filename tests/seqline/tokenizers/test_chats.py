@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -111,6 +112,12 @@ def test_serving_writes_the_date_of_training() -> None:
     assert conversation(made("byte_level")[0]).date == ""
     with pytest.raises(UserError, match="asks for the date, which is not in the tokenizer's file; tokenize again"):
         marked(ChatTemplate(dated, {}, {}), CHAT)
+
+
+def test_the_tag_for_what_the_model_writes_changes_nothing() -> None:
+    template = "{% for message in messages %}[{% generation %}{{ message.content }}{% endgeneration %}]{% endfor %}"
+    plain = re.sub("{% (end)?generation %}", "", template)
+    assert marked(ChatTemplate(template, {}, {}), CHAT) == marked(ChatTemplate(plain, {}, {}), CHAT)
 
 
 @pytest.mark.parametrize(
