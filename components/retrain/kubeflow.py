@@ -76,12 +76,19 @@ class Kubeflow:
 
     def runs(self, attempt: Attempt) -> bool:
         """Whether the run has not ended; one that the server does not know was never started."""
-        found = self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt))
+        found = self._read(attempt)
         return found is not None and (found.state or "PENDING") not in ENDED
+
+    def knows(self, attempt: Attempt) -> bool:
+        """Whether the server has the run."""
+        return self._read(attempt) is not None
 
     def where(self, attempt: Attempt) -> str:
         """The run's id, because the address of the page is not known in the cluster."""
         return f"; its id is {attempt.id}"
+
+    def _read(self, attempt: Attempt) -> Any:
+        return self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt))
 
     def _find(self, attempt: Attempt) -> Any:
         def look(client: Any) -> Any:

@@ -55,6 +55,10 @@ class Laptop:
         """Whether the process runs."""
         return process.recorded(self._process(attempt)) is not None
 
+    def knows(self, attempt: Attempt) -> bool:
+        """Whether the log of the attempt exists."""
+        return self._file(attempt, "log").exists()
+
     def where(self, attempt: Attempt) -> str:
         """The log of the process, which names the run's folder."""
         return f"; its output is in {self._file(attempt, 'log')}"

@@ -95,7 +95,7 @@ def _decided(
     known = attempts.read()
     same = next((one for one in known if one.window == window.end), None)
     if same is not None:
-        return _started_before(same, window, options, attempts, starter)
+        return _started_before(same, known, window, options, attempts, starter)
     now = attempts.now()
     refusal = _refusal(known, options, now, starter)
     if refusal:
@@ -110,7 +110,7 @@ def _decided(
             outcome += " retraining.parameters has no data, so only corrections count."
         return Retraining(False, "", reason, outcome, pairs)
     number = max((one.number for one in known), default=0) + 1
-    run = run_name(window.endpoint, window.state, number)
+    run = run_name(window, number)
     # Counting may have taken long: the time to start it begins now.
     at = attempts.now().isoformat(timespec="seconds")
     attempt = Attempt(number, window.end, run, at, reason, options.template, owner=attempts.owner)
@@ -122,10 +122,14 @@ def _decided(
 
 
 def _started_before(
-    same: Attempt, window: Window, options: Options, attempts: "Attempts", starter: Starter
+    same: Attempt, known: list[Attempt], window: Window, options: Options, attempts: "Attempts", starter: Starter
 ) -> Retraining:
     """The retraining of this window: started before, or now if no other run of monitoring is about to."""
     if not same.started:
+        later = next((one for one in known if one.number > same.number), None)
+        if later:
+            outcome = f"No run was started for this window: a later one has the retraining run {later.run}."
+            return Retraining(False, "", same.reason, outcome)
         if not attempts.may_start(same):
             outcome = f"Another run of monitoring is starting the run {same.run} for this window."
             return Retraining(False, same.run, same.reason, outcome)
@@ -146,15 +150,14 @@ def _complete(options: Options, window: Window, run: str) -> Options:
     return options.with_values(parameters=parameters)
 
 
-def run_name(endpoint: str, state: str, number: int) -> str:
-    """The name of a retraining: two runs that count alike start one run.
+def run_name(window: Window, number: int) -> str:
+    """The name of a retraining: no other has it, also after the state was deleted and the numbers begin again.
 
     Args:
-        endpoint: The endpoint.
-        state: Where the state of monitoring is.
+        window: The window whose alarm starts it.
         number: The retraining's number.
     """
-    digest = hashlib.sha256(f"{endpoint}\n{state}\n{number}".encode()).hexdigest()[:10]
+    digest = hashlib.sha256(f"{window.endpoint}\n{window.state}\n{number}\n{window.end}".encode()).hexdigest()[:10]
     return f"seqline-retraining-{digest}-{number}"
 
 
@@ -170,8 +173,12 @@ def reason_of(found: Monitoring) -> str:
 
 
 def _refusal(known: list[Attempt], options: Options, now: datetime, starter: Starter) -> str:
-    """Why no run may be started now; empty if it may."""
-    started = [(one, datetime.fromisoformat(one.at)) for one in known]
+    """Why no run may be started now; empty if it may. An attempt that did not start its run in time does not count."""
+    times = [(one, datetime.fromisoformat(one.at)) for one in known]
+    starting = next((one for one, at in times if not one.started and now - at < STARTING), None)
+    if starting:
+        return f"No run was started: another run of monitoring is starting the retraining run {starting.run}."
+    started = [(one, at) for one, at in times if one.started or starter.knows(one)]
     lately = [one for one, at in started if now - at < MONTH]
     if len(lately) >= options.monthly_budget:
         return (
@@ -186,9 +193,6 @@ def _refusal(known: list[Attempt], options: Options, now: datetime, starter: Sta
             f"No run was started: the last retraining run, {last[0].run}, was started at {last[0].at}, less than "
             f"{options.cooling_days:g} days (cooling_days) ago."
         )
-    starting = next((one for one, at in started if not one.started and now - at < STARTING), None)
-    if starting:
-        return f"No run was started: another run of monitoring is starting the retraining run {starting.run}."
     running = next((one for one, _ in started if starter.runs(one)), None)
     return f"No run was started: the retraining run {running.run} is still running." if running else ""
 

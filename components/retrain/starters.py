@@ -28,6 +28,13 @@ class Starter(Protocol):
             attempt: The attempt.
         """
 
+    def knows(self, attempt: Attempt) -> bool:
+        """Whether the run of an attempt was started, although the answer may have been lost.
+
+        Args:
+            attempt: The attempt.
+        """
+
     def where(self, attempt: Attempt) -> str:
         """Where its run can be followed, as the end of a sentence.
 

@@ -59,12 +59,19 @@ class Vertex:
 
     def runs(self, attempt: Attempt) -> bool:
         """Whether the job has not ended; one that the service does not know was never started."""
-        found = self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt.run))
+        found = self._read(attempt)
         return found is not None and not found.state.name.endswith(ENDED)
+
+    def knows(self, attempt: Attempt) -> bool:
+        """Whether the service has the job."""
+        return self._read(attempt) is not None
 
     def where(self, attempt: Attempt) -> str:
         """The run's page in the console."""
         return f": {page_of(f'{self.parent}/pipelineJobs/{attempt.run}')}"
+
+    def _read(self, attempt: Attempt) -> Any:
+        return self.retries.read(f"look up the run {attempt.run}", lambda: self._find(attempt.run))
 
     def _find(self, id_: str) -> Any:
         from google.api_core.exceptions import NotFound

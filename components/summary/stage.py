@@ -122,6 +122,7 @@ def _monitored(found: Monitoring | None, retraining: Retraining | None) -> Monit
         [alarm.reason for alarm in alarms if not alarm.new],
         retraining.outcome if retraining else "",
         found.notes,
+        retraining is not None and retraining.started,
     )
 
 

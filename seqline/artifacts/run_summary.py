@@ -48,6 +48,7 @@ class MonitoringSummary:
         standing: Earlier alarms that still stand.
         retraining: What retrain did; empty if no rule asked for it.
         notes: What could not be compared, and why.
+        retrained: Whether retrain started a run.
     """
 
     headline: str
@@ -55,6 +56,7 @@ class MonitoringSummary:
     standing: list[str] = field(default_factory=list)
     retraining: str = ""
     notes: list[str] = field(default_factory=list)
+    retrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Summary(Record):
     def quiet(self) -> bool:
         """Whether nobody needs to know: a run of monitoring that found no new alarm and started nothing."""
         found = self.monitoring
-        return self.state == "SUCCEEDED" and found is not None and not (found.new or found.retraining)
+        return self.state == "SUCCEEDED" and found is not None and not (found.new or found.retrained)
 
     def is_live(self) -> bool:
         """Whether this run's model is the endpoint's live version."""

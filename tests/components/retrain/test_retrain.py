@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from seqline.artifacts.retraining import Attempt, Retraining
 from seqline.components.retrain import stage
 from seqline.components.retrain.new_pairs import count_rows
 from seqline.components.retrain.options import Options
-from seqline.components.retrain.stage import Attempts, retrain, run_name
+from seqline.components.retrain.stage import Attempts, retrain
 from seqline.components.retrain.starters import starter_of
 from seqline.errors import UserError
 from tests.monitored import end_of, rate, reference
@@ -53,6 +54,9 @@ class Started:
 
     def runs(self, attempt: Attempt) -> bool:
         return self.running and attempt.run in self.names
+
+    def knows(self, attempt: Attempt) -> bool:
+        return attempt.run in self.names
 
 
 @pytest.fixture
@@ -119,10 +123,40 @@ def test_a_lost_answer_starts_no_second_run(artifacts: Path) -> None:
     assert service.names == [made.run]
 
 
-def test_two_runs_of_monitoring_that_count_alike_name_one_run() -> None:
-    assert run_name("demo", "state", 3) == run_name("demo", "state", 3)
-    assert len({run_name("demo", "state", 3), run_name("demo", "state", 4), run_name("other", "state", 3)}) == 3
-    assert run_name("demo", "state", 3).islower()
+def test_a_start_that_failed_delays_the_next_by_ten_minutes_only(artifacts: Path, service: Started) -> None:
+    dead = Started()
+    dead.start = lambda *_: (_ for _ in ()).throw(UserError("permission denied"))  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="permission denied"):
+        start(artifacts, dead, owner="first", now="2026-11-02T00:07:00+00:00")
+    again: dict[str, Any] = {"owner": "second", "end": "2026-11-03T00:00:00+00:00", "monthly_budget": 1}
+    early = start(artifacts, service, now="2026-11-02T00:10:00+00:00", **again)
+    assert early.outcome.startswith("No run was started: another run of monitoring is starting the retraining run ")
+    made = start(artifacts, service, now="2026-11-03T00:07:00+00:00", **again)
+    assert made.started
+    assert service.names == [made.run]
+    # The first one, repeated, leaves it to the second.
+    late = start(artifacts, service, owner="first", end=END, now="2026-11-03T00:08:00+00:00")
+    assert late.outcome == f"No run was started for this window: a later one has the retraining run {made.run}."
+    assert service.names == [made.run]
+
+
+def test_a_start_whose_answer_was_lost_counts(artifacts: Path) -> None:
+    service = Started(lost=1)
+    with pytest.raises(UserError, match="lost"):
+        start(artifacts, service)
+    made = start(artifacts, service, day=2, end="2026-11-03T00:00:00+00:00")
+    assert "less than 7 days (cooling_days) ago" in made.outcome
+
+
+def test_after_the_state_was_deleted_a_later_window_starts_a_run(artifacts: Path, tmp_path: Path) -> None:
+    """A laptop's log of the earlier run is still there, as the job is on Vertex AI."""
+    service = Started()
+    first = start(artifacts, service)
+    shutil.rmtree(artifacts / "state")
+    second = start(artifacts, service, day=9, end="2026-11-10T00:00:00+00:00")
+    assert second.started
+    assert service.names == [first.run, second.run]
+    assert second.run.islower()
 
 
 class Unnamed(Started):
@@ -217,21 +251,22 @@ class Call:
         minutes: After the call before.
         dies: Whether it ends before it has started the run, after it, or not at all.
         between: Calls that come between, when it counts pairs and when it has looked the run up.
+        hour: Of the end of its window.
     """
 
     owner: str
     minutes: int
     dies: Literal["", "before", "after"] = ""
     between: tuple[tuple["Call", ...], tuple["Call", ...]] = ((), ())
+    hour: int = 0
 
 
 def calls(depth: int = 2) -> st.SearchStrategy[tuple[Call, ...]]:
     inner = calls(depth - 1) if depth else st.just(())
     # What comes between takes less than the time in which a run of monitoring starts a retraining.
     minutes = st.integers(0, 30) if depth == 2 else st.integers(0, 1)
-    one = st.builds(
-        Call, st.sampled_from("abc"), minutes, st.sampled_from(["", "", "before", "after"]), st.tuples(inner, inner)
-    )
+    dies = st.sampled_from(["", "", "before", "after"])
+    one = st.builds(Call, st.sampled_from("abc"), minutes, dies, st.tuples(inner, inner), st.integers(0, 1))
     return st.lists(one, max_size=3).map(tuple)
 
 
@@ -258,6 +293,8 @@ def test_however_runs_of_monitoring_overlap_or_die_one_run_is_started(plan: tupl
         def runs(self, attempt: Attempt) -> bool:
             return attempt.run in started
 
+        knows = runs
+
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         write_artifacts(Path(folder))
         count = stage.count_new_pairs
@@ -278,7 +315,8 @@ def test_however_runs_of_monitoring_overlap_or_die_one_run_is_started(plan: tupl
                 now = f"{datetime(2026, 11, 2, tzinfo=timezone.utc) + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%S%z}"
                 made = None
                 with contextlib.suppress(UserError):
-                    made = start(Path(folder), Service(), owner=call.owner, now=now)
+                    end = f"2026-11-02T{call.hour:02}:00:00+00:00"
+                    made = start(Path(folder), Service(), owner=call.owner, end=end, now=now)
                 stack.pop()
                 assert made is None or not made.started or started
 

@@ -36,8 +36,9 @@ def test_an_alarm_and_its_retraining_are_the_outcome(tmp_path: Path) -> None:
     found = sum_up(tmp_path, [old, ALARM], made)
     assert found.headline() == "It is <0.4>. 1 earlier alarm is still active. The run run-3 was started."
     assert found.monitoring == MonitoringSummary(
-        "It is <0.4>. 1 earlier alarm is still active.", ["It is <0.4>."], ["It stands."], "The run run-3 was started."
-    )
+        "It is <0.4>. 1 earlier alarm is still active.", ["It is <0.4>."], ["It stands."], "The run run-3 was started.",
+        retrained=True,
+    )  # fmt: skip
     page = (tmp_path / RUN / "summarize" / "report.html").read_text()
     assert "It is &lt;0.4&gt;." in page
     assert "The run run-3 was started." in page
@@ -55,7 +56,8 @@ def test_a_run_without_an_alarm_says_how_many_requests_it_compared(tmp_path: Pat
         ("SUCCEEDED", MonitoringSummary("no alarm"), False),
         ("SUCCEEDED", MonitoringSummary("stands", standing=["It stands."]), False),
         ("SUCCEEDED", MonitoringSummary("new", new=["It is 0.4."]), True),
-        ("SUCCEEDED", MonitoringSummary("", retraining="No run was started."), True),
+        ("SUCCEEDED", MonitoringSummary("stands", standing=["It stands."], retraining="No run was started."), False),
+        ("SUCCEEDED", MonitoringSummary("", retraining="The run was started.", retrained=True), True),
         ("FAILED", MonitoringSummary("no alarm"), True),
     ],
 )
