@@ -53,6 +53,8 @@ class CleanBlocks(beam.DoFn):
         path = self.files[block.file].path
         try:
             rows = parse(block, path, self.options.of(self.files[block.file].parameter), tally)
+            if self.files[block.file].parameter == "feedback":
+                tally.corrections = tally.read
             table = self._clean(rows, block, tally)
             count(clean_blocks=1, rows=len(rows.lines), clean_pairs=table.num_rows)
             if table.num_rows:

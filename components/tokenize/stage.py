@@ -115,7 +115,7 @@ def tokenize(
         require_met(results)
         statistics.write(folder / "statistics.json")
         unknown = frozenset(token for token, text in enumerate(vocabulary) if is_unknown(text))
-        sources = Sources.of(tally.source_weights, unknown, tally.lengths, tally.read)
+        sources = Sources.of(tally.source_weights, unknown, tally.lengths, tally.read - tally.corrections)
         scripts, languages = identified(folder)
         replace(sources, scripts=scripts, languages=languages).write(folder / SOURCES)
         atomic_write(folder / "rejected.jsonl", "".join(_rejected(tally)))

@@ -64,6 +64,7 @@ class Tally:
         candidates: Pairs of each split before the checks of their length in tokens.
         kept: Pairs of each split.
         feedback: Training pairs that are feedback.
+        corrections: Rows read of files of feedback.
         augmented: Copies of training pairs, by method.
         truncated: Pairs whose source was truncated, by split.
         shards: Files of token ids written.
@@ -84,6 +85,7 @@ class Tally:
     candidates: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     feedback: int = 0
+    corrections: int = 0
     augmented: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
@@ -159,6 +161,7 @@ class Tally:
             total.read += tally.read
             total.malformed += tally.malformed
             total.feedback += tally.feedback
+            total.corrections += tally.corrections
             total.first_malformed = min(filter(None, (total.first_malformed, tally.first_malformed)), default=None)
             for name in _COUNTERS:
                 getattr(total, name).update(getattr(tally, name))
@@ -188,6 +191,7 @@ class Tally:
             candidates=Counter(record["candidates"]),
             kept=Counter(record["kept"]),
             feedback=record["feedback"],
+            corrections=record["corrections"],
             augmented=Counter(record["augmented"]),
             truncated=Counter(record["truncated"]),
             shards=[Shard(**shard) for shard in record["shards"]],

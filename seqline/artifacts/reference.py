@@ -29,7 +29,7 @@ class Sources(Record):
         unknown_share: Share of the tokens that are unknown, or bytes of characters that have no token.
         source_lengths: Pairs by length of the source, in tokens.
         target_lengths: Pairs by length of the target, in tokens.
-        rows: Rows that were read for the corpus, rejected ones included.
+        rows: Rows that were read for the corpus, rejected ones included, without those of feedback.
         scripts: Share of a sample of the held-out texts by script.
         languages: Share of those of them whose language was identified, by language; empty if they were too few.
     """
@@ -58,7 +58,7 @@ class Sources(Record):
             weights: Sum of `WHOLE` divided by the text's number of tokens, by token id.
             unknown: Ids of the unknown token and of bytes.
             lengths: Pairs by length, for "source" and "target".
-            rows: Rows that were read.
+            rows: Rows that were read, without those of feedback.
         """
         total = max(1, sum(weights.values()))
         buckets = [0] * TOKEN_BUCKETS

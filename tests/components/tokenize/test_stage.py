@@ -180,6 +180,8 @@ def test_official_splits_are_used_as_given(tmp_path: Path) -> None:
     assert (counts.read, counts.train, counts.valid, counts.test) == (54, 41, 6, 4)
     assert counts.rejected == {"in_test": 2, "duplicate": 1}
     assert counts.feedback == 1
+    # Rows that are new since then are counted by the data alone.
+    assert json.loads((tmp_path / "corpus" / "sources.json").read_text())["rows"] == 51
     assert json.loads((tmp_path / "corpus" / "statistics.json").read_text())["feedback_share"] == 1 / 41
 
 
