@@ -98,7 +98,7 @@ def collect(
     for name, since, until in ((layout.FEEDBACK, start, end), (layout.PREVIOUS_FEEDBACK, start - length, start)):
         table, unread = requests.feedback(since, until)
         notes += unread
-        tables[name] = _of_version(table, live.version)
+        tables[name] = shuffled(last_of_each_answer(_of_version(table, live.version)))
     found = Window(
         endpoint=endpoint,
         start=_text(start),
@@ -152,6 +152,21 @@ def _of_version(table: "pa.Table", version: str) -> "pa.Table":
     import pyarrow.compute as pc
 
     return table.filter(pc.equal(table["version"], version))
+
+
+def last_of_each_answer(feedback: "pa.Table") -> "pa.Table":
+    """The last rating and the last correction of each answer: who repeats or changes a rating has one voice.
+
+    Args:
+        feedback: Feedback of a window.
+    """
+    import pyarrow as pa
+
+    found: dict[str, dict[str, Any]] = {}
+    for row in feedback.sort_by("time").to_pylist():
+        known = found.get(row["id"], {})
+        found[row["id"]] = {name: known.get(name) if value is None else value for name, value in row.items()}
+    return pa.Table.from_pylist(list(found.values()), schema=feedback.schema)
 
 
 def shuffled(table: "pa.Table") -> "pa.Table":

@@ -17,6 +17,8 @@ FORGETTING = 0.5
 """Weight of the requests of earlier windows in a witness, for each window that has passed."""
 TAIL = 0.05
 """Share of the requests that exceed a 95th percentile."""
+CALM = 3
+"""Windows in a row with a figure within the limit that end an alarm, however wide their intervals are."""
 
 
 @dataclass
@@ -28,12 +30,14 @@ class Evidence:
         wealth: Of each rule and slice, after the window.
         learned: Of each distance and slice, after the window.
         alarms: Of each rule and slice in alarm, the end of the window that proved it.
+        calm: Of each rule and slice in alarm, the last windows in a row whose figure was within the limit.
     """
 
     before: State | None
     wealth: dict[str, list[float]] = field(default_factory=dict)
     learned: dict[str, list[float]] = field(default_factory=dict)
     alarms: dict[str, str] = field(default_factory=dict)
+    calm: dict[str, int] = field(default_factory=dict)
 
     def judge(
         self,
@@ -68,7 +72,7 @@ class Evidence:
             detector = old.after(gains) if len(gains) else old
             evidence = detector.evidence
             since = self.before.alarms.get(key, "") if self.before else ""
-            if since and _is_over(rule, measured, value):
+            if since and self._is_over(key, rule, measured, value):
                 since, detector, evidence = "", Detector(), 0.0
             if np.isfinite(detector.wealth).all():
                 self.wealth[key] = list(detector.wealth)
@@ -97,7 +101,19 @@ class Evidence:
             others = {key: one for key, one in old.items() if key not in keys and key.partition(" | ")[0] in rules}
             return {**others, **getattr(self, name)}
 
-        return {name: with_others(name) for name in ("wealth", "learned", "alarms")}
+        return {name: with_others(name) for name in ("wealth", "learned", "alarms", "calm")}
+
+    def _is_over(self, key: str, rule: AlarmRule, measured: Measured | None, value: float | None) -> bool:
+        """Whether an alarm ends: by the interval of this window, or by the figures of several."""
+        calm = self.before.calm.get(key, 0) if self.before else 0
+        if measured is not None and value is not None:
+            within = value < rule.limit if rule.above is not None else value > rule.limit
+            calm = calm + 1 if within else 0
+        if calm >= CALM or _is_within(rule, measured, value):
+            return True
+        if calm:
+            self.calm[key] = calm
+        return False
 
     def _gains(
         self, rule: AlarmRule, figure: Figure, key: str, traffic: Traffic, earlier: Traffic | None
@@ -166,8 +182,8 @@ def _value(rule: AlarmRule, figure: Figure, measured: Measured | None, traffic: 
     return None if other is None else measured.value - other
 
 
-def _is_over(rule: AlarmRule, measured: Measured | None, value: float | None) -> bool:
-    """Whether an alarm ends: the whole interval is within the limit again."""
+def _is_within(rule: AlarmRule, measured: Measured | None, value: float | None) -> bool:
+    """Whether the whole interval is within the limit."""
     if measured is None or value is None:
         return False
     compared = (measured.training or 0.0) if rule.against == "training" and measured.training is not None else 0.0

@@ -71,7 +71,7 @@ def write_report(report: Path, found: Monitoring, traffic: Traffic, before: Stat
         by_slice=by_slice,
         histograms=_histograms(traffic),
         counts=[
-            (label, Counter(traffic.requests[name].drop_null().to_pylist()).most_common(12))
+            (label, Counter(traffic.requests[name].drop_null().to_pylist()))
             for label, name in (("Script", "script"), ("Language", "language"))
         ],
         texts=furthest(traffic),

@@ -41,6 +41,7 @@ class State(Record):
         wealth: Of each rule and slice, `Detector.wealth`.
         learned: Of each distance and slice, the weights of earlier requests.
         alarms: Of each rule and slice in alarm, the end of the window that proved it.
+        calm: Of each rule and slice in alarm, the last windows in a row whose figure was within the limit.
     """
 
     SCHEMA: ClassVar[Schema] = Schema(version=1, remedy="delete the folder to start over")
@@ -52,6 +53,7 @@ class State(Record):
     wealth: dict[str, list[float]] = field(default_factory=dict)
     learned: dict[str, list[float]] = field(default_factory=dict)
     alarms: dict[str, str] = field(default_factory=dict)
+    calm: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, values in self.wealth.items():

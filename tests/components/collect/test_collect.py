@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from seqline.artifacts.feedback_log import Feedback, write_feedback
 from seqline.artifacts.monitoring import FEEDBACK, PREVIOUS, REQUESTS
 from seqline.artifacts.monitoring_state import State, Windows
 from seqline.artifacts.reference import REFERENCE, TOKEN_BUCKETS, Reference
@@ -39,6 +40,28 @@ def test_a_window_has_the_requests_of_its_span_and_the_one_before_theirs(live: P
     assert (found.found, found.previous, found.version, found.fingerprint) == (7, 5, "1", "f1")
     assert Reference.read(tmp_path / "window" / REFERENCE) == reference()
     assert found.state == str(live / "samples" / "monitoring")
+
+
+def test_an_answer_has_its_last_rating_and_its_last_correction(live: Path, tmp_path: Path) -> None:
+    log(live, 0, texts(5, seed=1))
+    rows = [
+        ("a", -1.0, None),
+        ("a", -1.0, None),
+        ("b", -1.0, None),
+        ("a", 1.0, None),
+        ("a", None, "better"),
+        ("c", 1.0, None),
+    ]
+    said = [
+        Feedback(id_ * 32, START + (number + 1) * HOUR, "1", rating=rating, correction=correction)
+        for number, (id_, rating, correction) in enumerate(rows)
+    ]
+    write_feedback(live / "samples", said)
+    collect(str(live), tmp_path / "window", now=end_of(0))
+    found = pq.read_table(tmp_path / "window" / FEEDBACK).to_pylist()
+    assert sorted((row["id"][0], row["rating"], row["correction"]) for row in found) == [
+        ("a", 1.0, "better"), ("b", -1.0, None), ("c", 1.0, None),
+    ]  # fmt: skip
 
 
 def test_a_window_begins_where_the_one_before_ended(live: Path, tmp_path: Path) -> None:

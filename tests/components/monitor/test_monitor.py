@@ -73,6 +73,22 @@ def test_a_change_is_an_alarm_once_and_then_stands_until_it_is_over(live: Path) 
     assert watch(live, 3).alarms == []
 
 
+def test_an_alarm_of_small_windows_ends_after_three_calm_ones(live: Path) -> None:
+    log(live, 0, texts(300, seed=1, first=UNLIKE))
+    assert watch(live, 0).retrains
+    for day in (1, 2):
+        log(live, day, texts(300, seed=1 + day))
+        assert watch(live, day).headline() == "1 earlier alarm is still active."
+    log(live, 3, texts(300, seed=4))
+    assert watch(live, 3).alarms == []
+
+
+def test_a_change_among_calm_windows_keeps_the_alarm(live: Path) -> None:
+    for day, first in enumerate((UNLIKE, 0, 0, UNLIKE, 0, 0)):
+        log(live, day, texts(300, seed=1 + day, first=first))
+        assert len(watch(live, day).alarms) == 1
+
+
 def test_small_windows_add_up_and_one_alone_proves_nothing(live: Path) -> None:
     days = 0
     for days in range(20):

@@ -35,6 +35,18 @@ def test_the_page_shows_alarms_slices_and_stored_texts_that_are_furthest_from_tr
     assert "Texts that differ most from training" not in empty
 
 
+def test_shares_of_scripts_and_languages_are_of_the_texts_whose_script_or_language_is_known(tmp_path: Path) -> None:
+    live = endpoint(tmp_path, reference())
+    log(live, 0, texts(45, seed=1), language="en")
+    log(live, 0, texts(15, seed=2), language=None)
+    options = Options(max_requests=40)
+    collect(str(live), tmp_path / "window", now=end_of(0), options=options)
+    monitor(tmp_path / "window", tmp_path / "monitoring", tmp_path / "report.html", options)
+    shown = text((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Script Requests Share Latin 40 100" in shown
+    assert re.search(r"Language Requests Share en \d+ 100", shown)
+
+
 def text(page: str) -> str:
     """What a person reads, without markup."""
     body = page[page.index("<body>") :]
