@@ -117,10 +117,11 @@ def preference(counts: np.ndarray, raters: int) -> MetricValue:
         raters: Number of raters.
     """
     shares = counts @ [0.0, 0.5, 1.0] / counts.sum(axis=1)
-    ones = np.ones(len(shares))
-    (sums,) = bootstrap([np.column_stack([shares, ones])])
+    # A bootstrap of few sentences, or of equal ones, is too narrow: Agresti and Coull (1998) add two of each side.
+    drawn = np.concatenate([shares, [0.0, 0.0, 1.0, 1.0]])
+    (sums,) = bootstrap([np.column_stack([drawn, np.ones(len(drawn))])])
     low, high = interval(100 * sums[:, 0] / sums[:, 1])
-    signature = f"percent won, equal counts half|sentences:{len(counts)}|raters:{raters}|{SIGNATURE}"
+    signature = f"percent won, equal counts half|sentences:{len(counts)}|raters:{raters}|interval:plus four|{SIGNATURE}"
     return MetricValue(100 * float(shares.mean()), METRICS[PREFERENCE].higher_is_better, signature, low, high)
 
 

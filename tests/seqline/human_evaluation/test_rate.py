@@ -144,6 +144,19 @@ def test_agreement_is_missing_where_it_is_undefined() -> None:
     assert agreement_of(np.array([[0, 0, 2], [0, 0, 2]]), 2) is None
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [[(0, 1, 0)] * 100, [(0, 1, 0)] * 99 + [(0, 0, 1)], [(0, 0, 1)], [(0, 0, 1)] * 3],
+    ids=["all equal", "one won", "one sentence", "three sentences"],
+)
+def test_a_few_ratings_prove_no_preference(counts: list[tuple[int, int, int]]) -> None:
+    assert (preference(np.array(counts), 1).low or 0) < 50
+
+
+def test_many_ratings_prove_a_preference() -> None:
+    assert (preference(np.array([(0, 0, 1)] * 40 + [(1, 0, 0)] * 10), 1).low or 0) > 60
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3).filter(any), min_size=1, max_size=12))
 def test_preferences_of_the_two_models_sum_to_100(counts: list[tuple[int, int, int]]) -> None:
     ours, theirs = preference(np.array(counts), 2), preference(np.array(counts)[:, ::-1], 2)
