@@ -76,6 +76,11 @@ def explain(path: str) -> Explanation:
     return found
 
 
+def configuration_keys() -> list[Explanation]:
+    """Returns the keys of the configuration, each with those below it; the parameters' are those of the stages."""
+    return list(_configuration(Configuration).values())
+
+
 def _suggestion(path: str, name: str, parent: Explanation) -> str:
     """Names the key whose whole path is closest, or else that with the closest name, or else those beside it."""
     if not parent.keys:

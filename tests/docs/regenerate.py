@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from seqline.configuration.reference import reference as keys_page
 from seqline.schema.reference import reference
 from tests.docs.artifacts_page import artifacts_page
 from tests.docs.commands_page import commands_page
@@ -10,6 +11,7 @@ from tests.docs.commands_page import commands_page
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "parameters.md": reference,
+    "keys.md": keys_page,
     "artifacts.md": artifacts_page,
     "commands.md": commands_page,
 }
