@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seqline.checking import kubeflow, preflight
-from seqline.compiling.compiler import stages
+from seqline.checking.stages import known_images, known_stages
 from seqline.compiling.sources import find_pipeline, known_pipelines
 from seqline.configuration import Loaded
-from seqline.configuration.accelerators import accelerated_images
 from seqline.configuration.cron_warnings import cron_warnings
 from seqline.configuration.loaded import ConfigurationError
 from seqline.configuration.parameters import read_parameters
@@ -119,21 +118,16 @@ def _pipelines(loaded: Loaded) -> Iterator[Problem]:
 def _names(loaded: Loaded) -> Iterator[Problem]:
     """Yields names that are not stages or images."""
     configuration = loaded.configuration
-    names = [configuration.pipeline, *(one.pipeline for one in configuration.schedules.values())]
-    known = {stage: image for name in dict.fromkeys(name for name in names if name) for stage, image in _stages(name)}
+    known = known_stages(configuration)
     for stage in configuration.resources:
         if stage not in known:
             message = f"there is no such stage; {nearest(stage, known)}"
             yield Problem(message, loaded.where("resources", stage), f"resources.{stage}")
-    images = {"preflight", *accelerated_images(), *known.values()}
+    images = known_images(configuration)
     for image in configuration.images.digests:
         if image not in images:
             message = f"there is no such image; {nearest(image, images)}"
             yield Problem(message, loaded.where("images", "digests", image), f"images.digests.{image}")
-
-
-def _stages(pipeline: str) -> list[tuple[str, str]]:
-    return [(stage, image.partition("/")[2].partition(":")[0]) for stage, image in stages(pipeline).items()]
 
 
 def _run(loaded: Loaded, target: Any, pipeline: str, schedule: str, online: bool, trigger: str = "") -> list[Problem]:

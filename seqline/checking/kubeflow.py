@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from seqline.checking.finding import Finding
+from seqline.checking.stages import known_stages
 from seqline.compiling.compiler import stages
 from seqline.configuration import Loaded
 from seqline.configuration.kubeflow import DEFAULT, KubeflowTarget
@@ -31,9 +32,7 @@ def problems(loaded: Loaded) -> Iterator[Problem]:
     settings = loaded.configuration.targets.kubeflow
     if settings is None:
         return
-    configuration = loaded.configuration
-    pipelines = [configuration.pipeline, *(one.pipeline for one in configuration.schedules.values() if one.pipeline)]
-    known = [DEFAULT, *dict.fromkeys(stage for name in pipelines for stage in stages(name))]
+    known = [DEFAULT, *known_stages(loaded.configuration)]
     for stage in settings.pods:
         if stage not in known:
             field = f"{FIELD}.pods.{stage}"

@@ -48,6 +48,8 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         envvar="SEQLINE_CONFIG",
+        # Without a parser, typer separates the paths of a variable by colons.
+        parser=Path,
         callback=at_home,
         metavar="FILE",
         help="A configuration file; several are merged from left to right. By default seqline.yaml, if it exists.",

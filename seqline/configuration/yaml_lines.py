@@ -14,6 +14,7 @@ from seqline.schema.yaml_values import Loader, Unquoted
 Keys = tuple[str, ...]
 
 PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+MERGE = "tag:yaml.org,2002:merge"
 # A cron expression such as */15 and a macro such as @daily begin with what YAML reserves.
 SPECIAL = re.compile("alias|alphabetic or numeric|cannot start any token")
 
@@ -82,29 +83,59 @@ def parse_yaml(text: str, path: Keys) -> Any:
         return text
 
 
-def _build(node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: Any) -> Any:
+def _build(
+    node: Any, path: Keys, file: Path, lines: dict[Keys, str], loader: Any, parents: frozenset[int] = frozenset()
+) -> Any:
     """Returns the value of a node, and adds the lines of its keys to `lines`."""
     if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
-        raise UserError(f"{file}, line {node.start_mark.line + 1}: not YAML of plain values: {node.tag}")
+        raise UserError(f"{_where(node, file)}: not YAML of plain values: {node.tag}")
+    if not isinstance(node, yaml.ScalarNode):
+        parents = _below(node, file, parents)
     if isinstance(node, yaml.SequenceNode):
         items = [((*path, str(index)), item) for index, item in enumerate(node.value)]
-        lines.update({keys: f"{file}, line {item.start_mark.line + 1}" for keys, item in items})
-        return [_build(item, keys, file, lines, loader) for keys, item in items]
+        lines.update({keys: _where(item, file) for keys, item in items})
+        return [_build(item, keys, file, lines, loader, parents) for keys, item in items]
     if not isinstance(node, yaml.MappingNode):
         value = loader.construct_object(node, deep=True)
         # Elsewhere 1e5 and 1.10 may be tags.
         plain = "parameters" not in path and not isinstance(value, bool) and isinstance(value, int | float | Unquoted)
         return Written.read(node.value, value) if plain else value
-    loader.flatten_mapping(node)
-    content = {}
-    for key_node, value_node in node.value:
-        where = f"{file}, line {key_node.start_mark.line + 1}"
-        key = key_node.value
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise UserError(f"{where}: a key must be a plain name")
+    content: dict[str, Any] = {}
+    for key_node, value_node in _pairs(node, file, parents):
+        where, key = _where(key_node, file), key_node.value
         keys = (*path, key)
         if key in content:
             raise UserError(f"{where}: {'.'.join(keys)} is set twice; first on {lines[keys]}")
         lines[keys] = where
-        content[key] = _build(value_node, keys, file, lines, loader)
+        content[key] = _build(value_node, keys, file, lines, loader, parents)
     return content
+
+
+def _pairs(node: Any, file: Path, parents: frozenset[int]) -> list[tuple[Any, Any]]:
+    """Returns the keys and values of a mapping: those that it merges and does not set itself, then its own."""
+    own: list[tuple[Any, Any]] = []
+    merged: dict[str, tuple[Any, Any]] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise UserError(f"{_where(key, file)}: a key must be a plain name")
+        if key.tag != MERGE:
+            own.append((key, value))
+            continue
+        # Of several, the first counts.
+        for one in reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]:
+            if not isinstance(one, yaml.MappingNode):
+                raise UserError(f"{_where(key, file)}: << takes a mapping, or a list of mappings")
+            merged |= {pair[0].value: pair for pair in _pairs(one, file, _below(one, file, parents))}
+    names = {key.value for key, _ in own}
+    return [*(pair for name, pair in merged.items() if name not in names), *own]
+
+
+def _below(node: Any, file: Path, parents: frozenset[int]) -> frozenset[int]:
+    """Returns the nodes around those of a node, which may not be among them."""
+    if id(node) in parents:
+        raise UserError(f"{_where(node, file)}: an alias (*) refers to a value that contains it; write the value out")
+    return parents | {id(node)}
+
+
+def _where(node: Any, file: Path) -> str:
+    return f"{file}, line {node.start_mark.line + 1}"

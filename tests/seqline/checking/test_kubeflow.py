@@ -50,10 +50,16 @@ def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, st
 def test_an_unknown_stage_of_pods_is_reported_without_the_server(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(kubeflow={"pods": {"default": {"labels": {"a": "b"}}, "infr": {"labels": {"a": "b"}}}})
+    write(
+        kubeflow={
+            "pods": {"default": {"labels": {"a": "b"}}, "infr": {"labels": {"a": "b"}}, "train": {"labels": {"a": "b"}}}
+        }
+    )
     found = checked(capsys, "--offline")
     assert "there is no such stage; did you mean 'infer'" in found["targets.kubeflow.pods.infr"]
     assert "targets.kubeflow.pods.default" not in found
+    # A stage of another pipeline, which another file runs.
+    assert "targets.kubeflow.pods.train" not in found
 
 
 def test_a_login_over_plain_http_is_reported_without_the_server(

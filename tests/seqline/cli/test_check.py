@@ -44,6 +44,18 @@ def test_the_file_that_init_writes_has_no_problems(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.endswith("seqline.yaml: no problems\n")
 
 
+def test_the_variable_of_the_configuration_names_several_files_with_spaces_between_them(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "project.yaml").write_text("pipeline: batch\n")
+    (here / "more.yaml").write_text("resources:\n  infr: {cpu: 4}\n")
+    monkeypatch.setenv("HOME", str(here))
+    monkeypatch.setenv("SEQLINE_CONFIG", "project.yaml ~/more.yaml")
+    (problem,) = problems(capsys)
+    assert problem["message"] == "there is no such stage; did you mean 'infer'?"
+    assert problem["where"] == f"{here}/more.yaml, line 2"
+
+
 def test_missing_data_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # A port that nothing on this machine listens on: the default one may be an endpoint's.
     port = f"targets: {{laptop: {{port: {free_port()}}}}}\n"
@@ -138,6 +150,31 @@ def test_every_problem_is_reported_at_once_with_its_line(here: Path, capsys: pyt
         "resources.trian": ("seqline.yaml, line 6", "there is no such stage; did you mean 'train'?"),
         "images.digests.tokenise": ("seqline.yaml, line 9", "there is no such image; did you mean 'tokenize'?"),
     }
+
+
+def test_stages_and_images_of_other_pipelines_are_no_problems(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    built = re.findall(r"^IMAGES := (.+)", (Path(__file__).parents[3] / "Makefile").read_text(), re.MULTILINE)[
+        0
+    ].split()
+    content = {
+        "pipeline": "batch",
+        "images": {"digests": {name: f"sha256:{number:064}" for number, name in enumerate(built)}},
+        "resources": {"infer": {"cpu": 4}, "train": {"cpu": 8}, "tune": {"cpu": 8}},
+    }
+    (here / "seqline.yaml").write_text(json.dumps(content))
+    assert problems(capsys) == []
+
+
+def test_a_stage_of_a_trigger_s_own_pipeline_is_no_problem(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "own.py").write_text(
+        "from kfp import dsl\n\n@dsl.container_component\ndef shout():\n"
+        "    return dsl.ContainerSpec(image='busybox:1', command=['true'])\n\n"
+        "@dsl.pipeline\ndef own():\n    shout()\n"
+    )
+    write_trigger(here, {"repository": "templates"}, pipeline="own.py")
+    whole = json.loads((here / "seqline.yaml").read_text()) | {"resources": {"shout": {"cpu": 4}}}
+    (here / "seqline.yaml").write_text(json.dumps(whole))
+    assert [one for one in problems(capsys, "--target", "laptop") if one["field"] == "resources.shout"] == []
 
 
 @pytest.mark.parametrize(

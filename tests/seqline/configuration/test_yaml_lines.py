@@ -48,6 +48,30 @@ def test_each_key_and_each_item_has_its_line(tmp_path: Path) -> None:
     }
 
 
+def test_a_key_replaces_the_one_that_it_merges_wherever_the_mapping_is_used() -> None:
+    text = "a: &a {x: '1', y: '2'}\nb: &b {<<: *a, x: '3'}\nc: *b\nd: {x: '4', <<: [*b, {y: '5', z: '6'}]}\n"
+    assert read(text) == {
+        "a": {"x": "1", "y": "2"},
+        "b": {"x": "3", "y": "2"},
+        "c": {"x": "3", "y": "2"},
+        "d": {"x": "4", "y": "2", "z": "6"},
+    }
+    with pytest.raises(UserError, match=r"line 2: b\.x is set twice; first on .*line 2"):
+        read("a: &a {x: 1}\nb: {<<: *a, x: 3, x: 4}\n")
+
+
+@pytest.mark.parametrize("text", ["a: &a\n  b: *a\n", "a: &a [*a]\n", "a: &a {<<: *a}\n", "a: &a {b: {<<: *a}}\n"])
+def test_an_alias_of_a_value_that_contains_it_is_one_message(text: str) -> None:
+    with pytest.raises(UserError, match=r"a\.yaml, line 1: an alias \(\*\) refers to a value that contains it"):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["b: {<<: 3}", "b: {<<: [3]}"])
+def test_a_merge_of_no_mapping_is_named(text: str) -> None:
+    with pytest.raises(UserError, match=r"line 1: << takes a mapping"):
+        read(text)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("3", "3"), ("true", True), ("[x, a]", ["x", "a"]), ("{a: 1.10}", {"a": "1.10"}), ("", None), ("[1", "[1")],
