@@ -62,7 +62,7 @@ def compile_pipeline(
                 _place(task, configuration)
             place(task)
 
-    traced = _trace_again(pipeline, place_all, merge(_defaults(configuration), defaults or {}))
+    traced = _trace_again(pipeline, place_all, merge(_image(configuration, defaults or {}), defaults or {}))
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(traced, str(compiled))
@@ -108,17 +108,14 @@ def stage_of(task: Any) -> str:
     return str(task.component_spec.name)
 
 
-def _defaults(configuration: "Configuration | None") -> dict[str, Any]:
-    """Defaults that the configuration knows: the image that serves, on a CPU or a GPU."""
+def _image(configuration: "Configuration | None", defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The default of the image that serves, on a CPU or a GPU; a run for the other kind names its image itself."""
     from seqline.components.deploy.component import deploy
 
     if configuration is None or not configuration.images.registry:
         return {}
-    vertex = configuration.targets.vertex
-    accelerator = ""
-    for values in (configuration.parameters, vertex.parameters if vertex is not None else {}):
-        serving = values.get("serving")
-        accelerator = serving.get("accelerator_type", accelerator) if isinstance(serving, Mapping) else accelerator
+    serving = defaults.get("serving")
+    accelerator = serving.get("accelerator_type", "") if isinstance(serving, Mapping) else ""
     image = serving_image(str(accelerator), deploy.component_spec.implementation.container.image)
     return {"serving": {"image": configuration.images.reference(image)}}
 

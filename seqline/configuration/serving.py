@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from seqline.configuration.accelerators import CPU_SERVING, SERVING
@@ -40,13 +41,8 @@ def _other(default: str, gpu: bool, images: Images) -> str:
     wanted = SERVING if gpu else CPU_SERVING
     if not found or found["name"] == wanted:
         return ""
-    tag = found["version"][1:] if found["version"].startswith(":") else images.tag
-    if tag and images.reference(f"seqline/{found['name']}:{tag}") == default:
+    tag = found["version"][1:] if found["version"].startswith(":") else images.tag or version("seqline")
+    if images.reference(f"seqline/{found['name']}:{tag}") == default:
         return images.reference(f"seqline/{wanted}:{tag}")
-    if (
-        f"{images.repository}/{found['name']}@{images.digests.get(found['name'])}" == default
-        and wanted in images.digests
-    ):
-        return f"{images.repository}/{wanted}@{images.digests[wanted]}"
     # An uploaded version with other images than the configuration's.
     return f"{found['repository']}/{wanted}{found['version']}" if found["version"].startswith(":") else ""

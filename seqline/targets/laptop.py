@@ -140,15 +140,13 @@ class Laptop:
     ) -> Run:
         """Runs a compiled pipeline to its end; the endpoint and the working state are in the home folder by default.
 
+        Relative paths are those of the current folder, also where they are the file's own defaults.
+
         Raises:
             UserError: If the spec cannot be read, or the endpoint's port is in use.
         """
         known = read_parameters(Path(spec))
-        folders = {
-            "endpoint": str(self.home.endpoint(self.settings.endpoint)),
-            "checkpoints": str(self.home.checkpoints),
-        }
-        values = {**{name: value for name, value in folders.items() if name in known.types}, **arguments}
+        values = {**self._defaults(known), **arguments}
         if "serving" in known.sections:
             given = values.get("serving", known.defaults.get("serving") or {})
             values["serving"] = {"port": self.settings.port, **given}
@@ -169,6 +167,21 @@ class Laptop:
             raise UserError(in_use(port))
         caching = self.settings.cache if cache is None else cache
         return run(Path(spec), values, self.home, caching, on_change or (lambda run: None))
+
+    def _defaults(self, known: Parameters) -> dict[str, Any]:
+        """Values that a run has without arguments: the file's own paths, or else folders in the home folder."""
+        own = {name: value for name, value in known.defaults.items() if name in {*DATA, *FOLDERS} and value}
+        folders = {
+            "endpoint": str(self.home.endpoint(self.settings.endpoint)),
+            "checkpoints": str(self.home.checkpoints),
+        }
+        # An endpoint that the configuration or a flag names is chosen, as an argument is.
+        chosen = {"endpoint"} & self.settings.model_fields_set
+        used = {
+            name: one for name, one in folders.items() if name in known.types and (name in chosen or name not in own)
+        }
+        # Another pipeline's parameters of these names may not be paths.
+        return {**(own if known.sections else {}), **used}
 
     def runs(self, pipeline: str = "", limit: int = 20) -> list[Run]:
         """Lists the runs in the home folder, the newest first."""

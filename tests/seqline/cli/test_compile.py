@@ -65,6 +65,37 @@ def test_the_values_are_for_the_configuration_s_own_pipeline(folder: Path) -> No
     assert (found["training"], found["tuning"]) == ({}, {"trials": 3})
 
 
+L4 = {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}
+VERTEX = {"project": "a-project", "pipeline_root": "gs://bucket/root"}
+HOST = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("target", "own", "settings", "image"),
+    [
+        ("laptop", {"vertex": {**VERTEX, "parameters": {"serving": L4}}}, {}, "serve:7"),
+        ("kubeflow", {"vertex": {**VERTEX, "parameters": {"serving": L4}}}, {}, "serve:7"),
+        ("vertex", {"vertex": {**VERTEX, "parameters": {"serving": L4}}}, {}, "serve-gpu:7"),
+        ("vertex", {}, L4, "serve-gpu:7"),
+        (
+            "kubeflow",
+            {"kubeflow": {"host": HOST, "parameters": {"serving": {"accelerator_type": "nvidia.com/gpu"}}}},
+            {},
+            "serve-gpu:7",
+        ),
+    ],
+)
+def test_the_default_image_of_the_model_server_is_for_the_machines_of_the_target(
+    target: str, own: dict[str, Any], settings: dict[str, str], image: str, folder: Path
+) -> None:
+    targets = {"vertex": VERTEX, "kubeflow": {"host": HOST}, **own}
+    images = {"repository": "eu.example.org/p", "tag": 7}
+    (folder / "seqline.yaml").write_text(yaml.safe_dump({"images": images, "targets": targets}))
+    flags = [word for key, value in settings.items() for word in ("--set", f"serving.{key}={value}")]
+    assert main(["compile", "--target", target, "-o", "spec.yaml", *flags]) == 0
+    assert defaults(folder / "spec.yaml")["serving"]["image"] == f"eu.example.org/p/{image}"
+
+
 def test_upload_rejects_wrong_values_before_it_connects(capsys: pytest.CaptureFixture[str]) -> None:
     vertex = (
         'targets.vertex={project: a-project, pipeline_root: "gs://bucket/root", api_endpoint: "http://127.0.0.1:9"}'

@@ -48,6 +48,15 @@ def test_a_pipeline_without_an_endpoint_takes_the_endpoint_none(started: dict[st
     assert "endpoint" not in started
 
 
+def test_machines_of_vertex_do_not_stop_a_run_elsewhere(started: dict[str, Any], tmp_path: Path) -> None:
+    machines = {"accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8"}
+    vertex = {"project": "a-project", "pipeline_root": "gs://bucket/r", "parameters": {"serving": machines}}
+    content = {"images": {"repository": "eu.example.org/p"}, "targets": {"vertex": vertex}}
+    (tmp_path / "seqline.yaml").write_text(json.dumps(content))
+    assert main(["run", "--data", "pairs.tsv", "--endpoint", "none"]) == 0
+    assert started["serving"]["image"].startswith("eu.example.org/p/serve:")
+
+
 def test_problems_name_the_flag_that_was_given(started: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--data", "pairs.tsv", "--endpoint", "Bad/name"]) == 1
     message = capsys.readouterr().err
@@ -55,6 +64,29 @@ def test_problems_name_the_flag_that_was_given(started: dict[str, Any], capsys: 
     assert message.count("\n") == 1
     assert main(["run", "--data", "pairs.tsv", "--port", "99999"]) == 1
     assert "error: --port 99999: targets.laptop.port: must be" in capsys.readouterr().err
+
+
+def test_a_compiled_file_s_own_paths_are_those_of_the_current_folder(
+    started: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laptop, "can_listen", lambda *words: True)
+    paths = {"data": "pairs.tsv,gs://b/more.tsv", "tokenizer": "old", "endpoint": "live", "checkpoints": "state"}
+    settings = [word for name, value in paths.items() for word in ("--set", f"{name}={value}")]
+    assert main(["compile", "-o", "spec.yaml", *settings, "--set", "valid_data=/valid.tsv"]) == 0
+    assert main(["run", "--from-template", "spec.yaml", "--set", "checkpoints=other"]) == 0
+    here = {name: f"{tmp_path}/{value}" for name, value in paths.items()}
+    assert started | {**here, "valid_data": "/valid.tsv", "checkpoints": f"{tmp_path}/other"} == started
+
+
+def test_an_endpoint_that_is_named_replaces_that_of_a_compiled_file(
+    started: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laptop, "can_listen", lambda *words: True)
+    assert main(["compile", "-o", "spec.yaml", "--set", "data=pairs.tsv", "--set", "endpoint=live"]) == 0
+    assert main(["run", "--from-template", "spec.yaml", "--endpoint", "other"]) == 0
+    assert started["endpoint"] == f"{tmp_path}/.seqline/endpoints/other"
+    assert main(["run", "--from-template", "spec.yaml"]) == 0
+    assert started["endpoint"] == f"{tmp_path}/live"
 
 
 def test_a_section_that_no_stage_of_the_pipeline_reads_is_no_typo(

@@ -86,11 +86,9 @@ def test_the_image_for_a_gpu_is_pinned_like_any_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("accelerator", ["", "NVIDIA_L4"])
 def test_the_default_image_of_the_model_server_has_cuda_if_it_serves_on_a_gpu(accelerator: str, tmp_path: Path) -> None:
-    vertex = {"project": "a-project", "pipeline_root": "gs://bucket/root"}
-    parameters = {"serving": {"accelerator_type": accelerator}} if accelerator else {}
+    serving = {"accelerator_type": accelerator} if accelerator else {}
+    configuration = Configuration.model_validate({"images": {"repository": "eu.example.org/p", "tag": "7"}})
+    path = compile_pipeline("training", tmp_path / "spec.yaml", configuration, defaults={"serving": serving})
+    parameter = yaml.safe_load(path.read_text())["root"]["inputDefinitions"]["parameters"]["serving"]
     expected = f"eu.example.org/p/{'serve-gpu' if accelerator else 'serve'}:7"
-    for given in ({"parameters": parameters}, {"targets": {"vertex": {**vertex, "parameters": parameters}}}):
-        settings = {"images": {"repository": "eu.example.org/p", "tag": "7"}, **given}
-        path = compile_pipeline("training", tmp_path / "spec.yaml", Configuration.model_validate(settings))
-        parameter = yaml.safe_load(path.read_text())["root"]["inputDefinitions"]["parameters"]["serving"]
-        assert parameter["defaultValue"] == {"image": expected}
+    assert parameter["defaultValue"] == {**serving, "image": expected}

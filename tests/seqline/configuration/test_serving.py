@@ -1,6 +1,7 @@
 """The default image of the model server has CUDA if it serves on a GPU, wherever the GPU is named."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def test_a_gpu_by_any_way_gets_the_image_for_gpus(way: dict[str, Any], tmp_path:
         (f"{REPOSITORY}/serve:7", {"tag": "7", "digests": {"serve-gpu": GPU}}, f"{REPOSITORY}/serve-gpu@{GPU}"),
         (f"{REPOSITORY}/serve@{CPU}", {"digests": {"serve": CPU, "serve-gpu": GPU}}, f"{REPOSITORY}/serve-gpu@{GPU}"),
         (f"{REPOSITORY}/serve@{CPU}", {"tag": "7", "digests": {"serve": CPU}}, f"{REPOSITORY}/serve-gpu:7"),
+        (f"{REPOSITORY}/serve@{CPU}", {"digests": {"serve": CPU}}, f"{REPOSITORY}/serve-gpu:{version('seqline')}"),
         # An uploaded version of another time, or of another repository.
         (
             f"{REPOSITORY}/serve:6",
