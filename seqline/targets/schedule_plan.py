@@ -10,8 +10,10 @@
 Pipelines are compared by content, so uploading an unchanged one again changes nothing.
 """
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from seqline.targets.target import Schedule
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 Action = Literal["create", "update", "replace", "delete", "unchanged", "ignored"]
 PLAIN = ("cron", "timezone", "spec", "end", "max_runs", "max_active_runs", "state")
+# A replacement starts up to three minutes later than the one that the configuration wants.
+SAME_START = datetime.timedelta(minutes=5)
 
 
 class Named(Protocol):
@@ -65,12 +69,13 @@ class Step(Generic[Planned]):
     existing: Planned | None = None
 
 
-def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
+def differences(wanted: Schedule, existing: Schedule, now: datetime.datetime | None = None) -> Iterator[Difference]:
     """Yields the fields of an existing schedule that differ from the configuration.
 
     Args:
         wanted: From the configuration.
         existing: From the target.
+        now: The time at which they are compared; the current one by default. Starts before it are the same.
     """
     for name in PLAIN:
         old, new = getattr(existing, name), getattr(wanted, name)
@@ -81,7 +86,9 @@ def differences(wanted: Schedule, existing: Schedule) -> Iterator[Difference]:
         yield Difference("cache", existing.cache, wanted.cache)
     if existing.superseded:
         yield Difference("superseded", existing.superseded, ())
-    if wanted.start and existing.start and wanted.start > existing.start:
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    old_start, new_start = (max(one.start or now, now) for one in (existing, wanted))
+    if abs(new_start - old_start) > SAME_START:
         yield Difference("start", existing.start, wanted.start)
     for group in ("parameters", "settings"):
         yield from differing(group, getattr(existing, group), getattr(wanted, group))
@@ -102,18 +109,23 @@ def differing(path: str, old: Any, new: Any) -> Iterator[Difference]:
         yield Difference(path, old, new)
 
 
-def changed_fields(wanted: Schedule, existing: Schedule) -> set[str]:
+def changed_fields(wanted: Schedule, existing: Schedule, now: datetime.datetime | None = None) -> set[str]:
     """Returns the fields of `Schedule` in which two schedules differ.
 
     Args:
         wanted: From the configuration.
         existing: From the target.
+        now: As in `differences`.
     """
-    return {difference.field.partition(".")[0] for difference in differences(wanted, existing)}
+    return {difference.field.partition(".")[0] for difference in differences(wanted, existing, now)}
 
 
 def plan(
-    wanted: Sequence[Schedule], existing: Sequence[Schedule], updatable: frozenset[str], prune: bool = False
+    wanted: Sequence[Schedule],
+    existing: Sequence[Schedule],
+    updatable: frozenset[str],
+    prune: bool = False,
+    now: datetime.datetime | None = None,
 ) -> list[Step[Schedule]]:
     """Returns the steps from the existing schedules to the configuration's, by name.
 
@@ -122,8 +134,9 @@ def plan(
         existing: The target's schedules.
         updatable: The fields that the target changes in place.
         prune: Whether schedules that are not in the configuration are deleted.
+        now: As in `differences`.
     """
-    return steps(wanted, existing, differences, updatable, prune)
+    return steps(wanted, existing, partial(differences, now=now), updatable, prune)
 
 
 def steps(

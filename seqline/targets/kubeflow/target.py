@@ -1,5 +1,6 @@
 """Kubeflow Pipelines: compile, upload, run and recurring run through `kfp.Client`."""
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -226,7 +227,9 @@ class Kubeflow:
         return self.plans.found()
 
     def save_schedule(self, wanted: Schedule, existing: Schedule | None = None) -> Schedule:
-        """Creates, enables, disables or replaces a schedule."""
+        """Creates, enables, disables or replaces a schedule; a tag becomes the version that it points at now."""
+        pipeline, version = self._resolved(wanted.template)
+        wanted = dataclasses.replace(wanted, template=f"{SCHEME}{pipeline}/{version}")
         return self.plans.save(wanted, existing, changed_fields(wanted, existing) if existing else set())
 
     def delete_schedule(self, schedule: Schedule) -> None:

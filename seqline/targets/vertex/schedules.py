@@ -2,8 +2,9 @@
 
 A schedule contains the whole request that it repeats, spec and parameters, and the API cannot change that. So a change
 of these is a replacement without missed or doubled runs: the new schedule is created first, with a start shortly in the
-future; then the old one gets that moment as its end, and is deleted once it has no run left before it. The newest
-schedule of a name counts. Older ones remain if the replacement was interrupted or they had a run left; they are shown
+future; then the old one gets that moment as its end, and is deleted once it has no run left before it. If the new one
+starts later, the old one ends as soon, because nothing runs before the configured start. The newest schedule of a name
+counts. Older ones remain if the replacement was interrupted or they had a run left; they are shown
 as `superseded`, and the next `apply` ends and deletes them.
 
 A schedule has no labels, so Seqline stores its data in the labels of the job that it starts.
@@ -67,7 +68,10 @@ class Schedules:
             if name not in newest or one.create_time > newest[name].create_time:
                 newest[name] = one
         return [
-            dataclasses.replace(self.shown(one), superseded=tuple(old.name for old in found if _is_over(old, one)))
+            dataclasses.replace(
+                self.shown(one),
+                superseded=tuple(old.name for old in found if _is_over(old, one, self._limit(one))),
+            )
             for _, one in sorted(newest.items())
         ]
 
@@ -209,21 +213,31 @@ class Schedules:
         )
 
     def _replace(self, wanted: Schedule, existing: Schedule, spec: Mapping[str, Any]) -> Schedule:
-        handover = (self.clock() + HANDOVER).replace(microsecond=0)
-        # Half a minute off cron's moments, so that it makes no difference whether limits are inclusive.
-        handover = handover.replace(second=30) + datetime.timedelta(minutes=handover.second > 30)
+        handover = self._handover()
         start = max(handover, wanted.start) if wanted.start else handover
         return self._create(wanted, spec, start)
 
+    def _handover(self) -> datetime.datetime:
+        """The next moment at which a schedule can replace another."""
+        handover = (self.clock() + HANDOVER).replace(microsecond=0)
+        # Half a minute off cron's moments, so that it makes no difference whether limits are inclusive.
+        return handover.replace(second=30) + datetime.timedelta(minutes=handover.second > 30)
+
+    def _limit(self, newest: Any) -> datetime.datetime:
+        """The moment from which only the newest schedule of a name may start runs."""
+        return min(self._handover(), newest.start_time)
+
     def _retire_older(self, made: Schedule) -> None:
-        """Ends the older schedules of a name at the newest one's start, and deletes those without further runs."""
+        """Ends the older schedules of a name in time for the newest one, and deletes those without further runs."""
         newest = self._get(made.id)
+        limit = self._limit(newest)
         for old in self._all():
             if _name(old) != made.name or old.create_time >= newest.create_time:
                 continue
-            if _overlaps(old, newest):
-                old = self._patch(old.name, {"end_time": newest.start_time})
-            if _is_over(old, newest):
+            # An end before the start is refused.
+            if _overlaps(old, limit) and old.start_time < limit:
+                old = self._patch(old.name, {"end_time": limit})
+            if _is_over(old, newest, limit):
                 self._delete(old.name)
 
     def _delete(self, id_: str) -> None:
@@ -254,17 +268,17 @@ def _unsets(wanted: Schedule, changed: set[str]) -> bool:
     return ("end" in changed and wanted.end is None) or ("max_runs" in changed and not wanted.max_runs)
 
 
-def _overlaps(old: Any, newest: Any) -> bool:
-    """Whether an older schedule may start runs of the newest one."""
-    return old.state.name == "ACTIVE" and (not old.end_time or old.end_time > newest.start_time)
+def _overlaps(old: Any, limit: datetime.datetime) -> bool:
+    """Whether an older schedule may start runs after a limit."""
+    return old.state.name == "ACTIVE" and (not old.end_time or old.end_time > limit)
 
 
-def _is_over(old: Any, newest: Any) -> bool:
+def _is_over(old: Any, newest: Any, limit: datetime.datetime) -> bool:
     """Whether an older schedule of the same name must be ended or deleted."""
     if _name(old) != _name(newest) or old.create_time >= newest.create_time:
         return False
-    before = old.state.name == "ACTIVE" and old.next_run_time and old.next_run_time <= newest.start_time
-    return _overlaps(old, newest) or not before
+    before = old.state.name == "ACTIVE" and old.next_run_time and old.next_run_time <= limit
+    return _overlaps(old, limit) or not before
 
 
 def _name(found: Any) -> str:

@@ -178,7 +178,7 @@ class Vertex:
         """Creates, updates or replaces a schedule, depending on the fields that differ."""
         reference, content = self._read(wanted.template)
         wanted = dataclasses.replace(wanted, template=reference)
-        changed = changed_fields(wanted, existing) if existing else set()
+        changed = changed_fields(wanted, existing, self.plans.clock()) if existing else set()
         return self.plans.save(wanted, existing, content, changed)
 
     def delete_schedule(self, schedule: Schedule) -> None:

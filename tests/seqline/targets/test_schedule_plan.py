@@ -1,5 +1,6 @@
 """The plan of `schedule apply`, carried out on a target that is a dictionary."""
 
+import datetime
 from dataclasses import replace
 from typing import Any
 
@@ -67,6 +68,33 @@ def test_what_the_target_cannot_change_in_place_is_replaced(changed: dict[str, A
     target = Memory(replace(NIGHTLY, id="old"))
     assert target.apply(replace(NIGHTLY, **changed)) == {"nightly": action}
     assert (target.held["nightly"].id == "old") == (action != "replace")
+
+
+NOW = datetime.datetime(2030, 1, 31, tzinfo=datetime.timezone.utc)
+SOON, LATER = NOW + datetime.timedelta(minutes=3), NOW + datetime.timedelta(days=3)
+PAST = NOW - datetime.timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "action"),
+    [
+        (PAST, LATER, "replace"),
+        (None, LATER, "replace"),
+        (LATER, NOW + datetime.timedelta(days=2), "replace"),
+        (LATER, None, "replace"),
+        (LATER, PAST, "replace"),
+        (LATER, LATER, "unchanged"),
+        # Runs start at once in both; a replacement starts a little later.
+        (PAST, None, "unchanged"),
+        (None, PAST, "unchanged"),
+        (SOON, None, "unchanged"),
+    ],
+)
+def test_a_change_of_the_start_is_a_replacement(
+    old: datetime.datetime | None, new: datetime.datetime | None, action: str
+) -> None:
+    (step,) = plan([replace(NIGHTLY, start=new)], [replace(NIGHTLY, start=old)], UPDATABLE, now=NOW)
+    assert step.action == action
 
 
 schedules = st.dictionaries(

@@ -74,6 +74,8 @@ class Schedules:
                 raise ApiError(400, f"Field {path} of a schedule cannot be updated")
             if path == "cron":
                 _ticks(request.schedule.cron, self.clock.now)
+            if path == "end_time" and request.schedule.end_time and request.schedule.end_time <= schedule.start_time:
+                raise ApiError(400, "end_time of a schedule must be after its start_time")
             setattr(schedule, path, getattr(request.schedule, path))
         schedule.update_time = self.clock.tick()
         self._plan(schedule)

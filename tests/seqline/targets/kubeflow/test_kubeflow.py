@@ -184,6 +184,17 @@ def test_schedules_are_applied_once_and_replaced(
     assert target.schedules() == []
 
 
+def test_a_schedule_of_a_tag_runs_the_version_that_it_points_at(
+    target: Kubeflow, server: KfpServer, schedule: Make, spec: Path
+) -> None:
+    uploaded = target.upload(spec, ["live"])
+    tag = f"{uploaded.reference.removesuffix(f'/{uploaded.version}')}/live"
+    assert apply(target, schedule(template=tag)) == ["create"]
+    (made,) = server.recurring.values()
+    assert made["pipeline_version_reference"]["pipeline_version_id"] == uploaded.version
+    assert apply(target, schedule(template=tag)) == ["unchanged"]
+
+
 def test_the_replacement_of_an_active_schedule_doubles_no_run(
     target: Kubeflow, server: KfpServer, schedule: Make
 ) -> None:

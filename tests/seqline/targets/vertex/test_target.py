@@ -185,7 +185,7 @@ def wanted(target: Vertex, spec: Path, **fields: Any) -> Schedule:
 
 
 def apply(target: Vertex, *schedules: Schedule, prune: bool = False) -> list[tuple[str, list[str]]]:
-    steps = plan(schedules, target.schedules(), target.updatable, prune)
+    steps = plan(schedules, target.schedules(), target.updatable, prune, target.plans.clock())
     for step in steps:
         if step.action == "delete":
             assert step.existing
@@ -247,6 +247,46 @@ def test_a_replacement_misses_no_run_and_doubles_none(
     assert set(counts) >= {9}
     assert [name.rpartition("/")[2] for name in vertex.schedules.resources.items] == ["1002"]
     assert apply(target, changed) == [("unchanged", [])]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(None, 3), (3, 5), (5, 3), (3, None)],
+    ids=["added", "later", "earlier", "removed"],
+)
+def test_another_start_is_a_replacement_and_nothing_runs_before_it(
+    target: Vertex, vertex: VertexStandIn, spec: Path, first: int | None, second: int | None
+) -> None:
+    begin = vertex.clock.now.replace(hour=12, minute=0, second=5, microsecond=0) + datetime.timedelta(days=2)
+    vertex.clock.now = begin
+
+    def starting(days: int | None) -> Schedule:
+        start = begin + datetime.timedelta(days=days) if days else None
+        return wanted(target, spec, timezone="UTC", max_active_runs=100, start=start)
+
+    apply(target, starting(first))
+    assert apply(target, starting(second)) == [("replace", ["start"])]
+    assert apply(target, starting(second)) == [("unchanged", [])]
+    vertex.schedules.pass_time(begin + datetime.timedelta(days=6))
+    runs = sorted(job.create_time for job in vertex.pipelines.resources.items.values())
+    assert len(runs) == 6 - (second or 0)
+    assert all(run >= begin + datetime.timedelta(days=second or 0) for run in runs)
+    assert len(vertex.schedules.resources.items) == 1
+
+
+def test_a_run_that_is_due_before_the_handover_to_a_later_start_is_the_last(
+    target: Vertex, vertex: VertexStandIn, spec: Path
+) -> None:
+    begin = vertex.clock.now.replace(hour=12, minute=0, second=5, microsecond=0) + datetime.timedelta(days=2)
+    vertex.clock.now = begin
+    every = {"cron": "*/2 * * * *", "timezone": "UTC", "max_active_runs": 100}
+    later = {**every, "start": begin + datetime.timedelta(hours=2)}
+    apply(target, wanted(target, spec, **every))
+    apply(target, wanted(target, spec, **later))
+    vertex.schedules.pass_time(begin + datetime.timedelta(hours=1))
+    assert len(vertex.pipelines.resources.items) == 1
+    assert apply(target, wanted(target, spec, **later)) == [("update", ["superseded"])]
+    assert apply(target, wanted(target, spec, **later)) == [("unchanged", [])]
 
 
 def test_an_interrupted_replacement_is_completed_by_the_next_apply(
