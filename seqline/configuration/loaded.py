@@ -97,11 +97,21 @@ class Loaded:
             sources[path] = override.source
             values = merge(values, _nested(path, override.value))
         values = with_serving_image(known, values, self.configuration.images)
+        values = {**self._api_address(known, target), **values}
         read = read_arguments(known, values, containers=target != "laptop")
         problems += [self._problem(fault, sources, layers) for fault in read.faults]
         if problems:
             raise ConfigurationError(problems)
         return read.values
+
+    def _api_address(self, known: Parameters, target: str) -> dict[str, str]:
+        """The API address of Vertex, where a template was compiled with another one."""
+        vertex = self.configuration.targets.vertex
+        # Another pipeline's parameter of that name may mean something else.
+        if target != "vertex" or vertex is None or not known.sections or "api_endpoint" not in known.types:
+            return {}
+        same = (known.defaults.get("api_endpoint") or "") == vertex.api_address
+        return {} if same else {"api_endpoint": vertex.api_address}
 
     def _problem(self, fault: Fault, sources: dict[Keys, str], layers: Sequence[Keys]) -> Problem:
         """Returns a fault with the source of the value: the flag, or the last file that sets it."""

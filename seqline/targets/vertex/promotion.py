@@ -1,8 +1,9 @@
 """Promotion: what was tested in one project runs in another, by digest.
 
-A template names its images, and with training as a job or Dataflow also accounts and networks. Those addresses belong
-to a project. Where the two configurations differ in them, they are replaced in the template; every other byte is what
-was tested. With the same repository of images and no such address, template and digest are the same.
+A template names its images, the address of the API if one is configured, and with training as a job or Dataflow also
+accounts and networks. Those addresses belong to a project. Where the two configurations differ in them, they are
+replaced in the template; every other byte is what was tested. With the same repository of images and no such address,
+template and digest are the same.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ ADDRESSES = (
     ("network",),
     ("network_attachment",),
     ("encryption_key",),
+    ("api_address",),
     ("training", "tensorboard"),
     ("training", "reservation"),
     ("dataflow", "service_account"),
@@ -218,6 +220,9 @@ def _addresses(text: str, old: "Configuration", new: "Configuration") -> Iterato
     found: dict[str, str] = {}
     for path in ADDRESSES:
         before, after = (_setting(configuration, path) for configuration in (old, new))
+        if path == ("api_address",):
+            # Without a setting the stages would use the region's own, and a template cannot hold nothing there.
+            after = after or f"{_setting(new, ('location',))}-aiplatform.googleapis.com"
         if not before or not re.search(rf"(?<!{PART}){re.escape(before)}(?!{PART})", text):
             continue
         key = f"targets.vertex.{'.'.join(path)}"

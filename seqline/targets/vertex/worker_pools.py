@@ -23,6 +23,8 @@ V5E_ENVIRONMENT = {
 # cloud.google.com/vertex-ai/docs/training/configure-compute#tpu.
 V5E_CHIPS = {"1x1": 1, "2x2": 4, "2x4": 8}
 V5E_OF_SEVERAL_HOSTS = ("4x4", "4x8", "8x8", "8x16", "16x16")
+# Machines that boot from Hyperdisk; Vertex itself selects that for them (DiskSpec in google.cloud.aiplatform_v1).
+HYPERDISK = ("a3-ultragpu-", "a4-", "a4x-", "g4-")
 
 
 def machine_of(slice_: TpuSlice) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
     empty = sorted(name for name, value in environment.items() if not value)
     if empty:
         raise UserError(f"targets.vertex.training.environment: {', '.join(empty)} has no value, and would be dropped")
+    disk_type = {} if machine["machine_type"].startswith(HYPERDISK) else {"boot_disk_type": "pd-ssd"}
     pool = {
         "machine_spec": machine,
         "replica_count": 1,
@@ -107,7 +110,7 @@ def worker_pools(job: TrainingJob, container: dict[str, Any]) -> list[dict[str, 
             **container,
             "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
         },
-        "disk_spec": {"boot_disk_type": "pd-ssd", "boot_disk_size_gb": job.boot_disk_gb},
+        "disk_spec": {**disk_type, "boot_disk_size_gb": job.boot_disk_gb},
     }
     return [pool] if job.replicas == 1 else [pool, {**pool, "replica_count": job.replicas - 1}]
 

@@ -276,3 +276,24 @@ def test_the_numbers_of_yaml_1_2_are_numbers_in_flags_and_in_files(text: str, nu
     assert arguments(f"clip_norm={text}") == expected
     assert arguments("training={clip_norm: " + text + "}") == expected
     assert arguments(file=write(f"parameters: {{training: {{clip_norm: {text}}}}}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "default", "given"),
+    [
+        ("vertex", "", {"api_endpoint": "own.p.googleapis.com"}),
+        ("vertex", "dev.p.googleapis.com", {"api_endpoint": "own.p.googleapis.com"}),
+        ("vertex", "own.p.googleapis.com", {}),
+        ("kubeflow", "", {}),
+    ],
+)
+def test_a_template_of_another_api_address_gets_the_one_of_the_configuration(
+    target: str, default: str, given: dict[str, str]
+) -> None:
+    file = write(
+        "targets:\n  kubeflow: {host: 'http://127.0.0.1:9'}\n"
+        "  vertex: {project: a-project, pipeline_root: 'gs://bucket/r', api_endpoint: own.p.googleapis.com}\n"
+    )
+    known = Parameters("toy", {"api_endpoint": "STRING", "training": "STRUCT"}, {"api_endpoint": default})
+    assert load([file]).arguments(known, target) == given
+    assert load([file], ["api_endpoint=x.example.org"]).arguments(known, target) == {"api_endpoint": "x.example.org"}

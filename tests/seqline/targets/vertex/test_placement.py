@@ -104,6 +104,21 @@ def test_a_chief_and_workers_with_gpus() -> None:
     assert job.job_spec.scheduling.strategy.name == "STANDARD"
 
 
+@pytest.mark.parametrize(
+    ("machine", "gpu", "disk"),
+    [
+        ("g2-standard-8", "NVIDIA_L4", "pd-ssd"),
+        ("a3-highgpu-8g", "NVIDIA_H100_80GB", "pd-ssd"),
+        ("a3-ultragpu-8g", "NVIDIA_H200_141GB", ""),
+        ("a4-highgpu-8g", "NVIDIA_B200", ""),
+    ],
+)
+def test_machines_that_boot_from_hyperdisk_get_no_other_disk(machine: str, gpu: str, disk: str) -> None:
+    job = launched(compiled(training={"machine_type": machine, "accelerator_type": gpu, "boot_disk_gb": 200}))
+    (pool,) = job.job_spec.worker_pool_specs
+    assert (pool.disk_spec.boot_disk_type, pool.disk_spec.boot_disk_size_gb) == (disk, 200)
+
+
 def test_the_api_accepts_the_launchers_request(vertex: VertexStandIn) -> None:
     options = {"api_endpoint": vertex.url}
     client = JobServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)

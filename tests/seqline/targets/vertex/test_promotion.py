@@ -196,6 +196,28 @@ def test_accounts_in_the_template_are_those_of_the_other_project(projects: Proje
         prepare(dev, projects.open("prod"), dev.upload(path).reference, "")
 
 
+@pytest.mark.parametrize(
+    ("production", "address"),
+    [
+        ({"api_endpoint": "prod.p.googleapis.com"}, "prod.p.googleapis.com"),
+        ({"api_endpoint": "prod.p.googleapis.com", "api_transport": "rest"}, "https://prod.p.googleapis.com"),
+        ({"api_endpoint": ""}, "us-central1-aiplatform.googleapis.com"),
+    ],
+)
+def test_the_address_of_the_api_is_that_of_the_other_project(
+    projects: Projects, production: dict[str, str], address: str
+) -> None:
+    pinned = dict.fromkeys(("tokenize", "train", "evaluate", "serve"), f"sha256:{'1' * 64}")
+    projects.write("dev", images={"repository": f"{projects.images.host}/dev", "digests": pinned})
+    dev = projects.open("dev")
+    reference = dev.upload(dev.compile("training", projects.folder / "training.yaml")).reference
+    projects.write("prod", vertex=production)
+    made = prepare(dev, projects.open("prod"), reference, "")
+    assert made.parameters().defaults["api_endpoint"] == address
+    assert (projects.vertex.url, address) in made.replaced
+    assert "api_endpoint" not in {one.field.rpartition(".")[2] for one in made.kept}
+
+
 def test_settings_that_stay_as_tested_are_listed(projects: Projects) -> None:
     reference = projects.test()
     projects.write(
