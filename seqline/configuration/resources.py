@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from seqline.accelerators import api_name
-from seqline.configuration.base import NUMBER, Duration, Model
+from seqline.configuration.base import NUMBER, Model
 
 RENAMED = {"accelerator": "accelerator_type", "accelerators": "accelerator_count"}
 
@@ -24,8 +24,6 @@ class Resources(Model):
     """Number of accelerators."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Number of retries after a failure."""
-    timeout: Duration | None = None
-    """Time limit in seconds, for stages that run as a custom job."""
 
     @model_validator(mode="before")
     @classmethod
@@ -33,4 +31,9 @@ class Resources(Model):
         found = [name for name in RENAMED if isinstance(values, dict) and name in values]
         if found:
             raise ValueError("; ".join(f"{name} is now called {RENAMED[name]}" for name in found))
+        if isinstance(values, dict) and "timeout" in values:
+            raise ValueError(
+                "timeout had no effect; remove it, and set targets.vertex.training.timeout for training as a job on "
+                "Vertex, or targets.kubeflow.pods.STAGE.active_deadline_seconds for a pod"
+            )
         return values

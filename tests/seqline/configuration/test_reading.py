@@ -101,6 +101,7 @@ def test_every_wrong_parameter_is_reported_with_file_line_and_the_nearest_name(t
         (VERTEX % ", training: {tpu: {version: v6e}}", "training.tpu.version: must be v2, v3 or v5e, not 'v6e'"),
         ("targets: {vertex: {project: my-project}}", "targets.vertex.pipeline_root: is missing"),
         ("resources: {train: {cpus: 3}}", "resources.train.cpus: is unknown; did you mean 'cpu'?"),
+        ("resources: {train: {timeout: 60}}", "resources.train: timeout had no effect; remove it, and set targets."),
         ("images: {digests: {train: latest}}", "images.digests.train: has the wrong form: 'latest'"),
         ("schedules: {s: {cron: '0 3 * *'}}", "schedules.s.cron: a cron expression has five fields"),
         ("schedules: {s: {cron: 0 3 * * *, timezone: Mars}}", "schedules.s.timezone: there is no time zone 'Mars'"),
@@ -174,14 +175,14 @@ def test_a_key_below_a_value_cannot_be_set(tmp_path: Path) -> None:
 def test_a_text_has_the_digits_as_they_were_written_and_a_number_its_value(tmp_path: Path) -> None:
     file = write(
         tmp_path,
-        "images: {tag: 1.10}\nresources: {train: {cpu: 0.50, timeout: 3.6e3, retries: 0o2}}\n"
+        "images: {tag: 1.10}\nresources: {train: {cpu: 0.50, accelerator_count: 1.6e1, retries: 0o2}}\n"
         + VERTEX % ", labels: {build: 007}, training: {environment: {VERSION: 2024-01-01, TIME: 12:30}}",
     )
     configuration = load([file]).configuration
     train, vertex = configuration.resources["train"], configuration.targets.vertex
     assert vertex is not None
     assert vertex.training is not None
-    assert (configuration.images.tag, train.cpu, train.timeout, train.retries) == ("1.10", "0.50", 3600, 2)
+    assert (configuration.images.tag, train.cpu, train.accelerator_count, train.retries) == ("1.10", "0.50", 16, 2)
     assert (vertex.labels, vertex.training.environment) == (
         {"build": "007"},
         {"VERSION": "2024-01-01", "TIME": "12:30"},
