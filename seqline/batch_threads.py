@@ -4,12 +4,12 @@ The search of a batch runs in one thread between its matrix products, so one bat
 whose products use one thread each fill the cores, and do not wait for each other's products as threads of one do.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from seqline.accelerators import DRIVER
+from seqline.cores import usable_cores
 from seqline.lean_tensorflow import set_threads
 
 # Each takes the memory of a batch.
@@ -18,7 +18,7 @@ MOST_AT_ONCE = 4
 
 def batches_at_once() -> int:
     """The number of batches that run at a time."""
-    return min(MOST_AT_ONCE, len(os.sched_getaffinity(0)))
+    return min(MOST_AT_ONCE, usable_cores())
 
 
 def share_cores(number: int | None = None) -> None:
@@ -33,7 +33,7 @@ def share_cores(number: int | None = None) -> None:
         return
     threads = number or batches_at_once()
     with suppress(RuntimeError):  # TensorFlow has started
-        set_threads(-(-len(os.sched_getaffinity(0)) // threads), threads)
+        set_threads(-(-usable_cores() // threads), threads)
 
 
 @contextmanager

@@ -4,13 +4,13 @@ import asyncio
 import itertools
 import json
 import logging
-import os
 import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from seqline.cores import usable_cores
 from seqline.errors import UserError
 from seqline.serving import worker_processes
 from seqline.serving.answers import LENGTH, Answer, Parameters, frame
@@ -46,7 +46,7 @@ class Device:
     @classmethod
     def here(cls) -> "Device":
         """Two concurrent batches: one runs Python and the tokenizer while the other computes matrix products."""
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         concurrency = min(2, cores)
         return cls(concurrency, max(1, cores // concurrency))
 

@@ -18,6 +18,7 @@ def test_each_batch_gets_its_share_of_the_cores(
 ) -> None:
     found = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("seqline.cores.CGROUP", tmp_path)
     monkeypatch.setattr(batch_threads, "set_threads", lambda *sizes: found.append(sizes))
     monkeypatch.setattr(batch_threads, "DRIVER", tmp_path / "none")
     share_cores()
