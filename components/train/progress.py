@@ -1,7 +1,5 @@
 """The callback of the training loop: counts steps and time, shows them, saves, and stops."""
 
-import contextlib
-import ctypes
 import logging
 import math
 import signal
@@ -13,6 +11,7 @@ import keras
 from seqline import progress
 from seqline.components.train.position import position
 from seqline.errors import UserError
+from seqline.freed_memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from seqline.components.train.trainer import Trainer
@@ -104,12 +103,3 @@ class Progress(keras.callbacks.Callback):
                 remaining,
             )
             self.logged = now
-
-
-def keep_freed_memory() -> None:
-    """Makes glibc hold memory that it would return to the kernel after every step, only to fault it in again."""
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
-        libc.mallopt(trim_threshold, 1 << 30)
-        libc.mallopt(mmap_threshold, 32 << 20)  # the maximum of glibc

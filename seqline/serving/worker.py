@@ -30,9 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from seqline.errors import UserError
+from seqline.freed_memory import keep_freed_memory
 from seqline.lean_tensorflow import import_lean, set_threads
 from seqline.quick_imports import quick_imports
 from seqline.serving.answers import LENGTH, Answer, frame
+from seqline.serving.garbage import relax_collector
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", type=int, required=True, help="file descriptor of the socket to the server")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    # Ctrl-C in a terminal reaches the whole process group, but the server decides when a worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal and a service manager's SIGTERM reach all processes, but the server ends its workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    keep_freed_memory()
     server = _Server(socket.socket(fileno=options.socket))
     try:
         _import()
@@ -66,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         server.send({"failed": str(error) if isinstance(error, UserError) else _one_line(error)})
         return 1
+    relax_collector()
     server.send({"ready": ready})
     pool = ThreadPoolExecutor(concurrency + 1, "answers")  # short texts may pass long ones
     streams: dict[int, Iterator[list[Answer]]] = {}

@@ -1,6 +1,7 @@
 """Workers that hang, with real processes and the stand-in of TensorFlow."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from seqline.errors import UserError
 from seqline.serving.answers import Answer, frame
 from seqline.serving.engine import Device, Engine, EngineGoneError
+from seqline.serving.garbage import YOUNG_OBJECTS
 from seqline.serving.limits import Limits
 from tests import light_models
 
@@ -97,3 +99,22 @@ def test_a_worker_that_sends_nonsense_is_killed(tmp_path: Path) -> None:
         await engine.gone
 
     run(light_models.save(tmp_path / "upper", "upper"), Limits(), use)
+
+
+def test_sigterm_and_ctrl_c_do_not_end_a_worker_but_the_server_does(tmp_path: Path) -> None:
+    async def use(engine: Engine) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(engine.pid, number)
+            assert (await engine.predict(["a"], ()))[0] == [Answer("A", 0.0)]
+        await engine.stop()
+        assert engine._process.returncode == 0
+
+    run(light_models.save(tmp_path / "upper", "upper"), Limits(), use)
+
+
+def test_a_worker_keeps_freed_memory_and_exempts_its_model_from_garbage_collections(tmp_path: Path) -> None:
+    async def use(engine: Engine) -> None:
+        (answer,), _ = await engine.predict(["a"], ())
+        assert json.loads(answer.text) == {"frozen": True, "threshold": YOUNG_OBJECTS, "kept": True}
+
+    run(light_models.save(tmp_path / "memory", "memory"), Limits(), use)

@@ -22,9 +22,9 @@ def test_the_server_imports_nothing_heavy_and_a_worker_nothing_before_it_starts(
 
 def test_requests_in_flight_set_off_no_garbage_collection() -> None:
     code = (
-        "import gc, seqline.serving.server as server; server._relax_collector(); "
+        "import gc, seqline.serving.garbage as garbage; garbage.relax_collector(); "
         "before = gc.get_stats(); in_flight = [[] for _ in range(6400)]; print(gc.get_stats() == before); "
-        "leaked = [[] for _ in range(server.YOUNG_OBJECTS)]; print(gc.get_stats() == before)"
+        "leaked = [[] for _ in range(garbage.YOUNG_OBJECTS)]; print(gc.get_stats() == before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]

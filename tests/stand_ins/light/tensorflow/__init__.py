@@ -3,6 +3,9 @@
 Its SavedModel is the name of a function below. See tests/light_models.py.
 """
 
+import gc
+import json
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +61,18 @@ def endless(text: str, folder: Path) -> str:
     """Never answers, so it never loads."""
     while True:
         time.sleep(3600)
+
+
+def memory(text: str, folder: Path) -> str:
+    """How the process handles its memory, as JSON."""
+    faults = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        blocks = [b"x" * (8 << 20) for _ in range(4)]
+        del blocks
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    kept = faults[1] < 1000
+    return json.dumps({"frozen": gc.get_freeze_count() > 0, "threshold": gc.get_threshold()[0], "kept": kept})
 
 
 class _Tensor:
