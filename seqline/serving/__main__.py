@@ -50,7 +50,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", type=local, help="exported model to serve without an endpoint: a folder or a gs:// URL"
     )
-    parser.add_argument("--name", type=_name, help="the model's name in addresses; default: the endpoint's, or model")
+    parser.add_argument("--name", type=_name, help="the model's name in addresses, without --endpoint; default: model")
     parser.add_argument("--version", type=_version, default=1, help="number of the version that --model is")
     parser.add_argument(
         "--host", help="address to listen on; default: the endpoint's, 127.0.0.1, or all if AIP_* is set"
@@ -97,6 +97,8 @@ def _serve_model(options: argparse.Namespace, environment: Mapping[str, str]) ->
         settings = endpoint.read()
         if settings is None:
             raise UserError(f"there is no endpoint at {options.endpoint}; `seqline run` creates one")
+        if options.name:
+            raise UserError(f"--name has no effect with --endpoint; the model has the endpoint's name, {settings.name}")
         if options.sample_requests:
             raise UserError("the endpoint's settings control sampling; set serving.sample_requests and deploy")
         source = EndpointSource(endpoint)

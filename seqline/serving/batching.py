@@ -11,8 +11,6 @@ from seqline.serving.answers import Answer, Parameters
 from seqline.serving.engine import Engine, EngineGoneError, ModelFailedError
 from seqline.serving.limits import Limits
 
-# One text can fail its whole batch or crash the worker: every text of the batch is retried once, alone.
-ATTEMPTS = 2
 # Larger batches hardly reduce the time per text, and all of their texts wait for the longest one.
 SMALL_BATCH = 12
 # A text passes batches whose longest texts are so long, in characters, and so many times as long as it is.
@@ -39,7 +37,8 @@ class _Item:
     parameters: Parameters
     answer: "asyncio.Future[Answer]"
     arrived: float
-    attempts: int = 0
+    alone: bool = False  # its batch failed or crashed the worker, so it is retried by itself
+    crashed: bool = False  # it was in flight when the worker ended, so it is retried with nothing beside it
 
     @property
     def bucket(self) -> int:
@@ -49,11 +48,19 @@ class _Item:
 
 @dataclass
 class _Flight:
-    """A batch in flight: its start, the length of its longest text, and whether it passed others."""
+    """A batch in flight.
+
+    Attributes:
+        started: Its start.
+        longest: Length of its longest text.
+        passing: Whether it passed others.
+        crashed: Whether its text was in flight when the worker ended.
+    """
 
     started: float
     longest: int
     passing: bool
+    crashed: bool
 
 
 class Batcher:
@@ -66,6 +73,9 @@ class Batcher:
     While only long texts are in flight, short ones do not wait for them: one more batch, of short texts, runs beside
     those that keep the model busy. Texts half as long do so for a tenth of the time at most.
 
+    One text can fail its whole batch, or crash the worker and fail every batch in flight. All of these texts are
+    retried one by one; those of a crash with nothing beside them, so that no text fails because of another.
+
     Args:
         engine: The worker.
         limits: Limits of the queue and the batch.
@@ -76,6 +86,7 @@ class Batcher:
     Attributes:
         answered: Time of the last answer.
         failed: Whether the model has failed since.
+        closed: Whether its version is unloaded and needs no worker any more.
     """
 
     def __init__(
@@ -89,7 +100,7 @@ class Batcher:
         self.engine, self.limits, self.concurrency, self.on_batch = engine, limits, concurrency, on_batch
         self._clock = clock
         self.answered = -math.inf
-        self.failed = False
+        self.failed = self.closed = False
         self._queue: list[_Item] = []
         self._in_flight: dict[asyncio.Task[None], _Flight] = {}
         self._linger: asyncio.TimerHandle | None = None
@@ -113,6 +124,11 @@ class Batcher:
         """Whether a batch is in flight that is within its time limit, after one that did not fail."""
         oldest = min((flight.started for flight in self._in_flight.values()), default=-math.inf)
         return not self.failed and self._clock() - oldest < self.limits.worker_seconds
+
+    @property
+    def has_free_stream(self) -> bool:
+        """Whether one more stream may start."""
+        return self._streams < self.limits.streams
 
     async def ask(self, texts: list[str], parameters: Parameters = ()) -> list[Answer]:
         """Answers texts, batched with those of other requests.
@@ -160,7 +176,7 @@ class Batcher:
             ModelFailedError: If the model raised an error.
             EngineGoneError: If the worker ended.
         """
-        if self._streams >= self.limits.streams:
+        if not self.has_free_stream:
             raise BusyError(self._retry_after())
         self._streams += 1
         try:
@@ -187,18 +203,30 @@ class Batcher:
                 item.answer.set_exception(EngineGoneError())
         self._queue.clear()
 
+    def close(self) -> None:
+        """Fails all queued texts, because the version is unloaded."""
+        self.closed = True
+        self.fail()
+
     def _retry_after(self) -> int:
         return max(1, min(60, math.ceil(len(self._queue) / self._texts_a_second))) if self._texts_a_second else 1
 
     def _pump(self, lingered: bool = False) -> None:
         if lingered:
             self._linger = None
-        while self._queue and self._busy_lanes() < self.concurrency and not self.engine.lost:
+        while self._may_start() and self._busy_lanes() < self.concurrency:
             if not lingered and self._wait_for_more():
                 return
             self._start(self._take())
-        if self._queue and not self.engine.lost:
+        if self._may_start():
             self._start(self._take_short(), passing=True)
+
+    def _may_start(self) -> bool:
+        """Whether a batch may start: a text that was in a crash starts once nothing is in flight, and runs alone."""
+        if not self._queue or self.engine.lost:
+            return False
+        apart = self._queue[0].crashed or any(flight.crashed for flight in self._in_flight.values())
+        return not (apart and self._in_flight)
 
     def _busy_lanes(self) -> int:
         return sum(not flight.passing for flight in self._in_flight.values())
@@ -206,7 +234,8 @@ class Batcher:
     def _start(self, batch: list[_Item], passing: bool = False) -> None:
         if batch:
             task = asyncio.create_task(self._run(batch))
-            self._in_flight[task] = _Flight(self._clock(), max(len(item.text) for item in batch), passing)
+            longest = max(len(item.text) for item in batch)
+            self._in_flight[task] = _Flight(self._clock(), longest, passing, batch[0].crashed)
 
     def _wait_for_more(self) -> bool:
         """Whether to linger: only if the last batch just ended and had many texts, and the next is not full."""
@@ -224,14 +253,15 @@ class Batcher:
         if not self._queue:
             return []
         oldest = self._queue[0]
-        if oldest.attempts:
+        if oldest.alone:
             chosen = [oldest]
         else:
             similar = [
                 item
                 for item in self._queue
-                if item.parameters == oldest.parameters and item.bucket == oldest.bucket and not item.attempts
+                if item.parameters == oldest.parameters and item.bucket == oldest.bucket and not item.alone
             ]
+            similar = _distinct(similar)
             size = min(self.limits.batch, max(SMALL_BATCH, math.ceil(len(similar) / self.concurrency)))
             if len(similar) > size:
                 length = len(oldest.text)
@@ -249,9 +279,9 @@ class Batcher:
         short = [
             item
             for item in self._queue
-            if times * len(item.text) <= shortest and not item.attempts and not item.answer.done()
+            if times * len(item.text) <= shortest and not item.alone and not item.answer.done()
         ]
-        chosen = [item for item in short if item.parameters == short[0].parameters]
+        chosen = _distinct([item for item in short if item.parameters == short[0].parameters])
         return self._taken(chosen[: min(self.limits.batch, SMALL_BATCH)])
 
     def _taken(self, chosen: list[_Item]) -> list[_Item]:
@@ -264,16 +294,13 @@ class Batcher:
         started = self._clock()
         try:
             answers, seconds = await self.engine.predict([item.text for item in batch], batch[0].parameters)
-        except (EngineGoneError, ModelFailedError) as error:
-            if isinstance(error, ModelFailedError):
-                self.answered, self.failed = -math.inf, True
-            attempts = ATTEMPTS if isinstance(error, EngineGoneError) or len(batch) > 1 else 1
-            retried = [item for item in batch if not item.answer.done()]
-            for item in retried:
-                item.attempts += 1
-                if item.attempts >= attempts:
-                    item.answer.set_exception(error)
-            self._queue = [item for item in retried if not item.answer.done()] + self._queue
+        except EngineGoneError as error:
+            self._retry(batch, error, at_fault=batch[0].crashed)
+            for item in batch:
+                item.crashed = True
+        except ModelFailedError as error:
+            self.answered, self.failed = -math.inf, True
+            self._retry(batch, error, at_fault=len(batch) == 1)
         else:
             for item, answer in zip(batch, answers, strict=True):
                 if not item.answer.done():
@@ -290,3 +317,23 @@ class Batcher:
                 now = self._clock()
                 self._rested = now + REST * (now - flight.started)
             self._pump()
+
+    def _retry(self, batch: list[_Item], error: Exception, at_fault: bool) -> None:
+        """Puts a failed batch back into the queue, or fails its only text, which is at fault."""
+        retried = [item for item in batch if not item.answer.done()]
+        for item in retried:
+            item.alone = True
+            if at_fault:
+                item.answer.set_exception(error)
+        self._queue = [item for item in retried if not item.answer.done()] + self._queue
+
+
+def _distinct(items: list[_Item]) -> list[_Item]:
+    """Leaves out repeated texts that are sampled without a seed: a batch would give them the same output."""
+    parameters = dict(items[0].parameters) if items else {}
+    if not parameters.get("sampling") or "seed" in parameters:
+        return items
+    first: dict[str, _Item] = {}
+    for item in items:
+        first.setdefault(item.text, item)
+    return list(first.values())

@@ -1,6 +1,6 @@
 """gRPC's health service, grpc.health.v1: https://github.com/grpc/grpc/blob/master/doc/health-checking.md.
 
-It reports what the health check of HTTP reports, and NOT_SERVING as soon as the server drains.
+It reports what the health check of HTTP reports, and NOT_SERVING to those that watch as soon as the server drains.
 """
 
 import asyncio

@@ -66,10 +66,11 @@ async def start_grpc(service: Service, host: str, port: int, draining: Callable[
     )
     health = Health(service.versions.healthy, draining, (PREDICTION, MODEL, INFERENCE))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # of IPv6
     try:
-        server.add_insecure_port(f"{host}:{port}")
+        server.add_insecure_port(address)
     except RuntimeError:
-        raise UserError(f"cannot listen on {host}:{port} for gRPC; choose another port") from None
+        raise UserError(f"cannot listen on {address} for gRPC; choose another port") from None
     await server.start()
     return server
 

@@ -87,6 +87,18 @@ class Limits:
         if characters > self.characters:
             raise RequestError(Cause.TOO_LARGE, f"too many characters in one request; the limit is {self.characters}")
 
+    def check_queue(self, count: int) -> None:
+        """Checks that the queue can hold a request's texts at all: else, a retry would be in vain.
+
+        Args:
+            count: The number of texts to queue.
+
+        Raises:
+            RequestError: If it cannot.
+        """
+        if count > self.queue:
+            raise RequestError(Cause.TOO_LARGE, f"{count} texts in one request; the queue holds {self.queue}")
+
     def check_stream(self, count: int) -> None:
         """Checks the number of texts in a stream.
 

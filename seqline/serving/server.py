@@ -1,17 +1,19 @@
 """The server's process: creates the services, listens, and shuts down gracefully."""
 
-import gc
+import asyncio
 import logging
 import signal
 import socket
 from dataclasses import dataclass
 
+import grpc
 import uvicorn
 import uvloop
 
 from seqline.errors import UserError
 from seqline.serving.app import make_app
 from seqline.serving.engine import Device
+from seqline.serving.garbage import relax_collector
 from seqline.serving.grpc_service import start_grpc
 from seqline.serving.limits import Limits
 from seqline.serving.metrics import Metrics
@@ -21,9 +23,6 @@ from seqline.serving.sources import Source
 from seqline.serving.versions import Versions
 
 log = logging.getLogger(__name__)
-
-YOUNG_OBJECTS = 20_000
-"""New objects that set off a garbage collection; a request in flight has about a hundred."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +74,31 @@ async def _serve(
     service.start()
     versions.start()
     try:
-        server, grpc_server = uvicorn.Server(http_config(service, address)), None
+        server = _Server(http_config(service, address))
         if address.grpc_port:
             # uvicorn sets should_exit on the signal, before it completes its requests.
-            grpc_server = await start_grpc(service, address.host, address.grpc_port, lambda: server.should_exit)
-        _relax_collector()
+            server.grpc_server = await start_grpc(service, address.host, address.grpc_port, lambda: server.should_exit)
+        relax_collector()
         await server.serve(sockets=[listener])
-        if grpc_server:
-            await grpc_server.stop(limits.drain_seconds)
     finally:
         await versions.stop()
         service.close()
     log.info("stopped; all requests were completed")
 
 
-def _relax_collector() -> None:
-    """Makes garbage collections rare: with Python's defaults they take a sixth of the event loop's time.
+class _Server(uvicorn.Server):
+    """The HTTP server, which stops gRPC when it stops: both refuse new requests, and drain at the same time.
 
-    What is there at the start, mostly modules, is exempt from them. Requests in flight are no garbage, but more than
-    700 new objects: with the default, every few requests would set off a young collection, and often a full one, which
-    goes through all that the server remembers. Reference counts free nearly all that a request leaves.
+    Attributes:
+        grpc_server: The gRPC server; None for none.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
+
+    grpc_server: "grpc.aio.Server | None" = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Completes the requests in flight."""
+        stopping = [self.grpc_server.stop(self.config.timeout_graceful_shutdown)] if self.grpc_server else []
+        await asyncio.gather(super().shutdown(sockets), *stopping)
 
 
 def http_config(service: Service, address: Address) -> uvicorn.Config:

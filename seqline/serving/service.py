@@ -21,7 +21,7 @@ from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.sampler import Sampler
 from seqline.serving.samplers import Samplers
 from seqline.serving.tracking import tracked
-from seqline.serving.versions import Loaded, Versions
+from seqline.serving.versions import NOTHING, Loaded, Versions
 
 log = logging.getLogger("seqline.serving.requests")
 
@@ -66,7 +66,13 @@ class Service:
 
     @property
     def sampler(self) -> Sampler | None:
-        """Samples the answers; None where nothing is sampled."""
+        """Samples the answers; None where nothing is sampled.
+
+        Raises:
+            RequestError: If the first version is still loading.
+        """
+        if self.versions.applied is NOTHING:
+            raise RequestError(Cause.NOT_READY, "no version is loaded yet", 5)
         return self._samplers.of(self.versions.applied.sampling)
 
     def start(self) -> None:
@@ -243,6 +249,7 @@ class Service:
         asked = Asked(texts, parameters, chosen.batcher.engine.metadata)
         if not asked.texts:
             return asked.completed(())
+        self.limits.check_queue(len(asked.texts))
         with _request_errors(self.limits):
             return asked.completed(
                 await asyncio.wait_for(chosen.batcher.ask(asked.texts, parameters), self.limits.seconds)

@@ -15,6 +15,8 @@ from seqline.serving.sources import Desired, Source
 
 log = logging.getLogger(__name__)
 
+NOTHING = Desired()
+"""Applied until the source has been read and a first version has loaded, or failed to."""
 # Seconds before a failed load is retried, doubled each time.
 FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
 # The health check sends a request to a model that has not answered for this long.
@@ -61,7 +63,7 @@ class Versions:
     ) -> None:
         self.source, self.limits, self.device, self.poll_seconds = source, limits, device, poll_seconds
         self.on_batch, self._clock = on_batch, clock
-        self.applied = Desired()
+        self.applied = NOTHING
         self.restarts = 0
         self._loaded: dict[int, Loaded] = {}
         self._failures: dict[int, Failure] = {}
@@ -207,24 +209,31 @@ class Versions:
         failure = None
         while True:
             await asyncio.shield(loaded.batcher.engine.gone)
-            if self._loaded.get(loaded.version) is not loaded:
+            unwanted = self._loaded.get(loaded.version) is not loaded
+            if loaded.batcher.closed or (unwanted and loaded.batcher.idle):
                 return
-            self.restarts += 1
-            log.error("the process of version %d ended; restarting it", loaded.version)
+            if not failure:
+                self.restarts += 1
+                log.error("the process of version %d ended; restarting it", loaded.version)
             try:
-                loaded.batcher.replace(await self._start(loaded.version))
-                failure = None
+                engine = await self._start(loaded.version)
             except Exception as error:
                 failure = Failure.after(failure, _message(error), self._clock())
                 log.error("version %d failed to load again: %s", loaded.version, failure.message)
                 loaded.batcher.fail()
                 await asyncio.sleep(failure.wait)
+                continue
+            failure = None
+            if loaded.batcher.closed:  # it was unloaded meanwhile
+                await engine.stop()
+                return
+            loaded.batcher.replace(engine)
 
     async def _retire(self, loaded: Loaded) -> None:
         deadline = self._clock() + self.limits.seconds
         while not loaded.batcher.idle and self._clock() < deadline:
             await asyncio.sleep(0.05)
-        loaded.batcher.fail()
+        loaded.batcher.close()
         await loaded.batcher.engine.stop()
         log.info("version %d is unloaded", loaded.version)
 

@@ -14,7 +14,7 @@ from seqline.serving.completions.requests import CompletionRequest
 from seqline.serving.decoding import RENDERED, SIGNATURE, STREAMING, defaults
 from seqline.serving.growing_text import GrowingText, ended_at
 from seqline.serving.json_reader import invalid
-from seqline.serving.request_errors import RequestError
+from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Answered, Service
 from seqline.serving.versions import Loaded
 
@@ -52,6 +52,7 @@ class Completion:
         self._texts, kind = inputs(request, metadata["description"])
         self._parameters: Parameters = tuple(sorted((*parameters, *kind)))
         self._response = Response(request, self.version)
+        self._batcher = loaded.batcher
         self._ends_early = self._stoppable(loaded)
 
     def _stoppable(self, loaded: Loaded) -> bool:
@@ -67,7 +68,9 @@ class Completion:
         Raises:
             RequestError: If the request fails.
         """
-        answers = await self._until_stopped() if self._ends_early else await self._answered()
+        answers = await self._until_stopped() if self._ends_early and self._batcher.has_free_stream else None
+        if answers is None:
+            answers = await self._answered()
         self._check_whole(answers)
         choices = [choice for answer in answers for choice in _choices(answer, self._request.stop)]
         return self._response.body(choices, _counts(answers))
@@ -143,13 +146,19 @@ class Completion:
         self._answered_as(answered)
         return answered.answers
 
-    async def _until_stopped(self) -> list[Answer]:
+    async def _until_stopped(self) -> list[Answer] | None:
+        """The answers up to their stop sequences; None if other requests have just taken the last stream."""
         found: list[Answer] = []
-        async with contextlib.aclosing(self._stream()) as stream:
-            async for answered in stream:
-                self._answered_as(answered)
-                before = found or answered.answers
-                found = [one if self._ended(one) else now for one, now in zip(before, answered.answers, strict=True)]
+        try:
+            async with contextlib.aclosing(self._stream()) as stream:
+                async for answered in stream:
+                    self._answered_as(answered)
+                    before, after = found or answered.answers, answered.answers
+                    found = [one if self._ended(one) else now for one, now in zip(before, after, strict=True)]
+        except RequestError as error:
+            if error.cause is not Cause.BUSY:
+                raise
+            return None
         return found
 
     def _stream(self) -> AsyncGenerator[Answered, None]:

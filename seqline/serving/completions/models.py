@@ -7,6 +7,9 @@ from seqline.serving.request_errors import Cause, RequestError
 from seqline.serving.service import Service
 from seqline.serving.versions import Loaded
 
+LONGEST_NUMBER = 10
+"""Most digits of a version's number; Python refuses to read thousands."""
+
 
 def choose(service: Service, model: str) -> Loaded:
     """Chooses the version that answers.
@@ -21,7 +24,7 @@ def choose(service: Service, model: str) -> Loaded:
     name, _, which = model.partition(":")
     if name != service.name:
         raise RequestError(Cause.UNKNOWN, f"model: there is no model {model!r}; this server has {service.name!r}")
-    if which.isdecimal():
+    if which.isdecimal() and len(which) <= LONGEST_NUMBER:
         return service.choose(version=int(which))
     return service.choose(alias=which or None)
 

@@ -23,15 +23,19 @@ class GatedEngine:
         self.batches: list[list[str]] = []
         self.parameters: list[Parameters] = []
         self.free = asyncio.Semaphore(0)
+        self.crashes = 0
 
     async def predict(self, texts: list[str], parameters: Parameters) -> tuple[list[Answer], float]:
         self.batches.append(texts)
         self.parameters.append(parameters)
+        crashes = self.crashes
         await self.free.acquire()
+        if "crash" in texts and crashes == self.crashes:
+            self.crashes += 1
+        if crashes != self.crashes:  # since then, the worker has ended and another one has started
+            raise EngineGoneError
         if "poison" in texts:
             raise ModelFailedError("poisoned")
-        if "crash" in texts:
-            raise EngineGoneError
         return [Answer(text.upper(), 0.0) for text in texts], 0.25
 
     async def stream(self, texts: list[str], parameters: Parameters) -> AsyncGenerator[list[Answer], None]:
@@ -191,7 +195,7 @@ def test_texts_with_other_parameters_are_in_other_batches() -> None:
     requests=st.lists(
         st.tuples(
             st.lists(st.sampled_from(["a", "bb", "c" * 300, "d" * 2000, "poison", "crash"]), min_size=1, max_size=9),
-            st.sampled_from([(), (("beam_size", 2),)]),
+            st.sampled_from([(), (("beam_size", 2),), (("sampling", True),)]),
         ),
         max_size=8,
     ),
@@ -405,6 +409,81 @@ def test_a_text_that_fails_alone_is_retried_only_if_the_worker_ended(text: str, 
         (answer,) = await together(batcher(engine), engine, ([text], ()), batches=attempts)
         assert isinstance(answer, Exception)
         assert engine.batches == [[text]] * attempts
+
+    run(main())
+
+
+def test_texts_of_a_crash_are_retried_with_nothing_beside_them() -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine, concurrency=2)
+        crash, innocent = await send(queue, "crash"), await send(queue, "x" * 300)
+        await engine.answer()
+        other = await send(queue, "b")  # not even a short text passes
+        assert engine.batches[2:] == []  # the other batch has not ended yet
+        await engine.answer()
+        for text in ("x" * 300, "crash", "b"):
+            assert engine.batches[-1] == [text]
+            await engine.answer()
+        assert isinstance(crash.exception(), EngineGoneError)
+        assert await innocent == [Answer("X" * 300, 0.0)]
+        assert await other == [Answer("B", 0.0)]
+
+    run(main())
+
+
+def test_a_text_whose_batch_was_poisoned_survives_a_crash_beside_it() -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine, concurrency=2)
+        first, second, innocent, poison = [await send(queue, text) for text in ("1", "2", "a", "poison")]
+        crash = await send(queue, "crash", parameters=(("beam_size", 2),))
+        for _ in range(3):
+            await engine.answer()
+        assert engine.batches[2:] == [["a", "poison"], ["crash"], ["a"]]  # the last two are in flight
+        while not queue.idle:
+            await engine.answer()
+        assert [await each for each in (first, second, innocent)] == [[Answer(text, 0.0)] for text in "12A"]
+        assert isinstance(poison.exception(), ModelFailedError)
+        assert isinstance(crash.exception(), EngineGoneError)
+
+    run(main())
+
+
+SAMPLED = (("sampling", True),)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "batches"),
+    [
+        (SAMPLED, [["1"], ["a", "b"], ["a"], ["a"]]),
+        ((*SAMPLED, ("seed", 7)), [["1"], ["a", "b", "a", "a"]]),
+        ((("sampling", False),), [["1"], ["a", "b", "a", "a"]]),
+        ((), [["1"], ["a", "b", "a", "a"]]),
+    ],
+)
+def test_equal_texts_that_are_sampled_without_a_seed_share_no_batch(
+    parameters: Parameters, batches: list[list[str]]
+) -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        requests = (["1"], ()), (["a", "b"], parameters), (["a"], parameters), (["a"], parameters)
+        answers = await together(batcher(engine), engine, *requests, batches=len(batches))
+        assert engine.batches == batches
+        assert answers[1:] == [[Answer("A", 0.0), Answer("B", 0.0)], [Answer("A", 0.0)], [Answer("A", 0.0)]]
+
+    run(main())
+
+
+def test_equal_texts_that_are_sampled_do_not_pass_a_long_one_together() -> None:
+    async def main() -> None:
+        engine = GatedEngine()
+        queue = batcher(engine)
+        requests = [await send(queue, "x" * 300), await send(queue, "a", "b", "a", parameters=SAMPLED)]
+        assert engine.batches[1:] == [["a", "b"]]
+        while not queue.idle:
+            await engine.answer()
+        await asyncio.gather(*requests)
 
     run(main())
 

@@ -1,6 +1,9 @@
 """gRPC's health service, with its own client over a real connection."""
 
+import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -8,8 +11,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from seqline.serving import grpc_health
 from seqline.serving import versions as versions_module
+from seqline.serving.grpc_service import start_grpc
+from seqline.serving.limits import Limits
 from tests import smoke_grpc
-from tests.servers import InProcess, StandInEngine, in_process
+from tests.servers import InProcess, StandInEngine, free_port, in_process
 
 SERVING, NOT_SERVING, UNKNOWN = "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"
 
@@ -88,6 +93,23 @@ def test_a_server_that_drains_says_so_and_ends_the_watches(
     assert check(health) == NOT_SERVING
     # Requests in flight are still answered.
     assert server.predict("a").status_code == 200
+
+
+def test_it_listens_on_an_address_of_ipv6() -> None:
+    port = free_port()
+
+    async def main() -> int:
+        service: Any = SimpleNamespace(limits=Limits(), versions=SimpleNamespace(healthy=healthy))
+        server = await start_grpc(service, "::1", port, lambda: False)
+        async with grpc.aio.insecure_channel(f"[::1]:{port}") as channel:
+            state = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
+        await server.stop(0)
+        return int(state.status)
+
+    async def healthy() -> bool:
+        return True
+
+    assert asyncio.run(main()) == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_the_request_of_the_smoke_test_is_answered(server: InProcess) -> None:

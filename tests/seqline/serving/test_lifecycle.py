@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from seqline.artifacts.request_log import read_requests
+from seqline.serving.engine import Device
 from tests import light_models
 from tests.servers import Server, client, running, until
 
@@ -65,7 +68,7 @@ def test_on_sigterm_requests_in_flight_are_completed_and_new_ones_are_refused(tm
         ThreadPoolExecutor(6) as clients,
     ):
         requests = [clients.submit(predict, server, f"slow {number}") for number in range(6)]
-        in_flight = min(2, len(os.sched_getaffinity(0)))
+        in_flight = Device.here().concurrency
         queued = f'seqline_queue_texts{{version="1"}} {6 - in_flight}.0'
         with httpx.Client() as other:
             until(lambda: queued in other.get(f"{server.url}/metrics").text)
@@ -81,6 +84,12 @@ def test_on_sigterm_requests_in_flight_are_completed_and_new_ones_are_refused(tm
             return False
 
         until(refused)
+        # gRPC refuses new calls too, while requests of HTTP are in flight.
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            with pytest.raises(grpc.RpcError) as unavailable:
+                health.Check(health_pb2.HealthCheckRequest(), timeout=60)
+        assert unavailable.value.code() == grpc.StatusCode.UNAVAILABLE
         (model / "open").touch()
         assert [answer.result().json()["predictions"][0]["text"] for answer in requests] == [
             f"slow {number}" for number in range(6)

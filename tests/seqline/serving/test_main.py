@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from seqline.endpoints.local_endpoint import Endpoint, Settings
 from seqline.serving import __main__ as command
 from tests import light_models
 
@@ -60,6 +61,22 @@ def test_a_wrong_number_names_its_flag(flag: str, value: str, capsys: pytest.Cap
         command.main([f"{flag}={value}"], {})
     assert caught.value.code == 2
     assert f"argument {flag}: must be a " in capsys.readouterr().err
+
+
+def test_a_name_is_refused_with_an_endpoint_which_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("seqline.serving.server.serve", lambda *given: served.append(given))
+    monkeypatch.setattr(command, "log_to_stderr", lambda rotated: None)
+    endpoint = Endpoint(tmp_path / "demo")
+    endpoint.path.mkdir()
+    endpoint.write(Settings("demo", "127.0.0.1", 8501))
+    assert command.main(["--endpoint", str(endpoint.path), "--name", "other"], {}) == 1
+    message = "error: --name has no effect with --endpoint; the model has the endpoint's name, demo"
+    assert message in capsys.readouterr().err
+    assert command.main(["--endpoint", str(endpoint.path)], {}) == 0
+    assert [name for name, *_ in served] == ["demo"]
 
 
 @pytest.mark.parametrize("port", ["", "x", "80.0", "99999999"])

@@ -65,6 +65,13 @@ def test_of_a_burst_the_queue_is_answered_and_the_rest_rejected_at_once(
     assert server.predict("next").json()["predictions"][0]["text"] == "next"
 
 
+def test_a_request_that_the_queue_can_never_hold_is_too_large(server: InProcess) -> None:
+    refused = server.predict(*"abcde")
+    assert (refused.status_code, refused.json()) == (413, {"error": "5 texts in one request; the queue holds 4"})
+    assert "retry-after" not in refused.headers
+    assert server.predict(*"abcd", " ").status_code == 200  # a blank text is not queued
+
+
 def test_requests_time_out_and_leave_the_queue(
     hurried: InProcess, engine: StandInEngine, clients: ThreadPoolExecutor
 ) -> None:

@@ -1,13 +1,16 @@
 """Sampling of requests and feedback, over the real interfaces in this process."""
 
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +20,14 @@ from seqline.artifacts.request_log import read_requests
 from seqline.endpoints.sampling import Sampling
 from seqline.serving.answer_ids import Ids, id_of, is_sampled
 from seqline.serving.answers import Counts
+from seqline.serving.app import make_app
 from seqline.serving.decoding import DEFAULTS, STREAMING
+from seqline.serving.engine import Device
+from seqline.serving.limits import Limits
+from seqline.serving.metrics import Metrics
+from seqline.serving.service import Service
+from seqline.serving.sources import Desired
+from seqline.serving.versions import Versions
 from tests.servers import InProcess, StandInEngine, client, in_process, until
 
 
@@ -234,6 +244,28 @@ def test_a_server_that_samples_nothing_takes_no_feedback() -> None:
         response = feedback(server, id="0" * 32, rating=1)
     assert response.status_code == 404
     assert "does not sample answers, so it accepts no feedback; set serving.sample_requests" in response.json()["error"]
+
+
+def test_feedback_while_the_first_version_loads_is_refused_and_the_sampler_stays(tmp_path: Path) -> None:
+    sampling = Sampling(1.0, folder=str(tmp_path))
+    source: Any = SimpleNamespace(desired=lambda: Desired({1: 100}, sampling=sampling), model=lambda version: None)
+    versions, limits = Versions(source, Limits(), Device(1, 1)), Limits()
+    service = Service("m", versions, limits, Metrics())
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(make_app(service, "/healthz", None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://m") as sender:
+            return await sender.post("/v1/feedback", json={"id": "0" * 32, "rating": 1})
+
+    service.start()
+    try:
+        refused = asyncio.run(send())
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        versions.applied = source.desired()
+        assert service.sampler
+        assert "there is no sampled answer" in asyncio.run(send()).json()["error"]
+    finally:
+        service.close()
 
 
 def test_a_folder_that_cannot_be_made_stops_no_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -36,10 +36,13 @@ class Worker:
             raise ModelFailedError("no")
         if self.state == "hanging":
             await self.free.wait()
+        if self.lost:
+            raise EngineGoneError
         return [Answer(text, 0.0) for text in texts], 0.0
 
     def crash(self) -> None:
         self.lost = True
+        self.free.set()
         self.gone.set_result(None)
 
     async def stop(self) -> None:
@@ -47,13 +50,15 @@ class Worker:
 
 
 class Shelf:
-    """A source whose desired state a test sets; models in `broken` do not load."""
+    """A source whose desired state a test sets; models in `broken` do not load, and others wait for `open`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wanted: Desired | Exception = Desired()
         self.broken: set[int] = set()
         self.attempts: list[int] = []
         self.workers: dict[int, Worker] = {}
+        self.open = asyncio.Event()
+        self.open.set()
         monkeypatch.setattr(module.Engine, "start", self._start)
 
     def desired(self) -> Desired:
@@ -69,6 +74,7 @@ class Shelf:
         self.attempts.append(version)
         if version in self.broken:
             raise UserError(f"model {version} is broken")
+        await self.open.wait()
         self.workers[version] = Worker()
         return self.workers[version]
 
@@ -275,7 +281,62 @@ def test_a_crashed_worker_is_restarted_and_its_requests_wait(shelf: Shelf, caplo
         shelf.broken = set()
         await advance(4.1)
         assert await waiting == [Answer("b", 0.0)]
-        assert versions.restarts == caplog.text.count("restarting it") > 1  # the attempts
+        assert shelf.attempts == [1, 1, 1, 1]
+        assert versions.restarts == caplog.text.count("restarting it") == 1  # whatever the number of attempts
+        shelf.workers[1].crash()
+        await advance()
+        assert versions.restarts == 2
+        await versions.stop()
+
+    run(main())
+
+
+def test_a_worker_that_ends_while_its_version_is_removed_is_restarted_for_its_requests(shelf: Shelf) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 100})
+        old = shelf.workers[1]
+        old.state = "hanging"
+        request = asyncio.create_task(versions.choose().batcher.ask(["a"]))  # type: ignore[union-attr]
+        await advance()
+        await shelf.want({2: 100})
+        old.crash()
+        await advance()
+        assert await request == [Answer("a", 0.0)]
+        await advance(0.1)
+        assert shelf.workers[1] is not old
+        assert shelf.workers[1].stopped
+        await versions.stop()
+
+    run(main())
+
+
+def test_a_worker_that_restarts_while_its_version_is_removed_is_stopped(shelf: Shelf) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 0, 2: 100})
+        old = shelf.workers[1]
+        shelf.open.clear()
+        old.crash()
+        await advance()
+        await shelf.want({2: 100})
+        shelf.open.set()
+        await advance()
+        assert shelf.workers[1] is not old
+        assert shelf.workers[1].stopped
+        await versions.stop()
+
+    run(main())
+
+
+def test_the_worker_of_a_removed_version_is_not_restarted_without_requests(shelf: Shelf) -> None:
+    async def main() -> None:
+        versions = following(shelf)
+        await shelf.want({1: 0, 2: 100})
+        await shelf.want({2: 100})
+        shelf.workers[1].crash()
+        await advance(1.0)
+        assert (shelf.attempts, versions.restarts) == ([2, 1], 0)
         await versions.stop()
 
     run(main())

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from seqline.serving.answers import Counts
-from seqline.serving.batching import BusyError
+from seqline.serving.batching import Batcher, BusyError
 from seqline.serving.decoding import DEFAULTS
 from seqline.serving.engine import ModelFailedError
 from tests.servers import InProcess, StandInEngine, client, in_process
@@ -90,6 +90,22 @@ def test_an_output_ends_at_a_stop_sequence_and_decoding_with_it(api: openai.Open
     assert model.closed.wait(9)
 
 
+@pytest.mark.parametrize("taken_meanwhile", [False, True])
+def test_without_a_free_stream_the_whole_output_is_cut_at_a_stop_sequence(
+    taken_meanwhile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([taken_meanwhile])
+    monkeypatch.setattr(Batcher, "has_free_stream", property(lambda batcher: next(looks, False)))
+    with in_process({1: engine("x\ny")}) as running:
+        body = {"model": "m", "prompt": "a", "stop": ["\n"]}
+        answer = client.post(f"{running.url}/v1/completions", json=body)
+        metrics = client.get(f"{running.url}/metrics").text
+        streamed = client.post(f"{running.url}/v1/completions", json={**body, "stream": True})
+    assert [(choice["text"], choice["finish_reason"]) for choice in answer.json()["choices"]] == [("x", "stop")]
+    assert ('result="busy"' in metrics) == taken_meanwhile
+    assert streamed.status_code == 429
+
+
 def test_a_beam_search_is_cut_at_a_stop_sequence() -> None:
     searching = engine("x\ny", beam_size=4)
     with in_process({1: searching}) as running:
@@ -142,8 +158,9 @@ def test_the_versions_and_aliases_are_models(api: openai.OpenAI, served: InProce
     # TensorFlow Serving's clients use the same route.
     body = client.get(f"{served.url}/v1/models/m").json()
     assert (body["id"], body["model_version_status"][0]["state"]) == ("m", "AVAILABLE")
-    with pytest.raises(openai.NotFoundError):
-        api.models.retrieve("m:7")
+    for unknown in ("m:7", "m:" + "1" * 5000):
+        with pytest.raises(openai.NotFoundError):
+            api.models.retrieve(unknown)
 
 
 @pytest.mark.parametrize(("name", "text"), [("m", "a"), ("m:1", "a"), ("m:2", "two a"), ("m:best", "two a")])
