@@ -27,6 +27,17 @@ class Pace:
         self.schedule = Schedule(options.lr_schedule, options.learning_rate, warmup, updates)
         self.batches, self.time_share, self.expected = 0, 0.0, math.inf
         self.measured_batches, self.measured_seconds = 0, 0.0
+        self.corrected = False
+
+    def end_epoch(self, batches: int, left: int) -> None:
+        """Corrects the number of updates after an epoch whose length was not known before.
+
+        Args:
+            batches: Batches that the epoch had; each of those that remain is expected to have as many.
+            left: Epochs that remain.
+        """
+        self.corrected, self.epoch_batches = True, batches
+        self.schedule.updates = (self.batches + left * batches) // self.accumulated
 
     def advance(self, seconds: float, elapsed: float, validation_seconds: float) -> None:
         """Counts a batch.
@@ -63,6 +74,8 @@ class Pace:
             **{name: getattr(self, name) for name in names},
             "expected": expected,
             "warmup": self.schedule.warmup,
+            # Otherwise they are those of the options, which may be others when training resumes.
+            "corrected": [self.epoch_batches, self.schedule.updates] if self.corrected else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -74,5 +87,7 @@ class Pace:
         values = dict(state)
         self.schedule.warmup, expected = values.pop("warmup"), values.pop("expected")
         self.expected = math.inf if expected is None else expected
+        if corrected := values.pop("corrected", None):  # states of older versions have none
+            self.corrected, (self.epoch_batches, self.schedule.updates) = True, corrected
         for name, value in values.items():
             setattr(self, name, value)

@@ -18,9 +18,10 @@ class Schedule:
         kind: linear, cosine or inverse_square_root.
         peak: The highest learning rate, reached at the end of the warm-up.
         warmup_steps: Updates over which it rises, at most.
-        updates: Updates in all epochs.
+        updates: Updates in all epochs, as far as they are known.
 
     Attributes:
+        updates: Updates in all epochs; may be corrected between calls.
         warmup: Updates of the warm-up; None until it is over.
     """
 

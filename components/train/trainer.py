@@ -148,6 +148,9 @@ class Trainer:
             self.train_batches = self.resample(self.resumed_windows)
             self.resumed_windows = []
         learned = self._learn()
+        if self.resample and self.step == len(self.train_batches):
+            # Before the rate is noted. A process that resumes in the validation does it again, with the same result.
+            self.pace.end_epoch(self.step, self.options.epochs - self.epoch - 1)
         if self.finished and self.step < len(self.train_batches):
             log.info("the time limit of %g minutes was reached within epoch %d", self.options.minutes, self.epoch + 1)
         began = self.clock()

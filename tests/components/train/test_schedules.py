@@ -90,6 +90,14 @@ def test_a_batch_of_an_accumulated_update_has_the_update_s_rate() -> None:
     assert found[::4] == found[3::4] == rates("linear", 400, 100)
 
 
+def test_a_state_of_an_older_version_has_no_corrected_epochs() -> None:
+    pace = Pace(Options(preset="tiny", learning_rate=1.0, epochs=2), 10)
+    state = pace.state()
+    del state["corrected"]
+    pace.restore(state)
+    assert pace.schedule.updates == 20
+
+
 def test_a_pace_that_is_restored_continues_with_the_same_rates() -> None:
     options = Options(preset="tiny", learning_rate=1.0, minutes=5.0, epochs=1000)
     for batches in (1, 5, 200):

@@ -327,6 +327,23 @@ def rates_of(trainer: Trainer, room: Room) -> list[float]:
     return found
 
 
+def test_the_rate_ends_with_a_training_whose_epochs_are_longer_than_expected(room: Room, tmp_path: Path) -> None:
+    def begun(folder: str, kill: tuple[int, int] | None = None) -> Trainer:
+        trainer = room.trainer(tmp_path / folder, kill, warmup_steps=1)
+        # As with sampled segmentations, whose number of batches is known once they are made.
+        longer: Any = Batches(room.train.pairs, room.train.config, 16)
+        trainer.resample = lambda windows: longer
+        return trainer
+
+    expected = rates_of(begun("undisturbed"), room)
+    assert len(expected) == 3 * 8 > 3 * len(room.train)
+    assert expected[8:] == pytest.approx([0.02 * (25 - update) / 24 for update in range(9, 25)], rel=1e-5)
+    # The second kill is in the validation of the first epoch.
+    for kill in ((1, 3), (1, 8), (2, 0), (3, 2)):
+        parts = [rates_of(begun(str(kill), one), room) for one in (kill, None)]
+        assert parts[0] + parts[1] == expected
+
+
 @pytest.mark.parametrize("kill", [(1, 2), (2, 0), (3, 1)], ids=str)
 def test_the_schedule_of_a_killed_run_is_that_of_one_that_was_not(
     room: Room, tmp_path: Path, kill: tuple[int, int]
