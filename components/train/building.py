@@ -48,7 +48,7 @@ def build_model(
 
     def load(model: TrainingModel) -> None:
         if warm_start:
-            start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus)
+            start_from(Checkpoint(warm_start), model, plan.config, plan.data.corpus, options.preset)
         if pretrained:
             load_weights(model.model, pretrained)
 

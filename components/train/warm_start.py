@@ -5,16 +5,19 @@ from typing import Any
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Corpus
+from seqline.components.train.options import SHAPE
 from seqline.errors import UserError
-from seqline.modeling.config import PRESETS, TransformerConfig
+from seqline.modeling.config import TransformerConfig
 
 log = logging.getLogger(__name__)
 
 FREE = {"dropout", "attention_dropout", "activation_dropout", "max_length", "suppressed_ids", "other_eos_ids"}
 """Fields of the configuration that may differ: the weights do not depend on them."""
+SIZE = ("encoder_layers", "decoder_layers", "hidden_dim", "intermediate_dim", "num_heads")
+"""Fields that the preset sets."""
 
 
-def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, corpus: Corpus) -> None:
+def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, corpus: Corpus, preset: str = "") -> None:
     """Loads the weights of an earlier model if vocabulary and shape are the same.
 
     Args:
@@ -22,6 +25,7 @@ def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, co
         model: The training model to load into.
         config: Its configuration.
         corpus: The corpus that it will be trained on.
+        preset: The model's preset.
 
     Raises:
         UserError: If the vocabulary or the shape differs.
@@ -36,7 +40,8 @@ def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, co
         value = getattr(config, name)
         if name not in FREE and getattr(found, name) != value:
             raise UserError(
-                f"warm_start: {checkpoint.path} has {name} {getattr(found, name)}, not {value}; set it to the same"
+                f"warm_start: {checkpoint.path} has {name} {getattr(found, name)}, not {value}; "
+                f"{_advice(name, checkpoint, preset)}"
             )
     if config.positions == "learned" and found.max_length != config.max_length:
         raise UserError(
@@ -47,19 +52,13 @@ def start_from(checkpoint: Checkpoint, model: Any, config: TransformerConfig, co
     log.info("starting from the weights of %s", checkpoint.path)
 
 
-def preset_of(checkpoint: Checkpoint) -> str:
-    """Returns the preset that has the size of an earlier model; nothing if none has.
-
-    Args:
-        checkpoint: The earlier model's checkpoint.
-    """
-    found = TransformerConfig.from_dict(checkpoint.read_config().model)
-    rest = {"architecture": found.architecture, "vocabulary_size": found.vocabulary_size}
-    for name, size in PRESETS.items():
-        config = TransformerConfig.preset(name, **rest)
-        if all(getattr(config, field) == getattr(found, field) for field in size):
-            return name
-    return ""
+def _advice(name: str, checkpoint: Checkpoint, preset: str) -> str:
+    """What to do about a field that differs."""
+    if name in SHAPE:
+        return "set it to the same"
+    if name in SIZE and (other := checkpoint.read_config().preset) not in ("", preset):
+        return f"set preset to {other}"
+    return "no option sets it: leave warm_start empty"
 
 
 def copying_of(checkpoint: Checkpoint) -> dict[str, Any]:

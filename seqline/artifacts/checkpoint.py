@@ -18,7 +18,7 @@ from seqline.artifacts.record import Record, Schema
 from seqline.artifacts.text_tokenizer import tokenizer_file
 from seqline.buckets import patiently
 from seqline.errors import UserError
-from seqline.modeling.config import OLD_NAMES
+from seqline.modeling.config import OLD_NAMES, PRESETS, TransformerConfig
 from seqline.schema.renamed import RENAMED
 
 OLD_OPTIONS = {old: new.partition(".")[2] for old, new in RENAMED.items() if new.startswith("training.")}
@@ -53,6 +53,20 @@ class CheckpointConfig(Record):
     def used_options(self) -> dict[str, Any]:
         """The training options with what training chose."""
         return {**self.options, **{name: one["value"] for name, one in self.chosen.items()}}
+
+    @property
+    def preset(self) -> str:
+        """The preset of the model: the recorded one, or else one of its size; empty if there is none."""
+        # A plugin's architecture may have changed the size of its preset.
+        if (recorded := self.used_options.get("preset")) in PRESETS:
+            return str(recorded)
+        found = TransformerConfig.from_dict(self.model)
+        rest = {"architecture": found.architecture, "vocabulary_size": found.vocabulary_size}
+        for name, size in PRESETS.items():
+            config = TransformerConfig.preset(name, **rest)
+            if all(getattr(config, field) == getattr(found, field) for field in size):
+                return name
+        return ""
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> "CheckpointConfig":

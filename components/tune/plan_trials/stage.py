@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.space import read_space
+from seqline.components.tune.starting import check_start
 from seqline.components.tune.trial import check_decided, flags
 
 # Vertex AI gives every trial its own folder, and appends the searched flags.
@@ -43,10 +44,13 @@ def plan_trials(
         training: Training options of the first trial, and of all trials where they are not searched.
 
     Raises:
-        UserError: If the space is not valid, or a training option is auto.
+        UserError: If the space is not valid, a training option is auto, or the checkpoint to start from has another
+            preset.
     """
     check_decided(training)
-    parameters = [one.parameter(getattr(training, one.name)) for one in read_space(options.space, training)]
+    dimensions = read_space(options.space, training)
+    check_start(warm_start, training, dimensions)
+    parameters = [one.parameter(getattr(training, one.name)) for one in dimensions]
     container = {
         **worker["container_spec"],
         "command": ["sh", "-c", TRAIN, "train"],

@@ -289,6 +289,16 @@ def test_weights_of_another_vocabulary_are_refused(corpus: Path, checkpoint: Pat
 
 
 def test_weights_of_another_shape_are_refused_by_the_option_s_name(corpus: Path, checkpoint: Path) -> None:
-    config = TransformerConfig(**{**Checkpoint(checkpoint).read_config().model, "activation": "gelu"})
-    with pytest.raises(UserError, match="has activation relu, not gelu; set it to the same"):
-        start_from(Checkpoint(checkpoint), None, config, Corpus(corpus))
+    model = Checkpoint(checkpoint).read_config().model
+    for field, value, said in (
+        ("activation", "gelu", "has activation relu, not gelu; set it to the same"),
+        ("encoder_layers", 8, "has encoder_layers 2, not 8; set preset to demo"),
+        ("norm_epsilon", 0.5, "has norm_epsilon 1e-06, not 0.5; no option sets it: leave warm_start empty"),
+    ):
+        config = TransformerConfig(**{**model, field: value})
+        with pytest.raises(UserError, match=said):
+            start_from(Checkpoint(checkpoint), None, config, Corpus(corpus), "small")
+    # As where a plugin or another version arranges the preset.
+    config = TransformerConfig(**{**model, "encoder_layers": 8})
+    with pytest.raises(UserError, match="has encoder_layers 2, not 8; no option sets it: leave warm_start empty"):
+        start_from(Checkpoint(checkpoint), None, config, Corpus(corpus), "demo")
