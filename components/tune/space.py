@@ -13,6 +13,7 @@ from typing import Any, Literal
 from seqline.components.train.options import PRETRAINED_RATES, WAYS, Options
 from seqline.errors import UserError
 from seqline.names import nearest
+from seqline.schema.auto import AUTO
 from seqline.schema.transport import LARGEST
 
 Value = float | int | str
@@ -124,6 +125,8 @@ def _dimension(name: str, given: Any, training: Options | None) -> Dimension:
         raise UserError(f'{name} must be {{"min", "max"}}, with "scale" or without, or {{"values"}}; not {given!r}')
     if "values" in given:
         values = given["values"]
+        if isinstance(values, list) and AUTO in values:
+            raise UserError(f"{name}: values cannot include auto, which is selected when training starts; remove it")
         if not isinstance(values, list) or not values or not all(_fits(value, kind) for value in values):
             raise UserError(f"{name}: values must be a list of {_words(kind)}, not {values!r}")
         found = Dimension(name, kind, values=tuple(dict.fromkeys(kind(value) for value in values)))

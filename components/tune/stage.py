@@ -14,6 +14,7 @@ from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
 from seqline.components.tune.report import write_report
 from seqline.components.tune.space import apply, read_space
+from seqline.components.tune.starting import check_start
 from seqline.components.tune.trial import check_decided
 from seqline.exclusive import exclusive
 from seqline.inputs.mirror import folder_at
@@ -55,12 +56,13 @@ def tune(
         The training options with the best values, and the best trial's loss.
 
     Raises:
-        UserError: If the space is not valid, a training option is auto, no trial finishes, or another process tunes
-            with the same data and options.
+        UserError: If the space is not valid, a training option is auto, the checkpoint to start from has another
+            preset, no trial finishes, or another process tunes with the same data and options.
     """
     require_gpu()
     check_decided(training)
     dimensions = read_space(options.space, training)
+    check_start(warm_start, training, dimensions)
     manifest = Corpus(corpus).read_manifest()
     search = options.model_dump(exclude={"trials"})
     identity = [manifest.fingerprint, search, training.model_dump(), warm_start_fingerprint or warm_start]

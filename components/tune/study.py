@@ -108,6 +108,7 @@ class Study:
             if len(done) >= MAX_FIRST_FAILURES and all(trial.state == "failed" for trial in done):
                 raise UserError(f"the first {len(done)} trials all failed: {self._reason(done[0].number)}")
             self._run_trial()
+            self._remove_states()
         return self._done()
 
     def _resume(self) -> None:
@@ -156,6 +157,15 @@ class Study:
         result = f"{min(losses.values()):.4f}" if losses else self._reason(trial.number)
         log.info("trial %d %s after %d epochs: %s", trial.number, STATES[state], len(losses), result)
 
+    def _remove_states(self) -> None:
+        """Removes the working states that trials left which were pruned or failed."""
+        if self.study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            return  # one of them may resume a trial that was killed
+        with suppress(OSError):  # they are removed after the next trial
+            if self.mirror is not None:
+                self.mirror.clear(self._states)
+            remove(self._states)
+
     def _train(self, trial: Any) -> tuple[TrialState, dict[int, float]]:
         """Trains in a process, and kills it if the trial is pruned; returns the loss by epoch."""
         folder = self._folder(trial.number)
@@ -165,7 +175,7 @@ class Study:
         command = [
             *(sys.executable, *trial_process.PROGRAM),
             f"--output={folder / 'checkpoint'}",
-            f"--checkpoints={self.mirror.address if self.mirror else self.folder}/checkpoints",
+            f"--checkpoints={self.mirror.address if self.mirror else self.folder}/{self._states.name}",
             *trial_process.flags(str(self.corpus), self.options, training, self.warm_start),
         ]
         # The current folder must not shadow a module.
@@ -209,6 +219,11 @@ class Study:
             min(share, 1.0),
             {**(trial.values if trial else {}), **({"best loss": min(losses)} if losses else {})},
         )
+
+    @property
+    def _states(self) -> Path:
+        """The folder of the trials' working states; with a mirror, only its copy in the bucket has all of them."""
+        return self.folder / "checkpoints"
 
     def _folder(self, number: int) -> Path:
         return self.folder / f"trial-{number:04}"

@@ -56,13 +56,17 @@ class Mirror:
         """
         self._remove(self._object(file), False)
 
-    def clear(self) -> None:
-        """Deletes all copies.
+    def clear(self, folder: Path | None = None) -> None:
+        """Deletes all copies, or those of a folder's files, and what other processes have written beside them.
+
+        Args:
+            folder: A folder in that of this machine, which may not exist; None for all of it.
 
         Raises:
             OSError: If one cannot be deleted.
         """
-        self._remove(self._root, True)
+        self._files.invalidate_cache()
+        self._remove(self._object(folder) if folder else self._root, True)
 
     def _object(self, file: Path) -> str:
         return f"{self._root}/{file.relative_to(self.path).as_posix()}"

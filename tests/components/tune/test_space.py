@@ -64,6 +64,11 @@ def test_a_dimension_means_the_same_to_both(name: str, given_space: Any, optuna:
         ({"dropout": {"min": 0, "max": 0.3, "scale": "exp"}}, "scale must be linear or log, not 'exp'"),
         ({"dropout": {"min": "a", "max": 0.3}}, "min and max must be numbers"),
         ({"preset": {"min": "a", "max": "b"}}, "list its values"),
+        (
+            {"preset": {"values": ["tiny", "auto"]}},
+            "preset: values cannot include auto, which is selected when training",
+        ),
+        ({"dropout": {"values": [0.1, "auto"]}}, "dropout: values cannot include auto"),
         ({"preset": {"values": []}}, "values must be a list of texts"),
         ({"warmup_steps": {"min": 1.5, "max": 3}}, "min and max must be whole numbers"),
         ({"warmup_steps": {"values": [True]}}, "values must be a list of whole numbers"),

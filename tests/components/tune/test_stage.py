@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from seqline.artifacts.tuning import Trial, best_of, read_trials
 from seqline.compiling.compiler import parameters_of
 from seqline.components.train.options import Options as Training
 from seqline.components.tune.options import Options
+from seqline.components.tune.plan_trials import stage as plan_stage
 from seqline.components.tune.plan_trials.stage import plan_trials
 from seqline.components.tune.space import read_space
 from seqline.components.tune.stage import tune
@@ -24,6 +26,7 @@ from seqline.components.tune.study import Study
 from seqline.components.tune.trial import flags
 from seqline.configuration.reading import load
 from seqline.errors import UserError
+from seqline.inputs.mirror import Mirror
 from tests.stand_ins.gcsfuse import Mount
 
 SPACE = {"learning_rate": {"min": 0.0002, "max": 0.02, "scale": "log"}}
@@ -74,7 +77,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "quick"))
 
 
-def study(folder: Path, trials: int, epochs: int = 2) -> Study:
+def study(folder: Path, trials: int, epochs: int = 2, mirror: Mirror | None = None) -> Study:
     options = Options(trials=trials, trial_epochs=epochs)
     return Study(
         folder,
@@ -83,6 +86,7 @@ def study(folder: Path, trials: int, epochs: int = 2) -> Study:
         options,
         Training(preset="tiny", learning_rate=0.002),
         poll_seconds=0.02,
+        mirror=mirror,
     )
 
 
@@ -139,6 +143,32 @@ def test_a_trial_that_falls_behind_is_stopped(tmp_path: Path, monkeypatch: pytes
     trials = one.run()
     assert [trial.state for trial in trials] == [*["succeeded"] * 4, "pruned"]
     assert list(trials[4].epochs) == [1, 2]
+    # Of the trainer, which deletes none.
+    assert not (tmp_path / "study" / "checkpoints").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_working_states_stay_while_a_trial_waits_that_may_resume_one(tmp_path: Path) -> None:
+    one = study(tmp_path / "study", 1)
+    # As after a search was killed twice: the first trial, and another one.
+    one.study.enqueue_trial({"learning_rate": 0.003})
+    state = tmp_path / "study" / "checkpoints" / "0123"
+    state.mkdir(parents=True)
+    one.run()
+    assert state.exists()
+    study(tmp_path / "study", 2).run()
+    assert not state.exists()
+
+
+def test_the_working_states_in_a_bucket_are_removed_too(s3_bucket: Any, tmp_path: Path) -> None:
+    mirror = Mirror(f"s3://{s3_bucket.name}/study", tmp_path / "study")
+    one = study(mirror.path, 1, mirror=mirror)
+    for name in ("checkpoints/0123/state-00000001.npz", "checkpoints/0123/state-00000002.npz", "checkpoints-of-others"):
+        s3_bucket.client.put_object(Bucket=s3_bucket.name, Key=f"study/{name}", Body=b"")
+    (trial,) = one.run()
+    assert trial.state == "failed"  # there is no such corpus
+    keys = sorted(s3_bucket.store.keys(s3_bucket.name, ""))
+    assert keys == ["study/checkpoints-of-others", "study/study.journal"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -189,9 +219,10 @@ def test_the_stage_returns_training_options_and_writes_them_as_a_configuration(c
     assert Training(**values["training"]) == Training(preset="demo", learning_rate=best.learning_rate)
 
 
-def test_the_plan_for_vertex_ai_has_the_number_of_trials_and_the_search_space() -> None:
+def test_the_plan_for_vertex_ai_has_the_number_of_trials_and_the_search_space(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = {"machine_spec": {}, "container_spec": {"image_uri": "train"}}
     training = Training(preset="tiny", learning_rate=0.004)
+    monkeypatch.setattr(plan_stage, "check_start", lambda *_: None)
     plan = plan_trials("/gcs/corpus", worker, "champion", Options(space=SPACE, trials=7), training)
     assert plan.trials == 7
     assert [(one["parameter_id"], one["double_value_spec"]["default_value"]) for one in plan.parameters] == [
@@ -243,6 +274,7 @@ def test_a_killed_search_resumes_with_its_trial(corpus: Path, tmp_path: Path, mo
     assert [trial.number for trial in trials] == [0, 2, 3]
     logs = {path.parent.name: path.read_text() for path in tmp_path.glob("work/tuning-*/trial-*/log.txt")}
     assert [name for name, log in sorted(logs.items()) if log == "continuing at epoch 3\n"] == ["trial-0002"]
+    assert not list(tmp_path.glob("work/tuning-*/checkpoints"))
     best = best_of(trials)
     assert yaml.safe_load((tmp_path / "tuning" / "best.yaml").read_text()) == {
         "parameters": {"training": {"preset": "tiny", **best.parameters}}
