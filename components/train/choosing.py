@@ -2,9 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from seqline.artifacts.checkpoint import Checkpoint
 from seqline.artifacts.corpus import Manifest
@@ -14,7 +12,6 @@ from seqline.components.train.options import Options
 from seqline.components.train.recommend import recommend, recommend_start
 from seqline.components.train.records import TrainingData
 from seqline.components.train.scale import Scale, Speed
-from seqline.components.train.warm_start import preset_of
 from seqline.modeling.config import TransformerConfig
 from seqline.schema.auto import AUTO, number
 
@@ -48,13 +45,13 @@ def choose_model(
         return earlier.with_more(chosen)
     allowed: float | None = None
     options = Choices(chosen).applied(options)
-    shape = options.weight_shape
     if options.preset == AUTO:
-        chosen["preset"], allowed = _preset(options, data.manifest, speed, start, shape)
+        chosen["preset"], allowed = _preset(options, data.manifest, speed, start)
     preset = chosen["preset"].value if "preset" in chosen else options.preset
     if allowed is None:
-        config = TransformerConfig.preset(preset, **{**shape, "vocabulary_size": scale.vocabulary_size})
-        allowed = scale.passes(config, options.minutes, speed.sustained(preset) if options.minutes else math.inf)
+        config = TransformerConfig.preset(preset, **{**options.weight_shape, "vocabulary_size": scale.vocabulary_size})
+        sustained = speed.sustained(preset) if options.minutes else math.inf
+        allowed = scale.passes(config, options.minutes, sustained, options)
     passes = min(float(options.epochs), allowed)
     seen = f"{scale.target_tokens:,} target tokens, {passes:.1f} passes"
     mean = scale.target_tokens / max(scale.pairs, 1)
@@ -63,22 +60,21 @@ def choose_model(
         tokens = passes * (sum(sides) if options.family == "gpt" else max(sides))
         chosen["batch_tokens"] = Choice(formulas.batch_tokens(tokens), f"{tokens:,.0f} tokens in the whole training")
     if options.dropout == AUTO:
-        chosen["dropout"] = Choice(formulas.dropout(scale.target_tokens, passes), seen)
+        least, reason = (formulas.COPIES_DROPOUT, f"{seen}, r_drop") if options.r_drop else (0.0, seen)
+        chosen["dropout"] = Choice(formulas.dropout(scale.target_tokens, passes, least), reason)
     if options.label_smoothing == AUTO:
         reason = f"{mean:.1f} target tokens in a pair, the end included"
         chosen["label_smoothing"] = Choice(formulas.label_smoothing(mean), reason)
     return Choices({**earlier.options, **chosen}, passes)
 
 
-def _preset(
-    options: Options, manifest: Manifest, speed: Speed, start: Path | None, shape: Mapping[str, Any]
-) -> tuple[Choice, float | None]:
+def _preset(options: Options, manifest: Manifest, speed: Speed, start: Path | None) -> tuple[Choice, float | None]:
     """The choice, and the passes that the time allows if they are known."""
-    if start is not None and (preset := preset_of(Checkpoint(start))):
+    if start is not None and (preset := Checkpoint(start).read_config().preset):
         return Choice(preset, "the model of warm_start has this size"), None
-    for line in recommend_start(manifest, options.minutes, speed.peak_flops):
+    for line in recommend_start(manifest, options.minutes, speed.peak_flops, speed.memory):
         log.info("weights: %s", line)
-    found = recommend(manifest, options.minutes, speed, shape)
+    found = recommend(manifest, options.minutes, speed, options)
     return Choice(found.preset, "; ".join(found.reasons)), found.epochs
 
 

@@ -14,6 +14,8 @@ FULL_UPDATE = 4096
 """Target tokens in an update from which on more of them do not raise the learning rate."""
 FULL_PASSES = 40
 """Passes over the data from which on dropout is not reduced."""
+COPIES_DROPOUT = 0.05
+"""The least dropout with R-Drop, which compares two dropout masks."""
 FULL_BATCH, SMALLEST_BATCH = 4096, 1024
 """Tokens of a batch on its longer side: of a long training, and of a short one."""
 ENOUGH_BATCHES = 1000
@@ -52,7 +54,7 @@ def batch_tokens(tokens: float) -> int:
     return round(_clipped(tokens / ENOUGH_BATCHES, SMALLEST_BATCH, FULL_BATCH))
 
 
-def dropout(tokens: float, passes: float) -> float:
+def dropout(tokens: float, passes: float, least: float = 0.0) -> float:
     """Returns the dropout: from 0.3 for small corpora to 0.05 for large ones, less where they are seen few times.
 
     Srivastava et al. (2014): large data need little regularization. The ends are those of practice: 0.3 of
@@ -63,9 +65,10 @@ def dropout(tokens: float, passes: float) -> float:
     Args:
         tokens: Target tokens of the training pairs.
         passes: Passes over them.
+        least: The least dropout.
     """
     full = _clipped(0.35 - 0.125 * math.log10(max(tokens, 1) / 1e6), 0.05, 0.3)
-    return round(full * min(1.0, passes / FULL_PASSES), 3)
+    return max(least, round(full * min(1.0, passes / FULL_PASSES), 3))
 
 
 def label_smoothing(mean_target: float) -> float:

@@ -50,7 +50,7 @@ def _largest(options: Options, corpus: Corpus, start: Path | None) -> Transforme
     if preset == AUTO:
         # The speed is not measured yet, and a slower machine never gets a larger model.
         fastest = Speed(FASTEST_CORE * _cores())
-        preset = recommend(corpus.read_manifest(), options.minutes, fastest, options.weight_shape).preset
+        preset = recommend(corpus.read_manifest(), options.minutes, fastest, options).preset
     return TransformerConfig.preset(preset, vocabulary_size=1)
 
 

@@ -1,11 +1,9 @@
 """Recommending a preset for a corpus and a time limit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
 from seqline.artifacts.corpus import Manifest
+from seqline.components.train.options import Options
 from seqline.components.train.scale import SUSTAINED, Scale, Speed
 from seqline.modeling.config import PRESETS, TransformerConfig
 
@@ -43,7 +41,10 @@ class Recommendation:
 
 
 def recommend(
-    manifest: Manifest, minutes: float, speed: Speed, shape: Mapping[str, Any] = MappingProxyType({})
+    manifest: Manifest,
+    minutes: float,
+    speed: Speed,
+    options: Options = Options(),  # noqa: B008 (frozen)
 ) -> Recommendation:
     """Recommends the largest preset that has enough data and enough time.
 
@@ -57,7 +58,7 @@ def recommend(
         manifest: The corpus's manifest, which has the task.
         minutes: Training time; 0 for no limit.
         speed: The speed of training.
-        shape: Other fields of the model's configuration.
+        options: Other options of training.
 
     Returns:
         The recommendation.
@@ -68,21 +69,29 @@ def recommend(
     smallest = ORDER[-1] if minutes else USUAL_PRESET
     time = f"{minutes:g} minutes" if minutes else "an hour"
     for name in ORDER[: ORDER.index(smallest) + 1]:
-        config = TransformerConfig.preset(name, **{**shape, "vocabulary_size": scale.vocabulary_size})
+        config = TransformerConfig.preset(name, **{**options.weight_shape, "vocabulary_size": scale.vocabulary_size})
         weights = weight_count(config)
         if tokens < TOKENS_PER_WEIGHT * weights and name not in ORDER[-2:]:
             reasons.append(f"{name} is too large for the data: {weights:,} weights")
             continue
         sustained, needed = speed.sustained(name), scale.needed_passes(name)
-        passes = scale.passes(config, minutes or USUAL_MINUTES, sustained)
-        if name != smallest and not sustained:
-            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
-        elif name != smallest and passes < needed:
-            reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}, and {scale.task} needs {needed}")
-        else:
+        passes = scale.passes(config, minutes or USUAL_MINUTES, sustained, options)
+        enough = sustained and passes >= needed
+        if name == smallest and not enough:
+            lack = (
+                f"{passes:.1f} passes in {time}, fewer than the {needed} that {scale.task} needs"
+                if sustained
+                else "too large for the memory"
+            )
+            reasons.append(f"{name} is the smallest: {weights:,} weights, {lack}")
+        elif enough:
             unlimited = "" if minutes else ", and the time is not limited"
             reasons.append(f"{name} fits: {weights:,} weights, {passes:.1f} passes in {time}{unlimited}")
             break
+        elif not sustained:
+            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
+        else:
+            reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}, and {scale.task} needs {needed}")
     return Recommendation(name, passes if minutes else float("inf"), reasons)
 
 
@@ -117,12 +126,14 @@ def recommend_start(manifest: Manifest, minutes: float, peak_flops: float, memor
         ]
     found = [f"start from a {family} checkpoint (training.pretrained): {pairs:,} pairs are few for {task}"]
     lora, full = "train with LoRA (training.fine_tuning=lora)", "train all weights (training.fine_tuning=full)"
-    if memory and weights * FULL_BYTES > memory:
-        needed = weights * FULL_BYTES / 1e9
-        return [*found, f"{lora}: all {weights / 1e6:.0f} million weights need {needed:.1f} GB"]
+    needed = weights * FULL_BYTES
+    if memory and needed > memory:
+        return [*found, f"{lora}: all {weights / 1e6:.0f} million weights need {needed / 1e9:.1f} GB"]
     if family == "llama" and pairs < FEW:
         return [*found, f"{lora}: with {pairs:,} pairs, changing all weights forgets more than it learns"]
-    return [*found, f"{full}: memory and pairs are enough"]
+    if memory:
+        return [*found, f"{full}: memory and pairs are enough"]
+    return [*found, f"{full}: the pairs are enough, and it needs {needed / 1e9:.1f} GB of memory"]
 
 
 def weight_count(config: TransformerConfig) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from seqline.artifacts.corpus import Manifest
 from seqline.components.train.flops import training_flops
+from seqline.components.train.options import Options
 from seqline.modeling.config import TransformerConfig
 
 COPYING = ("summarization", "question_answering")
@@ -61,20 +62,28 @@ class Scale:
         """
         return EARLY_PASSES.get(preset, COPYING_PASSES) if self.copying else PASSES
 
-    def passes(self, config: TransformerConfig, minutes: float, speed: float) -> float:
+    def passes(
+        self,
+        config: TransformerConfig,
+        minutes: float,
+        speed: float,
+        options: Options = Options(),  # noqa: B008 (frozen)
+    ) -> float:
         """Returns the passes over the data that a time limit allows.
 
         Args:
             config: The model's configuration.
             minutes: Training time; 0 for no limit.
             speed: FLOP/s that training sustains on all devices.
+            options: Options of training, which decide the work for a token.
 
         Returns:
             The passes; infinite without a limit.
         """
         if not minutes:
             return float("inf")
-        return minutes * 60 * speed / training_flops(config, self.source_tokens, self.target_tokens, self.pairs)
+        work = training_flops(config, self.source_tokens, self.target_tokens, self.pairs, options)
+        return minutes * 60 * speed / work
 
 
 class Speed:
@@ -82,10 +91,11 @@ class Speed:
 
     Args:
         peak_flops: Peak of all devices in FLOP/s; see `matmul_peak`.
+        memory: Bytes of each device; 0 if that is not known.
     """
 
-    def __init__(self, peak_flops: float) -> None:
-        self.peak_flops = peak_flops
+    def __init__(self, peak_flops: float, memory: float = 0) -> None:
+        self.peak_flops, self.memory = peak_flops, memory
 
     def sustained(self, preset: str) -> float:
         """Returns the FLOP/s that training with a preset sustains; 0 if it does not fit into the memory.

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from seqline.components.train.building import build_model
 from seqline.components.train.devices import several_workers
+from seqline.components.train.epochs import iterators_ended
 from seqline.components.train.flops import training_flops
 from seqline.components.train.hardware import Hardware
-from seqline.components.train.memory import device_memory, estimate
+from seqline.components.train.memory import estimate
 from seqline.components.train.options import AUTO_OPTIONS, Options
 from seqline.components.train.plan import Plan, make_plan
 from seqline.components.train.recommend import ORDER
@@ -37,14 +38,14 @@ class MeasuredSpeed(Speed):
     start.
 
     Args:
-        options: Options of training.
+        options: Options of training, with what the task decides.
         data: The corpus and its pairs.
         hardware: The devices.
         strategy: From `choose_strategy`.
     """
 
     def __init__(self, options: Options, data: TrainingData, hardware: Hardware, strategy: Any) -> None:
-        super().__init__(hardware.peak_flops)
+        super().__init__(hardware.peak_flops, hardware.memory)
         self.options, self.data, self.hardware, self.strategy = options, data, hardware, strategy
 
     def sustained(self, preset: str) -> float:
@@ -52,18 +53,24 @@ class MeasuredSpeed(Speed):
 
         Args:
             preset: The preset.
+
+        Raises:
+            UserError: If a pair cannot be read.
         """
         expected = super().sustained(preset)
-        if several_workers(self.strategy):
-            return expected  # all must choose the same
         plan, scale = self._plan(preset), Scale.of(self.data.manifest)
         if not self._fits(plan):
             return 0.0
-        passes = scale.passes(plan.config, self.options.minutes, expected)
+        if several_workers(self.strategy):
+            return expected  # all must choose the same
+        passes = scale.passes(plan.config, self.options.minutes, expected, plan.options)
         hopeless = preset != ORDER[-1] and HOPELESS * passes < scale.needed_passes(preset)
         if hopeless or not self._measurable:
             return expected
         found = self._measured(plan)
+        if not found:
+            log.info("preset %s ran out of memory when its speed was measured", preset)
+            return 0.0
         log.info(
             "preset %s sustains %.1f GFLOP/s, %.0f%% of the matmul peak",
             preset,
@@ -79,11 +86,8 @@ class MeasuredSpeed(Speed):
 
     def _fits(self, plan: Plan) -> bool:
         replicas, precision = self.hardware.replicas, self.hardware.precision
-        parts, (limit, _) = (
-            estimate(plan.config, plan.options, plan.train.buckets, replicas, precision),
-            device_memory(),
-        )
-        return not limit or sum(parts.values()) <= limit
+        parts = estimate(plan.config, plan.options, plan.train.buckets, replicas, precision)
+        return not self.memory or sum(parts.values()) <= self.memory
 
     def _plan(self, preset: str) -> Plan:
         fields = Options.model_fields
@@ -93,18 +97,33 @@ class MeasuredSpeed(Speed):
         return make_plan(options, self.data, self.hardware.replicas)
 
     def _measured(self, plan: Plan) -> float:
-        table = self.data.train.table
-        work = training_flops(plan.config, table.source_tokens + table.pairs, plan.train.tokens, table.pairs)
-        model, clock = build_model(plan, self.hardware, self.strategy, None), Clock()
-        batches = plan.train.dataset(self.options.seed, 0, 0)
-        model.fit(batches, steps_per_epoch=min(BATCHES, len(plan.train)), epochs=1, verbose=0, callbacks=[clock])
-        del model
-        gc.collect()
+        """The FLOP/s of a plan; 0 if it does not fit into the memory."""
+        table, clock = self.data.train.table, Clock()
+        source_tokens = table.source_tokens + table.pairs
+        work = training_flops(plan.config, source_tokens, plan.train.tokens, table.pairs, plan.options)
+        try:
+            with iterators_ended():
+                self._train(plan, clock)
+        except tf.errors.ResourceExhaustedError:
+            return 0.0
+        except tf.errors.OpError:
+            if problem := plan.train.problem:
+                raise problem from None
+            raise
+        finally:
+            gc.collect()  # the model
         return clock.tokens_per_second * work / plan.train.tokens
+
+    def _train(self, plan: Plan, clock: "Clock") -> None:
+        """Trains until the clock ends it."""
+        model = build_model(plan, self.hardware, self.strategy, None)
+        # An epoch of one batch would time nothing but its tracing.
+        batches = plan.train.dataset(self.options.seed, 0, 0).repeat()
+        model.fit(batches, steps_per_epoch=BATCHES, epochs=1, verbose=0, callbacks=[clock])
 
 
 class Clock(keras.callbacks.Callback):
-    """Times batches, and ends the training soon. The first batch, which is traced, does not count if there are more."""
+    """Times batches, and ends the training soon. The first batch, which is traced, does not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,4 +148,4 @@ class Clock(keras.callbacks.Callback):
             (self.tokens[number] - self.tokens[number - 1]) / max(self.ends[number] - self.ends[number - 1], 1e-9)
             for number in range(1, len(self.ends))
         ]
-        return statistics.median(each[1:] or each)
+        return statistics.median(each[1:])

@@ -72,6 +72,7 @@ def train(
         options.check_replicas(strategy.num_replicas_in_sync)
         with quick_imports():
             from seqline.components.train.building import build_model, build_trainer
+            from seqline.components.train.choices import Choices, choose_by_task
             from seqline.components.train.choosing import choose_model
             from seqline.components.train.corpus_files import local_corpus
             from seqline.components.train.hardware import measure_hardware
@@ -90,7 +91,9 @@ def train(
         # By the options as given: what was chosen for those that are auto is in the state.
         identity = run_identity(data.manifest.fingerprint, options, warm_start_fingerprint or warm_start)
         folder, mirror = stack.enter_context(folder_at(where, identity))
-        speed = MeasuredSpeed(options, data, hardware, strategy)
+        by_task = Choices(choose_by_task(options, str(data.manifest.options["task"]), start))
+        # The model that is measured is the one that is trained.
+        speed = MeasuredSpeed(by_task.applied(options), data, hardware, strategy)
         choices = choose_model(options, data, speed, start, earlier_choices(folder))
         plan = make_plan(options, data, hardware.replicas, pretrained, choices)
         check_last_layers(options, plan.config)

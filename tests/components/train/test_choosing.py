@@ -20,6 +20,7 @@ from seqline.components.train.outputs import repeating
 from seqline.components.train.plan import Plan, make_plan
 from seqline.components.train.records import TrainingData, read_data
 from seqline.components.train.scale import Speed
+from seqline.components.train.speed import MeasuredSpeed
 from seqline.components.train.stage import train
 from seqline.components.train.trainer import Trainer
 from seqline.configuration.yaml_lines import parse_yaml
@@ -121,6 +122,24 @@ def test_tasks_that_copy_get_a_pointer_by_default(
     assert "pointer True: question_answering copies from the source" in caplog.messages
 
 
+def test_the_speed_is_that_of_the_model_that_the_task_decides(
+    corpus: Path, begin: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+
+    def measure(_: MeasuredSpeed, plan: Plan) -> float:
+        plans.append(plan)
+        return 1e9
+
+    monkeypatch.setattr(MeasuredSpeed, "_measured", measure)
+    copy = of_task(corpus, tmp_path, "question_answering").corpus.path
+    options = Options(preset="demo", dropout="auto", minutes=5, batch_tokens=256, decoded_sample=0, precision="float32")
+    trainer = begin(copy, tmp_path / "out", options=options)
+    (measured,) = plans
+    assert measured.config == trainer.model.model.config.with_values(dropout=measured.config.dropout)
+    assert (measured.config.pointer, measured.options.bucket_by) == (True, "source")
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -151,6 +170,19 @@ def test_few_passes_need_less_dropout_and_a_shorter_warm_up(data: TrainingData) 
     )
     assert few.dropout < many.dropout  # type: ignore[operator]
     assert few.warmup_steps < many.warmup_steps  # type: ignore[operator]
+
+
+def test_r_drop_has_half_the_passes_and_always_some_dropout(data: TrainingData) -> None:
+    options = Options(preset="demo", dropout="auto", epochs=1000, minutes=1e-4)
+    plain, twice = (planned(options.with_values(r_drop=weight), data) for weight in (0.0, 5.0))
+    assert plain.options.dropout == 0
+    assert twice.options.dropout == 0.05
+    assert twice.choices.passes == pytest.approx(plain.choices.passes / 2)
+    # With the preset too.
+    selected = Options(preset="auto", r_drop=5.0, minutes=1e-3)
+    assert planned(selected, data).choices.passes == pytest.approx(
+        planned(selected.with_values(r_drop=0.0), data).choices.passes / 2
+    )
 
 
 @pytest.fixture
@@ -198,6 +230,25 @@ def test_a_warm_start_decides_the_preset(
     options = Options(preset="auto", batch_tokens=256, decoded_sample=0, precision="float32")
     trainer = begin(corpus, tmp_path / "out", warm_start=str(checkpoint), options=options)
     assert trainer.choices.options["preset"] == Choice("demo", "the model of warm_start has this size")
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen", "found"),
+    [
+        ({"preset": "small"}, {}, "small"),
+        ({"preset": "auto"}, {"preset": {"value": "base", "reason": ""}}, "base"),
+        ({"pretrained": "x", "preset": "auto"}, {}, ""),
+    ],
+    ids=["set", "chosen", "pretrained"],
+)
+def test_a_checkpoint_whose_size_a_plugin_arranged_still_has_its_preset(
+    checkpoint: Path, tmp_path: Path, options: dict[str, Any], chosen: dict[str, Any], found: str
+) -> None:
+    copy = Checkpoint(shutil.copytree(checkpoint, tmp_path / "copy"))
+    config = copy.read_config()
+    model = {**config.model, "intermediate_dim": 77}
+    dataclasses.replace(config, model=model, options=options, chosen=chosen).write(copy.config)
+    assert copy.read_config().preset == found
 
 
 def test_an_option_that_is_auto_when_a_training_resumes_is_chosen_then(data: TrainingData) -> None:

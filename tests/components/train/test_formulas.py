@@ -29,6 +29,8 @@ FACTOR = st.floats(1, 1e3)
         (formulas.dropout(100_000_000, 40), 0.1),
         (formulas.dropout(10_000_000_000, 40), 0.05),
         (formulas.dropout(430_000, 10), 0.075),
+        (formulas.dropout(430_000, 1, least=0.05), 0.05),
+        (formulas.dropout(430_000, 10, least=0.05), 0.075),
         (formulas.label_smoothing(2), 0.0),
         (formulas.label_smoothing(7), 0.05),
         (formulas.label_smoothing(15), 0.1),

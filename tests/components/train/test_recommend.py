@@ -1,6 +1,7 @@
 """The preset that a corpus and a time limit get."""
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -72,6 +73,26 @@ def test_a_preset_that_does_not_fit_into_the_memory_is_not_recommended() -> None
 
 
 @pytest.mark.parametrize(
+    ("minutes", "speed", "said"),
+    [
+        (
+            10.0,
+            FAST,
+            r"demo is the smallest: [\d,]+ weights, \d.\d passes in 10 minutes, fewer than the 10 that transl",
+        ),
+        (
+            0.0,
+            Speed(PEAK / 100),
+            r"tiny is the smallest: [\d,]+ weights, 0.2 passes in an hour, fewer than the 10 that",
+        ),
+        (10.0, Speed(0), r"demo is the smallest: [\d,]+ weights, too large for the memory"),
+    ],
+)
+def test_the_smallest_preset_is_not_said_to_fit_if_it_does_not(minutes: float, speed: Speed, said: str) -> None:
+    assert re.match(said, recommend(corpus(29_000), minutes, speed).reasons[-1])
+
+
+@pytest.mark.parametrize(
     ("pairs", "minutes", "translation", "answers", "reason"),
     [
         # The smallest models learn to copy early, and larger ones after a longer plateau.
@@ -110,8 +131,20 @@ def test_more_time_or_a_faster_machine_never_gets_a_smaller_model(pairs: int, mi
     ("pairs", "task", "minutes", "memory", "said"),
     [
         (2_000_000, "translation", 0, 0, ["random weights: 2,000,000 pairs are enough"]),
-        (5_000, "translation", 0, 0, ["marian checkpoint", "all weights"]),
-        (5_000, "summarization", 0, 64e9, ["t5 checkpoint", "all weights"]),
+        (
+            5_000,
+            "translation",
+            0,
+            0,
+            ["marian checkpoint", "all weights (training.fine_tuning=full): the pairs are enough, and it needs 1.2 GB"],
+        ),
+        (
+            5_000,
+            "summarization",
+            0,
+            64e9,
+            ["t5 checkpoint", "all weights (training.fine_tuning=full): memory and pairs"],
+        ),
         (5_000, "question_answering", 0, 0, ["llama checkpoint", "LoRA (training.fine_tuning=lora): with 5,000 pairs"]),
         (
             50_000,
