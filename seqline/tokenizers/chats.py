@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from seqline.artifacts.text_tokenizer import FIELD, ChatTemplate
 from seqline.errors import UserError
@@ -130,7 +130,7 @@ def _compiled(template: str) -> "Template":
     class Generation(Extension):
         """The tag around what the model wrote, by which transformers finds these tokens; its content is as without."""
 
-        tags: ClassVar = {"generation"}
+        tags = {"generation"}  # noqa: RUF012 (so declared by jinja)
 
         def parse(self, parser: "Parser") -> "list[Node]":
             next(parser.stream)
