@@ -57,8 +57,8 @@ class CheckpointConfig(Record):
     @property
     def preset(self) -> str:
         """The preset of the model: the recorded one, or else one of its size; empty if there is none."""
-        # A plugin's architecture may have changed the size of its preset.
-        if (recorded := self.used_options.get("preset")) in PRESETS:
+        # A plugin's architecture may have changed the size of its preset; with pretrained weights the option is unused.
+        if not self.options.get("pretrained") and (recorded := self.used_options.get("preset")) in PRESETS:
             return str(recorded)
         found = TransformerConfig.from_dict(self.model)
         rest = {"architecture": found.architecture, "vocabulary_size": found.vocabulary_size}

@@ -72,3 +72,17 @@ def test_an_incomplete_checkpoint_names_the_missing_file(tmp_path: Path) -> None
     checkpoint_of(tmp_path, VERSION_1).weights.unlink()
     with pytest.raises(UserError, match=r"not a complete checkpoint: model.weights.h5 is missing; train again"):
         Checkpoint(tmp_path).read_config()
+
+
+@pytest.mark.parametrize(
+    ("options", "preset"),
+    [
+        ({"preset": "small"}, "small"),
+        ({"preset": "auto"}, "demo"),
+        ({}, "demo"),
+        # With pretrained weights the option has no effect, and older checkpoints record its default.
+        ({"preset": "tiny", "pretrained": "checkpoint"}, "demo"),
+    ],
+)
+def test_the_preset_is_the_recorded_one_or_that_of_the_size(options: dict[str, str], preset: str) -> None:
+    assert CheckpointConfig(MODEL, options).preset == preset
