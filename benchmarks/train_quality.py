@@ -3,7 +3,8 @@
     same-time     BLEU, beam 4, after the same training time as OpenNMT-tf and Hugging Face's Marian, each with the
                   better of two recipes by the first seed: the means bleu, bleu_opennmt_tf and bleu_hugging_face, and
                   bleu_over_opennmt_tf and bleu_over_hugging_face, of pairs of equal seeds, with their 95% intervals
-                  in _low and _high
+                  in _low and _high. With --json FILE, each result is in FILE.unfinished.json at once, and --resume
+                  continues from there
     precision     BLEU with float32 and with bfloat16 after the same number of epochs, for each seed:
                   bleu_float32_seed_1, bleu_bfloat16_seed_1, ..., and bleu_bfloat16_over_float32, of the means
     task          ROUGE, or exact match and F1, for summarization or question answering, compared with a trivial
@@ -20,7 +21,8 @@ import os
 import statistics
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,7 @@ def main() -> None:
         choices=["translation", "summarization", "question_answering"],
         help="task of the pairs",
     )
+    flags.add_argument("--resume", action="store_true", help="same-time: use the unfinished results beside --json")
     args = flags.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     minutes, seeds = (1.0, args.seeds[:1]) if args.quick else (args.minutes, args.seeds)
@@ -88,7 +91,7 @@ def main() -> None:
         folder = Path(name)
         task = prepare(args.pairs, folder, args.task)
         if args.what == "same-time":
-            metrics = same_time(task, folder, minutes, seeds, args.json)
+            metrics = same_time(task, folder, minutes, seeds, args.json, args.resume)
         elif args.what == "precision":
             metrics = precisions(task, folder, 1 if args.quick else args.epochs, args.task, seeds)
         else:
@@ -160,7 +163,12 @@ def precisions(task: dict[str, Any], folder: Path, epochs: int, kind: str, seeds
 
 
 def same_time(
-    task: dict[str, Any], folder: Path, minutes: float, seeds: Sequence[int], json_file: Path | None = None
+    task: dict[str, Any],
+    folder: Path,
+    minutes: float,
+    seeds: Sequence[int],
+    json_file: Path | None = None,
+    resume: bool = False,
 ) -> dict[str, float | str]:
     """Trains Seqline and the peers one after the other, each for the same time.
 
@@ -170,22 +178,35 @@ def same_time(
         minutes: Training time of each model.
         seeds: Seeds; the first one chooses the recipe of each peer.
         json_file: File whose name those of unfinished results start with; None for none.
+        resume: Whether to use the results that are there.
     """
+    unfinished = json_file.with_suffix(".unfinished.json") if json_file else None
     metrics: dict[str, float | str] = {}
+    if resume and unfinished and unfinished.exists():
+        metrics = json.loads(unfinished.read_text())
+
+    def once(name: str, measure_bleu: Callable[[], float]) -> float:
+        if name not in metrics:
+            metrics[name] = measure_bleu()
+            if unfinished:  # also if a later one fails
+                unfinished.write_text(json.dumps(metrics, indent=1))
+        return float(metrics[name])
+
+    def our_bleu(seed: int) -> float:
+        return float(trained(task, folder, minutes, "translation", seed, RECIPES["short"])["bleu"])
+
     scores: dict[str, list[float]] = {"seqline": [], **{peer: [] for peer in PEERS}}
     best: dict[str, dict[str, Any]] = {}
     for seed in seeds:
-        ours = float(trained(task, folder, minutes, "translation", seed, RECIPES["short"])["bleu"])
-        metrics[f"bleu_seed_{seed}"] = ours
-        scores["seqline"].append(ours)
+        scores["seqline"].append(once(f"bleu_seed_{seed}", partial(our_bleu, seed)))
         for peer, recipes in PEERS.items():
             candidates = [best[peer]] if peer in best else recipes
-            found = [peer_bleu(peer, task, folder, minutes, seed, recipe) for recipe in candidates]
+            found = [
+                once(f"bleu_{peer}_{number}_seed_{seed}", partial(peer_bleu, peer, task, folder, minutes, seed, recipe))
+                for number, recipe in enumerate(candidates, 1)
+            ]
             best[peer] = candidates[found.index(max(found))]
-            metrics |= {f"bleu_{peer}_{number}_seed_{seed}": value for number, value in enumerate(found, 1)}
             scores[peer].append(max(found))
-            if json_file:  # also if a later one fails
-                json_file.with_suffix(".unfinished.json").write_text(json.dumps(metrics, indent=1))
     metrics["bleu"] = statistics.fmean(scores["seqline"])
     for peer in PEERS:
         metrics[f"bleu_{peer}"] = statistics.fmean(scores[peer])
