@@ -53,8 +53,9 @@ def parse(block: Block, path: str, options: Options, tally: Tally) -> Rows:
         try:
             if fault:
                 raise fault
-            # A blank line is an empty row, not a malformed one: files end in them.
-            texts = [""] * len(options.fields) if is_blank(text) else fields_of(text, cells, block, options.fields)
+            # A blank line is an empty row, not a malformed one: files end in them. NULs are what a crash left of rows.
+            blank = is_blank(text) and "\0" not in text
+            texts = [""] * len(options.fields) if blank else fields_of(text, cells, block, options.fields)
         except RowError as error:
             collector.reject(line, error, text)
             continue

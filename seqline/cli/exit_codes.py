@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
         return made
 
     DONE = 0, "success"
-    BAD_INPUT = 1, "bad input or a wrong configuration, or a no to a confirmation; no run was started"
+    BAD_INPUT = 1, "bad input or a wrong configuration, or you declined a confirmation; no run was started"
     BAD_FLAG = 2, "a wrong flag or command"
     RUN_FAILED = 3, "a run was started, and failed or was cancelled"
     UNREACHABLE = 4, "a service does not respond, or denies access"

@@ -29,6 +29,7 @@ from seqline.components.tokenize.rules import RULES
 from seqline.components.tokenize.stage import tokenize
 from seqline.components.tokenize.tally import Tally
 from seqline.errors import UserError
+from seqline.inputs.lines import is_blank
 from seqline.normalization import clean
 from tests.components.tokenize.test_rows import read, write
 from tests.examples import examples
@@ -174,7 +175,7 @@ def _cells(form: str, line: bytes, columns: list[str], separator: str) -> list[s
     """The source and target of a line; two empty texts for a blank line, None for a malformed one."""
     try:
         text = line.decode().rstrip("\r")
-        if not text.strip():
+        if is_blank(text) and "\0" not in text:
             return ["", ""]
         if form == "jsonl":
             row = [json.loads(text.lstrip("\ufeff"))[name] for name in NAMES]

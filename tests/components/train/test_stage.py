@@ -230,7 +230,7 @@ def test_training_selects_preset_and_devices_and_ends_with_the_minutes(
         train(corpus, tmp_path / "out", options=options)
     (line,) = (line for line in caplog.messages if line.startswith("preset demo: "))
     assert "tiny is too slow" in line
-    assert "demo fits" in line
+    assert "demo is the smallest: " in line
     assert "the time limit of 1e-06 minutes was reached within epoch 1" in caplog.text
     (entry,) = json.loads(Checkpoint(tmp_path / "out").history.read_text())
     assert entry["target_tokens"] < Corpus(corpus).read_manifest().shards[0].target_tokens
