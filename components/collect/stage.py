@@ -81,6 +81,8 @@ def collect(
     Raises:
         UserError: If no version is live, or the requests cannot be found.
     """
+    from seqline.artifacts.feedback_log import last_of_each_answer
+
     live = find_live(endpoint, api_endpoint)
     requests = log_of(endpoint, options.requests, live)
     state = _state(endpoint, options.state) or requests.default_state
@@ -152,21 +154,6 @@ def _of_version(table: "pa.Table", version: str) -> "pa.Table":
     import pyarrow.compute as pc
 
     return table.filter(pc.equal(table["version"], version))
-
-
-def last_of_each_answer(feedback: "pa.Table") -> "pa.Table":
-    """The last rating and the last correction of each answer: who repeats or changes a rating has one voice.
-
-    Args:
-        feedback: Feedback of a window.
-    """
-    import pyarrow as pa
-
-    found: dict[str, dict[str, Any]] = {}
-    for row in feedback.sort_by("time").to_pylist():
-        known = found.get(row["id"], {})
-        found[row["id"]] = {name: known.get(name) if value is None else value for name, value in row.items()}
-    return pa.Table.from_pylist(list(found.values()), schema=feedback.schema)
 
 
 def shuffled(table: "pa.Table") -> "pa.Table":

@@ -8,6 +8,7 @@ writes and reads the files.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -54,3 +55,16 @@ SCHEMA = pa.schema(
 
 FEEDBACK = RowLog("feedback", SCHEMA, version=1)
 table_of, write_feedback, read_feedback = FEEDBACK.table_of, FEEDBACK.write_rows, FEEDBACK.read
+
+
+def last_of_each_answer(feedback: pa.Table) -> pa.Table:
+    """Returns the last rating and the last correction of each answer: who repeats or changes a rating has one voice.
+
+    Args:
+        feedback: Rows, maybe of some columns only, with id and time.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in feedback.sort_by("time").to_pylist():
+        known = found.get(row["id"], {})
+        found[row["id"]] = {name: known.get(name) if value is None else value for name, value in row.items()}
+    return pa.Table.from_pylist(list(found.values()), schema=feedback.schema)

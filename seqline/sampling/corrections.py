@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqline.artifacts.feedback_log import read_feedback
+from seqline.artifacts.feedback_log import last_of_each_answer, read_feedback
 from seqline.artifacts.private_files import write_private
 from seqline.artifacts.request_log import read_requests
 from seqline.errors import UserError
@@ -106,13 +106,10 @@ def ratings(address: str) -> dict[str, Rating]:
         address: Folder or address of the samples.
     """
     table = read_feedback(address, columns=["id", "time", "version", "rating"]).table
-    last: dict[str, tuple[str, float]] = {}
-    for row in table.sort_by("time").to_pylist():
-        if row["rating"] is not None:
-            last[row["id"]] = (row["version"], row["rating"])
     by_version: dict[str, list[float]] = {}
-    for version, rating in last.values():
-        by_version.setdefault(version, []).append(rating)
+    for row in last_of_each_answer(table).to_pylist():
+        if row["rating"] is not None:
+            by_version.setdefault(row["version"], []).append(row["rating"])
     return {version: Rating(sum(found) / len(found), len(found)) for version, found in by_version.items()}
 
 
