@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from seqline.configuration.explaining import Explanation, configuration_keys
+from seqline.configuration.explaining import REQUIRED, Explanation, configuration_keys
+from seqline.schema.reference import table
 
 HEADER = """# Keys of seqline.yaml
 
@@ -43,13 +44,12 @@ def _prefix(group: Explanation) -> str:
 
 
 def _table(keys: list[Explanation], prefix: str) -> Iterator[str]:
-    yield "| key | value | default | description |"
-    yield "|---|---|---|---|"
-    for key in keys:
-        for leaf in _leaves(key) or [key]:
-            default = leaf.default if leaf.default == "required" else f"`{leaf.default}`"
-            cells = (f"`{leaf.path.removeprefix(prefix)}`", leaf.accepts, default, leaf.description)
-            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    leaves = [leaf for key in keys for leaf in _leaves(key) or [key]]
+    rows = []
+    for leaf in leaves:
+        default = leaf.default if leaf.default == REQUIRED else f"`{leaf.default}`"
+        rows.append((leaf.path.removeprefix(prefix), leaf.accepts, default, leaf.description))
+    yield from table("key", rows)
 
 
 def _leaves(group: Explanation) -> list[Explanation]:

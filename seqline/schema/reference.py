@@ -53,12 +53,24 @@ def _section(section: Section) -> Iterator[str]:
 def _table(
     model: type[BaseModel], names: Iterable[str], selected: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[str]:
-    yield "| name | value | default | description |"
-    yield "|---|---|---|---|"
+    rows = []
     for name in names:
         field = model.model_fields[name]
         default = "required" if field.is_required() else f"`{json.dumps(field.get_default(call_default_factory=True))}`"
         if name in selected:
             default = f"`{json.dumps(selected[name])}`; {default} {WITH_PRESET}"
-        cells = (f"`{name}`", accepted(field), default, field.description or "")
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        rows.append((name, accepted(field), default, field.description or ""))
+    yield from table("name", rows)
+
+
+def table(first: str, rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
+    """Yields the lines of a table of names.
+
+    Args:
+        first: Title of the first column.
+        rows: Each name with what it accepts, its default and its description, as Markdown.
+    """
+    yield f"| {first} | value | default | description |"
+    yield "|---|---|---|---|"
+    for name, *others in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{name}`", *others)) + " |"
