@@ -41,7 +41,7 @@ class Encoder:
         self.by_word = description.own and _by_word(load(description.file(MODEL)))
         self._index: dict[str, int] = {}
         self._cached = Ragged.of([])
-        self.prompt_tokens = len(self.tokenizer.encode_sources([""])[0])
+        self.prompt_tokens = self.tokenizer.prompt_tokens()
         self.ending = self.tokenizer.ending()
         self.id_type = id_type(description.vocabulary_size)
 

@@ -138,7 +138,7 @@ def check_prompt(content: bytes, options: Options) -> None:
     Raises:
         UserError: If it does not.
     """
-    prompt = len(HostTokenizer(read_tokenizer(content)).encode_sources([""])[0])
+    prompt = HostTokenizer(read_tokenizer(content)).prompt_tokens()
     if options.truncates_sources and prompt >= options.max_tokens:
         raise UserError(
             f"the prompt alone has {prompt} tokens, and max_tokens is {options.max_tokens}: raise max_tokens, or "

@@ -109,6 +109,10 @@ class HostTokenizer:
         whole = [f"{prompt.before}{text}{prompt.after}" for text in texts]
         return [[*prompt.head, *row, *prompt.tail] for row in self.library.encode(whole)]
 
+    def prompt_tokens(self) -> int:
+        """Returns the number of tokens of a prompt without a source."""
+        return len(self.encode_sources([""])[0])
+
     def ending(self) -> list[int]:
         """Returns the tokens of a prompt behind a source that is truncated: those that they have without it."""
         prompt = self.tokenizer.prompt
