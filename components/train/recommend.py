@@ -76,22 +76,18 @@ def recommend(
             continue
         sustained, needed = speed.sustained(name), scale.needed_passes(name)
         passes = scale.passes(config, minutes or USUAL_MINUTES, sustained, options)
-        enough = sustained and passes >= needed
-        if name == smallest and not enough:
-            lack = (
-                f"{passes:.1f} passes in {time}, fewer than the {needed} that {scale.task} needs"
-                if sustained
-                else "too large for the memory"
-            )
-            reasons.append(f"{name} is the smallest: {weights:,} weights, {lack}")
-        elif enough:
+        if sustained and passes >= needed:
             unlimited = "" if minutes else ", and the time is not limited"
             reasons.append(f"{name} fits: {weights:,} weights, {passes:.1f} passes in {time}{unlimited}")
             break
-        elif not sustained:
-            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
-        else:
+        if name == smallest:
+            few = f"{passes:.1f} passes in {time}, fewer than the {needed} that {scale.task} needs"
+            lack = few if sustained else "too large for the memory"
+            reasons.append(f"{name} is the smallest: {weights:,} weights, {lack}")
+        elif sustained:
             reasons.append(f"{name} is too slow: {passes:.1f} passes in {time}, and {scale.task} needs {needed}")
+        else:
+            reasons.append(f"{name} is too large for the memory: {weights:,} weights")
     return Recommendation(name, passes if minutes else float("inf"), reasons)
 
 
